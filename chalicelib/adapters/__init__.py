@@ -1,0 +1,1 @@
+"""The rooms with windows: one technology, one file. They translate and never decide."""

@@ -1,0 +1,52 @@
+"""Who may call: keys with their secrets, and the accounts they belong to.
+
+A secret is never part of a `repr`, so that it cannot reach a log by way of one.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """One of the secrets of a key or an account; during a rotation there are two."""
+
+    value: str = field(repr=False)
+    #: None: until it is rotated.
+    expires_at: datetime | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        return self.expires_at is None or now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An access key: what a caller signs with, and what its jobs are signed with."""
+
+    key: str
+    account: str
+    #: The newest first; it signs, and every live one verifies.
+    secrets: tuple[Secret, ...] = field(repr=False)
+    is_revoked: bool = False
+
+    def live_secrets(self, now: datetime) -> list[str]:
+        return [secret.value for secret in self.secrets if secret.is_live(now)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An owner of batches. `callback_secrets` are `whsec_` texts, the newest first."""
+
+    account: str
+    callback_secrets: tuple[Secret, ...] = field(repr=False)
+
+    def live_callback_secrets(self, now: datetime) -> list[str]:
+        return [secret.value for secret in self.callback_secrets if secret.is_live(now)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who made a request, proved."""
+
+    account: str
+    key: str

@@ -1,0 +1,258 @@
+"""A batch, its chunks and its jobs: what they are and what may become of them.
+
+    batch      running ──all chunks done──> completed ──restart──> running (round + 1)
+    callback   none                                          (no callback URL: nothing to send)
+               waiting ──2xx──> delivered    waiting ──410, last attempt──> failed
+               delivered, failed ──repost──> waiting (callback round + 1)
+
+A batch's state lives in one record, its head, which only the changes of `transitions` touch.
+This module does not know how anything is stored, what time it is, or what a job's answer means.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+#: Keeps the head, which holds the set of finished chunks, under 4 KB.
+MAX_CHUNKS = 500
+#: While a batch has few jobs they are spread over this many messages, so that they run at once.
+CHUNKS_WHILE_FEW = 8
+
+
+class BatchState(StrEnum):
+    """Where a batch is in its life."""
+
+    RUNNING = "running"  #: some jobs have no response yet
+    COMPLETED = "completed"  #: every job has its response, and none of them changes any more
+
+
+class CallbackState(StrEnum):
+    """Where the callback of the newest completion is."""
+
+    NONE = "none"  #: the batch has no callback URL
+    WAITING = "waiting"  #: due when the batch completes, or being tried
+    DELIVERED = "delivered"  #: the receiver answered 2xx
+    FAILED = "failed"  #: given up; a repost tries again
+
+
+class Verdict(StrEnum):
+    """What a recorded answer amounts to. Stored: a value never changes its meaning."""
+
+    SUCCEEDED = "s"  #: the platform did it
+    FAILED = "f"  #: the platform answered, with an error or with what cannot be used
+    GAVE_UP = "g"  #: the call never got an answer: a restart runs this job again
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One call. `params` is JSON text, the very text that is sent and given back."""
+
+    index: int
+    namespace: str
+    action: str
+    params: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is recorded for one job. `response` is JSON text."""
+
+    verdict: Verdict
+    response: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What never changes about a submission besides its jobs."""
+
+    callback_url: str | None
+    #: Tells an identical submission from another one under the same Idempotency-Key.
+    request_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Jobs answered, by how it ended, and what their results weigh."""
+
+    succeeded: int = 0
+    failed: int = 0
+    #: The size of their results as they are sent; known before they are read.
+    result_bytes: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            succeeded=self.succeeded + other.succeeded,
+            failed=self.failed + other.failed,
+            result_bytes=self.result_bytes + other.result_bytes,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.succeeded + self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A batch as its head tells it. All times are UTC, to the millisecond."""
+
+    batch_id: str
+    #: Fresh for every submit; part of every key, message and condition, so that two submissions
+    #: under one id can never mix.
+    submission: str
+    account: str
+    #: The access key whose secret signs the jobs.
+    key: str
+    total: int
+    chunk_size: int
+    state: BatchState
+    #: 1 for the first run, one more for each restart.
+    round: int
+    created_at: datetime
+    #: Jobs without an answer by then get the failure response.
+    deadline: datetime
+    expires_at: datetime
+    completed_at: datetime | None = None
+    cancelled: bool = False
+
+    #: The finished chunks: a set, because a counter lies after a redelivery.
+    done: frozenset[int] = frozenset()
+    #: Those of `done` that hold an answer that gave up; a restart takes them out again.
+    gave_up: frozenset[int] = frozenset()
+    #: Of the jobs in `done` but not in `gave_up`.
+    counts: Counts = Counts()
+    #: Of the jobs in `gave_up`.
+    gave_up_counts: Counts = Counts()
+
+    #: When to see whether anything was lost; None once there is nothing to wait for.
+    next_look_at: datetime | None
+    #: Looks taken in this round.
+    looks: int = 0
+    #: How many chunks were done at the last look.
+    done_at_last_look: int = 0
+
+    callback: CallbackState
+    #: Makes the callback writes of an older completion or an older repost lose.
+    callback_round: int = 1
+    attempts: int = 0
+    next_try_at: datetime | None = None
+    #: The token of whoever delivers now.
+    lease: str | None = None
+    last_status: int | None = None
+    last_error: str | None = None
+
+    #: The sweep's alarm, and nothing else: what is due is judged by the times above.
+    due_at: datetime | None = None
+
+    @property
+    def chunks(self) -> range:
+        return range(-(-self.total // self.chunk_size))
+
+    @property
+    def chunks_to_do(self) -> list[int]:
+        return [chunk for chunk in self.chunks if chunk not in self.done]
+
+    def indexes(self, chunk: int) -> range:
+        """The jobs of a chunk: consecutive, numbered through the whole batch."""
+        return range(
+            chunk * self.chunk_size, min((chunk + 1) * self.chunk_size, self.total)
+        )
+
+    @property
+    def has_all_chunks_done(self) -> bool:
+        return len(self.done) == len(self.chunks)
+
+    @property
+    def is_completed(self) -> bool:
+        return self.state is BatchState.COMPLETED
+
+    @property
+    def is_running(self) -> bool:
+        return self.state is BatchState.RUNNING
+
+    def is_expired(self, now: datetime) -> bool:
+        return now >= self.expires_at
+
+    def is_past_deadline(self, now: datetime) -> bool:
+        return now >= self.deadline
+
+    @property
+    def answered(self) -> Counts:
+        return self.counts + self.gave_up_counts
+
+    @property
+    def progress(self) -> int:
+        """Whole per cent of the jobs in finished chunks; 100 only when the batch has ended, so
+        that whoever waits for 100 can read the results at once."""
+        if self.is_completed:
+            return 100
+        return min(99, 100 * self.answered.total // self.total)
+
+    @property
+    def status(self) -> str:
+        """The caller's word for the state."""
+        return "cancelled" if self.is_completed and self.cancelled else self.state.value
+
+
+def chunk_size(total: int, jobs_per_message: int) -> int:
+    """How many jobs one message carries: one while a batch is small, so that its jobs run at
+    once; `jobs_per_message` in larger ones; more only where the head would grow too large."""
+    size = max(1, min(jobs_per_message, total // CHUNKS_WHILE_FEW))
+    return max(size, -(-total // MAX_CHUNKS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersPart:
+    """One flush as it was stored, once and for good."""
+
+    round: int
+    number: int
+    answers: Mapping[int, Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A chunk as read: its jobs, and every flush so far in the order they were recorded."""
+
+    number: int
+    indexes: range
+    #: None: the stored jobs cannot be read.
+    jobs: tuple[Job, ...] | None
+    parts: tuple[AnswersPart, ...] = ()
+    #: Jobs running under a marker, by the round in which they were marked.
+    trying: Mapping[int, int] = field(default_factory=dict)
+
+    def answers(self, round: int) -> dict[int, Answer]:
+        """The answer that stands for each job in a round: the first recorded in the newest round
+        that has one. Later rounds do not count, and an older round's gave-up answer is none."""
+        standing: dict[int, Answer] = {}
+        settled_in: dict[int, int] = {}
+        for part in self.parts:
+            if part.round > round:
+                continue
+            for index, answer in part.answers.items():
+                if settled_in.get(index) == part.round:
+                    continue
+                if index not in standing or standing[index].verdict is Verdict.GAVE_UP:
+                    standing[index], settled_in[index] = answer, part.round
+        return {
+            index: answer
+            for index, answer in standing.items()
+            if answer.verdict is not Verdict.GAVE_UP or settled_in[index] == round
+        }
+
+    def missing(self, round: int) -> list[int]:
+        answers = self.answers(round)
+        return [index for index in self.indexes if index not in answers]
+
+    def next_number(self, round: int) -> int:
+        """The number the next flush of this round gets: numbers have no gaps, so whoever gets to
+        put it has seen every flush before it."""
+        return sum(part.round == round for part in self.parts)
+
+    def with_part(self, part: AnswersPart) -> "Chunk":
+        return replace(self, parts=(*self.parts, part))
+
+
+def holds_gave_up(answers: Iterable[Answer]) -> bool:
+    return any(answer.verdict is Verdict.GAVE_UP for answer in answers)

@@ -1,0 +1,44 @@
+"""What travels on the queues: which part of which batch to look at, never a caller's data."""
+
+from dataclasses import dataclass, replace
+
+#: Lambda stops a chain of function -> queue -> same function after 16 hops; ours ends before, and
+#: the batch's next look begins a new one.
+#: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+MAX_HOPS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsMessage:
+    """Run the jobs of one chunk, or those of `indexes` of it, that have no answer."""
+
+    batch_id: str
+    submission: str
+    round: int
+    chunk: int
+    #: None: the whole chunk.
+    indexes: tuple[int, ...] | None = None
+    #: Which call of the jobs this is: 1 for the first.
+    attempt: int = 1
+    hops: int = 0
+
+    def handed_on(self, indexes: list[int], *, next_attempt: bool = False) -> "JobsMessage":
+        """The message that carries on with some of this one's jobs."""
+        return replace(
+            self,
+            indexes=tuple(indexes),
+            attempt=self.attempt + next_attempt,
+            hops=self.hops + 1,
+        )
+
+    @property
+    def may_be_sent(self) -> bool:
+        return self.hops <= MAX_HOPS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchMessage:
+    """Look at a batch and do what is due."""
+
+    batch_id: str
+    hops: int = 0

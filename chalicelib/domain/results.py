@@ -1,0 +1,100 @@
+"""Jobs and answers in, the bytes of `results` and of the callback out.
+
+The two are the same bytes, and the same every time: requests and responses are spliced in as the
+texts that were stored, never parsed and written again.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chalicelib.domain.batch import Answer, Batch, Chunk, Counts, Job, Verdict
+
+#: The largest body of an answer to a caller.
+MAX_PAGE_BYTES = 3_500_000
+#: Lambda takes 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html),
+#: of the body as it is escaped into the function's own JSON answer.
+MAX_ESCAPED_BYTES = 5_900_000
+#: The largest callback that is sent: it is composed, signed and posted within one lease.
+MAX_CALLBACK_BYTES = 50_000_000
+
+_BRACKETS = len('{"asyncId":"","results":[]}') + 32
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One job with its answer, as the text a caller gets."""
+
+    index: int
+    text: str
+
+    @property
+    def indexed_text(self) -> str:
+        """As `partial` shows it: a result that says which job it is of."""
+        return f'{{"index":{self.index},{self.text[1:]}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which of the results are asked for."""
+
+    start: int
+    per_page: int
+
+
+def results_of(chunk: Chunk, round: int) -> Iterator[Result]:
+    """The results of a chunk's answered jobs, in the order of the jobs."""
+    answers = chunk.answers(round)
+    for job in _jobs_or_blanks(chunk):
+        if job.index in answers:
+            yield Result(job.index, _text(job, answers[job.index]))
+
+
+def count(chunk: Chunk, round: int) -> Counts:
+    """What a finished chunk adds to its batch."""
+    verdicts = [answer.verdict for answer in chunk.answers(round).values()]
+    succeeded = verdicts.count(Verdict.SUCCEEDED)
+    return Counts(
+        succeeded=succeeded,
+        failed=len(verdicts) - succeeded,
+        result_bytes=sum(len(result.text.encode()) for result in results_of(chunk, round)),
+    )
+
+
+def whole_size_bytes(batch: Batch) -> int:
+    """The size of a completed batch's `results` and callback, without reading them."""
+    return _BRACKETS + batch.answered.result_bytes + batch.total - 1
+
+
+def pieces(batch_id: str, results: Iterator[str]) -> Iterator[bytes]:
+    """The body of `results` and of the callback, piece by piece."""
+    yield f'{{"asyncId":"{batch_id}","results":['.encode()
+    separator = ""
+    for text in results:
+        yield (separator + text).encode()
+        separator = ","
+    yield b"]}"
+
+
+def with_meta(body: bytes, *, total: int, page: Page, count: int) -> bytes:
+    """A page: the body as without paging, and where it stands in the whole."""
+    meta = {"totalResults": total, "start": page.start, "perPage": page.per_page, "count": count}
+    return body[:-1] + f',"meta":{json.dumps(meta, separators=(",", ":"))}}}'.encode()
+
+
+def escaped_size_bytes(text: str) -> int:
+    """How large a text is inside the function's JSON answer, whichever way that is escaped."""
+    return len(json.dumps(text))
+
+
+def _jobs_or_blanks(chunk: Chunk) -> Iterator[Job]:
+    if chunk.jobs is not None:
+        return iter(chunk.jobs)
+    return (Job(index, "", "", "{}") for index in chunk.indexes)
+
+
+def _text(job: Job, answer: Answer) -> str:
+    return (
+        f'{{"namespace":"{job.namespace}","action":"{job.action}",'
+        f'"request":{job.params},"response":{answer.response}}}'
+    )

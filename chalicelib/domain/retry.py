@@ -1,0 +1,48 @@
+"""When to try again, as data: a schedule gives a wait, or says that it was the last.
+
+Seconds throughout. `chance` is a number from 0 to 1 that the caller draws: this room has none.
+"""
+
+#: A job is called this often in all before its failure is recorded.
+JOB_TRIES = 5
+#: The longest a message can be delayed, and so the longest `Retry-After` that is honoured.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_MESSAGE_DELAY = 900
+
+#: Each wait between two calls of a job is this many times the one before.
+JOB_BACKOFF = 4
+
+_MINUTE = 60
+_HOUR = 3600
+#: Waits after the first failed attempt at a callback, the second, ... (the first is at once).
+CALLBACK_WAITS = (
+    5,
+    5 * _MINUTE,
+    30 * _MINUTE,
+    2 * _HOUR,
+    5 * _HOUR,
+    10 * _HOUR,
+    14 * _HOUR,
+)
+CALLBACK_TRIES = len(CALLBACK_WAITS) + 1
+#: A longer wait than this outlives every batch.
+_LONGEST_RETRY_AFTER = 100 * _HOUR
+
+
+def job_wait(
+    attempt: int, *, first_wait: float, retry_after: float | None, chance: float
+) -> int | None:
+    """Whole seconds until a job's next call, after call number `attempt` failed for now; None
+    where that was the last one. Drawn between half of the schedule's wait and all of it; a
+    `Retry-After` is waited for at least, up to 15 minutes."""
+    if attempt >= JOB_TRIES:
+        return None
+    wait = first_wait * JOB_BACKOFF ** (attempt - 1) * (0.5 + chance / 2)
+    return min(MAX_MESSAGE_DELAY, max(1, round(max(wait, retry_after or 0))))
+
+
+def callback_wait(attempt: int, retry_after: float | None, chance: float) -> float:
+    """Seconds until a callback's next attempt, after attempt number `attempt` failed: the
+    schedule's wait and up to a tenth more, or the receiver's `Retry-After` where that is later."""
+    wait = CALLBACK_WAITS[attempt - 1] * (1 + chance / 10)
+    return max(wait, min(retry_after or 0, _LONGEST_RETRY_AFTER))

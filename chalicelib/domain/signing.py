@@ -1,0 +1,175 @@
+"""Signatures: IWS for requests (theirs to us, ours to the platform), Standard Webhooks for callbacks.
+
+IWS is the scheme of the iVvy API's public documentation: HMAC-SHA1 over the lower-cased text of
+what identifies a request. SHA-1 and MD5 are that scheme's and nowhere else here.
+Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+
+Malformed input is a signature that does not verify, never an exception.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+#: How far a signed date may be from now, either way.
+FRESHNESS = timedelta(minutes=5)
+
+_IWS = re.compile(r"IWS ([^:\s]{1,256}):([0-9A-Fa-f]{40})")
+_IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( UTC)?", re.IGNORECASE)
+#: What API Gateway renames a header to that it keeps for itself.
+#: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
+_REMAPPED = "x-amzn-remapped-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequest:
+    """A request as its signature sees it."""
+
+    #: Names in lower case.
+    headers: Mapping[str, str]
+    #: Path and query in every form the caller may have sent them: a gateway hands on one of them.
+    targets: Sequence[str]
+    body: bytes
+    version: str = "1.0"
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name) or self.headers.get(_REMAPPED + name) or ""
+
+    @property
+    def ivvy_date(self) -> str:
+        return self.headers.get("ivvy-date", "")
+
+
+def iws_credentials(authorization: str) -> tuple[str, str] | None:
+    """The key and the signature of an X-Api-Authorization header."""
+    match = _IWS.fullmatch(authorization)
+    return (match[1], match[2].lower()) if match else None
+
+
+def basic_credentials(authorization: str) -> tuple[str, str] | None:
+    """The key and the secret of an HTTP Basic Authorization header (RFC 7617)."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        key, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (key, secret) if colon else None
+
+
+def is_fresh(request: SignedRequest, now: datetime) -> bool:
+    """Whether the date that the signature covers is within 5 minutes of now."""
+    sent_at = _sent_at(request)
+    return sent_at is not None and abs(now - sent_at) <= FRESHNESS
+
+
+def iws_verifies(request: SignedRequest, secret: str, signature: str) -> bool:
+    """Whether the signature is one of this request, in constant time, and the body is what its
+    Content-MD5, where it came along, says."""
+    md5 = _md5(request.body)
+    declared = request.header("content-md5").lower()
+    body_is_whole = hmac.compare_digest(declared.encode(), md5.encode()) or not declared
+    matches = [
+        hmac.compare_digest(iws_signature(request, target, secret), signature)
+        for target in request.targets
+    ]
+    return any(matches) and body_is_whole
+
+
+def iws_signature(request: SignedRequest, target: str, secret: str) -> str:
+    text = iws_text(request, target)
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha1).hexdigest()
+
+
+def iws_text(request: SignedRequest, target: str) -> str:
+    """What is signed."""
+    return "".join(
+        [
+            "POST",
+            _md5(request.body),
+            request.headers.get("content-type", ""),
+            "" if request.ivvy_date else request.header("date"),
+            target,
+            request.version,
+            _ivvy_headers(request.headers),
+        ]
+    ).lower()
+
+
+def iws_headers(
+    *, key: str, secret: str, target: str, body: bytes, now: datetime, content_type: str
+) -> dict[str, str]:
+    """The headers that sign a request of ours as `key`."""
+    headers = {
+        "Content-Type": content_type,
+        "Content-MD5": _md5(body),
+        "IVVY-Date": f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "X-Api-Version": "1.0",
+    }
+    signed = SignedRequest(
+        headers={name.lower(): value for name, value in headers.items()},
+        targets=(target,),
+        body=body,
+    )
+    headers["X-Api-Authorization"] = f"IWS {key}:{iws_signature(signed, target, secret)}"
+    return headers
+
+
+def webhook_headers(
+    *, message_id: str, body: bytes, secrets: Sequence[str], now: datetime
+) -> dict[str, str]:
+    """The headers of a callback: one signature for each live secret, so that a receiver that
+    knows either of two can verify it."""
+    timestamp = str(int(now.timestamp()))
+    signed = b".".join([message_id.encode(), timestamp.encode(), body])
+    signatures = [_webhook_signature(secret, signed) for secret in secrets]
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def _webhook_signature(secret: str, signed: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+
+
+def _md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def _ivvy_headers(headers: Mapping[str, str]) -> str:
+    named = {
+        name.lower().replace("-", "").replace("_", ""): value
+        for name, value in headers.items()
+        if name.lower().startswith("ivvy")
+    }
+    return "&".join(f"{name}={named[name]}" for name in sorted(named))
+
+
+def _sent_at(request: SignedRequest) -> datetime | None:
+    if request.ivvy_date:
+        return _parse_ivvy_date(request.ivvy_date)
+    try:
+        moment = parsedate_to_datetime(request.header("date"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parse_ivvy_date(text: str) -> datetime | None:
+    match = _IVVY_DATE.fullmatch(text.strip())
+    if not match:
+        return None
+    try:
+        return datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,203 @@
+"""Every change a head can undergo, each as one conditional write.
+
+A change says what must still be true and what is then written, together or not at all. Every one
+of them names the submission and the round it was decided for, and the writes about the callback
+also its round and the lease, so that of two writers the late one loses and nothing is half done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from chalicelib.domain.batch import (
+    Batch,
+    BatchState,
+    CallbackState,
+    Chunk,
+    Counts,
+    holds_gave_up,
+)
+from chalicelib.domain.results import count
+from chalicelib.domain.retry import CALLBACK_TRIES, callback_wait
+
+#: When to see whether a submission's own sending got done.
+FIRST_LOOK = timedelta(seconds=60)
+#: From one look to the next; the last repeats.
+LOOKS = (timedelta(minutes=30), timedelta(minutes=60))
+#: A delivery that has not been recorded by then died: longer than the function may run.
+LEASE = timedelta(seconds=150)
+#: A message that comes a little before its time is as good as one in time.
+EARLY = timedelta(seconds=5)
+#: How long the sweep gives an SQS message that makes a next try punctual.
+GRACE = timedelta(minutes=2)
+
+FieldValue = str | int | bool | datetime | frozenset[int] | Counts | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One conditional write to a head. Field names are those of `Batch`."""
+
+    #: Fields and the values they must still have; None: absent.
+    only_if: Mapping[str, FieldValue]
+    #: Fields and their new values; None: removed.
+    put: Mapping[str, FieldValue] = field(default_factory=dict)
+    #: A chunk that joins `done`, on condition that it is not there yet.
+    finish: int | None = None
+    #: Whether that chunk joins `gave_up` too, and its counts those of that group.
+    finish_gave_up: bool = False
+    #: What that chunk adds to the counts of its group.
+    finish_counts: Counts = Counts()
+
+
+def finish_chunk(batch: Batch, chunk: Chunk) -> Change:
+    """Puts a chunk, all of whose jobs are answered, among the finished ones."""
+    return Change(
+        only_if=_same_round(batch),
+        finish=chunk.number,
+        finish_gave_up=holds_gave_up(chunk.answers(batch.round).values()),
+        finish_counts=count(chunk, batch.round),
+    )
+
+
+def complete(batch: Batch, now: datetime) -> Change:
+    """Ends a batch all of whose chunks are done, and makes its callback due."""
+    due = now if batch.callback is CallbackState.WAITING else None
+    return Change(
+        only_if={**_running(batch), "cancelled": batch.cancelled},
+        put={
+            "state": BatchState.COMPLETED,
+            "completed_at": now,
+            "next_look_at": None,
+            "next_try_at": due,
+            "due_at": due,
+        },
+    )
+
+
+def take_look(batch: Batch, now: datetime) -> Change:
+    """Records that what was to be sent is sent; written after the last of it was."""
+    next_look_at = min(now + LOOKS[min(batch.looks, len(LOOKS) - 1)], batch.deadline)
+    return Change(
+        only_if={**_running(batch), "looks": batch.looks},
+        put={
+            "looks": batch.looks + 1,
+            "done_at_last_look": len(batch.done),
+            "next_look_at": next_look_at,
+            "due_at": next_look_at,
+        },
+    )
+
+
+def take_lease(batch: Batch, token: str, now: datetime) -> Change:
+    """Counts an attempt and gives it to the holder of `token`, before anything is sent: a death
+    after this is an attempt too, so that a body that kills its sender is not sent for ever."""
+    lease_ends_at = now + LEASE
+    return Change(
+        only_if={**_delivering(batch), "attempts": batch.attempts},
+        put={
+            "lease": token,
+            "attempts": batch.attempts + 1,
+            "next_try_at": lease_ends_at,
+            "due_at": lease_ends_at,
+        },
+    )
+
+
+def return_attempt(batch: Batch, now: datetime) -> Change:
+    """Gives a counted attempt back: what failed was ours, and the receiver was not asked."""
+    return Change(
+        only_if=_delivering(batch),
+        put={
+            "lease": None,
+            "attempts": batch.attempts - 1,
+            "next_try_at": now + GRACE,
+            "due_at": now + GRACE,
+        },
+    )
+
+
+def record_delivery(batch: Batch, status: int) -> Change:
+    """The receiver has it."""
+    return _end_callback(batch, CallbackState.DELIVERED, status, None)
+
+
+def record_refusal(batch: Batch, status: int | None, error: str) -> Change:
+    """No further attempt is made until a repost."""
+    return _end_callback(batch, CallbackState.FAILED, status, error)
+
+
+def record_failed_attempt(
+    batch: Batch,
+    *,
+    status: int | None,
+    error: str,
+    next_try_at: datetime,
+) -> Change:
+    """An attempt failed, and the next comes at `next_try_at`. A message with a delay makes it
+    punctual; the alarm comes later and finds the try made, or the message lost."""
+    return Change(
+        only_if=_delivering(batch),
+        put={
+            "lease": None,
+            "last_status": status,
+            "last_error": error,
+            "next_try_at": next_try_at,
+            "due_at": next_try_at + GRACE,
+        },
+    )
+
+
+def next_try_at(
+    batch: Batch, now: datetime, retry_after: float | None, chance: float
+) -> datetime | None:
+    """When the attempt after `batch.attempts` is due; None where it was the last, or where the
+    next would come after the batch's life."""
+    if batch.attempts >= CALLBACK_TRIES:
+        return None
+    moment = now + timedelta(seconds=callback_wait(batch.attempts, retry_after, chance))
+    return moment if moment < batch.expires_at else None
+
+
+def may_deliver(batch: Batch, now: datetime) -> bool:
+    """Whether the callback is due: nobody holds a lease that still runs, and the time has come."""
+    return (
+        batch.is_completed
+        and batch.callback is CallbackState.WAITING
+        and batch.next_try_at is not None
+        and now + (timedelta() if batch.lease else EARLY) >= batch.next_try_at
+    )
+
+
+def _end_callback(
+    batch: Batch, state: CallbackState, status: int | None, error: str | None
+) -> Change:
+    return Change(
+        only_if=_delivering(batch),
+        put={
+            "callback": state,
+            "lease": None,
+            "last_status": status,
+            "last_error": error,
+            "next_try_at": None,
+            "due_at": None,
+        },
+    )
+
+
+def _same_round(batch: Batch) -> dict[str, FieldValue]:
+    return {"submission": batch.submission, "round": batch.round}
+
+
+def _running(batch: Batch) -> dict[str, FieldValue]:
+    return {**_same_round(batch), "state": BatchState.RUNNING}
+
+
+def _delivering(batch: Batch) -> dict[str, FieldValue]:
+    return {
+        **_same_round(batch),
+        "state": BatchState.COMPLETED,
+        "callback": CallbackState.WAITING,
+        "callback_round": batch.callback_round,
+        "lease": batch.lease,
+    }

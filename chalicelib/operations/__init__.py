@@ -1,0 +1,1 @@
+"""One file, one thing the service does: ask the domain, move through the ports."""

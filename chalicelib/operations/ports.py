@@ -1,0 +1,101 @@
+"""What the operations need of the world, in their own words. Adapters and fakes keep these.
+
+Every port raises only errors of `chalicelib.errors`: Unavailable where a call did not take
+effect, OutcomeUnknown where it may have.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from chalicelib.domain.account import Account, Key
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Job, Order
+from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.domain.transitions import Change
+
+Result = TypeVar("Result")
+
+
+class Clock(Protocol):
+    """The time, UTC, to the millisecond."""
+
+    def now(self) -> datetime: ...
+
+
+class BatchStore(Protocol):
+    """Batches and their chunks. Every read sees every write that was answered before it."""
+
+    def find(self, batch_id: str) -> Batch | None:
+        """The batch, expired ones too; None where there is none."""
+
+    def find_order(self, batch: Batch) -> Order | None: ...
+
+    def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
+        """Stores what the head will point to. Repeats safely; without a head nobody reads it."""
+
+    def commit(self, batch: Batch, now: datetime) -> bool:
+        """Puts the head if there is none, or an expired one: the commit of a submission. True
+        where this submission's head is there, also on a repeat; False where another's is."""
+
+    def change(self, batch: Batch, change: Change) -> Batch | None:
+        """One conditional write to the head, and the head after it. None: a condition failed, and
+        nothing was written."""
+
+    def load_chunk(self, batch: Batch, chunk: int) -> Chunk: ...
+
+    def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
+        """Stores a flush if its number is free. False: another flush has the number. A repeat of
+        the very write that took effect may say either."""
+
+    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
+        """All chunks from `first` on, in order, a page of the database in memory at a time."""
+
+
+class KeyStore(Protocol):
+    """Who may call. Written by the command line only."""
+
+    def find_key(self, key: str) -> Key | None: ...
+
+    def find_account(self, account: str) -> Account | None: ...
+
+
+class Queue(Protocol):
+    """The queues. A message may arrive twice, late, out of order."""
+
+    def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
+        """All of them, or an error: then any of them may have been sent."""
+
+    def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None: ...
+
+
+class Platform(Protocol):
+    """The API that the jobs are calls of."""
+
+    def call(
+        self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
+    ) -> Reply | NoReply:
+        """One POST, answered or not within the job time-out in all. Never raises."""
+
+
+class Receiver(Protocol):
+    """Where callbacks go: an address a stranger chose."""
+
+    def post(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+    ) -> Reply | NoReply:
+        """One POST to an address we are willing to call, answered or not within the time-out in
+        all. Never raises."""
+
+
+class SideBySide(Protocol):
+    """Runs calls at the same time."""
+
+    def run(self, calls: Iterable[Callable[[], Result]]) -> Iterator[list[Result]]:
+        """The results as they come, gathered for up to a flush interval each time."""
+
+
+class Journal(Protocol):
+    """The log: one line per unit of work, for whoever is woken."""
+
+    def write(self, event: str, **fields: object) -> None: ...

@@ -1,0 +1,314 @@
+"""Every environment variable: its meaning, default and range. The one reader of os.environ.
+
+A fault in any of them is reported together with all the others, in one Misconfigured.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from chalicelib.errors import Misconfigured
+
+Value = TypeVar("Value")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class PlatformAuth(StrEnum):
+    """How a job proves to the platform whose it is."""
+
+    IWS = "iws"  #: signed with the caller's own key
+    HEADER = "header"  #: a fixed header, PLATFORM_HEADER
+    NONE = "none"  #: not at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The service's configuration, read once per container."""
+
+    stage: str
+    platform_address: str
+    platform_auth: PlatformAuth
+    #: The name and the value of the fixed header.
+    platform_header: tuple[str, str] | None
+    job_timeout_seconds: int
+    job_retry_seconds: int
+    max_jobs_per_batch: int
+    jobs_per_message: int
+    jobs_side_by_side: int
+    flush_seconds: float
+    deadline_hours: int
+    expiry_hours: int
+    callback_required: bool
+    basic_auth: bool
+    allowed_callback_networks: tuple[Network, ...]
+
+    def __repr__(self) -> str:
+        return f"Settings(stage={self.stage!r}, ...)"  # the header's value is a secret
+
+    @property
+    def names(self) -> "Names":
+        return Names(self.stage)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the stage's tables and queues are called; the template derives the same names."""
+
+    stage: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,29}", self.stage):
+            raise Misconfigured(
+                f"STAGE must be 1 to 30 lower-case letters, digits and '-', not {self.stage!r}"
+            )
+
+    @property
+    def batches_table(self) -> str:
+        return f"batchback-{self.stage}-batches"
+
+    @property
+    def keys_table(self) -> str:
+        return f"batchback-{self.stage}-keys"
+
+    @property
+    def jobs_queue(self) -> str:
+        return f"batchback-{self.stage}-jobs"
+
+    @property
+    def jobs_dead_queue(self) -> str:
+        return f"batchback-{self.stage}-jobs-dead"
+
+    @property
+    def batches_queue(self) -> str:
+        return f"batchback-{self.stage}-batches"
+
+    @property
+    def batches_dead_queue(self) -> str:
+        return f"batchback-{self.stage}-batches-dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One environment variable, as docs/settings.md shows it."""
+
+    name: str
+    meaning: str
+    parse: Callable[[str], Any]
+    #: None: it must be set.
+    default: str | None
+
+
+def names(environ: Mapping[str, str] | None = None) -> Names:
+    """The names alone, for app.py, whose decorators run where nothing else is configured."""
+    environ = os.environ if environ is None else environ
+    return Names(_stage_of(environ))
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process, or Misconfigured with everything that is wrong."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for variable in VARIABLES:
+        try:
+            values[variable.name.lower()] = _value(variable, environ)
+        except ValueError as error:
+            faults.append(f"{variable.name} {error}")
+    faults += _contradictions(values)
+    if faults:
+        raise Misconfigured("Wrong settings: " + "; ".join(faults))
+    return Settings(**values)
+
+
+def _stage_of(environ: Mapping[str, str]) -> str:
+    stage = environ.get("STAGE")
+    if not stage:
+        raise Misconfigured(
+            "STAGE is not set: give the stage its name in .chalice/config.json, under "
+            "stages.<name>.environment_variables"
+        )
+    return stage
+
+
+def _value(variable: Variable, environ: Mapping[str, str]) -> Any:
+    text = environ.get(variable.name, "").strip() or variable.default
+    if text is None:
+        raise ValueError("must be set")
+    return variable.parse(text)
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    if values.get("platform_auth") is PlatformAuth.HEADER and not values.get("platform_header"):
+        faults.append("PLATFORM_HEADER must be set where PLATFORM_AUTH is header")
+    if values.get("deadline_hours", 0) >= values.get("expiry_hours", 1):
+        faults.append("EXPIRY_HOURS must be more than DEADLINE_HOURS")
+    return faults
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", text) or not low <= float(text) <= high:
+            raise ValueError(f"must be a number from {low} to {high}, not {text!r}")
+        return float(text)
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError(f"must be true or false, not {text!r}")
+    return text.lower() == "true"
+
+
+def _stage(text: str) -> str:
+    try:
+        return Names(text).stage
+    except Misconfigured as error:
+        raise ValueError(str(error).removeprefix("STAGE ")) from error
+
+
+def _address(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"must be an http or https address, not {text!r}")
+    return text.rstrip("/")
+
+
+def _auth(text: str) -> PlatformAuth:
+    try:
+        return PlatformAuth(text.lower())
+    except ValueError as error:
+        raise ValueError(f"must be iws, header or none, not {text!r}") from error
+
+
+def _header(text: str) -> tuple[str, str] | None:
+    name, colon, value = text.partition(":")
+    if text == "-":
+        return None
+    if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name.strip()) or not value.strip():
+        raise ValueError("must be 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part != "-")
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8, with commas: {error}") from error
+
+
+VARIABLES = (
+    Variable(
+        name="STAGE",
+        meaning="The stage's name; tables and queues are named after it.",
+        parse=_stage,
+        default=None,
+    ),
+    Variable(
+        name="PLATFORM_ADDRESS",
+        meaning="Where the jobs' API is, without `/api/1.0`: `https://api.example.com`.",
+        parse=_address,
+        default=None,
+    ),
+    Variable(
+        name="PLATFORM_AUTH",
+        meaning="How jobs are authenticated to the platform: `iws` (signed as the caller), "
+        "`header` (the fixed `PLATFORM_HEADER`) or `none`.",
+        parse=_auth,
+        default="iws",
+    ),
+    Variable(
+        name="PLATFORM_HEADER",
+        meaning="The fixed header, `Name: value`; only with `PLATFORM_AUTH` `header`. "
+        "`-` for none.",
+        parse=_header,
+        default="-",
+    ),
+    Variable(
+        name="JOB_TIMEOUT_SECONDS",
+        meaning="How long one call of a job may take in all.",
+        parse=_whole(1, 45),
+        default="30",
+    ),
+    Variable(
+        name="JOB_RETRY_SECONDS",
+        meaning="The longest wait before the second call of a job that failed for now; "
+        "each further wait is four times as long.",
+        parse=_whole(1, 14),
+        default="2",
+    ),
+    Variable(
+        name="MAX_JOBS_PER_BATCH",
+        meaning="The most jobs one request may hold.",
+        parse=_whole(1, 10_000),
+        default="200",
+    ),
+    Variable(
+        name="JOBS_PER_MESSAGE",
+        meaning="The most jobs one message carries, and one worker runs.",
+        parse=_whole(1, 100),
+        default="25",
+    ),
+    Variable(
+        name="JOBS_SIDE_BY_SIDE",
+        meaning="How many jobs of a message a worker runs at the same time.",
+        parse=_whole(1, 100),
+        default="25",
+    ),
+    Variable(
+        name="FLUSH_SECONDS",
+        meaning="How often a worker records the answers it has while others are still out.",
+        parse=_seconds(0.1, 10),
+        default="1",
+    ),
+    Variable(
+        name="DEADLINE_HOURS",
+        meaning="Jobs without an answer by then, counted from submission, are given up.",
+        parse=_whole(1, 48),
+        default="12",
+    ),
+    Variable(
+        name="EXPIRY_HOURS",
+        meaning="How long a batch and its results are kept, counted from submission.",
+        parse=_whole(2, 24 * 14),
+        default="60",
+    ),
+    Variable(
+        name="CALLBACK_REQUIRED",
+        meaning="Whether `run` insists on a `callbackUrl`.",
+        parse=_flag,
+        default="true",
+    ),
+    Variable(
+        name="BASIC_AUTH",
+        meaning="Whether HTTP Basic is accepted beside signatures.",
+        parse=_flag,
+        default="true",
+    ),
+    Variable(
+        name="ALLOWED_CALLBACK_NETWORKS",
+        meaning="Networks that callbacks may go to although they are not public, with commas "
+        "between; `-` for none.",
+        parse=_networks,
+        default="-",
+    ),
+)
