@@ -14,7 +14,7 @@
     │   └── KeyRevoked 463
     ├── ServiceError               ours: answered as 500, retried by whoever can
     │   ├── NotSaved 24091         nothing was stored and nothing will run
-    │   ├── OutcomeUnknown         a write may or may not have taken effect
+    │   ├── OutcomeUnknown         it may have been stored: ask again with the Idempotency-Key
     │   └── Unavailable            the database or the queue does not answer
     └── Misconfigured              the operator's: one sentence that says what to do
 
@@ -87,9 +87,7 @@ class TooManyJobs(BadRequest):
     specific_code = 24448
 
     def __init__(self, maximum: int) -> None:
-        super().__init__(
-            f"The maximum number of jobs can be put on a single request is {maximum}"
-        )
+        super().__init__(f"The maximum number of jobs can be put on a single request is {maximum}")
 
 
 class NotCompleted(BadRequest):
@@ -197,11 +195,13 @@ class NotSaved(ServiceError):
 
 
 class OutcomeUnknown(ServiceError):
-    """A write was sent and no answer came: it may have taken effect, now or later."""
+    """Whether the batch was stored could not be found out; with an Idempotency-Key the caller can
+    ask again."""
 
 
 class Unavailable(ServiceError):
-    """The database or the queue refused or did not answer; nothing was written by this call."""
+    """The database or the queue refused or did not answer. A write may have taken effect all the
+    same: every one of ours can be repeated."""
 
 
 class Misconfigured(BatchbackError):

@@ -120,9 +120,9 @@ class Batch:
     #: Those of `done` that hold an answer that gave up; a restart takes them out again.
     gave_up: frozenset[int] = frozenset()
     #: Of the jobs in `done` but not in `gave_up`.
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
     #: Of the jobs in `gave_up`.
-    gave_up_counts: Counts = Counts()
+    gave_up_counts: Counts = field(default_factory=Counts)
 
     #: When to see whether anything was lost; None once there is nothing to wait for.
     next_look_at: datetime | None
@@ -154,9 +154,7 @@ class Batch:
 
     def indexes(self, chunk: int) -> range:
         """The jobs of a chunk: consecutive, numbered through the whole batch."""
-        return range(
-            chunk * self.chunk_size, min((chunk + 1) * self.chunk_size, self.total)
-        )
+        return range(chunk * self.chunk_size, min((chunk + 1) * self.chunk_size, self.total))
 
     @property
     def has_all_chunks_done(self) -> bool:

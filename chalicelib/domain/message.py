@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from chalicelib.domain.batch import Batch
+
 #: Lambda stops a chain of function -> queue -> same function after 16 hops; ours ends before, and
 #: the batch's next look begins a new one.
 #: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
@@ -21,6 +23,13 @@ class JobsMessage:
     #: Which call of the jobs this is: 1 for the first.
     attempt: int = 1
     hops: int = 0
+
+    @classmethod
+    def of(cls, batch: Batch, chunk: int) -> "JobsMessage":
+        """The first message of a chunk in the batch's round."""
+        return cls(
+            batch_id=batch.batch_id, submission=batch.submission, round=batch.round, chunk=chunk
+        )
 
     def handed_on(self, indexes: list[int], *, next_attempt: bool = False) -> "JobsMessage":
         """The message that carries on with some of this one's jobs."""

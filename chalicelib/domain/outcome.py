@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from chalicelib.domain.batch import Answer, Verdict
+from chalicelib.domain.retry import JOB_TRIES
 
 #: The largest answer of a job that is kept: with its escapes it fits one stored item.
 MAX_ANSWER_BYTES = 350_000
@@ -21,6 +22,8 @@ TRANSIENT = frozenset({408, 425, 429})
 _SUCCESS = range(200, 300)
 _FAILED_REQUEST = 461
 _KEY_REVOKED = 463
+_GONE = 410
+_MAY_ASK_TO_WAIT = frozenset({429, 503})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +55,54 @@ class TryAgain:
     """A failure that may pass."""
 
     reason: str
+    status: int | None = None
     #: Seconds the other side asked us to wait, at least.
     retry_after: float | None = None
 
 
-def judge_job(reply: Reply | NoReply, now: datetime) -> Answer | TryAgain:
-    """What a platform's answer to a job means: every answer below 500 is final, but those that
-    ask to be tried again; an answer that cannot be used is recorded as what it was."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The receiver has the callback."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The callback will not be taken, however often it is tried."""
+
+    reason: str
+    status: int | None = None
+
+
+def judge_job(reply: Reply | NoReply, now: datetime, *, attempt: int) -> Answer | TryAgain:
+    """What a platform's answer to call number `attempt` of a job means: every answer below 500 is
+    final, but those that ask to be tried again, and after the last call nothing is tried again.
+    An answer that cannot be used is recorded as what it was."""
+    judged = _judge_reply(reply, now)
+    if isinstance(judged, TryAgain) and attempt >= JOB_TRIES:
+        return gave_up(f"Gave up after {attempt} attempts: {judged.reason}")
+    return judged
+
+
+def judge_callback(reply: Reply | NoReply, now: datetime) -> Delivered | TryAgain | Refused:
+    """What a receiver's answer means: 2xx is success, 410 stops for good, the rest may pass."""
     if isinstance(reply, NoReply):
-        return gave_up(reply.reason) if reply.is_final else TryAgain(reason=reply.reason)
-    if reply.status in TRANSIENT or reply.status >= 500:
-        return TryAgain(
-            reason=f"HTTP {reply.status}", retry_after=retry_after(reply.retry_after, now)
-        )
-    if reply.is_cut or len(reply.body) > MAX_ANSWER_BYTES:
-        return failed_request(_too_large(reply))
-    return _answer_of(reply)
+        again = Refused if reply.is_final else TryAgain
+        return again(reason=reply.reason)
+    if reply.status in _SUCCESS:
+        return Delivered(status=reply.status)
+    if reply.status == _GONE:
+        return Refused(reason=f"HTTP {_GONE}", status=_GONE)
+    asked = reply.retry_after if reply.status in _MAY_ASK_TO_WAIT else None
+    return TryAgain(
+        reason=f"HTTP {reply.status}", status=reply.status, retry_after=retry_after(asked, now)
+    )
+
+
+def word(found: object) -> str:
+    """An outcome as the log names it."""
+    return found.verdict.name.lower() if isinstance(found, Answer) else type(found).__name__.lower()
 
 
 def gave_up(reason: str) -> Answer:
@@ -75,8 +110,14 @@ def gave_up(reason: str) -> Answer:
     return Answer(Verdict.GAVE_UP, _error(_FAILED_REQUEST, reason))
 
 
-def gave_up_after(attempts: int, reason: str) -> Answer:
-    return gave_up(f"Gave up after {attempts} attempts: {reason}")
+def past_deadline() -> Answer:
+    """The answer of a job that was not answered in time."""
+    return gave_up("Not answered before the batch's deadline")
+
+
+def unreadable() -> Answer:
+    """The answer of a job that the database no longer gives back."""
+    return failed_request("the stored job could not be read")
 
 
 def failed_request(reason: str, body: str | None = None) -> Answer:
@@ -103,6 +144,20 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - now).total_seconds())
+
+
+def _judge_reply(reply: Reply | NoReply, now: datetime) -> Answer | TryAgain:
+    if isinstance(reply, NoReply):
+        return gave_up(reply.reason) if reply.is_final else TryAgain(reason=reply.reason)
+    if reply.status in TRANSIENT or reply.status >= 500:
+        return TryAgain(
+            reason=f"HTTP {reply.status}",
+            status=reply.status,
+            retry_after=retry_after(reply.retry_after, now),
+        )
+    if reply.is_cut or len(reply.body) > MAX_ANSWER_BYTES:
+        return failed_request(_too_large(reply))
+    return _answer_of(reply)
 
 
 def _answer_of(reply: Reply) -> Answer:

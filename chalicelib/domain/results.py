@@ -5,7 +5,7 @@ texts that were stored, never parsed and written again.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from chalicelib.domain.batch import Answer, Batch, Chunk, Counts, Job, Verdict
@@ -19,6 +19,7 @@ MAX_ESCAPED_BYTES = 5_900_000
 MAX_CALLBACK_BYTES = 50_000_000
 
 _BRACKETS = len('{"asyncId":"","results":[]}') + 32
+_META = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,20 @@ def whole_size_bytes(batch: Batch) -> int:
     return _BRACKETS + batch.answered.result_bytes + batch.total - 1
 
 
-def pieces(batch_id: str, results: Iterator[str]) -> Iterator[bytes]:
+def fitting(texts: Iterable[str]) -> list[str]:
+    """As many of the results, from the first on, as fit one answer whole."""
+    taken: list[str] = []
+    size = escaped = _BRACKETS + _META
+    for text in texts:
+        size += len(text.encode()) + 1
+        escaped += len(json.dumps(text))
+        if size > MAX_PAGE_BYTES or escaped > MAX_ESCAPED_BYTES:
+            break
+        taken.append(text)
+    return taken
+
+
+def pieces(batch_id: str, results: Iterable[str]) -> Iterator[bytes]:
     """The body of `results` and of the callback, piece by piece."""
     yield f'{{"asyncId":"{batch_id}","results":['.encode()
     separator = ""
@@ -80,11 +94,6 @@ def with_meta(body: bytes, *, total: int, page: Page, count: int) -> bytes:
     """A page: the body as without paging, and where it stands in the whole."""
     meta = {"totalResults": total, "start": page.start, "perPage": page.per_page, "count": count}
     return body[:-1] + f',"meta":{json.dumps(meta, separators=(",", ":"))}}}'.encode()
-
-
-def escaped_size_bytes(text: str) -> int:
-    """How large a text is inside the function's JSON answer, whichever way that is escaped."""
-    return len(json.dumps(text))
 
 
 def _jobs_or_blanks(chunk: Chunk) -> Iterator[Job]:

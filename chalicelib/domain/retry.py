@@ -29,15 +29,11 @@ CALLBACK_TRIES = len(CALLBACK_WAITS) + 1
 _LONGEST_RETRY_AFTER = 100 * _HOUR
 
 
-def job_wait(
-    attempt: int, *, first_wait: float, retry_after: float | None, chance: float
-) -> int | None:
-    """Whole seconds until a job's next call, after call number `attempt` failed for now; None
-    where that was the last one. Drawn between half of the schedule's wait and all of it; a
-    `Retry-After` is waited for at least, up to 15 minutes."""
-    if attempt >= JOB_TRIES:
-        return None
-    wait = first_wait * JOB_BACKOFF ** (attempt - 1) * (0.5 + chance / 2)
+def job_wait(attempt: int, *, first_wait: float, retry_after: float | None, chance: float) -> int:
+    """Whole seconds until a job's next call, after call number `attempt` failed for now. Drawn
+    between half of the schedule's wait and all of it; a `Retry-After` is waited for at least, up
+    to 15 minutes."""
+    wait = first_wait * float(JOB_BACKOFF) ** (attempt - 1) * (0.5 + chance / 2)
     return min(MAX_MESSAGE_DELAY, max(1, round(max(wait, retry_after or 0))))
 
 

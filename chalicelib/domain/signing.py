@@ -1,4 +1,4 @@
-"""Signatures: IWS for requests (theirs to us, ours to the platform), Standard Webhooks for callbacks.
+"""Signatures: IWS for requests, theirs and ours; Standard Webhooks for callbacks.
 
 IWS is the scheme of the iVvy API's public documentation: HMAC-SHA1 over the lower-cased text of
 what identifies a request. SHA-1 and MD5 are that scheme's and nowhere else here.
@@ -58,7 +58,9 @@ def basic_credentials(authorization: str) -> tuple[str, str] | None:
     if scheme.lower() != "basic":
         return None
     try:
-        key, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        key, colon, secret = (
+            base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        )
     except (binascii.Error, UnicodeDecodeError):
         return None
     return (key, secret) if colon else None

@@ -47,7 +47,7 @@ class Change:
     #: Whether that chunk joins `gave_up` too, and its counts those of that group.
     finish_gave_up: bool = False
     #: What that chunk adds to the counts of its group.
-    finish_counts: Counts = Counts()
+    finish_counts: Counts = field(default_factory=Counts)
 
 
 def finish_chunk(batch: Batch, chunk: Chunk) -> Change:
@@ -86,6 +86,15 @@ def take_look(batch: Batch, now: datetime) -> Change:
             "next_look_at": next_look_at,
             "due_at": next_look_at,
         },
+    )
+
+
+def postpone_look(batch: Batch, moment: datetime) -> Change:
+    """Moves the next look behind a wait, so that the wait is not taken for a standstill."""
+    next_look_at = min(moment, batch.deadline)
+    return Change(
+        only_if={**_running(batch), "next_look_at": batch.next_look_at},
+        put={"next_look_at": next_look_at, "due_at": next_look_at},
     )
 
 
@@ -157,6 +166,21 @@ def next_try_at(
         return None
     moment = now + timedelta(seconds=callback_wait(batch.attempts, retry_after, chance))
     return moment if moment < batch.expires_at else None
+
+
+def comes_before(batch: Batch, moment: datetime) -> bool:
+    """Whether the next look, as far as known, comes before a moment."""
+    return batch.next_look_at is not None and batch.next_look_at < moment
+
+
+def is_look_due(batch: Batch, now: datetime) -> bool:
+    return batch.next_look_at is not None and now >= batch.next_look_at
+
+
+def has_stood_still(batch: Batch) -> bool:
+    """Whether nothing was finished since the last look, or none was taken in this round: what is
+    not done may never have been sent, or lost."""
+    return batch.looks == 0 or len(batch.done) == batch.done_at_last_look
 
 
 def may_deliver(batch: Batch, now: datetime) -> bool:

@@ -1,10 +1,10 @@
 """What the operations need of the world, in their own words. Adapters and fakes keep these.
 
-Every port raises only errors of `chalicelib.errors`: Unavailable where a call did not take
-effect, OutcomeUnknown where it may have.
+A store or a queue raises only Unavailable, and a write that raised may have taken effect all the
+same.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -37,6 +37,10 @@ class BatchStore(Protocol):
     def commit(self, batch: Batch, now: datetime) -> bool:
         """Puts the head if there is none, or an expired one: the commit of a submission. True
         where this submission's head is there, also on a repeat; False where another's is."""
+
+    def void(self, batch: Batch, now: datetime) -> Batch | None:
+        """Makes sure that this submission's head cannot be put any more, and says None; or gives
+        the live head that stands there: this submission's after all, or another's."""
 
     def change(self, batch: Batch, change: Change) -> Batch | None:
         """One conditional write to the head, and the head after it. None: a condition failed, and
@@ -91,7 +95,7 @@ class Receiver(Protocol):
 class SideBySide(Protocol):
     """Runs calls at the same time."""
 
-    def run(self, calls: Iterable[Callable[[], Result]]) -> Iterator[list[Result]]:
+    def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
         """The results as they come, gathered for up to a flush interval each time."""
 
 

@@ -1,0 +1,109 @@
+"""The front door: every Lambda function of the service, each a few lines.
+
+    api             API Gateway     answers callers
+    run_jobs        queue `jobs`    runs the jobs of one message
+    advance_batch   queue `batches` looks at one batch and does what is due
+
+What they do is in chalicelib, whose `__init__` is the map. A handler that returns deletes its
+message; one that raises gets exactly that message back.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chalice.app import Chalice, Request, Response, SQSEvent
+
+from chalicelib import settings, wiring
+from chalicelib.adapters.journal import JsonJournal
+from chalicelib.adapters.sqs import parse_batch, parse_jobs
+
+app = Chalice(app_name="batchback", configure_logs=False)
+names = settings.names()
+
+_ALL_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+
+
+@app.route("/api/1.0/{namespace}", methods=_ALL_METHODS, content_types=[], name="api")
+def api(namespace: str) -> Response:
+    """Every call of the API; what is wrong with one is answered in the contract's shape."""
+    from chalicelib.api import internal_error  # the workers start without it
+
+    try:
+        answer = wiring.service().api(_http_request(_current_request(), namespace))
+    except Exception as error:  # noqa: BLE001 - the outermost wrapper: callers see no detail
+        JsonJournal().write_exception("request failed", error)
+        answer = internal_error()
+    return Response(body=answer.body, status_code=answer.status, headers=dict(answer.headers))
+
+
+@app.on_sqs_message(queue=names.jobs_queue, batch_size=1, name="run_jobs")
+def run_jobs(event: SQSEvent) -> None:
+    """Runs the jobs of one message."""
+    with _logged("run_jobs"):
+        for record in event:
+            wiring.service().run_jobs(parse_jobs(record.body), _seconds_left(event))
+
+
+@app.on_sqs_message(queue=names.batches_queue, batch_size=1, name="advance_batch")
+def advance_batch(event: SQSEvent) -> None:
+    """Looks at one batch."""
+    with _logged("advance_batch"):
+        for record in event:
+            wiring.service().advance_batch(parse_batch(record.body), _seconds_left(event))
+
+
+@contextmanager
+def _logged(function: str) -> Iterator[None]:
+    """An error of a handler in one line of the log, before Lambda has its way with it."""
+    try:
+        yield
+    except Exception as error:
+        JsonJournal().write_exception("function failed", error, function=function)
+        raise
+
+
+def _seconds_left(event: SQSEvent) -> Callable[[], float]:
+    context: Any = event.context
+    return lambda: context.get_remaining_time_in_millis() / 1000
+
+
+def _current_request() -> Request:
+    request = app.current_request
+    if request is None:
+        raise RuntimeError("API Gateway sent what is no request")
+    return request
+
+
+def _http_request(request: Request, namespace: str) -> Any:
+    """API Gateway's event in the API's own words."""
+    from chalicelib.api import HttpRequest
+
+    event = request.to_original_event()
+    query = event.get("multiValueQueryStringParameters") or {}
+    return HttpRequest(
+        method=request.method,
+        namespace=namespace,
+        query=query,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=_body(request),
+        targets=_targets(event["requestContext"], namespace, query),
+    )
+
+
+def _body(request: Request) -> bytes:
+    """The body's bytes. A lone surrogate, which is no UTF-8, is left for the parser to refuse."""
+    try:
+        body = request.raw_body
+    except UnicodeEncodeError:
+        body = request.to_original_event()["body"]
+    return body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+
+
+def _targets(context: dict[str, Any], namespace: str, query: dict[str, list[str]]) -> list[str]:
+    """Path and query as the caller may have signed them. API Gateway hands on the query parsed, and
+    the path with the stage or a custom domain's base path, or without."""
+    path = f"/api/1.0/{namespace}"
+    pairs = [f"{name}={value}" for name, values in query.items() for value in values]
+    paths = {path, context.get("path", path), f"/{context.get('stage', 'api')}{path}"}
+    return ["?".join([each, "&".join(pairs)]) if pairs else each for each in sorted(paths)]

@@ -1,0 +1,239 @@
+"""Batches and keys, in DynamoDB: how they are read and written. What the items look like is in
+`items`. Every read is strongly consistent. Every commit is one conditional write.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.adapters import items
+from chalicelib.adapters.items import Item
+from chalicelib.domain.account import Account, Key
+from chalicelib.domain.batch import (
+    AnswersPart,
+    Batch,
+    Chunk,
+    Job,
+    Order,
+)
+from chalicelib.domain.transitions import Change
+from chalicelib.errors import Unavailable
+from chalicelib.operations.ports import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+_ITEMS_PER_REQUEST = 25
+_PAUSES = (0.05, 0.2, 0.8, 1.6)
+#: The conditions, in words. A name in brackets is an attribute.
+_NO_LIVE_HEAD = "attribute_not_exists(batch_id) OR expires_at <= :now OR attribute_exists(voided)"
+_NOT_VOID_FOR_US = "NOT contains(voided, :submission)"
+_NUMBER_IS_FREE = "attribute_not_exists(part)"
+
+
+class DynamoBatchStore:
+    """Keeps the port's promises; see `operations.ports.BatchStore`."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._sleep = sleep
+
+    def find(self, batch_id: str) -> Batch | None:
+        return items.read_head(self._get(batch_id, items.HEAD))
+
+    def find_order(self, batch: Batch) -> Order | None:
+        item = self._get(batch.batch_id, items.order_part(batch.submission))
+        return items.read_order(item) if item else None
+
+    def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
+        parts = [items.order_item(batch, order), *items.jobs_items(batch, jobs)]
+        for start in range(0, len(parts), _ITEMS_PER_REQUEST):
+            self._write_together(parts[start : start + _ITEMS_PER_REQUEST])
+
+    def commit(self, batch: Batch, now: datetime) -> bool:
+        try:
+            self._put(
+                items.head_item(batch),
+                condition=f"({_NO_LIVE_HEAD}) AND {_NOT_VOID_FOR_US}",
+                values={":now": items.number(now), ":submission": {"S": batch.submission}},
+            )
+        except _ConditionFailed:
+            standing = self.find(batch.batch_id)
+            return standing is not None and standing.submission == batch.submission
+        return True
+
+    def void(self, batch: Batch, now: datetime) -> Batch | None:
+        forgotten = ", ".join(["submission", "account", "due_bucket", "due_at"])
+        try:
+            self._call(
+                self._client.update_item,
+                Key=items.key(batch.batch_id, items.HEAD),
+                UpdateExpression=f"ADD voided :ours SET expires_at = :expires REMOVE {forgotten}",
+                ConditionExpression=_NO_LIVE_HEAD,
+                ExpressionAttributeValues={
+                    ":ours": {"SS": [batch.submission]},
+                    ":expires": items.number(batch.expires_at),
+                    ":now": items.number(now),
+                },
+            )
+        except _ConditionFailed:
+            return self.find(batch.batch_id)
+        return None
+
+    def change(self, batch: Batch, change: Change) -> Batch | None:
+        try:
+            answer = self._call(
+                self._client.update_item,
+                Key=items.key(batch.batch_id, items.HEAD),
+                ReturnValues="ALL_NEW",
+                **items.update_of(change, batch.batch_id),
+            )
+        except _ConditionFailed:
+            return None
+        return items.read_head(answer["Attributes"])
+
+    def load_chunk(self, batch: Batch, chunk: int) -> Chunk:
+        prefix = items.chunk_prefix(batch.submission, chunk)
+        found = self._query("begins_with(part, :prefix)", batch, {":prefix": {"S": prefix}})
+        return items.read_chunk(batch, chunk, found)
+
+    def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
+        try:
+            self._put(items.answers_item(batch, chunk, part), condition=_NUMBER_IS_FREE)
+        except _ConditionFailed:
+            return False
+        return True
+
+    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
+        found = self._query(
+            "part BETWEEN :first AND :last",
+            batch,
+            {
+                ":first": {"S": items.chunk_prefix(batch.submission, first)},
+                ":last": {"S": items.after_all_chunks(batch.submission)},
+            },
+        )
+        expected = iter(batch.chunks[first:])
+        for number, of_chunk in groupby(found, key=items.chunk_of):
+            for missing in iter(lambda: next(expected), number):
+                yield items.read_chunk(batch, missing, [])
+            yield items.read_chunk(batch, number, of_chunk)
+        for missing in expected:
+            yield items.read_chunk(batch, missing, [])
+
+    def _get(self, batch_id: str, part: str) -> Item | None:
+        answer = self._call(
+            self._client.get_item, Key=items.key(batch_id, part), ConsistentRead=True
+        )
+        item: Item | None = answer.get("Item")
+        return item
+
+    def _put(self, item: Item, *, condition: str, values: Item | None = None) -> None:
+        more = {"ExpressionAttributeValues": values} if values else {}
+        self._call(self._client.put_item, Item=item, ConditionExpression=condition, **more)
+
+    def _query(self, parts: str, batch: Batch, values: Item) -> Iterator[Item]:
+        request = {
+            "ConsistentRead": True,
+            "KeyConditionExpression": f"batch_id = :batch_id AND {parts}",
+            "ExpressionAttributeValues": {":batch_id": {"S": batch.batch_id}, **values},
+        }
+        while True:
+            page = self._call(self._client.query, **request)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _write_together(self, parts: list[Item]) -> None:
+        requests: Any = {self._table: [{"PutRequest": {"Item": part}} for part in parts]}
+        for pause in (*_PAUSES, None):
+            with _translated():
+                answer = self._client.batch_write_item(RequestItems=requests)
+            requests = answer.get("UnprocessedItems")
+            if not requests:
+                return
+            if pause is None:
+                raise Unavailable(f"DynamoDB left {len(requests[self._table])} items unwritten")
+            self._sleep(pause)
+
+    def _call(self, method: Callable[..., Any], **request: Any) -> Any:
+        with _translated():
+            return method(TableName=self._table, **request)
+
+
+class DynamoKeyStore:
+    """Reads keys and accounts. What is read may be up to `cache_seconds` old; 0 asks each time."""
+
+    def __init__(
+        self, client: "DynamoDBClient", table: str, clock: Clock, cache_seconds: float = 0
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._clock = clock
+        self._cache_for = timedelta(seconds=cache_seconds)
+        self._cache: dict[str, tuple[datetime, Item | None]] = {}
+
+    def find_key(self, key: str) -> Key | None:
+        item = self._find(f"key#{key}")
+        if item is None:
+            return None
+        return Key(
+            key=key,
+            account=item["account"]["S"],
+            secrets=items.read_secrets(item["secrets"]["S"]),
+            is_revoked=item["state"]["S"] != "active",
+        )
+
+    def find_account(self, account: str) -> Account | None:
+        item = self._find(f"account#{account}")
+        if item is None:
+            return None
+        return Account(
+            account=account, callback_secrets=items.read_secrets(item["callback_secrets"]["S"])
+        )
+
+    def _find(self, id: str) -> Item | None:
+        now = self._clock.now()
+        known_at, item = self._cache.get(id, (None, None))
+        if known_at is None or now - known_at >= self._cache_for:
+            item = self._read(id)
+            self._cache[id] = (now, item)
+        return item
+
+    def _read(self, id: str) -> Item | None:
+        with _translated():
+            answer = self._client.get_item(
+                TableName=self._table, Key={"id": {"S": id}}, ConsistentRead=True
+            )
+        return answer.get("Item")
+
+
+class _ConditionFailed(Exception):
+    """A conditional write found its condition false."""
+
+
+class _translated:  # noqa: N801 - reads as a word where it is used
+    """A block in which botocore's exceptions become ours."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ClientError):
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                raise _ConditionFailed from error
+            raise Unavailable(f"DynamoDB: {error}") from error
+        if isinstance(error, BotoCoreError):
+            raise Unavailable(f"DynamoDB: {error}") from error

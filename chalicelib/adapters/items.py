@@ -1,0 +1,328 @@
+"""What batches look like in the table: every item, there and back.
+
+Table `batches`, partition key `batch_id`, sort key `part`:
+
+    0#head                                       the head: `Batch`, an attribute for each field
+    0#order#<submission>                         what never changes besides the jobs
+    1#<submission>#0007#0jobs#00                 the jobs of chunk 7, packed; #01 .. where too large
+    1#<submission>#0007#1answers#0001#0000       flush 0 of round 1, packed; put once, never changed
+
+Numbers are padded, so that sorted by `part` one Query gives a chunk, or all chunks in order.
+An attribute that is None, false or an empty set is absent.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from chalicelib.domain import packing
+from chalicelib.domain.account import Secret
+from chalicelib.domain.batch import (
+    AnswersPart,
+    Batch,
+    BatchState,
+    CallbackState,
+    Chunk,
+    Counts,
+    Job,
+    Order,
+)
+from chalicelib.domain.transitions import Change, FieldValue
+
+#: The version of the items' format; every item says which one it is of.
+FORMAT = 1
+
+HEAD = "0#head"
+#: The `due` index is spread over this many partitions.
+DUE_BUCKETS = 4
+
+Item = dict[str, Any]
+
+
+def key(batch_id: str, part: str) -> Item:
+    return {"batch_id": {"S": batch_id}, "part": {"S": part}}
+
+
+def order_part(submission: str) -> str:
+    return f"0#order#{submission}"
+
+
+def chunk_prefix(submission: str, chunk: int) -> str:
+    return f"1#{submission}#{chunk:04}#"
+
+
+def after_all_chunks(submission: str) -> str:
+    """Sorts behind the last part of a submission's chunks."""
+    return f"1#{submission}#~"
+
+
+def chunk_of(item: Item) -> int:
+    return int(item["part"]["S"].split("#")[2])
+
+
+def _common(batch: Batch, part: str) -> Item:
+    """What every item of a batch has."""
+    return {
+        **key(batch.batch_id, part),
+        "format": {"N": str(FORMAT)},
+        "expires_at": number(batch.expires_at),
+    }
+
+
+def order_item(batch: Batch, order: Order) -> Item:
+    url = {"callback_url": {"S": order.callback_url}} if order.callback_url else {}
+    return {
+        **_common(batch, order_part(batch.submission)),
+        "request_hash": {"S": order.request_hash},
+        **url,
+    }
+
+
+def read_order(item: Item) -> Order:
+    return Order(
+        callback_url=item.get("callback_url", {}).get("S"),
+        request_hash=item["request_hash"]["S"],
+    )
+
+
+def jobs_items(batch: Batch, jobs: Sequence[Job]) -> Iterator[Item]:
+    for chunk in batch.chunks:
+        indexes = batch.indexes(chunk)
+        for number, piece in enumerate(packing.pack_jobs(jobs[indexes.start : indexes.stop])):
+            part = f"{chunk_prefix(batch.submission, chunk)}0jobs#{number:02}"
+            yield {**_common(batch, part), "packed": {"B": piece}}
+
+
+def answers_item(batch: Batch, chunk: int, part: AnswersPart) -> Item:
+    prefix = chunk_prefix(batch.submission, chunk)
+    return {
+        **_common(batch, f"{prefix}1answers#{part.round:04}#{part.number:04}"),
+        "packed": {"B": packing.pack_answers(part.answers)},
+    }
+
+
+def read_chunk(batch: Batch, number: int, items: Iterable[Item]) -> Chunk:
+    pieces: list[bytes] = []
+    parts: list[AnswersPart] = []
+    for item in items:
+        kind, *numbers = item["part"]["S"].split("#")[3:]
+        if kind == "0jobs":
+            pieces.append(item["packed"]["B"])
+        elif kind == "1answers":
+            parts.append(_answers_part(int(numbers[0]), int(numbers[1]), item["packed"]["B"]))
+    return Chunk(
+        number=number,
+        indexes=batch.indexes(number),
+        jobs=_jobs(pieces, batch.indexes(number)),
+        parts=tuple(parts),
+    )
+
+
+def _jobs(pieces: list[bytes], indexes: range) -> tuple[Job, ...] | None:
+    try:
+        return packing.unpack_jobs(pieces, indexes)
+    except packing.Unreadable:
+        return None
+
+
+def _answers_part(round: int, number: int, packed: bytes) -> AnswersPart:
+    """A flush; one that cannot be read keeps its number and answers nothing."""
+    try:
+        return AnswersPart(round=round, number=number, answers=packing.unpack_answers(packed))
+    except packing.Unreadable:
+        return AnswersPart(round=round, number=number, answers={})
+
+
+def read_secrets(text: str) -> tuple[Secret, ...]:
+    return tuple(
+        Secret(value=secret["value"], expires_at=_time_or_none(secret.get("expires_at")))
+        for secret in json.loads(text)
+    )
+
+
+def _time_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+#: The attributes that hold a group of counts.
+_COUNTS = {
+    "counts": {"succeeded": "succeeded", "failed": "failed", "result_bytes": "result_bytes"},
+    "gave_up_counts": {
+        "succeeded": "gave_up_succeeded",
+        "failed": "gave_up_failed",
+        "result_bytes": "gave_up_result_bytes",
+    },
+}
+
+
+def head_item(batch: Batch) -> Item:
+    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    attributes = _attributes(values, batch.batch_id)
+    return {
+        **_common(batch, HEAD),
+        **{name: value for name, value in attributes.items() if value is not None},
+    }
+
+
+def _attributes(values: Mapping[str, FieldValue], batch_id: str) -> dict[str, Any]:
+    """Fields as attributes; None: the attribute is absent."""
+    attributes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in _COUNTS:
+            counts = value if isinstance(value, Counts) else Counts()
+            for part, attribute in _COUNTS[name].items():
+                attributes[attribute] = {"N": str(getattr(counts, part))}
+        else:
+            attributes[name] = _attribute(value)
+    if "due_at" in values:
+        is_due = values["due_at"] is not None
+        attributes["due_bucket"] = {"S": due_bucket(batch_id)} if is_due else None
+    return attributes
+
+
+def _attribute(value: FieldValue) -> Any:
+    if value is None or value is False or value == frozenset():
+        return None
+    if value is True:
+        return {"BOOL": True}
+    if isinstance(value, str):
+        return {"S": str(value)}
+    if isinstance(value, frozenset):
+        return {"NS": [str(number) for number in sorted(value)]}
+    if isinstance(value, datetime):
+        return number(value)
+    return {"N": str(value)}
+
+
+def number(moment: datetime) -> Any:
+    """A time as DynamoDB's TTL wants it: seconds since 1970, here with three decimals."""
+    return {"N": f"{moment.timestamp():.3f}"}
+
+
+def due_bucket(batch_id: str) -> str:
+    return str(int(batch_id[:8], 16) % DUE_BUCKETS)
+
+
+def read_head(item: Item | None) -> Batch | None:
+    return _batch(item) if item and "voided" not in item else None
+
+
+def _batch(item: Item) -> Batch:
+    return Batch(**{field.name: _field(field.name, item) for field in fields(Batch)})
+
+
+def _field(name: str, item: Item) -> Any:
+    if name in _COUNTS:
+        numbers = {part: _int(item.get(of)) for part, of in _COUNTS[name].items()}
+        return Counts(**numbers)
+    return _READERS[name](item.get(name))
+
+
+def _int(attribute: Item | None) -> int:
+    return int(attribute["N"]) if attribute else 0
+
+
+def _optional_int(attribute: Item | None) -> int | None:
+    return int(attribute["N"]) if attribute else None
+
+
+def _text(attribute: Item | None) -> str | None:
+    return attribute["S"] if attribute else None
+
+
+def _flag(attribute: Item | None) -> bool:
+    return bool(attribute and attribute["BOOL"])
+
+
+def _moment(attribute: Item | None) -> datetime | None:
+    if attribute is None:
+        return None
+    milliseconds = int(Decimal(attribute["N"]) * 1000)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def _numbers(attribute: Item | None) -> frozenset[int]:
+    return frozenset(map(int, attribute["NS"])) if attribute else frozenset()
+
+
+_READERS: Mapping[str, Callable[[Item | None], Any]] = {
+    "batch_id": _text,
+    "submission": _text,
+    "account": _text,
+    "key": _text,
+    "total": _int,
+    "chunk_size": _int,
+    "state": lambda attribute: BatchState(_text(attribute) or ""),
+    "round": _int,
+    "created_at": _moment,
+    "deadline": _moment,
+    "expires_at": _moment,
+    "completed_at": _moment,
+    "cancelled": _flag,
+    "done": _numbers,
+    "gave_up": _numbers,
+    "next_look_at": _moment,
+    "looks": _int,
+    "done_at_last_look": _int,
+    "callback": lambda attribute: CallbackState(_text(attribute) or ""),
+    "callback_round": _int,
+    "attempts": _int,
+    "next_try_at": _moment,
+    "lease": _text,
+    "last_status": _optional_int,
+    "last_error": _text,
+    "due_at": _moment,
+}
+
+
+def update_of(change: Change, batch_id: str) -> dict[str, Any]:
+    """A change as UpdateItem takes it. Every attribute goes by a placeholder, so that none can be
+    a reserved word."""
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+
+    def name(attribute: str) -> str:
+        names[f"#{attribute}"] = attribute
+        return f"#{attribute}"
+
+    def value(label: str, attribute: Any) -> str:
+        values[f":{label}"] = attribute
+        return f":{label}"
+
+    conditions = [
+        f"{name(attribute)} = {value('if_' + attribute, wanted)}"
+        if wanted is not None
+        else f"attribute_not_exists({name(attribute)})"
+        for attribute, wanted in _attributes(change.only_if, batch_id).items()
+    ]
+    put = _attributes(change.put, batch_id)
+    sets = [f"{name(a)} = {value('put_' + a, v)}" for a, v in put.items() if v is not None]
+    removes = [name(attribute) for attribute, v in put.items() if v is None]
+    adds = []
+    if change.finish is not None:
+        chunk = str(change.finish)
+        conditions.append(f"NOT contains({name('done')}, {value('chunk', {'N': chunk})})")
+        adds = [f"{name(a)} {value('add_' + a, v)}" for a, v in _finished(change, chunk).items()]
+    actions = {"SET": sets, "REMOVE": removes, "ADD": adds}
+    return {
+        "UpdateExpression": " ".join(
+            f"{action} {', '.join(parts)}" for action, parts in actions.items() if parts
+        ),
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+
+
+def _finished(change: Change, chunk: str) -> dict[str, Any]:
+    """What a finished chunk adds to the head."""
+    group = _COUNTS["gave_up_counts" if change.finish_gave_up else "counts"]
+    adds: dict[str, Any] = {"done": {"NS": [chunk]}}
+    if change.finish_gave_up:
+        adds["gave_up"] = {"NS": [chunk]}
+    for part, attribute in group.items():
+        adds[attribute] = {"N": str(getattr(change.finish_counts, part))}
+    return adds

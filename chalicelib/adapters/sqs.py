@@ -1,0 +1,133 @@
+"""The queues, in SQS. Messages are JSON of ids and numbers, a few hundred bytes."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+#: The version of the message format; a message says which one it is.
+FORMAT = 1
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+_MESSAGES_PER_REQUEST = 10
+_PAUSES = (0.1, 0.4, 1.6)
+
+
+class SqsQueue:
+    """Sends messages to the stage's queues. Queue addresses are looked up once, when first used."""
+
+    def __init__(
+        self,
+        client: "SQSClient",
+        *,
+        jobs_queue: str,
+        batches_queue: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._jobs_queue = jobs_queue
+        self._batches_queue = batches_queue
+        self._sleep = sleep
+
+    def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
+        """All the messages, ten a request; those that SQS lists as failed are sent again."""
+        bodies = [_compose_jobs(message) for message in messages]
+        for start in range(0, len(bodies), _MESSAGES_PER_REQUEST):
+            self._send_together(bodies[start : start + _MESSAGES_PER_REQUEST], delay_seconds)
+
+    def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        try:
+            self._client.send_message(
+                QueueUrl=self._batches_url,
+                MessageBody=_compose_batch(message),
+                DelaySeconds=delay_seconds,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+
+    def _send_together(self, bodies: list[str], delay_seconds: int) -> None:
+        entries = {
+            str(number): {"Id": str(number), "MessageBody": body, "DelaySeconds": delay_seconds}
+            for number, body in enumerate(bodies)
+        }
+        for pause in (*_PAUSES, None):
+            failed = self._failed_of([*entries.values()])
+            if not failed:
+                return
+            if pause is None:
+                raise Unavailable(f"SQS did not take {len(failed)} messages")
+            entries = {id: entries[id] for id in failed}
+            self._sleep(pause)
+
+    def _failed_of(self, entries: list[Any]) -> list[str]:
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._jobs_url, Entries=entries)
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+        return [failure["Id"] for failure in answer.get("Failed", [])]
+
+    @cached_property
+    def _jobs_url(self) -> str:
+        return self._url(self._jobs_queue)
+
+    @cached_property
+    def _batches_url(self) -> str:
+        return self._url(self._batches_queue)
+
+    def _url(self, name: str) -> str:
+        try:
+            return self._client.get_queue_url(QueueName=name)["QueueUrl"]
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+
+
+def parse_jobs(body: str) -> JobsMessage:
+    """The message that a body of the jobs queue carries."""
+    fields = json.loads(body)
+    indexes = fields.get("indexes")
+    return JobsMessage(
+        batch_id=fields["batch"],
+        submission=fields["submission"],
+        round=fields["round"],
+        chunk=fields["chunk"],
+        indexes=None if indexes is None else tuple(indexes),
+        attempt=fields["attempt"],
+        hops=fields["hops"],
+    )
+
+
+def parse_batch(body: str) -> BatchMessage:
+    """The message that a body of the batches queue carries."""
+    fields = json.loads(body)
+    return BatchMessage(batch_id=fields["batch"], hops=fields["hops"])
+
+
+def _compose_jobs(message: JobsMessage) -> str:
+    return json.dumps(
+        {
+            "v": FORMAT,
+            "batch": message.batch_id,
+            "submission": message.submission,
+            "round": message.round,
+            "chunk": message.chunk,
+            "indexes": message.indexes,
+            "attempt": message.attempt,
+            "hops": message.hops,
+        }
+    )
+
+
+def _compose_batch(message: BatchMessage) -> str:
+    return json.dumps({"v": FORMAT, "batch": message.batch_id, "hops": message.hops})
+
+
+def _unavailable(error: ClientError | BotoCoreError) -> Unavailable:
+    return Unavailable(f"SQS: {error}")

@@ -1,0 +1,267 @@
+"""The API as callers see it: one request in, one answer out, always in the contract's shape.
+
+Wire words live here. This is the one room that knows HTTP from the inside: what may be sent, which
+action means which operation, and what an error looks like. It does not know API Gateway or Chalice.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain import strict_json, submission
+from chalicelib.domain.account import Caller
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.results import Page
+from chalicelib.domain.signing import SignedRequest
+from chalicelib.domain.strict_json import NotStrictJson
+from chalicelib.domain.submission import WhyNotUrl, as_object
+from chalicelib.errors import (
+    BatchNotFound,
+    CallerError,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    NotFound,
+    ParameterInvalid,
+    ParameterMissing,
+    ResultsNotFound,
+    ServiceError,
+    TooLarge,
+)
+from chalicelib.operations.authenticate import Authenticate
+from chalicelib.operations.ports import Clock, Journal
+from chalicelib.operations.read_batch import ReadBatch
+from chalicelib.operations.submit_batch import SubmitBatch
+
+MAX_BODY_BYTES = 3_500_000
+MAX_PER_PAGE = 1_000
+
+_JSON = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+_ASYNC_ID = re.compile(r"[0-9a-f]{32}")
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """A request as it reached the function."""
+
+    method: str
+    namespace: str
+    query: Mapping[str, Sequence[str]]
+    #: Names in lower case.
+    headers: Mapping[str, str]
+    body: bytes
+    #: Path and query in every form the caller may have sent and signed them.
+    targets: Sequence[str]
+
+    @property
+    def action(self) -> str | None:
+        return next(iter(self.query.get("action") or ()), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    status: int
+    body: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """Answers every request; raises only what nobody expected."""
+
+    authenticate: Authenticate
+    submit_batch: SubmitBatch
+    read_batch: ReadBatch
+    clock: Clock
+    journal: Journal
+    max_jobs: int
+    callback_required: bool
+    why_not_url: WhyNotUrl
+
+    def __call__(self, request: HttpRequest) -> HttpAnswer:
+        started_at = self.clock.now()
+        answer = self._answer_or_error(request)
+        self.journal.write(
+            "request",
+            namespace=request.namespace[:64],
+            action=(request.action or "")[:64],
+            status=answer.status,
+            took_ms=round((self.clock.now() - started_at).total_seconds() * 1000),
+        )
+        return answer
+
+    def _answer_or_error(self, request: HttpRequest) -> HttpAnswer:
+        try:
+            body = self._answer(request)
+        except CallerError as error:
+            return _error(error.error_code, error.specific_code, error.message, error.reasons)
+        except ServiceError as error:
+            self.journal.write("request failed", error=f"{type(error).__name__}: {error}")
+            return internal_error(error.specific_code, error.message)
+        return HttpAnswer(status=200, body=body, headers=_HEADERS)
+
+    def _answer(self, request: HttpRequest) -> str:
+        _check_form(request)
+        caller = self.authenticate(
+            SignedRequest(headers=request.headers, targets=request.targets, body=request.body)
+        )
+        return self._action(request)(caller, request)
+
+    def _action(self, request: HttpRequest) -> Callable[[Caller, HttpRequest], str]:
+        actions = self._namespaces.get(request.namespace)
+        if actions is None:
+            raise NotFound(f"There is no namespace '{request.namespace[:64]}'")
+        if not request.action:
+            raise ParameterMissing("action")
+        if request.action not in actions:
+            raise NotFound(f"There is no action '{request.action[:64]}'")
+        return actions[request.action]
+
+    @property
+    def _namespaces(self) -> dict[str, dict[str, Callable[[Caller, HttpRequest], str]]]:
+        return {
+            "batch": {"run": self._run, "progress": self._progress, "results": self._results},
+            "test": {"ping": self._ping},
+        }
+
+    def _run(self, caller: Caller, request: HttpRequest) -> str:
+        wanted = submission.parse(
+            _json(request.body),
+            max_jobs=self.max_jobs,
+            callback_required=self.callback_required,
+            why_not_url=self.why_not_url,
+        )
+        return strict_json.dump({"asyncId": self.submit_batch(caller, wanted, request.body)})
+
+    def _progress(self, caller: Caller, request: HttpRequest) -> str:
+        batch_id = _async_id(_parameters(request), BatchNotFound)
+        return strict_json.dump(_progress(self.read_batch.progress(caller, batch_id)))
+
+    def _results(self, caller: Caller, request: HttpRequest) -> str:
+        parameters = _parameters(request)
+        batch_id = _async_id(parameters, ResultsNotFound)
+        page = _page(parameters)
+        partial = _flag(parameters, "partial")
+        return self.read_batch.results(caller, batch_id, page=page, partial=partial).decode()
+
+    def _ping(self, _caller: Caller, request: HttpRequest) -> str:
+        _parameters(request)
+        return strict_json.dump({"ack": _time(self.clock.now())})
+
+
+def internal_error(specific_code: int = 0, message: str = ServiceError.message) -> HttpAnswer:
+    """What a caller sees of whatever went wrong on our side."""
+    return _error(500, specific_code, message, ())
+
+
+def _check_form(request: HttpRequest) -> None:
+    if request.method != "POST":
+        raise MethodNotAllowed(request.method)
+    if len(request.body) > MAX_BODY_BYTES:
+        raise TooLarge(f"The body is {len(request.body)} bytes, over the limit of {MAX_BODY_BYTES}")
+    content_type = request.headers.get("content-type", "").strip()
+    if content_type and not _JSON.fullmatch(content_type):
+        raise MediaTypeUnsupported(content_type)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise MediaTypeUnsupported(f"{content_type} in Content-Encoding {encoding[:20]}")
+
+
+def _json(body: bytes) -> object:
+    if not body.strip():
+        return {}
+    try:
+        return strict_json.parse(body)
+    except NotStrictJson as error:
+        raise ParameterInvalid("body", [str(error)]) from error
+
+
+def _parameters(request: HttpRequest) -> dict[str, Any]:
+    return as_object(_json(request.body))
+
+
+def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
+    """The id asked for. What cannot be an id is answered as an id that is not there."""
+    value = parameters.get("async", parameters.get("asyncId"))
+    if value is None:
+        raise ParameterMissing("async")
+    if not isinstance(value, str):
+        raise ParameterInvalid("async", ["must be a string"])
+    if not _ASYNC_ID.fullmatch(value):
+        raise not_found
+    return value
+
+
+def _page(parameters: Mapping[str, Any]) -> Page | None:
+    if parameters.get("start") is None and parameters.get("perPage") is None:
+        return None
+    return Page(
+        start=_whole(parameters, "start", low=0, high=10**9, default=0),
+        per_page=_whole(parameters, "perPage", low=1, high=MAX_PER_PAGE, default=MAX_PER_PAGE),
+    )
+
+
+def _whole(parameters: Mapping[str, Any], name: str, *, low: int, high: int, default: int) -> int:
+    value = parameters.get(name)
+    if value is None:
+        return default
+    if type(value) is not int or not low <= value <= high:
+        raise ParameterInvalid(name, [f"must be a whole number from {low} to {high}"])
+    return value
+
+
+def _flag(parameters: Mapping[str, Any], name: str) -> bool:
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise ParameterInvalid(name, ["must be true or false"])
+    return bool(value)
+
+
+def _progress(batch: Batch) -> dict[str, Any]:
+    answered = batch.answered
+    return {
+        "progress": batch.progress,
+        "status": batch.status,
+        "jobs": {
+            "total": batch.total,
+            "succeeded": answered.succeeded,
+            "failed": answered.failed,
+            "waiting": batch.total - answered.total,
+        },
+        "createdAt": _time(batch.created_at),
+        "completedAt": _time_or_none(batch.completed_at),
+        "callback": {
+            "status": batch.callback.value,
+            "attempts": batch.attempts,
+            "lastStatus": batch.last_status,
+            "lastError": batch.last_error,
+            "nextAttemptAt": _time_or_none(batch.next_try_at),
+        },
+    }
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _time_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else _time(moment)
+
+
+def _error(error_code: int, specific_code: int, message: str, reasons: Sequence[str]) -> HttpAnswer:
+    body: dict[str, Any] = {
+        "errorCode": error_code,
+        "message": message,
+        "specificCode": specific_code,
+    }
+    if reasons:
+        body["additionalMessages"] = [*reasons]
+    allow = {"Allow": "POST"} if error_code == MethodNotAllowed.error_code else {}
+    return HttpAnswer(status=error_code, body=json.dumps(body), headers={**_HEADERS, **allow})

@@ -1,0 +1,179 @@
+"""The JSON of a `run` request in, a submission out, or an error that names every fault.
+
+pydantic judges the shape; its error types, never its texts, become the contract's codes and words.
+Only the front door imports this: the workers start without pydantic.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, PlainValidator, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from chalicelib.domain import strict_json
+from chalicelib.domain.batch import Job
+from chalicelib.errors import (
+    CallerError,
+    JobFormatWrong,
+    JobParameterEmpty,
+    ParameterInvalid,
+    ParameterMissing,
+    TooManyJobs,
+)
+
+MAX_JOB_BYTES = 200_000
+MAX_REASONS = 20
+
+WhyNotUrl = Callable[[str], list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A batch as asked for: every limit kept."""
+
+    jobs: tuple[Job, ...]
+    callback_url: str | None
+
+
+def parse(
+    body: object, *, max_jobs: int, callback_required: bool, why_not_url: WhyNotUrl
+) -> Submission:
+    """The submission that a request's JSON value asks for.
+
+    Raises the error of the first fault, in the order `jobs`, the jobs by index, `callbackUrl`;
+    its reasons name all faults, up to 20.
+    """
+    request = as_object(body)
+    shape, faults = _judge_jobs(request, max_jobs)
+    jobs = [] if shape is None else [*_jobs(shape, faults)]
+    url_faults = _judge_url(request.get("callbackUrl"), why_not_url, is_required=callback_required)
+    _raise_first([*faults, *url_faults])
+    return Submission(jobs=tuple(jobs), callback_url=request.get("callbackUrl"))
+
+
+def as_object(body: object) -> dict[str, Any]:
+    """The parameters of a call. `[]` is how some clients write none."""
+    if body is None or body == []:
+        return {}
+    if not isinstance(body, dict):
+        raise ParameterInvalid("body", ["must be a JSON object"])
+    return body
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """One thing that is wrong: where, what, and which error it is when it is the first."""
+
+    place: str
+    text: str
+    error: Callable[[list[str]], CallerError]
+
+    @property
+    def reason(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
+def _params(value: object) -> object:
+    if value is None or value == []:
+        return {}
+    if not isinstance(value, dict):
+        raise PydanticCustomError("params_type", "")
+    return value
+
+
+_Name = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=64, pattern="^[A-Za-z][A-Za-z0-9_]*$"),
+]
+
+
+class _JobShape(BaseModel):
+    namespace: _Name
+    action: _Name
+    params: Annotated[Any, PlainValidator(_params)] = None
+
+
+class _JobsShape(BaseModel):
+    jobs: list[_JobShape]
+
+
+_TEXTS = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must be 64 characters at most",
+    "string_pattern_mismatch": "must be letters, digits and '_', beginning with a letter",
+    "string_unicode": "must be letters, digits and '_', beginning with a letter",
+    "params_type": "must be an object",
+    "model_type": "must be an object",
+}
+
+
+def _judge_jobs(request: dict[str, Any], max_jobs: int) -> tuple[_JobsShape | None, list[_Fault]]:
+    jobs = request.get("jobs")
+    if jobs is None:
+        return None, [_Fault("jobs", "is required", _missing("jobs"))]
+    if not isinstance(jobs, list):
+        return None, [_Fault("jobs", "must be an array", _invalid("jobs"))]
+    if not jobs:
+        return None, [_Fault("jobs", "must not be empty", JobParameterEmpty)]
+    if len(jobs) > max_jobs:
+        return None, [_Fault("jobs", f"holds {len(jobs)} jobs", lambda _: TooManyJobs(max_jobs))]
+    try:
+        return _JobsShape.model_validate({"jobs": jobs}), []
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        return None, [_shape_fault(detail) for detail in details]
+
+
+def _shape_fault(detail: ErrorDetails) -> _Fault:
+    is_empty = detail["type"] == "string_too_short"
+    error = JobParameterEmpty if is_empty else JobFormatWrong
+    return _Fault(_place(detail["loc"]), _TEXTS[detail["type"]], error)
+
+
+def _place(location: Iterable[int | str]) -> str:
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return text.removeprefix(".")
+
+
+def _jobs(shape: _JobsShape, faults: list[_Fault]) -> Iterable[Job]:
+    """The jobs with their params as text; what only shows now is added to `faults`."""
+    for index, job in enumerate(shape.jobs):
+        params = strict_json.dump({} if job.params is None else job.params)
+        size = len(params.encode()) + len(job.namespace) + len(job.action) + _JOB_BRACKETS
+        if size > MAX_JOB_BYTES:
+            text = f"is {size} bytes of JSON, over the limit of {MAX_JOB_BYTES}"
+            faults.append(_Fault(f"jobs[{index}]", text, JobFormatWrong))
+        if job.namespace == "batch":
+            text = "'batch' may not be called from a batch"
+            faults.append(_Fault(f"jobs[{index}].namespace", text, JobFormatWrong))
+        yield Job(index, job.namespace, job.action, params)
+
+
+_JOB_BRACKETS = len('{"namespace":"","action":"","params":}')
+
+
+def _judge_url(url: object, why_not_url: WhyNotUrl, *, is_required: bool) -> list[_Fault]:
+    if url is None:
+        missing = _Fault("callbackUrl", "is required", _missing("callbackUrl"))
+        return [missing] if is_required else []
+    if not isinstance(url, str):
+        return [_Fault("callbackUrl", "must be a string", _invalid("callbackUrl"))]
+    return [_Fault("callbackUrl", text, _invalid("callbackUrl")) for text in why_not_url(url)]
+
+
+def _missing(name: str) -> Callable[[list[str]], CallerError]:
+    return lambda reasons: ParameterMissing(name, reasons)
+
+
+def _invalid(name: str) -> Callable[[list[str]], CallerError]:
+    return lambda reasons: ParameterInvalid(name, reasons)
+
+
+def _raise_first(faults: list[_Fault]) -> None:
+    if faults:
+        raise faults[0].error([fault.reason for fault in faults[:MAX_REASONS]])

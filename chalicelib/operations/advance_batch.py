@@ -1,0 +1,64 @@
+"""Looks at one batch and does whatever is due. Any number of looks does no harm."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chalicelib.domain import transitions
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.operations.deliver_callback import DeliverCallback
+from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvanceBatch:
+    """Sends what was not sent, completes what is done, calls back what is completed. Each step is
+    one conditional write, so that of two that look at once one does it."""
+
+    store: BatchStore
+    queue: Queue
+    clock: Clock
+    journal: Journal
+    deliver: DeliverCallback
+
+    def __call__(self, message: BatchMessage, seconds_left: Callable[[], float]) -> None:
+        batch = self.store.find(message.batch_id)
+        if batch is None or batch.is_expired(self.clock.now()):
+            return
+        if batch.is_running:
+            batch = self._advance(batch)
+        if transitions.may_deliver(batch, self.clock.now()):
+            self.deliver(batch, seconds_left)
+
+    def _advance(self, batch: Batch) -> Batch:
+        if batch.has_all_chunks_done:
+            return self._complete(batch)
+        if transitions.is_look_due(batch, self.clock.now()):
+            self._look(batch)
+        return batch
+
+    def _complete(self, batch: Batch) -> Batch:
+        now = self.clock.now()
+        completed = self.store.change(batch, transitions.complete(batch, now))
+        if completed is None:
+            return self.store.find(batch.batch_id) or batch
+        self.journal.write(
+            "batch completed",
+            batch_id=batch.batch_id,
+            account=batch.account,
+            round=batch.round,
+            succeeded=completed.answered.succeeded,
+            failed=completed.answered.failed,
+            took_ms=round((now - batch.created_at) / timedelta(milliseconds=1)),
+        )
+        return completed
+
+    def _look(self, batch: Batch) -> None:
+        """Sends the unfinished chunks again where nothing moves; the look is recorded last."""
+        if transitions.has_stood_still(batch):
+            self.journal.write(
+                "chunks sent again", batch_id=batch.batch_id, chunks=len(batch.chunks_to_do)
+            )
+            self.queue.send_jobs([JobsMessage.of(batch, chunk) for chunk in batch.chunks_to_do])
+        self.store.change(batch, transitions.take_look(batch, self.clock.now()))

@@ -1,0 +1,149 @@
+"""One attempt at a completed batch's callback: lease, compose, sign, POST, record."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.domain import outcome, results, retry, signing, transitions
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.message import BatchMessage
+from chalicelib.domain.outcome import Delivered, Refused, TryAgain
+from chalicelib.domain.transitions import Change
+from chalicelib.errors import Unavailable
+from chalicelib.operations.ports import BatchStore, Clock, Journal, KeyStore, Queue, Receiver
+
+#: What an attempt may take in all, and what each megabyte of its body adds.
+_SECONDS_PER_ATTEMPT = 15
+_SECONDS_PER_MEGABYTE = 1
+#: What is kept of the function's time to record the outcome.
+_SECONDS_TO_RECORD = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverCallback:
+    """Whoever holds the lease sends; nobody else can record. The body is the same bytes, and the
+    `webhook-id` the same, at every attempt of one completion."""
+
+    store: BatchStore
+    keys: KeyStore
+    queue: Queue
+    receiver: Receiver
+    clock: Clock
+    journal: Journal
+    chance: Callable[[], float]
+    new_id: Callable[[], str]
+
+    def __call__(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
+        if batch.attempts >= retry.CALLBACK_TRIES:
+            lost = Refused(reason="the last attempt was not heard of again")
+            self._record(batch, transitions.record_refusal(batch, None, lost.reason), lost)
+            return
+        order = self.store.find_order(batch)
+        account = self.keys.find_account(batch.account)
+        secrets = account.live_callback_secrets(self.clock.now()) if account else []
+        leased = self._lease(batch)
+        if leased is None:
+            return
+        found = self._attempt(leased, order.callback_url if order else None, secrets, seconds_left)
+        if found is not None:
+            self._record_outcome(leased, found)
+
+    def _lease(self, batch: Batch) -> Batch | None:
+        """The batch with an attempt counted and ours to make; None: somebody else's."""
+        token = self.new_id()
+        leased = self.store.change(batch, transitions.take_lease(batch, token, self.clock.now()))
+        if leased is None:
+            standing = self.store.find(batch.batch_id)
+            leased = standing if standing and standing.lease == token else None
+        return leased
+
+    def _attempt(
+        self,
+        batch: Batch,
+        url: str | None,
+        secrets: list[str],
+        seconds_left: Callable[[], float],
+    ) -> Delivered | TryAgain | Refused | None:
+        """What became of the POST; None: nothing was sent, and the attempt is given back."""
+        size = results.whole_size_bytes(batch)
+        if size > results.MAX_CALLBACK_BYTES:
+            return Refused(reason=f"the callback would be {size} bytes: page through the results")
+        if url is None or not secrets:
+            return Refused(reason="the callback's address or the account's secret is missing")
+        try:
+            body = self._compose(batch)
+        except Unavailable:
+            self.store.change(batch, transitions.return_attempt(batch, self.clock.now()))
+            return None
+        return self._post(batch, url, secrets, body, seconds_left)
+
+    def _compose(self, batch: Batch) -> bytes:
+        texts = (
+            result.text
+            for chunk in self.store.read_chunks(batch)
+            for result in results.results_of(chunk, batch.round)
+        )
+        return b"".join(results.pieces(batch.batch_id, texts))
+
+    def _post(
+        self,
+        batch: Batch,
+        url: str,
+        secrets: list[str],
+        body: bytes,
+        seconds_left: Callable[[], float],
+    ) -> Delivered | TryAgain | Refused:
+        now = self.clock.now()
+        headers = signing.webhook_headers(
+            message_id=f"{batch.batch_id}-{batch.round}", body=body, secrets=secrets, now=now
+        )
+        wanted = _SECONDS_PER_ATTEMPT + _SECONDS_PER_MEGABYTE * len(body) / 1_000_000
+        reply = self.receiver.post(
+            url,
+            headers={"Content-Type": "application/json", **headers},
+            body=body,
+            timeout_seconds=min(wanted, seconds_left() - _SECONDS_TO_RECORD),
+        )
+        return outcome.judge_callback(reply, self.clock.now())
+
+    def _record_outcome(self, batch: Batch, found: Delivered | TryAgain | Refused) -> None:
+        now = self.clock.now()
+        if isinstance(found, Delivered):
+            self._record(batch, transitions.record_delivery(batch, found.status), found)
+            return
+        next_try_at = self._next_try_at(batch, found, now)
+        if next_try_at is None:
+            change = transitions.record_refusal(batch, found.status, found.reason)
+            self._record(batch, change, found)
+            return
+        change = transitions.record_failed_attempt(
+            batch, status=found.status, error=found.reason, next_try_at=next_try_at
+        )
+        self._record(batch, change, found)
+        self._remind(batch, math.ceil((next_try_at - now).total_seconds()))
+
+    def _next_try_at(
+        self, batch: Batch, found: TryAgain | Refused, now: datetime
+    ) -> datetime | None:
+        if isinstance(found, Refused):
+            return None
+        return transitions.next_try_at(batch, now, found.retry_after, self.chance())
+
+    def _record(self, batch: Batch, change: Change, found: Delivered | TryAgain | Refused) -> None:
+        recorded = self.store.change(batch, change)
+        self.journal.write(
+            "callback attempted",
+            batch_id=batch.batch_id,
+            account=batch.account,
+            attempt=batch.attempts,
+            outcome=outcome.word(found),
+            status=found.status,
+            error=None if isinstance(found, Delivered) else found.reason,
+            state=recorded.callback if recorded else "superseded",
+        )
+
+    def _remind(self, batch: Batch, seconds: int) -> None:
+        """Makes a near next try punctual; a far one is the sweep's."""
+        if seconds <= retry.MAX_MESSAGE_DELAY:
+            self.queue.send_batch(BatchMessage(batch_id=batch.batch_id), seconds)

@@ -1,0 +1,80 @@
+"""Progress and results, to the account that owns the batch and to nobody else."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import dropwhile, takewhile
+
+from chalicelib.domain import results
+from chalicelib.domain.account import Caller
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.results import Page, Result
+from chalicelib.errors import BatchNotFound, NotCompleted, ResultsNotFound, TooLarge
+from chalicelib.operations.ports import BatchStore, Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBatch:
+    """Reads; changes nothing."""
+
+    store: BatchStore
+    clock: Clock
+
+    def progress(self, caller: Caller, batch_id: str) -> Batch:
+        """The batch as its head tells it; BatchNotFound where it is none of the caller's."""
+        batch = self._find(caller, batch_id)
+        if batch is None:
+            raise BatchNotFound
+        return batch
+
+    def results(self, caller: Caller, batch_id: str, *, page: Page | None, partial: bool) -> bytes:
+        """The body of an answer with all results, or with a page of them; with `partial` those
+        that are there so far."""
+        batch = self._find(caller, batch_id)
+        if batch is None:
+            raise ResultsNotFound
+        if not batch.is_completed and not partial:
+            raise NotCompleted
+        if page is None:
+            return self._whole(batch, partial=partial)
+        return self._page(batch, page, partial=partial)
+
+    def _find(self, caller: Caller, batch_id: str) -> Batch | None:
+        batch = self.store.find(batch_id)
+        if batch is None or batch.account != caller.account:
+            return None
+        return None if batch.is_expired(self.clock.now()) else batch
+
+    def _whole(self, batch: Batch, *, partial: bool) -> bytes:
+        """All of it or TooLarge, never a part that could be taken for the whole."""
+        size = results.whole_size_bytes(batch)
+        if size > results.MAX_PAGE_BYTES:
+            raise _too_large(size)
+        texts = [*_texts(self._results(batch, 0), partial=partial)]
+        if len(results.fitting(texts)) < len(texts):
+            raise _too_large(sum(len(text.encode()) for text in texts))
+        return b"".join(results.pieces(batch.batch_id, texts))
+
+    def _page(self, batch: Batch, page: Page, *, partial: bool) -> bytes:
+        found = dropwhile(
+            lambda result: result.index < page.start, self._results(batch, page.start)
+        )
+        on_page = takewhile(lambda result: result.index < page.start + page.per_page, found)
+        texts = results.fitting(_texts(on_page, partial=partial))
+        body = b"".join(results.pieces(batch.batch_id, texts))
+        return results.with_meta(body, total=batch.total, page=page, count=len(texts))
+
+    def _results(self, batch: Batch, start: int) -> Iterator[Result]:
+        """The results from the chunk on that holds job `start`."""
+        for chunk in self.store.read_chunks(batch, start // batch.chunk_size):
+            yield from results.results_of(chunk, batch.round)
+
+
+def _texts(found: Iterable[Result], *, partial: bool) -> Iterator[str]:
+    return (result.indexed_text if partial else result.text for result in found)
+
+
+def _too_large(size: int) -> TooLarge:
+    return TooLarge(
+        f"The results are {size} bytes and do not fit one answer: "
+        "page through them with 'start' and 'perPage'"
+    )

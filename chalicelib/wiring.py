@@ -1,0 +1,156 @@
+"""Settings in, adapters in their places, operations out: made lazily, once per warm container.
+
+A function makes only what it uses: the workers never import the front door and its pydantic.
+"""
+
+import random
+import uuid
+from datetime import timedelta
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING
+
+from chalicelib import settings
+from chalicelib.adapters import aws
+from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
+from chalicelib.adapters.http import HttpPlatform, HttpReceiver
+from chalicelib.adapters.journal import JsonJournal
+from chalicelib.adapters.sqs import SqsQueue
+from chalicelib.adapters.threads import ThreadsSideBySide
+from chalicelib.domain.address import AddressPolicy, why_not_url
+from chalicelib.operations.advance_batch import AdvanceBatch
+from chalicelib.operations.authenticate import Authenticate
+from chalicelib.operations.deliver_callback import DeliverCallback
+from chalicelib.operations.ports import BatchStore, Clock, KeyStore, Platform, Queue, Receiver
+from chalicelib.operations.read_batch import ReadBatch
+from chalicelib.operations.run_jobs import RunJobs
+from chalicelib.operations.submit_batch import SubmitBatch
+from chalicelib.settings import Settings
+
+if TYPE_CHECKING:
+    from chalicelib.api import Api
+
+#: A revoked key is refused at the door at once; workers see it within this time.
+_KEYS_CACHED_SECONDS = 30
+
+
+@cache
+def service() -> "Service":
+    """The service of this process, configured from its environment."""
+    return Service(settings.read())
+
+
+class Service:
+    """Every operation, ready to use. The adapters are attributes, so that tests can put others in
+    their places before the first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock: Clock = SystemClock()
+        self.journal = JsonJournal()
+
+    @cached_property
+    def store(self) -> BatchStore:
+        return DynamoBatchStore(aws.dynamodb(), self.settings.names.batches_table)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        """For the front door: asks each time."""
+        return DynamoKeyStore(aws.dynamodb(), self.settings.names.keys_table, self.clock)
+
+    @cached_property
+    def cached_keys(self) -> KeyStore:
+        """For the workers."""
+        return DynamoKeyStore(
+            aws.dynamodb(), self.settings.names.keys_table, self.clock, _KEYS_CACHED_SECONDS
+        )
+
+    @cached_property
+    def queue(self) -> Queue:
+        names = self.settings.names
+        return SqsQueue(aws.sqs(), jobs_queue=names.jobs_queue, batches_queue=names.batches_queue)
+
+    @cached_property
+    def platform(self) -> Platform:
+        return HttpPlatform(
+            address=self.settings.platform_address,
+            auth=self.settings.platform_auth,
+            header=self.settings.platform_header,
+            timeout_seconds=self.settings.job_timeout_seconds,
+            clock=self.clock,
+            connections=self.settings.jobs_side_by_side,
+        )
+
+    @cached_property
+    def receiver(self) -> Receiver:
+        return HttpReceiver(policy=self.address_policy)
+
+    @cached_property
+    def address_policy(self) -> AddressPolicy:
+        return AddressPolicy(allowed_networks=self.settings.allowed_callback_networks)
+
+    @cached_property
+    def api(self) -> "Api":
+        from chalicelib.api import Api  # the workers start without it
+
+        return Api(
+            authenticate=Authenticate(
+                keys=self.keys, clock=self.clock, allow_basic=self.settings.basic_auth
+            ),
+            submit_batch=SubmitBatch(
+                store=self.store,
+                queue=self.queue,
+                clock=self.clock,
+                journal=self.journal,
+                new_id=_new_id,
+                jobs_per_message=self.settings.jobs_per_message,
+                deadline=timedelta(hours=self.settings.deadline_hours),
+                expiry=timedelta(hours=self.settings.expiry_hours),
+            ),
+            read_batch=ReadBatch(store=self.store, clock=self.clock),
+            clock=self.clock,
+            journal=self.journal,
+            max_jobs=self.settings.max_jobs_per_batch,
+            callback_required=self.settings.callback_required,
+            why_not_url=partial(why_not_url, policy=self.address_policy),
+        )
+
+    @cached_property
+    def run_jobs(self) -> RunJobs:
+        return RunJobs(
+            store=self.store,
+            keys=self.cached_keys,
+            queue=self.queue,
+            platform=self.platform,
+            side_by_side=ThreadsSideBySide(
+                self.settings.jobs_side_by_side, self.settings.flush_seconds
+            ),
+            clock=self.clock,
+            journal=self.journal,
+            chance=random.random,
+            job_timeout_seconds=self.settings.job_timeout_seconds,
+            job_retry_seconds=self.settings.job_retry_seconds,
+        )
+
+    @cached_property
+    def advance_batch(self) -> AdvanceBatch:
+        return AdvanceBatch(
+            store=self.store,
+            queue=self.queue,
+            clock=self.clock,
+            journal=self.journal,
+            deliver=DeliverCallback(
+                store=self.store,
+                keys=self.cached_keys,
+                queue=self.queue,
+                receiver=self.receiver,
+                clock=self.clock,
+                journal=self.journal,
+                chance=random.random,
+                new_id=_new_id,
+            ),
+        )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

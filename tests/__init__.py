@@ -1,0 +1,1 @@
+"""Facts about the service, from the pure domain outwards to whole processes."""

@@ -1,0 +1,137 @@
+"""Batches and keys in memory, with the conditions that the real table has."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.account import Account, Key
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Job, Order
+from chalicelib.domain.transitions import Change
+
+
+class FakeBatchStore:
+    def __init__(self) -> None:
+        self.heads: dict[str, Batch] = {}
+        self.voided: dict[str, set[str]] = {}
+        self.orders: dict[tuple[str, str], Order] = {}
+        self.jobs: dict[tuple[str, str, int], tuple[Job, ...]] = {}
+        self.answers: dict[tuple[str, str, int, int, int], AnswersPart] = {}
+        self._lock = threading.RLock()
+
+    def find(self, batch_id: str) -> Batch | None:
+        return self.heads.get(batch_id)
+
+    def find_order(self, batch: Batch) -> Order | None:
+        return self.orders.get((batch.batch_id, batch.submission))
+
+    def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
+        self.orders[batch.batch_id, batch.submission] = order
+        for chunk in batch.chunks:
+            indexes = batch.indexes(chunk)
+            of_chunk = tuple(jobs[indexes.start : indexes.stop])
+            self.jobs[batch.batch_id, batch.submission, chunk] = of_chunk
+
+    def commit(self, batch: Batch, now: datetime) -> bool:
+        with self._lock:
+            standing = self.heads.get(batch.batch_id)
+            if standing is not None and not standing.is_expired(now):
+                return standing.submission == batch.submission
+            if batch.submission in self.voided.get(batch.batch_id, set()):
+                return False
+            self.heads[batch.batch_id] = batch
+            self.voided.pop(batch.batch_id, None)
+            return True
+
+    def void(self, batch: Batch, now: datetime) -> Batch | None:
+        with self._lock:
+            standing = self.heads.get(batch.batch_id)
+            if standing is not None and not standing.is_expired(now):
+                return standing
+            self.heads.pop(batch.batch_id, None)
+            self.voided.setdefault(batch.batch_id, set()).add(batch.submission)
+            return None
+
+    def change(self, batch: Batch, change: Change) -> Batch | None:
+        with self._lock:
+            head = self.heads.get(batch.batch_id)
+            if head is None or not _allows(head, change):
+                return None
+            after = _changed(head, change)
+            self.heads[batch.batch_id] = after
+            return after
+
+    def load_chunk(self, batch: Batch, chunk: int) -> Chunk:
+        with self._lock:
+            of_chunk = (batch.batch_id, batch.submission, chunk)
+            parts = sorted(key for key in self.answers if key[:3] == of_chunk)
+            return Chunk(
+                number=chunk,
+                indexes=batch.indexes(chunk),
+                jobs=self.jobs.get(of_chunk),
+                parts=tuple(self.answers[key] for key in parts),
+            )
+
+    def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
+        with self._lock:
+            key = (batch.batch_id, batch.submission, chunk, part.round, part.number)
+            if key in self.answers:
+                return False
+            self.answers[key] = part
+            return True
+
+    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
+        for chunk in batch.chunks[first:]:
+            yield self.load_chunk(batch, chunk)
+
+
+class FakeKeyStore:
+    def __init__(self, keys: Sequence[Key] = (), accounts: Sequence[Account] = ()) -> None:
+        self.keys = {key.key: key for key in keys}
+        self.accounts = {account.account: account for account in accounts}
+
+    def find_key(self, key: str) -> Key | None:
+        return self.keys.get(key)
+
+    def find_account(self, account: str) -> Account | None:
+        return self.accounts.get(account)
+
+
+def _allows(head: Batch, change: Change) -> bool:
+    stands = all(
+        _or_absent(getattr(head, name)) == _or_absent(wanted)
+        for name, wanted in change.only_if.items()
+    )
+    return stands and (change.finish is None or change.finish not in head.done)
+
+
+def _or_absent(value: object) -> object:
+    return None if value is False or value == frozenset() else value
+
+
+def _changed(head: Batch, change: Change) -> Batch:
+    empty = {field.name: _EMPTY.get(field.name) for field in fields(Batch)}
+    put: dict[str, Any] = {
+        name: empty[name] if value is None else value for name, value in change.put.items()
+    }
+    after = replace(head, **put)
+    if change.finish is None:
+        return after
+    finished = frozenset({change.finish})
+    if change.finish_gave_up:
+        return replace(
+            after,
+            done=after.done | finished,
+            gave_up=after.gave_up | finished,
+            gave_up_counts=after.gave_up_counts + change.finish_counts,
+        )
+    return replace(after, done=after.done | finished, counts=after.counts + change.finish_counts)
+
+
+_EMPTY: dict[str, Any] = {
+    "cancelled": False,
+    "done": frozenset(),
+    "gave_up": frozenset(),
+    "gave_up_counts": Counts(),
+}

@@ -1,0 +1,26 @@
+"""The queues in memory: what was sent, for a test to hand out as it likes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chalicelib.domain.message import BatchMessage, JobsMessage
+
+
+@dataclass
+class FakeQueue:
+    jobs: list[tuple[JobsMessage, int]] = field(default_factory=list)
+    batches: list[tuple[BatchMessage, int]] = field(default_factory=list)
+
+    def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
+        self.jobs += [(message, delay_seconds) for message in messages]
+
+    def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        self.batches.append((message, delay_seconds))
+
+    def take_jobs(self) -> list[tuple[JobsMessage, int]]:
+        taken, self.jobs = self.jobs, []
+        return taken
+
+    def take_batches(self) -> list[tuple[BatchMessage, int]]:
+        taken, self.batches = self.batches, []
+        return taken
