@@ -1,0 +1,274 @@
+"""The contract of a batch store, kept by the one in memory and by DynamoDB alike."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.adapters import aws as clients
+from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.domain import transitions
+from chalicelib.domain.batch import AnswersPart, Batch, BatchState, Chunk, Counts, Job
+from chalicelib.operations.ports import BatchStore
+from tests.fakes.clock import START
+from tests.fakes.dynamodb import FakeBatchStore
+from tests.samples import ORDER, a_batch, gave_up, some_jobs, succeeded
+
+LATER = START + timedelta(hours=61)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> BatchStore:
+    if request.param == "memory":
+        return FakeBatchStore()
+    request.getfixturevalue("aws")
+    return DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
+
+
+def _never(_seconds: float) -> None:
+    raise AssertionError("nothing here is to be waited for")
+
+
+def new_batch(total: int = 3, **fields: object) -> Batch:
+    return a_batch(total, batch_id=uuid.uuid4().hex, submission=uuid.uuid4().hex, **fields)
+
+
+def saved(store: BatchStore, total: int = 3, **fields: object) -> Batch:
+    batch = new_batch(total, **fields)
+    store.save_jobs(batch, ORDER, some_jobs(total))
+    assert store.commit(batch, START)
+    return batch
+
+
+def part(number: int = 0, *indexes: int, round: int = 1) -> AnswersPart:
+    return AnswersPart(
+        round=round,
+        number=number,
+        answers={index: succeeded(f'{{"n":{index}}}') for index in indexes},
+    )
+
+
+def full_chunk(batch: Batch, number: int) -> Chunk:
+    indexes = batch.indexes(number)
+    return Chunk(
+        number=number,
+        indexes=indexes,
+        jobs=some_jobs(batch.total)[indexes.start : indexes.stop],
+        parts=(part(0, *indexes),),
+    )
+
+
+class TestSaving:
+    def test_a_committed_batch_is_read_back_as_it_was(self, store: BatchStore) -> None:
+        batch = saved(store)
+        assert store.find(batch.batch_id) == batch
+        assert store.find_order(batch) == ORDER
+
+    def test_every_field_of_a_head_survives(self, store: BatchStore) -> None:
+        batch = saved(
+            store,
+            state=BatchState.COMPLETED,
+            cancelled=True,
+            completed_at=START + timedelta(milliseconds=1),
+            done=frozenset({0, 2}),
+            gave_up=frozenset({2}),
+            counts=Counts(succeeded=1, failed=2, result_bytes=3),
+            gave_up_counts=Counts(succeeded=4, failed=5, result_bytes=6),
+            next_look_at=None,
+            looks=7,
+            done_at_last_look=8,
+            callback_round=9,
+            attempts=10,
+            next_try_at=START,
+            lease="token",
+            last_status=500,
+            last_error="HTTP 500",
+            due_at=None,
+        )
+        assert store.find(batch.batch_id) == batch
+
+    def test_jobs_saved_without_a_head_are_no_batch(self, store: BatchStore) -> None:
+        batch = new_batch()
+        store.save_jobs(batch, ORDER, some_jobs(3))
+        assert store.find(batch.batch_id) is None
+
+    def test_a_repeated_commit_finds_itself(self, store: BatchStore) -> None:
+        batch = saved(store)
+        assert store.commit(batch, START)
+
+    def test_another_submission_does_not_replace_a_live_head(self, store: BatchStore) -> None:
+        batch = saved(store)
+        assert not store.commit(replace(batch, submission=uuid.uuid4().hex), START)
+        assert store.find(batch.batch_id) == batch
+
+    def test_an_expired_head_is_replaced(self, store: BatchStore) -> None:
+        old = saved(store)
+        new = replace(old, submission=uuid.uuid4().hex, expires_at=LATER + timedelta(hours=60))
+        assert store.commit(new, LATER)
+        assert store.find(old.batch_id) == new
+
+    def test_a_voided_submission_can_never_be_committed(self, store: BatchStore) -> None:
+        batch = new_batch()
+        assert store.void(batch, START) is None
+        assert not store.commit(batch, START)
+        assert not store.commit(batch, LATER)
+        assert store.find(batch.batch_id) is None
+
+    def test_a_voided_head_gives_way_to_another_submission(self, store: BatchStore) -> None:
+        batch = new_batch()
+        store.void(batch, START)
+        other = replace(batch, submission=uuid.uuid4().hex)
+        assert store.commit(other, START)
+        assert store.find(batch.batch_id) == other
+
+    def test_voiding_what_was_committed_after_all_gives_it_back(self, store: BatchStore) -> None:
+        batch = saved(store)
+        assert store.void(batch, START) == batch
+        assert store.find(batch.batch_id) == batch
+
+
+class TestChunks:
+    @pytest.mark.parametrize(("total", "per_message"), [(1, 25), (3, 25), (12, 25), (200, 25)])
+    def test_all_chunks_are_read_in_the_order_of_the_jobs(
+        self, store: BatchStore, total: int, per_message: int
+    ) -> None:
+        batch = saved(store, total, jobs_per_message=per_message)
+        read = [job for chunk in store.read_chunks(batch) for job in chunk.jobs or ()]
+        assert read == [*some_jobs(total)]
+
+    def test_reading_can_begin_at_any_chunk(self, store: BatchStore) -> None:
+        batch = saved(store, 16)
+        assert [chunk.number for chunk in store.read_chunks(batch, 5)] == [5, 6, 7]
+        assert [*store.read_chunks(batch, 8)] == []
+
+    def test_values_come_back_as_they_went_in(self, store: BatchStore) -> None:
+        params = '{"big":' + "9" * 4300 + ',"one":1.0,"text":"é😀\\ud83d\\u0000","many":[[]]}'
+        batch = new_batch(1)
+        store.save_jobs(batch, ORDER, [Job(0, "event", "inviteContacts", params)])
+        store.commit(batch, START)
+        assert store.load_chunk(batch, 0).jobs == (Job(0, "event", "inviteContacts", params),)
+
+    def test_a_chunk_larger_than_an_item_is_stored_whole(self, store: BatchStore) -> None:
+        noise = [uuid.UUID(int=seed * 7919**8 % 2**128).hex for seed in range(60_000)]
+        jobs = [
+            Job(index, "a", "b", f'{{"noise":"{"".join(noise[index::10])}"}}')
+            for index in range(10)
+        ]
+        batch = new_batch(10, chunk_size=10)
+        store.save_jobs(batch, ORDER, jobs)
+        store.commit(batch, START)
+        assert store.load_chunk(batch, 0).jobs == tuple(jobs)
+
+    def test_a_chunk_nobody_stored_is_read_as_one_without_jobs(self, store: BatchStore) -> None:
+        batch = new_batch(16)
+        store.commit(batch, START)
+        assert store.load_chunk(batch, 0).jobs is None
+        assert [chunk.jobs for chunk in store.read_chunks(batch)] == [None] * 8
+
+    def test_answers_are_read_with_their_chunk_in_order(self, store: BatchStore) -> None:
+        batch = saved(store, 12, chunk_size=12)
+        parts = [part(0, 3, 1), part(1, 2), part(0, 5, round=2)]
+        for each in (parts[2], parts[0], parts[1]):
+            assert store.record(batch, 0, each)
+        assert store.load_chunk(batch, 0).parts == tuple(parts)
+
+    def test_a_flush_number_is_given_once(self, store: BatchStore) -> None:
+        batch = saved(store)
+        assert store.record(batch, 0, part(0, 0))
+        assert not store.record(batch, 0, part(0, 1))
+        assert store.load_chunk(batch, 0).parts == (part(0, 0),)
+
+    def test_another_submission_of_the_same_id_sees_nothing_of_it(self, store: BatchStore) -> None:
+        batch = saved(store)
+        store.record(batch, 0, part(0, 0))
+        other = replace(batch, submission=uuid.uuid4().hex)
+        assert store.load_chunk(other, 0).parts == ()
+        assert store.find_order(other) is None
+
+
+class TestChanges:
+    def test_a_chunk_is_finished_once(self, store: BatchStore) -> None:
+        batch = saved(store, 16)
+        change = transitions.finish_chunk(batch, full_chunk(batch, 1))
+        after = store.change(batch, change)
+        assert after
+        assert after.done == {1}
+        assert after.counts.succeeded == 2
+        assert after.counts.result_bytes > 0
+        assert store.change(batch, change) is None
+        assert store.find(batch.batch_id) == after
+
+    def test_a_chunk_that_gave_up_is_counted_apart(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        chunk = replace(
+            full_chunk(batch, 0), parts=(AnswersPart(round=1, number=0, answers={0: gave_up()}),)
+        )
+        after = store.change(batch, transitions.finish_chunk(batch, chunk))
+        assert after
+        assert (after.done, after.gave_up) == ({0}, {0})
+        assert (after.counts.total, after.gave_up_counts.failed) == (0, 1)
+
+    def test_a_change_for_another_round_or_submission_does_nothing(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        for stale in (replace(batch, round=2), replace(batch, submission=uuid.uuid4().hex)):
+            assert store.change(stale, transitions.complete(stale, START)) is None
+        assert store.find(batch.batch_id) == batch
+
+    def test_what_a_change_removes_is_gone(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        after = store.change(batch, transitions.complete(batch, START))
+        assert after
+        assert after.next_look_at is None
+        assert after.state is BatchState.COMPLETED
+        assert after == store.find(batch.batch_id)
+
+    def test_a_batch_is_completed_once(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        assert store.change(batch, transitions.complete(batch, START))
+        assert store.change(batch, transitions.complete(batch, START)) is None
+
+    def test_one_lease_at_a_time(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        completed = store.change(batch, transitions.complete(batch, START))
+        assert completed
+        assert store.change(completed, transitions.take_lease(completed, "one", START))
+        assert store.change(completed, transitions.take_lease(completed, "two", START)) is None
+
+    def test_a_change_of_a_batch_that_is_not_there_does_nothing(self, store: BatchStore) -> None:
+        batch = new_batch()
+        assert store.change(batch, transitions.complete(batch, START)) is None
+        assert store.find(batch.batch_id) is None
+
+
+class TestManyAtOnce:
+    """Sixteen threads at the same head, chunk and number."""
+
+    def test_no_finished_chunk_is_lost_or_counted_twice(self, store: BatchStore) -> None:
+        batch = saved(store, 64, chunk_size=1)
+        changes = [transitions.finish_chunk(batch, full_chunk(batch, n)) for n in batch.chunks]
+        outcomes = at_once([lambda c=c: store.change(batch, c) for c in changes * 2])
+        assert sum(outcome is not None for outcome in outcomes) == 64
+        after = store.find(batch.batch_id)
+        assert after
+        assert after.has_all_chunks_done
+        assert after.counts.succeeded == 64
+
+    def test_one_of_many_flushes_gets_the_number(self, store: BatchStore) -> None:
+        batch = saved(store, 16, chunk_size=16)
+        outcomes = at_once([lambda n=n: store.record(batch, 0, part(0, n)) for n in range(16)])
+        assert outcomes.count(True) == 1
+
+    def test_one_of_many_commits_wins(self, store: BatchStore) -> None:
+        batch = new_batch()
+        rivals = [replace(batch, submission=uuid.uuid4().hex) for _ in range(16)]
+        outcomes = at_once([lambda r=r: store.commit(r, START) for r in rivals])
+        assert outcomes.count(True) == 1
+        assert store.find(batch.batch_id) == rivals[outcomes.index(True)]
+
+
+def at_once(calls: list[Callable[[], object]]) -> list[object]:
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]

@@ -1,0 +1,29 @@
+"""What many tests need: a batch to start from, and AWS that is moto's."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+# Before app.py is imported: its decorators read the stage, as in a deployment.
+os.environ.update(
+    {
+        "STAGE": "local",
+        "PLATFORM_ADDRESS": "http://127.0.0.1:9",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[None]:
+    """moto's AWS, in this process, with the stage's tables and queues from the real template."""
+    from batchback.local.aws import create_resources, make_moto_atomic
+    from moto import mock_aws
+
+    make_moto_atomic()
+    with mock_aws():
+        create_resources("local")
+        yield

@@ -1,0 +1,144 @@
+"""What submitting a batch promises, also when the database or the queue fails in the middle."""
+
+import json
+from datetime import timedelta
+from itertools import count
+from typing import NoReturn
+
+import pytest
+
+from chalicelib.domain.batch import Batch, BatchState, CallbackState
+from chalicelib.domain.submission import Submission
+from chalicelib.errors import NotSaved, OutcomeUnknown, Unavailable
+from chalicelib.operations.submit_batch import SubmitBatch
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.dynamodb import FakeBatchStore
+from tests.fakes.journal import FakeJournal
+from tests.fakes.sqs import FakeQueue
+from tests.samples import DEMO_CALLER, some_jobs
+
+
+class World:
+    """A service front with everything behind it in memory."""
+
+    def __init__(self) -> None:
+        self.store = FakeBatchStore()
+        self.queue = FakeQueue()
+        self.clock = FakeClock()
+        ids = count(1)
+        self.submit = SubmitBatch(
+            store=self.store,
+            queue=self.queue,
+            clock=self.clock,
+            journal=FakeJournal(),
+            new_id=lambda: f"{next(ids):032x}",
+            jobs_per_message=25,
+            deadline=timedelta(hours=12),
+            expiry=timedelta(hours=60),
+        )
+
+    def run(self, total: int = 3, url: str | None = "https://example.com/cb") -> str:
+        submission = Submission(jobs=some_jobs(total), callback_url=url)
+        return self.submit(DEMO_CALLER, submission, b"{}")
+
+    @property
+    def only_head(self) -> Batch:
+        [head] = self.store.heads.values()
+        return head
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def fail(*_: object, **__: object) -> NoReturn:
+    raise Unavailable("down")
+
+
+def test_a_submitted_batch_is_stored_and_every_chunk_sent_once(world: World) -> None:
+    batch_id = world.run(200)
+    head = world.only_head
+    assert head.batch_id == batch_id
+    assert (head.total, head.chunk_size, head.state) == (200, 25, BatchState.RUNNING)
+    assert [message.chunk for message, _ in world.queue.jobs] == [*range(8)]
+    assert {message.submission for message, _ in world.queue.jobs} == {head.submission}
+
+
+def test_the_first_look_comes_later_once_everything_was_sent(world: World) -> None:
+    world.run()
+    assert world.only_head.next_look_at == START + timedelta(minutes=30)
+    assert world.only_head.looks == 1
+
+
+def test_messages_hold_nothing_of_the_caller(world: World) -> None:
+    world.run()
+    assert "inviteContacts" not in json.dumps([str(message) for message in world.queue.jobs])
+
+
+def test_a_batch_without_callback_url_waits_for_none(world: World) -> None:
+    world.run(url=None)
+    assert world.only_head.callback is CallbackState.NONE
+
+
+def test_with_the_queue_down_the_batch_is_safe_and_the_first_look_sends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.queue, "send_jobs", fail)
+    batch_id = world.run()
+    assert world.only_head.batch_id == batch_id
+    assert world.only_head.next_look_at == START + timedelta(seconds=60)
+    assert world.only_head.looks == 0
+
+
+def test_where_the_jobs_cannot_be_saved_nothing_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.store, "save_jobs", fail)
+    with pytest.raises(NotSaved):
+        world.run()
+    assert world.store.heads == {}
+    assert world.queue.jobs == []
+
+
+def test_where_the_commit_fails_nothing_runs_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[Batch] = []
+    commit = world.store.commit
+
+    def lose(batch: Batch, _now: object) -> NoReturn:
+        late.append(batch)
+        fail()
+
+    monkeypatch.setattr(world.store, "commit", lose)
+    with pytest.raises(NotSaved):
+        world.run()
+    assert not commit(late[0], START)
+    assert world.store.heads == {}
+    assert world.queue.jobs == []
+
+
+def test_a_commit_whose_answer_was_lost_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = world.store.commit
+
+    def answer_lost(batch: Batch, _now: object) -> NoReturn:
+        commit(batch, START)
+        fail()
+
+    monkeypatch.setattr(world.store, "commit", answer_lost)
+    batch_id = world.run()
+    assert world.only_head.batch_id == batch_id
+    assert len(world.queue.jobs) == 3
+
+
+def test_where_nothing_can_be_found_out_the_outcome_is_unknown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.store, "commit", fail)
+    monkeypatch.setattr(world.store, "void", fail)
+    with pytest.raises(OutcomeUnknown):
+        world.run()
+    assert world.queue.jobs == []
