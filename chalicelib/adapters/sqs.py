@@ -39,7 +39,7 @@ class SqsQueue:
 
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
         """All the messages, ten a request; those that SQS lists as failed are sent again."""
-        bodies = [_compose_jobs(message) for message in messages]
+        bodies = [compose_jobs(message) for message in messages]
         for start in range(0, len(bodies), _MESSAGES_PER_REQUEST):
             self._send_together(bodies[start : start + _MESSAGES_PER_REQUEST], delay_seconds)
 
@@ -47,7 +47,7 @@ class SqsQueue:
         try:
             self._client.send_message(
                 QueueUrl=self._batches_url,
-                MessageBody=_compose_batch(message),
+                MessageBody=compose_batch(message),
                 DelaySeconds=delay_seconds,
             )
         except (ClientError, BotoCoreError) as error:
@@ -110,7 +110,7 @@ def parse_batch(body: str) -> BatchMessage:
     return BatchMessage(batch_id=fields["batch"], hops=fields["hops"])
 
 
-def _compose_jobs(message: JobsMessage) -> str:
+def compose_jobs(message: JobsMessage) -> str:
     return json.dumps(
         {
             "v": FORMAT,
@@ -125,7 +125,7 @@ def _compose_jobs(message: JobsMessage) -> str:
     )
 
 
-def _compose_batch(message: BatchMessage) -> str:
+def compose_batch(message: BatchMessage) -> str:
     return json.dumps({"v": FORMAT, "batch": message.batch_id, "hops": message.hops})
 
 

@@ -1,10 +1,12 @@
 """The contract of a batch store, kept by the one in memory and by DynamoDB alike."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -32,11 +34,11 @@ def _never(_seconds: float) -> None:
     raise AssertionError("nothing here is to be waited for")
 
 
-def new_batch(total: int = 3, **fields: object) -> Batch:
+def new_batch(total: int = 3, **fields: Any) -> Batch:
     return a_batch(total, batch_id=uuid.uuid4().hex, submission=uuid.uuid4().hex, **fields)
 
 
-def saved(store: BatchStore, total: int = 3, **fields: object) -> Batch:
+def saved(store: BatchStore, total: int = 3, **fields: Any) -> Batch:
     batch = new_batch(total, **fields)
     store.save_jobs(batch, ORDER, some_jobs(total))
     assert store.commit(batch, START)
@@ -208,7 +210,8 @@ class TestChanges:
         )
         after = store.change(batch, transitions.finish_chunk(batch, chunk))
         assert after
-        assert (after.done, after.gave_up) == ({0}, {0})
+        assert after.done == {0}
+        assert after.gave_up == {0}
         assert (after.counts.total, after.gave_up_counts.failed) == (0, 1)
 
     def test_a_change_for_another_round_or_submission_does_nothing(self, store: BatchStore) -> None:
@@ -249,7 +252,7 @@ class TestManyAtOnce:
     def test_no_finished_chunk_is_lost_or_counted_twice(self, store: BatchStore) -> None:
         batch = saved(store, 64, chunk_size=1)
         changes = [transitions.finish_chunk(batch, full_chunk(batch, n)) for n in batch.chunks]
-        outcomes = at_once([lambda c=c: store.change(batch, c) for c in changes * 2])
+        outcomes = at_once([partial(store.change, batch, change) for change in changes * 2])
         assert sum(outcome is not None for outcome in outcomes) == 64
         after = store.find(batch.batch_id)
         assert after
@@ -258,17 +261,17 @@ class TestManyAtOnce:
 
     def test_one_of_many_flushes_gets_the_number(self, store: BatchStore) -> None:
         batch = saved(store, 16, chunk_size=16)
-        outcomes = at_once([lambda n=n: store.record(batch, 0, part(0, n)) for n in range(16)])
+        outcomes = at_once([partial(store.record, batch, 0, part(0, n)) for n in range(16)])
         assert outcomes.count(True) == 1
 
     def test_one_of_many_commits_wins(self, store: BatchStore) -> None:
         batch = new_batch()
         rivals = [replace(batch, submission=uuid.uuid4().hex) for _ in range(16)]
-        outcomes = at_once([lambda r=r: store.commit(r, START) for r in rivals])
+        outcomes = at_once([partial(store.commit, rival, START) for rival in rivals])
         assert outcomes.count(True) == 1
         assert store.find(batch.batch_id) == rivals[outcomes.index(True)]
 
 
-def at_once(calls: list[Callable[[], object]]) -> list[object]:
+def at_once(calls: Sequence[Callable[[], object]]) -> list[object]:
     with ThreadPoolExecutor(max_workers=16) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]

@@ -1,8 +1,8 @@
-"""What a look at a batch promises: completion once, and a callback that is tried until it is over."""
+"""What a look at a batch promises: one completion, and a callback tried until it is over."""
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 import pytest
@@ -125,10 +125,8 @@ class TestDelivering:
         assert post.headers["Content-Type"] == "application/json"
 
     def test_a_receiver_can_verify_it_with_the_standard_library(
-        self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
+        self, world: World, done: Batch
     ) -> None:
-        from datetime import UTC, datetime
-
         world.clock.set(datetime.now(UTC).replace(microsecond=0))
         world.store.heads[done.batch_id] = replace(
             world.head(done), expires_at=world.clock.now() + timedelta(hours=1)

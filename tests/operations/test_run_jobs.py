@@ -249,7 +249,7 @@ class TestTime:
     ) -> None:
         batch = world.submitted(5, chunk_size=5)
 
-        def use_up(call: object) -> None:
+        def use_up(_call: object) -> None:
             world.seconds_left -= 10
 
         world.behave(use_up)

@@ -1,0 +1,106 @@
+"""The real app.py, driven as API Gateway and SQS drive it, on adapters in memory."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from chalice.test import Client
+
+from chalicelib import settings, wiring
+from chalicelib.wiring import Service
+from tests.fakes.clock import FakeClock
+from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
+from tests.fakes.http import FakePlatform, FakeReceiver
+from tests.fakes.journal import FakeJournal
+from tests.fakes.sqs import FakeQueue
+from tests.samples import DEMO_ACCOUNT, DEMO_KEY
+
+ENVIRONMENT = {"STAGE": "local", "PLATFORM_ADDRESS": "http://127.0.0.1:9"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Front:
+    """A service in memory, and a way to call it."""
+
+    def __init__(self, client: Client, **variables: str) -> None:
+        self._client = client
+        self.clock = FakeClock()
+        self.store = FakeBatchStore()
+        self.keys = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
+        self.queue = FakeQueue()
+        self.platform = FakePlatform()
+        self.receiver = FakeReceiver()
+        self.journal = FakeJournal()
+        self.service = Service(settings.read({**ENVIRONMENT, **variables}))
+        for name in ("clock", "store", "keys", "queue", "platform", "receiver", "journal"):
+            setattr(self.service, name, getattr(self, name))
+        self.service.cached_keys = self.keys
+
+    def send(
+        self,
+        path: str,
+        body: bytes = b"",
+        *,
+        method: str = "POST",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        got = self._client.http.request(method, path, headers=headers or {}, body=body)
+        return Answer(got.status_code, dict(got.headers), got.body)
+
+    def call(
+        self, action: str, body: object = None, *, key: str = "demo", secret: str = "demo-secret"
+    ) -> Answer:
+        """A call with HTTP Basic; `body` a value, or the very bytes."""
+        raw = (
+            body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        )
+        path = f"/api/1.0/batch?action={action}" if "?" not in action else f"/api/1.0/{action}"
+        return self.send(path, raw, headers=basic(key, secret))
+
+    def work_off(self) -> None:
+        """Hands every waiting message to its function, as SQS would, until none is left."""
+        from tests.app.events import batch_event, jobs_event
+
+        while self.queue.jobs or self.queue.batches:
+            for message, _ in self.queue.take_jobs():
+                self._client.lambda_.invoke("run_jobs", jobs_event(message))
+            for look, _ in self.queue.take_batches():
+                self._client.lambda_.invoke("advance_batch", batch_event(look))
+
+
+def basic(key: str, secret: str) -> dict[str, str]:
+    credentials = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    return {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    import app
+
+    with Client(app.app, stage_name="local") as client:
+        yield client
+
+
+@pytest.fixture
+def front(client: Client, monkeypatch: pytest.MonkeyPatch) -> Front:
+    return serve(client, monkeypatch)
+
+
+def serve(client: Client, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Front:
+    """A service with other settings."""
+    front = Front(client, **variables)
+    monkeypatch.setattr(wiring, "service", lambda: front.service)
+    return front

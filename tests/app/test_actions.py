@@ -1,0 +1,284 @@
+"""Every action through the real front door, with batches run by the real functions."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from chalice.test import Client
+
+from chalicelib.domain import signing
+from chalicelib.domain.account import Key, Secret
+from chalicelib.domain.outcome import Reply
+from tests.app.conftest import Front, serve
+from tests.samples import DEMO_KEY
+
+URL = "https://example.com/callback"
+JOBS = [
+    {"namespace": "event", "action": "inviteContacts", "params": {"event": 1, "contacts": [1, 2]}},
+    {"namespace": "event", "action": "inviteContacts", "params": {"event": 2, "contacts": [3]}},
+]
+
+
+def submit(front: Front, jobs: list[Any] | None = None, **more: object) -> str:
+    answer = front.call("run", {"jobs": jobs or JOBS, "callbackUrl": URL, **more})
+    assert answer.status == 200, answer.body
+    assert set(answer.json) == {"asyncId"}
+    async_id: str = answer.json["asyncId"]
+    return async_id
+
+
+def many_jobs(total: int) -> list[Any]:
+    return [{"namespace": "a", "action": "b", "params": {"n": n}} for n in range(total)]
+
+
+class TestPing:
+    @pytest.mark.parametrize("body", [b"", b"{}", b"[]"])
+    def test_it_answers_with_the_time(self, front: Front, body: bytes) -> None:
+        answer = front.call("test?action=ping", body)
+        assert answer.json == {"ack": "2026-11-23 14:49:07 UTC"}
+
+    def test_answers_are_not_to_be_stored_or_guessed_at(self, front: Front) -> None:
+        headers = front.call("test?action=ping").headers
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+class TestRun:
+    def test_a_batch_runs_and_calls_back(self, front: Front) -> None:
+        async_id = submit(front)
+        front.work_off()
+        [post] = front.receiver.posts
+        assert post.url == URL
+        results = [
+            {
+                "namespace": job["namespace"],
+                "action": job["action"],
+                "request": job["params"],
+                "response": {"echo": job["params"]},
+            }
+            for job in JOBS
+        ]
+        assert json.loads(post.body) == {"asyncId": async_id, "results": results}
+
+    def test_callback_and_results_are_the_same_bytes(self, front: Front) -> None:
+        async_id = submit(front, many_jobs(200))
+        front.work_off()
+        assert front.call("results", {"async": async_id}).body == front.receiver.posts[0].body
+
+    def test_values_come_back_as_they_were_sent(self, front: Front) -> None:
+        sent = (
+            b'{"jobs":[{"namespace":"a","action":"b","params":{"big":'
+            + b"9" * 4300
+            + b',"one":1.0,"text":"\xc3\xa9\\ud83d\\ude00","lone":"\\ud83d","neg":-0.0}}],'
+            b'"callbackUrl":"https://example.com/","unknown":[1]}'
+        )
+        async_id = front.call("run", sent).json["asyncId"]
+        front.work_off()
+        [result] = front.call("results", {"async": async_id}).json["results"]
+        assert result["request"] == json.loads(sent)["jobs"][0]["params"]
+        assert json.loads(front.platform.calls[0].body) == result["request"]
+
+    def test_params_may_be_left_out_null_or_an_empty_array(self, front: Front) -> None:
+        job = {"namespace": "a", "action": "b"}
+        async_id = submit(front, [job, {**job, "params": None}, {**job, "params": []}])
+        front.work_off()
+        results = front.call("results", {"async": async_id}).json["results"]
+        assert [result["request"] for result in results] == [{}, {}, {}]
+
+    def test_the_callback_url_can_be_made_optional(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        front = serve(client, monkeypatch, CALLBACK_REQUIRED="false")
+        async_id = front.call("run", {"jobs": JOBS}).json["asyncId"]
+        front.work_off()
+        assert front.receiver.posts == []
+        progress = front.call("progress", {"async": async_id}).json
+        assert progress["callback"]["status"] == "none"
+        assert progress["progress"] == 100
+
+    def test_the_maximum_can_be_raised(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        front = serve(client, monkeypatch, MAX_JOBS_PER_BATCH="1000")
+        submit(front, many_jobs(1000))
+
+
+class TestProgress:
+    def test_it_counts_finished_chunks_and_says_100_only_at_the_end(self, front: Front) -> None:
+        async_id = submit(front, many_jobs(3))
+        assert front.call("progress", {"async": async_id}).json == {
+            "progress": 0,
+            "status": "running",
+            "jobs": {"total": 3, "succeeded": 0, "failed": 0, "waiting": 3},
+            "createdAt": "2026-11-23 14:49:07 UTC",
+            "completedAt": None,
+            "callback": {
+                "status": "waiting",
+                "attempts": 0,
+                "lastStatus": None,
+                "lastError": None,
+                "nextAttemptAt": None,
+            },
+        }
+        front.work_off()
+        progress = front.call("progress", {"asyncId": async_id}).json
+        assert (progress["progress"], progress["status"]) == (100, "completed")
+        assert progress["callback"]["status"] == "delivered"
+        assert progress["callback"]["lastStatus"] == 200
+
+    def test_it_is_rounded_down(self, front: Front) -> None:
+        async_id = submit(front, many_jobs(3))
+        front.queue.jobs = front.queue.jobs[:2]
+        front.work_off()
+        assert front.call("progress", {"async": async_id}).json["progress"] == 66
+
+
+class TestResults:
+    def test_a_running_batch_has_none_yet(self, front: Front) -> None:
+        answer = front.call("results", {"async": submit(front)})
+        assert (answer.status, answer.json["specificCode"]) == (400, 24114)
+
+    def test_partial_shows_what_is_there_and_of_which_job(self, front: Front) -> None:
+        async_id = submit(front, many_jobs(3))
+        del front.queue.jobs[1]
+        front.work_off()
+        answer = front.call("results", {"async": async_id, "partial": True}).json
+        assert [result["index"] for result in answer["results"]] == [0, 2]
+        assert set(answer) == {"asyncId", "results"}
+
+    def test_pages_cover_the_whole_in_order(self, front: Front) -> None:
+        async_id = submit(front, many_jobs(100))
+        front.work_off()
+        whole = front.call("results", {"async": async_id}).json["results"]
+        pages = [
+            front.call("results", {"async": async_id, "start": start, "perPage": 30}).json
+            for start in (0, 30, 60, 90, 120)
+        ]
+        assert [result for page in pages for result in page["results"]] == whole
+        assert [page["meta"] for page in pages] == [
+            {"totalResults": 100, "start": start, "perPage": 30, "count": count}
+            for start, count in [(0, 30), (30, 30), (60, 30), (90, 10), (120, 0)]
+        ]
+
+    def test_what_is_too_large_for_one_answer_is_refused_and_paged_at_whole_jobs(
+        self, front: Front
+    ) -> None:
+        front.platform.answer = lambda _: Reply(status=200, body=b'"' + b"x" * 300_000 + b'"')
+        async_id = submit(front, many_jobs(20))
+        front.work_off()
+        refused = front.call("results", {"async": async_id})
+        assert refused.status == 413
+        assert "6001" in refused.json["message"]
+        assert "'start'" in refused.json["message"]
+        got: list[Any] = []
+        while len(got) < 20:
+            page = front.call("results", {"async": async_id, "start": len(got), "perPage": 1000})
+            assert len(page.body) <= 3_500_000
+            assert page.json["meta"]["count"] == len(page.json["results"]) == min(11, 20 - len(got))
+            got += page.json["results"]
+        assert [result["request"]["n"] for result in got] == [*range(20)]
+
+    def test_a_page_of_quotes_still_fits_lambdas_answer(self, front: Front) -> None:
+        front.platform.answer = lambda _: Reply(status=200, body=b'"' + b'\\"' * 150_000 + b'"')
+        async_id = submit(front, many_jobs(20))
+        front.work_off()
+        page = front.call("results", {"async": async_id, "start": 0})
+        assert len(json.dumps(page.body.decode())) <= 6_000_000
+
+
+class TestOwnership:
+    def test_a_batch_of_another_account_answers_as_one_that_does_not_exist(
+        self, front: Front
+    ) -> None:
+        front.keys.keys["spy"] = Key(key="spy", account="other", secrets=(Secret(value="s"),))
+        async_id = submit(front)
+        front.work_off()
+        for action in ("progress", "results"):
+            foreign = front.call(action, {"async": async_id}, key="spy", secret="s")
+            missing = front.call(action, {"async": "0" * 32}, key="spy", secret="s")
+            assert foreign.status == 404
+            assert foreign.body == missing.body
+
+    def test_a_batch_belongs_to_the_account_not_to_the_key(self, front: Front) -> None:
+        front.keys.keys["second"] = Key(key="second", account="acme", secrets=(Secret(value="s"),))
+        async_id = submit(front)
+        assert front.call("progress", {"async": async_id}, key="second", secret="s").status == 200
+
+    def test_an_expired_batch_is_not_found(self, front: Front) -> None:
+        async_id = submit(front)
+        front.clock.advance(hours=60)
+        assert front.call("progress", {"async": async_id}).status == 404
+
+
+class TestSigned:
+    TARGET = "/api/1.0/test?action=ping"
+
+    def headers(self, front: Front, target: str = TARGET, secret: str = "demo-secret") -> Any:
+        return signing.iws_headers(
+            key="demo",
+            secret=secret,
+            target=target,
+            body=b"{}",
+            now=front.clock.now(),
+            content_type="application/json; charset=utf-8",
+        )
+
+    @pytest.mark.parametrize("prefix", ["", "/api"])
+    def test_a_signature_is_taken_with_and_without_the_stage(
+        self, front: Front, prefix: str
+    ) -> None:
+        headers = self.headers(front, prefix + self.TARGET)
+        assert front.send(self.TARGET, b"{}", headers=headers).status == 200
+
+    def test_content_md5_may_have_got_lost_but_not_be_wrong(self, front: Front) -> None:
+        headers = self.headers(front)
+        md5 = headers.pop("Content-MD5")
+        assert front.send(self.TARGET, b"{}", headers=headers).status == 200
+        headers["Content-MD5"] = md5[::-1]
+        assert front.send(self.TARGET, b"{}", headers=headers).status == 401
+
+    @pytest.mark.parametrize(
+        ("minutes", "status", "code"),
+        [(-6, 401, 23005), (6, 401, 23005), (5, 200, 0), (-5, 200, 0)],
+    )
+    def test_a_request_is_good_for_five_minutes_either_way(
+        self, front: Front, minutes: int, status: int, code: int
+    ) -> None:
+        headers = self.headers(front)
+        front.clock.advance(minutes=minutes)
+        answer = front.send(self.TARGET, b"{}", headers=headers)
+        assert (answer.status, answer.json.get("specificCode", 0)) == (status, code)
+
+    def test_a_changed_body_is_refused(self, front: Front) -> None:
+        headers = self.headers(front)
+        del headers["Content-MD5"]
+        assert front.send(self.TARGET, b"[]", headers=headers).status == 401
+
+    def test_a_revoked_key_is_told_so_only_to_who_holds_its_secret(self, front: Front) -> None:
+        front.keys.keys["demo"] = replace(DEMO_KEY, is_revoked=True)
+        assert front.send(self.TARGET, b"{}", headers=self.headers(front)).status == 463
+        wrong = self.headers(front, secret="wrong")
+        assert front.send(self.TARGET, b"{}", headers=wrong).status == 401
+
+    def test_both_secrets_of_a_rotation_are_taken_until_the_old_one_ends(
+        self, front: Front
+    ) -> None:
+        ends_at = front.clock.now()
+        old, new = Secret(value="demo-secret", expires_at=ends_at), Secret(value="new")
+        front.keys.keys["demo"] = replace(DEMO_KEY, secrets=(new, old))
+        assert front.send(self.TARGET, b"{}", headers=self.headers(front)).status == 401
+        front.clock.advance(seconds=-1)
+        assert front.send(self.TARGET, b"{}", headers=self.headers(front)).status == 200
+        new_headers = self.headers(front, secret="new")
+        assert front.send(self.TARGET, b"{}", headers=new_headers).status == 200
+
+    @pytest.mark.parametrize(
+        "authorization",
+        ["", "IWS", "IWS demo", "IWS demo:", "IWS demo:xyz", "Bearer x", "IWS :" + "0" * 40],
+    )
+    def test_malformed_credentials_are_no_credentials(
+        self, front: Front, authorization: str
+    ) -> None:
+        headers = {**self.headers(front), "X-Api-Authorization": authorization}
+        assert front.send(self.TARGET, b"{}", headers=headers).status == 401
