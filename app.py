@@ -1,8 +1,10 @@
 """The front door: every Lambda function of the service, each a few lines.
 
-    api             API Gateway     answers callers
-    run_jobs        queue `jobs`    runs the jobs of one message
-    advance_batch   queue `batches` looks at one batch and does what is due
+    api             API Gateway        answers callers
+    run_jobs        queue `jobs`       runs the jobs of one message
+    advance_batch   queue `batches`    looks at one batch and does what is due
+    bury_jobs       queue `jobs-dead`  finds out what killed the workers of a message
+    sweep           every minute       has the batches looked at whose alarm went off
 
 What they do is in chalicelib, whose `__init__` is the map. A handler that returns deletes its
 message; one that raises gets exactly that message back.
@@ -12,7 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chalice.app import Chalice, Request, Response, SQSEvent
+from chalice.app import (
+    BaseLambdaEvent,
+    Chalice,
+    CloudWatchEvent,
+    Request,
+    Response,
+    SQSEvent,
+    SQSRecord,
+)
 
 from chalicelib import settings, wiring
 from chalicelib.adapters.journal import JsonJournal
@@ -42,7 +52,11 @@ def run_jobs(event: SQSEvent) -> None:
     """Runs the jobs of one message."""
     with _logged("run_jobs"):
         for record in event:
-            wiring.service().run_jobs(parse_jobs(record.body), _seconds_left(event))
+            wiring.service().run_jobs(
+                parse_jobs(record.body),
+                receive_count=_receive_count(record),
+                seconds_left=_seconds_left(event),
+            )
 
 
 @app.on_sqs_message(queue=names.batches_queue, batch_size=1, name="advance_batch")
@@ -51,6 +65,21 @@ def advance_batch(event: SQSEvent) -> None:
     with _logged("advance_batch"):
         for record in event:
             wiring.service().advance_batch(parse_batch(record.body), _seconds_left(event))
+
+
+@app.on_sqs_message(queue=names.jobs_dead_queue, batch_size=1, name="bury_jobs")
+def bury_jobs(event: SQSEvent) -> None:
+    """Sees to it that what a dead message was for ends all the same."""
+    with _logged("bury_jobs"):
+        for record in event:
+            wiring.service().bury_jobs(parse_jobs(record.body))
+
+
+@app.schedule("rate(1 minute)", name="sweep")
+def sweep(event: CloudWatchEvent) -> None:
+    """Wakes the batches that are due."""
+    with _logged("sweep"):
+        wiring.service().sweep(_seconds_left(event))
 
 
 @contextmanager
@@ -63,7 +92,11 @@ def _logged(function: str) -> Iterator[None]:
         raise
 
 
-def _seconds_left(event: SQSEvent) -> Callable[[], float]:
+def _receive_count(record: SQSRecord) -> int:
+    return int(record.to_dict()["attributes"]["ApproximateReceiveCount"])
+
+
+def _seconds_left(event: BaseLambdaEvent) -> Callable[[], float]:
     context: Any = event.context
     return lambda: context.get_remaining_time_in_millis() / 1000
 

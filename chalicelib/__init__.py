@@ -2,8 +2,8 @@
 
 The rooms, and the only arrows between them:
 
-    app -> wiring -> adapters -> domain          domain decides
-    app -> operations -> domain -> errors        operations arrange, adapters touch, app translates
+    app -> wiring -> adapters -> domain            domain decides, operations arrange,
+    app -> api -> operations -> domain -> errors   adapters touch, app and api translate
 
 The life of a batch:
 
@@ -11,7 +11,9 @@ The life of a batch:
     run_jobs        one message: runs the jobs of a chunk side by side and records their answers;
                     whoever records the last one puts the chunk among the head's `done`
     advance_batch   looks at one batch and does what is due: sends, completes, calls back
-    read_batch      progress and results, at any time
+    sweep           every minute has the batches looked at whose alarm went off, so that nothing is
+                    stuck whatever was lost; bury_jobs ends the jobs that kill their workers
+    read_batch      progress, results and list, at any time; rerun_batch: restart, repost, cancel
 
 This file imports nothing, and nothing happens at import anywhere in here.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain import strict_json, submission
+from chalicelib.domain import results, strict_json, submission
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.results import Page
@@ -33,12 +33,15 @@ from chalicelib.errors import (
 from chalicelib.operations.authenticate import Authenticate
 from chalicelib.operations.ports import Clock, Journal
 from chalicelib.operations.read_batch import ReadBatch
+from chalicelib.operations.rerun_batch import RerunBatch
 from chalicelib.operations.submit_batch import SubmitBatch
 
 MAX_BODY_BYTES = 3_500_000
 MAX_PER_PAGE = 1_000
+LISTED_PER_PAGE = 100
 
 _JSON = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+_VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
 _ASYNC_ID = re.compile(r"[0-9a-f]{32}")
 _HEADERS = {
     "Content-Type": "application/json",
@@ -79,6 +82,7 @@ class Api:
     authenticate: Authenticate
     submit_batch: SubmitBatch
     read_batch: ReadBatch
+    rerun_batch: RerunBatch
     clock: Clock
     journal: Journal
     max_jobs: int
@@ -127,7 +131,15 @@ class Api:
     @property
     def _namespaces(self) -> dict[str, dict[str, Callable[[Caller, HttpRequest], str]]]:
         return {
-            "batch": {"run": self._run, "progress": self._progress, "results": self._results},
+            "batch": {
+                "run": self._run,
+                "progress": self._progress,
+                "results": self._results,
+                "restart": self._restart,
+                "repost": self._repost,
+                "cancel": self._cancel,
+                "list": self._list,
+            },
             "test": {"ping": self._ping},
         }
 
@@ -138,7 +150,8 @@ class Api:
             callback_required=self.callback_required,
             why_not_url=self.why_not_url,
         )
-        return strict_json.dump({"asyncId": self.submit_batch(caller, wanted, request.body)})
+        batch_id = self.submit_batch(caller, wanted, request.body, _idempotency_key(request))
+        return strict_json.dump({"asyncId": batch_id})
 
     def _progress(self, caller: Caller, request: HttpRequest) -> str:
         batch_id = _async_id(_parameters(request), BatchNotFound)
@@ -147,9 +160,30 @@ class Api:
     def _results(self, caller: Caller, request: HttpRequest) -> str:
         parameters = _parameters(request)
         batch_id = _async_id(parameters, ResultsNotFound)
-        page = _page(parameters)
+        is_paged = any(parameters.get(name) is not None for name in ("start", "perPage"))
+        page = _page(parameters, default=MAX_PER_PAGE) if is_paged else None
         partial = _flag(parameters, "partial")
         return self.read_batch.results(caller, batch_id, page=page, partial=partial).decode()
+
+    def _restart(self, caller: Caller, request: HttpRequest) -> str:
+        self.rerun_batch.restart(caller, _async_id(_parameters(request), BatchNotFound))
+        return strict_json.dump({"restarted": True})
+
+    def _repost(self, caller: Caller, request: HttpRequest) -> str:
+        self.rerun_batch.repost(caller, _async_id(_parameters(request), BatchNotFound))
+        return strict_json.dump({"reposted": True})
+
+    def _cancel(self, caller: Caller, request: HttpRequest) -> str:
+        self.rerun_batch.cancel(caller, _async_id(_parameters(request), BatchNotFound))
+        return strict_json.dump({"cancelled": True})
+
+    def _list(self, caller: Caller, request: HttpRequest) -> str:
+        page = _page(_parameters(request), default=LISTED_PER_PAGE)
+        listing = self.read_batch.list(caller, page)
+        meta = results.meta(total=listing.total, page=page, count=len(listing.batches))
+        return strict_json.dump(
+            {"results": [_listed(batch) for batch in listing.batches], "meta": meta}
+        )
 
     def _ping(self, _caller: Caller, request: HttpRequest) -> str:
         _parameters(request)
@@ -187,6 +221,15 @@ def _parameters(request: HttpRequest) -> dict[str, Any]:
     return as_object(_json(request.body))
 
 
+def _idempotency_key(request: HttpRequest) -> str | None:
+    """The key of either header; the signature covers the second."""
+    signed = request.headers.get("ivvy-idempotency-key")
+    key = request.headers.get("idempotency-key") if signed is None else signed
+    if key is not None and not _VISIBLE_ASCII.fullmatch(key):
+        raise ParameterInvalid("Idempotency-Key", ["must be 1 to 255 visible ASCII characters"])
+    return key
+
+
 def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
     """The id asked for. What cannot be an id is answered as an id that is not there."""
     value = parameters.get("async", parameters.get("asyncId"))
@@ -199,12 +242,10 @@ def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
     return value
 
 
-def _page(parameters: Mapping[str, Any]) -> Page | None:
-    if parameters.get("start") is None and parameters.get("perPage") is None:
-        return None
+def _page(parameters: Mapping[str, Any], *, default: int) -> Page:
     return Page(
         start=_whole(parameters, "start", low=0, high=10**9, default=0),
-        per_page=_whole(parameters, "perPage", low=1, high=MAX_PER_PAGE, default=MAX_PER_PAGE),
+        per_page=_whole(parameters, "perPage", low=1, high=MAX_PER_PAGE, default=default),
     )
 
 
@@ -244,6 +285,15 @@ def _progress(batch: Batch) -> dict[str, Any]:
             "lastError": batch.last_error,
             "nextAttemptAt": _time_or_none(batch.next_try_at),
         },
+    }
+
+
+def _listed(batch: Batch) -> dict[str, Any]:
+    return {
+        "asyncId": batch.batch_id,
+        "status": batch.status,
+        "progress": batch.progress,
+        "createdAt": _time(batch.created_at),
     }
 
 

@@ -20,11 +20,15 @@ from chalicelib.adapters.threads import ThreadsSideBySide
 from chalicelib.domain.address import AddressPolicy, why_not_url
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.authenticate import Authenticate
+from chalicelib.operations.bury_jobs import BuryJobs
 from chalicelib.operations.deliver_callback import DeliverCallback
 from chalicelib.operations.ports import BatchStore, Clock, KeyStore, Platform, Queue, Receiver
 from chalicelib.operations.read_batch import ReadBatch
+from chalicelib.operations.record_answers import RecordAnswers
+from chalicelib.operations.rerun_batch import RerunBatch
 from chalicelib.operations.run_jobs import RunJobs
 from chalicelib.operations.submit_batch import SubmitBatch
+from chalicelib.operations.sweep import Sweep
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -107,7 +111,19 @@ class Service:
                 deadline=timedelta(hours=self.settings.deadline_hours),
                 expiry=timedelta(hours=self.settings.expiry_hours),
             ),
-            read_batch=ReadBatch(store=self.store, clock=self.clock),
+            read_batch=ReadBatch(
+                store=self.store,
+                clock=self.clock,
+                expiry=timedelta(hours=self.settings.expiry_hours),
+            ),
+            rerun_batch=RerunBatch(
+                store=self.store,
+                queue=self.queue,
+                clock=self.clock,
+                journal=self.journal,
+                new_id=_new_id,
+                deadline=timedelta(hours=self.settings.deadline_hours),
+            ),
             clock=self.clock,
             journal=self.journal,
             max_jobs=self.settings.max_jobs_per_batch,
@@ -116,12 +132,27 @@ class Service:
         )
 
     @cached_property
+    def record(self) -> RecordAnswers:
+        return RecordAnswers(store=self.store, queue=self.queue)
+
+    @cached_property
+    def bury_jobs(self) -> BuryJobs:
+        return BuryJobs(
+            store=self.store, record=self.record, clock=self.clock, journal=self.journal
+        )
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        return Sweep(store=self.store, queue=self.queue, clock=self.clock, journal=self.journal)
+
+    @cached_property
     def run_jobs(self) -> RunJobs:
         return RunJobs(
             store=self.store,
             keys=self.cached_keys,
             queue=self.queue,
             platform=self.platform,
+            record=self.record,
             side_by_side=ThreadsSideBySide(
                 self.settings.jobs_side_by_side, self.settings.flush_seconds
             ),
@@ -137,6 +168,7 @@ class Service:
         return AdvanceBatch(
             store=self.store,
             queue=self.queue,
+            record=self.record,
             clock=self.clock,
             journal=self.journal,
             deliver=DeliverCallback(

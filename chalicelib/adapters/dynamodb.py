@@ -17,7 +17,9 @@ from chalicelib.domain.batch import (
     AnswersPart,
     Batch,
     Chunk,
+    Due,
     Job,
+    Marker,
     Order,
 )
 from chalicelib.domain.transitions import Change
@@ -34,6 +36,7 @@ _PAUSES = (0.05, 0.2, 0.8, 1.6)
 _NO_LIVE_HEAD = "attribute_not_exists(batch_id) OR expires_at <= :now OR attribute_exists(voided)"
 _NOT_VOID_FOR_US = "NOT contains(voided, :submission)"
 _NUMBER_IS_FREE = "attribute_not_exists(part)"
+_STILL_DUE = "due_at = :seen"
 
 
 class DynamoBatchStore:
@@ -61,7 +64,7 @@ class DynamoBatchStore:
         for start in range(0, len(parts), _ITEMS_PER_REQUEST):
             self._write_together(parts[start : start + _ITEMS_PER_REQUEST])
 
-    def commit(self, batch: Batch, now: datetime) -> bool:
+    def commit(self, batch: Batch, now: datetime) -> Batch | None:
         try:
             self._put(
                 items.head_item(batch),
@@ -69,9 +72,8 @@ class DynamoBatchStore:
                 values={":now": items.number(now), ":submission": {"S": batch.submission}},
             )
         except _ConditionFailed:
-            standing = self.find(batch.batch_id)
-            return standing is not None and standing.submission == batch.submission
-        return True
+            return self.find(batch.batch_id)
+        return batch
 
     def void(self, batch: Batch, now: datetime) -> Batch | None:
         forgotten = ", ".join(["submission", "account", "due_bucket", "due_at"])
@@ -115,6 +117,54 @@ class DynamoBatchStore:
             return False
         return True
 
+    def mark(self, batch: Batch, chunk: int, index: int, marker: Marker) -> None:
+        self._call(self._client.put_item, Item=items.marker_item(batch, chunk, index, marker))
+
+    def unmark(self, batch: Batch, chunk: int, index: int) -> None:
+        part = items.marker_part(batch, chunk, index)
+        self._call(self._client.delete_item, Key=items.key(batch.batch_id, part))
+
+    def find_due(self, now: datetime) -> Iterator[Due]:
+        for bucket in range(items.DUE_BUCKETS):
+            yield from self._due_in(str(bucket), now)
+
+    def claim(self, due: Due, until: datetime) -> Batch | None:
+        try:
+            answer = self._call(
+                self._client.update_item,
+                Key=items.key(due.batch_id, items.HEAD),
+                ReturnValues="ALL_NEW",
+                UpdateExpression="SET due_at = :until",
+                ConditionExpression=_STILL_DUE,
+                ExpressionAttributeValues={
+                    ":until": items.number(until),
+                    ":seen": items.number(due.due_at),
+                },
+            )
+        except _ConditionFailed:
+            return None
+        return items.read_head(answer["Attributes"])
+
+    def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
+        query = {
+            "IndexName": "by_account",
+            "KeyConditionExpression": "account = :account AND created_at > :since",
+            "ExpressionAttributeValues": {
+                ":account": {"S": account},
+                ":since": items.number(since),
+            },
+            "ScanIndexForward": False,
+        }
+        return (item["batch_id"]["S"] for item in self._pages(query))
+
+    def _due_in(self, bucket: str, now: datetime) -> Iterator[Due]:
+        query = {
+            "IndexName": "due",
+            "KeyConditionExpression": "due_bucket = :bucket AND due_at <= :now",
+            "ExpressionAttributeValues": {":bucket": {"S": bucket}, ":now": items.number(now)},
+        }
+        return map(items.read_due, self._pages(query))
+
     def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
         found = self._query(
             "part BETWEEN :first AND :last",
@@ -144,17 +194,21 @@ class DynamoBatchStore:
         self._call(self._client.put_item, Item=item, ConditionExpression=condition, **more)
 
     def _query(self, parts: str, batch: Batch, values: Item) -> Iterator[Item]:
-        request = {
-            "ConsistentRead": True,
-            "KeyConditionExpression": f"batch_id = :batch_id AND {parts}",
-            "ExpressionAttributeValues": {":batch_id": {"S": batch.batch_id}, **values},
-        }
+        return self._pages(
+            {
+                "ConsistentRead": True,
+                "KeyConditionExpression": f"batch_id = :batch_id AND {parts}",
+                "ExpressionAttributeValues": {":batch_id": {"S": batch.batch_id}, **values},
+            }
+        )
+
+    def _pages(self, request: dict[str, Any]) -> Iterator[Item]:
         while True:
             page = self._call(self._client.query, **request)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _write_together(self, parts: list[Item]) -> None:
         requests: Any = {self._table: [{"PutRequest": {"Item": part}} for part in parts]}

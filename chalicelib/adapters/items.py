@@ -6,6 +6,7 @@ Table `batches`, partition key `batch_id`, sort key `part`:
     0#order#<submission>                         what never changes besides the jobs
     1#<submission>#0007#0jobs#00                 the jobs of chunk 7, packed; #01 .. where too large
     1#<submission>#0007#1answers#0001#0000       flush 0 of round 1, packed; put once, never changed
+    1#<submission>#0007#2trying#00181            stands while job 181 runs after a worker's death
 
 Numbers are padded, so that sorted by `part` one Query gives a chunk, or all chunks in order.
 An attribute that is None, false or an empty set is absent.
@@ -27,7 +28,9 @@ from chalicelib.domain.batch import (
     CallbackState,
     Chunk,
     Counts,
+    Due,
     Job,
+    Marker,
     Order,
 )
 from chalicelib.domain.transitions import Change, FieldValue
@@ -104,20 +107,45 @@ def answers_item(batch: Batch, chunk: int, part: AnswersPart) -> Item:
     }
 
 
+def marker_part(batch: Batch, chunk: int, index: int) -> str:
+    return f"{chunk_prefix(batch.submission, chunk)}2trying#{index:05}"
+
+
+def marker_item(batch: Batch, chunk: int, index: int, marker: Marker) -> Item:
+    return {
+        **_common(batch, marker_part(batch, chunk, index)),
+        "round": {"N": str(marker.round)},
+        "hops": {"N": str(marker.hops)},
+        "receive_count": {"N": str(marker.receive_count)},
+    }
+
+
+def _marker(item: Item) -> Marker:
+    return Marker(
+        round=_int(item["round"]),
+        hops=_int(item["hops"]),
+        receive_count=_int(item["receive_count"]),
+    )
+
+
 def read_chunk(batch: Batch, number: int, items: Iterable[Item]) -> Chunk:
     pieces: list[bytes] = []
     parts: list[AnswersPart] = []
+    markers: dict[int, Marker] = {}
     for item in items:
         kind, *numbers = item["part"]["S"].split("#")[3:]
         if kind == "0jobs":
             pieces.append(item["packed"]["B"])
-        elif kind == "1answers":
+        elif kind == "2trying":
+            markers[int(numbers[0])] = _marker(item)
+        else:
             parts.append(_answers_part(int(numbers[0]), int(numbers[1]), item["packed"]["B"]))
     return Chunk(
         number=number,
         indexes=batch.indexes(number),
         jobs=_jobs(pieces, batch.indexes(number)),
         parts=tuple(parts),
+        markers=markers,
     )
 
 
@@ -206,6 +234,12 @@ def due_bucket(batch_id: str) -> str:
     return str(int(batch_id[:8], 16) % DUE_BUCKETS)
 
 
+def read_due(item: Item) -> Due:
+    due_at = _moment(item["due_at"])
+    assert due_at is not None  # noqa: S101 - an index key is never absent
+    return Due(batch_id=item["batch_id"]["S"], due_at=due_at)
+
+
 def read_head(item: Item | None) -> Batch | None:
     return _batch(item) if item and "voided" not in item else None
 
@@ -266,6 +300,7 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "gave_up": _numbers,
     "next_look_at": _moment,
     "looks": _int,
+    "looked_at": _moment,
     "done_at_last_look": _int,
     "callback": lambda attribute: CallbackState(_text(attribute) or ""),
     "callback_round": _int,
@@ -275,6 +310,7 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "last_status": _optional_int,
     "last_error": _text,
     "due_at": _moment,
+    "rerun": _text,
 }
 
 
@@ -306,7 +342,11 @@ def update_of(change: Change, batch_id: str) -> dict[str, Any]:
         chunk = str(change.finish)
         conditions.append(f"NOT contains({name('done')}, {value('chunk', {'N': chunk})})")
         adds = [f"{name(a)} {value('add_' + a, v)}" for a, v in _finished(change, chunk).items()]
-    actions = {"SET": sets, "REMOVE": removes, "ADD": adds}
+    deletes = []
+    if change.reopen:
+        chunks = {"NS": [str(chunk) for chunk in sorted(change.reopen)]}
+        deletes = [f"{name('done')} {value('reopen', chunks)}"]
+    actions = {"SET": sets, "REMOVE": removes, "ADD": adds, "DELETE": deletes}
     return {
         "UpdateExpression": " ".join(
             f"{action} {', '.join(parts)}" for action, parts in actions.items() if parts

@@ -3,7 +3,7 @@
     batch      running ──all chunks done──> completed ──restart──> running (round + 1)
     callback   none                                          (no callback URL: nothing to send)
                waiting ──2xx──> delivered    waiting ──410, last attempt──> failed
-               delivered, failed ──repost──> waiting (callback round + 1)
+               delivered, failed ──repost, restart──> waiting
 
 A batch's state lives in one record, its head, which only the changes of `transitions` touch.
 This module does not know how anything is stored, what time it is, or what a job's answer means.
@@ -126,8 +126,9 @@ class Batch:
 
     #: When to see whether anything was lost; None once there is nothing to wait for.
     next_look_at: datetime | None
-    #: Looks taken in this round.
+    #: Looks taken in this round, and when the last one was.
     looks: int = 0
+    looked_at: datetime | None = None
     #: How many chunks were done at the last look.
     done_at_last_look: int = 0
 
@@ -143,6 +144,9 @@ class Batch:
 
     #: The sweep's alarm, and nothing else: what is due is judged by the times above.
     due_at: datetime | None = None
+
+    #: The token of the last restart, repost or cancel, by which it knows itself.
+    rerun: str | None = None
 
     @property
     def chunks(self) -> range:
@@ -171,6 +175,10 @@ class Batch:
     def is_expired(self, now: datetime) -> bool:
         return now >= self.expires_at
 
+    def is_seen_by(self, account: str, now: datetime) -> bool:
+        """Whether an account may know of it: its own, and while it lives."""
+        return self.account == account and not self.is_expired(now)
+
     def is_past_deadline(self, now: datetime) -> bool:
         return now >= self.deadline
 
@@ -192,6 +200,14 @@ class Batch:
         return "cancelled" if self.is_completed and self.cancelled else self.state.value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A batch whose alarm went off, as the index tells it: a little old, perhaps."""
+
+    batch_id: str
+    due_at: datetime
+
+
 def chunk_size(total: int, jobs_per_message: int) -> int:
     """How many jobs one message carries: one while a batch is small, so that its jobs run at
     once; `jobs_per_message` in larger ones; more only where the head would grow too large."""
@@ -209,6 +225,17 @@ class AnswersPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """Stands while a message that was seen before runs its one job; what is left of it after the
+    message's last delivery tells which job kills its workers."""
+
+    round: int
+    #: Which message, and which of its deliveries.
+    hops: int
+    receive_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A chunk as read: its jobs, and every flush so far in the order they were recorded."""
 
@@ -217,8 +244,8 @@ class Chunk:
     #: None: the stored jobs cannot be read.
     jobs: tuple[Job, ...] | None
     parts: tuple[AnswersPart, ...] = ()
-    #: Jobs running under a marker, by the round in which they were marked.
-    trying: Mapping[int, int] = field(default_factory=dict)
+    #: By the index of the job.
+    markers: Mapping[int, Marker] = field(default_factory=dict)
 
     def answers(self, round: int) -> dict[int, Answer]:
         """The answer that stands for each job in a round: the first recorded in the newest round

@@ -1,13 +1,17 @@
 """What travels on the queues: which part of which batch to look at, never a caller's data."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from chalicelib.domain.batch import Batch
+from chalicelib.domain.batch import Batch, Chunk
 
 #: Lambda stops a chain of function -> queue -> same function after 16 hops; ours ends before, and
 #: the batch's next look begins a new one.
 #: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 MAX_HOPS = 12
+#: A message that was received so often and came back each time goes to the dead-letter queue; the
+#: template's maxReceiveCount.
+MAX_RECEIVES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,27 @@ class JobsMessage:
             hops=self.hops + 1,
         )
 
+    def concerns(self, batch: Batch, now: datetime) -> bool:
+        """Whether there is still something to do for it: of an older round, another submission or
+        a finished batch there is not."""
+        return (
+            batch.submission == self.submission
+            and batch.round == self.round
+            and batch.is_running
+            and not batch.is_expired(now)
+        )
+
+    def is_of_several(self, chunk: Chunk) -> bool:
+        return len(self._wanted(chunk)) > 1
+
+    def missing(self, chunk: Chunk) -> list[int]:
+        """The jobs it is for that have no answer in its round."""
+        wanted = self._wanted(chunk)
+        return [index for index in chunk.missing(self.round) if index in wanted]
+
+    def _wanted(self, chunk: Chunk) -> range | tuple[int, ...]:
+        return chunk.indexes if self.indexes is None else self.indexes
+
     @property
     def may_be_sent(self) -> bool:
         return self.hops <= MAX_HOPS
@@ -51,3 +76,10 @@ class BatchMessage:
 
     batch_id: str
     hops: int = 0
+
+    def handed_on(self) -> "BatchMessage":
+        return replace(self, hops=self.hops + 1)
+
+    @property
+    def may_be_sent(self) -> bool:
+        return self.hops <= MAX_HOPS

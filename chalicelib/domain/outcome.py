@@ -115,6 +115,16 @@ def past_deadline() -> Answer:
     return gave_up("Not answered before the batch's deadline")
 
 
+def cancelled() -> Answer:
+    """The answer of a job that had none when its batch was cancelled."""
+    return gave_up("Cancelled")
+
+
+def worker_died() -> Answer:
+    """The answer of a job that killed every worker that ran it."""
+    return gave_up("The worker that ran this job died each time")
+
+
 def unreadable() -> Answer:
     """The answer of a job that the database no longer gives back."""
     return failed_request("the stored job could not be read")

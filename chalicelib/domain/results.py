@@ -92,8 +92,13 @@ def pieces(batch_id: str, results: Iterable[str]) -> Iterator[bytes]:
 
 def with_meta(body: bytes, *, total: int, page: Page, count: int) -> bytes:
     """A page: the body as without paging, and where it stands in the whole."""
-    meta = {"totalResults": total, "start": page.start, "perPage": page.per_page, "count": count}
-    return body[:-1] + f',"meta":{json.dumps(meta, separators=(",", ":"))}}}'.encode()
+    text = json.dumps(meta(total=total, page=page, count=count), separators=(",", ":"))
+    return body[:-1] + f',"meta":{text}}}'.encode()
+
+
+def meta(*, total: int, page: Page, count: int) -> dict[str, int]:
+    """Where a page stands in the whole."""
+    return {"totalResults": total, "start": page.start, "perPage": page.per_page, "count": count}
 
 
 def _jobs_or_blanks(chunk: Chunk) -> Iterator[Job]:

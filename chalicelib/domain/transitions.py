@@ -30,6 +30,12 @@ LEASE = timedelta(seconds=150)
 EARLY = timedelta(seconds=5)
 #: How long the sweep gives an SQS message that makes a next try punctual.
 GRACE = timedelta(minutes=2)
+#: How long a claim of the sweep keeps other sweeps away.
+CLAIM = timedelta(minutes=5)
+#: Restarts of a running batch have an effect once in this time.
+BETWEEN_HASTENED_LOOKS = timedelta(minutes=5)
+NO_RESTART_BEFORE_EXPIRY = timedelta(hours=2)
+LAST_HOUR = timedelta(hours=1)
 
 FieldValue = str | int | bool | datetime | frozenset[int] | Counts | None
 
@@ -48,6 +54,8 @@ class Change:
     finish_gave_up: bool = False
     #: What that chunk adds to the counts of its group.
     finish_counts: Counts = field(default_factory=Counts)
+    #: Chunks that leave `done`.
+    reopen: frozenset[int] = frozenset()
 
 
 def finish_chunk(batch: Batch, chunk: Chunk) -> Change:
@@ -82,9 +90,63 @@ def take_look(batch: Batch, now: datetime) -> Change:
         only_if={**_running(batch), "looks": batch.looks},
         put={
             "looks": batch.looks + 1,
+            "looked_at": now,
             "done_at_last_look": len(batch.done),
             "next_look_at": next_look_at,
             "due_at": next_look_at,
+        },
+    )
+
+
+def hasten_look(batch: Batch, token: str, now: datetime) -> Change:
+    """Makes a running batch's look due."""
+    return Change(
+        only_if={**_running(batch), "next_look_at": batch.next_look_at},
+        put={"next_look_at": now, "due_at": now, "rerun": token},
+    )
+
+
+def cancel(batch: Batch, token: str, now: datetime) -> Change:
+    """Asks for a running batch to end: whoever sees it starts no further call."""
+    return Change(only_if=_running(batch), put={"cancelled": True, "due_at": now, "rerun": token})
+
+
+def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Change:
+    """Begins a new round of a completed batch: the chunks that hold a gave-up answer are to do
+    again, and a callback follows anew."""
+    calls_back = batch.callback is not CallbackState.NONE
+    return Change(
+        only_if=_completed(batch),
+        put={
+            "state": BatchState.RUNNING,
+            "round": batch.round + 1,
+            "completed_at": None,
+            "cancelled": None,
+            "gave_up": None,
+            "gave_up_counts": None,
+            "looks": 0,
+            "looked_at": None,
+            "done_at_last_look": 0,
+            "next_look_at": now,
+            "deadline": min(now + deadline, batch.expires_at - LAST_HOUR),
+            **_new_callback(batch, CallbackState.WAITING if calls_back else CallbackState.NONE),
+            "next_try_at": None,
+            "due_at": now,
+            "rerun": token,
+        },
+        reopen=batch.gave_up,
+    )
+
+
+def repost(batch: Batch, token: str, now: datetime) -> Change:
+    """Begins a new series of attempts at a completed batch's callback."""
+    return Change(
+        only_if={**_completed(batch), "callback_round": batch.callback_round},
+        put={
+            **_new_callback(batch, CallbackState.WAITING),
+            "next_try_at": now,
+            "due_at": now,
+            "rerun": token,
         },
     )
 
@@ -96,6 +158,11 @@ def postpone_look(batch: Batch, moment: datetime) -> Change:
         only_if={**_running(batch), "next_look_at": batch.next_look_at},
         put={"next_look_at": next_look_at, "due_at": next_look_at},
     )
+
+
+def forget_alarm(batch: Batch) -> Change:
+    """Takes an expired batch out of the sweep's sight, until the database deletes it."""
+    return Change(only_if=_same_round(batch), put={"due_at": None})
 
 
 def take_lease(batch: Batch, token: str, now: datetime) -> Change:
@@ -168,7 +235,7 @@ def next_try_at(
     return moment if moment < batch.expires_at else None
 
 
-def comes_before(batch: Batch, moment: datetime) -> bool:
+def is_look_before(batch: Batch, moment: datetime) -> bool:
     """Whether the next look, as far as known, comes before a moment."""
     return batch.next_look_at is not None and batch.next_look_at < moment
 
@@ -181,6 +248,20 @@ def has_stood_still(batch: Batch) -> bool:
     """Whether nothing was finished since the last look, or none was taken in this round: what is
     not done may never have been sent, or lost."""
     return batch.looks == 0 or len(batch.done) == batch.done_at_last_look
+
+
+def is_to_be_ended(batch: Batch, now: datetime) -> bool:
+    """Whether the jobs without an answer get one now instead of a call."""
+    return batch.cancelled or batch.is_past_deadline(now)
+
+
+def was_looked_at_lately(batch: Batch, now: datetime) -> bool:
+    return batch.looked_at is not None and now - batch.looked_at < BETWEEN_HASTENED_LOOKS
+
+
+def is_near_its_end(batch: Batch, now: datetime) -> bool:
+    """Whether a restart would leave too little time to run and call back."""
+    return now > batch.expires_at - NO_RESTART_BEFORE_EXPIRY
 
 
 def may_deliver(batch: Batch, now: datetime) -> bool:
@@ -217,10 +298,24 @@ def _running(batch: Batch) -> dict[str, FieldValue]:
     return {**_same_round(batch), "state": BatchState.RUNNING}
 
 
+def _completed(batch: Batch) -> dict[str, FieldValue]:
+    return {**_same_round(batch), "state": BatchState.COMPLETED}
+
+
+def _new_callback(batch: Batch, state: CallbackState) -> dict[str, FieldValue]:
+    return {
+        "callback": state,
+        "callback_round": batch.callback_round + 1,
+        "attempts": 0,
+        "lease": None,
+        "last_status": None,
+        "last_error": None,
+    }
+
+
 def _delivering(batch: Batch) -> dict[str, FieldValue]:
     return {
-        **_same_round(batch),
-        "state": BatchState.COMPLETED,
+        **_completed(batch),
         "callback": CallbackState.WAITING,
         "callback_round": batch.callback_round,
         "lease": batch.lease,

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from chalicelib.domain import transitions
+from chalicelib.domain import outcome, transitions
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.operations.deliver_callback import DeliverCallback
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
+from chalicelib.operations.record_answers import RecordAnswers
+
+#: What is kept of the function's time to hand a batch on to the next one.
+_SECONDS_TO_HAND_ON = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,7 @@ class AdvanceBatch:
 
     store: BatchStore
     queue: Queue
+    record: RecordAnswers
     clock: Clock
     journal: Journal
     deliver: DeliverCallback
@@ -27,16 +32,41 @@ class AdvanceBatch:
         if batch is None or batch.is_expired(self.clock.now()):
             return
         if batch.is_running:
-            batch = self._advance(batch)
+            batch = self._advance(batch, message, seconds_left)
         if transitions.may_deliver(batch, self.clock.now()):
             self.deliver(batch, seconds_left)
 
-    def _advance(self, batch: Batch) -> Batch:
+    def _advance(
+        self, batch: Batch, message: BatchMessage, seconds_left: Callable[[], float]
+    ) -> Batch:
+        is_to_be_ended = transitions.is_to_be_ended(batch, self.clock.now())
+        if is_to_be_ended and batch.chunks_to_do:
+            batch = self._answer_the_rest(batch, message, seconds_left)
         if batch.has_all_chunks_done:
             return self._complete(batch)
-        if transitions.is_look_due(batch, self.clock.now()):
+        if not is_to_be_ended and transitions.is_look_due(batch, self.clock.now()):
             self._look(batch)
         return batch
+
+    def _answer_the_rest(
+        self, batch: Batch, message: BatchMessage, seconds_left: Callable[[], float]
+    ) -> Batch:
+        """Gives every job without an answer the one it gets instead of a call; what there is no
+        time for is handed on. The batch as it is then."""
+        answer = outcome.cancelled() if batch.cancelled else outcome.past_deadline()
+        for number in batch.chunks_to_do:
+            if seconds_left() < _SECONDS_TO_HAND_ON:
+                self._hand_on(message)
+                break
+            chunk = self.store.load_chunk(batch, number)
+            chunk = self.record(batch, chunk, dict.fromkeys(chunk.missing(batch.round), answer))
+            self.record.finish_if_full(batch, chunk)
+        return self.store.find(batch.batch_id) or batch
+
+    def _hand_on(self, message: BatchMessage) -> None:
+        following = message.handed_on()
+        if following.may_be_sent:
+            self.queue.send_batch(following)
 
     def _complete(self, batch: Batch) -> Batch:
         now = self.clock.now()

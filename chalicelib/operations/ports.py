@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from chalicelib.domain.account import Account, Key
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Job, Order
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, Order
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.transitions import Change
@@ -34,9 +34,10 @@ class BatchStore(Protocol):
     def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
         """Stores what the head will point to. Repeats safely; without a head nobody reads it."""
 
-    def commit(self, batch: Batch, now: datetime) -> bool:
-        """Puts the head if there is none, or an expired one: the commit of a submission. True
-        where this submission's head is there, also on a repeat; False where another's is."""
+    def commit(self, batch: Batch, now: datetime) -> Batch | None:
+        """Puts the head if there is none, or an expired one: the commit of a submission. The head
+        that stands then, this submission's, also on a repeat, or another's; None where this
+        submission was voided, and can never be put."""
 
     def void(self, batch: Batch, now: datetime) -> Batch | None:
         """Makes sure that this submission's head cannot be put any more, and says None; or gives
@@ -51,6 +52,24 @@ class BatchStore(Protocol):
     def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
         """Stores a flush if its number is free. False: another flush has the number. A repeat of
         the very write that took effect may say either."""
+
+    def mark(self, batch: Batch, chunk: int, index: int, marker: Marker) -> None:
+        """Puts the marker of a job, over an older one."""
+
+    def unmark(self, batch: Batch, chunk: int, index: int) -> None:
+        """Removes it, if it is there."""
+
+    def find_due(self, now: datetime) -> Iterator[Due]:
+        """The batches whose alarm has gone off, as an index tells it: some may be missing yet or
+        there still."""
+
+    def claim(self, due: Due, until: datetime) -> Batch | None:
+        """Moves the alarm to `until` if it is still the one that was seen, and gives the batch;
+        None where somebody else was faster."""
+
+    def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
+        """The ids of an account's batches created after a moment, the newest first, as an index
+        tells it: a batch of this second may be missing yet."""
 
     def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
         """All chunks from `first` on, in order, a page of the database in memory at a time."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import dropwhile, takewhile
 
 from chalicelib.domain import results
@@ -13,11 +14,21 @@ from chalicelib.operations.ports import BatchStore, Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A page of an account's batches, and how many there are in all."""
+
+    batches: list[Batch]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBatch:
     """Reads; changes nothing."""
 
     store: BatchStore
     clock: Clock
+    #: How long a batch lives.
+    expiry: timedelta
 
     def progress(self, caller: Caller, batch_id: str) -> Batch:
         """The batch as its head tells it; BatchNotFound where it is none of the caller's."""
@@ -25,6 +36,14 @@ class ReadBatch:
         if batch is None:
             raise BatchNotFound
         return batch
+
+    def list(self, caller: Caller, page: Page) -> Listing:
+        """The caller's own batches, the newest first."""
+        now = self.clock.now()
+        ids = [*self.store.find_of_account(caller.account, now - self.expiry)]
+        found = map(self.store.find, ids[page.start : page.start + page.per_page])
+        seen = [batch for batch in found if batch and batch.is_seen_by(caller.account, now)]
+        return Listing(batches=seen, total=len(ids))
 
     def results(self, caller: Caller, batch_id: str, *, page: Page | None, partial: bool) -> bytes:
         """The body of an answer with all results, or with a page of them; with `partial` those
@@ -40,9 +59,9 @@ class ReadBatch:
 
     def _find(self, caller: Caller, batch_id: str) -> Batch | None:
         batch = self.store.find(batch_id)
-        if batch is None or batch.account != caller.account:
+        if batch is None or not batch.is_seen_by(caller.account, self.clock.now()):
             return None
-        return None if batch.is_expired(self.clock.now()) else batch
+        return batch
 
     def _whole(self, batch: Batch, *, partial: bool) -> bytes:
         """All of it or TooLarge, never a part that could be taken for the whole."""

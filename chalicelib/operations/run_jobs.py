@@ -1,7 +1,7 @@
-"""One message: run its jobs side by side, record their answers, and when the chunk is full say so.
+"""One message: run its jobs side by side, record their answers, hand on what is to be tried again.
 
-Everything here may happen twice, or stop anywhere and happen again. What is recorded is recorded
-once, because a flush is put under the next free number, by someone who has read all before it.
+A message that was seen before had a worker that died. If it is of several jobs it is split, so that
+the one that kills workers is alone the next time; if it is of one, that job runs under a marker.
 """
 
 from collections import defaultdict
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from chalicelib.domain import outcome, packing, retry, transitions
+from chalicelib.domain import outcome, retry, transitions
 from chalicelib.domain.account import Key
-from chalicelib.domain.batch import Answer, AnswersPart, Batch, Chunk, Job
-from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.batch import Answer, Batch, Chunk, Job, Marker
+from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.outcome import TryAgain
+from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import (
     BatchStore,
     Clock,
@@ -24,6 +25,7 @@ from chalicelib.operations.ports import (
     Queue,
     SideBySide,
 )
+from chalicelib.operations.record_answers import RecordAnswers
 
 #: What a worker keeps of its time to record answers and hand on.
 _SECONDS_TO_RECORD = 10
@@ -46,8 +48,11 @@ class _Work:
     """What one message asks of one worker."""
 
     batch: Batch
+    #: As it was read.
+    chunk: Chunk
     message: JobsMessage
-    key: Key
+    #: Those of the message's jobs that have no answer.
+    missing: list[int]
     seconds_left: SecondsLeft
 
 
@@ -61,63 +66,89 @@ class RunJobs:
     queue: Queue
     platform: Platform
     side_by_side: SideBySide
+    record: RecordAnswers
     clock: Clock
     journal: Journal
     chance: Callable[[], float]
     job_timeout_seconds: float
     job_retry_seconds: float
 
-    def __call__(self, message: JobsMessage, seconds_left: SecondsLeft) -> None:
+    def __call__(
+        self, message: JobsMessage, *, receive_count: int, seconds_left: SecondsLeft
+    ) -> None:
         batch = self.store.find(message.batch_id)
-        if batch is None or not self._is_for(message, batch):
+        if batch is None or not message.concerns(batch, self.clock.now()):
             self.journal.write("message out of date", batch_id=message.batch_id)
             return
         chunk = self.store.load_chunk(batch, message.chunk)
-        missing = _missing(chunk, message, batch.round)
-        if missing:
-            chunk = self._answer(batch, chunk, missing, message, seconds_left)
-        self._finish_if_full(batch, chunk)
+        work = _Work(
+            batch=batch,
+            chunk=chunk,
+            message=message,
+            missing=message.missing(chunk),
+            seconds_left=seconds_left,
+        )
+        if work.missing and receive_count > 1 and message.is_of_several(chunk):
+            self._split(work)
+            return
+        if work.missing:
+            chunk = self._answer(work) if receive_count == 1 else self._marked(work, receive_count)
+        self.record.finish_if_full(batch, chunk)
 
-    def _is_for(self, message: JobsMessage, batch: Batch) -> bool:
-        return (
-            batch.submission == message.submission
-            and batch.round == message.round
-            and batch.is_running
-            and not batch.is_expired(self.clock.now())
+    def _split(self, work: _Work) -> None:
+        """A message for each job, so that the one that kills workers does not hold the others."""
+        self._send([work.message.handed_on([index]) for index in work.missing])
+        self.journal.write(
+            "message split",
+            batch_id=work.batch.batch_id,
+            account=work.batch.account,
+            jobs=len(work.missing),
         )
 
-    def _answer(
-        self,
-        batch: Batch,
-        chunk: Chunk,
-        missing: list[int],
-        message: JobsMessage,
-        seconds_left: SecondsLeft,
-    ) -> Chunk:
-        """Gets the missing jobs answered, and gives the chunk as it is then."""
-        key = self.keys.find_key(batch.key)
-        if chunk.jobs is None:
-            return self._record_for(missing, batch, chunk, outcome.unreadable())
-        if batch.is_past_deadline(self.clock.now()):
-            return self._record_for(missing, batch, chunk, outcome.past_deadline())
-        if key is None or key.is_revoked:
-            return self._record_for(missing, batch, chunk, outcome.key_revoked())
-        jobs = [job for job in chunk.jobs if job.index in missing]
-        work = _Work(batch=batch, message=message, key=key, seconds_left=seconds_left)
-        return self._run(work, chunk, jobs)
+    def _marked(self, work: _Work, receive_count: int) -> Chunk:
+        """Answers the message's one job under its marker. A database or a queue that fails
+        meanwhile is not the job's fault: a new message begins anew."""
+        [index] = work.missing
+        marker = Marker(round=work.batch.round, hops=work.message.hops, receive_count=receive_count)
+        self.store.mark(work.batch, work.chunk.number, index, marker)
+        try:
+            chunk = self._answer(work)
+        except Unavailable:
+            self._send([work.message.handed_on([index])])
+            return work.chunk
+        self.store.unmark(work.batch, work.chunk.number, index)
+        return chunk
 
-    def _run(self, work: _Work, chunk: Chunk, jobs: Iterable[Job]) -> Chunk:
+    def _answer(self, work: _Work) -> Chunk:
+        """Gets the missing jobs answered, and gives the chunk as it is then."""
+        key = self.keys.find_key(work.batch.key)
+        if work.chunk.jobs is None:
+            return self._give_all(work, outcome.unreadable())
+        if work.batch.cancelled:
+            return self._give_all(work, outcome.cancelled())
+        if work.batch.is_past_deadline(self.clock.now()):
+            return self._give_all(work, outcome.past_deadline())
+        if key is None or key.is_revoked:
+            return self._give_all(work, outcome.key_revoked())
+        jobs = [job for job in work.chunk.jobs if job.index in work.missing]
+        return self._run(work, jobs, key)
+
+    def _give_all(self, work: _Work, answer: Answer) -> Chunk:
+        return self.record(work.batch, work.chunk, dict.fromkeys(work.missing, answer))
+
+    def _run(self, work: _Work, jobs: Iterable[Job], key: Key) -> Chunk:
         """Runs jobs side by side, records their answers as they come, hands the others on."""
+        chunk = work.chunk
         others: dict[int, Outcome] = {}
-        calls = [partial(self._call, work, job) for job in jobs]
+        calls = [partial(self._call, work, job, key) for job in jobs]
         for outcomes in self.side_by_side.run(calls):
             answers = {index: found for index, found in outcomes if isinstance(found, Answer)}
-            chunk = self._record(work.batch, chunk, answers)
+            chunk = self.record(work.batch, chunk, answers)
             others |= {index: found for index, found in outcomes if index not in answers}
         self._hand_on(work, others)
         return chunk
 
-    def _call(self, work: _Work, job: Job) -> tuple[int, Outcome]:
+    def _call(self, work: _Work, job: Job, key: Key) -> tuple[int, Outcome]:
         if work.seconds_left() < self.job_timeout_seconds + _SECONDS_TO_RECORD:
             return job.index, NotStarted()
         started_at = self.clock.now()
@@ -126,7 +157,7 @@ class RunJobs:
             action=job.action,
             body=job.params.encode(),
             idempotency_key=f"{work.batch.batch_id}-{job.index}",
-            key=work.key,
+            key=key,
         )
         found = outcome.judge_job(reply, self.clock.now(), attempt=work.message.attempt)
         self.journal.write(
@@ -139,30 +170,6 @@ class RunJobs:
             took_ms=round((self.clock.now() - started_at) / timedelta(milliseconds=1)),
         )
         return job.index, found
-
-    def _record_for(
-        self, indexes: Iterable[int], batch: Batch, chunk: Chunk, answer: Answer
-    ) -> Chunk:
-        return self._record(batch, chunk, dict.fromkeys(indexes, answer))
-
-    def _record(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
-        for group in packing.fitting(answers):
-            chunk = self._flush(batch, chunk, group)
-        return chunk
-
-    def _flush(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
-        """Records what has no answer yet under the next free number. Whoever finds the number
-        taken reads what was recorded there, and tries the next: somebody got on each time."""
-        while missing := [index for index in chunk.missing(batch.round) if index in answers]:
-            part = AnswersPart(
-                round=batch.round,
-                number=chunk.next_number(batch.round),
-                answers={index: answers[index] for index in missing},
-            )
-            if self.store.record(batch, chunk.number, part):
-                return chunk.with_part(part)
-            chunk = self.store.load_chunk(batch, chunk.number)
-        return chunk
 
     def _hand_on(self, work: _Work, others: Mapping[int, Outcome]) -> None:
         """The jobs not started go on at once, those that failed for now after their wait."""
@@ -189,25 +196,12 @@ class RunJobs:
         return waits
 
     def _send(self, messages: list[JobsMessage], delay_seconds: int = 0) -> None:
+        """Sends what has hops left; the rest is the next look's."""
         sendable = [message for message in messages if message.may_be_sent]
-        self.queue.send_jobs(sendable, delay_seconds)
+        if sendable:
+            self.queue.send_jobs(sendable, delay_seconds)
 
     def _postpone_look(self, batch: Batch, wait: int) -> None:
         behind = self.clock.now() + timedelta(seconds=wait) + transitions.FIRST_LOOK
-        if wait > _LONG_WAIT_SECONDS and transitions.comes_before(batch, behind):
+        if wait > _LONG_WAIT_SECONDS and transitions.is_look_before(batch, behind):
             self.store.change(batch, transitions.postpone_look(batch, behind))
-
-    def _finish_if_full(self, batch: Batch, chunk: Chunk) -> None:
-        """Puts a full chunk among the finished ones; whoever finds all of them there says so, also
-        when it was put there before, so that the last step cannot be lost."""
-        if chunk.missing(batch.round):
-            return
-        after = self.store.change(batch, transitions.finish_chunk(batch, chunk))
-        after = after or self.store.find(batch.batch_id)
-        if after and after.is_running and after.has_all_chunks_done:
-            self.queue.send_batch(BatchMessage(batch_id=batch.batch_id))
-
-
-def _missing(chunk: Chunk, message: JobsMessage, round: int) -> list[int]:
-    wanted = chunk.indexes if message.indexes is None else message.indexes
-    return [index for index in chunk.missing(round) if index in wanted]

@@ -4,14 +4,18 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, BatchState, CallbackState, Order, chunk_size
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.submission import Submission
-from chalicelib.errors import NotSaved, OutcomeUnknown, Unavailable
+from chalicelib.errors import Conflict, NotSaved, OutcomeUnknown, Unavailable
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
+
+Asked = TypeVar("Asked")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +31,64 @@ class SubmitBatch:
     deadline: timedelta
     expiry: timedelta
 
-    def __call__(self, caller: Caller, submission: Submission, body: bytes) -> str:
-        """The id of the new batch."""
+    def __call__(
+        self,
+        caller: Caller,
+        submission: Submission,
+        body: bytes,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """The id of the new batch, or of the one that the same key and body made before. The same
+        key with another body is a Conflict."""
         now = self.clock.now()
-        batch = self._new_batch(caller, submission, now)
         order = Order(
             callback_url=submission.callback_url, request_hash=hashlib.sha256(body).hexdigest()
         )
-        self._save(batch, order, submission, now)
+        batch = self._new_batch(caller, submission, self._id_for(caller, idempotency_key), now)
+        standing = self._standing(batch, now) if idempotency_key else None
+        if standing is None:
+            standing = self._save(batch, order, submission, now)
+        if standing is not None and standing.submission != batch.submission:
+            return self._same_again(standing, order)
         self.journal.write(
             "batch accepted", batch_id=batch.batch_id, account=batch.account, jobs=batch.total
         )
         self._send(batch)
         return batch.batch_id
 
-    def _new_batch(self, caller: Caller, submission: Submission, now: datetime) -> Batch:
+    def _id_for(self, caller: Caller, idempotency_key: str | None) -> str:
+        if idempotency_key is None:
+            return self.new_id()
+        named = f"{caller.account}\n{idempotency_key}"
+        return hashlib.sha256(named.encode()).hexdigest()[:32]
+
+    def _standing(self, batch: Batch, now: datetime) -> Batch | None:
+        """The live batch under this id, if there is one."""
+        standing = self._asking(self.store.find, batch.batch_id)
+        return None if standing is None or standing.is_expired(now) else standing
+
+    def _same_again(self, standing: Batch, order: Order) -> str:
+        """The id of a batch that is there already, if it is the same one."""
+        known = self._asking(self.store.find_order, standing)
+        if known is None or known.request_hash != order.request_hash:
+            raise Conflict("The Idempotency-Key was used before with another body")
+        return standing.batch_id
+
+    def _asking(self, ask: Callable[[Asked], Found], of: Asked) -> Found:
+        """Before anything of a batch is stored, a database that does not answer loses nothing."""
+        try:
+            return ask(of)
+        except Unavailable as error:
+            raise OutcomeUnknown from error
+
+    def _new_batch(
+        self, caller: Caller, submission: Submission, batch_id: str, now: datetime
+    ) -> Batch:
         total = len(submission.jobs)
         first_look_at = now + transitions.FIRST_LOOK
         calls_back = submission.callback_url is not None
         return Batch(
-            batch_id=self.new_id(),
+            batch_id=batch_id,
             submission=self.new_id(),
             account=caller.account,
             key=caller.key,
@@ -62,24 +104,29 @@ class SubmitBatch:
             callback=CallbackState.WAITING if calls_back else CallbackState.NONE,
         )
 
-    def _save(self, batch: Batch, order: Order, submission: Submission, now: datetime) -> None:
+    def _save(
+        self, batch: Batch, order: Order, submission: Submission, now: datetime
+    ) -> Batch | None:
+        """Stores everything, the head last. Where another live head stands, gives that."""
         try:
             self.store.save_jobs(batch, order, submission.jobs)
         except Unavailable as error:
             raise NotSaved from error  # without a head nothing runs
         try:
-            self.store.commit(batch, now)
+            return self.store.commit(batch, now)
         except Unavailable:
-            self._settle(batch, now)
+            return self._settle(batch, now)
 
-    def _settle(self, batch: Batch, now: datetime) -> None:
-        """The commit's answer was lost: see to it that it either counts or never will."""
+    def _settle(self, batch: Batch, now: datetime) -> Batch:
+        """The commit's answer was lost: sees to it that it either counts or never will, and gives
+        the head that stands."""
         try:
             standing = self.store.void(batch, now)
         except Unavailable as error:
             raise OutcomeUnknown from error
         if standing is None:
             raise NotSaved
+        return standing
 
     def _send(self, batch: Batch) -> None:
         """Sends every chunk. The batch is safe already: what cannot be sent now, the first look

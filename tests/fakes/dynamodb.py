@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.account import Account, Key
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Job, Order
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
 from chalicelib.domain.transitions import Change
 
 
@@ -18,6 +18,7 @@ class FakeBatchStore:
         self.orders: dict[tuple[str, str], Order] = {}
         self.jobs: dict[tuple[str, str, int], tuple[Job, ...]] = {}
         self.answers: dict[tuple[str, str, int, int, int], AnswersPart] = {}
+        self.markers: dict[tuple[str, str, int, int], Marker] = {}
         self._lock = threading.RLock()
 
     def find(self, batch_id: str) -> Batch | None:
@@ -33,16 +34,16 @@ class FakeBatchStore:
             of_chunk = tuple(jobs[indexes.start : indexes.stop])
             self.jobs[batch.batch_id, batch.submission, chunk] = of_chunk
 
-    def commit(self, batch: Batch, now: datetime) -> bool:
+    def commit(self, batch: Batch, now: datetime) -> Batch | None:
         with self._lock:
             standing = self.heads.get(batch.batch_id)
             if standing is not None and not standing.is_expired(now):
-                return standing.submission == batch.submission
+                return standing
             if batch.submission in self.voided.get(batch.batch_id, set()):
-                return False
+                return None
             self.heads[batch.batch_id] = batch
             self.voided.pop(batch.batch_id, None)
-            return True
+            return batch
 
     def void(self, batch: Batch, now: datetime) -> Batch | None:
         with self._lock:
@@ -71,6 +72,9 @@ class FakeBatchStore:
                 indexes=batch.indexes(chunk),
                 jobs=self.jobs.get(of_chunk),
                 parts=tuple(self.answers[key] for key in parts),
+                markers={
+                    key[3]: marker for key, marker in self.markers.items() if key[:3] == of_chunk
+                },
             )
 
     def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
@@ -80,6 +84,37 @@ class FakeBatchStore:
                 return False
             self.answers[key] = part
             return True
+
+    def mark(self, batch: Batch, chunk: int, index: int, marker: Marker) -> None:
+        self.markers[batch.batch_id, batch.submission, chunk, index] = marker
+
+    def unmark(self, batch: Batch, chunk: int, index: int) -> None:
+        self.markers.pop((batch.batch_id, batch.submission, chunk, index), None)
+
+    def find_due(self, now: datetime) -> Iterator[Due]:
+        alarms = [
+            Due(batch_id=head.batch_id, due_at=head.due_at)
+            for head in self.heads.values()
+            if head.due_at is not None and head.due_at <= now
+        ]
+        return iter(sorted(alarms, key=lambda due: due.due_at))
+
+    def claim(self, due: Due, until: datetime) -> Batch | None:
+        with self._lock:
+            head = self.heads.get(due.batch_id)
+            if head is None or head.due_at != due.due_at:
+                return None
+            self.heads[due.batch_id] = replace(head, due_at=until)
+            return self.heads[due.batch_id]
+
+    def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
+        found = [
+            head
+            for head in self.heads.values()
+            if head.account == account and head.created_at > since
+        ]
+        found.sort(key=lambda head: head.created_at, reverse=True)
+        return iter([head.batch_id for head in found])
 
     def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
         for chunk in batch.chunks[first:]:
@@ -116,6 +151,7 @@ def _changed(head: Batch, change: Change) -> Batch:
         name: empty[name] if value is None else value for name, value in change.put.items()
     }
     after = replace(head, **put)
+    after = replace(after, done=after.done - change.reopen)
     if change.finish is None:
         return after
     finished = frozenset({change.finish})

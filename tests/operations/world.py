@@ -8,6 +8,7 @@ from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.results import results_of
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.deliver_callback import DeliverCallback
+from chalicelib.operations.record_answers import RecordAnswers
 from chalicelib.operations.run_jobs import RunJobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
@@ -29,12 +30,14 @@ class World:
         self.journal = FakeJournal()
         self.seconds_left = 60.0
         ids = count(1)
+        self.record = RecordAnswers(store=self.store, queue=self.queue)
         self.run_jobs = RunJobs(
             store=self.store,
             keys=self.keys,
             queue=self.queue,
             platform=self.platform,
             side_by_side=FakeSideBySide(per_flush),
+            record=self.record,
             clock=self.clock,
             journal=self.journal,
             chance=lambda: 1.0,
@@ -44,6 +47,7 @@ class World:
         self.advance_batch = AdvanceBatch(
             store=self.store,
             queue=self.queue,
+            record=self.record,
             clock=self.clock,
             journal=self.journal,
             deliver=DeliverCallback(
@@ -67,8 +71,8 @@ class World:
         self.store.commit(batch, self.clock.now())
         return batch
 
-    def work(self, message: JobsMessage) -> None:
-        self.run_jobs(message, lambda: self.seconds_left)
+    def work(self, message: JobsMessage, receive_count: int = 1) -> None:
+        self.run_jobs(message, receive_count=receive_count, seconds_left=lambda: self.seconds_left)
 
     def look(self, batch: Batch) -> None:
         self.advance_batch(BatchMessage(batch_id=batch.batch_id), lambda: 120.0)

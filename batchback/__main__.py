@@ -1,0 +1,7 @@
+"""`python -m batchback`: the command line where its script is not on the path."""
+
+import sys
+
+from batchback.cli import main
+
+sys.exit(main())

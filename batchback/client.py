@@ -1,0 +1,407 @@
+"""The batch API for Python programs: one method per action, signed as IWS.
+
+    with Client("https://batch.example.com", key, secret) as client:
+        batch = client.run(
+            [{"namespace": "event", "action": "inviteContacts", "params": {"event": 1}}],
+            "https://example.com/callback",
+        )
+        client.progress(batch["asyncId"])
+
+What comes back is the service's own JSON, typed. What goes wrong is one of two things:
+
+    CallFailed
+    ├── Refused         the service answered, and said no: sending the same again changes nothing,
+    │                   but for 24114 (not completed) and the 500s
+    └── Unreachable     nobody answered, or somebody who is not the service: a gateway, a proxy, a
+                        wrong address. Whether the call arrived is not known.
+
+Nothing is sent twice on its own: who repeats a `run` gives it an idempotency key.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, cast
+from urllib.parse import urlsplit
+
+from chalicelib.domain import strict_json
+from chalicelib.domain.signing import iws_headers
+
+if TYPE_CHECKING:
+    import requests
+
+#: To connect, and between two pieces of the answer: API Gateway itself gives up after 29 seconds.
+TIMEOUT_SECONDS = (10.0, 35.0)
+
+_API = "/api/1.0"
+_CONTENT_TYPE = "application/json; charset=utf-8"
+_KEY = re.compile(r"[!-9;-~]{1,256}")
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+
+
+class CallFailed(Exception):
+    """The root: a call that has no result."""
+
+
+class Refused(CallFailed):
+    """The service said no; `reasons` name the faults."""
+
+    def __init__(
+        self, error_code: int, specific_code: int, message: str, reasons: Sequence[str] = ()
+    ) -> None:
+        super().__init__(error_code, specific_code, message, reasons)
+        self.error_code = error_code
+        self.specific_code = specific_code
+        self.message = message
+        self.reasons = tuple(reasons)
+
+    def __str__(self) -> str:
+        said = f"({self.error_code}/{self.specific_code}): {self.message}"
+        return f"{said}: {'; '.join(self.reasons)}" if self.reasons else said
+
+    @property
+    def is_not_completed(self) -> bool:
+        """Whether the batch still runs and the same question has an answer later."""
+        return self.specific_code == 24114
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the request, or the answer to it, does not fit."""
+        return self.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class Unreachable(CallFailed):
+    """No answer of the service came back; `reason` says what came instead."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Job(TypedDict):
+    """One call for the platform."""
+
+    namespace: str
+    action: str
+    params: NotRequired[Mapping[str, Any]]
+
+
+class Submitted(TypedDict):
+    asyncId: str
+
+
+class JobCounts(TypedDict):
+    total: int
+    succeeded: int
+    failed: int
+    waiting: int
+
+
+class Callback(TypedDict):
+    status: str
+    attempts: int
+    lastStatus: int | None
+    lastError: str | None
+    nextAttemptAt: str | None
+
+
+class Progress(TypedDict):
+    """The percentage, which every service of this API gives, and what only Batchback adds."""
+
+    progress: int
+    status: NotRequired[str]
+    jobs: NotRequired[JobCounts]
+    createdAt: NotRequired[str]
+    completedAt: NotRequired[str | None]
+    callback: NotRequired[Callback]
+
+
+class Meta(TypedDict):
+    totalResults: int
+    start: int
+    perPage: int
+    count: int
+
+
+class Result(TypedDict):
+    namespace: str
+    action: str
+    request: Any
+    response: Any
+    #: The place of the job in the batch, where only some of the results were asked for.
+    index: NotRequired[int]
+
+
+class Results(TypedDict):
+    asyncId: str
+    results: list[Result]
+    meta: NotRequired[Meta]
+
+
+class Restarted(TypedDict):
+    restarted: bool
+
+
+class Reposted(TypedDict):
+    reposted: bool
+
+
+class Cancelled(TypedDict):
+    cancelled: bool
+
+
+class Listed(TypedDict):
+    asyncId: str
+    status: str
+    progress: int
+    createdAt: str
+
+
+class Batches(TypedDict):
+    results: list[Listed]
+    meta: Meta
+
+
+class Pong(TypedDict):
+    ack: str
+
+
+class Client:
+    """Calls one service with one key. ValueError at once where the address or the key can be none.
+
+    A session that is handed in stays the caller's to close; our own is closed with the client. Our
+    own takes proxies and certificates from the environment as every program does, except towards
+    this machine, and never credentials from a .netrc.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        key: str,
+        secret: str,
+        *,
+        session: "requests.Session | None" = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._address = _checked_address(address)
+        self._key = _checked_key(key)
+        self._secret = secret
+        self._session = session or _new_session(self._address)
+        self._session_is_ours = session is None
+        self._now = now
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._session_is_ours:
+            self._session.close()
+
+    def run(
+        self,
+        jobs: Iterable[Job],
+        callback_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Submitted:
+        """Once it answers, the batch is safe. With an idempotency key it can be sent again and
+        runs once; without, an Unreachable leaves open whether the batch runs."""
+        return self.submit(_given(jobs=[*jobs], callbackUrl=callback_url), idempotency_key)
+
+    def submit(self, order: Mapping[str, Any], idempotency_key: str | None = None) -> Submitted:
+        """`run` for who has the whole request object already; it is sent as it is."""
+        answer = self.call("batch", "run", order, idempotency_key=idempotency_key)
+        return cast(Submitted, self._with("asyncId", answer))
+
+    def progress(self, id: str) -> Progress:
+        return cast(Progress, self._ask("progress", {"async": id}, "progress"))
+
+    def results(
+        self,
+        id: str,
+        start: int | None = None,
+        per_page: int | None = None,
+        *,
+        partial: bool = False,
+    ) -> Results:
+        """All the results in the order of the jobs, or a page of them; Refused with 24114 while
+        the batch runs, unless those so far (`partial`) are wanted."""
+        wanted = _given(start=start, perPage=per_page, partial=partial or None)
+        return cast(Results, self._ask("results", {"async": id, **wanted}, "results"))
+
+    def restart(self, id: str) -> Restarted:
+        """Puts every job to work again that never got an answer."""
+        return cast(Restarted, self._ask("restart", {"async": id}, "restarted"))
+
+    def repost(self, id: str) -> Reposted:
+        """Has the callback of a completed batch sent again."""
+        return cast(Reposted, self._ask("repost", {"async": id}, "reposted"))
+
+    def cancel(self, id: str) -> Cancelled:
+        """Ends the batch early: what has no response is answered "Cancelled"."""
+        return cast(Cancelled, self._ask("cancel", {"async": id}, "cancelled"))
+
+    def list(self, start: int | None = None, per_page: int | None = None) -> Batches:
+        """The account's batches, newest first."""
+        wanted = _given(start=start, perPage=per_page)
+        return cast(Batches, self._ask("list", wanted, "results"))
+
+    def ping(self) -> Pong:
+        """Whether address, key, secret and clock are right."""
+        return cast(Pong, self._with("ack", self.call("test", "ping", {})))
+
+    def call(
+        self,
+        namespace: str,
+        action: str,
+        body: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """The service's answer to any call, Refused or Unreachable."""
+        target = f"{_API}/{namespace}?action={action}"
+        sent = strict_json.dump(body).encode()
+        headers = self._signed(target, sent)
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = _checked_idempotency_key(idempotency_key)
+        return self._answer_of(self._post(target, sent, headers))
+
+    def _ask(self, action: str, body: Mapping[str, Any], expected: str) -> dict[str, Any]:
+        return self._with(expected, self.call("batch", action, body))
+
+    def _with(self, expected: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if expected not in answer:
+            raise self._unreachable(f"answered 200 without '{expected}', so it is another service")
+        return answer
+
+    def _signed(self, target: str, body: bytes) -> dict[str, str]:
+        """Signed over the path without what the address has before it (a stage, a mount point):
+        a gateway takes that off, and the service accepts the rest everywhere."""
+        return iws_headers(
+            key=self._key,
+            secret=self._secret,
+            target=target,
+            body=body,
+            now=self._now(),
+            content_type=_CONTENT_TYPE,
+        )
+
+    def _post(self, target: str, body: bytes, headers: Mapping[str, str]) -> "requests.Response":
+        import requests
+
+        try:
+            return self._session.post(
+                self._address + target,
+                data=body,
+                headers=headers,
+                auth=_as_it_is,
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,
+            )
+        except requests.ConnectTimeout as error:
+            raise self._unreachable(f"no connection in {TIMEOUT_SECONDS[0]:g} s") from error
+        except requests.ReadTimeout as error:
+            raise self._unreachable(f"no answer in {TIMEOUT_SECONDS[1]:g} s") from error
+        except requests.exceptions.ProxyError as error:
+            raise self._unreachable(f"by way of the proxy: {_first_cause(error)}") from error
+        except requests.RequestException as error:
+            raise self._unreachable(_first_cause(error)) from error
+
+    def _answer_of(self, response: "requests.Response") -> dict[str, Any]:
+        try:
+            answer = json.loads(response.content)
+        except (ValueError, RecursionError):
+            answer = None
+        if isinstance(answer, dict) and isinstance(answer.get("errorCode"), int):
+            raise _refusal(answer)
+        if isinstance(answer, dict) and response.status_code == HTTPStatus.OK:
+            return answer
+        raise self._unreachable(_not_the_service(response, answer))
+
+    def _unreachable(self, what: str) -> Unreachable:
+        return Unreachable(f"{self._address}: {what}")
+
+
+def _checked_address(address: str) -> str:
+    """The address without the API's own path, with which people paste it all the same."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError(f"the address {address!r} does not begin with http:// or https://")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("the address has no room for a query, a fragment or user:password")
+    return address.rstrip("/").removesuffix(_API).rstrip("/")
+
+
+def _checked_key(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise ValueError("the key is not 1 to 256 visible ASCII characters without a colon")
+    return key
+
+
+def _checked_idempotency_key(idempotency_key: str) -> str:
+    if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise ValueError("the idempotency key is not 1 to 255 visible ASCII characters")
+    return idempotency_key
+
+
+def _new_session(address: str) -> "requests.Session":
+    # Imported here and in _post: it takes a fifth of a second, and the command line imports this
+    # module for `batchback --help` too.
+    import requests
+
+    session = requests.Session()
+    session.trust_env = not _is_this_machine(urlsplit(address).hostname or "")
+    return session
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _given(**parameters: object) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _as_it_is(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
+    """An `auth` that adds nothing: without one, requests looks for credentials in a .netrc."""
+    return request
+
+
+def _first_cause(error: BaseException) -> str:
+    """What the operating system said, which requests and urllib3 wrap three times over."""
+    while (wrapped := _wrapped(error)) is not None:
+        error = wrapped
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """Never `__context__`: that may be what our caller was handling when it called us."""
+    places = (getattr(error, "reason", None), error.__cause__, *error.args)
+    return next((place for place in places if isinstance(place, BaseException)), None)
+
+
+def _refusal(answer: Mapping[str, Any]) -> Refused:
+    specific_code = answer.get("specificCode")
+    reasons = answer.get("additionalMessages")
+    return Refused(
+        answer["errorCode"],
+        specific_code if isinstance(specific_code, int) else 0,
+        str(answer.get("message") or "no message"),
+        [str(reason) for reason in reasons] if isinstance(reasons, list) else [],
+    )
+
+
+def _not_the_service(response: "requests.Response", answer: object) -> str:
+    """API Gateway says in `message` what it has to say; a page of HTML helps nobody on one line."""
+    said = f"answered {response.status_code} {response.reason or ''}".rstrip()
+    message = answer.get("message") if isinstance(answer, dict) else None
+    detail = message if isinstance(message, str) else "not an answer of the service"
+    return f"{said}: {detail}"

@@ -1,0 +1,53 @@
+"""A message that came back each time: find out what killed its workers, and let the rest go on."""
+
+from dataclasses import dataclass
+
+from chalicelib.domain import outcome
+from chalicelib.domain.batch import Batch, Chunk
+from chalicelib.domain.message import MAX_RECEIVES, JobsMessage
+from chalicelib.operations.ports import BatchStore, Clock, Journal
+from chalicelib.operations.record_answers import RecordAnswers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuryJobs:
+    """A job whose marker stands since the message's last delivery killed its worker, each time: it
+    gets its failure. Any other dead message was not a job's fault, and is left to the next look."""
+
+    store: BatchStore
+    record: RecordAnswers
+    clock: Clock
+    journal: Journal
+
+    def __call__(self, message: JobsMessage) -> None:
+        batch = self.store.find(message.batch_id)
+        if batch is None or not message.concerns(batch, self.clock.now()):
+            return
+        chunk = self.store.load_chunk(batch, message.chunk)
+        killers = [index for index in message.missing(chunk) if _killed(message, chunk, index)]
+        for index in killers:
+            chunk = self._bury(batch, chunk, index)
+        if not killers:
+            self.journal.write(
+                "dead message", batch_id=batch.batch_id, account=batch.account, chunk=chunk.number
+            )
+        self.record.finish_if_full(batch, chunk)
+
+    def _bury(self, batch: Batch, chunk: Chunk, index: int) -> Chunk:
+        chunk = self.record(batch, chunk, {index: outcome.worker_died()})
+        self.store.unmark(batch, chunk.number, index)
+        self.journal.write(
+            "job buried", batch_id=batch.batch_id, account=batch.account, index=index
+        )
+        return chunk
+
+
+def _killed(message: JobsMessage, chunk: Chunk, index: int) -> bool:
+    marker = chunk.markers.get(index)
+    return (
+        marker is not None
+        and not message.is_of_several(chunk)
+        and marker.round == message.round
+        and marker.hops == message.hops
+        and marker.receive_count >= MAX_RECEIVES
+    )

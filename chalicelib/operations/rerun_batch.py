@@ -1,0 +1,101 @@
+"""restart, repost and cancel: one conditional write on the head each, then a message to have the
+batch looked at. Where the message is lost the alarm, set by the same write, does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.domain import transitions
+from chalicelib.domain.account import Caller
+from chalicelib.domain.batch import Batch, CallbackState
+from chalicelib.domain.message import BatchMessage
+from chalicelib.domain.transitions import Change
+from chalicelib.errors import (
+    BatchNotFound,
+    Conflict,
+    NotCompleted,
+    ParameterMissing,
+    Unavailable,
+)
+from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
+
+#: Whoever loses this often in a row is told that the batch is busy.
+_TRIES = 5
+
+#: What a rerun of a batch would change; None: nothing, and that is fine.
+Decide = Callable[[Batch, str, datetime], Change | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerunBatch:
+    """Each is judged by the state that its write finds: where the batch moved on in between, it is
+    judged anew."""
+
+    store: BatchStore
+    queue: Queue
+    clock: Clock
+    journal: Journal
+    new_id: Callable[[], str]
+    deadline: timedelta
+
+    def restart(self, caller: Caller, batch_id: str) -> None:
+        """Of a completed batch, runs again the jobs whose call never got an answer; of a running
+        one, has it looked at."""
+        self._change("restarted", caller, batch_id, self._restart)
+
+    def repost(self, caller: Caller, batch_id: str) -> None:
+        """Sends the callback of a completed batch again."""
+        self._change("reposted", caller, batch_id, self._repost)
+
+    def cancel(self, caller: Caller, batch_id: str) -> None:
+        """Ends a running batch; changes nothing of a completed one."""
+        self._change("cancelled", caller, batch_id, self._cancel)
+
+    def _restart(self, batch: Batch, token: str, now: datetime) -> Change | None:
+        if batch.is_running and batch.cancelled:
+            raise Conflict("The batch is being cancelled")
+        if transitions.is_near_its_end(batch, now):
+            raise Conflict("The batch is too near the end of its life to be restarted")
+        if batch.is_completed:
+            return transitions.restart(batch, token, now, self.deadline)
+        if transitions.was_looked_at_lately(batch, now):
+            return None
+        return transitions.hasten_look(batch, token, now)
+
+    def _repost(self, batch: Batch, token: str, now: datetime) -> Change:
+        if not batch.is_completed:
+            raise NotCompleted
+        if batch.callback is CallbackState.NONE:
+            raise ParameterMissing("callbackUrl")
+        return transitions.repost(batch, token, now)
+
+    def _cancel(self, batch: Batch, token: str, now: datetime) -> Change | None:
+        return transitions.cancel(batch, token, now) if batch.is_running else None
+
+    def _change(self, what: str, caller: Caller, batch_id: str, decide: Decide) -> None:
+        token = self.new_id()
+        for _ in range(_TRIES):
+            batch = self._find(caller, batch_id)
+            if batch.rerun == token:
+                break
+            change = decide(batch, token, self.clock.now())
+            if change is None:
+                return
+            if self.store.change(batch, change):
+                break
+        else:
+            raise Conflict("The batch is busy: try again")
+        self.journal.write(f"batch {what}", batch_id=batch_id, account=caller.account)
+        self._wake(batch_id)
+
+    def _find(self, caller: Caller, batch_id: str) -> Batch:
+        batch = self.store.find(batch_id)
+        if batch is None or not batch.is_seen_by(caller.account, self.clock.now()):
+            raise BatchNotFound
+        return batch
+
+    def _wake(self, batch_id: str) -> None:
+        try:
+            self.queue.send_batch(BatchMessage(batch_id=batch_id))
+        except Unavailable as error:
+            self.journal.write("batch not sent yet", batch_id=batch_id, error=str(error))
