@@ -4,26 +4,19 @@ A fault in any of them is reported together with all the others, in one Misconfi
 """
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from chalicelib.domain.account import PlatformAuth
 from chalicelib.errors import Misconfigured
 
 Value = TypeVar("Value")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class PlatformAuth(StrEnum):
-    """How a job proves to the platform whose it is."""
-
-    IWS = "iws"  #: signed with the caller's own key
-    HEADER = "header"  #: a fixed header, PLATFORM_HEADER
-    NONE = "none"  #: not at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +137,9 @@ def _value(variable: Variable, environ: Mapping[str, str]) -> Any:
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     faults = []
-    if values.get("platform_auth") is PlatformAuth.HEADER and not values.get("platform_header"):
+    if values.get("platform_auth") is PlatformAuth.HEADER and not values.get("platform_header", 1):
         faults.append("PLATFORM_HEADER must be set where PLATFORM_AUTH is header")
-    if values.get("deadline_hours", 0) >= values.get("expiry_hours", 1):
+    if values.get("deadline_hours", 0) >= values.get("expiry_hours", math.inf):
         faults.append("EXPIRY_HOURS must be more than DEADLINE_HOURS")
     return faults
 

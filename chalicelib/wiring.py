@@ -19,15 +19,11 @@ from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.threads import ThreadsSideBySide
 from chalicelib.domain.address import AddressPolicy, why_not_url
 from chalicelib.operations.advance_batch import AdvanceBatch
-from chalicelib.operations.authenticate import Authenticate
 from chalicelib.operations.bury_jobs import BuryJobs
 from chalicelib.operations.deliver_callback import DeliverCallback
 from chalicelib.operations.ports import BatchStore, Clock, KeyStore, Platform, Queue, Receiver
-from chalicelib.operations.read_batch import ReadBatch
 from chalicelib.operations.record_answers import RecordAnswers
-from chalicelib.operations.rerun_batch import RerunBatch
 from chalicelib.operations.run_jobs import RunJobs
-from chalicelib.operations.submit_batch import SubmitBatch
 from chalicelib.operations.sweep import Sweep
 from chalicelib.settings import Settings
 
@@ -95,7 +91,13 @@ class Service:
 
     @cached_property
     def api(self) -> "Api":
-        from chalicelib.api import Api  # the workers start without it
+        # The workers start without these.
+        from chalicelib.api import Api
+        from chalicelib.domain.batch import chunk_size
+        from chalicelib.operations.authenticate import Authenticate
+        from chalicelib.operations.read_batch import ReadBatch
+        from chalicelib.operations.rerun_batch import RerunBatch
+        from chalicelib.operations.submit_batch import SubmitBatch
 
         return Api(
             authenticate=Authenticate(
@@ -107,7 +109,7 @@ class Service:
                 clock=self.clock,
                 journal=self.journal,
                 new_id=_new_id,
-                jobs_per_message=self.settings.jobs_per_message,
+                chunk_size=partial(chunk_size, jobs_per_message=self.settings.jobs_per_message),
                 deadline=timedelta(hours=self.settings.deadline_hours),
                 expiry=timedelta(hours=self.settings.expiry_hours),
             ),

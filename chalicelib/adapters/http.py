@@ -18,10 +18,10 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from http.client import HTTPException, IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
@@ -39,7 +39,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import DecodeError, HTTPError
 
-from chalicelib.domain.account import Key
+from chalicelib.domain.account import Key, PlatformAuth
 from chalicelib.domain.address import (
     Address,
     AddressPolicy,
@@ -52,7 +52,6 @@ from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply
 from chalicelib.domain.signing import iws_headers
 from chalicelib.errors import Misconfigured
 from chalicelib.operations.ports import Clock
-from chalicelib.settings import PlatformAuth
 
 Resolve = Callable[[str, int], Sequence[Address]]
 
@@ -94,7 +93,7 @@ class HttpPlatform:
         self._header = header
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._session = _new_session(_Transport(connections, _new_tls(certificates)))
+        self._session = _new_session(_Transport(connections, _tls_trusting(certificates)))
 
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
@@ -147,7 +146,7 @@ class HttpReceiver:
     ) -> None:
         self._policy = policy
         self._resolve = resolve
-        self._tls = _new_tls(certificates)
+        self._tls = _tls_trusting(certificates)
 
     def post(
         self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
@@ -241,10 +240,9 @@ def _make(call: _Call, session: Session, request: PreparedRequest) -> Reply | No
 
 
 def _read(response: Response, call: _Call) -> Reply:
-    """The answer as far as it is kept; asking for one byte more tells whether it went on. What is
-    unpacked is counted unpacked, and no more of it is unpacked than is asked for."""
+    """The answer as far as it is kept; asking for one byte more tells whether it went on."""
     most = call.max_answer_bytes
-    body: bytes = response.raw.read(most + 1, decode_content=call.unpacks)
+    body = _read_body(response, most + 1, unpack=call.unpacks)
     return Reply(
         status=response.status_code,
         body=body[:most],
@@ -252,6 +250,18 @@ def _read(response: Response, call: _Call) -> Reply:
         declared_bytes=_declared_bytes(response.headers),
         retry_after=response.headers.get("Retry-After"),
     )
+
+
+def _read_body(response: Response, most: int, *, unpack: bool) -> bytes:
+    """The first bytes of the body, counted unpacked: no more of it is unpacked than asked for.
+    Only the read that finds nothing sees that the body is whole, and lets the connection go."""
+    body = b""
+    while len(body) < most:
+        piece = response.raw.read(most - len(body), decode_content=unpack)
+        if not piece:
+            break
+        body += piece
+    return body
 
 
 def _declared_bytes(headers: Mapping[str, str]) -> int | None:
@@ -355,6 +365,13 @@ class _Transport(HTTPAdapter):
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
+    def close(self) -> None:
+        """Closes the connections at once. urllib3's manager leaves that to the garbage collector,
+        and then a receiver may wait long for the end of its connection."""
+        for key in self.poolmanager.pools.keys():  # noqa: SIM118 - it is no dictionary
+            self.poolmanager.pools[key].close()
+        super().close()
+
     def cert_verify(self, *_: Any) -> None:
         """Nothing to do: the TLS context has its certificates. requests would have them loaded
         again for each connection, which takes longer than a call."""
@@ -379,17 +396,16 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 def _connect(port: int) -> socket.socket:
-    """A connection to the first address of the call in hand that takes one."""
+    """A connection to the first address of the call in hand that takes one. Each gets its share of
+    the time that is left."""
     call = _in_hand.get()
     addresses = call.addresses()
-    failure = OSError(0, "there is no address")
-    for place, address in enumerate(addresses):
-        share = call.seconds_left() / (len(addresses) - place)
-        try:
-            return _connect_to(address, port, share)
-        except OSError as error:
-            failure = error
-    raise failure
+    if not addresses:
+        raise OSError(0, "there is no address")
+    for place, address in enumerate(addresses[:-1]):
+        with suppress(OSError):
+            return _connect_to(address, port, call.seconds_left() / (len(addresses) - place))
+    return _connect_to(addresses[-1], port, call.seconds_left())
 
 
 def _connect_to(address: Address, port: int, seconds: float) -> socket.socket:
@@ -432,9 +448,11 @@ class _TlsSocket(ssl.SSLSocket):
         return super().send(*arguments)
 
 
-def _new_tls(certificates: str | None) -> ssl.SSLContext:
-    """TLS as a client that checks certificate and name. Not ssl.create_default_context: that
-    looks into the environment for certificates, and for a file to write keys to."""
+@cache
+def _tls_trusting(certificates: str | None) -> ssl.SSLContext:
+    """TLS as a client that checks certificate and name; reading the certificates takes 20 ms and
+    more, so once. Not ssl.create_default_context: that looks into the environment for
+    certificates, and for a file to write keys to."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.hostname_checks_common_name = False
     tls.load_verify_locations(certificates or certifi.where())

@@ -5,6 +5,7 @@ A secret is never part of a `repr`, so that it cannot reach a log by way of one.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,14 @@ class Account:
 
     def live_callback_secrets(self, now: datetime) -> list[str]:
         return [secret.value for secret in self.callback_secrets if secret.is_live(now)]
+
+
+class PlatformAuth(StrEnum):
+    """How a job proves to the platform whose it is."""
+
+    IWS = "iws"  #: signed with the caller's own key
+    HEADER = "header"  #: a fixed header, the operator's
+    NONE = "none"  #: not at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

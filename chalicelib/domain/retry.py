@@ -3,6 +3,8 @@
 Seconds throughout. `chance` is a number from 0 to 1 that the caller draws: this room has none.
 """
 
+import math
+
 #: A job is called this often in all before its failure is recorded.
 JOB_TRIES = 5
 #: The longest a message can be delayed, and so the longest `Retry-After` that is honoured.
@@ -34,7 +36,7 @@ def job_wait(attempt: int, *, first_wait: float, retry_after: float | None, chan
     between half of the schedule's wait and all of it; a `Retry-After` is waited for at least, up
     to 15 minutes."""
     wait = first_wait * float(JOB_BACKOFF) ** (attempt - 1) * (0.5 + chance / 2)
-    return min(MAX_MESSAGE_DELAY, max(1, round(max(wait, retry_after or 0))))
+    return min(MAX_MESSAGE_DELAY, math.ceil(max(1, wait, retry_after or 0)))
 
 
 def callback_wait(attempt: int, retry_after: float | None, chance: float) -> float:

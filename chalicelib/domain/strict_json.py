@@ -6,7 +6,7 @@ an object, nesting ends at 64, and a number that no double can hold is refused, 
 
 import json
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 MAX_DEPTH = 64
 #: Python reads integers up to this length, and every one of them goes through unchanged.
@@ -83,15 +83,12 @@ _DECODER = json.JSONDecoder(
 
 
 def _is_deeper_than(value: object, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth + 1):
-        level = [child for container in level for child in _children(container)]
-        if not level:
-            return False
-    return True
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(depth):
+        level = [child for container in level for child in _containers_in(container)]
+    return bool(level)
 
 
-def _children(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return [*value.values()]
-    return value if isinstance(value, list) else []
+def _containers_in(container: dict[str, object] | list[object]) -> list[Any]:
+    children = container.values() if isinstance(container, dict) else container
+    return [child for child in children if isinstance(child, dict | list)]

@@ -6,9 +6,17 @@ Only the front door imports this: the workers start without pydantic.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, PlainValidator, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    PlainValidator,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from chalicelib.domain import strict_json
@@ -45,11 +53,11 @@ def parse(
     its reasons name all faults, up to 20.
     """
     request = as_object(body)
-    shape, faults = _judge_jobs(request, max_jobs)
-    jobs = [] if shape is None else [*_jobs(shape, faults)]
-    url_faults = _judge_url(request.get("callbackUrl"), why_not_url, is_required=callback_required)
-    _raise_first([*faults, *url_faults])
-    return Submission(jobs=tuple(jobs), callback_url=request.get("callbackUrl"))
+    jobs, faults = _judge_jobs(request.get("jobs"), max_jobs)
+    url = request.get("callbackUrl")
+    faults += _judge_url(url, why_not_url, is_required=callback_required)
+    _raise_first(faults)
+    return Submission(jobs=jobs, callback_url=url)
 
 
 def as_object(body: object) -> dict[str, Any]:
@@ -82,6 +90,12 @@ def _params(value: object) -> object:
     return value
 
 
+def _callable(namespace: str) -> str:
+    if namespace == "batch":
+        raise PydanticCustomError("batch_in_batch", "")
+    return namespace
+
+
 _Name = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=64, pattern="^[A-Za-z][A-Za-z0-9_]*$"),
@@ -89,14 +103,29 @@ _Name = Annotated[
 
 
 class _JobShape(BaseModel):
-    namespace: _Name
+    namespace: Annotated[_Name, AfterValidator(_callable)]
     action: _Name
     params: Annotated[Any, PlainValidator(_params)] = None
+    #: The params as text, made once.
+    _text: str = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self._text = strict_json.dump({} if self.params is None else self.params)
+        size = len(self._text.encode()) + len(self.namespace) + len(self.action) + _JOB_BRACKETS
+        if size > MAX_JOB_BYTES:
+            raise PydanticCustomError("too_large", "", {"size": size})
+        return self
+
+    def as_job(self, index: int) -> Job:
+        return Job(index, self.namespace, self.action, self._text)
 
 
 class _JobsShape(BaseModel):
     jobs: list[_JobShape]
 
+
+_JOB_BRACKETS = len('{"namespace":"","action":"","params":}')
 
 _TEXTS = {
     "missing": "is required",
@@ -107,30 +136,32 @@ _TEXTS = {
     "string_unicode": "must be letters, digits and '_', beginning with a letter",
     "params_type": "must be an object",
     "model_type": "must be an object",
+    "batch_in_batch": "'batch' may not be called from a batch",
+    "too_large": "is {size} bytes of JSON, over the limit of " + str(MAX_JOB_BYTES),
 }
 
 
-def _judge_jobs(request: dict[str, Any], max_jobs: int) -> tuple[_JobsShape | None, list[_Fault]]:
-    jobs = request.get("jobs")
+def _judge_jobs(jobs: object, max_jobs: int) -> tuple[tuple[Job, ...], list[_Fault]]:
     if jobs is None:
-        return None, [_Fault("jobs", "is required", _missing("jobs"))]
+        return (), [_Fault("jobs", "is required", _missing("jobs"))]
     if not isinstance(jobs, list):
-        return None, [_Fault("jobs", "must be an array", _invalid("jobs"))]
+        return (), [_Fault("jobs", "must be an array", _invalid("jobs"))]
     if not jobs:
-        return None, [_Fault("jobs", "must not be empty", JobParameterEmpty)]
+        return (), [_Fault("jobs", "must not be empty", JobParameterEmpty)]
     if len(jobs) > max_jobs:
-        return None, [_Fault("jobs", f"holds {len(jobs)} jobs", lambda _: TooManyJobs(max_jobs))]
+        return (), [_Fault("jobs", f"holds {len(jobs)} jobs", lambda _: TooManyJobs(max_jobs))]
     try:
-        return _JobsShape.model_validate({"jobs": jobs}), []
+        shape = _JobsShape.model_validate({"jobs": jobs})
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        return None, [_shape_fault(detail) for detail in details]
+        return (), [_shape_fault(detail) for detail in error.errors(include_url=False)]
+    return tuple(job.as_job(index) for index, job in enumerate(shape.jobs)), []
 
 
 def _shape_fault(detail: ErrorDetails) -> _Fault:
     is_empty = detail["type"] == "string_too_short"
     error = JobParameterEmpty if is_empty else JobFormatWrong
-    return _Fault(_place(detail["loc"]), _TEXTS[detail["type"]], error)
+    text = _TEXTS[detail["type"]].format(**detail.get("ctx", {}))
+    return _Fault(_place(detail["loc"]), text, error)
 
 
 def _place(location: Iterable[int | str]) -> str:
@@ -138,23 +169,6 @@ def _place(location: Iterable[int | str]) -> str:
     for step in location:
         text += f"[{step}]" if isinstance(step, int) else f".{step}"
     return text.removeprefix(".")
-
-
-def _jobs(shape: _JobsShape, faults: list[_Fault]) -> Iterable[Job]:
-    """The jobs with their params as text; what only shows now is added to `faults`."""
-    for index, job in enumerate(shape.jobs):
-        params = strict_json.dump({} if job.params is None else job.params)
-        size = len(params.encode()) + len(job.namespace) + len(job.action) + _JOB_BRACKETS
-        if size > MAX_JOB_BYTES:
-            text = f"is {size} bytes of JSON, over the limit of {MAX_JOB_BYTES}"
-            faults.append(_Fault(f"jobs[{index}]", text, JobFormatWrong))
-        if job.namespace == "batch":
-            text = "'batch' may not be called from a batch"
-            faults.append(_Fault(f"jobs[{index}].namespace", text, JobFormatWrong))
-        yield Job(index, job.namespace, job.action, params)
-
-
-_JOB_BRACKETS = len('{"namespace":"","action":"","params":}')
 
 
 def _judge_url(url: object, why_not_url: WhyNotUrl, *, is_required: bool) -> list[_Fault]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
-from chalicelib.domain.batch import Batch, BatchState, CallbackState, Order, chunk_size
+from chalicelib.domain.batch import Batch, BatchState, CallbackState, Order
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import Conflict, NotSaved, OutcomeUnknown, Unavailable
@@ -27,7 +27,8 @@ class SubmitBatch:
     clock: Clock
     journal: Journal
     new_id: Callable[[], str]
-    jobs_per_message: int
+    #: How many jobs of so many one message carries.
+    chunk_size: Callable[[int], int]
     deadline: timedelta
     expiry: timedelta
 
@@ -93,7 +94,7 @@ class SubmitBatch:
             account=caller.account,
             key=caller.key,
             total=total,
-            chunk_size=chunk_size(total, self.jobs_per_message),
+            chunk_size=self.chunk_size(total),
             state=BatchState.RUNNING,
             round=1,
             created_at=now,

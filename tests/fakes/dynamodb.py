@@ -21,6 +21,17 @@ class FakeBatchStore:
         self.markers: dict[tuple[str, str, int, int], Marker] = {}
         self._lock = threading.RLock()
 
+    def copy(self) -> "FakeBatchStore":
+        """Another store with the same in it; what is in it never changes in place."""
+        other = FakeBatchStore()
+        other.heads = dict(self.heads)
+        other.voided = {batch_id: set(voided) for batch_id, voided in self.voided.items()}
+        other.orders = dict(self.orders)
+        other.jobs = dict(self.jobs)
+        other.answers = dict(self.answers)
+        other.markers = dict(self.markers)
+        return other
+
     def find(self, batch_id: str) -> Batch | None:
         return self.heads.get(batch_id)
 

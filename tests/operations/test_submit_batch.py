@@ -2,12 +2,13 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import NoReturn
 
 import pytest
 
-from chalicelib.domain.batch import Batch, BatchState, CallbackState
+from chalicelib.domain.batch import Batch, BatchState, CallbackState, chunk_size
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import NotSaved, OutcomeUnknown, Unavailable
 from chalicelib.operations.submit_batch import SubmitBatch
@@ -32,7 +33,7 @@ class World:
             clock=self.clock,
             journal=FakeJournal(),
             new_id=lambda: f"{next(ids):032x}",
-            jobs_per_message=25,
+            chunk_size=partial(chunk_size, jobs_per_message=25),
             deadline=timedelta(hours=12),
             expiry=timedelta(hours=60),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 from chalicelib.domain.batch import Answer, Batch, Job
 from chalicelib.domain.message import BatchMessage, JobsMessage
@@ -63,7 +64,7 @@ class World:
         )
 
     def submitted(
-        self, total: int = 3, *, jobs: tuple[Job, ...] | None = None, **fields: object
+        self, total: int = 3, *, jobs: tuple[Job, ...] | None = None, **fields: Any
     ) -> Batch:
         """A batch that is stored and none of whose messages has arrived."""
         batch = a_batch(total, **fields)

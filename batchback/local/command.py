@@ -1,0 +1,67 @@
+"""`batchback local`: until SIGINT or SIGTERM, then gone at once, with exit status 0."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+
+from batchback.local.errors import CannotStart
+from batchback.local.log import say
+
+_CANNOT_START = 2
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit status: 0 when told to stop, 2 with one sentence where it cannot start."""
+    stop_at_signals()
+    others = set(threading.enumerate())
+    try:
+        status = _serve(arguments)
+    except KeyboardInterrupt:
+        status = 0
+    leave_behind_calls_in_flight(status, others)
+    return status
+
+
+def stop_at_signals() -> None:
+    """SIGINT and SIGTERM raise KeyboardInterrupt in the main thread, once: while everything is
+    being stopped a second one changes nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+
+
+def leave_behind_calls_in_flight(status: int, others: set[threading.Thread]) -> None:
+    """Ends the process where threads that were started since `others` would hold it: the pool of a
+    worker that calls a platform which takes its time."""
+    held = [thread for thread in set(threading.enumerate()) - others if not thread.daemon]
+    if held:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _interrupt(*_: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from batchback.local.service import Options, running  # slow to import: moto, boto3, chalice
+
+    options = Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})
+    if options.ready_file:
+        with suppress(FileNotFoundError):
+            Path(options.ready_file).unlink()
+    try:
+        with running(options) as service:
+            say(f"The whole service is up; Ctrl-C stops it.\n\n{service.in_words()}")
+            threading.Event().wait()
+    except CannotStart as reason:
+        say(f"batchback: {reason}")
+        return _CANNOT_START
+    return 0

@@ -1,0 +1,120 @@
+"""`make run`: one batch through the whole service, from request to callback, over real HTTP."""
+
+import base64
+import http.client
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from batchback.local.command import leave_behind_calls_in_flight, stop_at_signals
+from batchback.local.errors import CannotStart
+from batchback.local.log import say
+from batchback.local.service import LocalService, Options, example_batch, running
+
+#: How long the callback may take before something is wrong.
+_PATIENCE_SECONDS = 30
+_POLL_SECONDS = 0.1
+
+
+class DemoFailed(Exception):
+    """The text is the reason."""
+
+
+def main() -> int:
+    """The exit status: 0 when the callback has come and its signature verifies."""
+    stop_at_signals()
+    others = set(threading.enumerate())
+    try:
+        status = _run()
+    except (CannotStart, DemoFailed) as reason:
+        say(f"batchback: {reason}")
+        status = 1
+    except KeyboardInterrupt:
+        say("batchback: interrupted")
+        status = 130
+    leave_behind_calls_in_flight(status, others)
+    return status
+
+
+def _run() -> int:
+    out = sys.stdout
+    say("Starting the service: an embedded AWS, a platform to call, a receiver for the callback.")
+    with running(Options()) as service:
+        say(f"The service is at {service.address}\n")
+        callback = _send_a_batch(service)
+        print(json.dumps(callback["body"], indent=2), file=out, flush=True)
+    return 0
+
+
+def _send_a_batch(service: LocalService) -> dict[str, Any]:
+    batch = example_batch(service.receiver)
+    say(f"POST /api/1.0/batch?action=run\n{json.dumps(batch, indent=2)}\n")
+    answer = _call(service, "run", batch)
+    say(f"-> {json.dumps(answer)}\n")
+    _show_progress(service, answer["asyncId"])
+    callback = _callback(service, answer["asyncId"])
+    if not callback["verified"]:
+        raise DemoFailed("the callback came, and its signature does not verify")
+    say(f"\nPOST {callback['path']} came to the receiver, and its signature verifies:")
+    return callback
+
+
+def _show_progress(service: LocalService, batch_id: str) -> None:
+    for _ in _tries("the batch did not complete"):
+        progress = _call(service, "progress", {"async": batch_id})
+        jobs = progress["jobs"]
+        say(f"{progress['progress']:3}%  {jobs['total'] - jobs['waiting']} of {jobs['total']} jobs")
+        if progress["status"] != "running":
+            return
+
+
+def _callback(service: LocalService, batch_id: str) -> dict[str, Any]:
+    for _ in _tries("no callback came"):
+        for callback in _json(service.receiver, "GET", "/received"):
+            if callback["body"]["asyncId"] == batch_id:
+                found: dict[str, Any] = callback
+                return found
+    raise AssertionError("unreachable")
+
+
+def _tries(otherwise: str) -> Iterator[None]:
+    """Again and again until the patience is at its end, and DemoFailed then."""
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < give_up_at:
+        yield
+        time.sleep(_POLL_SECONDS)
+    raise DemoFailed(f"{otherwise} within {_PATIENCE_SECONDS} s: the log above says more")
+
+
+def _call(service: LocalService, action: str, params: dict[str, Any]) -> Any:
+    credentials = base64.b64encode(f"{service.key}:{service.secret}".encode()).decode()
+    return _json(
+        str(service.address),
+        "POST",
+        f"/api/1.0/batch?action={action}",
+        body=json.dumps(params),
+        headers={"Authorization": f"Basic {credentials}", "Content-Type": "application/json"},
+    )
+
+
+def _json(address: str, method: str, path: str, **request: Any) -> Any:
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=_PATIENCE_SECONDS)
+    try:
+        connection.request(method, path, **request)
+        response = connection.getresponse()
+        content = response.read().decode()
+    except OSError as error:
+        raise DemoFailed(f"{method} {path}: {error}") from error
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise DemoFailed(f"{method} {path} was answered {response.status}: {content}")
+    return json.loads(content)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""Why the local service does not start."""
+
+
+class CannotStart(Exception):
+    """The text is one sentence that says what to do."""
+
+
+class PortInUse(CannotStart):
+    """Somebody else listens there."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"Port {port} is in use: stop what listens there, or name another one.")

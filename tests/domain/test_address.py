@@ -1,0 +1,263 @@
+"""Which URLs and addresses are called. The hostile ones are data: vectors/hostile-urls.json."""
+
+import json
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from urllib3.util import parse_url
+
+from chalicelib.domain.address import (
+    MAX_URL_CHARACTERS,
+    Address,
+    AddressPolicy,
+    Endpoint,
+    Network,
+    judge_url,
+    why_not_address,
+    why_not_url,
+)
+
+VECTORS = json.loads(
+    (Path(__file__).parents[1] / "vectors" / "hostile-urls.json").read_text("utf-8")
+)
+PUBLIC_ONLY = AddressPolicy()
+#: Everything the contract names, written down a second time.
+REFUSED = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "168.63.129.16/32",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/3",
+    "::/3",
+    "2001::/23",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
+    "4000::/2",
+    "8000::/1",
+)
+PUBLIC = ("1.1.1.1", "8.8.8.8", "223.255.255.255", "2606:4700:4700::1111", "2a00:1450:4001::200e")
+
+
+def allowing(*networks: str) -> AddressPolicy:
+    return AddressPolicy(allowed_networks=tuple(ip_network(network) for network in networks))
+
+
+def address_in(network: Network) -> st.SearchStrategy[Address]:
+    first, last = int(network[0]), int(network[-1])
+    kind = IPv4Address if network.version == 4 else IPv6Address
+    return st.integers(first, last).map(kind)
+
+
+refused_addresses = st.sampled_from(REFUSED).map(ip_network).flatmap(address_in)
+ipv4_addresses = st.integers(0, 2**32 - 1).map(IPv4Address)
+refused_ipv4 = refused_addresses.filter(lambda address: address.version == 4)
+
+
+def number_spellings(number: int) -> list[str]:
+    return [f"{number}", f"0{number:o}", f"0x{number:x}", f"0X{number:X}", f"0x000{number:x}"]
+
+
+def full_width(text: str) -> str:
+    return text.translate({ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"})
+
+
+@st.composite
+def spellings(draw: st.DrawFn, addresses: st.SearchStrategy[Address]) -> str:
+    """A host that means one of the addresses, in any of the ways known for it."""
+    address = draw(addresses)
+    if isinstance(address, IPv6Address):
+        written = draw(st.sampled_from([address.compressed, address.exploded]))
+        return f"[{draw(st.sampled_from([written, written.upper()]))}]"
+    number = int(address)
+    count = draw(st.integers(1, 4))
+    heads = [number >> (24 - 8 * place) & 0xFF for place in range(count - 1)]
+    tail = number & (256 ** (5 - count) - 1)
+    parts = [draw(st.sampled_from(number_spellings(part))) for part in [*heads, tail]]
+    host = draw(st.sampled_from([".", "。", "．", "｡"])).join(parts)
+    host += draw(st.sampled_from(["", "."]))
+    return draw(st.sampled_from([host, full_width(host)]))
+
+
+def hiding_places(address: IPv4Address) -> list[IPv6Address]:
+    number = int(address)
+    return [
+        IPv6Address(0xFFFF << 32 | number),
+        IPv6Address(0x64FF9B << 96 | number),
+        IPv6Address(0x64FF9B0001 << 80 | number),
+        IPv6Address(0x2002 << 112 | number << 80 | 1),
+        IPv6Address(0x20010000 << 96 | 0x08080808 << 64 | (number ^ 0xFFFFFFFF)),
+    ]
+
+
+@pytest.mark.parametrize("row", VECTORS["hostile"], ids=lambda row: ascii(row["url"])[1:60])
+def test_a_hostile_url_is_refused_and_told_why(row: dict[str, str]) -> None:
+    """Each is refused for what is wrong with it, not by luck for something else."""
+    reasons = why_not_url(row["url"], PUBLIC_ONLY)
+    assert any(row["reason"] in reason for reason in reasons), reasons
+
+
+def test_there_are_enough_hostile_urls() -> None:
+    """The table is long, and none is in it twice."""
+    urls = [row["url"] for row in VECTORS["hostile"]]
+    assert len(set(urls)) == len(urls) >= 120
+
+
+@pytest.mark.parametrize("row", VECTORS["acceptable"], ids=lambda row: ascii(row["url"])[1:60])
+def test_an_acceptable_url_is_read_into_the_one_that_is_called(row: dict[str, str]) -> None:
+    """What is called is plain ASCII with its port, and reading it again changes nothing."""
+    assert why_not_url(row["url"], PUBLIC_ONLY) == []
+    found = judge_url(row["url"], PUBLIC_ONLY)
+    assert isinstance(found, Endpoint)
+    assert found.url == row["called"]
+    assert judge_url(found.url, PUBLIC_ONLY) == found or len(found.url) > MAX_URL_CHARACTERS
+
+
+def test_every_fault_of_a_url_is_told_at_once() -> None:
+    """A caller who mends one fault does not find the next one only then."""
+    assert why_not_url("http://user:word@127.0.0.1:22/", PUBLIC_ONLY) == [
+        "must not hold a user or a password",
+        "127.0.0.1 is a loopback address",
+        "port 22 is not called: 80, 443 and 1024 to 65535 are",
+    ]
+
+
+def test_an_odd_spelling_is_called_what_it_means() -> None:
+    """Whoever writes 2130706433 learns that it was understood."""
+    assert why_not_url("http://2130706433/", PUBLIC_ONLY) == [
+        "2130706433 is 127.0.0.1, a loopback address"
+    ]
+
+
+@given(spellings(refused_addresses), st.sampled_from(["http", "https"]), st.integers(1024, 65535))
+@example("127。0。0。1", "http", 8080)
+def test_no_spelling_of_a_refused_address_passes(host: str, scheme: str, port: int) -> None:
+    """Decimal, octal, hexadecimal, short, international, exploded, with a dot: all refused."""
+    assert why_not_url(f"{scheme}://{host}:{port}/", PUBLIC_ONLY)
+
+
+@given(refused_addresses)
+def test_no_refused_address_passes(address: Address) -> None:
+    """The judgement of resolved addresses knows every range that the contract names."""
+    assert why_not_address(address, PUBLIC_ONLY)
+
+
+@given(ipv4_addresses)
+def test_no_ipv4_address_passes_hidden_in_ipv6(address: IPv4Address) -> None:
+    """Mapped, NAT64, local NAT64, 6to4, Teredo: refused, whatever is hidden."""
+    for hidden in hiding_places(address):
+        assert why_not_address(hidden, PUBLIC_ONLY)
+        assert why_not_url(f"http://[{hidden}]/", PUBLIC_ONLY)
+
+
+@given(refused_ipv4)
+def test_what_is_hidden_is_judged_even_where_the_outer_address_is_allowed(
+    address: IPv4Address,
+) -> None:
+    """A deployment behind NAT64 may allow its prefix, and does not open its own network so."""
+    policy = allowing("::/0")
+    for hidden in hiding_places(address):
+        assert why_not_address(hidden, policy) == why_not_address(address, PUBLIC_ONLY)
+
+
+@given(ipv4_addresses)
+def test_an_ipv4_address_passes_if_and_only_if_it_is_public(address: IPv4Address) -> None:
+    """The table refuses no more than it names."""
+    named = any(address in ip_network(network) for network in (*REFUSED[:14], "192.88.99.0/24"))
+    assert bool(why_not_address(address, PUBLIC_ONLY)) is named
+    assert bool(why_not_url(f"http://{address}/", PUBLIC_ONLY)) is named
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_a_public_address_passes(address: str) -> None:
+    """Public unicast is what is called."""
+    assert why_not_address(ip_address(address), PUBLIC_ONLY) is None
+
+
+def test_a_zone_does_not_hide_a_link_local_address() -> None:
+    """A resolver gives zones, and a socket would follow them."""
+    assert why_not_address(ip_address("fe80::1%eth0"), PUBLIC_ONLY) == "a link-local address"
+
+
+@given(st.text() | st.text().map("http://{}".format) | st.from_regex(r"https?://[^a-z]{1,20}"))
+def test_judging_never_raises(url: str) -> None:
+    """Whatever a caller sends is judged, not stumbled over."""
+    reasons = why_not_url(url, PUBLIC_ONLY)
+    assert all(reason and len(reason) < 400 for reason in reasons)
+
+
+@given(
+    st.text("ab1.:/@?#[]%\\0x-_é。１ ", max_size=20).map("http://ex{}".format)
+    | st.text("18.:/@?%x", max_size=12).map("https://8.8.8.8{}".format)
+)
+def test_all_parsers_read_what_is_called_alike(url: str) -> None:
+    """The URL that was accepted leads everybody to the host that was judged."""
+    found = judge_url(url, PUBLIC_ONLY)
+    if isinstance(found, Endpoint):
+        assert found.url.isascii()
+        for parsed in (urlsplit(found.url), parse_url(found.url)):
+            assert parsed.scheme == found.scheme
+            assert parsed.hostname == found.host
+            assert parsed.port == found.port
+
+
+class TestAllowedNetworks:
+    def test_literals_in_an_allowed_network_pass(self) -> None:
+        """For local use and tests."""
+        policy = allowing("10.1.0.0/16", "fd00:1::/32")
+        assert why_not_url("http://10.1.2.3:8080/", policy) == []
+        assert why_not_url("http://[fd00:1::5]:8080/", policy) == []
+        assert why_not_address(ip_address("10.1.2.3"), policy) is None
+
+    def test_other_literals_do_not(self) -> None:
+        """Allowing one network allows no other."""
+        policy = allowing("10.1.0.0/16")
+        assert why_not_url("http://10.2.0.1/", policy) == ["10.2.0.1 is a private address"]
+        assert why_not_url("http://[::ffff:10.1.2.3]/", policy)
+        assert why_not_url("http://localhost:8080/", policy)
+
+    def test_odd_spellings_stay_refused(self) -> None:
+        """Parsers disagree on them, wherever they lead."""
+        assert why_not_url("http://127.1:8080/", allowing("127.0.0.0/8")) == [
+            "127.1 must be written 127.0.0.1"
+        ]
+
+    @pytest.mark.parametrize("network", ["127.0.0.0/8", "127.0.0.1/32", "::1/128"])
+    def test_localhost_passes_with_a_loopback_network(self, network: str) -> None:
+        """Where it leads is judged when it is called."""
+        assert why_not_url("http://localhost:8080/x", allowing(network)) == []
+        assert why_not_url("http://localhost:79/x", allowing(network))
+
+    def test_local_names_pass_with_any_network(self) -> None:
+        """Where they lead is judged when they are called."""
+        policy = allowing("172.17.0.0/16")
+        assert why_not_url("http://receiver:8080/", policy) == []
+        assert why_not_url("http://host.docker.internal:8080/", policy) == []
+
+    def test_a_clouds_metadata_names_never_pass(self) -> None:
+        """No deployment means those."""
+        policy = allowing("0.0.0.0/0", "::/0")
+        assert why_not_url("http://metadata.google.internal/", policy)
+
+    def test_loopback_can_be_allowed_by_itself(self) -> None:
+        """In ::1 no IPv4 address is hidden."""
+        assert why_not_address(ip_address("::1"), allowing("::1/128")) is None
+
+    def test_nat64_can_be_allowed_for_public_addresses(self) -> None:
+        """In a network with IPv6 alone, that is where the public names lead."""
+        policy = allowing("64:ff9b::/96")
+        assert why_not_address(ip_address("64:ff9b::8.8.8.8"), policy) is None
+        assert why_not_address(ip_address("64:ff9b::10.0.0.1"), policy) == "a private address"

@@ -1,0 +1,329 @@
+"""What a batch, its chunks and its answers amount to."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.batch import (
+    MAX_CHUNKS,
+    Answer,
+    AnswersPart,
+    BatchState,
+    CallbackState,
+    Chunk,
+    Counts,
+    Verdict,
+    chunk_size,
+    holds_gave_up,
+)
+from tests.fakes.clock import START
+from tests.samples import a_batch, gave_up, some_jobs, succeeded
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def part(round: int, number: int, answers: Mapping[int, Answer]) -> AnswersPart:
+    return AnswersPart(round=round, number=number, answers=answers)
+
+
+def a_chunk(*parts: AnswersPart, total: int = 3) -> Chunk:
+    return Chunk(number=0, indexes=range(total), jobs=some_jobs(total), parts=parts)
+
+
+class TestWords:
+    """What is stored or told to callers under these names stays what it is."""
+
+    def test_verdicts_are_stored_as_they_always_were(self) -> None:
+        stored = {verdict.name: verdict.value for verdict in Verdict}
+        assert stored == {"SUCCEEDED": "s", "FAILED": "f", "GAVE_UP": "g"}
+
+    def test_states_are_the_words_of_the_contract(self) -> None:
+        assert [*BatchState] == ["running", "completed"]
+        assert [*CallbackState] == ["none", "waiting", "delivered", "failed"]
+
+
+class TestChunkSize:
+    @pytest.mark.parametrize(
+        ("total", "per_message", "size"),
+        [
+            (1, 25, 1),
+            (3, 25, 1),
+            (15, 25, 1),
+            (16, 25, 2),
+            (199, 25, 24),
+            (200, 25, 25),
+            (1_000, 25, 25),
+            (10_000, 25, 25),
+            (10_000, 100, 100),
+            (500, 1, 1),
+            (501, 1, 2),
+            (10_000, 1, 20),
+        ],
+    )
+    def test_a_message_carries_one_job_of_few_and_many_of_many(
+        self, total: int, per_message: int, size: int
+    ) -> None:
+        assert chunk_size(total, per_message) == size
+
+    @given(total=st.integers(1, 10_000), per_message=st.integers(1, 100))
+    def test_the_head_never_holds_more_chunks_than_fit_it(
+        self, total: int, per_message: int
+    ) -> None:
+        assert len(a_batch(total, jobs_per_message=per_message).chunks) <= MAX_CHUNKS
+
+    @given(total=st.integers(1, 10_000), per_message=st.integers(1, 100))
+    def test_a_chunk_is_larger_than_asked_only_where_the_head_would_be(
+        self, total: int, per_message: int
+    ) -> None:
+        size = chunk_size(total, per_message)
+        assert size <= per_message or -(-total // (size - 1)) > MAX_CHUNKS
+
+
+class TestChunksOfABatch:
+    @given(total=st.integers(1, 2_000), per_message=st.integers(1, 100))
+    def test_every_job_is_in_exactly_one_chunk_and_in_order(
+        self, total: int, per_message: int
+    ) -> None:
+        batch = a_batch(total, jobs_per_message=per_message)
+        indexes = [index for chunk in batch.chunks for index in batch.indexes(chunk)]
+        assert indexes == [*range(total)]
+        assert all(batch.indexes(chunk) for chunk in batch.chunks)
+
+    def test_what_is_to_do_is_what_is_not_done(self) -> None:
+        batch = a_batch(16, done=frozenset({0, 3, 7}))
+        assert batch.chunks_to_do == [1, 2, 4, 5, 6]
+        assert not batch.has_all_chunks_done
+
+    def test_all_chunks_are_done_when_none_is_to_do(self) -> None:
+        batch = a_batch(16, done=frozenset(range(8)))
+        assert batch.chunks_to_do == []
+        assert batch.has_all_chunks_done
+
+
+class TestProgress:
+    @pytest.mark.parametrize(
+        ("total", "answered", "progress"),
+        [
+            (3, 0, 0),
+            (3, 1, 33),
+            (3, 2, 66),
+            (200, 1, 0),
+            (200, 199, 99),
+            (10_000, 9_999, 99),
+            (3, 3, 99),
+        ],
+    )
+    def test_it_is_rounded_down_and_below_100_while_the_batch_runs(
+        self, total: int, answered: int, progress: int
+    ) -> None:
+        assert a_batch(total, counts=Counts(succeeded=answered)).progress == progress
+
+    def test_it_is_100_when_the_batch_has_ended(self) -> None:
+        batch = a_batch(3, state=BatchState.COMPLETED, counts=Counts(succeeded=3))
+        assert batch.progress == 100
+
+    @given(
+        total=st.integers(1, 10_000),
+        numbers=st.tuples(*[st.integers(0, 2_500)] * 4),
+        state=st.sampled_from(BatchState),
+    )
+    def test_it_is_100_only_when_the_batch_has_ended(
+        self, total: int, numbers: tuple[int, int, int, int], state: BatchState
+    ) -> None:
+        counts = Counts(succeeded=numbers[0], failed=numbers[1])
+        gave_up_counts = Counts(succeeded=numbers[2], failed=numbers[3])
+        batch = a_batch(total, state=state, counts=counts, gave_up_counts=gave_up_counts)
+        assert 0 <= batch.progress <= 100
+        assert (batch.progress == 100) == (state is BatchState.COMPLETED)
+
+    def test_jobs_that_gave_up_count_as_answered(self) -> None:
+        batch = a_batch(4, counts=Counts(succeeded=1), gave_up_counts=Counts(succeeded=1, failed=1))
+        assert batch.answered == Counts(succeeded=2, failed=1)
+        assert batch.progress == 75
+
+
+class TestStatus:
+    @pytest.mark.parametrize(
+        ("fields", "status"),
+        [
+            ({}, "running"),
+            ({"cancelled": True}, "running"),
+            ({"state": BatchState.COMPLETED}, "completed"),
+            ({"state": BatchState.COMPLETED, "cancelled": True}, "cancelled"),
+        ],
+    )
+    def test_a_cancelled_batch_is_called_so_once_it_has_ended(
+        self, fields: dict[str, Any], status: str
+    ) -> None:
+        batch = a_batch(**fields)
+        assert batch.status == status
+        assert batch.is_completed is not batch.is_running
+
+
+class TestTimes:
+    def test_a_batch_is_gone_from_the_moment_it_expires(self) -> None:
+        batch = a_batch()
+        assert not batch.is_expired(batch.expires_at - MILLISECOND)
+        assert batch.is_expired(batch.expires_at)
+
+    def test_an_account_sees_its_own_batch_while_that_lives_and_no_other(self) -> None:
+        batch = a_batch()
+        assert batch.is_seen_by("acme", batch.expires_at - MILLISECOND)
+        assert not batch.is_seen_by("acme", batch.expires_at)
+        assert not batch.is_seen_by("other", START)
+
+    def test_the_deadline_is_past_from_its_own_moment(self) -> None:
+        batch = a_batch()
+        assert not batch.is_past_deadline(batch.deadline - MILLISECOND)
+        assert batch.is_past_deadline(batch.deadline)
+
+    def test_a_sample_batch_outlives_its_deadline_by_the_documented_two_days(self) -> None:
+        batch = a_batch()
+        assert batch.expires_at - batch.deadline >= timedelta(days=2)
+        assert batch.created_at == START
+
+
+class TestCounts:
+    def test_counts_add_up_field_by_field(self) -> None:
+        one = Counts(succeeded=1, failed=2, result_bytes=3)
+        assert one + Counts(succeeded=10, failed=20, result_bytes=30) == Counts(
+            succeeded=11, failed=22, result_bytes=33
+        )
+        assert one + Counts() == one
+        assert one.total == 3
+
+
+FIRST, SECOND = succeeded('{"n":1}'), succeeded('{"n":2}')
+LOST = gave_up()
+OTHER_LOST = gave_up('{"errorCode":461,"message":"no connection"}')
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("parts", "round", "answers"),
+        [
+            pytest.param([], 1, {}, id="none recorded"),
+            pytest.param([part(1, 0, {0: FIRST})], 1, {0: FIRST}, id="one recorded"),
+            pytest.param(
+                [part(1, 0, {0: FIRST}), part(1, 1, {0: SECOND})],
+                1,
+                {0: FIRST},
+                id="the first recorded stands",
+            ),
+            pytest.param(
+                [part(1, 0, {0: LOST}), part(1, 1, {0: SECOND})],
+                1,
+                {0: LOST},
+                id="the first recorded stands though it gave up",
+            ),
+            pytest.param(
+                [part(1, 0, {0: LOST, 1: FIRST})],
+                2,
+                {1: FIRST},
+                id="what gave up in an older round is missing, the rest stands",
+            ),
+            pytest.param(
+                [part(1, 0, {0: LOST}), part(2, 0, {0: FIRST})],
+                2,
+                {0: FIRST},
+                id="the newer round's answer stands",
+            ),
+            pytest.param(
+                [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST})],
+                2,
+                {0: OTHER_LOST},
+                id="what gave up again stands with the newer round's words",
+            ),
+            pytest.param(
+                [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST}), part(2, 1, {0: FIRST})],
+                2,
+                {0: OTHER_LOST},
+                id="the first recorded of the newer round stands",
+            ),
+            pytest.param(
+                [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST})],
+                3,
+                {},
+                id="what gave up twice is missing in the third round",
+            ),
+            pytest.param(
+                [part(1, 0, {0: LOST}), part(2, 0, {0: FIRST})],
+                1,
+                {0: LOST},
+                id="later rounds do not count",
+            ),
+        ],
+    )
+    def test_the_answer_that_stands(
+        self, parts: list[AnswersPart], round: int, answers: dict[int, Answer]
+    ) -> None:
+        chunk = a_chunk(*parts)
+        assert chunk.answers(round) == answers
+        assert chunk.missing(round) == [index for index in range(3) if index not in answers]
+
+    @given(data=st.data(), rounds=st.integers(1, 4), total=st.integers(1, 4))
+    def test_each_job_has_the_first_answer_of_its_newest_round(
+        self, data: st.DataObject, rounds: int, total: int
+    ) -> None:
+        """A whole life: every round answers what gave up before, some of it more than once."""
+        parts: list[AnswersPart] = []
+        standing: dict[int, Answer] = {}
+        for round in range(1, rounds + 1):
+            missing = [
+                index
+                for index in range(total)
+                if index not in standing or standing[index].verdict is Verdict.GAVE_UP
+            ]
+            fresh: dict[int, Answer] = {}
+            flushes = data.draw(st.lists(st.lists(st.sampled_from(missing or [0])), max_size=4))
+            for number, indexes in enumerate(flushes if missing else []):
+                answers = {
+                    index: Answer(data.draw(st.sampled_from(Verdict)), f"{round}.{number}.{index}")
+                    for index in indexes
+                }
+                parts.append(part(round, number, answers))
+                fresh = {**answers, **fresh}
+            standing |= fresh
+            expected = {
+                index: answer
+                for index, answer in standing.items()
+                if index in fresh or answer.verdict is not Verdict.GAVE_UP
+            }
+            assert a_chunk(*parts, total=total).answers(round) == expected
+
+    def test_answers_to_jobs_of_the_chunk_alone_are_missed(self) -> None:
+        chunk = Chunk(number=2, indexes=range(4, 6), jobs=None, parts=(part(1, 0, {5: FIRST}),))
+        assert chunk.missing(1) == [4]
+
+
+class TestFlushNumbers:
+    def test_a_round_numbers_its_own_flushes_without_gaps(self) -> None:
+        chunk = a_chunk(part(1, 0, {0: LOST}), part(1, 1, {1: FIRST}), part(2, 0, {0: FIRST}))
+        assert [chunk.next_number(round) for round in (1, 2, 3)] == [2, 1, 0]
+
+    def test_a_recorded_part_comes_last_and_leaves_the_chunk_read_before_alone(self) -> None:
+        before = a_chunk(part(1, 0, {0: FIRST}))
+        after = before.with_part(part(1, 1, {0: SECOND, 1: SECOND}))
+        assert after.answers(1) == {0: FIRST, 1: SECOND}
+        assert after.next_number(1) == 2
+        assert before.next_number(1) == 1
+
+
+class TestGaveUp:
+    @pytest.mark.parametrize(
+        ("answers", "holds"),
+        [
+            ([], False),
+            ([FIRST], False),
+            ([Answer(Verdict.FAILED, "{}")], False),
+            ([FIRST, LOST], True),
+        ],
+    )
+    def test_only_a_call_that_never_got_an_answer_gave_up(
+        self, answers: list[Answer], holds: bool
+    ) -> None:
+        assert holds_gave_up(answers) is holds

@@ -1,0 +1,136 @@
+"""What a message says, and how far it may travel."""
+
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.batch import AnswersPart, BatchState, Chunk
+from chalicelib.domain.message import MAX_HOPS, BatchMessage, JobsMessage
+from tests.fakes.clock import START
+from tests.samples import a_batch, gave_up, some_jobs, succeeded
+
+#: Lambda stops a chain of function -> queue -> same function after so many.
+LAMBDA_STOPS_AFTER = 16
+MESSAGE = JobsMessage(batch_id="a", submission="b", round=2, chunk=3, indexes=(7, 8, 9), attempt=2)
+
+
+class TestJobsMessage:
+    def test_the_first_message_of_a_chunk_is_for_all_of_it(self) -> None:
+        batch = a_batch(round=4)
+        assert JobsMessage.of(batch, 2) == JobsMessage(
+            batch_id=batch.batch_id,
+            submission=batch.submission,
+            round=4,
+            chunk=2,
+            indexes=None,
+            attempt=1,
+            hops=0,
+        )
+
+    def test_jobs_not_started_go_on_as_the_same_attempt(self) -> None:
+        assert MESSAGE.handed_on([8, 9]) == JobsMessage(
+            batch_id="a", submission="b", round=2, chunk=3, indexes=(8, 9), attempt=2, hops=1
+        )
+
+    def test_jobs_that_failed_for_now_go_on_as_the_next_attempt(self) -> None:
+        after = MESSAGE.handed_on([7], next_attempt=True)
+        assert (after.indexes, after.attempt, after.hops) == ((7,), 3, 1)
+        assert type(after.attempt) is int
+
+    def test_handing_on_leaves_the_message_as_it_was(self) -> None:
+        MESSAGE.handed_on([7], next_attempt=True)
+        assert (MESSAGE.indexes, MESSAGE.attempt, MESSAGE.hops) == ((7, 8, 9), 2, 0)
+
+    def test_a_chain_of_messages_ends_before_lambda_ends_it(self) -> None:
+        message, sent = MESSAGE, 0
+        while message.may_be_sent:
+            message, sent = message.handed_on([7]), sent + 1
+            assert sent < LAMBDA_STOPS_AFTER
+        assert sent == MAX_HOPS + 1
+
+    def test_no_data_of_a_caller_travels(self) -> None:
+        """Callers' data stays in the database, so that sending again costs nothing."""
+        named = {field.name for field in fields(JobsMessage)}
+        assert named == {"batch_id", "submission", "round", "chunk", "indexes", "attempt", "hops"}
+
+
+class TestConcern:
+    """Whether there is still something to do for a message."""
+
+    @pytest.mark.parametrize(
+        ("since", "concerns"),
+        [
+            ({}, True),
+            ({"cancelled": True}, True),
+            ({"submission": "another"}, False),
+            ({"round": 2}, False),
+            ({"state": BatchState.COMPLETED}, False),
+            ({"expires_at": START}, False),
+            ({"expires_at": START + timedelta(milliseconds=1)}, True),
+            ({"deadline": START}, True),
+        ],
+    )
+    def test_it_is_for_the_round_it_was_sent_in_while_that_runs(
+        self, since: dict[str, Any], concerns: bool
+    ) -> None:
+        batch = a_batch()
+        message = JobsMessage.of(batch, 0)
+        assert message.concerns(replace(batch, **since), START) is concerns
+
+    @pytest.mark.parametrize(
+        ("indexes", "round", "missing"),
+        [
+            (None, 1, [5, 7]),
+            ((4, 5), 1, [5]),
+            ((7, 5), 1, [5, 7]),
+            ((4,), 1, []),
+            ((99,), 1, []),
+            (None, 2, [5, 6, 7]),
+        ],
+    )
+    def test_it_misses_its_own_jobs_that_have_no_answer_in_its_round(
+        self, indexes: tuple[int, ...] | None, round: int, missing: list[int]
+    ) -> None:
+        answers = {4: succeeded(), 6: gave_up()}
+        chunk = Chunk(
+            number=1,
+            indexes=range(4, 8),
+            jobs=some_jobs(8)[4:],
+            parts=(AnswersPart(round=1, number=0, answers=answers),),
+        )
+        message = replace(MESSAGE, round=round, indexes=indexes)
+        assert message.missing(chunk) == missing
+
+    @pytest.mark.parametrize(
+        ("indexes", "jobs", "of_several"),
+        [(None, 1, False), (None, 2, True), ((3,), 4, False), ((2, 3), 4, True)],
+    )
+    def test_a_message_of_several_jobs_can_be_split(
+        self, indexes: tuple[int, ...] | None, jobs: int, of_several: bool
+    ) -> None:
+        chunk = Chunk(number=0, indexes=range(jobs), jobs=some_jobs(jobs))
+        assert replace(MESSAGE, indexes=indexes).is_of_several(chunk) is of_several
+
+
+class TestBatchMessage:
+    def test_it_names_a_batch_and_nothing_of_it(self) -> None:
+        assert {field.name for field in fields(BatchMessage)} == {"batch_id", "hops"}
+        assert BatchMessage(batch_id="a").hops == 0
+
+    def test_a_chain_of_them_ends_before_lambda_ends_it(self) -> None:
+        message, sent = BatchMessage(batch_id="a"), 0
+        while message.may_be_sent:
+            message, sent = message.handed_on(), sent + 1
+            assert sent < LAMBDA_STOPS_AFTER
+        assert sent == MAX_HOPS + 1
+
+
+@pytest.mark.parametrize("attempts", [1, 5])
+def test_a_jobs_tries_fit_one_chain(attempts: int) -> None:
+    """Five attempts, each handed on once more for want of time, are within the hops."""
+    message = MESSAGE
+    for _ in range(attempts):
+        message = message.handed_on([7]).handed_on([7], next_attempt=True)
+    assert message.may_be_sent

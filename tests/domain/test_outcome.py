@@ -1,0 +1,298 @@
+"""What the answers of platforms and receivers mean."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain import outcome
+from chalicelib.domain.batch import Answer, Verdict
+from chalicelib.domain.outcome import (
+    MAX_ANSWER_BYTES,
+    Delivered,
+    NoReply,
+    Refused,
+    Reply,
+    TryAgain,
+    judge_callback,
+    judge_job,
+    retry_after,
+)
+from chalicelib.domain.retry import JOB_TRIES
+from tests.fakes.clock import START
+
+TRANSIENT = [408, 425, 429, 500, 502, 503, 504, 599]
+FINAL = [200, 201, 204, 301, 302, 304, 400, 401, 403, 404, 409, 410, 422, 460, 461, 463, 499]
+OK = b'{"ok": true}'
+
+
+def answer(reply: Reply | NoReply, attempt: int = 1) -> Answer:
+    judged = judge_job(reply, START, attempt=attempt)
+    assert isinstance(judged, Answer)
+    return judged
+
+
+def error_of(found: Answer) -> dict[str, Any]:
+    error = json.loads(found.response)
+    assert isinstance(error, dict)
+    return error
+
+
+class TestJobsAnswer:
+    @pytest.mark.parametrize("status", FINAL)
+    def test_below_500_it_is_final_and_kept_as_it_came(self, status: int) -> None:
+        verdict = Verdict.SUCCEEDED if status < 300 else Verdict.FAILED
+        assert answer(Reply(status=status, body=OK)) == Answer(verdict, '{"ok": true}')
+
+    @pytest.mark.parametrize("status", TRANSIENT)
+    @pytest.mark.parametrize("attempt", range(1, JOB_TRIES))
+    def test_what_may_pass_is_tried_again(self, status: int, attempt: int) -> None:
+        judged = judge_job(Reply(status=status, body=OK), START, attempt=attempt)
+        assert judged == TryAgain(reason=f"HTTP {status}", status=status)
+
+    @pytest.mark.parametrize("status", TRANSIENT)
+    def test_after_the_last_attempt_it_gave_up_and_says_why(self, status: int) -> None:
+        found = answer(Reply(status=status, body=OK), attempt=JOB_TRIES)
+        assert found.verdict is Verdict.GAVE_UP
+        assert error_of(found) == {
+            "errorCode": 461,
+            "message": f"Gave up after {JOB_TRIES} attempts: HTTP {status}",
+        }
+
+    def test_no_connection_is_tried_again_and_given_up_in_its_own_words(self) -> None:
+        lost = NoReply(reason="no connection")
+        assert judge_job(lost, START, attempt=4) == TryAgain(reason="no connection")
+        found = answer(lost, attempt=5)
+        assert found.verdict is Verdict.GAVE_UP
+        assert error_of(found)["message"] == "Gave up after 5 attempts: no connection"
+
+    def test_what_we_refuse_to_call_is_not_tried_again(self) -> None:
+        found = answer(NoReply(reason="the address is private", is_final=True))
+        assert found.verdict is Verdict.GAVE_UP
+        assert error_of(found) == {"errorCode": 461, "message": "the address is private"}
+
+    @pytest.mark.parametrize("status", TRANSIENT)
+    def test_retry_after_is_handed_on(self, status: int) -> None:
+        judged = judge_job(Reply(status=status, retry_after="120"), START, attempt=1)
+        assert isinstance(judged, TryAgain)
+        assert judged.retry_after == 120
+
+    @pytest.mark.parametrize("status", [200, 400])
+    def test_an_error_of_the_api_is_the_jobs_response_and_a_failure(self, status: int) -> None:
+        text = '{"errorCode": 404, "message": "no such event"}'
+        assert answer(Reply(status=status, body=text.encode())) == Answer(Verdict.FAILED, text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "null",
+            "[]",
+            '"errorCode"',
+            "1.0",
+            "-0",
+            '{"nested": {"errorCode": 1}}',
+            '["errorCode"]',
+            '{"big": ' + "9" * 4_000 + "}",
+            '{"é": "😀", "lone": "\\ud83d"}',
+            '{"a": 1, "a": 2}',
+        ],
+    )
+    def test_every_json_is_a_response_as_it_is_written(self, text: str) -> None:
+        assert answer(Reply(status=200, body=text.encode())) == Answer(Verdict.SUCCEEDED, text)
+
+    @pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"  {}\r\n", b"\t{}\n"])
+    def test_what_surrounds_the_json_is_left_out(self, body: bytes) -> None:
+        assert answer(Reply(status=200, body=body)).response == "{}"
+
+    @pytest.mark.parametrize(
+        ("body", "shown"),
+        [
+            (b"", ""),
+            (b"<html>", "<html>"),
+            (b"{'a': 1}", "{'a': 1}"),
+            (b'{"a": NaN}', '{"a": NaN}'),
+            (b"[Infinity]", "[Infinity]"),
+            (b"-Infinity", "-Infinity"),
+            (b"{} {}", "{} {}"),
+            (b'"\xff"', '"�"'),
+            ("é".encode() * 999 + b"abc", "é" * 999 + "a"),
+            (b"[" * 100_000, "[" * 1_000),
+        ],
+    )
+    def test_what_is_not_json_is_a_failure_that_shows_its_beginning(
+        self, body: bytes, shown: str
+    ) -> None:
+        found = answer(Reply(status=200, body=body))
+        assert found.verdict is Verdict.FAILED
+        error = error_of(found)
+        assert (error["errorCode"], error["body"]) == (461, shown)
+        assert "200" in error["message"]
+
+    def test_the_largest_answer_is_kept_whole(self) -> None:
+        body = b'"' + b"a" * (MAX_ANSWER_BYTES - 2) + b'"'
+        assert answer(Reply(status=200, body=body)).response == body.decode()
+
+    @pytest.mark.parametrize(
+        ("reply", "size"),
+        [
+            (Reply(status=200, body=b'"' + b"a" * MAX_ANSWER_BYTES + b'"'), "350002"),
+            (Reply(status=404, body=b"{}", is_cut=True, declared_bytes=7_000_000), "7000000"),
+            (Reply(status=200, body=b"{}", is_cut=True), "more than 350000"),
+            (Reply(status=200, body=b"{}", is_cut=True, declared_bytes=1), "more than 350000"),
+        ],
+    )
+    def test_a_larger_one_is_a_failure_that_gives_its_size(self, reply: Reply, size: str) -> None:
+        """Nothing is cut silently."""
+        found = answer(reply)
+        assert found.verdict is Verdict.FAILED
+        assert error_of(found) == {
+            "errorCode": 461,
+            "message": f"response of {size} bytes is over the limit of {MAX_ANSWER_BYTES}",
+        }
+
+    def test_a_large_answer_that_asks_to_be_tried_again_is_tried_again(self) -> None:
+        judged = judge_job(Reply(status=503, body=b"x", is_cut=True), START, attempt=1)
+        assert isinstance(judged, TryAgain)
+
+    @given(
+        status=st.integers(100, 599),
+        body=st.binary() | st.text().map(str.encode),
+        attempt=st.integers(1, JOB_TRIES),
+    )
+    def test_whatever_comes_is_recorded_as_json_or_tried_again(
+        self, status: int, body: bytes, attempt: int
+    ) -> None:
+        judged = judge_job(Reply(status=status, body=body), START, attempt=attempt)
+        if isinstance(judged, Answer):
+            json.loads(judged.response.encode())
+        else:
+            assert attempt < JOB_TRIES
+
+
+class TestOurOwnAnswers:
+    @pytest.mark.parametrize(
+        ("found", "verdict", "code"),
+        [
+            (outcome.gave_up("no answer"), Verdict.GAVE_UP, 461),
+            (outcome.past_deadline(), Verdict.GAVE_UP, 461),
+            (outcome.cancelled(), Verdict.GAVE_UP, 461),
+            (outcome.worker_died(), Verdict.GAVE_UP, 461),
+            (outcome.unreadable(), Verdict.FAILED, 461),
+            (outcome.failed_request("not JSON", "<html>"), Verdict.FAILED, 461),
+            (outcome.key_revoked(), Verdict.FAILED, 463),
+        ],
+    )
+    def test_only_jobs_that_never_got_an_answer_are_run_again(
+        self, found: Answer, verdict: Verdict, code: int
+    ) -> None:
+        assert (found.verdict, error_of(found)["errorCode"]) == (verdict, code)
+        assert error_of(found)["message"]
+
+    def test_a_revoked_key_is_told_in_the_contracts_words(self) -> None:
+        assert error_of(outcome.key_revoked()) == {"errorCode": 463, "message": "Key revoked"}
+
+    def test_a_cancelled_job_is_told_in_the_contracts_words(self) -> None:
+        assert error_of(outcome.cancelled()) == {"errorCode": 461, "message": "Cancelled"}
+
+    def test_an_unreadable_job_is_told_in_the_designs_words(self) -> None:
+        assert error_of(outcome.unreadable())["message"] == "the stored job could not be read"
+
+
+class TestCallbacksAnswer:
+    @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+    def test_2xx_is_success(self, status: int) -> None:
+        assert judge_callback(Reply(status=status), START) == Delivered(status=status)
+
+    def test_410_stops_for_good(self) -> None:
+        refused = Refused(reason="HTTP 410", status=410)
+        assert judge_callback(Reply(status=410, retry_after="1"), START) == refused
+
+    @pytest.mark.parametrize("status", [100, 199, 300, 301, 302, 307, 400, 401, 404, 500, 503])
+    def test_anything_else_redirects_included_is_tried_again(self, status: int) -> None:
+        again = TryAgain(reason=f"HTTP {status}", status=status)
+        assert judge_callback(Reply(status=status), START) == again
+
+    def test_no_answer_is_tried_again(self) -> None:
+        again = TryAgain(reason="no connection")
+        assert judge_callback(NoReply(reason="no connection"), START) == again
+
+    def test_what_we_refuse_to_call_is_refused(self) -> None:
+        private = NoReply(reason="the address is private", is_final=True)
+        assert judge_callback(private, START) == Refused(reason="the address is private")
+
+    @pytest.mark.parametrize(("status", "asked"), [(429, 60), (503, 60), (500, None), (302, None)])
+    def test_only_429_and_503_may_ask_to_wait(self, status: int, asked: float | None) -> None:
+        judged = judge_callback(Reply(status=status, retry_after="60"), START)
+        assert isinstance(judged, TryAgain)
+        assert judged.retry_after == asked
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [
+            ("0", 0),
+            ("120", 120),
+            (" 120 ", 120),
+            ("999999999", 999_999_999),
+            ("Mon, 23 Nov 2026 14:50:07 GMT", 60),
+            ("Mon, 23 Nov 2026 15:50:07 +0100", 60),
+            ("Monday, 23-Nov-26 14:50:07 GMT", 60),
+            ("Mon Nov 23 14:50:07 2026", 60),
+        ],
+    )
+    def test_it_is_a_number_or_a_date_in_any_form_of_http(
+        self, header: str, seconds: float
+    ) -> None:
+        assert retry_after(header, START) == seconds
+
+    @pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "1e3", "٣", "0x10", ","])
+    def test_an_absent_or_senseless_one_asks_for_nothing(self, header: str | None) -> None:
+        assert retry_after(header, START) is None
+
+    def test_a_past_one_asks_for_no_wait(self) -> None:
+        assert not retry_after("Mon, 23 Nov 2026 14:48:07 GMT", START)
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "1 Jan 99999999999 00:00:00 GMT",
+            "99999999999 Jan 2027 00:00:00 GMT",
+            "Mon, 1 Jan 2027 00:00:00 +99999999999999999999",
+            "Mon, 1 Jan 2027 00:00:00 +9999",
+            "Fri, 31 Dec 9999 23:59:59 -2359",
+            "Mon, 1 Jan 0001 00:00:00 +2359",
+            "9" * 5_000,
+        ],
+    )
+    def test_a_date_that_no_calendar_holds_is_no_error(self, header: str) -> None:
+        """The other side writes this header: it must not be able to fail our function."""
+        seconds = retry_after(header, START)
+        assert seconds is None or seconds >= 0
+
+    @given(header=st.text() | st.from_regex(r"\w{3}, \d{1,3} (Jan|Nov) \d{1,5} \d\d:\d\d:\d\d.*"))
+    def test_no_text_is_an_error(self, header: str) -> None:
+        seconds = retry_after(header, START)
+        assert seconds is None or seconds >= 0
+
+    @given(span=st.integers(-(10**8), 10**9))
+    def test_a_date_is_counted_from_now_and_never_below_zero(self, span: int) -> None:
+        header = (START + timedelta(seconds=span)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        assert (retry_after(header, START) or 0) == max(0, span)
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        (outcome.gave_up("x"), "gave_up"),
+        (Answer(Verdict.SUCCEEDED, "{}"), "succeeded"),
+        (TryAgain(reason="x"), "tryagain"),
+        (Delivered(status=200), "delivered"),
+        (Refused(reason="x"), "refused"),
+    ],
+)
+def test_the_log_names_an_outcome_in_a_word(found: object, word: str) -> None:
+    assert outcome.word(found) == word

@@ -1,0 +1,103 @@
+"""The schedules, as the contract tells them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.retry import (
+    CALLBACK_TRIES,
+    CALLBACK_WAITS,
+    JOB_TRIES,
+    MAX_MESSAGE_DELAY,
+    callback_wait,
+    job_wait,
+)
+
+MINUTE, HOUR = 60, 3600
+chances = st.floats(0, 1)
+#: Calls after which another follows.
+attempts_of_a_job = st.integers(1, JOB_TRIES - 1)
+attempts_of_a_callback = st.integers(1, CALLBACK_TRIES - 1)
+
+
+class TestJobs:
+    def test_a_job_is_called_five_times_in_all(self) -> None:
+        assert JOB_TRIES == 5
+
+    @pytest.mark.parametrize(
+        ("attempt", "shortest", "longest"), [(1, 2, 4), (2, 8, 16), (3, 32, 64), (4, 128, 256)]
+    )
+    def test_each_wait_is_four_times_the_one_before(
+        self, attempt: int, shortest: int, longest: int
+    ) -> None:
+        def wait(chance: float) -> int:
+            return job_wait(attempt, first_wait=4, retry_after=None, chance=chance)
+
+        assert (wait(0), wait(1)) == (shortest, longest)
+        assert wait(0.5) == (shortest + longest) // 2
+
+    @given(
+        attempt=attempts_of_a_job,
+        first_wait=st.integers(1, 14),
+        retry_after=st.none() | st.floats(0, 999_999_999),
+        chance=chances,
+    )
+    def test_a_wait_is_one_that_a_message_can_be_delayed_by(
+        self, attempt: int, first_wait: int, retry_after: float | None, chance: float
+    ) -> None:
+        wait = job_wait(attempt, first_wait=first_wait, retry_after=retry_after, chance=chance)
+        assert type(wait) is int
+        assert 1 <= wait <= MAX_MESSAGE_DELAY
+
+    @given(attempt=attempts_of_a_job, retry_after=st.floats(0, 2_000), chance=chances)
+    def test_retry_after_is_waited_for_at_least_up_to_15_minutes(
+        self, attempt: int, retry_after: float, chance: float
+    ) -> None:
+        wait = job_wait(attempt, first_wait=2, retry_after=retry_after, chance=chance)
+        assert wait >= min(retry_after, 15 * MINUTE)
+
+    def test_a_retry_after_shorter_than_the_schedule_shortens_nothing(self) -> None:
+        assert job_wait(3, first_wait=2, retry_after=1, chance=1) == 32
+
+    def test_the_longest_delay_is_the_queues(self) -> None:
+        assert MAX_MESSAGE_DELAY == 15 * MINUTE
+
+
+class TestCallbacks:
+    def test_the_schedule_is_the_contracts(self) -> None:
+        """At once, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h."""
+        assert CALLBACK_TRIES == 8
+        assert CALLBACK_WAITS == (
+            5,
+            5 * MINUTE,
+            30 * MINUTE,
+            2 * HOUR,
+            5 * HOUR,
+            10 * HOUR,
+            14 * HOUR,
+        )
+
+    def test_all_tries_fit_the_time_between_deadline_and_expiry(self) -> None:
+        assert sum(callback_wait(n, None, 1) for n in range(1, CALLBACK_TRIES)) < 48 * HOUR
+
+    @given(attempt=attempts_of_a_callback, chance=chances)
+    def test_a_wait_is_the_schedules_and_up_to_a_tenth_more(
+        self, attempt: int, chance: float
+    ) -> None:
+        scheduled = CALLBACK_WAITS[attempt - 1]
+        assert scheduled <= callback_wait(attempt, None, chance) <= scheduled * 1.1 + 1e-6
+
+    def test_chance_moves_the_wait(self) -> None:
+        assert callback_wait(2, None, 0) == 300
+        assert callback_wait(2, None, 1) == pytest.approx(330)
+
+    @given(attempt=attempts_of_a_callback, retry_after=st.floats(0, 60 * HOUR), chance=chances)
+    def test_retry_after_is_waited_for_at_least_and_the_schedule_too(
+        self, attempt: int, retry_after: float, chance: float
+    ) -> None:
+        wait = callback_wait(attempt, retry_after, chance)
+        assert wait == max(retry_after, callback_wait(attempt, None, chance))
+
+    def test_a_senseless_retry_after_stays_a_number_of_seconds_that_a_clock_can_add(self) -> None:
+        """Longer than any batch lives, and short enough for a date."""
+        assert 60 * HOUR < callback_wait(1, 999_999_999, 0) < 1_000 * HOUR

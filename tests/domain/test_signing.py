@@ -1,0 +1,545 @@
+"""Signatures: those of the published clients, and those that a webhook library verifies."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from chalicelib.domain.account import Account, Key, Secret
+from chalicelib.domain.signing import (
+    SignedRequest,
+    basic_credentials,
+    is_fresh,
+    iws_credentials,
+    iws_headers,
+    iws_signature,
+    iws_text,
+    iws_verifies,
+    webhook_headers,
+)
+from tests.fakes.clock import START
+from tests.samples import DEMO_KEY, WEBHOOK_SECRET
+
+Vector = dict[str, Any]
+
+VECTORS: list[Vector] = json.loads(
+    (Path(__file__).parent.parent / "vectors" / "iws-signing.json").read_text("utf-8")
+)
+SECOND, FIVE_MINUTES = timedelta(seconds=1), timedelta(minutes=5)
+TARGET = "/api/1.0/test?action=ping"
+
+
+def named(vectors: Sequence[Vector]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("vector", vectors, ids=[each["name"] for each in vectors])
+
+
+every_vector = named(VECTORS)
+valid_vectors = named([vector for vector in VECTORS if vector["valid"]])
+
+
+def request_of(vector: Vector, *targets: str, **headers: str) -> SignedRequest:
+    sent = {name.lower(): value for name, value in vector["headers"].items()}
+    return SignedRequest(
+        headers={**sent, **headers},
+        targets=targets or (vector["target"],),
+        body=vector["body"].encode(),
+    )
+
+
+def moment_of(vector: Vector) -> datetime:
+    """When the request was sent, as the test reads it."""
+    headers = vector["headers"]
+    if "IVVY-Date" in headers:
+        text, form = headers["IVVY-Date"].removesuffix(" UTC"), "%Y-%m-%d %H:%M:%S"
+    else:
+        text, form = headers["Date"].removesuffix(" UTC"), "%a, %d %b %Y %H:%M:%S"
+    return datetime.strptime(text, form).replace(tzinfo=UTC)
+
+
+def is_accepted(
+    request: SignedRequest, vector: Vector, now: datetime, secrets: Sequence[str] = ()
+) -> bool:
+    """What the door does: read the header, look at the date, try the live secrets."""
+    credentials = iws_credentials(f"IWS {vector['key']}:{vector['signature']}")
+    if credentials is None or credentials[0] != vector["key"] or not is_fresh(request, now):
+        return False
+    return any(
+        iws_verifies(request, secret, credentials[1]) for secret in secrets or [vector["secret"]]
+    )
+
+
+class TestVectors:
+    def test_there_are_some_of_each_kind(self) -> None:
+        assert {vector["valid"] for vector in VECTORS} == {True, False}
+        assert len(VECTORS) >= 11
+
+    @every_vector
+    def test_the_published_clients_signatures_are_judged_as_marked(self, vector: Vector) -> None:
+        assert is_accepted(request_of(vector), vector, moment_of(vector)) is vector["valid"]
+
+    @valid_vectors
+    def test_what_is_signed_is_the_documented_text(self, vector: Vector) -> None:
+        assert iws_text(request_of(vector), vector["target"]) == vector["string_to_sign"]
+
+    @every_vector
+    @pytest.mark.parametrize("stage", ["/api", "/prod", "/a/b"])
+    def test_a_signature_over_either_path_is_judged_alike(self, vector: Vector, stage: str) -> None:
+        """A gateway hands the path on with the stage, or without; the caller signed one."""
+        request = request_of(vector, stage + vector["target"], vector["target"])
+        assert is_accepted(request, vector, moment_of(vector)) is vector["valid"]
+
+    @valid_vectors
+    def test_a_signature_over_the_path_with_the_stage_verifies(self, vector: Vector) -> None:
+        staged = "/api" + vector["target"]
+        signature = iws_signature(request_of(vector), staged, vector["secret"])
+        signed = {**vector, "signature": signature}
+        now = moment_of(vector)
+        assert is_accepted(request_of(vector, vector["target"], staged), signed, now)
+        assert not is_accepted(request_of(vector), signed, now)
+
+    @valid_vectors
+    def test_a_signature_over_another_path_does_not_verify(self, vector: Vector) -> None:
+        request = request_of(vector, "/other" + vector["target"], "/api/1.0/batch?action=cancel")
+        assert not is_accepted(request, vector, moment_of(vector))
+
+    @valid_vectors
+    def test_any_of_several_live_secrets_verifies(self, vector: Vector) -> None:
+        request, now = request_of(vector), moment_of(vector)
+        for secrets in (["new", vector["secret"]], [vector["secret"], "old"]):
+            assert is_accepted(request, vector, now, secrets)
+        assert not is_accepted(request, vector, now, ["new", "old"])
+
+    @every_vector
+    def test_every_header_may_come_without_its_md5(self, vector: Vector) -> None:
+        """A gateway may drop it: it is computed from the body."""
+        sent = {key: value for key, value in vector["headers"].items() if key != "Content-MD5"}
+        request = request_of({**vector, "headers": sent})
+        assert is_accepted(request, vector, moment_of(vector)) is vector["valid"]
+
+    @valid_vectors
+    @pytest.mark.parametrize("name", ["content-md5", "x-amzn-remapped-content-md5"])
+    def test_an_md5_that_came_along_is_compared(self, vector: Vector, name: str) -> None:
+        now = moment_of(vector)
+        sent = {key: value for key, value in vector["headers"].items() if key != "Content-MD5"}
+        bare = {**vector, "headers": sent}
+        for right in (vector["content_md5"], vector["content_md5"].upper()):
+            assert is_accepted(request_of(bare, **{name: right}), vector, now)
+        for wrong in ("0" * 32, vector["content_md5"][:-1], "é", "x"):
+            assert not is_accepted(request_of(bare, **{name: wrong}), vector, now)
+
+    @valid_vectors
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"content-type": "text/plain"},
+            {"ivvy-date": "2026-11-23 14:49:06 UTC", "date": "Tue, 03 Apr 2012 22:23:25 UTC"},
+            {"ivvy-more": "1"},
+        ],
+        ids=lambda change: next(iter(change)),
+    )
+    def test_what_the_signature_covers_cannot_be_changed(
+        self, vector: Vector, change: Mapping[str, str]
+    ) -> None:
+        request = request_of(vector, **change)
+        assert not iws_verifies(request, vector["secret"], vector["signature"])
+
+    @valid_vectors
+    def test_a_renamed_date_is_read(self, vector: Vector) -> None:
+        renamed = {
+            "x-amzn-remapped-date" if name == "Date" else name: value
+            for name, value in vector["headers"].items()
+        }
+        request = request_of({**vector, "headers": renamed})
+        assert is_accepted(request, vector, moment_of(vector))
+
+    @valid_vectors
+    def test_case_is_all_one_to_the_signature(self, vector: Vector) -> None:
+        """As documented: the text is lower-cased before it is signed."""
+        shouted = {name: value.upper() for name, value in vector["headers"].items()}
+        request = request_of({**vector, "headers": shouted}, vector["target"].upper())
+        assert iws_verifies(request, vector["secret"], vector["signature"])
+
+    @valid_vectors
+    @given(place=st.integers(0, 39), digit=st.sampled_from("0123456789abcdef"))
+    def test_no_other_signature_verifies(self, vector: Vector, place: int, digit: str) -> None:
+        right = vector["signature"]
+        other = right[:place] + digit + right[place + 1 :]
+        verifies = iws_verifies(request_of(vector), vector["secret"], other)
+        assert verifies is (other == right)
+
+
+def at(ivvy_date: str = "", date: str = "") -> SignedRequest:
+    headers = {name: text for name, text in (("ivvy-date", ivvy_date), ("date", date)) if text}
+    return SignedRequest(headers=headers, targets=(TARGET,), body=b"")
+
+
+class TestFreshness:
+    @pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S UTC"])
+    @pytest.mark.parametrize(
+        ("off", "fresh"),
+        [
+            (timedelta(), True),
+            (FIVE_MINUTES, True),
+            (-FIVE_MINUTES, True),
+            (FIVE_MINUTES + SECOND, False),
+            (-FIVE_MINUTES - SECOND, False),
+            (timedelta(days=365), False),
+        ],
+    )
+    def test_five_minutes_either_way(self, form: str, off: timedelta, fresh: bool) -> None:
+        sent_at = START + off
+        assert is_fresh(at(sent_at.strftime(form)), START) is fresh
+        assert is_fresh(at(date=sent_at.strftime("%a, %d %b %Y %H:%M:%S GMT")), START) is fresh
+
+    @pytest.mark.parametrize("vector", [VECTORS[0], VECTORS[3]], ids=lambda each: each["name"])
+    def test_a_right_signature_is_stale_after_five_minutes(self, vector: Vector) -> None:
+        sent_at = moment_of(vector)
+        assert is_accepted(request_of(vector), vector, sent_at + FIVE_MINUTES)
+        assert not is_accepted(request_of(vector), vector, sent_at + FIVE_MINUTES + SECOND)
+
+    @pytest.mark.parametrize(
+        ("request_", "fresh"),
+        [
+            (at("2026-11-23 14:49:07", "Mon, 23 Nov 2020 14:49:07 GMT"), True),
+            (at("2020-11-23 14:49:07", "Mon, 23 Nov 2026 14:49:07 GMT"), False),
+            (at("nonsense", "Mon, 23 Nov 2026 14:49:07 GMT"), False),
+        ],
+    )
+    def test_the_date_that_is_signed_is_the_one_that_counts(
+        self, request_: SignedRequest, fresh: bool
+    ) -> None:
+        assert is_fresh(request_, START) is fresh
+
+    @pytest.mark.parametrize(
+        "date",
+        [
+            "Mon, 23 Nov 2026 14:49:07 UTC",
+            "Mon, 23 Nov 2026 14:49:07 +0000",
+            "Mon, 23 Nov 2026 14:49:07 -0000",
+            "Tue, 24 Nov 2026 00:49:07 +1000",
+        ],
+    )
+    def test_a_date_counts_as_the_moment_it_names(self, date: str) -> None:
+        assert is_fresh(at(date=date), START)
+
+    @pytest.mark.parametrize("text", ["2026-11-23 14:49:07 utc", " 2026-11-23 14:49:07 UTC "])
+    def test_an_ivvy_date_may_be_written_a_little_otherwise(self, text: str) -> None:
+        assert is_fresh(at(text), START)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "2026-11-23",
+            "2026-11-23T14:49:07",
+            "2026-11-23 14:49:07Z",
+            "2026-11-23 14:49:07 GMT",
+            "2026-11-23 14:49:07 UTC UTC",
+            "2026-11-23 14:49",
+            "2026-02-30 14:49:07",
+            "2026-13-23 14:49:07",
+            "0000-00-00 00:00:00",
+            "2026-11-23 24:49:07",
+            "99999-11-23 14:49:07",
+            "now",
+            "-",
+            "\0",
+        ],
+    )
+    def test_what_is_no_date_is_stale(self, text: str) -> None:
+        assert not is_fresh(at(text), START)
+        assert not is_fresh(at(text, "Mon, 23 Nov 2026 14:49:07 GMT"), START)
+
+    def test_without_a_date_a_request_is_stale(self) -> None:
+        assert not is_fresh(at(), START)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "1 Jan 99999999999 00:00:00 GMT",
+            "99999999999 Jan 2026 00:00:00 GMT",
+            "Mon, 23 Nov 2026 14:49:07 +99999999999999999999",
+            "Mon, 23 Nov 2026 14:49:07 +9999",
+            "Mon, 23 Nov 2026 25:61:61 GMT",
+            "Fri, 31 Dec 9999 23:59:59 -2359",
+            "Mon, 1 Jan 0001 00:00:00 +2359",
+            "9" * 5_000,
+            ",",
+        ],
+    )
+    def test_a_date_that_no_calendar_holds_is_stale(self, text: str) -> None:
+        """Anybody can send it: it is judged before any key is known."""
+        assert not is_fresh(at(date=text), START)
+
+
+#: What a header can hold: any text, also what only looks right.
+header_texts = st.text() | st.text("IWS :0123456789abcdefABCDEF-,+é\0", max_size=60)
+requests = st.builds(
+    SignedRequest,
+    headers=st.dictionaries(
+        st.sampled_from(["content-type", "content-md5", "date", "ivvy-date", "ivvy-x", "IVVY_Y"])
+        | st.text(),
+        header_texts,
+    ),
+    targets=st.lists(st.text(), max_size=3).map(tuple),
+    body=st.binary(),
+)
+
+
+class TestMalformed:
+    """Malformed input is a signature that does not verify, never an exception."""
+
+    @given(request=requests, authorization=header_texts, secret=st.text())
+    def test_no_headers_raise_or_are_accepted(
+        self, request: SignedRequest, authorization: str, secret: str
+    ) -> None:
+        assert not is_fresh(request, START)
+        _, signature = iws_credentials(authorization) or ("", "0" * 40)
+        assert not iws_verifies(request, secret, signature)
+        basic_credentials(authorization)
+
+    @pytest.mark.parametrize("name", ["content-type", "content-md5", "date", "ivvy-date", "ivvy-x"])
+    def test_a_lone_surrogate_does_not_verify(self, name: str) -> None:
+        """A gateway's event is JSON, which can write one."""
+        request = SignedRequest(headers={name: "\ud83d"}, targets=(TARGET,), body=b"")
+        assert not is_fresh(request, START)
+        assert not iws_verifies(request, "secret", "0" * 40)
+
+    @pytest.mark.parametrize(
+        "authorization",
+        [
+            "",
+            "IWS",
+            "IWS ",
+            "IWS key",
+            "IWS key:",
+            "IWS key:" + "0" * 39,
+            "IWS key:" + "0" * 41,
+            "IWS key:" + "g" * 40,
+            "IWS key:" + "\u0660" * 40,
+            "IWS :" + "0" * 40,
+            "IWS a:b:" + "0" * 40,
+            "IWS a b:" + "0" * 40,
+            "IWS " + "k" * 257 + ":" + "0" * 40,
+            " IWS key:" + "0" * 40,
+            "IWS key:" + "0" * 40 + "\n",
+            "Basic key:" + "0" * 40,
+        ],
+    )
+    def test_what_is_no_iws_header_names_nobody(self, authorization: str) -> None:
+        assert iws_credentials(authorization) is None
+
+    @pytest.mark.parametrize("key", ["k", "k" * 256, "é", "a/b+c=", '"'])
+    def test_an_iws_header_names_its_key(self, key: str) -> None:
+        assert iws_credentials(f"IWS {key}:{'aB' * 20}") == (key, "ab" * 20)
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+class TestBasic:
+    @pytest.mark.parametrize(
+        ("authorization", "credentials"),
+        [
+            (basic("demo:demo-secret"), ("demo", "demo-secret")),
+            (basic("demo:a:b"), ("demo", "a:b")),
+            (basic("demo:"), ("demo", "")),
+            (basic(":secret"), ("", "secret")),
+            (basic("é:😀"), ("é", "😀")),
+            (basic("a:b").replace("Basic", "bASIC"), ("a", "b")),
+            (basic("a:b").replace(" ", "  ") + " ", ("a", "b")),
+        ],
+    )
+    def test_key_and_secret(self, authorization: str, credentials: tuple[str, str]) -> None:
+        assert basic_credentials(authorization) == credentials
+
+    @pytest.mark.parametrize(
+        "authorization",
+        [
+            "",
+            "Basic",
+            "Basic ",
+            "Basic a",
+            "Basic !!!!",
+            "Basic YTpi\nYTpi",
+            "Basic 4pyTOsK9é",
+            "Basic é",
+            "Basic \ud83d",
+            "Basic " + base64.b64encode(b"\xff:\xff").decode(),
+            basic("no colon"),
+            basic("demo:secret").replace("Basic", "Bearer"),
+            basic("demo:secret").replace(" ", ""),
+            "IWS demo:" + "0" * 40,
+        ],
+        ids=ascii,
+    )
+    def test_what_is_none_names_nobody(self, authorization: str) -> None:
+        assert basic_credentials(authorization) is None
+
+    @given(key=st.text().filter(lambda text: ":" not in text), secret=st.text())
+    def test_any_key_and_secret_can_be_sent(self, key: str, secret: str) -> None:
+        assert basic_credentials(basic(f"{key}:{secret}")) == (key, secret)
+
+
+class TestOurRequests:
+    @given(
+        secret=st.text(),
+        body=st.binary(),
+        now=st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    )
+    def test_what_we_sign_verifies(self, secret: str, body: bytes, now: datetime) -> None:
+        headers = iws_headers(
+            key="demo",
+            secret=secret,
+            target=TARGET,
+            body=body,
+            now=now,
+            content_type="application/json",
+        )
+        named = iws_credentials(headers["X-Api-Authorization"])
+        assert named is not None
+        received = SignedRequest(
+            headers={name.lower(): value for name, value in headers.items()},
+            targets=(TARGET,),
+            body=body,
+        )
+        assert named[0] == "demo"
+        assert is_fresh(received, now)
+        assert iws_verifies(received, secret, named[1])
+        assert not iws_verifies(received, secret + "x", named[1])
+
+    @named([vector for vector in VECTORS if vector["name"].startswith("net-")])
+    def test_we_sign_as_the_published_client_does(self, vector: Vector) -> None:
+        ours = iws_headers(
+            key=vector["key"],
+            secret=vector["secret"],
+            target=vector["target"],
+            body=vector["body"].encode(),
+            now=moment_of(vector),
+            content_type=vector["headers"]["Content-Type"],
+        )
+        assert ours == {
+            **vector["headers"],
+            "X-Api-Version": "1.0",
+            "X-Api-Authorization": f"IWS {vector['key']}:{vector['signature']}",
+        }
+
+    def test_the_date_is_utc_wherever_the_clock_is(self) -> None:
+        there = START.astimezone(timezone(timedelta(hours=10)))
+        headers = iws_headers(
+            key="k", secret="s", target=TARGET, body=b"", now=there, content_type="a"
+        )
+        assert headers["IVVY-Date"] == "2026-11-23 14:49:07 UTC"
+
+
+OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of 24 byte").decode()
+MESSAGE_ID = "0123456789abcdef0123456789abcdef-1"
+BODY = b'{"asyncId":"0123456789abcdef0123456789abcdef","results":[]}'
+
+
+def callback(*secrets: str, body: bytes = BODY, now: datetime | None = None) -> dict[str, str]:
+    """A callback's headers; the library that verifies them looks at the real clock."""
+    now = now or datetime.now(UTC)
+    return webhook_headers(message_id=MESSAGE_ID, body=body, secrets=secrets, now=now)
+
+
+class TestCallbacks:
+    def test_the_library_for_receivers_verifies_them(self) -> None:
+        headers = callback(WEBHOOK_SECRET)
+        assert Webhook(WEBHOOK_SECRET).verify(BODY, headers) == json.loads(BODY)
+
+    @given(text=st.text())
+    def test_whatever_the_body_holds(self, text: str) -> None:
+        body = text.encode()
+        headers = callback(WEBHOOK_SECRET, body=body)
+        Webhook(WEBHOOK_SECRET).verify(body, headers, json_parse=False)
+
+    def test_they_are_the_signatures_of_the_specification(self) -> None:
+        headers = callback(WEBHOOK_SECRET, now=START)
+        assert headers == {
+            "webhook-id": MESSAGE_ID,
+            "webhook-timestamp": str(int(START.timestamp())),
+            "webhook-signature": Webhook(WEBHOOK_SECRET).sign(MESSAGE_ID, START, BODY.decode()),
+        }
+
+    def test_during_a_rotation_each_secret_verifies_them(self) -> None:
+        headers = callback(OTHER_SECRET, WEBHOOK_SECRET)
+        for secret in (OTHER_SECRET, WEBHOOK_SECRET):
+            Webhook(secret).verify(BODY, headers)
+        assert re.fullmatch(r"v1,[^ ]{44} v1,[^ ]{44}", headers["webhook-signature"])
+
+    @pytest.mark.parametrize(
+        ("secret", "body", "change"),
+        [
+            (OTHER_SECRET, BODY, {}),
+            (WEBHOOK_SECRET, BODY + b" ", {}),
+            (WEBHOOK_SECRET, BODY, {"webhook-id": MESSAGE_ID[:-1] + "2"}),
+            (WEBHOOK_SECRET, BODY, {"webhook-timestamp": str(int(START.timestamp()))}),
+        ],
+        ids=["another secret", "another body", "another id", "another time"],
+    )
+    def test_nothing_else_verifies(
+        self, secret: str, body: bytes, change: Mapping[str, str]
+    ) -> None:
+        headers = {**callback(WEBHOOK_SECRET), **change}
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(body, headers)
+
+    def test_a_signature_of_another_time_is_another(self) -> None:
+        first, later = (
+            callback(WEBHOOK_SECRET, now=START),
+            callback(WEBHOOK_SECRET, now=START + SECOND),
+        )
+        assert first["webhook-signature"] != later["webhook-signature"]
+        assert first["webhook-id"] == later["webhook-id"]
+
+    def test_the_time_is_the_moment_wherever_the_clock_is(self) -> None:
+        there = START.astimezone(timezone(timedelta(hours=-10)))
+        assert callback(WEBHOOK_SECRET, now=there) == callback(WEBHOOK_SECRET, now=START)
+
+
+class TestSecrets:
+    """Secrets are lists: the newest first, and every live one counts."""
+
+    SECRETS = (
+        Secret(value="new-secret"),
+        Secret(value="old-secret", expires_at=START + SECOND),
+        Secret(value="older-secret", expires_at=START),
+    )
+
+    @pytest.mark.parametrize(
+        ("now", "live"),
+        [
+            (START - SECOND, ["new-secret", "old-secret", "older-secret"]),
+            (START, ["new-secret", "old-secret"]),
+            (START + SECOND, ["new-secret"]),
+        ],
+    )
+    def test_a_rotated_secret_lives_until_its_moment(self, now: datetime, live: list[str]) -> None:
+        key = Key(key="demo", account="acme", secrets=self.SECRETS)
+        account = Account(account="acme", callback_secrets=self.SECRETS)
+        assert key.live_secrets(now) == live
+        assert account.live_callback_secrets(now) == live
+
+    @pytest.mark.parametrize(
+        "holder",
+        [
+            SECRETS[0],
+            Key(key="demo", account="acme", secrets=SECRETS),
+            Account(account="acme", callback_secrets=SECRETS),
+            [DEMO_KEY],
+        ],
+        ids=["secret", "key", "account", "demo key"],
+    )
+    def test_no_secret_is_in_a_repr(self, holder: object) -> None:
+        for shown in (repr(holder), str(holder), f"{holder}"):
+            assert "-secret" not in shown

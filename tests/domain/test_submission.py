@@ -1,0 +1,451 @@
+"""What `run` accepts, and what it says where it does not."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain import strict_json, submission
+from chalicelib.domain.batch import Job
+from chalicelib.domain.submission import MAX_JOB_BYTES, Submission
+from chalicelib.errors import (
+    CallerError,
+    JobFormatWrong,
+    JobParameterEmpty,
+    ParameterInvalid,
+    ParameterMissing,
+    TooManyJobs,
+)
+
+URL = "https://example.com/callback"
+JOB = {"namespace": "event", "action": "inviteContacts", "params": {"event": 1}}
+NAME_RULE = "must be letters, digits and '_', beginning with a letter"
+
+
+def why_not_url(url: str) -> list[str]:
+    """Stands in for the judgement of addresses: knows one bad one."""
+    return ["is a private address", "has a bad port"] if url == "http://bad" else []
+
+
+def parse(body: object, *, max_jobs: int = 200, callback_required: bool = True) -> Submission:
+    return submission.parse(
+        body, max_jobs=max_jobs, callback_required=callback_required, why_not_url=why_not_url
+    )
+
+
+def refusal(body: object, *, max_jobs: int = 200) -> CallerError:
+    with pytest.raises(CallerError) as refused:
+        parse(body, max_jobs=max_jobs)
+    return refused.value
+
+
+def request(*jobs: object, **more: object) -> dict[str, object]:
+    return {"jobs": [*jobs], "callbackUrl": URL, **more}
+
+
+def job(**fields: object) -> dict[str, object]:
+    return {**JOB, **fields}
+
+
+def without(name: str) -> dict[str, object]:
+    return {key: value for key, value in JOB.items() if key != name}
+
+
+class TestAccepted:
+    def test_the_documented_example(self) -> None:
+        body = strict_json.parse(
+            b'{"jobs": [{"namespace": "event", "action": "inviteContacts", "params": '
+            b'{"event": 1, "contacts": [1, 2, 3]}}, {"namespace": "event", "action": '
+            b'"inviteContacts", "params": {"event": 2, "contacts": [1, 2, 4]}}], '
+            b'"callbackUrl": "http://example.callback.url.com"}'
+        )
+        assert parse(body) == Submission(
+            jobs=(
+                Job(0, "event", "inviteContacts", '{"event":1,"contacts":[1,2,3]}'),
+                Job(1, "event", "inviteContacts", '{"event":2,"contacts":[1,2,4]}'),
+            ),
+            callback_url="http://example.callback.url.com",
+        )
+
+    @pytest.mark.parametrize(
+        "accepted",
+        [without("params"), job(params=None), job(params=[]), job(params={})],
+        ids=["left out", "null", "[]", "{}"],
+    )
+    def test_no_params_however_they_are_written_are_an_empty_object(
+        self, accepted: dict[str, object]
+    ) -> None:
+        assert parse(request(accepted)).jobs == (Job(0, "event", "inviteContacts", "{}"),)
+
+    def test_unknown_keys_are_ignored(self) -> None:
+        odd = job(priority="high", namespaces=3, **{"\ud83d": 1})
+        body = request(odd, asyncId=1, **{"": None, "\ud83d": 2})
+        assert parse(body) == parse(request(JOB))
+
+    @pytest.mark.parametrize(
+        "name", ["a", "A", "event", "a1_B", "a" * 64, "batches", "Batch", "a_"]
+    )
+    def test_names_of_letters_digits_and_underscores(self, name: str) -> None:
+        [accepted] = parse(request(job(namespace=name, action=name))).jobs
+        assert (accepted.namespace, accepted.action) == (name, name)
+
+    def test_an_action_may_be_called_batch(self) -> None:
+        assert parse(request(job(action="batch"))).jobs[0].action == "batch"
+
+    @given(
+        params=st.dictionaries(
+            st.text(),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.text() | st.floats(-1e9, 1e9),
+                lambda inner: (
+                    st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+                ),
+                max_leaves=6,
+            ),
+            max_size=4,
+        )
+    )
+    def test_params_become_their_compact_text(self, params: dict[str, Any]) -> None:
+        [accepted] = parse(request(job(params=params))).jobs
+        assert accepted.params == json.dumps(params, ensure_ascii=False, separators=(",", ":"))
+        assert repr(json.loads(accepted.params)) == repr(params)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"big":' + "9" * 4_300 + "}",
+            '{"one":1.0,"minus":-0.0,"true":true}',
+            '{"lone":"\\ud83d","key\\ude00":"é😀"}',
+            '{"a":' + "[" * 60 + "]" * 60 + "}",
+        ],
+    )
+    def test_params_lose_nothing(self, text: str) -> None:
+        [accepted] = parse(request(job(params=strict_json.parse(text.encode())))).jobs
+        assert accepted.params == text
+
+    def test_jobs_are_numbered_in_their_order(self) -> None:
+        jobs = parse(request(*[job(params={"n": n}) for n in range(5)])).jobs
+        assert [(each.index, each.params) for each in jobs] == [
+            (n, f'{{"n":{n}}}') for n in range(5)
+        ]
+
+    @pytest.mark.parametrize("missing", [{}, {"callbackUrl": None}], ids=["left out", "null"])
+    def test_a_deployment_may_leave_the_callback_url_optional(
+        self, missing: dict[str, object]
+    ) -> None:
+        body = {"jobs": [JOB], **missing}
+        assert parse(body, callback_required=False).callback_url is None
+        with pytest.raises(ParameterMissing):
+            parse(body)
+
+    def test_an_optional_callback_url_is_judged_where_it_is_there(self) -> None:
+        with pytest.raises(ParameterInvalid):
+            parse(request(JOB, callbackUrl="http://bad"), callback_required=False)
+        assert parse(request(JOB), callback_required=False).callback_url == URL
+
+
+NO_OBJECTS: list[object] = [3, "jobs", True, False, 0, "", [JOB], [[]], 1.5]
+WITHOUT_JOBS: list[object] = [None, [], {}, {"callbackUrl": URL}, request(jobs=None)]
+NO_PARAMS: list[object] = [3, 0, "", "{}", True, False, [1], [{}], 1.5]
+NO_URLS: list[object] = [3, True, [], {}, [URL]]
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("body", "error", "code", "message", "reasons"),
+        [
+            # the body
+            *[
+                (body, ParameterInvalid, 23016, "'body' does not validate", None)
+                for body in NO_OBJECTS
+            ],
+            # jobs
+            *[(body, ParameterMissing, 23017, "'jobs' is required", None) for body in WITHOUT_JOBS],
+            *[
+                (request(jobs=jobs), ParameterInvalid, 23016, "'jobs' does not validate", None)
+                for jobs in (3, "", "x", {}, {"0": JOB}, True)
+            ],
+            (request(), JobParameterEmpty, 24093, "Empty job parameter found", None),
+            # a job
+            *[
+                (request(each), JobFormatWrong, 24092, "Incorrect job format", [reason])
+                for each, reason in (
+                    (3, "jobs[0]: must be an object"),
+                    (None, "jobs[0]: must be an object"),
+                    ("event", "jobs[0]: must be an object"),
+                    ([], "jobs[0]: must be an object"),
+                    ([JOB], "jobs[0]: must be an object"),
+                    (without("namespace"), "jobs[0].namespace: is required"),
+                    (without("action"), "jobs[0].action: is required"),
+                    (job(namespace=None), "jobs[0].namespace: must be a string"),
+                    (job(namespace=1), "jobs[0].namespace: must be a string"),
+                    (job(action=True), "jobs[0].action: must be a string"),
+                    (job(action=["a"]), "jobs[0].action: must be a string"),
+                    (job(action={}), "jobs[0].action: must be a string"),
+                    *[
+                        (job(action=name), f"jobs[0].action: {NAME_RULE}")
+                        for name in (
+                            " ",
+                            "a b",
+                            " a",
+                            "a\n",
+                            "a-b",
+                            "a.b",
+                            "a/b",
+                            "a?action=b",
+                            "1a",
+                            "_a",
+                            "é",
+                            "aé",
+                            "a\u0661",
+                            "a\0",
+                            "\ud83d",
+                            '"',
+                        )
+                    ],
+                    (job(namespace="a/../b"), f"jobs[0].namespace: {NAME_RULE}"),
+                    (job(action="a" * 65), "jobs[0].action: must be 64 characters at most"),
+                    (job(namespace="a" * 65), "jobs[0].namespace: must be 64 characters at most"),
+                    *[
+                        (job(params=params), "jobs[0].params: must be an object")
+                        for params in NO_PARAMS
+                    ],
+                    (
+                        job(namespace="batch"),
+                        "jobs[0].namespace: 'batch' may not be called from a batch",
+                    ),
+                )
+            ],
+            *[
+                (
+                    request(job(**{name: ""})),
+                    JobParameterEmpty,
+                    24093,
+                    "Empty job parameter found",
+                    [f"jobs[0].{name}: must not be empty"],
+                )
+                for name in ("namespace", "action")
+            ],
+            # callbackUrl
+            *[
+                (body, ParameterMissing, 23017, "'callbackUrl' is required", None)
+                for body in ({"jobs": [JOB]}, request(JOB, callbackUrl=None))
+            ],
+            *[
+                (
+                    request(JOB, callbackUrl=url),
+                    ParameterInvalid,
+                    23016,
+                    "'callbackUrl' does not validate",
+                    ["callbackUrl: must be a string"],
+                )
+                for url in NO_URLS
+            ],
+            (
+                request(JOB, callbackUrl="http://bad"),
+                ParameterInvalid,
+                23016,
+                "'callbackUrl' does not validate",
+                ["callbackUrl: is a private address", "callbackUrl: has a bad port"],
+            ),
+        ],
+    )
+    def test_each_fault_has_its_error(
+        self,
+        body: object,
+        error: type[CallerError],
+        code: int,
+        message: str,
+        reasons: list[str] | None,
+    ) -> None:
+        refused = refusal(body)
+        assert type(refused) is error
+        assert (refused.error_code, refused.specific_code) == (400, code)
+        assert refused.message == message
+        assert all(isinstance(reason, str) for reason in refused.reasons)
+        assert reasons is None or [*refused.reasons] == reasons
+
+    def test_more_jobs_than_the_maximum(self) -> None:
+        refused = refusal(request(*[JOB] * 201))
+        assert type(refused) is TooManyJobs
+        assert (refused.error_code, refused.specific_code) == (400, 24448)
+        assert refused.message == (
+            "The maximum number of jobs can be put on a single request is 200"
+        )
+
+    def test_faults_of_jobs_too_many_are_not_looked_for(self) -> None:
+        assert refusal(request(*[3] * 3), max_jobs=2).specific_code == 24448
+
+
+class TestLimits:
+    @pytest.mark.parametrize("maximum", [1, 200, 10_000])
+    def test_the_maximum_of_jobs_is_accepted_and_one_more_is_not(self, maximum: int) -> None:
+        assert len(parse(request(*[JOB] * maximum), max_jobs=maximum).jobs) == maximum
+        refused = refusal(request(*[JOB] * (maximum + 1)), max_jobs=maximum)
+        assert (type(refused), refused.specific_code) == (TooManyJobs, 24448)
+        assert str(maximum) in refused.message
+
+    @pytest.mark.parametrize("letter", ["e", "é", "😀", "\\", "\ud83d"])
+    def test_a_job_of_200000_bytes_is_accepted_and_one_more_byte_is_not(self, letter: str) -> None:
+        """Counted as compact JSON in UTF-8, names and braces included."""
+        frame = len(json.dumps(job(params={"p": ""}), separators=(",", ":")))
+        width = len(strict_json.dump(letter).encode()) - 2
+        letters, rest = divmod(MAX_JOB_BYTES - frame, width)
+        largest = job(params={"p": letter * letters + "e" * rest})
+        assert len(strict_json.dump(largest).encode()) == MAX_JOB_BYTES == 200_000
+        assert len(parse(request(largest)).jobs) == 1
+
+        larger = job(params={"p": letter * letters + "e" * (rest + 1)})
+        refused = refusal(request(JOB, larger))
+        assert (type(refused), refused.specific_code) == (JobFormatWrong, 24092)
+        [reason] = refused.reasons
+        assert reason.startswith("jobs[1]: ")
+        assert "200001" in reason
+
+    def test_the_spaces_of_the_callers_own_writing_do_not_count(self) -> None:
+        spaced = b'{"p":' + b" " * MAX_JOB_BYTES + b"1}"
+        assert parse(request(job(params=strict_json.parse(spaced)))).jobs[0].params == '{"p":1}'
+
+
+EMPTY, WRONG, BATCH = job(action=""), job(action="a b"), job(namespace="batch")
+HUGE = job(params={"p": "e" * MAX_JOB_BYTES})
+
+
+class TestOrder:
+    """The code is that of the first fault: body, `jobs`, the jobs by index, `callbackUrl`."""
+
+    @pytest.mark.parametrize(
+        ("body", "code", "places"),
+        [
+            pytest.param(
+                {"callbackUrl": 3}, 23017, ["jobs", "callbackUrl"], id="jobs before callbackUrl"
+            ),
+            pytest.param(
+                request(callbackUrl=None), 24093, ["jobs", "callbackUrl"], id="no jobs, no URL"
+            ),
+            pytest.param(
+                request(WRONG, EMPTY, callbackUrl="http://bad"),
+                24092,
+                ["jobs[0].action", "jobs[1].action", "callbackUrl", "callbackUrl"],
+                id="a wrong name before an empty one",
+            ),
+            pytest.param(
+                request(EMPTY, WRONG),
+                24093,
+                ["jobs[0].action", "jobs[1].action"],
+                id="an empty name before a wrong one",
+            ),
+            pytest.param(
+                request(job(namespace="", action="a b", params=3)),
+                24093,
+                ["jobs[0].namespace", "jobs[0].action", "jobs[0].params"],
+                id="all that is wrong with one job",
+            ),
+            pytest.param(
+                request(JOB, 3, EMPTY),
+                24092,
+                ["jobs[1]", "jobs[2].action"],
+                id="no object before an empty name",
+            ),
+            pytest.param(
+                request(EMPTY, callbackUrl=None),
+                24093,
+                ["jobs[0].action", "callbackUrl"],
+                id="a job before callbackUrl",
+            ),
+            pytest.param(
+                request(BATCH, HUGE, callbackUrl=None),
+                24092,
+                ["jobs[0].namespace", "jobs[1]", "callbackUrl"],
+                id="what only shows in good shape, before callbackUrl",
+            ),
+            pytest.param(
+                request(BATCH, EMPTY),
+                24092,
+                ["jobs[0].namespace", "jobs[1].action"],
+                id="namespace batch before an empty name",
+            ),
+            pytest.param(
+                request(HUGE, EMPTY),
+                24092,
+                ["jobs[0]", "jobs[1].action"],
+                id="too large before an empty name",
+            ),
+            pytest.param(
+                request(EMPTY, BATCH, HUGE),
+                24093,
+                ["jobs[0].action", "jobs[1].namespace", "jobs[2]"],
+                id="an empty name before what is wrong otherwise",
+            ),
+        ],
+    )
+    def test_the_first_decides_and_all_are_named(
+        self, body: object, code: int, places: list[str]
+    ) -> None:
+        refused = refusal(body)
+        assert refused.specific_code == code
+        assert [reason.split(":")[0] for reason in refused.reasons] == places
+
+    def test_the_reasons_are_the_first_twenty(self) -> None:
+        refused = refusal(request(*[JOB] * 5, *[WRONG] * 30, callbackUrl=None))
+        assert [*refused.reasons] == [f"jobs[{n}].action: {NAME_RULE}" for n in range(5, 25)]
+
+    def test_twenty_faults_are_all_named(self) -> None:
+        refused = refusal(request(*[WRONG] * 19, callbackUrl=None))
+        assert len(refused.reasons) == 20
+        assert refused.reasons[-1] == "callbackUrl: is required"
+
+    def test_many_faults_of_the_largest_request_are_named_as_well(self) -> None:
+        assert len(refusal(request(*[{}] * 10_000), max_jobs=10_000).reasons) == 20
+
+
+class TestAnything:
+    @given(
+        body=st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["jobs", "namespace", "action", "params", "callbackUrl", "x"]),
+                    inner,
+                    max_size=4,
+                )
+            ),
+            max_leaves=12,
+        )
+    )
+    def test_any_json_is_a_submission_or_the_callers_error(self, body: object) -> None:
+        found = CallerError("")
+        try:
+            parse(body)
+        except CallerError as error:
+            found = error
+        assert found.error_code == 400
+        assert found.specific_code in {0, 23016, 23017, 24092, 24093, 24448}
+
+    @given(fields=st.fixed_dictionaries({"namespace": st.text(), "action": st.text()}))
+    def test_any_name_is_kept_or_refused(self, fields: dict[str, str]) -> None:
+        """What is kept can stand in an address and between quotation marks as it is."""
+        try:
+            [accepted] = parse(request(job(**fields))).jobs
+        except CallerError:
+            return
+        assert (accepted.namespace + accepted.action).replace("_", "").isalnum()
+        assert (accepted.namespace + accepted.action).isascii()
+
+
+class TestParametersOfACall:
+    @pytest.mark.parametrize("body", [None, [], {}])
+    def test_none_however_they_are_written(self, body: object) -> None:
+        assert submission.as_object(body) == {}
+
+    def test_an_object_is_itself(self) -> None:
+        body = {"async": "a"}
+        assert submission.as_object(body) is body
+
+    @pytest.mark.parametrize("body", [0, 1, "", "a", True, False, [1], [[]], 0.0])
+    def test_nothing_else_is_parameters(self, body: object) -> None:
+        with pytest.raises(ParameterInvalid, match="'body' does not validate"):
+            submission.as_object(body)

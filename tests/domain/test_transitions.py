@@ -1,0 +1,552 @@
+"""Every change to a head: what it names, what it does, and that the late one of two loses."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain import transitions
+from chalicelib.domain.batch import AnswersPart, Batch, BatchState, CallbackState, Chunk, Counts
+from chalicelib.domain.results import results_of
+from chalicelib.domain.retry import CALLBACK_TRIES, CALLBACK_WAITS
+from chalicelib.domain.transitions import EARLY, FIRST_LOOK, GRACE, LEASE, Change
+from tests.fakes.clock import START
+from tests.fakes.dynamodb import FakeBatchStore
+from tests.samples import a_batch, gave_up, some_jobs, succeeded
+
+MILLISECOND, SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+Decide = Callable[[Batch], Change]
+
+
+def applied(head: Batch, change: Change) -> Batch | None:
+    """The head after a change; None: the change lost, and the head is as it was."""
+    store = FakeBatchStore()
+    store.heads[head.batch_id] = head
+    after = store.change(head, change)
+    assert after is not None or store.find(head.batch_id) == head
+    return after
+
+
+def changed(head: Batch, decide: Decide) -> Batch:
+    after = applied(head, decide(head))
+    assert after is not None
+    return after
+
+
+def completed(**fields: Any) -> Batch:
+    """A batch that has just ended."""
+    head = changed(a_batch(1), lambda head: transitions.complete(head, START))
+    return replace(head, **fields)
+
+
+def delivering(**fields: Any) -> Batch:
+    """A batch whose callback somebody delivers."""
+    head = changed(completed(), lambda head: transitions.take_lease(head, "ours", START))
+    return replace(head, **fields)
+
+
+def full_chunk(number: int = 0, *, lost: bool = False) -> Chunk:
+    answers = {number: gave_up() if lost else succeeded()}
+    return Chunk(
+        number=number,
+        indexes=range(number, number + 1),
+        jobs=some_jobs(number + 1)[number:],
+        parts=(AnswersPart(round=1, number=0, answers=answers),),
+    )
+
+
+WHILE_RUNNING: dict[str, Decide] = {
+    "complete": lambda head: transitions.complete(head, START),
+    "take_look": lambda head: transitions.take_look(head, START),
+    "postpone_look": lambda head: transitions.postpone_look(head, START + HOUR),
+    "hasten_look": lambda head: transitions.hasten_look(head, "token", START),
+    "cancel": lambda head: transitions.cancel(head, "token", START),
+}
+WHILE_COMPLETED: dict[str, Decide] = {
+    "restart": lambda head: transitions.restart(head, "token", START, 12 * HOUR),
+    "repost": lambda head: transitions.repost(head, "token", START),
+}
+WHILE_DELIVERING: dict[str, Decide] = {
+    "take_lease": lambda head: transitions.take_lease(head, "new", START + HOUR),
+    "return_attempt": lambda head: transitions.return_attempt(head, START),
+    "record_delivery": lambda head: transitions.record_delivery(head, 200),
+    "record_refusal": lambda head: transitions.record_refusal(head, 410, "HTTP 410"),
+    "record_failed_attempt": lambda head: transitions.record_failed_attempt(
+        head, status=500, error="HTTP 500", next_try_at=START + HOUR
+    ),
+}
+ANY_TIME: dict[str, Decide] = {
+    "finish_chunk": lambda head: transitions.finish_chunk(head, full_chunk()),
+    "forget_alarm": transitions.forget_alarm,
+}
+ALL = {**WHILE_RUNNING, **WHILE_COMPLETED, **WHILE_DELIVERING, **ANY_TIME}
+#: Made again they change nothing.
+REPEATABLE = {"cancel", "forget_alarm"}
+
+
+def head_for(name: str) -> Batch:
+    """A head that a change is for."""
+    return delivering() if name in {*WHILE_DELIVERING, *WHILE_COMPLETED} else a_batch(1)
+
+
+def test_every_change_is_among_those_tested_here() -> None:
+    made = {
+        name
+        for name, found in vars(transitions).items()
+        if getattr(found, "__annotations__", {}).get("return") is Change
+        and not name.startswith("_")
+    }
+    assert made == {*ALL}
+
+
+class TestTheLateOneLoses:
+    @pytest.mark.parametrize("name", ALL)
+    @pytest.mark.parametrize("since", [{"submission": "another"}, {"round": 2}])
+    def test_no_change_is_made_to_another_round_or_submission(
+        self, name: str, since: dict[str, Any]
+    ) -> None:
+        head = head_for(name)
+        decided = ALL[name](head)
+        assert applied(head, decided) is not None
+        assert applied(replace(head, **since), decided) is None
+
+    @pytest.mark.parametrize("name", WHILE_RUNNING)
+    def test_nothing_that_is_for_a_running_batch_is_done_to_one_that_has_ended(
+        self, name: str
+    ) -> None:
+        head = a_batch(1)
+        ended = replace(head, state=BatchState.COMPLETED)
+        assert applied(ended, ALL[name](head)) is None
+
+    @pytest.mark.parametrize("name", WHILE_DELIVERING)
+    @pytest.mark.parametrize(
+        "since",
+        [
+            {"state": BatchState.RUNNING},
+            {"callback": CallbackState.DELIVERED},
+            {"callback": CallbackState.FAILED},
+            {"callback_round": 2},
+            {"lease": "somebody else's"},
+            {"lease": None},
+        ],
+    )
+    def test_nothing_is_recorded_of_a_delivery_that_was_overtaken(
+        self, name: str, since: dict[str, Any]
+    ) -> None:
+        head = delivering()
+        assert applied(replace(head, **since), ALL[name](head)) is None
+
+    @pytest.mark.parametrize("name", ALL)
+    def test_a_change_made_twice_is_made_once(self, name: str) -> None:
+        head = head_for(name)
+        decided = ALL[name](head)
+        after = applied(head, decided)
+        assert after
+        assert applied(after, decided) == (after if name in REPEATABLE else None)
+
+    @pytest.mark.parametrize("name", WHILE_COMPLETED)
+    def test_nothing_that_is_for_an_ended_batch_is_done_to_a_running_one(self, name: str) -> None:
+        assert applied(a_batch(1), ALL[name](completed())) is None
+
+
+class TestFinishChunk:
+    def test_a_chunk_joins_the_finished_ones_with_its_counts(self) -> None:
+        head = a_batch(3, done=frozenset({2}), counts=Counts(failed=1, result_bytes=10))
+        after = changed(head, lambda head: transitions.finish_chunk(head, full_chunk(0)))
+        size = sum(len(result.text) for result in results_of(full_chunk(0), 1))
+        counts = Counts(succeeded=1, failed=1, result_bytes=10 + size)
+        assert after == replace(head, done=frozenset({0, 2}), counts=counts)
+
+    def test_a_chunk_with_a_job_that_gave_up_is_counted_apart(self) -> None:
+        head = a_batch(3)
+        chunk = full_chunk(1, lost=True)
+        after = changed(head, lambda head: transitions.finish_chunk(head, chunk))
+        assert after.done == after.gave_up == frozenset({1})
+        assert (after.counts, after.gave_up_counts.failed) == (Counts(), 1)
+
+    def test_what_gave_up_in_an_older_round_and_was_answered_since_gave_up_no_more(self) -> None:
+        chunk = full_chunk(0, lost=True).with_part(
+            AnswersPart(round=2, number=0, answers={0: succeeded()})
+        )
+        head = a_batch(1, round=2)
+        after = changed(head, lambda head: transitions.finish_chunk(head, chunk))
+        assert (after.gave_up, after.counts.succeeded) == (frozenset(), 1)
+
+
+class TestComplete:
+    def test_the_callback_is_due_at_once_and_no_look_any_more(self) -> None:
+        head = a_batch(1)
+        after = changed(head, lambda head: transitions.complete(head, START + HOUR))
+        assert after == replace(
+            head,
+            state=BatchState.COMPLETED,
+            completed_at=START + HOUR,
+            next_look_at=None,
+            next_try_at=START + HOUR,
+            due_at=START + HOUR,
+        )
+        assert transitions.may_deliver(after, START + HOUR)
+
+    def test_without_a_callback_url_nothing_is_due_any_more(self) -> None:
+        head = a_batch(1, callback=CallbackState.NONE)
+        after = changed(head, lambda head: transitions.complete(head, START))
+        assert (after.next_look_at, after.next_try_at, after.due_at) == (None, None, None)
+        assert not transitions.may_deliver(after, START + HOUR)
+
+    @pytest.mark.parametrize("cancelled", [True, False])
+    def test_it_loses_where_a_cancel_came_in_between(self, cancelled: bool) -> None:
+        """Whoever ends a batch has seen whether it is cancelled: its status cannot change after."""
+        head = a_batch(1, cancelled=cancelled)
+        decided = transitions.complete(head, START)
+        assert applied(replace(head, cancelled=not cancelled), decided) is None
+        after = applied(head, decided)
+        assert after
+        assert after.cancelled is cancelled
+
+
+class TestLooks:
+    def test_the_first_look_comes_after_a_minute(self) -> None:
+        assert FIRST_LOOK == MINUTE
+
+    @pytest.mark.parametrize(("looks", "wait"), [(0, 30), (1, 60), (2, 60), (50, 60)])
+    def test_looks_come_after_30_minutes_and_then_hourly(self, looks: int, wait: int) -> None:
+        head = a_batch(3, looks=looks, done=frozenset({1}))
+        after = changed(head, lambda head: transitions.take_look(head, START))
+        next_look_at = START + timedelta(minutes=wait)
+        assert after == replace(
+            head,
+            looks=looks + 1,
+            looked_at=START,
+            done_at_last_look=1,
+            next_look_at=next_look_at,
+            due_at=next_look_at,
+        )
+
+    @pytest.mark.parametrize("decide", [WHILE_RUNNING["take_look"], WHILE_RUNNING["postpone_look"]])
+    def test_no_look_comes_after_the_deadline(self, decide: Decide) -> None:
+        head = a_batch(deadline=START + MINUTE)
+        after = changed(head, decide)
+        assert (after.next_look_at, after.due_at) == (head.deadline, head.deadline)
+
+    def test_a_wait_moves_the_next_look_behind_it(self) -> None:
+        head = a_batch()
+        after = changed(head, lambda head: transitions.postpone_look(head, START + HOUR))
+        assert after == replace(head, next_look_at=START + HOUR, due_at=START + HOUR)
+
+    def test_a_wait_moves_no_look_that_was_taken_or_moved_meanwhile(self) -> None:
+        head = a_batch()
+        decided = transitions.postpone_look(head, START + HOUR)
+        assert applied(replace(head, next_look_at=START + 2 * HOUR), decided) is None
+
+    def test_a_look_is_due_from_its_moment_on(self) -> None:
+        head = a_batch()
+        assert not transitions.is_look_due(head, START + MINUTE - MILLISECOND)
+        assert transitions.is_look_due(head, START + MINUTE)
+        assert not transitions.is_look_due(replace(head, next_look_at=None), START + HOUR)
+
+    def test_a_look_comes_before_what_is_later(self) -> None:
+        head = a_batch()
+        assert transitions.is_look_before(head, START + MINUTE + MILLISECOND)
+        assert not transitions.is_look_before(head, START + MINUTE)
+        assert not transitions.is_look_before(replace(head, next_look_at=None), START + HOUR)
+
+    @pytest.mark.parametrize(
+        ("looks", "done_then", "done_now", "still"),
+        [(0, 0, 0, True), (0, 0, 2, True), (1, 0, 0, True), (1, 2, 2, True), (1, 1, 2, False)],
+    )
+    def test_a_batch_stands_still_where_nothing_was_finished_since_the_last_look(
+        self, looks: int, done_then: int, done_now: int, still: bool
+    ) -> None:
+        done = frozenset(range(done_now))
+        head = a_batch(looks=looks, done_at_last_look=done_then, done=done)
+        assert transitions.has_stood_still(head) is still
+
+
+class TestLease:
+    def test_an_attempt_is_counted_before_it_is_made(self) -> None:
+        head = completed(attempts=3)
+        after = changed(head, lambda head: transitions.take_lease(head, "ours", START))
+        assert after == replace(
+            head, attempts=4, lease="ours", next_try_at=START + LEASE, due_at=START + LEASE
+        )
+
+    def test_one_of_two_gets_it(self) -> None:
+        head = completed()
+        after = applied(head, transitions.take_lease(head, "ours", START))
+        assert after
+        assert applied(after, transitions.take_lease(head, "theirs", START)) is None
+
+    def test_after_its_end_another_gets_it_and_the_first_cannot_record(self) -> None:
+        ours = delivering()
+        theirs = changed(ours, lambda head: transitions.take_lease(head, "theirs", START + LEASE))
+        assert theirs.attempts == 2
+        assert applied(theirs, transitions.record_delivery(ours, 200)) is None
+        assert applied(theirs, transitions.record_delivery(theirs, 200)) is not None
+
+    def test_an_attempt_not_made_is_given_back(self) -> None:
+        before = completed(attempts=3)
+        leased = changed(before, lambda head: transitions.take_lease(head, "ours", START))
+        after = changed(leased, lambda head: transitions.return_attempt(head, START + MINUTE))
+        again_at = START + MINUTE + GRACE
+        assert after == replace(before, next_try_at=again_at, due_at=again_at)
+
+
+class TestRecording:
+    def test_a_delivered_callback_is_over(self) -> None:
+        head = delivering(last_error="HTTP 500", last_status=500)
+        after = changed(head, lambda head: transitions.record_delivery(head, 204))
+        assert after == replace(
+            head,
+            callback=CallbackState.DELIVERED,
+            lease=None,
+            last_status=204,
+            last_error=None,
+            next_try_at=None,
+            due_at=None,
+        )
+
+    @pytest.mark.parametrize(("status", "error"), [(410, "HTTP 410"), (None, "no connection")])
+    def test_a_refused_callback_is_over_until_a_repost(
+        self, status: int | None, error: str
+    ) -> None:
+        head = delivering()
+        after = changed(head, lambda head: transitions.record_refusal(head, status, error))
+        assert after == replace(
+            head,
+            callback=CallbackState.FAILED,
+            lease=None,
+            last_status=status,
+            last_error=error,
+            next_try_at=None,
+            due_at=None,
+        )
+
+    def test_a_failed_attempt_is_followed_by_another_that_the_sweep_finds_later(self) -> None:
+        head = delivering()
+        after = changed(head, WHILE_DELIVERING["record_failed_attempt"])
+        assert after == replace(
+            head,
+            lease=None,
+            last_status=500,
+            last_error="HTTP 500",
+            next_try_at=START + HOUR,
+            due_at=START + HOUR + GRACE,
+        )
+
+
+class TestRestart:
+    def test_a_new_round_begins_with_the_chunks_that_hold_what_gave_up(self) -> None:
+        head = delivering(
+            done=frozenset({0, 1, 2}),
+            gave_up=frozenset({1}),
+            counts=Counts(succeeded=2, result_bytes=20),
+            gave_up_counts=Counts(failed=1, result_bytes=10),
+            cancelled=True,
+            looks=3,
+            looked_at=START,
+            done_at_last_look=2,
+            last_status=500,
+            last_error="HTTP 500",
+        )
+        after = changed(
+            head, lambda head: transitions.restart(head, "token", START + HOUR, 12 * HOUR)
+        )
+        assert after == replace(
+            head,
+            state=BatchState.RUNNING,
+            round=2,
+            completed_at=None,
+            cancelled=False,
+            done=frozenset({0, 2}),
+            gave_up=frozenset(),
+            gave_up_counts=Counts(),
+            looks=0,
+            looked_at=None,
+            done_at_last_look=0,
+            next_look_at=START + HOUR,
+            deadline=START + 13 * HOUR,
+            callback=CallbackState.WAITING,
+            callback_round=2,
+            attempts=0,
+            lease=None,
+            last_status=None,
+            last_error=None,
+            next_try_at=None,
+            due_at=START + HOUR,
+            rerun="token",
+        )
+
+    def test_it_looks_at_once_and_sends(self) -> None:
+        after = changed(completed(), WHILE_COMPLETED["restart"])
+        assert transitions.is_look_due(after, START)
+        assert transitions.has_stood_still(after)
+        assert not transitions.may_deliver(after, START + HOUR)
+
+    def test_its_deadline_leaves_the_callback_the_last_hour_of_the_batchs_life(self) -> None:
+        """The original expiry stays."""
+        head = completed()
+        late = head.expires_at - 3 * HOUR
+        after = changed(head, lambda head: transitions.restart(head, "token", late, 12 * HOUR))
+        assert after.deadline == head.expires_at - HOUR
+        assert after.expires_at == head.expires_at
+
+    def test_with_nothing_to_run_all_chunks_stay_done(self) -> None:
+        head = completed(done=frozenset({0}), counts=Counts(succeeded=1))
+        after = changed(head, WHILE_COMPLETED["restart"])
+        assert after.has_all_chunks_done
+        assert after.counts == head.counts
+
+    def test_a_batch_without_a_callback_url_gets_none(self) -> None:
+        head = completed(callback=CallbackState.NONE)
+        assert changed(head, WHILE_COMPLETED["restart"]).callback is CallbackState.NONE
+
+    def test_of_two_restarts_one_begins_a_round(self) -> None:
+        head = completed()
+        after = changed(head, WHILE_COMPLETED["restart"])
+        assert applied(after, transitions.restart(head, "another", START, 12 * HOUR)) is None
+
+    def test_it_is_too_late_in_the_last_two_hours(self) -> None:
+        head = completed()
+        last = head.expires_at - 2 * HOUR
+        assert not transitions.is_near_its_end(head, last - MILLISECOND)
+        assert transitions.is_near_its_end(head, last + MILLISECOND)
+
+    def test_a_running_batch_is_looked_at_at_once_instead(self) -> None:
+        head = a_batch(looks=1, next_look_at=START + HOUR)
+        after = changed(head, WHILE_RUNNING["hasten_look"])
+        assert after == replace(head, next_look_at=START, due_at=START, rerun="token")
+
+    def test_a_running_batch_is_looked_at_once_in_five_minutes(self) -> None:
+        head = a_batch(looked_at=START)
+        assert transitions.was_looked_at_lately(head, START + 5 * MINUTE - MILLISECOND)
+        assert not transitions.was_looked_at_lately(head, START + 5 * MINUTE)
+        assert not transitions.was_looked_at_lately(a_batch(), START)
+
+
+class TestRepost:
+    @pytest.mark.parametrize("callback", [CallbackState.DELIVERED, CallbackState.FAILED])
+    def test_a_new_series_of_attempts_begins_at_once(self, callback: CallbackState) -> None:
+        head = completed(
+            callback=callback, attempts=8, last_status=500, last_error="HTTP 500", next_try_at=None
+        )
+        after = changed(head, WHILE_COMPLETED["repost"])
+        assert after == replace(
+            head,
+            callback=CallbackState.WAITING,
+            callback_round=2,
+            attempts=0,
+            last_status=None,
+            last_error=None,
+            next_try_at=START,
+            due_at=START,
+            rerun="token",
+        )
+        assert transitions.may_deliver(after, START)
+
+    def test_whoever_delivers_meanwhile_records_nothing_of_the_older_series(self) -> None:
+        head = delivering()
+        after = changed(head, WHILE_COMPLETED["repost"])
+        assert after.lease is None
+        assert applied(after, transitions.record_refusal(head, 410, "HTTP 410")) is None
+
+    def test_it_begins_no_new_round(self) -> None:
+        """So the callback keeps its `webhook-id`, and its bytes."""
+        assert changed(completed(), WHILE_COMPLETED["repost"]).round == 1
+
+
+class TestCancel:
+    def test_it_is_due_at_once_and_runs_until_it_is_ended(self) -> None:
+        head = a_batch()
+        after = changed(head, WHILE_RUNNING["cancel"])
+        assert after == replace(head, cancelled=True, due_at=START, rerun="token")
+
+    @pytest.mark.parametrize(
+        ("fields", "now", "is_ended"),
+        [
+            ({}, START + 12 * HOUR - MILLISECOND, False),
+            ({}, START + 12 * HOUR, True),
+            ({"cancelled": True}, START, True),
+        ],
+    )
+    def test_jobs_of_a_cancelled_or_late_batch_are_answered_without_a_call(
+        self, fields: dict[str, Any], now: datetime, is_ended: bool
+    ) -> None:
+        assert transitions.is_to_be_ended(a_batch(**fields), now) is is_ended
+
+
+def test_an_expired_batch_leaves_the_sweeps_sight_and_nothing_else_changes() -> None:
+    head = a_batch()
+    assert changed(head, transitions.forget_alarm) == replace(head, due_at=None)
+
+
+class TestNextTry:
+    @pytest.mark.parametrize(("attempt", "wait"), [*enumerate(CALLBACK_WAITS, start=1)])
+    def test_it_comes_when_the_schedule_says(self, attempt: int, wait: int) -> None:
+        head = delivering(attempts=attempt)
+        moment = transitions.next_try_at(head, START, None, 0)
+        assert moment == START + timedelta(seconds=wait)
+
+    @pytest.mark.parametrize("attempts", [CALLBACK_TRIES, CALLBACK_TRIES + 1])
+    def test_none_comes_after_the_last(self, attempts: int) -> None:
+        assert transitions.next_try_at(delivering(attempts=attempts), START, None, 0) is None
+
+    def test_none_comes_when_the_batch_is_gone(self) -> None:
+        head = delivering()
+        last = head.expires_at - 5 * SECOND
+        assert transitions.next_try_at(head, last, None, 0) is None
+        assert transitions.next_try_at(head, last - MILLISECOND, None, 0) is not None
+
+    def test_none_comes_where_the_receiver_asks_to_wait_beyond_the_batchs_life(self) -> None:
+        assert transitions.next_try_at(delivering(), START, 999_999_999, 0) is None
+
+    @given(
+        attempts=st.integers(1, CALLBACK_TRIES - 1),
+        asked=st.none() | st.floats(0, 999_999_999),
+        chance=st.floats(0, 1),
+        after=st.timedeltas(timedelta(), timedelta(hours=60)),
+    )
+    def test_it_is_later_than_now_and_asked_for_and_within_life(
+        self, attempts: int, asked: float | None, chance: float, after: timedelta
+    ) -> None:
+        head = delivering(attempts=attempts)
+        now = START + after
+        moment = transitions.next_try_at(head, now, asked, chance)
+        if moment is not None:
+            assert now + timedelta(seconds=asked or 0) <= moment < head.expires_at
+            assert now < moment
+
+
+class TestMayDeliver:
+    @pytest.mark.parametrize(
+        ("fields", "now", "may"),
+        [
+            pytest.param({}, START, True, id="due now"),
+            pytest.param({}, START + HOUR, True, id="due long since"),
+            pytest.param({}, START - EARLY, True, id="a little early"),
+            pytest.param({}, START - EARLY - MILLISECOND, False, id="too early"),
+            pytest.param({"lease": "ours"}, START, True, id="the lease has ended"),
+            pytest.param({"lease": "ours"}, START - MILLISECOND, False, id="the lease still runs"),
+            pytest.param({"state": BatchState.RUNNING}, START, False, id="still running"),
+            pytest.param({"next_try_at": None}, START, False, id="nothing is due"),
+            *[
+                pytest.param({"callback": callback}, START, False, id=callback)
+                for callback in (
+                    CallbackState.NONE,
+                    CallbackState.DELIVERED,
+                    CallbackState.FAILED,
+                )
+            ],
+        ],
+    )
+    def test_when(self, fields: dict[str, Any], now: datetime, may: bool) -> None:
+        assert transitions.may_deliver(completed(**fields), now) is may
+
+    def test_the_alarm_alone_makes_nothing_due(self) -> None:
+        """A sweep's claim moves `due_at`, and must neither hurry nor hold up a try."""
+        assert not transitions.may_deliver(completed(next_try_at=START + HOUR), START)
+        assert transitions.may_deliver(completed(due_at=START + HOUR), START)

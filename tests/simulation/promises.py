@@ -1,0 +1,114 @@
+"""What must be true when all is at rest, whatever happened on the way."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from chalicelib.domain.batch import Batch, CallbackState
+from tests.fakes.clock import START
+from tests.samples import a_batch
+from tests.simulation.world import BYSTANDER, State
+
+
+class Broken(AssertionError):
+    """A promise that was not kept."""
+
+
+def check(state: State) -> None:
+    """Raises Broken with the promise that does not hold."""
+    head = state.head
+    if head is None:
+        raise Broken("the caller was never answered, or its batch is gone")
+    _has_ended(state, head)
+    _has_one_answer_for_each_job(state, head)
+    _answers_are_the_jobs_own(state, head)
+    _results_never_changed(state, head)
+    _was_called_back(state, head)
+    _ran_each_job_as_often_as_it_had_to(state)
+    _touched_nothing_else(state)
+    _left_nothing_to_do(state)
+
+
+def _insist(holds: bool, promise: str) -> None:
+    if not holds:
+        raise Broken(promise)
+
+
+def _has_ended(state: State, head: Batch) -> None:
+    _insist(head.is_completed, "the batch ends")
+    _insist(head.has_all_chunks_done, "a completed batch has all its chunks done")
+    _insist(head.answered.total == head.total, "every job is counted once")
+    _insist(state.now < START + timedelta(hours=48), "the batch ends in time")
+
+
+def _has_one_answer_for_each_job(state: State, head: Batch) -> None:
+    seen: set[tuple[str, int, int]] = set()
+    for (batch_id, submission, _, round, _), part in state.store.answers.items():
+        if batch_id != head.batch_id:
+            continue
+        for index in part.answers:
+            key = (submission, round, index)
+            _insist(key not in seen, f"job {index} has one recorded answer in a round")
+            seen.add(key)
+
+
+def _answers_are_the_jobs_own(state: State, head: Batch) -> None:
+    results = json.loads(state.results(head))["results"]
+    _insist(len(results) == head.total, "there is a result for each job")
+    excused = "cancel" in state.acted
+    for index, result in enumerate(results):
+        _insist(result["request"] == {"n": index}, "results are in the order of the jobs")
+        has_answer = result["response"].get("job") == index
+        may_lack_it = excused or index in state.scenario.without_answer
+        _insist(has_answer or may_lack_it, f"job {index} has its own answer")
+
+
+def _results_never_changed(state: State, head: Batch) -> None:
+    _insist(
+        state.completed.get(head.round) == state.results(head),
+        "results stay as they were when the batch was completed",
+    )
+    for webhook_id, body in state.posts:
+        round = int(webhook_id.rpartition("-")[2])
+        _insist(
+            state.completed.get(round) == body,
+            "every callback of a round holds the results of its completion, byte for byte",
+        )
+
+
+def _was_called_back(state: State, head: Batch) -> None:
+    _insist(head.callback is CallbackState.DELIVERED, "the callback is delivered")
+    taken = state.posts_taken[f"{head.batch_id}-{head.round}"]
+    _insist(taken >= 1, "the receiver has the callback of the last round")
+    undisturbed = state.accidents == 0 and not state.acted
+    _insist(taken == 1 or not undisturbed, "where nothing goes wrong the callback comes once")
+
+
+def _ran_each_job_as_often_as_it_had_to(state: State) -> None:
+    scenario = state.scenario
+    for index in range(scenario.jobs):
+        calls = state.platform_calls[index]
+        if "cancel" not in state.acted:
+            _insist(calls >= 1, f"job {index} was run")
+        asked_again = scenario.platform(index, 0) != scenario.platform(index, 99)
+        undisturbed = state.accidents == 0 and not state.acted
+        if undisturbed and index not in scenario.without_answer and not _fails(state, index):
+            _insist(calls == 1, f"job {index} was run once, as nothing went wrong ({asked_again})")
+
+
+def _fails(state: State, index: int) -> bool:
+    reply = state.scenario.platform(index, 0)
+    return reply == "kill" or getattr(reply, "status", 200) >= 500
+
+
+def _touched_nothing_else(state: State) -> None:
+    bystander = a_batch(2, batch_id=BYSTANDER, account="other", due_at=None, next_look_at=None)
+    _insist(state.store.find(BYSTANDER) == bystander, "another batch is left alone")
+
+
+def _left_nothing_to_do(state: State) -> None:
+    _insist(not state.queue, "no message is left")
+    _insist(
+        not [*state.store.find_due(START + timedelta(days=100))], "the sweep finds nothing to do"
+    )

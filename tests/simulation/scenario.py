@@ -1,0 +1,64 @@
+"""What a simulated run begins with: a batch, and how platform, receiver and caller behave."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from chalicelib.domain.outcome import NoReply, Reply
+
+#: What the platform does at a call of a job, given its index and how often it was called before.
+PlatformBehaviour = Callable[[int, int], Reply | NoReply | Literal["kill"]]
+ReceiverBehaviour = Callable[[int], Reply | NoReply]
+
+
+def answers(index: int, _before: int) -> Reply | NoReply | Literal["kill"]:
+    """Every job gets its answer, and a different one each time it is called, so that an answer
+    that was exchanged for another shows."""
+    return Reply(status=200, body=f'{{"job":{index},"call":{_before}}}'.encode())
+
+
+def takes(_before: int) -> Reply | NoReply:
+    return Reply(status=200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One story, before anything goes wrong in it."""
+
+    name: str
+    jobs: int
+    chunk_size: int = 1
+    per_flush: int = 1_000
+    platform: PlatformBehaviour = answers
+    receiver: ReceiverBehaviour = takes
+    #: What the caller does besides submitting, at each of the moments that are tried.
+    action: Literal["cancel", "restart", "repost", "duplicate", None] = None
+    #: The jobs that never get an answer of the platform's.
+    without_answer: frozenset[int] = field(default_factory=frozenset)
+
+
+def failing(job: int, times: int) -> PlatformBehaviour:
+    """One job fails for now so many times; with more than five it is given up."""
+
+    def behave(index: int, before: int) -> Reply | NoReply | Literal["kill"]:
+        return Reply(status=500) if index == job and before < times else answers(index, before)
+
+    return behave
+
+
+def poison(job: int) -> PlatformBehaviour:
+    """One job kills every worker that runs it."""
+
+    def behave(index: int, before: int) -> Reply | NoReply | Literal["kill"]:
+        return "kill" if index == job else answers(index, before)
+
+    return behave
+
+
+def refusing(times: int) -> ReceiverBehaviour:
+    """The receiver is down for so many attempts."""
+
+    def behave(before: int) -> Reply | NoReply:
+        return NoReply(reason="no connection") if before < times else Reply(status=200)
+
+    return behave

@@ -1,0 +1,394 @@
+"""A world that can be copied, crashed and set going again.
+
+Everything that outlives a crash is plain data in `State`: the tables, the queues, what platform and
+receiver have seen. What an invocation holds in its hands dies with it. So the state after a crash
+depends only on how many *effects* (writes, sends, calls, posts) took place before it, and crashing
+after 0, 1, 2, ... effects of every invocation is crashing before and after every call of a port.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from chalicelib.domain.account import Key
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, Order
+from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.domain.results import pieces, results_of
+from chalicelib.domain.submission import Submission
+from chalicelib.domain.transitions import Change
+from chalicelib.errors import CallerError, ServiceError, Unavailable
+from chalicelib.operations.advance_batch import AdvanceBatch
+from chalicelib.operations.bury_jobs import BuryJobs
+from chalicelib.operations.deliver_callback import DeliverCallback
+from chalicelib.operations.record_answers import RecordAnswers
+from chalicelib.operations.rerun_batch import RerunBatch
+from chalicelib.operations.run_jobs import RunJobs
+from chalicelib.operations.submit_batch import SubmitBatch
+from chalicelib.operations.sweep import Sweep
+from tests.fakes.clock import START
+from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
+from tests.fakes.threads import FakeSideBySide
+from tests.samples import DEMO_ACCOUNT, DEMO_CALLER, DEMO_KEY, ORDER, a_batch, some_jobs
+from tests.simulation.scenario import Scenario
+
+#: Seconds until a message whose function died is seen again: as in the template.
+VISIBILITY = {"jobs": 360, "batches": 720, "jobs-dead": 360}
+MAX_BATCH_RECEIVES = 5
+MINUTE = timedelta(minutes=1)
+IDEMPOTENCY_KEY = "once"
+BYSTANDER = "b" * 32
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message in a queue."""
+
+    number: int
+    queue: str
+    body: JobsMessage | BatchMessage
+    visible_at: datetime
+    receives: int = 0
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One run of one function: for a message, for the schedule, or for the caller."""
+
+    function: str
+    message: Message | None = None
+
+
+@dataclass
+class State:
+    """What outlives a crash."""
+
+    scenario: Scenario
+    now: datetime = START
+    store: FakeBatchStore = field(default_factory=FakeBatchStore)
+    queue: list[Message] = field(default_factory=list)
+    sent: int = 0
+    ids: int = 0
+    platform_calls: Counter[int] = field(default_factory=Counter)
+    posts: list[tuple[str, bytes]] = field(default_factory=list)
+    posts_taken: Counter[str] = field(default_factory=Counter)
+    #: The results of each round as they were when it was completed.
+    completed: dict[int, bytes] = field(default_factory=dict)
+    #: What the caller was answered; None: nothing yet.
+    batch_id: str | None = None
+    submits: int = 0
+    #: Workers that died, deliveries that overlapped, errors of the database or the queue.
+    accidents: int = 0
+    effects: int = 0
+    #: After how many effects the caller acts; None: not, or already.
+    action_at: int | None = None
+    acted: list[str] = field(default_factory=list)
+    swept_at: datetime | None = None
+
+    def copy(self) -> State:
+        other = copy.copy(self)
+        other.store = self.store.copy()
+        other.queue = [*self.queue]
+        other.platform_calls = Counter(self.platform_calls)
+        other.posts = [*self.posts]
+        other.posts_taken = Counter(self.posts_taken)
+        other.completed = dict(self.completed)
+        other.acted = [*self.acted]
+        return other
+
+    @property
+    def head(self) -> Batch | None:
+        return self.store.find(self.batch_id) if self.batch_id else self._only_head()
+
+    def _only_head(self) -> Batch | None:
+        heads = [head for id, head in self.store.heads.items() if id != BYSTANDER]
+        return heads[0] if heads else None
+
+    def results(self, head: Batch) -> bytes:
+        texts = (
+            result.text
+            for chunk in self.store.read_chunks(head)
+            for result in results_of(chunk, head.round)
+        )
+        return b"".join(pieces(head.batch_id, texts))
+
+
+#: Called before each call of a port, with its name and whether it is an effect.
+Hook = Callable[[str, bool], None]
+
+
+class World:
+    """The operations over one state. `before` and `after` are called around every port call."""
+
+    def __init__(self, state: State, before: Hook, after: Hook) -> None:
+        self.state = state
+        self.before = before
+        self.after = after
+        ports = Ports(self)
+        common: dict[str, Any] = {"clock": ports, "journal": ports}
+        record = RecordAnswers(store=ports, queue=ports)
+        self.submit = SubmitBatch(
+            store=ports,
+            queue=ports,
+            new_id=self.new_id,
+            chunk_size=lambda _: state.scenario.chunk_size,
+            deadline=timedelta(hours=12),
+            expiry=timedelta(hours=60),
+            **common,
+        )
+        self.rerun = RerunBatch(
+            store=ports,
+            queue=ports,
+            new_id=self.new_id,
+            deadline=timedelta(hours=12),
+            **common,
+        )
+        self.run_jobs = RunJobs(
+            store=ports,
+            keys=ports,
+            queue=ports,
+            platform=ports,
+            side_by_side=FakeSideBySide(state.scenario.per_flush),
+            record=record,
+            chance=lambda: 1.0,
+            job_timeout_seconds=30,
+            job_retry_seconds=2,
+            **common,
+        )
+        deliver = DeliverCallback(
+            store=ports,
+            keys=ports,
+            queue=ports,
+            receiver=ports,
+            chance=lambda: 0.0,
+            new_id=self.new_id,
+            **common,
+        )
+        self.advance_batch = AdvanceBatch(
+            store=ports, queue=ports, record=record, deliver=deliver, **common
+        )
+        self.bury_jobs = BuryJobs(store=ports, record=record, **common)
+        self.sweep = Sweep(store=ports, queue=ports, **common)
+
+    def new_id(self) -> str:
+        self.state.ids += 1
+        return hashlib.md5(str(self.state.ids).encode(), usedforsecurity=False).hexdigest()
+
+    def invoke(self, invocation: Invocation) -> None:
+        """Runs one function to its end. Raises what it raises: then its message comes again."""
+        getattr(self, f"_{invocation.function}")(invocation.message)
+
+    def act(self, action: str) -> None:
+        """The caller does something; what it is told is no matter here."""
+        head = self.state.head
+        if head is None:
+            return
+        self.state.acted.append(action)
+        with suppress(CallerError, ServiceError):
+            getattr(self.rerun, action)(DEMO_CALLER, head.batch_id)
+
+    def _submit(self, _: None) -> None:
+        self.state.submits += 1
+        submission = Submission(
+            jobs=some_jobs(self.state.scenario.jobs), callback_url=ORDER.callback_url
+        )
+        try:
+            self.state.batch_id = self.submit(DEMO_CALLER, submission, b"{}", IDEMPOTENCY_KEY)
+        except ServiceError as error:
+            raise Unavailable("the caller was told to try again") from error
+
+    def _run_jobs(self, message: Message) -> None:
+        assert isinstance(message.body, JobsMessage)
+        self.run_jobs(message.body, receive_count=message.receives, seconds_left=lambda: 60.0)
+
+    def _advance_batch(self, message: Message) -> None:
+        assert isinstance(message.body, BatchMessage)
+        self.advance_batch(message.body, lambda: 120.0)
+
+    def _bury_jobs(self, message: Message) -> None:
+        assert isinstance(message.body, JobsMessage)
+        self.bury_jobs(message.body)
+
+    def _sweep(self, _: None) -> None:
+        self.sweep(lambda: 50.0)
+
+
+class Ports:
+    """Every port at once, over the state, with the hooks around each call."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @property
+    def _state(self) -> State:
+        return self._world.state
+
+    def _read(self, name: str, call: Callable[[], Any]) -> Any:
+        self._world.before(name, False)
+        value = call()
+        self._world.after(name, False)
+        return value
+
+    def _effect(self, name: str, call: Callable[[], Any]) -> Any:
+        self._world.before(name, True)
+        self._state.effects += 1
+        value = call()
+        self._world.after(name, True)
+        return value
+
+    # Clock, journal, keys
+
+    def now(self) -> datetime:
+        return self._state.now
+
+    def write(self, _event: str, **_fields: object) -> None:
+        return None
+
+    def find_key(self, key: str) -> Key | None:
+        found: Key | None = self._read("find_key", lambda: _KEYS.find_key(key))
+        return found
+
+    def find_account(self, account: str) -> Any:
+        return self._read("find_account", lambda: _KEYS.find_account(account))
+
+    # Store
+
+    def find(self, batch_id: str) -> Batch | None:
+        found: Batch | None = self._read("find", lambda: self._state.store.find(batch_id))
+        return found
+
+    def find_order(self, batch: Batch) -> Order | None:
+        found: Order | None = self._read(
+            "find_order", lambda: self._state.store.find_order(batch)
+        )
+        return found
+
+    def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
+        self._effect("save_jobs", lambda: self._state.store.save_jobs(batch, order, jobs))
+
+    def commit(self, batch: Batch, now: datetime) -> Batch | None:
+        done: Batch | None = self._effect(
+            "commit", lambda: self._state.store.commit(batch, now)
+        )
+        return done
+
+    def void(self, batch: Batch, now: datetime) -> Batch | None:
+        done: Batch | None = self._effect("void", lambda: self._state.store.void(batch, now))
+        return done
+
+    def change(self, batch: Batch, change: Change) -> Batch | None:
+        done: Batch | None = self._effect("change", lambda: self._changed(batch, change))
+        return done
+
+    def _changed(self, batch: Batch, change: Change) -> Batch | None:
+        after = self._state.store.change(batch, change)
+        if after and change.put.get("completed_at") is not None:
+            self._state.completed[after.round] = self._state.results(after)
+        return after
+
+    def load_chunk(self, batch: Batch, chunk: int) -> Chunk:
+        found: Chunk = self._read(
+            "load_chunk", lambda: self._state.store.load_chunk(batch, chunk)
+        )
+        return found
+
+    def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
+        done: bool = self._effect(
+            "record", lambda: self._state.store.record(batch, chunk, part)
+        )
+        return done
+
+    def mark(self, batch: Batch, chunk: int, index: int, marker: Marker) -> None:
+        self._effect("mark", lambda: self._state.store.mark(batch, chunk, index, marker))
+
+    def unmark(self, batch: Batch, chunk: int, index: int) -> None:
+        self._effect("unmark", lambda: self._state.store.unmark(batch, chunk, index))
+
+    def find_due(self, now: datetime) -> Iterator[Due]:
+        found: Iterator[Due] = self._read("find_due", lambda: self._state.store.find_due(now))
+        return found
+
+    def claim(self, due: Due, until: datetime) -> Batch | None:
+        done: Batch | None = self._effect("claim", lambda: self._state.store.claim(due, until))
+        return done
+
+    def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
+        return self._state.store.find_of_account(account, since)
+
+    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
+        found: Iterator[Chunk] = self._read(
+            "read_chunks", lambda: self._state.store.read_chunks(batch, first)
+        )
+        return found
+
+    # Queue
+
+    def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
+        for message in messages:  # a request may take effect for some of its messages only
+            self._effect("send_jobs", partial(self._put, "jobs", message, delay_seconds))
+
+    def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        self._effect("send_batch", lambda: self._put("batches", message, delay_seconds))
+
+    def _put(self, queue: str, body: JobsMessage | BatchMessage, delay_seconds: int) -> None:
+        visible_at = self._state.now + timedelta(seconds=delay_seconds)
+        self._state.sent += 1
+        self._state.queue.append(Message(self._state.sent, queue, body, visible_at))
+
+    # Platform and receiver
+
+    def call(
+        self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
+    ) -> Reply | NoReply:
+        index = int(idempotency_key.rpartition("-")[2])
+        done: Reply | NoReply = self._effect("call", lambda: self._called(index))
+        return done
+
+    def _called(self, index: int) -> Reply | NoReply:
+        before = self._state.platform_calls[index]
+        self._state.platform_calls[index] += 1
+        reply = self._state.scenario.platform(index, before)
+        if reply == "kill":
+            raise Crash
+        return reply
+
+    def post(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+    ) -> Reply | NoReply:
+        done: Reply | NoReply = self._effect("post", lambda: self._posted(headers, body))
+        return done
+
+    def _posted(self, headers: Mapping[str, str], body: bytes) -> Reply | NoReply:
+        reply = self._state.scenario.receiver(len(self._state.posts))
+        webhook_id = headers["webhook-id"]
+        self._state.posts.append((webhook_id, body))
+        if isinstance(reply, Reply) and reply.status == 200:
+            self._state.posts_taken[webhook_id] += 1
+        return reply
+
+
+_KEYS = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
+
+
+def begin(scenario: Scenario) -> State:
+    """The state before the caller submits, with somebody else's batch in it."""
+    state = State(scenario=scenario)
+    bystander = a_batch(2, batch_id=BYSTANDER, account="other", due_at=None, next_look_at=None)
+    state.store.save_jobs(bystander, ORDER, some_jobs(2))
+    state.store.commit(bystander, START)
+    state.store.answers[(BYSTANDER, bystander.submission, 0, 1, 0)] = AnswersPart(
+        round=1, number=0, answers={}
+    )
+    return state

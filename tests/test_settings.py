@@ -1,0 +1,316 @@
+"""Every setting: its default, its range, and what an operator is told."""
+
+import ipaddress
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.domain.account import PlatformAuth
+from chalicelib.errors import Misconfigured
+from chalicelib.settings import Names, Settings
+
+#: What has no default.
+LEAST = {"STAGE": "prod", "PLATFORM_ADDRESS": "https://api.example.com"}
+#: The settings that the contract names, so that anyone can check.
+FIXED_NAMES = {
+    "STAGE",
+    "PLATFORM_ADDRESS",
+    "PLATFORM_AUTH",
+    "JOB_TIMEOUT_SECONDS",
+    "MAX_JOBS_PER_BATCH",
+    "JOBS_PER_MESSAGE",
+    "CALLBACK_REQUIRED",
+    "BASIC_AUTH",
+    "ALLOWED_CALLBACK_NETWORKS",
+}
+
+
+def read(**environ: str) -> Settings:
+    return settings.read({**LEAST, **environ})
+
+
+def value(name: str, text: str) -> Any:
+    return getattr(read(**{name: text}), name.lower())
+
+
+def fault(**environ: str) -> str:
+    with pytest.raises(Misconfigured) as refused:
+        read(**environ)
+    return str(refused.value)
+
+
+class TestDefaults:
+    @pytest.mark.parametrize(
+        ("name", "default"),
+        [
+            ("platform_auth", PlatformAuth.IWS),
+            ("platform_header", None),
+            ("job_timeout_seconds", 30),
+            ("job_retry_seconds", 2),
+            ("max_jobs_per_batch", 200),
+            ("jobs_per_message", 25),
+            ("jobs_side_by_side", 25),
+            ("flush_seconds", 1.0),
+            ("deadline_hours", 12),
+            ("expiry_hours", 60),
+            ("callback_required", True),
+            ("basic_auth", True),
+            ("allowed_callback_networks", ()),
+        ],
+    )
+    def test_what_is_not_set_is_the_contracts(self, name: str, default: object) -> None:
+        assert getattr(read(), name) == default
+        assert getattr(read(**{name.upper(): ""}), name) == default
+        assert getattr(read(**{name.upper(): "  "}), name) == default
+
+    @pytest.mark.parametrize("name", LEAST)
+    def test_what_has_no_default_must_be_set(self, name: str) -> None:
+        for text in ("", "  "):
+            assert fault(**{name: text}) == f"Wrong settings: {name} must be set"
+
+    def test_results_are_kept_two_days_after_the_last_job_by_default(self) -> None:
+        assert read().expiry_hours - read().deadline_hours == 48
+
+    def test_every_variable_is_a_setting_and_every_setting_a_variable(self) -> None:
+        assert [variable.name.lower() for variable in settings.VARIABLES] == [
+            field.name for field in fields(Settings)
+        ]
+
+    @pytest.mark.parametrize("name", sorted(FIXED_NAMES))
+    def test_the_names_that_the_contract_fixes_are_read(self, name: str) -> None:
+        assert name in {variable.name for variable in settings.VARIABLES}
+
+    @pytest.mark.parametrize("variable", settings.VARIABLES, ids=lambda variable: variable.name)
+    def test_every_variable_has_its_meaning_in_a_sentence(
+        self, variable: settings.Variable
+    ) -> None:
+        assert variable.meaning[0].isupper()
+        assert variable.meaning.endswith(".")
+
+    def test_nothing_else_of_the_environment_matters(self) -> None:
+        assert read(UNKNOWN="1", MAX_JOBS="9") == read()
+
+    def test_without_an_argument_it_is_the_environment_of_the_process(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("STAGE", "from-environment")
+        monkeypatch.setenv("PLATFORM_ADDRESS", "http://127.0.0.1:9")
+        assert settings.read().stage == "from-environment"
+        assert settings.names() == Names("from-environment")
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        ("name", "low", "high"),
+        [
+            ("JOB_TIMEOUT_SECONDS", 1, 45),
+            ("JOB_RETRY_SECONDS", 1, 14),
+            ("MAX_JOBS_PER_BATCH", 1, 10_000),
+            ("JOBS_PER_MESSAGE", 1, 100),
+            ("JOBS_SIDE_BY_SIDE", 1, 100),
+            ("DEADLINE_HOURS", 1, 48),
+            ("EXPIRY_HOURS", 2, 336),
+        ],
+    )
+    def test_whole_numbers_have_a_range(self, name: str, low: int, high: int) -> None:
+        others = {"DEADLINE_HOURS": "1"} if name == "EXPIRY_HOURS" else {}
+        for good in (low, high):
+            found = getattr(read(**{**others, name: f" {good} "}), name.lower())
+            assert found == good
+            assert type(found) is int
+        for bad in (low - 1, high + 1, "-1", "1.0", "1e1", "0x1", "ten", "1 0", "\u0661", "9" * 99):
+            told = fault(**{**others, name: str(bad)})
+            assert f"{name} must be a whole number from {low} to {high}, not '{bad}'" in told
+
+    def test_flush_seconds_have_a_range_and_may_be_broken(self) -> None:
+        for good in ("0.1", "0.25", "1", "10"):
+            assert value("FLUSH_SECONDS", good) == float(good)
+        for bad in ("0", "0.09", "10.1", "-1", "nan", "inf", "1e0", ".5", "1.", "a"):
+            assert "FLUSH_SECONDS must be a number from 0.1 to 10, not" in fault(FLUSH_SECONDS=bad)
+
+
+class TestWords:
+    @pytest.mark.parametrize("name", ["CALLBACK_REQUIRED", "BASIC_AUTH"])
+    def test_flags_are_true_or_false(self, name: str) -> None:
+        assert [value(name, text) for text in ("true", "True", "TRUE")] == [True] * 3
+        assert [value(name, text) for text in ("false", "False")] == [False] * 2
+        for bad in ("1", "0", "yes", "no", "on", "truee"):
+            assert (
+                fault(**{name: bad}) == f"Wrong settings: {name} must be true or false, not {bad!r}"
+            )
+
+    def test_platform_auth_is_one_of_three(self) -> None:
+        assert value("PLATFORM_AUTH", "iws") is PlatformAuth.IWS
+        assert value("PLATFORM_AUTH", "NONE") is PlatformAuth.NONE
+        headed = read(PLATFORM_AUTH="header", PLATFORM_HEADER="X-Key: a")
+        assert headed.platform_auth is PlatformAuth.HEADER
+        assert "PLATFORM_AUTH must be iws, header or none, not 'basic'" in fault(
+            PLATFORM_AUTH="basic"
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "header"),
+        [
+            ("-", None),
+            ("Authorization: Bearer a:b", ("Authorization", "Bearer a:b")),
+            ("X-Key:value", ("X-Key", "value")),
+            (" X-Key :  value ", ("X-Key", "value")),
+        ],
+    )
+    def test_the_fixed_header_is_a_name_and_a_value(
+        self, text: str, header: tuple[str, str] | None
+    ) -> None:
+        assert value("PLATFORM_HEADER", text) == header
+
+    @pytest.mark.parametrize("text", ["X-Key", ": value", "X-Key:", "X-Key: ", "X Key: a", "é: a"])
+    def test_another_header_is_refused_without_being_told(self, text: str) -> None:
+        """Its value is a secret."""
+        assert (
+            fault(PLATFORM_HEADER=text) == "Wrong settings: PLATFORM_HEADER must be 'Name: value'"
+        )
+
+
+class TestStage:
+    @pytest.mark.parametrize("text", ["a", "local", "prod-eu-1", "a" * 30])
+    def test_it_names_tables_and_queues(self, text: str) -> None:
+        names = read(STAGE=text).names
+        assert names == settings.names({"STAGE": text}) == Names(text)
+        assert (names.batches_table, names.keys_table, names.jobs_queue) == (
+            f"batchback-{text}-batches",
+            f"batchback-{text}-keys",
+            f"batchback-{text}-jobs",
+        )
+        assert (names.jobs_dead_queue, names.batches_queue, names.batches_dead_queue) == (
+            f"batchback-{text}-jobs-dead",
+            f"batchback-{text}-batches",
+            f"batchback-{text}-batches-dead",
+        )
+
+    @pytest.mark.parametrize("text", ["A", "1a", "-a", "a_b", "a b", "a" * 31, "é", "a/b", "a.b"])
+    def test_what_could_name_no_table_is_refused(self, text: str) -> None:
+        told = f"STAGE must be 1 to 30 lower-case letters, digits and '-', not {text!r}"
+        assert fault(STAGE=text) == f"Wrong settings: {told}"
+        with pytest.raises(Misconfigured, match="STAGE must be"):
+            settings.names({"STAGE": text})
+
+    @pytest.mark.parametrize("environ", [{}, {"STAGE": ""}])
+    def test_without_one_an_operator_is_told_where_to_set_it(self, environ: dict[str, str]) -> None:
+        with pytest.raises(Misconfigured, match=r"\.chalice/config\.json"):
+            settings.names(environ)
+
+    def test_the_names_need_nothing_but_the_stage(self) -> None:
+        """Decorators run where nothing else is configured."""
+        assert settings.names({"STAGE": "local", "MAX_JOBS_PER_BATCH": "wrong"}) == Names("local")
+
+
+class TestAddress:
+    @pytest.mark.parametrize(
+        ("text", "address"),
+        [
+            ("https://api.example.com", "https://api.example.com"),
+            ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+            ("https://api.example.com/", "https://api.example.com"),
+            ("https://api.example.com/base//", "https://api.example.com/base"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ],
+    )
+    def test_it_is_http_or_https_without_a_slash_at_the_end(self, text: str, address: str) -> None:
+        assert value("PLATFORM_ADDRESS", text) == address
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "api.example.com",
+            "ftp://api.example.com",
+            "https://",
+            "https:///path",
+            "http://:80",
+            "http://[::1",
+            "http://a:port",
+            "http://a:0",
+            "http://a:65536",
+            "http://user@a",
+            "http://user:password@a",
+            "http://a?b=c",
+            "http://a#b",
+        ],
+    )
+    def test_anything_else_is_refused(self, text: str) -> None:
+        assert "PLATFORM_ADDRESS must be an http or https address" in fault(PLATFORM_ADDRESS=text)
+
+
+class TestNetworks:
+    def test_they_stand_with_commas(self) -> None:
+        assert value("ALLOWED_CALLBACK_NETWORKS", "-") == ()
+        assert value("ALLOWED_CALLBACK_NETWORKS", "127.0.0.0/8, ::1 ,10.1.0.0/16") == (
+            ipaddress.ip_network("127.0.0.0/8"),
+            ipaddress.ip_network("::1/128"),
+            ipaddress.ip_network("10.1.0.0/16"),
+        )
+
+    @pytest.mark.parametrize("text", ["localhost", "10.0.0.1/8", "10.0.0.0/33", ",", "10.0.0.0/8,"])
+    def test_what_is_no_network_is_refused(self, text: str) -> None:
+        assert "ALLOWED_CALLBACK_NETWORKS must be networks such as" in fault(
+            ALLOWED_CALLBACK_NETWORKS=text
+        )
+
+
+class TestFaults:
+    def test_all_are_told_in_one_error(self) -> None:
+        with pytest.raises(Misconfigured) as refused:
+            settings.read({"STAGE": "A", "MAX_JOBS_PER_BATCH": "0", "BASIC_AUTH": "maybe"})
+        assert str(refused.value) == (
+            "Wrong settings: "
+            "STAGE must be 1 to 30 lower-case letters, digits and '-', not 'A'; "
+            "PLATFORM_ADDRESS must be set; "
+            "MAX_JOBS_PER_BATCH must be a whole number from 1 to 10000, not '0'; "
+            "BASIC_AUTH must be true or false, not 'maybe'"
+        )
+
+    def test_a_header_must_be_there_where_it_is_the_way_to_authenticate(self) -> None:
+        wanted = "PLATFORM_HEADER must be set where PLATFORM_AUTH is header"
+        assert fault(PLATFORM_AUTH="header") == f"Wrong settings: {wanted}"
+        assert fault(PLATFORM_AUTH="header", PLATFORM_HEADER="-") == f"Wrong settings: {wanted}"
+        assert wanted in fault(PLATFORM_AUTH="header", BASIC_AUTH="maybe")
+
+    @pytest.mark.parametrize(("deadline", "expiry"), [("12", "12"), ("12", "11"), ("48", "2")])
+    def test_a_batch_must_outlive_its_deadline(self, deadline: str, expiry: str) -> None:
+        assert fault(DEADLINE_HOURS=deadline, EXPIRY_HOURS=expiry) == (
+            "Wrong settings: EXPIRY_HOURS must be more than DEADLINE_HOURS"
+        )
+
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {"EXPIRY_HOURS": "soon"},
+            {"DEADLINE_HOURS": "soon"},
+            {"PLATFORM_AUTH": "header", "PLATFORM_HEADER": "nonsense"},
+            {"PLATFORM_AUTH": "nonsense"},
+        ],
+        ids=lambda environ: next(reversed(environ)),
+    )
+    def test_a_wrong_one_contradicts_nothing_as_well(self, environ: dict[str, str]) -> None:
+        """What it would have been is not known."""
+        told = fault(**environ)
+        assert told.count(" must be ") == 1
+
+
+class TestSecrets:
+    def test_the_fixed_header_is_in_no_repr(self) -> None:
+        found = read(PLATFORM_AUTH="header", PLATFORM_HEADER="X-Key: very-secret")
+        assert found.platform_header == ("X-Key", "very-secret")
+        for shown in (repr(found), str(found), f"{found}", repr([found])):
+            assert "secret" not in shown
+            assert "prod" in shown
+
+    def test_the_fixed_header_is_in_no_error(self) -> None:
+        told = fault(PLATFORM_AUTH="header", PLATFORM_HEADER="very-secret", BASIC_AUTH="maybe")
+        assert "secret" not in told
+        told = fault(PLATFORM_AUTH="nonsense", PLATFORM_HEADER="X-Key: very-secret")
+        assert "secret" not in told
+
+    def test_settings_cannot_be_changed(self) -> None:
+        with pytest.raises(AttributeError):
+            read().stage = "other"  # type: ignore[misc]

@@ -1,0 +1,315 @@
+"""The arrows of the house, and that there is no other: who may know whom.
+
+    app -> wiring -> adapters -> domain
+    app -> operations -> domain -> errors
+
+Every import is read from the source, those inside functions and for type checkers too: what a room
+names, it knows.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+STDLIB = sys.stdlib_module_names
+
+DOMAIN = "chalicelib.domain"
+ERRORS = "chalicelib.errors"
+OPERATIONS = "chalicelib.operations"
+PORTS = "chalicelib.operations.ports"
+ADAPTERS = "chalicelib.adapters"
+API = "chalicelib.api"
+SETTINGS = "chalicelib.settings"
+WIRING = "chalicelib.wiring"
+
+#: What each room may import beside the standard library; the longest fitting name decides. A name
+#: stands for all that is in it.
+MAY_IMPORT: dict[str, set[str]] = {
+    "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS},
+    "chalicelib": set(),
+    ERRORS: set(),
+    SETTINGS: {ERRORS, f"{DOMAIN}.account"},
+    WIRING: {SETTINGS, ADAPTERS, OPERATIONS, DOMAIN, API, ERRORS},
+    API: {OPERATIONS, DOMAIN, ERRORS},
+    DOMAIN: {DOMAIN, ERRORS},
+    f"{DOMAIN}.submission": {DOMAIN, ERRORS, "pydantic", "pydantic_core"},
+    OPERATIONS: {OPERATIONS, DOMAIN, ERRORS},
+    ADAPTERS: {ADAPTERS, PORTS, DOMAIN, ERRORS},
+}
+#: And an adapter the technology that it hides; `mypy_boto3_*` is there for type checkers alone.
+TECHNOLOGY: dict[str, set[str]] = {
+    f"{ADAPTERS}.aws": {"boto3", "botocore", "mypy_boto3_dynamodb", "mypy_boto3_sqs"},
+    f"{ADAPTERS}.dynamodb": {"botocore", "mypy_boto3_dynamodb"},
+    f"{ADAPTERS}.sqs": {"botocore", "mypy_boto3_sqs"},
+    f"{ADAPTERS}.http": {"certifi", "requests", "urllib3"},
+}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def sources() -> list[Path]:
+    return [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
+
+
+MODULES = {module_name(path): ast.parse(path.read_text("utf-8")) for path in sources()}
+
+
+def imports(tree: ast.Module, module: str) -> Iterator[str]:
+    """The full name of everything that is imported anywhere in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            assert node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _called(node) in {"__import__", "import_module"}:
+            yield f"by a name made at run time: {ast.unparse(node)}"
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+
+
+def is_within(name: str, room: str) -> bool:
+    return f"{name}.".startswith(f"{room}.")
+
+
+def allowed(module: str) -> set[str]:
+    room = max((room for room in MAY_IMPORT if is_within(module, room)), key=len)
+    return MAY_IMPORT[room] | TECHNOLOGY.get(module, set())
+
+
+def forbidden(tree: ast.Module, module: str) -> list[str]:
+    return [
+        name
+        for name in imports(tree, module)
+        if name.split(".")[0] not in STDLIB
+        and not any(is_within(name, room) for room in allowed(module))
+    ]
+
+
+def environment_reads(tree: ast.Module) -> list[str]:
+    """Every mention of the environment: `os.environ`, `os.getenv`, and either imported by name."""
+    names = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr in names)
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and names & {alias.name for alias in node.names}
+        )
+    ]
+
+
+class TestArrows:
+    @pytest.mark.parametrize("module", MODULES)
+    def test_a_room_imports_what_it_may_know_and_nothing_else(self, module: str) -> None:
+        assert forbidden(MODULES[module], module) == []
+
+    @pytest.mark.parametrize("module", [name for name in MODULES if name != "app"])
+    def test_nothing_that_ships_imports_what_does_not(self, module: str) -> None:
+        found = {name.split(".")[0] for name in imports(MODULES[module], module)}
+        assert not found & {"app", "batchback", "tests", "moto"}
+
+    def test_the_map_imports_nothing(self) -> None:
+        assert [*imports(MODULES["chalicelib"], "chalicelib")] == []
+
+    @pytest.mark.parametrize("module", [DOMAIN, OPERATIONS, ADAPTERS])
+    def test_nothing_happens_where_a_room_is_entered(self, module: str) -> None:
+        assert all(isinstance(node, ast.Expr) for node in MODULES[module].body)
+
+    @pytest.mark.parametrize("module", MODULES)
+    def test_only_the_settings_read_the_environment(self, module: str) -> None:
+        assert bool(environment_reads(MODULES[module])) is (module == SETTINGS)
+
+    @pytest.mark.parametrize("room", [DOMAIN, OPERATIONS, ADAPTERS])
+    def test_every_room_was_read(self, room: str) -> None:
+        assert len([name for name in MODULES if is_within(name, room)]) > 3
+
+
+class TestDomainIsPure:
+    @pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, DOMAIN)])
+    def test_it_imports_nothing_that_touches_the_world(self, module: str) -> None:
+        """What needs the time is handed the time."""
+        found = {name.split(".")[0] for name in imports(MODULES[module], module)}
+        world = {"os", "time", "random", "secrets", "uuid", "subprocess", "threading", "pathlib"}
+        assert not found & (world | {"io", "http", "socket", "ssl", "sys", "logging", "asyncio"})
+
+    @pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, DOMAIN)])
+    def test_it_asks_no_clock_and_opens_nothing(self, module: str) -> None:
+        called = {_called(node) for node in ast.walk(MODULES[module]) if isinstance(node, ast.Call)}
+        assert not called & {"now", "utcnow", "today", "open", "print", "input", "getaddrinfo"}
+
+
+class TestTheseTests:
+    """A wall that lets everything through is none."""
+
+    @pytest.mark.parametrize(
+        ("module", "source", "found"),
+        [
+            ("chalicelib.domain.retry", "import chalicelib.adapters.clock", 1),
+            ("chalicelib.domain.retry", "from chalicelib import settings", 1),
+            ("chalicelib.domain.retry", "from pydantic import BaseModel", 1),
+            ("chalicelib.domain.submission", "from pydantic import BaseModel", 0),
+            ("chalicelib.domain.submission", "import requests", 1),
+            ("chalicelib.operations.sweep", "def f():\n    import boto3", 1),
+            ("chalicelib.operations.sweep", "from chalicelib.adapters import sqs", 1),
+            ("chalicelib.adapters.clock", "import boto3", 1),
+            ("chalicelib.adapters.sqs", "if TYPE_CHECKING:\n    import mypy_boto3_sqs", 0),
+            ("chalicelib.adapters.sqs", "from chalicelib.operations import ports", 0),
+            ("chalicelib.adapters.sqs", "from chalicelib.operations.sweep import Sweep", 1),
+            ("chalicelib.adapters.sqs", "from chalicelib.settings import Settings", 1),
+            ("chalicelib.errors", "from chalicelib.domain import batch", 1),
+            ("chalicelib.api", "import chalice", 1),
+            ("chalicelib.api", "__import__('chalice')", 1),
+            ("chalicelib.wiring", "import importlib\nimportlib.import_module('x')", 1),
+            ("chalicelib.wiring", "from chalicelib.domainlike import x", 1),
+            ("app", "from chalicelib.domain import batch", 1),
+            ("app", "import json, chalice", 0),
+        ],
+    )
+    def test_a_forbidden_import_is_found(self, module: str, source: str, found: int) -> None:
+        assert len(forbidden(ast.parse(source), module)) == found
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "import os\nos.environ['A']",
+            "os.getenv('A')",
+            "from os import environ",
+            "os.putenv(a, b)",
+        ],
+    )
+    def test_a_look_at_the_environment_is_found(self, source: str) -> None:
+        assert environment_reads(ast.parse(source))
+
+
+LOADED = """
+import app, json, sys
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    """The modules of a process that has imported app.py, where nothing but the stage is set."""
+    ran = subprocess.run(  # noqa: S603 - this very interpreter
+        [sys.executable, "-B", "-c", LOADED],
+        cwd=ROOT,
+        env={"STAGE": "local"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return set(json.loads(ran.stdout))
+
+
+class TestImportOfTheApp:
+    def test_the_whole_service_is_there(self, loaded: set[str]) -> None:
+        assert {"app", "chalicelib.wiring", "chalicelib.operations.run_jobs"} <= loaded
+
+    @pytest.mark.parametrize(
+        "heavy",
+        [
+            "pydantic",
+            "pydantic_core",
+            "chalicelib.api",
+            "chalicelib.domain.submission",
+            "chalice.cli",
+            "batchback",
+            "moto",
+            "tests",
+        ],
+    )
+    def test_the_workers_start_without_what_they_do_not_use(
+        self, loaded: set[str], heavy: str
+    ) -> None:
+        """pydantic alone is 150 to 230 ms of every cold start, which AWS bills."""
+        assert not {name for name in loaded if is_within(name, heavy)}
+
+
+#: On Lambda without us: the runtime's, and what Chalice puts into every package.
+BROUGHT = {"boto3", "chalice"}
+
+
+def pins(name: str) -> dict[str, str]:
+    """The pins of a requirements file, each line of which is one."""
+    found: dict[str, str] = {}
+    for line in (ROOT / name).read_text("utf-8").splitlines():
+        text = line.split("#")[0].strip()
+        if text:
+            pin = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!+]+)", text)
+            assert pin, f"{name}: {line!r} is no pin"
+            assert canonicalize_name(pin[1]) not in found, f"{name}: {pin[1]} stands twice"
+            found[canonicalize_name(pin[1])] = pin[2]
+    return found
+
+
+def dependencies() -> dict[str, Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = map(Requirement, project["dependencies"])
+    return {canonicalize_name(each.name): each for each in wanted}
+
+
+def brought_by(names: set[str]) -> set[str]:
+    """Packages with all that they bring along."""
+    found: set[str] = set()
+    waiting = [*names]
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in found:
+            found.add(name)
+            wanted = map(Requirement, metadata.requires(name) or ())
+            waiting += [
+                each.name
+                for each in wanted
+                if each.marker is None or each.marker.evaluate({"extra": ""})
+            ]
+    return found
+
+
+class TestRequirements:
+    """requirements.txt is the only list that Chalice reads, and Lambda gets what stands there."""
+
+    def test_what_lambda_and_chalice_bring_is_a_dependency_and_is_not_packaged(self) -> None:
+        assert {*dependencies()} > BROUGHT
+        assert not BROUGHT & {*pins("requirements.txt")}
+
+    def test_every_other_dependency_is_pinned_with_all_that_it_brings(self) -> None:
+        assert {*pins("requirements.txt")} == brought_by({*dependencies()} - BROUGHT)
+
+    def test_all_that_the_code_imports_is_packaged_or_brought(self) -> None:
+        roots = {
+            name.split(".")[0] for module, tree in MODULES.items() for name in imports(tree, module)
+        }
+        foreign = roots - STDLIB - {"chalicelib"} - {"mypy_boto3_dynamodb", "mypy_boto3_sqs"}
+        packages = {canonicalize_name(root) for root in foreign}
+        assert packages <= {*pins("requirements.txt")} | BROUGHT | {"botocore"}
+
+    def test_every_dependency_is_pinned_for_development_too(self) -> None:
+        assert {*dependencies()} <= {*pins("requirements-dev.txt")}
+
+    @pytest.mark.parametrize("name", pins("requirements.txt"))
+    def test_what_ships_is_what_was_tested(self, name: str) -> None:
+        assert pins("requirements.txt")[name] == pins("requirements-dev.txt")[name]
+
+    @pytest.mark.parametrize("name", dependencies())
+    def test_a_pin_is_what_the_project_asks_for(self, name: str) -> None:
+        assert dependencies()[name].specifier.contains(pins("requirements-dev.txt")[name])
