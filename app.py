@@ -25,6 +25,7 @@ from chalice.app import (
 )
 
 from chalicelib import settings, wiring
+from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import parse_batch, parse_jobs
 
@@ -42,7 +43,7 @@ def api(namespace: str) -> Response:
     try:
         answer = wiring.service().api(_http_request(_current_request(), namespace))
     except Exception as error:  # noqa: BLE001 - the outermost wrapper: callers see no detail
-        JsonJournal().write_exception("request failed", error)
+        _journal().write_exception("request failed", error)
         answer = internal_error()
     return Response(body=answer.body, status_code=answer.status, headers=dict(answer.headers))
 
@@ -88,8 +89,13 @@ def _logged(function: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        JsonJournal().write_exception("function failed", error, function=function)
+        _journal().write_exception("function failed", error, function=function)
         raise
+
+
+def _journal() -> JsonJournal:
+    """A journal that needs no settings: what failed may be just those."""
+    return JsonJournal(SystemClock(), names.stage)
 
 
 def _receive_count(record: SQSRecord) -> int:

@@ -47,7 +47,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock: Clock = SystemClock()
-        self.journal = JsonJournal()
+        self.journal = JsonJournal(self.clock, settings.stage)
 
     @cached_property
     def store(self) -> BatchStore:

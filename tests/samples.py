@@ -6,16 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.domain.account import Account, Caller, Key, Secret
-from chalicelib.domain.batch import (
-    Answer,
-    Batch,
-    BatchState,
-    CallbackState,
-    Job,
-    Order,
-    Verdict,
-    chunk_size,
-)
+from chalicelib.domain.batch import Answer, Batch, Job, Order, Verdict, chunk_size
+from chalicelib.domain.states import BatchState, CallbackState
 from tests.fakes.clock import START
 
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()

@@ -54,22 +54,38 @@ class EmbeddedAws:
         self._server.__exit__()
 
 
-def create_resources(stage: str, endpoint: str | None = None) -> None:
+def create_resources(
+    stage: str, endpoint: str | None = None, *, visibility_seconds: int | None = None
+) -> None:
     """Makes the stage's tables and queues from the template that deployments use, by
-    CloudFormation; CannotStart where it will not."""
+    CloudFormation; CannotStart where it will not. `visibility_seconds`: when the message of a
+    worker that died comes back, where not as long as the template says."""
     cloudformation = boto3.client("cloudformation", endpoint_url=endpoint)
-    name = f"batchback-{stage}"
+    stack = f"batchback-{stage}"
     try:
         cloudformation.create_stack(
-            StackName=name,
+            StackName=stack,
             TemplateBody=project.template(),
-            Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage}],
+            Parameters=[
+                {"ParameterKey": name, "ParameterValue": value}
+                for name, value in _parameters(stage, visibility_seconds).items()
+            ],
         )
         cloudformation.get_waiter("stack_create_complete").wait(
-            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+            StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
         )
     except (ClientError, BotoCoreError, WaiterError) as error:
-        raise CannotStart(f"The stack {name} of .chalice/resources.json fails: {error}") from error
+        raise CannotStart(f"The stack {stack} of .chalice/resources.json fails: {error}") from error
+
+
+def _parameters(stage: str, visibility_seconds: int | None) -> dict[str, str]:
+    if visibility_seconds is None:
+        return {"Stage": stage}
+    return {"Stage": stage, **dict.fromkeys(_VISIBILITIES, str(visibility_seconds))}
+
+
+#: The template's parameters that say how long a message is hidden while a function works on it.
+_VISIBILITIES = ("JobsVisibilitySeconds", "BatchesVisibilitySeconds", "JobsDeadVisibilitySeconds")
 
 
 @cache

@@ -2,10 +2,12 @@
 
     {"namespace": "event", "action": "inviteContacts", "status": 500, "times": 2}
 
-The next two calls of that action are answered 500. `{}` forgets everything that was told.
+The next two calls of that action are answered 500. With `"probability": 0.2, "seed": 7` it is one
+call in five, which ones is the seed's to say. `{}` forgets everything that was told.
 """
 
 import json
+import random
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,11 @@ _NUMBERS = {
     "times": (1, _FOR_EVER),
     "bytes": (2, _LARGEST_ANSWER_BYTES),
     "retryAfter": (0, _FOR_EVER),
+    "probability": (0, 1),
+    "seed": (0, _FOR_EVER),
 }
+#: Of what kind these numbers may be; the others are whole.
+_KINDS = {"probability": {int, float}}
 _TEXTS = ("body", "contentType", "retryAfter")
 
 
@@ -33,6 +39,9 @@ class Behaviour:
 
     where: Mapping[str, str]
     times_left: int
+    #: How likely each of the calls is to get it, and who draws.
+    probability: float
+    chance: random.Random
     status: int | None
     sleep_seconds: float
     #: The answer's text as it is, or a JSON object of so many bytes.
@@ -43,6 +52,13 @@ class Behaviour:
 
     def matches(self, call: Mapping[str, str]) -> bool:
         return all(call.get(name) == value for name, value in self.where.items())
+
+    def strikes(self) -> bool:
+        """Whether this call, which matches, gets it; if so that is one time less."""
+        if not self.times_left or self.chance.random() >= self.probability:
+            return False
+        self.times_left -= 1
+        return True
 
     def answer(self, usual: Answer) -> Answer:
         """What to answer instead of the usual, or the usual where only time was told."""
@@ -95,8 +111,7 @@ class Behaviours:
         """What is told for this call, which counts."""
         with self._lock:
             for behaviour in self._told:
-                if behaviour.times_left and behaviour.matches(call):
-                    behaviour.times_left -= 1
+                if behaviour.matches(call) and behaviour.strikes():
                     return behaviour
         return None
 
@@ -108,6 +123,8 @@ class Behaviours:
         return Behaviour(
             where={name: str(wish[name]) for name in self._matching if name in wish},
             times_left=wish.get("times", _FOR_EVER),
+            probability=wish.get("probability", 1),
+            chance=random.Random(wish.get("seed")),  # noqa: S311 - repeatable, not secret
             status=wish.get("status"),
             sleep_seconds=wish.get("sleepMs", 0) / 1000,
             body=wish.get("body"),
@@ -125,8 +142,8 @@ def fault(status: int, message: str, specific_code: int = 0) -> dict[str, Any]:
 def _check(wish: Mapping[str, Any]) -> None:
     for name, value in wish.items():
         low, high = _NUMBERS.get(name, (0, -1))
-        is_number = type(value) is int and low <= value <= high
-        is_text = isinstance(value, str) and name not in {"status", "sleepMs", "times", "bytes"}
+        is_number = type(value) in _KINDS.get(name, {int}) and low <= value <= high
+        is_text = isinstance(value, str) and (name not in _NUMBERS or name in _TEXTS)
         if not (is_number or is_text):
             raise ValueError(f"'{name}' cannot be {value!r}")
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,8 @@ from batchback.local.errors import CannotStart
 from batchback.local.log import say
 
 _CANNOT_START = 2
+#: How often the main thread wakes to see whether it is to stop.
+_WAKE_SECONDS = 0.1
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,6 +47,13 @@ def leave_behind_calls_in_flight(status: int, others: set[threading.Thread]) -> 
         os._exit(status)
 
 
+def _wait_for_the_signal() -> None:
+    """Until KeyboardInterrupt. The system may hand a signal to any thread, but Python's handler runs
+    in the main one, once that is awake: one that waits for ever never hears of it."""
+    while True:
+        time.sleep(_WAKE_SECONDS)
+
+
 def _interrupt(*_: object) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -60,7 +70,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         with running(options) as service:
             say(f"The whole service is up; Ctrl-C stops it.\n\n{service.in_words()}")
-            threading.Event().wait()
+            _wait_for_the_signal()
     except CannotStart as reason:
         say(f"batchback: {reason}")
         return _CANNOT_START

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import re
 import sys
 import threading
 import time
@@ -46,13 +47,13 @@ def _run() -> int:
     with running(Options()) as service:
         say(f"The service is at {service.address}\n")
         callback = _send_a_batch(service)
-        print(json.dumps(callback["body"], indent=2), file=out, flush=True)
+        print(_pretty(callback["body"]), file=out, flush=True)
     return 0
 
 
 def _send_a_batch(service: LocalService) -> dict[str, Any]:
     batch = example_batch(service.receiver)
-    say(f"POST /api/1.0/batch?action=run\n{json.dumps(batch, indent=2)}\n")
+    say(f"POST /api/1.0/batch?action=run\n{_pretty(batch)}\n")
     answer = _call(service, "run", batch)
     say(f"-> {json.dumps(answer)}\n")
     _show_progress(service, answer["asyncId"])
@@ -114,6 +115,15 @@ def _json(address: str, method: str, path: str, **request: Any) -> Any:
     if response.status != 200:
         raise DemoFailed(f"{method} {path} was answered {response.status}: {content}")
     return json.loads(content)
+
+
+def _pretty(value: object) -> str:
+    """Indented JSON, with lists of numbers on one line."""
+    return re.sub(r"\[\s+([\d,\s]+?)\s+\]", _on_one_line, json.dumps(value, indent=2))
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return f"[{' '.join(numbers[1].split())}]"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ import os
 from collections.abc import Mapping, MutableMapping
 
 from batchback.local import project
+from batchback.local.errors import CannotStart
+
+#: The longest that SQS hides a message.
+_LONGEST_SECONDS = 43_200
 
 
 def prepare(
@@ -31,6 +35,24 @@ def named_platform(option: str | None, environ: Mapping[str, str] | None = None)
     """The platform that the user wants called; None: the demonstration's."""
     environ = os.environ if environ is None else environ
     return option or environ.get("PLATFORM_ADDRESS") or None
+
+
+def visibility_seconds(environ: Mapping[str, str] | None = None) -> int | None:
+    """LOCAL_VISIBILITY_SECONDS: after how long the message of a worker that died comes back; None:
+    after the minutes that the template says."""
+    return _seconds("LOCAL_VISIBILITY_SECONDS", environ)
+
+
+def sweep_seconds(environ: Mapping[str, str] | None = None) -> int | None:
+    """LOCAL_SWEEP_SECONDS: how often what is scheduled runs; None: as often as in AWS."""
+    return _seconds("LOCAL_SWEEP_SECONDS", environ)
+
+
+def _seconds(name: str, environ: Mapping[str, str] | None) -> int | None:
+    text = (os.environ if environ is None else environ).get(name, "")
+    if text and not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _LONGEST_SECONDS):
+        raise CannotStart(f"{name} must be a number from 1 to {_LONGEST_SECONDS}, not {text!r}")
+    return int(text) if text else None
 
 
 def _aws(endpoint: str) -> dict[str, str]:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 #: How many invocations of one function run side by side in a process.
 AT_ONCE = 8
-#: A long poll; as long as it lasts a stop has to wait.
+#: A long poll. One that is on its way when all is stopped is not waited for.
 _WAIT_SECONDS = 1
 #: The most messages that one ReceiveMessage gives.
 _MESSAGES_PER_RECEIVE = 10
 #: The pause after SQS did not answer.
 _PAUSE_SECONDS = 0.5
-#: What invocations in flight get to end when all is stopped; they hold nothing after that.
+#: What polls and invocations in flight get to end when all is stopped; then they are left behind.
 _GRACE_SECONDS = 0.3
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -58,10 +58,11 @@ class EventSources:
         configs = [each for each in self.app.event_sources if isinstance(each, SQSEventConfig)]
         return [self._queue(client, config) for config in configs]
 
-    def schedules(self) -> list["Schedule"]:
+    def schedules(self, every_seconds: float | None = None) -> list["Schedule"]:
+        """`every_seconds`: how often all of them run, instead of as each says itself."""
         configs = [e for e in self.app.event_sources if isinstance(e, ScheduledEventConfig)]
         return [
-            Schedule(self._function(config.name), _every_seconds(config), self.log)
+            Schedule(self._function(config.name), every_seconds or _every_seconds(config), self.log)
             for config in configs
         ]
 
@@ -85,8 +86,8 @@ class EventSources:
 
 
 class Running:
-    """Pollers and schedules, each in its thread, between `with` and its end. None of the threads
-    holds the process; an invocation that lasts longer than a moment is left behind."""
+    """Pollers and schedules, each in its thread, between `with` and its end, which takes a moment
+    at most: none of the threads holds the process."""
 
     def __init__(self, sources: Sequence["QueuePoller | Schedule"]) -> None:
         self._stopping = threading.Event()
@@ -103,9 +104,9 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        for thread in self._threads:
-            thread.join(_WAIT_SECONDS + 0.2)
         give_up_at = time.monotonic() + _GRACE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0, give_up_at - time.monotonic()))
         while any(source.is_busy for source in self._sources) and time.monotonic() < give_up_at:
             time.sleep(0.01)
 
@@ -143,22 +144,32 @@ class QueuePoller:
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             try:
-                self._poll()
+                self._poll(stopping)
             except (ClientError, BotoCoreError) as error:
                 if not stopping.wait(_PAUSE_SECONDS):
                     self._log(f"{self._function.name}: the queue does not answer: {error}")
 
-    def _poll(self) -> None:
+    def _poll(self, stopping: threading.Event) -> None:
         """Takes as many messages as there are free workers for."""
         free = self._claim()
         taken = 0
         try:
             batches = self._receive(free) if free else []
+            if stopping.is_set():
+                self._give_back(batches)
+                return
             for batch in batches:
                 threading.Thread(target=self._work, args=(batch,), daemon=True).start()
                 taken += 1
         finally:
             self._release(free - taken)
+
+    def _give_back(self, batches: Sequence[Sequence[Any]]) -> None:
+        """Lets others see at once what came too late for us."""
+        for message in (message for batch in batches for message in batch):
+            self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            )
 
     def _claim(self) -> int:
         """How many workers are now ours: at least one, or none after a while."""
@@ -212,12 +223,12 @@ class Schedule:
 
     def __init__(self, function: Function, every_seconds: float, log: Log) -> None:
         self._function = function
-        self._every_seconds = every_seconds
+        self.every_seconds = every_seconds
         self._log = log
         self.is_busy = False
 
     def run(self, stopping: threading.Event) -> None:
-        while not stopping.wait(self._every_seconds):
+        while not stopping.wait(self.every_seconds):
             self._fire()
 
     def _fire(self) -> None:

@@ -7,7 +7,12 @@ from typing import Any
 
 from chalice.app import Chalice
 from chalice.config import Config
-from chalice.local import ChaliceRequestHandler, create_local_server
+from chalice.local import (
+    ChaliceRequestHandler,
+    LocalChalice,
+    LocalDevServer,
+    create_local_server,
+)
 
 from batchback.local import http_server
 from batchback.local.errors import PortInUse
@@ -19,7 +24,7 @@ class Gateway:
     def __init__(self, app: Chalice, config: Config, port: int) -> None:
         """Port 0: a free one."""
         try:
-            self._server = create_local_server(app, config, http_server.HOST, port).server
+            self._server = _local_server(app, config, port).server
         except OSError as error:
             raise PortInUse(port) from error
         self._server.RequestHandlerClass = partial(_Handler, app_object=app, config=config)
@@ -43,6 +48,14 @@ class Gateway:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _local_server(app: Chalice, config: Config, port: int) -> LocalDevServer:
+    """Chalice's function gives the app another class, and breaks when that is done twice: where
+    the port of the first try was in use."""
+    if isinstance(app, LocalChalice):
+        return LocalDevServer(app, config, http_server.HOST, port)
+    return create_local_server(app, config, http_server.HOST, port)
 
 
 class _Handler(ChaliceRequestHandler):

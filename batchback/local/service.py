@@ -186,7 +186,7 @@ def _platform(options: Options, stack: ExitStack) -> str:
 
 
 def _fill(names: Names, options: Options, callback_secret: str) -> None:
-    create_resources(names.stage)
+    create_resources(names.stage, visibility_seconds=environment.visibility_seconds())
     demo_account.put(
         boto3.client("dynamodb"),
         names.keys_table,
@@ -213,7 +213,7 @@ def _work(service: LocalService, app: Chalice, options: Options, stack: ExitStac
     """Starts the workers, in this process or in others; the schedules are always here."""
     ready_file = Path(options.ready_file) if options.ready_file else None
     sources = service_code.event_sources(app)
-    stack.enter_context(Running(sources.schedules()))
+    stack.enter_context(Running(sources.schedules(environment.sweep_seconds())))
     if not options.worker_processes:
         stack.enter_context(Running(sources.queues()))
         _write_ready_file(ready_file, service)

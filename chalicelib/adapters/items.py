@@ -21,18 +21,8 @@ from typing import Any
 
 from chalicelib.domain import packing
 from chalicelib.domain.account import Secret
-from chalicelib.domain.batch import (
-    AnswersPart,
-    Batch,
-    BatchState,
-    CallbackState,
-    Chunk,
-    Counts,
-    Due,
-    Job,
-    Marker,
-    Order,
-)
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
+from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.transitions import Change, FieldValue
 
 #: The version of the items' format; every item says which one it is of.

@@ -1,24 +1,102 @@
-"""The log: one line of JSON per unit of work, on standard output, where Lambda collects it."""
+"""The log: one line of JSON per unit of work, on standard output, where Lambda collects it.
+
+Some lines carry metrics too, in CloudWatch's embedded metric format: CloudWatch reads the numbers
+out of the log, and the function makes no call for them.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+What each metric means and what to do about it: docs/runbook.md.
+"""
 
 import json
 import sys
 import traceback
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from chalicelib.operations.ports import Clock
+
+NAMESPACE = "Batchback"
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A number that lines of one event add to CloudWatch."""
+
+    event: str
+    name: str
+    unit: str
+    #: The value, or several, that a line's fields give; None: this line gives none.
+    value: Callable[[Fields], object]
+
+
+def _one(_fields: Fields) -> int:
+    return 1
+
+
+def _field(name: str) -> Callable[[Fields], object]:
+    return lambda fields: fields.get(name)
+
+
+def _one_where(name: str, value: str) -> Callable[[Fields], int | None]:
+    return lambda fields: 1 if fields.get(name) == value else None
+
+
+_COUNT, _MILLISECONDS, _SECONDS = "Count", "Milliseconds", "Seconds"
+
+METRICS = tuple(
+    Metric(event=event, name=name, unit=unit, value=value)
+    for event, name, unit, value in (
+        ("batch accepted", "BatchesAccepted", _COUNT, _one),
+        ("batch completed", "BatchesCompleted", _COUNT, _one),
+        ("batch completed", "BatchDuration", _MILLISECONDS, _field("took_ms")),
+        ("jobs run", "JobsSucceeded", _COUNT, _field("succeeded")),
+        ("jobs run", "JobsFailed", _COUNT, _field("failed")),
+        ("jobs run", "JobsRetried", _COUNT, _field("retried")),
+        ("jobs run", "JobDuration", _MILLISECONDS, _field("durations_ms")),
+        ("job buried", "JobsBuried", _COUNT, _one),
+        ("callback attempted", "CallbacksDelivered", _COUNT, _one_where("state", "delivered")),
+        ("callback attempted", "CallbacksFailed", _COUNT, _one_where("state", "failed")),
+        ("callback attempted", "CallbackDuration", _MILLISECONDS, _field("took_ms")),
+        ("chunks sent again", "SweepRescues", _COUNT, _one),
+        ("batch swept", "OldestOpenBatchAge", _SECONDS, _field("open_seconds")),
+    )
+)
 
 
 class JsonJournal:
     """Writes each event with its fields as one line. Values are written as they are: whoever
     writes hands in no bodies, secrets or query strings."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, clock: Clock, stage: str, stream: TextIO | None = None) -> None:
+        self._clock = clock
+        self._stage = stage
         self._stream = stream
 
     def write(self, event: str, **fields: object) -> None:
         known = {name: value for name, value in fields.items() if value is not None}
-        line = json.dumps({"event": event, **known}, default=str)
-        (self._stream or sys.stdout).write(line + "\n")
+        line = {"event": event, "stage": self._stage, **known, **self._metrics(event, known)}
+        (self._stream or sys.stdout).write(json.dumps(line, default=str) + "\n")
 
     def write_exception(self, event: str, error: BaseException, **fields: object) -> None:
         """An unexpected error, with its traceback, in one line too."""
         trace = "".join(traceback.format_exception(error))
         self.write(event, error=type(error).__name__, traceback=trace, **fields)
+
+    def _metrics(self, event: str, fields: Fields) -> dict[str, object]:
+        """What makes CloudWatch read metrics out of a line; nothing where it has none."""
+        values = {metric: metric.value(fields) for metric in METRICS if metric.event == event}
+        given = {metric: value for metric, value in values.items() if value not in (None, [])}
+        if not given:
+            return {}
+        directive = {
+            "Namespace": NAMESPACE,
+            "Dimensions": [["stage"]],
+            "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric in given],
+        }
+        timestamp = int(self._clock.now().timestamp() * 1000)
+        return {
+            **{metric.name: value for metric, value in given.items()},
+            "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [directive]},
+        }

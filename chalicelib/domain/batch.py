@@ -1,9 +1,4 @@
-"""A batch, its chunks and its jobs: what they are and what may become of them.
-
-    batch      running ──all chunks done──> completed ──restart──> running (round + 1)
-    callback   none                                          (no callback URL: nothing to send)
-               waiting ──2xx──> delivered    waiting ──410, last attempt──> failed
-               delivered, failed ──repost, restart──> waiting
+"""A batch, its chunks and its jobs: what they are. What may become of them is in `states`.
 
 A batch's state lives in one record, its head, which only the changes of `transitions` touch.
 This module does not know how anything is stored, what time it is, or what a job's answer means.
@@ -14,26 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from chalicelib.domain.states import BatchState, CallbackState
+
 #: Keeps the head, which holds the set of finished chunks, under 4 KB.
 MAX_CHUNKS = 500
 #: While a batch has few jobs they are spread over this many messages, so that they run at once.
 CHUNKS_WHILE_FEW = 8
-
-
-class BatchState(StrEnum):
-    """Where a batch is in its life."""
-
-    RUNNING = "running"  #: some jobs have no response yet
-    COMPLETED = "completed"  #: every job has its response, and none of them changes any more
-
-
-class CallbackState(StrEnum):
-    """Where the callback of the newest completion is."""
-
-    NONE = "none"  #: the batch has no callback URL
-    WAITING = "waiting"  #: due when the batch completes, or being tried
-    DELIVERED = "delivered"  #: the receiver answered 2xx
-    FAILED = "failed"  #: given up; a repost tries again
 
 
 class Verdict(StrEnum):

@@ -9,16 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from chalicelib.domain.batch import (
-    Batch,
-    BatchState,
-    CallbackState,
-    Chunk,
-    Counts,
-    holds_gave_up,
-)
+from chalicelib.domain.batch import Batch, Chunk, Counts, holds_gave_up
 from chalicelib.domain.results import count
 from chalicelib.domain.retry import CALLBACK_TRIES, callback_wait
+from chalicelib.domain.states import (
+    BATCH_MOVES,
+    CALLBACK_MOVES,
+    BatchEvent,
+    BatchState,
+    CallbackEvent,
+    CallbackState,
+    after,
+)
 
 #: When to see whether a submission's own sending got done.
 FIRST_LOOK = timedelta(seconds=60)
@@ -74,7 +76,7 @@ def complete(batch: Batch, now: datetime) -> Change:
     return Change(
         only_if={**_running(batch), "cancelled": batch.cancelled},
         put={
-            "state": BatchState.COMPLETED,
+            "state": after(BATCH_MOVES, batch.state, BatchEvent.ALL_CHUNKS_DONE),
             "completed_at": now,
             "next_look_at": None,
             "next_try_at": due,
@@ -114,11 +116,10 @@ def cancel(batch: Batch, token: str, now: datetime) -> Change:
 def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Change:
     """Begins a new round of a completed batch: the chunks that hold a gave-up answer are to do
     again, and a callback follows anew."""
-    calls_back = batch.callback is not CallbackState.NONE
     return Change(
         only_if=_completed(batch),
         put={
-            "state": BatchState.RUNNING,
+            "state": after(BATCH_MOVES, batch.state, BatchEvent.RESTARTED),
             "round": batch.round + 1,
             "completed_at": None,
             "cancelled": None,
@@ -129,7 +130,7 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
             "done_at_last_look": 0,
             "next_look_at": now,
             "deadline": min(now + deadline, batch.expires_at - LAST_HOUR),
-            **_new_callback(batch, CallbackState.WAITING if calls_back else CallbackState.NONE),
+            **_new_callback(batch),
             "next_try_at": None,
             "due_at": now,
             "rerun": token,
@@ -143,7 +144,7 @@ def repost(batch: Batch, token: str, now: datetime) -> Change:
     return Change(
         only_if={**_completed(batch), "callback_round": batch.callback_round},
         put={
-            **_new_callback(batch, CallbackState.WAITING),
+            **_new_callback(batch),
             "next_try_at": now,
             "due_at": now,
             "rerun": token,
@@ -195,12 +196,12 @@ def return_attempt(batch: Batch, now: datetime) -> Change:
 
 def record_delivery(batch: Batch, status: int) -> Change:
     """The receiver has it."""
-    return _end_callback(batch, CallbackState.DELIVERED, status, None)
+    return _end_callback(batch, CallbackEvent.TAKEN, status, None)
 
 
 def record_refusal(batch: Batch, status: int | None, error: str) -> Change:
     """No further attempt is made until a repost."""
-    return _end_callback(batch, CallbackState.FAILED, status, error)
+    return _end_callback(batch, CallbackEvent.GIVEN_UP, status, error)
 
 
 def record_failed_attempt(
@@ -216,6 +217,7 @@ def record_failed_attempt(
         only_if=_delivering(batch),
         put={
             "lease": None,
+            "callback": after(CALLBACK_MOVES, batch.callback, CallbackEvent.FAILED_FOR_NOW),
             "last_status": status,
             "last_error": error,
             "next_try_at": next_try_at,
@@ -275,12 +277,12 @@ def may_deliver(batch: Batch, now: datetime) -> bool:
 
 
 def _end_callback(
-    batch: Batch, state: CallbackState, status: int | None, error: str | None
+    batch: Batch, event: CallbackEvent, status: int | None, error: str | None
 ) -> Change:
     return Change(
         only_if=_delivering(batch),
         put={
-            "callback": state,
+            "callback": after(CALLBACK_MOVES, batch.callback, event),
             "lease": None,
             "last_status": status,
             "last_error": error,
@@ -302,9 +304,9 @@ def _completed(batch: Batch) -> dict[str, FieldValue]:
     return {**_same_round(batch), "state": BatchState.COMPLETED}
 
 
-def _new_callback(batch: Batch, state: CallbackState) -> dict[str, FieldValue]:
+def _new_callback(batch: Batch) -> dict[str, FieldValue]:
     return {
-        "callback": state,
+        "callback": after(CALLBACK_MOVES, batch.callback, CallbackEvent.ASKED_ANEW),
         "callback_round": batch.callback_round + 1,
         "attempts": 0,
         "lease": None,

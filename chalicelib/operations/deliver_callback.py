@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain import outcome, results, retry, signing, transitions
 from chalicelib.domain.batch import Batch
@@ -35,9 +35,11 @@ class DeliverCallback:
     new_id: Callable[[], str]
 
     def __call__(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
+        started_at = self.clock.now()
         if batch.attempts >= retry.CALLBACK_TRIES:
-            lost = Refused(reason="the last attempt was not heard of again")
-            self._record(batch, transitions.record_refusal(batch, None, lost.reason), lost)
+            self._record_outcome(
+                batch, Refused(reason="the last attempt was not heard of again"), started_at
+            )
             return
         order = self.store.find_order(batch)
         account = self.keys.find_account(batch.account)
@@ -45,9 +47,10 @@ class DeliverCallback:
         leased = self._lease(batch)
         if leased is None:
             return
-        found = self._attempt(leased, order.callback_url if order else None, secrets, seconds_left)
+        url = order.callback_url if order else None
+        found = self._attempt(leased, url, secrets, seconds_left)
         if found is not None:
-            self._record_outcome(leased, found)
+            self._record_outcome(leased, found, started_at)
 
     def _lease(self, batch: Batch) -> Batch | None:
         """The batch with an attempt counted and ours to make; None: somebody else's."""
@@ -107,31 +110,12 @@ class DeliverCallback:
         )
         return outcome.judge_callback(reply, self.clock.now())
 
-    def _record_outcome(self, batch: Batch, found: Delivered | TryAgain | Refused) -> None:
+    def _record_outcome(
+        self, batch: Batch, found: Delivered | TryAgain | Refused, started_at: datetime
+    ) -> None:
         now = self.clock.now()
-        if isinstance(found, Delivered):
-            self._record(batch, transitions.record_delivery(batch, found.status), found)
-            return
         next_try_at = self._next_try_at(batch, found, now)
-        if next_try_at is None:
-            change = transitions.record_refusal(batch, found.status, found.reason)
-            self._record(batch, change, found)
-            return
-        change = transitions.record_failed_attempt(
-            batch, status=found.status, error=found.reason, next_try_at=next_try_at
-        )
-        self._record(batch, change, found)
-        self._remind(batch, math.ceil((next_try_at - now).total_seconds()))
-
-    def _next_try_at(
-        self, batch: Batch, found: TryAgain | Refused, now: datetime
-    ) -> datetime | None:
-        if isinstance(found, Refused):
-            return None
-        return transitions.next_try_at(batch, now, found.retry_after, self.chance())
-
-    def _record(self, batch: Batch, change: Change, found: Delivered | TryAgain | Refused) -> None:
-        recorded = self.store.change(batch, change)
+        recorded = self.store.change(batch, _change(batch, found, next_try_at))
         self.journal.write(
             "callback attempted",
             batch_id=batch.batch_id,
@@ -140,10 +124,32 @@ class DeliverCallback:
             outcome=outcome.word(found),
             status=found.status,
             error=None if isinstance(found, Delivered) else found.reason,
-            state=recorded.callback if recorded else "superseded",
+            state=recorded.callback.value if recorded else "superseded",
+            took_ms=round((now - started_at) / timedelta(milliseconds=1)),
         )
+        if next_try_at is not None:
+            self._remind(batch, math.ceil((next_try_at - now).total_seconds()))
+
+    def _next_try_at(
+        self, batch: Batch, found: Delivered | TryAgain | Refused, now: datetime
+    ) -> datetime | None:
+        if not isinstance(found, TryAgain):
+            return None
+        return transitions.next_try_at(batch, now, found.retry_after, self.chance())
 
     def _remind(self, batch: Batch, seconds: int) -> None:
         """Makes a near next try punctual; a far one is the sweep's."""
         if seconds <= retry.MAX_MESSAGE_DELAY:
             self.queue.send_batch(BatchMessage(batch_id=batch.batch_id), seconds)
+
+
+def _change(
+    batch: Batch, found: Delivered | TryAgain | Refused, next_try_at: datetime | None
+) -> Change:
+    if isinstance(found, Delivered):
+        return transitions.record_delivery(batch, found.status)
+    if next_try_at is None:
+        return transitions.record_refusal(batch, found.status, found.reason)
+    return transitions.record_failed_attempt(
+        batch, status=found.status, error=found.reason, next_try_at=next_try_at
+    )

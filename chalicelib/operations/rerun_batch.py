@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
-from chalicelib.domain.batch import Batch, CallbackState
+from chalicelib.domain.batch import Batch
 from chalicelib.domain.message import BatchMessage
+from chalicelib.domain.states import CallbackState
 from chalicelib.domain.transitions import Change
 from chalicelib.errors import (
     BatchNotFound,

@@ -4,8 +4,8 @@ A message that was seen before had a worker that died. If it is of several jobs 
 the one that kills workers is alone the next time; if it is of one, that job runs under a marker.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -40,7 +40,13 @@ class NotStarted:
     """The worker's time would not have sufficed for the call."""
 
 
-Outcome = Answer | TryAgain | NotStarted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Called:
+    """A job, and what became of it in this message."""
+
+    index: int
+    found: Answer | TryAgain | NotStarted
+    took_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,17 +113,26 @@ class RunJobs:
 
     def _marked(self, work: _Work, receive_count: int) -> Chunk:
         """Answers the message's one job under its marker. A database or a queue that fails
-        meanwhile is not the job's fault: a new message begins anew."""
+        meanwhile is not the job's fault. Only where both fail in the same moment does the marker
+        stand as if the worker had died."""
         [index] = work.missing
         marker = Marker(round=work.batch.round, hops=work.message.hops, receive_count=receive_count)
-        self.store.mark(work.batch, work.chunk.number, index, marker)
         try:
+            self.store.mark(work.batch, work.chunk.number, index, marker)
             chunk = self._answer(work)
+            self.store.unmark(work.batch, work.chunk.number, index)
         except Unavailable:
-            self._send([work.message.handed_on([index])])
+            self._begin_anew(work, index)
             return work.chunk
-        self.store.unmark(work.batch, work.chunk.number, index)
         return chunk
+
+    def _begin_anew(self, work: _Work, index: int) -> None:
+        """A new message, of which the marker does not speak; or the old one without its marker."""
+        try:
+            self._send([work.message.handed_on([index])])
+        except Unavailable:
+            self.store.unmark(work.batch, work.chunk.number, index)
+            raise
 
     def _answer(self, work: _Work) -> Chunk:
         """Gets the missing jobs answered, and gives the chunk as it is then."""
@@ -139,18 +154,19 @@ class RunJobs:
     def _run(self, work: _Work, jobs: Iterable[Job], key: Key) -> Chunk:
         """Runs jobs side by side, records their answers as they come, hands the others on."""
         chunk = work.chunk
-        others: dict[int, Outcome] = {}
+        all_called: list[_Called] = []
         calls = [partial(self._call, work, job, key) for job in jobs]
-        for outcomes in self.side_by_side.run(calls):
-            answers = {index: found for index, found in outcomes if isinstance(found, Answer)}
+        for called in self.side_by_side.run(calls):
+            answers = {each.index: each.found for each in called if isinstance(each.found, Answer)}
             chunk = self.record(work.batch, chunk, answers)
-            others |= {index: found for index, found in outcomes if index not in answers}
-        self._hand_on(work, others)
+            all_called += called
+        self._hand_on(work, all_called)
+        self._tell(work, all_called)
         return chunk
 
-    def _call(self, work: _Work, job: Job, key: Key) -> tuple[int, Outcome]:
+    def _call(self, work: _Work, job: Job, key: Key) -> _Called:
         if work.seconds_left() < self.job_timeout_seconds + _SECONDS_TO_RECORD:
-            return job.index, NotStarted()
+            return _Called(index=job.index, found=NotStarted())
         started_at = self.clock.now()
         reply = self.platform.call(
             namespace=job.namespace,
@@ -160,6 +176,7 @@ class RunJobs:
             key=key,
         )
         found = outcome.judge_job(reply, self.clock.now(), attempt=work.message.attempt)
+        took_ms = round((self.clock.now() - started_at) / timedelta(milliseconds=1))
         self.journal.write(
             "job called",
             batch_id=work.batch.batch_id,
@@ -167,32 +184,47 @@ class RunJobs:
             index=job.index,
             attempt=work.message.attempt,
             outcome=outcome.word(found),
-            took_ms=round((self.clock.now() - started_at) / timedelta(milliseconds=1)),
+            took_ms=took_ms,
         )
-        return job.index, found
+        return _Called(index=job.index, found=found, took_ms=took_ms)
 
-    def _hand_on(self, work: _Work, others: Mapping[int, Outcome]) -> None:
+    def _tell(self, work: _Work, called: Iterable[_Called]) -> None:
+        """One line for the message, with what its jobs add to the metrics."""
+        verdicts = Counter(outcome.word(each.found) for each in called)
+        self.journal.write(
+            "jobs run",
+            batch_id=work.batch.batch_id,
+            account=work.batch.account,
+            succeeded=verdicts["succeeded"],
+            failed=verdicts["failed"] + verdicts["gave_up"],
+            retried=verdicts["tryagain"],
+            durations_ms=[
+                each.took_ms for each in called if not isinstance(each.found, NotStarted)
+            ],
+        )
+
+    def _hand_on(self, work: _Work, called: Iterable[_Called]) -> None:
         """The jobs not started go on at once, those that failed for now after their wait."""
-        not_started = [index for index, found in others.items() if isinstance(found, NotStarted)]
+        not_started = [each.index for each in called if isinstance(each.found, NotStarted)]
         if not_started:
             self._send([work.message.handed_on(not_started)])
-        for wait, indexes in self._waits(work, others).items():
+        for wait, indexes in self._waits(work, called).items():
             self._send([work.message.handed_on(indexes, next_attempt=True)], wait)
             self._postpone_look(work.batch, wait)
 
-    def _waits(self, work: _Work, others: Mapping[int, Outcome]) -> dict[int, list[int]]:
+    def _waits(self, work: _Work, called: Iterable[_Called]) -> dict[int, list[int]]:
         """The jobs to try again by their wait: one draw for all, so that they share messages."""
         chance = self.chance()
         waits: dict[int, list[int]] = defaultdict(list)
-        for index, found in others.items():
-            if isinstance(found, TryAgain):
+        for each in called:
+            if isinstance(each.found, TryAgain):
                 wait = retry.job_wait(
                     work.message.attempt,
                     first_wait=self.job_retry_seconds,
-                    retry_after=found.retry_after,
+                    retry_after=each.found.retry_after,
                     chance=chance,
                 )
-                waits[wait].append(index)
+                waits[wait].append(each.index)
         return waits
 
     def _send(self, messages: list[JobsMessage], delay_seconds: int = 0) -> None:

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
-from chalicelib.domain.batch import Batch, BatchState, CallbackState, Order
+from chalicelib.domain.batch import Batch, Order
 from chalicelib.domain.message import JobsMessage
+from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import Conflict, NotSaved, OutcomeUnknown, Unavailable
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue

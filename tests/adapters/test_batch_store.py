@@ -13,7 +13,8 @@ import pytest
 from chalicelib.adapters import aws as clients
 from chalicelib.adapters.dynamodb import DynamoBatchStore
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, BatchState, Chunk, Counts, Job
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Job
+from chalicelib.domain.states import BatchState
 from chalicelib.operations.ports import BatchStore
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore

@@ -12,14 +12,13 @@ from chalicelib.domain.batch import (
     MAX_CHUNKS,
     Answer,
     AnswersPart,
-    BatchState,
-    CallbackState,
     Chunk,
     Counts,
     Verdict,
     chunk_size,
     holds_gave_up,
 )
+from chalicelib.domain.states import BatchState, CallbackState
 from tests.fakes.clock import START
 from tests.samples import a_batch, gave_up, some_jobs, succeeded
 

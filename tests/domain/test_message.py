@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.batch import AnswersPart, BatchState, Chunk
+from chalicelib.domain.batch import AnswersPart, Chunk
 from chalicelib.domain.message import MAX_HOPS, BatchMessage, JobsMessage
+from chalicelib.domain.states import BatchState
 from tests.fakes.clock import START
 from tests.samples import a_batch, gave_up, some_jobs, succeeded
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import results, strict_json
-from chalicelib.domain.batch import Answer, AnswersPart, BatchState, Chunk, Counts, Job, Verdict
+from chalicelib.domain.batch import Answer, AnswersPart, Chunk, Counts, Job, Verdict
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES
 from chalicelib.domain.results import MAX_ESCAPED_BYTES, MAX_PAGE_BYTES, Page
+from chalicelib.domain.states import BatchState
 from chalicelib.domain.submission import MAX_JOB_BYTES
 from tests.samples import a_batch, gave_up, some_jobs, succeeded
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, BatchState, CallbackState, Chunk, Counts
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts
 from chalicelib.domain.results import results_of
 from chalicelib.domain.retry import CALLBACK_TRIES, CALLBACK_WAITS
+from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.transitions import EARLY, FIRST_LOOK, GRACE, LEASE, Change
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -157,23 +157,24 @@ def _or_absent(value: object) -> object:
 
 
 def _changed(head: Batch, change: Change) -> Batch:
-    empty = {field.name: _EMPTY.get(field.name) for field in fields(Batch)}
     put: dict[str, Any] = {
-        name: empty[name] if value is None else value for name, value in change.put.items()
+        name: _EMPTY.get(name) if value is None else value for name, value in change.put.items()
     }
-    after = replace(head, **put)
-    after = replace(after, done=after.done - change.reopen)
-    if change.finish is None:
-        return after
-    finished = frozenset({change.finish})
-    if change.finish_gave_up:
-        return replace(
-            after,
-            done=after.done | finished,
-            gave_up=after.gave_up | finished,
-            gave_up_counts=after.gave_up_counts + change.finish_counts,
-        )
-    return replace(after, done=after.done | finished, counts=after.counts + change.finish_counts)
+    if change.reopen:
+        put["done"] = head.done - change.reopen
+    if change.finish is not None:
+        put |= _finished(head, change, frozenset({change.finish}))
+    return replace(head, **put)
+
+
+def _finished(head: Batch, change: Change, chunk: frozenset[int]) -> dict[str, Any]:
+    if not change.finish_gave_up:
+        return {"done": head.done | chunk, "counts": head.counts + change.finish_counts}
+    return {
+        "done": head.done | chunk,
+        "gave_up": head.gave_up | chunk,
+        "gave_up_counts": head.gave_up_counts + change.finish_counts,
+    }
 
 
 _EMPTY: dict[str, Any] = {

@@ -9,9 +9,10 @@ import pytest
 from standardwebhooks import Webhook
 
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import Batch, BatchState, CallbackState
+from chalicelib.domain.batch import Batch
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.errors import Unavailable
 from tests.fakes.clock import START
 from tests.operations.world import World

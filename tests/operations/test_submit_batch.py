@@ -8,7 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from chalicelib.domain.batch import Batch, BatchState, CallbackState, chunk_size
+from chalicelib.domain.batch import Batch, chunk_size
+from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import NotSaved, OutcomeUnknown, Unavailable
 from chalicelib.operations.submit_batch import SubmitBatch

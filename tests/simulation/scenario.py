@@ -8,7 +8,7 @@ from chalicelib.domain.outcome import NoReply, Reply
 
 #: What the platform does at a call of a job, given its index and how often it was called before.
 PlatformBehaviour = Callable[[int, int], Reply | NoReply | Literal["kill"]]
-ReceiverBehaviour = Callable[[int], Reply | NoReply]
+ReceiverBehaviour = Callable[[int], Reply | NoReply | Literal["kill"]]
 
 
 def answers(index: int, _before: int) -> Reply | NoReply | Literal["kill"]:
@@ -17,8 +17,13 @@ def answers(index: int, _before: int) -> Reply | NoReply | Literal["kill"]:
     return Reply(status=200, body=f'{{"job":{index},"call":{_before}}}'.encode())
 
 
-def takes(_before: int) -> Reply | NoReply:
+def takes(_before: int) -> Reply | NoReply | Literal["kill"]:
     return Reply(status=200)
+
+
+def kills(_before: int) -> Reply | NoReply | Literal["kill"]:
+    """Whoever sends the callback dies of it, each time."""
+    return "kill"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +36,16 @@ class Scenario:
     per_flush: int = 1_000
     platform: PlatformBehaviour = answers
     receiver: ReceiverBehaviour = takes
-    #: What the caller does besides submitting, at each of the moments that are tried.
-    action: Literal["cancel", "restart", "repost", "duplicate", None] = None
+    #: What happens besides, at every moment that there is: the caller does something, or submits
+    #: once more with the same Idempotency-Key; all other messages overtake the one in hand; the one
+    #: in hand is delivered a second time and overtakes itself.
+    action: (
+        Literal["cancel", "restart", "repost", "submit", "cancel-restart", "overtake", "duplicate"]
+        | None
+    ) = None
+    #: Whether the caller submits with the same key again when the batch has expired, before the
+    #: database has deleted anything of it.
+    again_after_expiry: bool = False
     #: The jobs that never get an answer of the platform's.
     without_answer: frozenset[int] = field(default_factory=frozenset)
 
@@ -58,7 +71,7 @@ def poison(job: int) -> PlatformBehaviour:
 def refusing(times: int) -> ReceiverBehaviour:
     """The receiver is down for so many attempts."""
 
-    def behave(before: int) -> Reply | NoReply:
+    def behave(before: int) -> Reply | NoReply | Literal["kill"]:
         return NoReply(reason="no connection") if before < times else Reply(status=200)
 
     return behave

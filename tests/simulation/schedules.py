@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -27,7 +26,7 @@ from tests.simulation.world import (
 #: A caller that was not answered asks again after this time, with the same Idempotency-Key.
 CALLER_WAITS = timedelta(minutes=10)
 #: More than any schedule takes; a run that gets here is stuck.
-MAX_INVOCATIONS = 2_000
+MAX_INVOCATIONS = 300
 
 _FUNCTIONS = {"jobs": "run_jobs", "batches": "advance_batch", "jobs-dead": "bury_jobs"}
 _MAX_RECEIVES = {"jobs": MAX_RECEIVES, "batches": MAX_BATCH_RECEIVES, "jobs-dead": 100}
@@ -47,31 +46,30 @@ def every_schedule(scenario: Scenario, crashes: int, check: Check) -> int:
     """Runs the scenario with every choice of up to `crashes` crash points, and, where it has an
     action, with that at every moment. Each run is checked at its end. The number of runs."""
     if scenario.action is None:
-        return _explore(begin(scenario), crashes, check, 0)
+        return _explore(begin(scenario), crashes, check)
     runs = 0
     for moment in count():
         state = begin(scenario)
         state.action_at = moment
-        runs += _explore(state, crashes, check, 0)
-        if state.action_at is not None or moment > state.effects:
+        runs += _explore(state, crashes, check)
+        if moment > state.effects:
             return runs  # it came when all was over: there is no later moment
     raise AssertionError
 
 
 def run_to_rest(state: State, check: Check) -> None:
     """One run without (further) crashes."""
-    _explore(state, 0, check, 0)
+    _explore(state, 0, check)
 
 
-def _explore(state: State, crashes: int, check: Check, done: int) -> int:
+def _explore(state: State, crashes: int, check: Check) -> int:
     runs = 0
-    for _ in range(done, MAX_INVOCATIONS):
+    for _ in range(MAX_INVOCATIONS):
         invocation = next_invocation(state)
         if invocation is None:
-            if not _act_at_rest(state):
-                check(state)
-                return runs + 1
-            continue
+            if _goes_on(state, check):
+                continue
+            return runs + 1
         if crashes:
             runs += _explore_crashes(state, invocation, crashes, check)
         run(state, invocation)
@@ -84,19 +82,23 @@ def _explore_crashes(state: State, invocation: Invocation, crashes: int, check: 
     for effects in count():
         branch = state.copy()
         ended_by_itself = run(branch, invocation, crash_after=effects)
-        runs += _explore(branch, crashes - 1, check, 0)
+        runs += _explore(branch, crashes - 1, check)
         if ended_by_itself:
             return runs
     raise AssertionError
 
 
-def _act_at_rest(state: State) -> bool:
-    """The action that was to come at a moment after the last effect comes now."""
-    if state.action_at is None or state.scenario.action == "duplicate":
-        return False
-    state.action_at = None
-    World(state, _ignore, _ignore).act(str(state.scenario.action))
-    return True
+def _goes_on(state: State, check: Check) -> bool:
+    """At rest: an action that was to come at a later moment comes now, the promises are checked,
+    and where the scenario says so the caller begins again."""
+    if state.action_at is not None:
+        state.action_at = None
+        return _act(state, None)
+    check(state)
+    if state.scenario.again_after_expiry and not state.has_begun_again:
+        state.begin_again()
+        return True
+    return False
 
 
 def next_invocation(state: State) -> Invocation | None:
@@ -106,7 +108,8 @@ def next_invocation(state: State) -> Invocation | None:
         for message in state.queue
     ]
     if state.batch_id is None:
-        choices.append((START + state.submits * CALLER_WAITS, 0, Invocation("submit")))
+        ask_at = state.began_at + state.submits * CALLER_WAITS
+        choices.append((min(ask_at, state.now + CALLER_WAITS), 0, Invocation("submit")))
     sweep_at = next_sweep(state)
     if sweep_at is not None:
         choices.append((sweep_at, 2, Invocation("sweep")))
@@ -119,7 +122,7 @@ def next_invocation(state: State) -> Invocation | None:
 
 def next_sweep(state: State) -> datetime | None:
     """The first full minute at which a sweep finds something; one a minute at most."""
-    alarms = [head.due_at for head in state.store.heads.values() if head.due_at is not None]
+    alarms = [head.due_at for head in state.store.heads.values() if head.due_at]
     if not alarms:
         return None
     minutes = -(-(min(alarms) - START) // MINUTE)
@@ -130,45 +133,47 @@ def next_sweep(state: State) -> datetime | None:
 def run(state: State, invocation: Invocation, crash_after: int | None = None) -> bool:
     """One invocation, as SQS or the schedule has it, crashed after so many effects. Whether it came
     to its end before that; a crash takes place all the same, before its message is deleted."""
-    if invocation.function == "sweep":
-        state.swept_at = state.now
-    message = invocation.message
-    if message is not None:
-        message = _receive(state, message)
-        if message is None:
-            return True
-    running = Invocation(invocation.function, message)
+    started = start(state, invocation)
+    if started is None:
+        return True
     left = count() if crash_after is None else iter(range(crash_after))
 
     def before(_name: str, is_effect: bool) -> None:
         if is_effect:
-            _interfere(state, running)
+            _interfere(state, started)
             if next(left, None) is None:
                 raise PlannedCrash
 
     try:
-        World(state, before, _ignore).invoke(running)
-    except PlannedCrash:
-        state.accidents += 1
-        return False
-    except Crash:
-        state.accidents += 1
-        return True
-    except BatchbackError:
-        state.accidents += 1
-        return True
-    if crash_after is not None:
-        state.accidents += 1
-        _forget_answer(state, running)
-        return True
-    _delete(state, message)
+        World(state, before, _ignore).invoke(started)
+    except (Crash, BatchbackError) as error:
+        was_planned = isinstance(error, PlannedCrash)
+        state.losses += 1
+        state.deaths += was_planned
+        return not was_planned
+    end(state, started, crashed=crash_after is not None)
     return True
 
 
-def _forget_answer(state: State, invocation: Invocation) -> None:
-    """A crash after the last effect of a submission: the caller never hears of it."""
+def start(state: State, invocation: Invocation) -> Invocation | None:
+    """The invocation with its message received; None: the message went to its dead letters."""
+    if invocation.function == "sweep":
+        state.swept_at = state.now
+    if invocation.message is None:
+        return invocation
+    message = _receive(state, invocation.message)
+    return None if message is None else Invocation(invocation.function, message)
+
+
+def end(state: State, invocation: Invocation, *, crashed: bool = False) -> None:
+    """The function returned: its message is deleted, unless it crashed just before."""
+    if not crashed:
+        _delete(state, invocation.message)
+        return
+    state.losses += 1
+    state.deaths += 1
     if invocation.function == "submit":
-        state.batch_id = None
+        state.batch_id = None  # the caller never hears of it
 
 
 def _receive(state: State, message: Message) -> Message | None:
@@ -191,17 +196,63 @@ def _delete(state: State, message: Message | None) -> None:
 
 
 def _interfere(state: State, running: Invocation) -> None:
-    """The caller's action, or a second delivery of the same message, between two effects."""
-    if state.action_at is None or state.effects != state.action_at:
-        return
-    state.action_at = None
-    undisturbed = World(state, _ignore, _ignore)
-    if state.scenario.action == "duplicate":
-        state.accidents += 1
-        with suppress(Crash, BatchbackError):
-            undisturbed.invoke(running)
-    else:
-        undisturbed.act(str(state.scenario.action))
+    """What happens besides, between two effects of an invocation that is running."""
+    if state.action_at is not None and state.effects == state.action_at:
+        state.action_at = None
+        _act(state, running)
+
+
+def _act(state: State, running: Invocation | None) -> bool:
+    """The scenario's action. Whether there was one to take."""
+    match state.scenario.action:
+        case "overtake":
+            state.overlaps += 1
+            _drain(state, running)
+            return running is not None
+        case "duplicate":
+            state.overlaps += 1
+            if running is not None:
+                _undisturbed(state, running)
+            _drain(state, running)
+            return running is not None
+        case "cancel-restart":
+            _world(state).act("cancel")
+            _drain(state, running)
+            _world(state).act("restart")
+        case action:
+            _world(state).act(str(action))
+    return True
+
+
+def _drain(state: State, running: Invocation | None) -> None:
+    """Every other message that can be had now is worked off, while one invocation stands still."""
+    own = running.message.number if running and running.message else None
+    for _ in range(MAX_INVOCATIONS):
+        upcoming = [
+            message
+            for message in state.queue
+            if message.visible_at <= state.now and message.number != own
+        ]
+        if not upcoming:
+            return
+        started = start(state, Invocation(_FUNCTIONS[upcoming[0].queue], upcoming[0]))
+        if started is not None and _undisturbed(state, started):
+            end(state, started)
+    raise Stuck("messages beget messages")
+
+
+def _undisturbed(state: State, invocation: Invocation) -> bool:
+    """One invocation to its end, within another. Whether it got there."""
+    try:
+        _world(state).invoke(invocation)
+    except (Crash, BatchbackError):
+        state.losses += 1
+        return False
+    return True
+
+
+def _world(state: State) -> World:
+    return World(state, _ignore, _ignore)
 
 
 def _ignore(_name: str, _is_effect: bool) -> None:

@@ -25,7 +25,7 @@ from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.results import pieces, results_of
 from chalicelib.domain.submission import Submission
 from chalicelib.domain.transitions import Change
-from chalicelib.errors import CallerError, ServiceError, Unavailable
+from chalicelib.errors import CallerError, ServiceError
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.bury_jobs import BuryJobs
 from chalicelib.operations.deliver_callback import DeliverCallback
@@ -89,13 +89,21 @@ class State:
     #: What the caller was answered; None: nothing yet.
     batch_id: str | None = None
     submits: int = 0
-    #: Workers that died, deliveries that overlapped, errors of the database or the queue.
-    accidents: int = 0
     effects: int = 0
     #: After how many effects the caller acts; None: not, or already.
     action_at: int | None = None
     acted: list[str] = field(default_factory=list)
     swept_at: datetime | None = None
+    began_at: datetime = START
+    has_begun_again: bool = False
+    #: How long things may go wrong by chance.
+    storm: timedelta = timedelta()
+    #: Workers that died by accident; a poison job's do not count.
+    deaths: int = 0
+    #: Deliveries that ran side by side.
+    overlaps: int = 0
+    #: Whatever died, failed or got lost: after it something may be late, or be done twice.
+    losses: int = 0
 
     def copy(self) -> State:
         other = copy.copy(self)
@@ -107,6 +115,17 @@ class State:
         other.completed = dict(self.completed)
         other.acted = [*self.acted]
         return other
+
+    def begin_again(self) -> None:
+        """The batch has expired, and the caller submits again with the same key."""
+        self.has_begun_again = True
+        self.now += timedelta(hours=61)
+        self.began_at = self.now
+        self.batch_id = None
+        self.platform_calls = Counter()
+        self.posts = []
+        self.posts_taken = Counter()
+        self.completed = {}
 
     @property
     def head(self) -> Batch | None:
@@ -192,22 +211,20 @@ class World:
 
     def act(self, action: str) -> None:
         """The caller does something; what it is told is no matter here."""
-        head = self.state.head
-        if head is None:
-            return
         self.state.acted.append(action)
+        head = self.state.head
         with suppress(CallerError, ServiceError):
-            getattr(self.rerun, action)(DEMO_CALLER, head.batch_id)
+            if action == "submit":
+                self._submit(None)
+            elif head is not None:
+                getattr(self.rerun, action)(DEMO_CALLER, head.batch_id)
 
     def _submit(self, _: None) -> None:
         self.state.submits += 1
         submission = Submission(
             jobs=some_jobs(self.state.scenario.jobs), callback_url=ORDER.callback_url
         )
-        try:
-            self.state.batch_id = self.submit(DEMO_CALLER, submission, b"{}", IDEMPOTENCY_KEY)
-        except ServiceError as error:
-            raise Unavailable("the caller was told to try again") from error
+        self.state.batch_id = self.submit(DEMO_CALLER, submission, b"{}", IDEMPOTENCY_KEY)
 
     def _run_jobs(self, message: Message) -> None:
         assert isinstance(message.body, JobsMessage)
@@ -270,18 +287,14 @@ class Ports:
         return found
 
     def find_order(self, batch: Batch) -> Order | None:
-        found: Order | None = self._read(
-            "find_order", lambda: self._state.store.find_order(batch)
-        )
+        found: Order | None = self._read("find_order", lambda: self._state.store.find_order(batch))
         return found
 
     def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
         self._effect("save_jobs", lambda: self._state.store.save_jobs(batch, order, jobs))
 
     def commit(self, batch: Batch, now: datetime) -> Batch | None:
-        done: Batch | None = self._effect(
-            "commit", lambda: self._state.store.commit(batch, now)
-        )
+        done: Batch | None = self._effect("commit", lambda: self._state.store.commit(batch, now))
         return done
 
     def void(self, batch: Batch, now: datetime) -> Batch | None:
@@ -299,15 +312,11 @@ class Ports:
         return after
 
     def load_chunk(self, batch: Batch, chunk: int) -> Chunk:
-        found: Chunk = self._read(
-            "load_chunk", lambda: self._state.store.load_chunk(batch, chunk)
-        )
+        found: Chunk = self._read("load_chunk", lambda: self._state.store.load_chunk(batch, chunk))
         return found
 
     def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
-        done: bool = self._effect(
-            "record", lambda: self._state.store.record(batch, chunk, part)
-        )
+        done: bool = self._effect("record", lambda: self._state.store.record(batch, chunk, part))
         return done
 
     def mark(self, batch: Batch, chunk: int, index: int, marker: Marker) -> None:
@@ -374,6 +383,8 @@ class Ports:
         reply = self._state.scenario.receiver(len(self._state.posts))
         webhook_id = headers["webhook-id"]
         self._state.posts.append((webhook_id, body))
+        if reply == "kill":
+            raise Crash
         if isinstance(reply, Reply) and reply.status == 200:
             self._state.posts_taken[webhook_id] += 1
         return reply

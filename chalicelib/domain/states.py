@@ -1,0 +1,74 @@
+"""The state machines of a batch and of its callback, as tables: from where, by what, to where.
+
+What is not in a table cannot happen: `after` raises, and nothing has changed. The drawings in
+docs/how-it-works.md are made from these tables.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from chalicelib.errors import BatchbackError
+
+
+class BatchState(StrEnum):
+    """Where a batch is in its life."""
+
+    RUNNING = "running"  #: some jobs have no response yet
+    COMPLETED = "completed"  #: every job has its response, and none of them changes any more
+
+
+class CallbackState(StrEnum):
+    """Where the callback of the newest completion is."""
+
+    NONE = "none"  #: the batch has no callback URL
+    WAITING = "waiting"  #: due when the batch completes, or being tried
+    DELIVERED = "delivered"  #: the receiver answered 2xx
+    FAILED = "failed"  #: given up; a repost tries again
+
+
+class BatchEvent(StrEnum):
+    """What moves a batch."""
+
+    ALL_CHUNKS_DONE = "all chunks are done"
+    RESTARTED = "restarted"  #: a new round begins
+
+
+class CallbackEvent(StrEnum):
+    """What moves a callback."""
+
+    TAKEN = "the receiver answered 2xx"
+    FAILED_FOR_NOW = "an attempt failed"  #: there are more to come
+    GIVEN_UP = "410, refused, or the last attempt failed"
+    ASKED_ANEW = "reposted or restarted"  #: a new series of attempts
+
+
+BATCH_MOVES: Mapping[tuple[BatchState, BatchEvent], BatchState] = {
+    (BatchState.RUNNING, BatchEvent.ALL_CHUNKS_DONE): BatchState.COMPLETED,
+    (BatchState.COMPLETED, BatchEvent.RESTARTED): BatchState.RUNNING,
+}
+
+CALLBACK_MOVES: Mapping[tuple[CallbackState, CallbackEvent], CallbackState] = {
+    (CallbackState.WAITING, CallbackEvent.TAKEN): CallbackState.DELIVERED,
+    (CallbackState.WAITING, CallbackEvent.FAILED_FOR_NOW): CallbackState.WAITING,
+    (CallbackState.WAITING, CallbackEvent.GIVEN_UP): CallbackState.FAILED,
+    (CallbackState.WAITING, CallbackEvent.ASKED_ANEW): CallbackState.WAITING,
+    (CallbackState.DELIVERED, CallbackEvent.ASKED_ANEW): CallbackState.WAITING,
+    (CallbackState.FAILED, CallbackEvent.ASKED_ANEW): CallbackState.WAITING,
+    (CallbackState.NONE, CallbackEvent.ASKED_ANEW): CallbackState.NONE,
+}
+
+State = TypeVar("State", BatchState, CallbackState)
+Event = TypeVar("Event", BatchEvent, CallbackEvent)
+
+
+class IllegalMove(BatchbackError):
+    """An event came where the table has none: a mistake of ours, and nothing has changed."""
+
+
+def after(moves: Mapping[tuple[State, Event], State], state: State, event: Event) -> State:
+    """The state after an event."""
+    try:
+        return moves[state, event]
+    except KeyError:
+        raise IllegalMove(f"a {state} one cannot be moved by: {event}") from None

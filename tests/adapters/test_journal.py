@@ -1,0 +1,64 @@
+"""The log: one line a unit of work, and the metrics that CloudWatch reads out of it."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.journal import METRICS, JsonJournal
+from tests.fakes.clock import FakeClock
+
+
+def written(event: str, **fields: object) -> Any:
+    stream = io.StringIO()
+    JsonJournal(FakeClock(), "local", stream).write(event, **fields)
+    [line] = stream.getvalue().splitlines()
+    return json.loads(line)
+
+
+def test_an_event_is_one_line_with_its_fields() -> None:
+    assert written("message split", batch_id="b", jobs=3, status=None) == {
+        "event": "message split",
+        "stage": "local",
+        "batch_id": "b",
+        "jobs": 3,
+    }
+
+
+def test_an_exception_is_one_line_too() -> None:
+    stream = io.StringIO()
+    journal = JsonJournal(FakeClock(), "local", stream)
+    journal.write_exception("function failed", ValueError("two\nlines"), function="sweep")
+    [line] = stream.getvalue().splitlines()
+    assert json.loads(line)["error"] == "ValueError"
+    assert "two\nlines" in json.loads(line)["traceback"]
+
+
+def test_metrics_are_written_as_cloudwatch_reads_them() -> None:
+    line = written("jobs run", succeeded=2, failed=0, retried=1, durations_ms=[5, 7, 9])
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "Batchback"
+    assert directive["Dimensions"] == [["stage"]]
+    names = {metric["Name"] for metric in directive["Metrics"]}
+    assert names == {"JobsSucceeded", "JobsFailed", "JobsRetried", "JobDuration"}
+    assert (line["JobsSucceeded"], line["JobDuration"], line["stage"]) == (2, [5, 7, 9], "local")
+    assert line["_aws"]["Timestamp"] == 1795445347000
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ("delivered", {"CallbacksDelivered", "CallbackDuration"}),
+        ("failed", {"CallbacksFailed", "CallbackDuration"}),
+        ("waiting", {"CallbackDuration"}),
+    ],
+)
+def test_a_callback_counts_when_it_is_over(state: str, names: set[str]) -> None:
+    line = written("callback attempted", state=state, took_ms=1)
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in directive["Metrics"]} == names
+
+
+def test_every_metric_has_a_name_of_its_own() -> None:
+    assert len({metric.name for metric in METRICS}) == len(METRICS)

@@ -1,0 +1,121 @@
+"""The embedded AWS is made of the deployment's template, and it is atomic."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from batchback.local.aws import EmbeddedAws, create_resources
+from batchback.local.errors import CannotStart, PortInUse
+from chalicelib.settings import Names
+from tests.local.conftest import STAGE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+NAMES = Names(STAGE)
+
+
+def test_tables_have_the_names_that_the_service_derives(dynamodb: "DynamoDBClient") -> None:
+    tables = dynamodb.list_tables()["TableNames"]
+    assert {NAMES.batches_table, NAMES.keys_table} <= set(tables)
+
+
+def test_queues_have_the_names_that_the_service_derives(sqs: "SQSClient") -> None:
+    urls = sqs.list_queues(QueueNamePrefix=f"batchback-{STAGE}-")["QueueUrls"]
+    assert {url.rpartition("/")[2] for url in urls} == {
+        NAMES.jobs_queue,
+        NAMES.jobs_dead_queue,
+        NAMES.batches_queue,
+        NAMES.batches_dead_queue,
+    }
+
+
+@pytest.mark.parametrize(
+    ("index", "keys"),
+    [("due", ["due_bucket", "due_at"]), ("by_account", ["account", "created_at"])],
+)
+def test_the_batches_table_has_its_indexes(
+    dynamodb: "DynamoDBClient", index: str, keys: list[str]
+) -> None:
+    table = dynamodb.describe_table(TableName=NAMES.batches_table)["Table"]
+    found = {each["IndexName"]: each for each in table["GlobalSecondaryIndexes"]}[index]
+    assert [key["AttributeName"] for key in found["KeySchema"]] == keys
+    assert found["Projection"]["ProjectionType"] == "KEYS_ONLY"
+
+
+def test_additions_from_many_threads_all_count(dynamodb: "DynamoDBClient") -> None:
+    """moto as it comes loses some of them."""
+
+    def add(_: int) -> None:
+        for _ in range(50):
+            dynamodb.update_item(
+                TableName=NAMES.keys_table,
+                Key={"id": {"S": "counter"}},
+                UpdateExpression="ADD n :one",
+                ExpressionAttributeValues={":one": {"N": "1"}},
+            )
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(add, range(16)))
+    item = dynamodb.get_item(TableName=NAMES.keys_table, Key={"id": {"S": "counter"}})["Item"]
+    assert item["n"] == {"N": "800"}
+
+
+def test_each_message_is_received_by_one_of_many(sqs: "SQSClient") -> None:
+    url = sqs.create_queue(QueueName="many-receivers")["QueueUrl"]
+    for start in range(0, 100, 10):
+        entries = [{"Id": str(n), "MessageBody": str(start + n)} for n in range(10)]
+        sqs.send_message_batch(QueueUrl=url, Entries=entries)  # type: ignore[arg-type]
+
+    def receive(_: int) -> list[str]:
+        bodies: list[str] = []
+        while messages := sqs.receive_message(QueueUrl=url).get("Messages"):
+            bodies += [message["Body"] for message in messages]
+        return bodies
+
+    with ThreadPoolExecutor(8) as pool:
+        received = Counter(body for bodies in pool.map(receive, range(8)) for body in bodies)
+    assert received == Counter(map(str, range(100)))
+
+
+def test_a_long_poll_holds_up_no_sender(sqs: "SQSClient") -> None:
+    """A message sent while another thread waits for it arrives there."""
+    url = sqs.create_queue(QueueName="long-poll")["QueueUrl"]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(sqs.receive_message, QueueUrl=url, WaitTimeSeconds=10)
+        sqs.send_message(QueueUrl=url, MessageBody="at last")
+        assert waiting.result(5)["Messages"][0]["Body"] == "at last"
+
+
+def test_a_query_gives_its_own_partition_in_order(dynamodb: "DynamoDBClient") -> None:
+    for batch in ("a", "b"):
+        for part in ("2", "1", "3"):
+            dynamodb.put_item(
+                TableName=NAMES.batches_table,
+                Item={"batch_id": {"S": batch}, "part": {"S": part}},
+            )
+    answer = dynamodb.query(
+        TableName=NAMES.batches_table,
+        KeyConditionExpression="batch_id = :batch",
+        ExpressionAttributeValues={":batch": {"S": "a"}},
+    )
+    assert [(item["batch_id"]["S"], item["part"]["S"]) for item in answer["Items"]] == [
+        ("a", "1"),
+        ("a", "2"),
+        ("a", "3"),
+    ]
+
+
+def test_a_stack_that_cannot_be_made_is_said_in_one_sentence(embedded_aws: EmbeddedAws) -> None:
+    with pytest.raises(CannotStart, match=f"^The stack batchback-{STAGE} .* fails: "):
+        create_resources(STAGE, embedded_aws.endpoint)
+
+
+def test_a_port_in_use_is_said_in_one_sentence(embedded_aws: EmbeddedAws) -> None:
+    port = urlsplit(embedded_aws.endpoint).port
+    with pytest.raises(PortInUse, match=f"^Port {port} is in use"):
+        EmbeddedAws(port or 0)

@@ -1,0 +1,241 @@
+"""Schedules drawn by chance: several invocations at once, switched at every call of a port, with
+crashes, errors before and after they take effect, outages, lost, doubled, late and reordered
+messages, slow functions, and a caller who meddles. One seed, one schedule, always the same.
+
+The storm lasts so many hours; then everything works again, and what was promised must come true.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from greenlet import GreenletExit, greenlet
+
+from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.errors import BatchbackError, Unavailable
+from tests.simulation.promises import check
+from tests.simulation.scenario import Scenario
+from tests.simulation.schedules import end, next_invocation, run_to_rest, start
+from tests.simulation.world import Crash, Invocation, State, World, begin
+
+STORM = timedelta(hours=5)
+#: How long a function may take before Lambda ends it.
+TIMEOUTS = {
+    "run_jobs": 60,
+    "advance_batch": 120,
+    "bury_jobs": 60,
+    "sweep": 50,
+    "submit": 29,
+}
+_AT_ONCE = 4
+#: Whose port a call is of; all others are the store's.
+_SERVICES = {
+    "call": "outside",
+    "post": "outside",
+    "find_key": "keys",
+    "find_account": "keys",
+    "send_jobs": "queue",
+    "send_batch": "queue",
+}
+_MAX_STEPS = 20_000
+
+
+def run_seed(seed: int) -> State:
+    """The state in which the schedule of a seed ends, with every promise checked."""
+    storm = _Storm(random.Random(seed))
+    storm.rage()
+    run_to_rest(storm.state, check)
+    return storm.state
+
+
+@dataclass
+class _Running:
+    invocation: Invocation
+    thread: greenlet
+    started_at: datetime
+
+
+@dataclass
+class _Storm:
+    rng: random.Random
+    state: State = field(init=False)
+    running: list[_Running] = field(default_factory=list)
+    #: One service at a time, for up to an hour.
+    outage_of: str = ""
+    outage_until: datetime | None = None
+    #: How likely each accident is, in this storm.
+    odds: dict[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = begin(_scenario(self.rng))
+        self.state.storm = STORM
+        self.odds = {
+            name: self.rng.choice([0, 0, 0.01, 0.05])
+            for name in ("crash", "error", "lose", "double", "outage", "slow")
+        }
+        self.odds["act"] = self.rng.choice([0, 0.01])
+
+    def rage(self) -> None:
+        ends_at = self.state.now + STORM
+        for _ in range(_MAX_STEPS):
+            if self.state.now >= ends_at or not self._step(ends_at):
+                break
+        for running in self.running:
+            self._kill(running)
+
+    def _step(self, ends_at: datetime) -> bool:
+        """One thing happens: an invocation goes a step further, or a new one begins. Whether there
+        was anything left to happen."""
+        self._end_what_took_too_long()
+        if self.running and (len(self.running) >= _AT_ONCE or self.rng.random() < 0.7):
+            self._resume(self.rng.choice(self.running))
+            return True
+        upcoming = self._upcoming()
+        if upcoming is None or self.state.now >= ends_at:
+            if not self.running:
+                return False
+            self._resume(self.rng.choice(self.running))
+            return True
+        self._begin(upcoming)
+        return True
+
+    def _upcoming(self) -> Invocation | None:
+        """The invocation that comes next. While others run, time seldom moves: most of what is to
+        happen happens at once."""
+        before = self.state.now
+        self.rng.shuffle(self.state.queue)
+        invocation = next_invocation(self.state)
+        if self.running and self.state.now > before and not self._happens("slow"):
+            self.state.now = before
+            return None
+        if invocation and invocation.message and self._happens("lose"):
+            self.state.queue.remove(invocation.message)
+            self.state.losses += 1
+            return None if self.running else self._upcoming()
+        if invocation and invocation.message and self._happens("double"):
+            self.state.sent += 1
+            again = replace(invocation.message, number=self.state.sent)
+            self.state.queue.append(again)
+            self.state.losses += 1
+        return invocation
+
+    def _begin(self, invocation: Invocation) -> None:
+        started = start(self.state, invocation)
+        if started is None:
+            return
+        running = _Running(started, greenlet(self._run), self.state.now)
+        self.running.append(running)
+        self._switch(running, started)
+
+    def _resume(self, running: _Running) -> None:
+        self._switch(running)
+
+    def _switch(self, running: _Running, *arguments: Any) -> None:
+        running.thread.switch(*arguments)
+        if running.thread.dead:
+            self.running.remove(running)
+
+    def _kill(self, running: _Running) -> None:
+        self.state.losses += 1
+        self.state.deaths += 1
+        running.thread.throw(GreenletExit)
+
+    def _end_what_took_too_long(self) -> None:
+        for running in [*self.running]:
+            timeout = timedelta(seconds=TIMEOUTS[running.invocation.function])
+            if self.state.now - running.started_at >= timeout:
+                self._kill(running)
+                self.running.remove(running)
+
+    def _run(self, invocation: Invocation) -> None:
+        """An invocation from its beginning to its end, in a thread of its own."""
+        world = World(self.state, self._before, self._after)
+        if len(self.running) > 1:
+            self.state.overlaps += 1
+        try:
+            world.invoke(invocation)
+        except Crash:
+            self.state.losses += 1
+            self.state.deaths += 1
+        except BatchbackError:
+            self.state.losses += 1
+            self._note_what_was_not_heard_of(invocation)
+        else:
+            end(self.state, invocation)
+
+    def _note_what_was_not_heard_of(self, invocation: Invocation) -> None:
+        """Where database and queue both fail under a marker, that is as good as a death."""
+        if invocation.function == "run_jobs" and self.state.store.markers:
+            self.state.deaths += 1
+
+    def _before(self, name: str, is_effect: bool) -> None:
+        hub = greenlet.getcurrent().parent
+        assert hub is not None
+        hub.switch()
+        self._meddle()
+        self._fail(name)
+
+    def _after(self, name: str, is_effect: bool) -> None:
+        if is_effect:
+            self._fail(name)
+
+    def _fail(self, name: str) -> None:
+        if self._happens("crash"):
+            raise Crash
+        service = _SERVICES.get(name, "store")
+        if service == "outside":
+            return
+        if self.outage_until is None and self._happens("outage"):
+            self.outage_of = self.rng.choice(["store", "keys", "queue"])
+            self.outage_until = self.state.now + timedelta(minutes=self.rng.choice([1, 20, 60]))
+        if self.outage_until and self.state.now >= self.outage_until:
+            self.outage_until = None
+        if (self.outage_until and self.outage_of == service) or self._happens("error"):
+            self.state.losses += 1
+            raise Unavailable(f"{service} does not answer")
+
+    def _meddle(self) -> None:
+        if self._happens("act"):
+            action = self.rng.choice(["cancel", "restart", "repost", "submit"])
+            World(self.state, _ignore, _ignore).act(action)
+
+    def _happens(self, accident: str) -> bool:
+        return self.rng.random() < self.odds[accident]
+
+
+def _scenario(rng: random.Random) -> Scenario:
+    jobs = rng.choice([1, 2, 3, 5, 12])
+    return Scenario(
+        name="chance",
+        jobs=jobs,
+        chunk_size=rng.choice([1, 2, jobs]),
+        per_flush=rng.choice([1, 2, 1_000]),
+        platform=_moody_platform(rng.randrange(2**32), rng.choice([0.0, 0.1, 0.3])),
+        receiver=_moody_receiver(rng.randrange(2**32)),
+        without_answer=frozenset(),
+    )
+
+
+def _moody_platform(seed: int, odds: float) -> Callable[[int, int], Any]:
+    """Fails for now, never more than four times a job."""
+
+    def behave(index: int, before: int) -> Reply | NoReply:
+        if before < 4 and random.Random(f"{seed}-{index}-{before}").random() < odds:
+            return NoReply(reason="no answer within 30 seconds")
+        return Reply(status=200, body=f'{{"job":{index},"call":{before}}}'.encode())
+
+    return behave
+
+
+def _moody_receiver(seed: int) -> Callable[[int], Reply | NoReply]:
+    """Down for up to three attempts."""
+    down = random.Random(seed).randrange(4)
+    return lambda before: Reply(status=500) if before < down else Reply(status=200)
+
+
+def _ignore(_name: str, _is_effect: bool) -> None:
+    return None

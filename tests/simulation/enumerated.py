@@ -1,0 +1,45 @@
+"""The scenarios of which every schedule is run, in every shape."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.simulation.scenario import Scenario, failing, kills, poison, refusing
+
+#: Jobs, jobs in a chunk, answers in a flush.
+SMALL = ((1, 1, 1_000), (3, 1, 1_000), (3, 3, 1))
+LARGE = ((12, 4, 2), (12, 12, 4))
+SHAPES = SMALL + LARGE
+
+_FIRST = frozenset({0})
+#: What can happen to a batch by itself.
+PATHS = (
+    Scenario(name="plain", jobs=1),
+    Scenario(name="failing", jobs=1, platform=failing(0, 2)),
+    Scenario(name="giving-up", jobs=1, platform=failing(0, 9), without_answer=_FIRST),
+    Scenario(name="poison", jobs=1, platform=poison(0), without_answer=_FIRST),
+    Scenario(name="receiver-down", jobs=1, receiver=refusing(2)),
+    Scenario(name="deadly-callback", jobs=1, receiver=kills),
+    Scenario(name="same-key-after-expiry", jobs=1, again_after_expiry=True),
+)
+#: What comes from outside, at every moment.
+ACTIONS = (
+    Scenario(name="cancel", jobs=1, action="cancel"),
+    Scenario(
+        name="restart",
+        jobs=1,
+        action="restart",
+        platform=failing(0, 5),
+        without_answer=_FIRST,
+    ),
+    Scenario(name="repost", jobs=1, action="repost"),
+    Scenario(name="cancel-restart", jobs=1, action="cancel-restart"),
+    Scenario(name="overtake", jobs=1, action="overtake"),
+    Scenario(name="duplicate", jobs=1, action="duplicate"),
+    Scenario(name="same-key-twice", jobs=1, action="submit"),
+)
+
+
+def shaped(scenario: Scenario, shape: tuple[int, int, int]) -> Scenario:
+    jobs, chunk_size, per_flush = shape
+    return replace(scenario, jobs=jobs, chunk_size=chunk_size, per_flush=per_flush)

@@ -1,0 +1,272 @@
+"""The protocol, broken on purpose: each fault is one that a reasonable person could make, and each
+must be seen by the simulation. A simulation that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from unittest.mock import patch
+
+from chalicelib.domain import transitions
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Job, Order
+from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.transitions import Change
+from chalicelib.operations.deliver_callback import DeliverCallback
+from chalicelib.operations.record_answers import RecordAnswers
+from chalicelib.operations.run_jobs import RunJobs
+from tests.fakes import dynamodb as fake
+from tests.fakes.dynamodb import FakeBatchStore
+from tests.simulation.world import Ports
+
+Fault = Callable[[], Iterator[None]]
+
+
+@contextmanager
+def a_counter_instead_of_a_set() -> Iterator[None]:
+    """Finishing a chunk counts it, whether or not it was counted before."""
+    finished = fake._finished
+
+    def counted(head: Batch, change: Change, chunk: frozenset[int]) -> dict[str, Any]:
+        put = finished(head, change, chunk)
+        if chunk <= head.done:
+            put["done"] = head.done | {min(set(head.chunks) - head.done, default=0)}
+        return put
+
+    def allows(head: Batch, change: Change) -> bool:
+        return _ALLOWS(head, replace(change, finish=None))
+
+    with patch.object(fake, "_finished", counted), patch.object(fake, "_allows", allows):
+        yield
+
+
+@contextmanager
+def done_before_the_flush() -> Iterator[None]:
+    """The chunk is called finished, and then its answers are recorded."""
+    record = RecordAnswers.__call__
+
+    def hasty(self: RecordAnswers, batch: Batch, chunk: Chunk, answers: Any) -> Chunk:
+        foreseen = chunk.with_part(AnswersPart(round=batch.round, number=99, answers=answers))
+        self.finish_if_full(batch, foreseen)
+        return record(self, batch, chunk, answers)
+
+    with patch.object(RecordAnswers, "__call__", hasty):
+        yield
+
+
+@contextmanager
+def the_message_to_batches_before_done() -> Iterator[None]:
+    """The batch is announced, and then its last chunk is put among the finished ones."""
+
+    def finish_if_full(self: RecordAnswers, batch: Batch, chunk: Chunk) -> None:
+        if chunk.missing(batch.round):
+            return
+        head = self.store.find(batch.batch_id)
+        if (
+            head
+            and head.done | {chunk.number} == set(head.chunks)
+            and chunk.number not in head.done
+        ):
+            self.queue.send_batch(BatchMessage(batch_id=batch.batch_id))
+        self.store.change(batch, transitions.finish_chunk(batch, chunk))
+
+    with patch.object(RecordAnswers, "finish_if_full", finish_if_full):
+        yield
+
+
+@contextmanager
+def the_head_before_the_jobs() -> Iterator[None]:
+    """The batch is committed, and then its jobs are stored."""
+    held: dict[str, tuple[Batch, Order, Sequence[Job]]] = {}
+    save_jobs, commit = Ports.save_jobs, Ports.commit
+
+    def hold(self: Ports, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
+        held[batch.submission] = (batch, order, jobs)
+
+    def commit_first(self: Ports, batch: Batch, now: datetime) -> Batch | None:
+        standing = commit(self, batch, now)
+        save_jobs(self, *held[batch.submission])
+        return standing
+
+    with patch.object(Ports, "save_jobs", hold), patch.object(Ports, "commit", commit_first):
+        yield
+
+
+@contextmanager
+def answers_put_unconditionally() -> Iterator[None]:
+    """A flush overwrites what is under its number."""
+
+    def record(self: FakeBatchStore, batch: Batch, chunk: int, part: AnswersPart) -> bool:
+        key = (batch.batch_id, batch.submission, chunk, part.round, part.number)
+        self.answers[key] = part
+        return True
+
+    with patch.object(FakeBatchStore, "record", record):
+        yield
+
+
+@contextmanager
+def completing_without_its_condition() -> Iterator[None]:
+    """Whoever looks completes the batch, also one that is completed or runs again."""
+    complete = transitions.complete
+
+    def careless(batch: Batch, now: datetime) -> Change:
+        change = complete(batch, now)
+        return replace(change, only_if={"submission": batch.submission})
+
+    with patch.object(transitions, "complete", careless):
+        yield
+
+
+@contextmanager
+def done_without_the_round() -> Iterator[None]:
+    """A chunk finished in an older round counts in the newest."""
+    finish_chunk = transitions.finish_chunk
+
+    def careless(batch: Batch, chunk: Chunk) -> Change:
+        change = finish_chunk(batch, chunk)
+        return replace(change, only_if={"submission": batch.submission})
+
+    with patch.object(transitions, "finish_chunk", careless):
+        yield
+
+
+@contextmanager
+def a_redelivered_full_chunk_that_does_nothing() -> Iterator[None]:
+    """A message all of whose jobs are answered is taken for done with."""
+    call = RunJobs.__call__
+
+    def forgetful(self: RunJobs, message: JobsMessage, **more: Any) -> None:
+        batch = self.store.find(message.batch_id)
+        if batch and message.concerns(batch, self.clock.now()):
+            chunk = self.store.load_chunk(batch, message.chunk)
+            if not message.missing(chunk):
+                return
+        call(self, message, **more)
+
+    with patch.object(RunJobs, "__call__", forgetful):
+        yield
+
+
+@contextmanager
+def no_lease() -> Iterator[None]:
+    """Whoever finds a callback due sends it, and nobody is kept away meanwhile."""
+
+    def lease(self: DeliverCallback, batch: Batch) -> Batch | None:
+        return replace(batch, attempts=batch.attempts + 1)
+
+    with patch.object(DeliverCallback, "_lease", lease):
+        yield
+
+
+@contextmanager
+def the_attempt_counted_after_the_post() -> Iterator[None]:
+    """A sender that dies while it sends leaves no trace, and the next one sends again."""
+    take_lease = transitions.take_lease
+
+    def uncounted(batch: Batch, token: str, now: datetime) -> Change:
+        change = take_lease(batch, token, now)
+        return replace(change, put={**change.put, "attempts": batch.attempts})
+
+    with patch.object(transitions, "take_lease", uncounted):
+        yield
+
+
+@contextmanager
+def a_blind_due_at() -> Iterator[None]:
+    """Whoever takes a look sets the alarm, whatever has become of the batch meanwhile."""
+    take_look = transitions.take_look
+
+    def careless(batch: Batch, now: datetime) -> Change:
+        return replace(take_look(batch, now), only_if={"submission": batch.submission})
+
+    with patch.object(transitions, "take_look", careless):
+        yield
+
+
+@contextmanager
+def no_split() -> Iterator[None]:
+    """A message of several jobs that killed its worker is run as it is, again and again."""
+    with (
+        patch.object(JobsMessage, "is_of_several", lambda self, chunk: False),
+        patch.object(RunJobs, "_marked", lambda self, work, receive_count: self._answer(work)),
+    ):
+        yield
+
+
+@contextmanager
+def no_submission_in_the_keys() -> Iterator[None]:
+    """Two submissions under one id share their parts."""
+
+    def shared(batch: Batch) -> Batch:
+        return replace(batch, submission="shared")
+
+    load_chunk, record, save_jobs = (
+        FakeBatchStore.load_chunk,
+        FakeBatchStore.record,
+        FakeBatchStore.save_jobs,
+    )
+    with (
+        patch.object(
+            FakeBatchStore, "load_chunk", lambda self, b, c: load_chunk(self, shared(b), c)
+        ),
+        patch.object(FakeBatchStore, "record", lambda self, b, c, p: record(self, shared(b), c, p)),
+        patch.object(
+            FakeBatchStore,
+            "save_jobs",
+            lambda self, b, o, j: (
+                save_jobs(self, b, o, j),
+                save_jobs(self, shared(b), o, j),
+            ),
+        ),
+    ):
+        yield
+
+
+@contextmanager
+def failed_messages_ignored() -> Iterator[None]:
+    """What SQS lists as failed is taken for sent, and no look is taken for it."""
+    send_jobs = Ports.send_jobs
+
+    def careless(self: Ports, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
+        send_jobs(self, messages[:-1] if len(messages) > 1 else messages, delay_seconds)
+
+    with patch.object(Ports, "send_jobs", careless):
+        yield
+
+
+@contextmanager
+def a_lease_that_anybody_records_under() -> Iterator[None]:
+    """What became of an attempt is written without asking whose it was."""
+
+    def careless(batch: Batch) -> Mapping[str, Any]:
+        return {"submission": batch.submission}
+
+    with patch.object(transitions, "_delivering", careless):
+        yield
+
+
+FAULTS: dict[str, Any] = {
+    fault.__name__: fault
+    for fault in (
+        a_counter_instead_of_a_set,
+        done_before_the_flush,
+        the_message_to_batches_before_done,
+        the_head_before_the_jobs,
+        answers_put_unconditionally,
+        completing_without_its_condition,
+        done_without_the_round,
+        a_redelivered_full_chunk_that_does_nothing,
+        no_lease,
+        the_attempt_counted_after_the_post,
+        a_blind_due_at,
+        no_split,
+        no_submission_in_the_keys,
+        failed_messages_ignored,
+        a_lease_that_anybody_records_under,
+    )
+}
+
+_ALLOWS = fake._allows

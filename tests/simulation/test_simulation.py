@@ -1,0 +1,75 @@
+"""The promises hold wherever a crash comes, and the simulation sees it when they do not."""
+
+import pytest
+
+from tests.simulation.chance import run_seed
+from tests.simulation.enumerated import ACTIONS, LARGE, PATHS, SHAPES, SMALL, shaped
+from tests.simulation.faults import FAULTS
+from tests.simulation.promises import Broken, check
+from tests.simulation.scenario import Scenario
+from tests.simulation.schedules import Stuck, every_schedule
+
+SEEDS = 800
+SEEDS_AT_ONCE = 100
+
+
+def named(scenarios: tuple[Scenario, ...]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("scenario", scenarios, ids=[each.name for each in scenarios])
+
+
+def tell(runs: int) -> None:
+    print(f"{runs} schedules, 0 promises broken")
+
+
+@named(PATHS)
+@pytest.mark.parametrize("shape", SMALL, ids=str)
+def test_every_pair_of_crash_points_leaves_every_promise_kept(
+    scenario: Scenario, shape: tuple[int, int, int]
+) -> None:
+    tell(every_schedule(shaped(scenario, shape), 2, check))
+
+
+@named(PATHS)
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+def test_every_crash_point_of_a_large_batch_leaves_every_promise_kept(
+    scenario: Scenario, shape: tuple[int, int, int]
+) -> None:
+    tell(every_schedule(shaped(scenario, shape), 1, check))
+
+
+@named(ACTIONS)
+@pytest.mark.parametrize("shape", SMALL[:2], ids=str)
+def test_whatever_comes_at_any_moment_with_any_crash_leaves_every_promise_kept(
+    scenario: Scenario, shape: tuple[int, int, int]
+) -> None:
+    tell(every_schedule(shaped(scenario, shape), 1, check))
+
+
+@named(ACTIONS)
+@pytest.mark.parametrize("shape", SHAPES[2:], ids=str)
+def test_whatever_comes_at_any_moment_of_a_large_batch_leaves_every_promise_kept(
+    scenario: Scenario, shape: tuple[int, int, int]
+) -> None:
+    tell(every_schedule(shaped(scenario, shape), 0, check))
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_AT_ONCE))
+def test_storms_drawn_by_chance_leave_every_promise_kept(first: int) -> None:
+    for seed in range(first, first + SEEDS_AT_ONCE):
+        try:
+            run_seed(seed)
+        except AssertionError as broken:
+            raise AssertionError(f"seed {seed}: {broken}") from broken
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_protocol_is_seen(fault: str) -> None:
+    with FAULTS[fault](), pytest.raises((Broken, Stuck)):
+        run_everything_small()
+
+
+def run_everything_small() -> None:
+    for crashes in (0, 1):
+        for scenario in (*PATHS, *ACTIONS):
+            for shape in SMALL:
+                every_schedule(shaped(scenario, shape), crashes, check)

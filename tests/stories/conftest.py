@@ -1,0 +1,23 @@
+"""Where whole lives are told: on moto's AWS, in memory, and in processes of their own."""
+
+from collections.abc import Iterator
+
+import pytest
+from chalice.test import Client
+
+from tests.stories.on_moto import OnMoto
+
+
+@pytest.fixture
+def life(aws: None, monkeypatch: pytest.MonkeyPatch) -> OnMoto:  # noqa: ARG001 - moto must be up
+    """A service whose tables and queues are moto's."""
+    return OnMoto(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """Chalice's test client, for the service in memory."""
+    import app
+
+    with Client(app.app, stage_name="local") as client:
+        yield client

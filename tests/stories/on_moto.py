@@ -1,0 +1,280 @@
+"""The whole service on moto's AWS: the real app, operations and adapters; a hand turns the queues.
+
+Only the other sides of HTTP are fakes. Time stands still until all that is visible is done; then
+it jumps to where the next delayed message appears, on the queues too.
+"""
+
+import base64
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import count, zip_longest
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import boto3
+import pytest
+from moto.sqs import models as moto_sqs
+
+import app
+from batchback.local import demo_account
+from batchback.local.aws import create_resources
+from batchback.local.invocation import Context, sqs_event
+from chalicelib import settings, wiring
+from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
+from chalicelib.adapters.sqs import SqsQueue
+from chalicelib.domain.batch import Batch
+from chalicelib.wiring import Service
+from tests.fakes.clock import FakeClock
+from tests.fakes.http import FakePlatform, FakeReceiver
+from tests.fakes.journal import FakeJournal
+from tests.samples import WEBHOOK_SECRET
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+REGION = "us-east-1"
+#: Nobody is there: the platform is a fake.
+PLATFORM = "http://127.0.0.1:9"
+CALLBACK_URL = "https://example.com/callback"
+#: Each story has a stage of its own: nothing of another one is left over.
+_stages = count(1)
+
+Message = Mapping[str, Any]
+Order = Callable[[Sequence[Message]], Iterable[Message]]
+
+
+class OnMoto:
+    """A service, a caller, and the hand that delivers its messages."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._stage = f"story-{next(_stages)}"
+        create_resources(self._stage)
+        self.clock = FakeClock(datetime.now(UTC).replace(microsecond=0))
+        self.platform = FakePlatform()
+        self.receiver = FakeReceiver()
+        self.journal = FakeJournal()
+        #: How often each message is delivered.
+        self.deliveries = 1
+        #: In which order those are that are visible at one time.
+        self.order: Order = lambda messages: messages
+        self._monkeypatch = monkeypatch
+        self._sqs: SQSClient = boto3.client(
+            "sqs", endpoint_url=f"https://sqs.{REGION}.amazonaws.com"
+        )
+        names = settings.Names(self._stage)
+        self._queues = [
+            _Queue(self._sqs, names.jobs_queue, app.run_jobs, 60),
+            _Queue(self._sqs, names.batches_queue, app.advance_batch, 120),
+        ]
+        monkeypatch.setattr(moto_sqs, "unix_time_millis", self._milliseconds)
+        self.service = self.configure()
+
+    def configure(self, **variables: str) -> Service:
+        """The service with other settings, from now on."""
+        self.service = Service(
+            settings.read({"STAGE": self._stage, "PLATFORM_ADDRESS": PLATFORM, **variables})
+        )
+        names = self.service.settings.names
+        dynamodb = boto3.client("dynamodb", endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com")
+        demo_account.put(
+            dynamodb,
+            names.keys_table,
+            key="demo",
+            secret="demo-secret",
+            callback_secret=WEBHOOK_SECRET,
+        )
+        keys = DynamoKeyStore(dynamodb, names.keys_table, self.clock)
+        put_in_place: dict[str, Any] = {
+            "clock": self.clock,
+            "journal": self.journal,
+            "platform": self.platform,
+            "receiver": self.receiver,
+            "store": DynamoBatchStore(dynamodb, names.batches_table),
+            "keys": keys,
+            "cached_keys": keys,
+            "queue": SqsQueue(
+                self._sqs, jobs_queue=names.jobs_queue, batches_queue=names.batches_queue
+            ),
+        }
+        for name, adapter in put_in_place.items():
+            setattr(self.service, name, adapter)
+        self._monkeypatch.setattr(wiring, "service", lambda: self.service)
+        return self.service
+
+    def call(self, action: str, body: object, **headers: str) -> tuple[int, bytes]:
+        """A caller's request through API Gateway: the status and the body of the answer."""
+        target = f"/api/1.0/batch?action={action}"
+        answer = app.app(_gateway_event(target, json.dumps(body), headers), Context("api", 29))
+        return answer["statusCode"], answer["body"].encode()
+
+    def ask(self, action: str, body: object, **headers: str) -> Any:
+        """The answer to a call that succeeds."""
+        status, answer = self.call(action, body, **headers)
+        assert status == 200, answer
+        return json.loads(answer)
+
+    def submit(self, jobs: Sequence[Any], **headers: str) -> str:
+        order = {"jobs": [*jobs], "callbackUrl": CALLBACK_URL}
+        async_id: str = self.ask("run", order, **headers)["asyncId"]
+        return async_id
+
+    def progress(self, async_id: str) -> Any:
+        return self.ask("progress", {"async": async_id})
+
+    def results(self, async_id: str, **page: int) -> bytes:
+        status, body = self.call("results", {"async": async_id, **page})
+        assert status == 200, body
+        return body
+
+    def responses(self, async_id: str) -> list[Any]:
+        return [each["response"] for each in json.loads(self.results(async_id))["results"]]
+
+    def posts_of(self, async_id: str) -> list[bytes]:
+        """The bodies of the batch's callbacks, oldest first."""
+        return [post.body for post in self.receiver.posts if async_id.encode() in post.body]
+
+    def head(self, async_id: str) -> Batch:
+        head = self.service.store.find(async_id)
+        assert head is not None
+        return head
+
+    def receive(self) -> list[Message]:
+        """Every message that is visible now, of all queues."""
+        return [message for queue in self._queues for message in queue.receive()]
+
+    def deliver(self, message: Message) -> None:
+        """One delivery; the message stays on its queue until it is deleted."""
+        queue = self._queue_of(message)
+        queue.invoke(message)
+
+    def delete(self, message: Message) -> None:
+        queue = self._queue_of(message)
+        self._sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
+
+    def work_off(self) -> None:
+        """Delivers all there is until nothing is left, delayed messages at their time; not what
+        somebody else has in hand."""
+        while True:
+            messages = self.receive()
+            for message in self.order(messages):
+                for _ in range(self.deliveries):
+                    self.deliver(message)
+                self.delete(message)
+            delayed = [moment for queue in self._queues for moment in queue.delayed()]
+            if not messages and not delayed:
+                return
+            if not messages:
+                self.clock.set(min(delayed))
+
+    def deliver_at_once(self, message: Message, workers: int) -> None:
+        """The same message in the hands of several workers at the same time."""
+        assert self.service.run_jobs  # made in one thread, as in a container
+        threads = [
+            threading.Thread(target=self.deliver, args=(message,), name=f"worker {number}")
+            for number in range(workers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+
+    def _queue_of(self, message: Message) -> "_Queue":
+        [queue] = [queue for queue in self._queues if queue.url == message["QueueUrl"]]
+        return queue
+
+    def _milliseconds(self, _: object = None) -> float:
+        return self.clock.now().timestamp() * 1000
+
+
+def alternating(messages: Sequence[Message]) -> Iterable[Message]:
+    """One message of one batch, one of the other."""
+    by_batch: dict[str, list[Message]] = {}
+    for message in messages:
+        by_batch.setdefault(json.loads(message["Body"])["batch"], []).append(message)
+    return [
+        message for row in zip_longest(*by_batch.values()) for message in row if message is not None
+    ]
+
+
+class _Queue:
+    """A queue and the function that its messages go to."""
+
+    def __init__(
+        self,
+        sqs: "SQSClient",
+        name: str,
+        function: Callable[[dict[str, Any], Context], Any],
+        seconds: float,
+    ) -> None:
+        self.url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        self._sqs = sqs
+        self._name = name
+        self._function = function
+        self._seconds = seconds
+
+    def receive(self) -> list[Message]:
+        found: list[Message] = []
+        while batch := self._receive_ten():
+            found += [{**message, "QueueUrl": self.url} for message in batch]
+        return found
+
+    def _receive_ten(self) -> list[Any]:
+        answer = self._sqs.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=0,
+            MessageSystemAttributeNames=["All"],
+        )
+        return answer.get("Messages", [])
+
+    def delayed(self) -> list[datetime]:
+        """When each of the delayed messages appears, which only moto itself knows."""
+        queue = moto_sqs.sqs_backends["123456789012"][REGION].queues[self._name]
+        return [
+            datetime.fromtimestamp(message.delayed_until / 1000, UTC)
+            for message in queue._messages
+            if message.delayed
+        ]
+
+    def invoke(self, message: Message) -> None:
+        arn = f"arn:aws:sqs:{REGION}:123456789012:{self._name}"
+        event = sqs_event([message], queue_arn=arn, region=REGION)
+        self._function(event, Context(self._name, self._seconds))
+
+
+def _gateway_event(target: str, body: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway.html"""
+    parts = urlsplit(target)
+    credentials = base64.b64encode(b"demo:demo-secret").decode()
+    sent = {
+        "Authorization": f"Basic {credentials}",
+        "Content-Type": "application/json",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    return {
+        "resource": "/api/1.0/{namespace}",
+        "path": parts.path,
+        "httpMethod": "POST",
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "queryStringParameters": dict(parse_qsl(parts.query)),
+        "multiValueQueryStringParameters": {
+            name: [value] for name, value in parse_qsl(parts.query)
+        },
+        "pathParameters": {"namespace": parts.path.rpartition("/")[2]},
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": "/api/1.0/{namespace}",
+            "httpMethod": "POST",
+            "path": f"/api{parts.path}",
+            "stage": "api",
+            "requestId": str(uuid.uuid4()),
+            "identity": {"sourceIp": "203.0.113.7"},
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,311 @@
+"""The whole local service, started as anybody starts it, and driven over real HTTP."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from batchback.client import Client, Job, Refused
+from batchback.local.process import ServiceProcess, is_alive, tries, until
+from batchback.local.soak import Plan, Soak
+
+#: Nothing here takes so long, unless it is broken.
+PATIENCE_SECONDS = 60
+#: A soak small enough for every run. No batch can end before both workers are dead: then none of
+#: them dies in a delivery, which would be made up for when its lease ends, minutes later.
+SHORT = Plan(
+    seed=7,
+    batches=4,
+    jobs=8,
+    workers=2,
+    kills=2,
+    pause_seconds=(0.1, 0.3),
+    visibility_seconds=3,
+    call_ms=1_500,
+    failures=6,
+    patience_seconds=PATIENCE_SECONDS,
+)
+
+
+class Local:
+    """A service that runs, and a caller of it."""
+
+    def __init__(self, process: ServiceProcess) -> None:
+        self.process = process
+        self.where = process.where()
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.client = Client(self.where["address"], self.where["key"], self.where["secret"])
+
+    def close(self) -> None:
+        self.http.close()
+        self.client.close()
+
+    @property
+    def callback_url(self) -> str:
+        return f"{self.where['receiver']}/callback"
+
+    def send(
+        self, target: str, body: bytes = b"{}", method: str = "POST", **headers: str
+    ) -> requests.Response:
+        """A request with HTTP Basic, as it is."""
+        return self.http.request(
+            method,
+            f"{self.where['address']}{target}",
+            data=body,
+            auth=(self.where["key"], self.where["secret"]),
+            headers={
+                "Content-Type": "application/json",
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
+            timeout=PATIENCE_SECONDS,
+        )
+
+    def run(self, jobs: list[Job]) -> str:
+        return self.client.run(jobs, self.callback_url)["asyncId"]
+
+    def called_back(self, async_id: str) -> dict[str, Any]:
+        """The batch's callback, once it has come and was counted as delivered."""
+        for _ in tries("called back", PATIENCE_SECONDS):
+            if self.client.progress(async_id)["callback"]["status"] == "delivered":
+                break
+        [post] = [post for post in self.get("receiver", "/received") if async_id in post["raw"]]
+        found: dict[str, Any] = post
+        return found
+
+    def results(self, async_id: str) -> bytes:
+        body = json.dumps({"async": async_id}).encode()
+        return self.send("/api/1.0/batch?action=results", body).content
+
+    def get(self, whom: str, path: str) -> Any:
+        return self.http.get(self.where[whom] + path, timeout=PATIENCE_SECONDS).json()
+
+    def tell(self, whom: str, **wish: object) -> None:
+        told = self.http.post(f"{self.where[whom]}/behave", json=wish, timeout=PATIENCE_SECONDS)
+        assert told.status_code == 200, told.text
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServiceProcess]]:
+    """Two services side by side, that come up at the same time: one with its workers in it and a
+    short job time-out, one with workers that can be killed."""
+    first = ServiceProcess(tmp_path_factory.mktemp("first"), variables={"JOB_TIMEOUT_SECONDS": "1"})
+    second = ServiceProcess(
+        tmp_path_factory.mktemp("second"), *SHORT.options, variables=SHORT.variables
+    )
+    with first, second:
+        yield [first, second]
+
+
+@pytest.fixture(scope="module")
+def local(processes: list[ServiceProcess]) -> Iterator[Local]:
+    local = Local(processes[0])
+    yield local
+    local.close()
+
+
+@pytest.fixture(scope="module")
+def beside(processes: list[ServiceProcess]) -> Iterator[Local]:
+    local = Local(processes[1])
+    yield local
+    local.close()
+
+
+def invitation(event: int, *contacts: int) -> Job:
+    params = {"event": event, "contacts": [*contacts]}
+    return {"namespace": "event", "action": "inviteContacts", "params": params}
+
+
+class TestCalling:
+    def test_the_two_jobs_of_the_contract_come_back_in_one_callback(self, local: Local) -> None:
+        jobs = [invitation(1, 1, 2, 3), invitation(2, 1, 2, 4)]
+        async_id = local.run(jobs)
+        assert re.fullmatch(r"[0-9a-f]{32}", async_id)
+        callback = local.called_back(async_id)
+        assert callback["verified"]
+        assert callback["headers"]["webhook-id"] == f"{async_id}-1"
+        assert callback["raw"].encode() == local.results(async_id)
+        assert callback["body"]["asyncId"] == async_id
+        for job, result in zip(jobs, callback["body"]["results"], strict=True):
+            assert (result["namespace"], result["action"]) == ("event", "inviteContacts")
+            assert result["request"] == job["params"]
+            invited = result["response"]["results"]
+            assert [each["contact"] for each in invited] == job["params"]["contacts"]
+            assert {*invited[0]} == {"contact", "status", "inviteLinkYes", "inviteLinkNo"}
+
+    def test_two_hundred_jobs_come_back_in_order_the_same_bytes_as_results(
+        self, local: Local
+    ) -> None:
+        async_id = local.run([invitation(5, n) for n in range(200)])
+        callback = local.called_back(async_id)
+        assert callback["raw"].encode() == local.results(async_id)
+        assert [
+            result["response"]["results"][0]["contact"] for result in callback["body"]["results"]
+        ] == [*range(200)]
+        made = [
+            call["idempotencyKey"]
+            for call in local.get("platform", "/calls")
+            if call["idempotencyKey"].startswith(async_id)
+        ]
+        assert sorted(made) == sorted(f"{async_id}-{index}" for index in range(200))
+        progress = local.client.progress(async_id)
+        assert (progress["progress"], progress["status"]) == (100, "completed")
+
+    def test_each_job_gets_what_the_platform_was_told_to_do_to_it(self, local: Local) -> None:
+        told: dict[str, dict[str, object]] = {
+            "refuses": {"status": 400},
+            "hangs": {"sleepMs": 2_000, "status": 200, "times": 1},
+            "recovers": {"status": 500, "times": 1},
+            "html": {"status": 200, "body": "<html>", "contentType": "text/html"},
+            "large": {"status": 200, "bytes": 3_000_000},
+        }
+        for action, wish in told.items():
+            local.tell("platform", namespace="story", action=action, **wish)
+        async_id = local.run(
+            [{"namespace": "story", "action": action, "params": {}} for action in told]
+        )
+        callback = local.called_back(async_id)
+        refuses, hangs, recovers, html, large = [
+            result["response"] for result in callback["body"]["results"]
+        ]
+        assert (refuses["errorCode"], refuses["message"]) == (400, "Told to answer so")
+        assert hangs["errorCode"] == recovers["errorCode"] == 404  # the second call got through
+        assert (html["errorCode"], html["body"]) == (461, "<html>")
+        assert "response of 3000000 bytes is over the limit" in large["message"]
+        calls = [
+            call["action"]
+            for call in local.get("platform", "/calls")
+            if call["idempotencyKey"].startswith(async_id)
+        ]
+        assert {action: calls.count(action) for action in told} == {
+            "refuses": 1,
+            "hangs": 2,
+            "recovers": 2,
+            "html": 1,
+            "large": 1,
+        }
+        assert callback["raw"].encode() == local.results(async_id)
+
+    def test_ping_answers_who_signs_and_who_sends_a_password(self, local: Local) -> None:
+        pattern = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+        assert re.fullmatch(pattern, local.client.ping()["ack"])
+        answer = local.send("/api/1.0/test?action=ping", b"[]")
+        assert re.fullmatch(pattern, answer.json()["ack"])
+
+    def test_whoever_has_no_valid_key_learns_nothing(self, local: Local) -> None:
+        async_id = local.run([invitation(9, 9)])
+        stranger = Client(local.where["address"], "demo", "wrong")
+        with stranger, pytest.raises(Refused) as refused:
+            stranger.progress(async_id)
+        assert (refused.value.error_code, refused.value.specific_code) == (401, 0)
+        local.called_back(async_id)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("target", "request_", "error_code", "specific_code"),
+        [
+            ("/api/1.0/nonsense?action=run", {}, 404, 0),
+            ("/api/1.0/batch?action=nonsense", {}, 404, 0),
+            ("/api/1.0/batch", {}, 400, 23017),
+            ("/api/1.0/batch?action=run", {"method": "GET"}, 405, 0),
+            ("/api/1.0/batch?action=run", {"method": "PUT"}, 405, 0),
+            ("/api/1.0/batch?action=run", {"Content_Type": "text/plain"}, 415, 0),
+            ("/api/1.0/batch?action=run", {"body": b" " * 3_500_001}, 413, 0),
+            ("/api/1.0/batch?action=run", {"body": b'{"jobs": [NaN]}'}, 400, 23016),
+            ("/api/1.0/batch?action=run", {"body": b'{"jobs": ['}, 400, 23016),
+            ("/api/1.0/batch?action=run", {"body": b"\xff"}, 400, 23016),
+            ("/api/1.0/batch?action=run", {"body": b""}, 400, 23017),
+            ("/api/1.0/batch?action=run", {"body": b'{"jobs":[]}'}, 400, 24093),
+            ("/api/1.0/batch?action=progress", {"body": b'{"async":"%032d"}' % 0}, 404, 24105),
+            ("/api/1.0/batch?action=results", {"body": b'{"async":"%032d"}' % 0}, 404, 24115),
+        ],
+    )
+    def test_every_error_has_the_contracts_shape(
+        self,
+        local: Local,
+        target: str,
+        request_: dict[str, Any],
+        error_code: int,
+        specific_code: int,
+    ) -> None:
+        answer = local.send(target, **request_)
+        error = answer.json()
+        assert answer.headers["Content-Type"] == "application/json"
+        assert (answer.status_code, error["errorCode"]) == (error_code, error_code)
+        assert error["specificCode"] == specific_code
+        assert isinstance(error["message"], str)
+        assert {*error} <= {"errorCode", "specificCode", "message", "additionalMessages"}
+
+    def test_head_is_answered_without_a_body_and_the_connection_goes_on(self, local: Local) -> None:
+        answer = local.send("/api/1.0/batch?action=run", method="HEAD")
+        assert (answer.status_code, answer.content) == (405, b"")
+        assert answer.headers["Allow"] == "POST"
+        assert local.send("/api/1.0/test?action=ping").status_code == 200
+
+    def test_a_private_callback_address_outside_the_allowed_networks_is_refused(
+        self, local: Local
+    ) -> None:
+        with pytest.raises(Refused) as refused:
+            local.client.run([invitation(1, 1)], "http://169.254.169.254/latest/meta-data/")
+        assert (refused.value.error_code, refused.value.specific_code) == (400, 23016)
+
+
+class TestSideBySide:
+    """The other service: its workers are processes that die. These tests build on each other."""
+
+    def test_services_side_by_side_know_nothing_of_each_other(
+        self, local: Local, beside: Local
+    ) -> None:
+        async_id = beside.run([invitation(1, 1)])
+        assert beside.called_back(async_id)["verified"]
+        with pytest.raises(Refused) as refused:
+            local.client.progress(async_id)
+        assert refused.value.specific_code == 24105
+        assert async_id not in str(local.get("receiver", "/received"))
+
+    def test_a_killed_worker_is_replaced(self, beside: Local) -> None:
+        before = beside.where["workerPids"]
+        os.kill(before[0], signal.SIGKILL)
+        until(
+            lambda: len({*beside.process.where()["workerPids"]} - {before[0]}) == 2,
+            "replaced",
+            PATIENCE_SECONDS,
+        )
+        after = beside.process.where()["workerPids"]
+        assert after[1] == before[1]
+        assert all(map(is_alive, after))
+        assert not is_alive(before[0])
+
+    def test_batches_complete_and_call_back_although_all_workers_are_killed_in_mid_job(
+        self, processes: list[ServiceProcess]
+    ) -> None:
+        """The short form of `make soak`, which says more."""
+        tally = Soak(SHORT, processes[1]).run()
+        assert tally.faults == [], processes[1].said()
+        assert tally.kills == 2
+
+    def test_sigterm_ends_it_and_leaves_no_process_behind(self, beside: Local) -> None:
+        pids = [beside.process.pid, *beside.process.where()["workerPids"]]
+        assert all(map(is_alive, pids))
+        assert beside.process.stop() == 0
+        assert not any(map(is_alive, pids))
+        with pytest.raises(requests.ConnectionError):
+            beside.send("/api/1.0/test?action=ping")
+
+
+def test_a_service_that_was_told_to_stop_in_mid_job_stops_at_once(local: Local) -> None:
+    local.tell("platform", namespace="event", sleepMs=600_000)
+    local.run([invitation(1, n) for n in range(40)])
+    until(
+        lambda: any(call["status"] is None for call in local.get("platform", "/calls")),
+        "calling",
+        PATIENCE_SECONDS,
+    )
+    assert local.process.stop() == 0
+    assert not is_alive(local.process.pid)

@@ -1,0 +1,71 @@
+"""The largest batch there can be, in memory."""
+
+import json
+from typing import Any
+
+import pytest
+from chalice.test import Client
+
+from chalicelib.adapters.items import head_item
+from tests.app.conftest import Front, serve
+from tests.stories.test_one_batch import jobs
+
+TOTAL = 10_000
+URL = "https://example.com/callback"
+#: A write of the head costs a unit for each KB: more would be felt.
+MAX_HEAD_BYTES = 4_096
+
+
+@pytest.fixture
+def front(client: Client, monkeypatch: pytest.MonkeyPatch) -> Front:
+    return serve(client, monkeypatch, MAX_JOBS_PER_BATCH=str(TOTAL), JOBS_PER_MESSAGE="1")
+
+
+def submit(front: Front) -> str:
+    answer = front.call("run", {"jobs": jobs(TOTAL), "callbackUrl": URL})
+    assert answer.status == 200, answer.body
+    async_id: str = answer.json["asyncId"]
+    return async_id
+
+
+def head_bytes(front: Front, async_id: str) -> int:
+    """What the head weighs in DynamoDB."""
+    item = head_item(front.store.heads[async_id])
+    return sum(len(name) + _size(*attribute.popitem()) for name, attribute in item.items())
+
+
+def _size(kind: str, value: Any) -> int:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
+    if kind == "NS":
+        return sum(_size("N", number) for number in value)
+    if kind == "N":
+        return len(value.strip("-0.").replace(".", "")) // 2 + 2
+    return 1 if kind == "BOOL" else len(value.encode())
+
+
+def test_they_all_run_and_come_back_in_order(front: Front) -> None:
+    async_id = submit(front)
+    assert len(front.queue.jobs) == 500
+    front.work_off()
+    assert len(front.platform.calls) == TOTAL
+    assert head_bytes(front, async_id) < MAX_HEAD_BYTES
+    [post] = front.receiver.posts
+    assert [r["request"]["n"] for r in json.loads(post.body)["results"]] == [*range(TOTAL)]
+    assert front.call("results", {"async": async_id}).body == post.body
+    page = front.call("results", {"async": async_id, "start": 9_990, "perPage": 100})
+    assert [result["response"] for result in page.json["results"]] == [
+        {"echo": {"n": n}} for n in range(9_990, TOTAL)
+    ]
+
+
+def test_cancelled_before_any_ran_they_all_end_and_the_head_stays_small(front: Front) -> None:
+    """Then every chunk is in two sets of the head: the most it can hold."""
+    async_id = submit(front)
+    front.queue.take_jobs()
+    front.call("cancel", {"async": async_id})
+    front.work_off()
+    assert front.platform.calls == []
+    assert front.call("progress", {"async": async_id}).json["jobs"]["failed"] == TOTAL
+    assert len(front.store.heads[async_id].gave_up) == 500
+    assert head_bytes(front, async_id) < MAX_HEAD_BYTES
+    assert len(front.receiver.posts) == 1

@@ -1,0 +1,594 @@
+"""The docs are true: what can be checked of them is checked against the code.
+
+Blocks are found by their language, or by the comment right before them. The comments `jobs run: 1`
+and `jobs run: all` in calling.md say what happens between two of its examples.
+"""
+
+import argparse
+import base64
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chalice.test import Client
+
+from batchback import local
+from batchback.cli import Status
+from batchback.local.behaviour import Behaviours
+from batchback.local.http_server import Request
+from batchback.local.platform import DemonstrationPlatform
+from batchback.local.service import LocalService
+from chalicelib import errors
+from chalicelib.adapters import items
+from chalicelib.domain import signing
+from chalicelib.domain.batch import AnswersPart
+from chalicelib.domain.outcome import Reply
+from chalicelib.domain.signing import SignedRequest
+from chalicelib.errors import BatchbackError, CallerError, ServiceError
+from chalicelib.settings import VARIABLES, Names, Variable
+from tests.app.conftest import Answer, Front, basic, serve
+from tests.fakes.clock import START
+from tests.fakes.http import Call
+from tests.samples import a_batch, some_jobs
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+#: Described already, and not in the Makefile yet: to be emptied when they are.
+COMING_TARGETS = {"simulate", "soak"}
+#: The id that the examples speak of.
+ASYNC_ID = "e35e06ee592d17a42dc9e6252a058617"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page, with the comment right before it."""
+
+    language: str
+    text: str
+    comment: str
+    line: int
+
+
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<comment>[^>]*) -->\n\n?)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def blocks(name: str) -> list[Block]:
+    text = page(name)
+    return [
+        Block(
+            match["language"],
+            match["text"],
+            match["comment"] or "",
+            text.count("\n", 0, match.start("text")),
+        )
+        for match in _BLOCK.finditer(text)
+    ]
+
+
+def block(name: str, language: str, holding: str) -> Block:
+    """The one block of a page that holds a text or follows a comment."""
+    found = [
+        each
+        for each in blocks(name)
+        if each.language == language and holding in each.comment + each.text
+    ]
+    assert len(found) == 1, f"{name}: {len(found)} blocks with {holding!r}"
+    return found[0]
+
+
+def rows(name: str, heading: str) -> list[list[str]]:
+    """The cells of the table under a header row that begins so."""
+    lines = iter(page(name).splitlines())
+    for line in lines:
+        if line.startswith(heading):
+            break
+    else:
+        raise AssertionError(f"{name} has no table {heading!r}")
+    next(lines)
+    found = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        found.append([cell.strip() for cell in line.strip("|").split("|")])
+    return found
+
+
+def codes(text: str) -> list[str]:
+    """What stands between backquotes."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+class TestAllPages:
+    @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+    def test_links_lead_somewhere(self, path: Path) -> None:
+        for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8")):
+            if re.match(r"[a-z]+:", target):
+                continue
+            file, _, anchor = target.partition("#")
+            found = (path.parent / file).resolve() if file else path
+            assert found.exists(), f"{path.name}: {target}"
+            if anchor:
+                assert anchor in anchors(found), f"{path.name}: {target}"
+
+    @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+    def test_no_page_speaks_of_the_machine_it_was_written_on(self, path: Path) -> None:
+        text = path.read_text("utf-8")
+        assert not re.findall(r"/work/|/root/|/home/|/Users/|/tmp/|/opt/", text)
+
+    @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+    def test_json_is_json_and_python_runs(self, path: Path) -> None:
+        name = str(path.relative_to(ROOT))
+        for each in blocks(name):
+            if each.language == "json":
+                json.loads(each.text)
+            if each.language == "python":
+                run(each)
+
+    @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+    def test_every_make_target_that_is_named_exists(self, path: Path) -> None:
+        targets = set(re.findall(r"^([a-z]+):", page("Makefile"), re.MULTILINE))
+        text = path.read_text("utf-8")
+        named = set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE))
+        assert named <= targets | COMING_TARGETS
+
+    def test_every_page_is_reached_from_the_readme(self) -> None:
+        readme = page("README.md")
+        for path in ROOT.glob("docs/*.md"):
+            assert f"(docs/{path.name})" in readme, path.name
+
+    def test_every_test_that_is_named_exists(self) -> None:
+        named = {name for path in PAGES for name in _tests_in(path.read_text("utf-8"))}
+        known = "\n".join(path.read_text("utf-8") for path in ROOT.glob("tests/**/test_*.py"))
+        assert named
+        assert [name for name in sorted(named) if f"def {name}(" not in known] == []
+
+
+def anchors(path: Path) -> set[str]:
+    """Where links can lead within a page, as GitHub names its headings."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def _tests_in(text: str) -> list[str]:
+    return [name for name in codes(text) if re.fullmatch(r"test_\w+", name)]
+
+
+class TestSettings:
+    TABLE = staticmethod(lambda: rows("docs/settings.md", "| variable |"))
+
+    def test_every_variable_is_there_and_no_other(self) -> None:
+        named = [codes(row[0]) for row in self.TABLE()]
+        assert named == [[variable.name] for variable in VARIABLES]
+
+    @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+    def test_meaning_default_and_range_are_those_of_the_code(self, variable: Variable) -> None:
+        [row] = [row for row in self.TABLE() if codes(row[0]) == [variable.name]]
+        _, meaning, default, limits = row
+        assert meaning == variable.meaning
+        assert default == ("must be set" if variable.default is None else f"`{variable.default}`")
+        assert limits
+        assert _limits(variable) in {None, limits}
+
+
+def _limits(variable: Variable) -> str | None:
+    """The range that the variable's own error names."""
+    try:
+        variable.parse("no number")
+    except ValueError as error:
+        match = re.search(r"number (from \S+ to \S+),", str(error))
+        return match[1].removeprefix("from ") if match else None
+    return None
+
+
+class TestHowItWorks:
+    NAME = "docs/how-it-works.md"
+
+    def test_the_stored_items_are_those_of_the_code(self) -> None:
+        batch = a_batch(200, submission="<submission>")
+        [jobs] = [
+            item
+            for item in items.jobs_items(batch, some_jobs(200))
+            if items.chunk_of(item) == 7  # the chunk that the page shows
+        ]
+        answers = items.answers_item(batch, 7, AnswersPart(round=1, number=0, answers={}))
+        assert [codes(row[0])[0] for row in rows(self.NAME, "| part |")] == [
+            items.HEAD,
+            items.order_part("<submission>"),
+            jobs["part"]["S"],
+            answers["part"]["S"],
+            items.marker_part(batch, 7, 181),
+        ]
+
+    def test_the_functions_and_their_time_outs_are_those_that_are_deployed(self) -> None:
+        functions = json.loads(page(".chalice/config.json"))["lambda_functions"]
+        named = {codes(row[0])[0]: row[2] for row in rows(self.NAME, "| function |")}
+        assert named == {
+            name.removesuffix("_handler"): f"{function['lambda_timeout']} s"
+            for name, function in functions.items()
+        }
+
+    def test_every_scenario_of_the_simulation_proves_something(self) -> None:
+        source = page("tests/simulation/enumerated.py")
+        scenarios = set(re.findall(r'Scenario\(\s*name="([a-z-]+)"', source))
+        proofs = " ".join(row[3] for row in rows(self.NAME, "| crash |"))
+        named = set(re.findall(r"[a-z-]+", re.sub(r"`[^`]*`", "", proofs)))
+        assert scenarios
+        assert scenarios - named == set(), f"name them in the crash table of {self.NAME}"
+
+    def test_there_is_room_for_the_drawings(self) -> None:
+        assert re.search(r"<!-- machines: begin -->.*<!-- machines: end -->", page(self.NAME), re.S)
+
+
+class TestLocal:
+    def test_every_option_is_there_and_no_other(self) -> None:
+        parser = argparse.ArgumentParser(add_help=False)
+        local.add_arguments(parser)
+        options = {option for action in parser._actions for option in action.option_strings}
+        named = [codes(row[0])[0].split()[0] for row in rows("docs/local.md", "| option |")]
+        assert sorted(named) == sorted(options)
+
+    def test_every_key_of_the_ready_file_is_there_and_no_other(self) -> None:
+        service = LocalService(
+            address="",
+            aws_endpoint="",
+            region="",
+            platform="",
+            receiver="",
+            key="",
+            secret="",
+            callback_secret="",
+            names=Names("local"),
+            queue_urls={},
+        )
+        as_json = service.as_json()
+        table = {codes(row[0])[0]: codes(row[1]) for row in rows("docs/local.md", "| key | holds")}
+        assert list(table) == list(as_json)
+        assert table["tables"] == list(as_json["tables"])
+        assert table["queues"] == list(as_json["queues"])
+
+    def test_every_wish_is_understood(self) -> None:
+        wishes = re.findall(r"-d '(\{.*?\})' http\S+/behave", page("docs/local.md"))
+        assert len(wishes) == 2
+        behaviours = Behaviours(["namespace", "action", "path"])
+        for wish in wishes:
+            behaviours.tell(json.loads(wish))
+        keys = [key for row in rows("docs/local.md", "| key | meaning") for key in codes(row[0])]
+        with pytest.raises(ValueError, match="an object with some of") as refused:
+            behaviours.tell({"unknown": 1})
+        assert set(re.findall(r"\b[a-z][A-Za-z]+\b", str(refused.value))) >= {*keys}
+
+    def test_every_call_is_remembered_as_shown(self) -> None:
+        platform = DemonstrationPlatform(key="demo", secret="demo-secret")
+        target = "/api/1.0/event?action=inviteContacts"
+        platform.answer(Request(method="POST", target=target, headers={}, body=b"{}"))
+        got = platform.answer(Request(method="GET", target="/calls", headers={}, body=b""))
+        [shown] = json.loads(block("docs/local.md", "json", "idempotencyKey").text)
+        assert list(json.loads(got.body)[0]) == list(shown)
+
+
+def subclasses(root: type[Any]) -> Iterator[type[Any]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from subclasses(kind)
+
+
+def codes_of(kind: type[BatchbackError]) -> tuple[int, int]:
+    if issubclass(kind, CallerError):
+        return kind.error_code, kind.specific_code
+    assert issubclass(kind, ServiceError)
+    return 500, kind.specific_code
+
+
+class TestCalling:
+    def test_every_action_has_its_heading_and_no_other(self, front: Front) -> None:
+        actions = [action for of_one in front.service.api._namespaces.values() for action in of_one]
+        assert sorted(re.findall(r"^### ([a-z]+)$", page("docs/calling.md"), re.MULTILINE)) == (
+            sorted(actions)
+        )
+
+    def test_every_error_is_there_and_no_other(self) -> None:
+        kinds = [*subclasses(CallerError), *subclasses(ServiceError)]
+        assert all(kind.__module__ == errors.__name__ for kind in kinds)
+        table = rows("docs/calling.md", "| errorCode |")
+        assert sorted((int(row[0]), int(row[1])) for row in table) == sorted(
+            {codes_of(kind) for kind in kinds}
+        )
+
+    def test_every_exit_status_is_there_and_no_other(self) -> None:
+        named = [int(row[0]) for row in rows("docs/calling.md", "| exit status |")]
+        assert named == sorted(Status)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    import app
+
+    with Client(app.app, stage_name="local") as client:
+        yield client
+
+
+@pytest.fixture
+def front(client: Client, monkeypatch: pytest.MonkeyPatch) -> Front:
+    """A service whose platform is the demonstration's."""
+    front = serve(client, monkeypatch)
+    platform = DemonstrationPlatform(key="", secret="", checks_signatures=False)
+
+    def answer(call: Call) -> Reply:
+        target = f"/api/1.0/{call.namespace}?action={call.action}"
+        got = platform.answer(Request(method="POST", target=target, headers={}, body=call.body))
+        return Reply(status=got.status, body=got.body)
+
+    front.platform.answer = answer
+    return front
+
+
+class TestExamples:
+    """The curl lines of calling.md, one after the other, each with the answer below it."""
+
+    def test_every_call_gets_the_answer_that_is_shown(self, front: Front) -> None:
+        story = Story(front)
+        for call, shown in calls_and_answers():
+            if not call.text:
+                story.run_jobs(call.comment)
+            else:
+                story.tell(call, json.loads(shown.text))
+        actions = {name for of_one in front.service.api._namespaces.values() for name in of_one}
+        assert story.told == actions
+
+
+def calls_and_answers() -> Iterator[tuple[Block, Block]]:
+    """Each curl line with its answer, and in between, as a pair too, the comments that say that
+    jobs run."""
+    waiting: Block | None = None
+    for each in _in_order("docs/calling.md"):
+        if not each.text:
+            yield each, each
+        elif each.language == "sh" and each.text.startswith("curl"):
+            assert waiting is None, f"line {waiting.line}: a call without an answer"
+            waiting = each
+        elif each.language == "json" and waiting is not None:
+            yield waiting, each
+            waiting = None
+    assert waiting is None
+
+
+def _in_order(name: str) -> list[Block]:
+    """The blocks of a page, and its comments that stand alone as blocks without text."""
+    text = page(name)
+    alone = [
+        Block("", "", match[1], text.count("\n", 0, match.start()))
+        for match in re.finditer(r"^<!-- (jobs run: \w+) -->$", text, re.MULTILINE)
+    ]
+    return sorted([*blocks(name), *alone], key=lambda each: each.line)
+
+
+class Story:
+    """A batch on its way through the examples."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._async_id = ASYNC_ID
+        self.told: set[str] = set()
+
+    def run_jobs(self, how: str) -> None:
+        """All that are waiting, or those of the first message."""
+        jobs = self._front.queue.jobs
+        held = jobs[1:] if how.endswith("1") else []
+        del jobs[len(jobs) - len(held) :]
+        self._front.work_off()
+        self._front.queue.jobs += held
+
+    def tell(self, call: Block, shown: dict[str, Any]) -> None:
+        """Sends the call and compares the answer."""
+        action, answer = self._send(call.text)
+        where = f"docs/calling.md, line {call.line}"
+        assert answer.status == shown.get("errorCode", 200), f"{where}: {answer.body!r}"
+        if action == "run" and answer.status == 200:
+            self._async_id = answer.json["asyncId"]
+        got = answer.body.decode().replace(self._async_id, ASYNC_ID)
+        assert json.loads(got) == shown, where
+        self.told.add(action)
+
+    def _send(self, curl: str) -> tuple[str, Answer]:
+        """What curl would send, of the options that the examples use."""
+        line = curl.replace(ASYNC_ID, self._async_id).replace("\\\n", " ")
+        words = iter(shlex.split(line)[1:])
+        headers: dict[str, str] = {}
+        body = target = ""
+        for word in words:
+            if word == "-u":
+                key, _, secret = next(words).partition(":")
+                headers["Authorization"] = basic(key, secret)["Authorization"]
+            elif word == "-H":
+                name, _, value = next(words).partition(": ")
+                headers[name] = value
+            elif word == "-d":
+                body = next(words)
+            else:
+                target = word.removeprefix("$ADDRESS")
+        return target.rpartition("=")[2], self._front.send(target, body.encode(), headers=headers)
+
+
+def run(source: Block) -> dict[str, Any]:
+    """What a Python block defines."""
+    found: dict[str, Any] = {}
+    exec(compile(source.text, f"line {source.line}", "exec"), found)  # noqa: S102 - our own docs
+    return found
+
+
+def http(name: str, holding: str) -> tuple[str, dict[str, str], bytes]:
+    """The target, the headers (names in lower case) and the body of an HTTP block."""
+    head, _, body = block(name, "http", holding).text.partition("\n\n")
+    request, *lines = head.splitlines()
+    headers = dict(line.split(": ", 1) for line in lines)
+    small = {key.lower(): value for key, value in headers.items()}
+    return request.split()[1], small, body.removesuffix("\n").encode()
+
+
+class TestSigning:
+    """The worked example of calling.md: key demo, secret demo-secret."""
+
+    SENT_AT = datetime(2026, 11, 23, 14, 49, 8, tzinfo=UTC)
+
+    def example(self) -> tuple[str, dict[str, str], bytes]:
+        target, headers, _ = http("docs/calling.md", "iws: request")
+        section = page("docs/calling.md").split("The worked example:")[1]
+        match = re.search(r"```json\n(.*)\n```", section)
+        assert match
+        return target, headers, match[1].encode()
+
+    def test_its_numbers_are_true(self) -> None:
+        target, headers, body = self.example()
+        made = signing.iws_headers(
+            key="demo",
+            secret="demo-secret",
+            target=target,
+            body=body,
+            now=self.SENT_AT,
+            content_type="application/json",
+        )
+        assert {name.lower(): value for name, value in made.items()} == headers
+        signed = SignedRequest(headers=headers, targets=(target,), body=body)
+        text = block("docs/calling.md", "", "iws: text").text.strip()
+        assert signing.iws_text(signed, target) == text
+        parts = [codes(row[2]) for row in rows("docs/calling.md", "| | part |")]
+        assert "".join(part for [part] in filter(None, parts)).lower() == text
+
+    def test_the_service_takes_it(self, front: Front) -> None:
+        front.clock.set(self.SENT_AT)
+        target, headers, body = self.example()
+        answer = front.send(target, body, headers=headers)
+        assert (answer.status, answer.json["specificCode"]) == (404, 24105)
+
+    def test_the_python_that_is_shown_makes_the_same(self) -> None:
+        target, headers, body = self.example()
+        iws_headers = run(block("docs/calling.md", "python", "iws_headers"))["iws_headers"]
+        made = iws_headers("demo", "demo-secret", target, body, headers["ivvy-date"])
+        assert {name.lower(): value for name, value in made.items()} == headers
+
+
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+BODY = '{"asyncId":"é","results":[]}'.encode()
+Verify = Callable[[dict[str, str], bytes, str], bool]
+
+
+class TestReceiving:
+    def test_the_callback_that_is_shown_is_a_true_one(self, front: Front) -> None:
+        """The very bytes that the service sends, signed a second after the platform's answer."""
+        _, headers, body = http("docs/receiving.md", "callback: example")
+        assert f"`{SECRET}`" in page("docs/receiving.md")
+        sent = {"jobs": [{"namespace": "test", "action": "ping"}], "callbackUrl": "https://a.com"}
+        front.platform.answer = lambda _: Reply(
+            status=200, body=b'{"ack": "2026-11-23 14:49:07 UTC"}'
+        )
+        async_id = front.call("run", sent).json["asyncId"]
+        front.work_off()
+        [post] = front.receiver.posts
+        assert post.body == body.replace(ASYNC_ID.encode(), async_id.encode())
+        assert headers["content-length"] == str(len(body))
+        signed = signing.webhook_headers(
+            message_id=f"{ASYNC_ID}-1",
+            body=body,
+            secrets=[SECRET],
+            now=START + timedelta(seconds=1),
+        )
+        assert {name: headers[name] for name in signed} == signed
+        assert post.headers["webhook-id"] == f"{async_id}-1"
+
+    @pytest.fixture(params=["library", "python", "node", "shell"])
+    def verify(self, request: pytest.FixtureRequest, tmp_path: Path) -> Verify:
+        """Each of the ways to verify that the page shows."""
+        if request.param == "library":
+            read = run(block("docs/receiving.md", "python", "standardwebhooks"))["read_callback"]
+            return lambda headers, body, secret: read(headers, body, secret) is not None
+        if request.param == "python":
+            verify: Verify = run(block("docs/receiving.md", "python", "hmac.digest"))["verify"]
+            return verify
+        program = shutil.which("node" if request.param == "node" else "openssl")
+        if program is None:
+            pytest.skip(f"{request.param} is not here")
+        return (_node if request.param == "node" else _shell)(tmp_path)
+
+    def test_what_the_service_signs_verifies_and_nothing_else(self, verify: Verify) -> None:
+        now = datetime.now(UTC)
+        headers = _signed(now)
+        assert verify(headers, BODY, SECRET)
+        assert not verify(headers, BODY + b" ", SECRET)
+        assert not verify(headers, BODY, "whsec_AAAA")
+        assert not verify({**headers, "webhook-id": "other"}, BODY, SECRET)
+        assert not verify({**headers, "webhook-timestamp": "soon"}, BODY, SECRET)
+        assert not verify(_signed(now - timedelta(minutes=6)), BODY, SECRET)
+
+    def test_one_right_signature_of_two_is_enough(self, verify: Verify) -> None:
+        secrets = ["whsec_AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH", SECRET]
+        assert verify(_signed(datetime.now(UTC), secrets), BODY, SECRET)
+
+    @pytest.mark.parametrize("signature", ["", "v1", "v1,", "v1,*", "v1,é", "v2,AAAA"])
+    @pytest.mark.parametrize("example", ["standardwebhooks", "hmac.digest"])
+    def test_a_signature_that_is_none_raises_nothing(self, example: str, signature: str) -> None:
+        found = run(block("docs/receiving.md", "python", example))
+        verify = found.get("verify") or found["read_callback"]
+        headers = {**_signed(datetime.now(UTC)), "webhook-signature": signature}
+        assert not verify(headers, BODY, SECRET)
+
+
+def _signed(now: datetime, secrets: list[str] | None = None) -> dict[str, str]:
+    return signing.webhook_headers(
+        message_id=f"{ASYNC_ID}-1", body=BODY, secrets=secrets or [SECRET], now=now
+    )
+
+
+def _node(folder: Path) -> Verify:
+    driver = (
+        "const given = JSON.parse(require('node:fs').readFileSync(0));"
+        "const body = Buffer.from(given.body, 'base64');"
+        "process.exit(verify(given.headers, body, given.secret) ? 0 : 1);"
+    )
+    script = folder / "verify.js"
+    script.write_text(block("docs/receiving.md", "js", "").text + driver)
+
+    def verify(headers: dict[str, str], body: bytes, secret: str) -> bool:
+        given = {"headers": headers, "body": base64.b64encode(body).decode(), "secret": secret}
+        return _succeeds(["node", str(script)], input=json.dumps(given).encode())
+
+    return verify
+
+
+def _shell(folder: Path) -> Verify:
+    script, file = folder / "verify.sh", folder / "body"
+    script.write_text(block("docs/receiving.md", "sh", "openssl").text)
+
+    def verify(headers: dict[str, str], body: bytes, secret: str) -> bool:
+        file.write_bytes(body)
+        given = [headers[f"webhook-{name}"] for name in ("id", "timestamp", "signature")]
+        environment = {"PATH": os.environ["PATH"], "CALLBACK_SECRET": secret}
+        return _succeeds(["sh", str(script), str(file), *given], env=environment)
+
+    return verify
+
+
+def _succeeds(command: list[str], **options: Any) -> bool:
+    """Exit status 0, or 1; anything else is a fault of the example."""
+    done = subprocess.run(  # noqa: S603 - our own docs
+        command, capture_output=True, timeout=30, check=False, **options
+    )
+    assert done.returncode in {0, 1}, done.stderr
+    assert not done.stderr, done.stderr
+    return done.returncode == 0
