@@ -10,6 +10,7 @@ What they do is in chalicelib, whose `__init__` is the map. A handler that retur
 message; one that raises gets exactly that message back.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,9 @@ from chalicelib import settings, wiring
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import parse_batch, parse_jobs
+
+# At WARNING it tells whole URLs, and callers' secrets may be in them.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 app = Chalice(app_name="batchback", configure_logs=False)
 names = settings.names()

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from chalicelib.domain.states import BATCH_MOVES, CALLBACK_MOVES
 
@@ -26,7 +27,7 @@ def drawings() -> str:
     )
 
 
-def _drawing(begin: str, moves: Mapping[tuple[str, str], str]) -> str:
+def _drawing(begin: str, moves: Mapping[Any, str]) -> str:
     lines = [f"    {before} --> {after}: {event}" for (before, event), after in moves.items()]
     return "\n".join(["```mermaid", "stateDiagram-v2", f"    {begin}", *lines, "```"])
 

@@ -48,7 +48,7 @@ def leave_behind_calls_in_flight(status: int, others: set[threading.Thread]) -> 
 
 
 def _wait_for_the_signal() -> None:
-    """Until KeyboardInterrupt. The system may hand a signal to any thread, but Python's handler runs
+    """Until KeyboardInterrupt. The system may hand a signal to any thread; Python's handler runs
     in the main one, once that is awake: one that waits for ever never hears of it."""
     while True:
         time.sleep(_WAKE_SECONDS)

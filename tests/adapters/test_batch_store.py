@@ -13,7 +13,7 @@ import pytest
 from chalicelib.adapters import aws as clients
 from chalicelib.adapters.dynamodb import DynamoBatchStore
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Job
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker
 from chalicelib.domain.states import BatchState
 from chalicelib.operations.ports import BatchStore
 from tests.fakes.clock import START
@@ -247,6 +247,65 @@ class TestChanges:
         batch = new_batch()
         assert store.change(batch, transitions.complete(batch, START)) is None
         assert store.find(batch.batch_id) is None
+
+
+class TestMarkers:
+    def test_a_marker_is_read_with_its_chunk_until_it_is_removed(self, store: BatchStore) -> None:
+        batch = saved(store, 16)
+        marker = Marker(round=2, hops=3, receive_count=4)
+        store.mark(batch, 1, 2, marker)
+        assert store.load_chunk(batch, 1).markers == {2: marker}
+        assert store.load_chunk(batch, 0).markers == {}
+        store.unmark(batch, 1, 2)
+        store.unmark(batch, 1, 2)
+        assert store.load_chunk(batch, 1).markers == {}
+
+    def test_a_newer_marker_replaces_an_older_one(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        for receive_count in (2, 3):
+            store.mark(batch, 0, 0, Marker(round=1, hops=0, receive_count=receive_count))
+        assert store.load_chunk(batch, 0).markers[0].receive_count == 3
+
+
+class TestAlarms:
+    def test_a_batch_is_found_when_its_alarm_has_gone_off(self, store: BatchStore) -> None:
+        batch = saved(store)
+        assert batch.due_at
+        due = Due(batch_id=batch.batch_id, due_at=batch.due_at)
+        assert due not in [*store.find_due(batch.due_at - timedelta(milliseconds=1))]
+        assert due in [*store.find_due(batch.due_at)]
+
+    def test_an_alarm_is_claimed_once(self, store: BatchStore) -> None:
+        batch = saved(store)
+        assert batch.due_at
+        due = Due(batch_id=batch.batch_id, due_at=batch.due_at)
+        claimed = store.claim(due, LATER)
+        assert claimed == replace(batch, due_at=LATER)
+        assert store.claim(due, LATER) is None
+        assert store.find(batch.batch_id) == claimed
+
+    def test_a_batch_without_alarm_is_not_found(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        store.change(batch, transitions.forget_alarm(batch))
+        assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
+
+    def test_a_voided_head_has_no_alarm_and_is_in_no_list(self, store: BatchStore) -> None:
+        batch = saved(store, account="voided")
+        store.void(replace(batch, submission="other"), LATER)
+        assert store.find(batch.batch_id) is None
+        assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
+        assert [*store.find_of_account("voided", START - timedelta(hours=1))] == []
+
+
+class TestListing:
+    def test_an_accounts_batches_come_newest_first(self, store: BatchStore) -> None:
+        moments = [START + timedelta(milliseconds=span) for span in (1, 3, 2)]
+        account = uuid.uuid4().hex
+        batches = [saved(store, 1, account=account, created_at=moment) for moment in moments]
+        saved(store, 1, account="another")
+        newest_first = [batches[place].batch_id for place in (1, 2, 0)]
+        assert [*store.find_of_account(account, START)] == newest_first
+        assert [*store.find_of_account(account, moments[2])] == newest_first[:1]
 
 
 class TestManyAtOnce:

@@ -17,7 +17,7 @@ from chalicelib.domain.states import (
 from tests.machines import PAGE, page_with_drawings
 
 
-@pytest.mark.parametrize(("state", "event"), product(BatchState, BatchEvent))
+@pytest.mark.parametrize(("state", "event"), [*product(BatchState, BatchEvent)])
 def test_a_batch_moves_as_its_table_says_or_not_at_all(
     state: BatchState, event: BatchEvent
 ) -> None:
@@ -28,7 +28,7 @@ def test_a_batch_moves_as_its_table_says_or_not_at_all(
             after(BATCH_MOVES, state, event)
 
 
-@pytest.mark.parametrize(("state", "event"), product(CallbackState, CallbackEvent))
+@pytest.mark.parametrize(("state", "event"), [*product(CallbackState, CallbackEvent)])
 def test_a_callback_moves_as_its_table_says_or_not_at_all(
     state: CallbackState, event: CallbackEvent
 ) -> None:

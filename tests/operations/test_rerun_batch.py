@@ -1,0 +1,262 @@
+"""restart, repost and cancel: what each changes, when it is refused, and that it loses no race."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import NoReturn
+
+import pytest
+
+from chalicelib.domain.account import Caller
+from chalicelib.domain.batch import Batch, Verdict
+from chalicelib.domain.outcome import Reply
+from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.domain.transitions import Change
+from chalicelib.errors import (
+    BatchNotFound,
+    Conflict,
+    NotCompleted,
+    ParameterMissing,
+    Unavailable,
+)
+from chalicelib.operations.rerun_batch import RerunBatch
+from tests.operations.world import World
+from tests.samples import DEMO_CALLER
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def rerun(world: World) -> RerunBatch:
+    ids = count(1)
+    return RerunBatch(
+        store=world.store,
+        queue=world.queue,
+        clock=world.clock,
+        journal=world.journal,
+        new_id=lambda: f"rerun-{next(ids)}",
+        deadline=timedelta(hours=12),
+    )
+
+
+@pytest.fixture
+def half_done(world: World) -> Batch:
+    """A completed batch whose second job never got an answer."""
+    world.behave(lambda call: Reply(status=500) if call.params["n"] == 1 else None)
+    batch = world.submitted(2)
+    world.run_all_chunks(batch)
+    world.run_to_the_end()
+    assert world.head(batch).is_completed
+    world.behave(lambda _: None)
+    world.platform.calls.clear()
+    return batch
+
+
+class TestRestart:
+    def test_only_what_never_got_an_answer_runs_again_and_a_callback_follows(
+        self, world: World, rerun: RerunBatch, half_done: Batch
+    ) -> None:
+        before = world.texts(half_done)
+        rerun.restart(DEMO_CALLER, half_done.batch_id)
+        world.run_to_the_end()
+        assert [call.params["n"] for call in world.platform.calls] == [1]
+        after = world.texts(half_done)
+        assert after[0] == before[0]
+        assert '"echo"' in after[1]
+        ids = [post.headers["webhook-id"] for post in world.receiver.posts]
+        assert ids == [f"{half_done.batch_id}-1", f"{half_done.batch_id}-2"]
+
+    def test_while_restarted_a_batch_runs_and_its_given_up_jobs_wait(
+        self, world: World, rerun: RerunBatch, half_done: Batch
+    ) -> None:
+        rerun.restart(DEMO_CALLER, half_done.batch_id)
+        head = world.head(half_done)
+        assert (head.state, head.round, head.progress) == (BatchState.RUNNING, 2, 50)
+        assert head.answered.total == 1
+        assert head.callback is CallbackState.WAITING
+
+    def test_with_nothing_to_run_it_ends_at_once_and_calls_back_anew(
+        self, world: World, rerun: RerunBatch
+    ) -> None:
+        batch = world.submitted(1)
+        world.run_all_chunks(batch)
+        world.run_to_the_end()
+        rerun.restart(DEMO_CALLER, batch.batch_id)
+        world.run_to_the_end()
+        assert len(world.platform.calls) == 1
+        assert len(world.receiver.posts) == 2
+
+    def test_of_a_running_batch_it_only_makes_it_looked_at_once_in_five_minutes(
+        self, world: World, rerun: RerunBatch
+    ) -> None:
+        batch = world.submitted(1)
+        rerun.restart(DEMO_CALLER, batch.batch_id)
+        world.look(batch)
+        assert len(world.queue.take_jobs()) == 1
+        rerun.restart(DEMO_CALLER, batch.batch_id)
+        world.look(batch)
+        assert world.queue.jobs == []
+        world.clock.advance(minutes=5)
+        rerun.restart(DEMO_CALLER, batch.batch_id)
+        world.look(batch)
+        assert len(world.queue.jobs) == 1
+
+    def test_it_keeps_the_original_expiry(
+        self, world: World, rerun: RerunBatch, half_done: Batch
+    ) -> None:
+        world.clock.set(half_done.expires_at - timedelta(hours=3))
+        rerun.restart(DEMO_CALLER, half_done.batch_id)
+        head = world.head(half_done)
+        assert head.expires_at == half_done.expires_at
+        assert head.deadline == half_done.expires_at - timedelta(hours=1)
+
+    def test_it_is_refused_in_the_last_two_hours_of_the_batchs_life(
+        self, world: World, rerun: RerunBatch, half_done: Batch
+    ) -> None:
+        world.clock.set(half_done.expires_at - timedelta(hours=2) + timedelta(seconds=1))
+        before = world.head(half_done)
+        with pytest.raises(Conflict):
+            rerun.restart(DEMO_CALLER, half_done.batch_id)
+        assert world.head(half_done) == before
+
+    def test_it_is_refused_while_a_cancel_is_not_finished(
+        self, world: World, rerun: RerunBatch
+    ) -> None:
+        batch = world.submitted(1)
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        with pytest.raises(Conflict):
+            rerun.restart(DEMO_CALLER, batch.batch_id)
+
+
+class TestRepost:
+    def test_the_callback_is_sent_again_with_the_same_id_and_bytes(
+        self, world: World, rerun: RerunBatch, half_done: Batch
+    ) -> None:
+        rerun.repost(DEMO_CALLER, half_done.batch_id)
+        world.run_to_the_end()
+        first, second = world.receiver.posts
+        assert first.headers["webhook-id"] == second.headers["webhook-id"]
+        assert first.body == second.body
+
+    def test_it_is_refused_while_the_batch_is_not_completed(
+        self, world: World, rerun: RerunBatch
+    ) -> None:
+        with pytest.raises(NotCompleted):
+            rerun.repost(DEMO_CALLER, world.submitted(1).batch_id)
+
+    def test_without_a_callback_url_there_is_nothing_to_repost(
+        self, world: World, rerun: RerunBatch
+    ) -> None:
+        batch = world.submitted(1, callback=CallbackState.NONE)
+        world.run_all_chunks(batch)
+        world.run_to_the_end()
+        with pytest.raises(ParameterMissing, match="callbackUrl"):
+            rerun.repost(DEMO_CALLER, batch.batch_id)
+
+
+class TestCancel:
+    def test_jobs_without_an_answer_get_cancelled_and_the_callback_is_sent(
+        self, world: World, rerun: RerunBatch
+    ) -> None:
+        batch = world.submitted(2)
+        first, *_ = world.store.find_due(batch.due_at or batch.created_at)
+        assert first.batch_id == batch.batch_id
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        world.run_to_the_end()
+        head = world.head(batch)
+        assert (head.status, head.progress) == ("cancelled", 100)
+        assert {answer.response for answer in world.answers(batch).values()} == {
+            '{"errorCode": 461, "message": "Cancelled"}'
+        }
+        assert world.platform.calls == []
+        assert len(world.receiver.posts) == 1
+
+    def test_a_worker_that_sees_it_starts_no_call(self, world: World, rerun: RerunBatch) -> None:
+        batch = world.submitted(2)
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        world.run_all_chunks(batch)
+        assert world.platform.calls == []
+
+    def test_of_a_completed_batch_it_changes_nothing(
+        self, world: World, rerun: RerunBatch, half_done: Batch
+    ) -> None:
+        before = world.head(half_done)
+        rerun.cancel(DEMO_CALLER, half_done.batch_id)
+        assert world.head(half_done) == before
+
+    def test_restart_runs_the_cancelled_jobs(self, world: World, rerun: RerunBatch) -> None:
+        batch = world.submitted(2)
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        world.run_to_the_end()
+        rerun.restart(DEMO_CALLER, batch.batch_id)
+        world.run_to_the_end()
+        assert world.head(batch).status == "completed"
+        assert {answer.verdict for answer in world.answers(batch).values()} == {Verdict.SUCCEEDED}
+
+    def test_what_there_is_no_time_for_is_handed_on(self, world: World, rerun: RerunBatch) -> None:
+        batch = world.submitted(2)
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        [(message, _)] = world.queue.take_batches()
+        world.advance_batch(message, lambda: 1.0)
+        assert world.head(batch).is_running
+        world.run_to_the_end()
+        assert world.head(batch).status == "cancelled"
+
+
+class TestAll:
+    @pytest.mark.parametrize("action", ["restart", "repost", "cancel"])
+    def test_a_batch_of_another_account_is_not_found(
+        self, rerun: RerunBatch, half_done: Batch, action: str
+    ) -> None:
+        stranger = Caller(account="other", key="k")
+        for batch_id in (half_done.batch_id, "0" * 32):
+            with pytest.raises(BatchNotFound):
+                getattr(rerun, action)(stranger, batch_id)
+
+    @pytest.mark.parametrize("action", ["restart", "repost"])
+    def test_with_the_queue_down_the_alarm_does_it(
+        self,
+        world: World,
+        rerun: RerunBatch,
+        half_done: Batch,
+        action: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def fail(*_: object) -> NoReturn:
+            raise Unavailable("down")
+
+        monkeypatch.setattr(world.queue, "send_batch", fail)
+        getattr(rerun, action)(DEMO_CALLER, half_done.batch_id)
+        assert world.head(half_done).due_at == world.clock.now()
+
+    def test_a_write_that_took_effect_and_was_not_answered_knows_itself(
+        self,
+        world: World,
+        rerun: RerunBatch,
+        half_done: Batch,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """An SDK's own retry finds the condition false that its first try made false."""
+        change = world.store.change
+
+        def twice(batch: Batch, wanted: Change) -> Batch | None:
+            change(batch, wanted)
+            return change(batch, wanted)
+
+        monkeypatch.setattr(world.store, "change", twice)
+        rerun.restart(DEMO_CALLER, half_done.batch_id)
+        assert world.head(half_done).round == 2
+
+    def test_whoever_always_loses_is_told_that_the_batch_is_busy(
+        self,
+        world: World,
+        rerun: RerunBatch,
+        half_done: Batch,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(world.store, "change", lambda *_: None)
+        with pytest.raises(Conflict, match="busy"):
+            rerun.repost(DEMO_CALLER, replace(half_done).batch_id)
