@@ -2,12 +2,16 @@
 
 import io
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.adapters.journal import METRICS, JsonJournal
 from tests.fakes.clock import FakeClock
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def written(event: str, **fields: object) -> Any:
@@ -62,3 +66,19 @@ def test_a_callback_counts_when_it_is_over(state: str, names: set[str]) -> None:
 
 def test_every_metric_has_a_name_of_its_own() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS)
+
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", [metric.name for metric in METRICS])
+def test_the_runbook_says_what_to_do_about_every_metric(name: str) -> None:
+    assert f"| `{name}` |" in RUNBOOK
+
+
+def test_the_runbook_explains_every_line_of_the_log() -> None:
+    sources = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]
+    text = "\n".join(path.read_text("utf-8") for path in sources)
+    events = set(re.findall(r'write(?:_exception)?\(\s*"([a-z ]+)"', text))
+    assert len(events) > 10
+    assert [event for event in sorted(events) if f"`{event}`" not in RUNBOOK] == []
