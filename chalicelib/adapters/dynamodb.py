@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.adapters import items
+from chalicelib.adapters import expressions, items
 from chalicelib.adapters.items import Item
 from chalicelib.domain.account import Account, Key
 from chalicelib.domain.batch import (
@@ -99,7 +99,7 @@ class DynamoBatchStore:
                 self._client.update_item,
                 Key=items.key(batch.batch_id, items.HEAD),
                 ReturnValues="ALL_NEW",
-                **items.update_of(change, batch.batch_id),
+                **expressions.update_of(change, batch.batch_id),
             )
         except _ConditionFailed:
             return None

@@ -23,7 +23,7 @@ from chalicelib.domain import packing
 from chalicelib.domain.account import Secret
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
 from chalicelib.domain.states import BatchState, CallbackState
-from chalicelib.domain.transitions import Change, FieldValue
+from chalicelib.domain.transitions import FieldValue
 
 #: The version of the items' format; every item says which one it is of.
 FORMAT = 1
@@ -166,7 +166,7 @@ def _time_or_none(seconds: float | None) -> datetime | None:
 
 
 #: The attributes that hold a group of counts.
-_COUNTS = {
+COUNTS = {
     "counts": {"succeeded": "succeeded", "failed": "failed", "result_bytes": "result_bytes"},
     "gave_up_counts": {
         "succeeded": "gave_up_succeeded",
@@ -178,20 +178,20 @@ _COUNTS = {
 
 def head_item(batch: Batch) -> Item:
     values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    attributes = _attributes(values, batch.batch_id)
+    attributes = attributes_of(values, batch.batch_id)
     return {
         **_common(batch, HEAD),
         **{name: value for name, value in attributes.items() if value is not None},
     }
 
 
-def _attributes(values: Mapping[str, FieldValue], batch_id: str) -> dict[str, Any]:
+def attributes_of(values: Mapping[str, FieldValue], batch_id: str) -> dict[str, Any]:
     """Fields as attributes; None: the attribute is absent."""
     attributes: dict[str, Any] = {}
     for name, value in values.items():
-        if name in _COUNTS:
+        if name in COUNTS:
             counts = value if isinstance(value, Counts) else Counts()
-            for part, attribute in _COUNTS[name].items():
+            for part, attribute in COUNTS[name].items():
                 attributes[attribute] = {"N": str(getattr(counts, part))}
         else:
             attributes[name] = _attribute(value)
@@ -239,8 +239,8 @@ def _batch(item: Item) -> Batch:
 
 
 def _field(name: str, item: Item) -> Any:
-    if name in _COUNTS:
-        numbers = {part: _int(item.get(of)) for part, of in _COUNTS[name].items()}
+    if name in COUNTS:
+        numbers = {part: _int(item.get(of)) for part, of in COUNTS[name].items()}
         return Counts(**numbers)
     return _READERS[name](item.get(name))
 
@@ -302,57 +302,3 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "due_at": _moment,
     "rerun": _text,
 }
-
-
-def update_of(change: Change, batch_id: str) -> dict[str, Any]:
-    """A change as UpdateItem takes it. Every attribute goes by a placeholder, so that none can be
-    a reserved word."""
-    names: dict[str, str] = {}
-    values: dict[str, Any] = {}
-
-    def name(attribute: str) -> str:
-        names[f"#{attribute}"] = attribute
-        return f"#{attribute}"
-
-    def value(label: str, attribute: Any) -> str:
-        values[f":{label}"] = attribute
-        return f":{label}"
-
-    conditions = [
-        f"{name(attribute)} = {value('if_' + attribute, wanted)}"
-        if wanted is not None
-        else f"attribute_not_exists({name(attribute)})"
-        for attribute, wanted in _attributes(change.only_if, batch_id).items()
-    ]
-    put = _attributes(change.put, batch_id)
-    sets = [f"{name(a)} = {value('put_' + a, v)}" for a, v in put.items() if v is not None]
-    removes = [name(attribute) for attribute, v in put.items() if v is None]
-    adds = []
-    if change.finish is not None:
-        chunk = str(change.finish)
-        conditions.append(f"NOT contains({name('done')}, {value('chunk', {'N': chunk})})")
-        adds = [f"{name(a)} {value('add_' + a, v)}" for a, v in _finished(change, chunk).items()]
-    deletes = []
-    if change.reopen:
-        chunks = {"NS": [str(chunk) for chunk in sorted(change.reopen)]}
-        deletes = [f"{name('done')} {value('reopen', chunks)}"]
-    actions = {"SET": sets, "REMOVE": removes, "ADD": adds, "DELETE": deletes}
-    return {
-        "UpdateExpression": " ".join(
-            f"{action} {', '.join(parts)}" for action, parts in actions.items() if parts
-        ),
-        "ConditionExpression": " AND ".join(conditions),
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
-    }
-
-
-def _finished(change: Change, chunk: str) -> dict[str, Any]:
-    """What a finished chunk adds to the head."""
-    group = _COUNTS["gave_up_counts" if change.finish_gave_up else "counts"]
-    adds: dict[str, Any] = {"done": {"NS": [chunk]}}
-    if change.finish_gave_up:
-        adds["gave_up"] = {"NS": [chunk]}
-    for part, attribute in group.items():
-        adds[attribute] = {"N": str(getattr(change.finish_counts, part))}
-    return adds
