@@ -1,6 +1,7 @@
 """The demonstration receiver takes any callback and tells whether its signature verifies."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -56,19 +57,21 @@ def test_callbacks_are_listed_oldest_first(receiver: DemonstrationReceiver) -> N
 @pytest.mark.parametrize(
     "forged",
     [
-        callback(secret=new_callback_secret()),
-        callback(sent=b"{}"),
-        callback(age=timedelta(minutes=6)),
-        callback(age=timedelta(minutes=-6)),
-        Request(method="POST", target="/", headers={}, body=BODY),
-        Request(method="POST", target="/", headers={"webhook-timestamp": "soon"}, body=BODY),
+        lambda: callback(secret=new_callback_secret()),
+        lambda: callback(sent=b"{}"),
+        lambda: callback(age=timedelta(minutes=6)),
+        lambda: callback(age=timedelta(hours=-1)),
+        lambda: Request(method="POST", target="/", headers={}, body=BODY),
+        lambda: Request(
+            method="POST", target="/", headers={"webhook-timestamp": "soon"}, body=BODY
+        ),
     ],
     ids=["other secret", "other body", "old", "of tomorrow", "unsigned", "no time"],
 )
 def test_what_is_not_signed_now_with_the_secret_does_not_verify(
-    receiver: DemonstrationReceiver, forged: Request
+    receiver: DemonstrationReceiver, forged: Callable[[], Request]
 ) -> None:
-    receiver.answer(forged)
+    receiver.answer(forged())
     assert [received["verified"] for received in receiver.received()] == [False]
 
 
