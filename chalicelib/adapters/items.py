@@ -107,6 +107,7 @@ def marker_item(batch: Batch, chunk: int, index: int, marker: Marker) -> Item:
         "round": {"N": str(marker.round)},
         "hops": {"N": str(marker.hops)},
         "receive_count": {"N": str(marker.receive_count)},
+        "deaths": {"N": str(marker.deaths)},
     }
 
 
@@ -115,6 +116,7 @@ def _marker(item: Item) -> Marker:
         round=_int(item["round"]),
         hops=_int(item["hops"]),
         receive_count=_int(item["receive_count"]),
+        deaths=_int(item["deaths"]),
     )
 
 

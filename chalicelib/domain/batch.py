@@ -214,6 +214,8 @@ class Marker:
     #: Which message, and which of its deliveries.
     hops: int
     receive_count: int
+    #: Deliveries before this one whose marker was still standing: their workers died under it.
+    deaths: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

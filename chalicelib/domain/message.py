@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.domain.batch import Batch, Chunk
+from chalicelib.domain.batch import Batch, Chunk, Marker
 
 #: Lambda stops a chain of function -> queue -> same function after 16 hops; ours ends before, and
 #: the batch's next look begins a new one.
@@ -53,6 +53,12 @@ class JobsMessage:
             and batch.is_running
             and not batch.is_expired(now)
         )
+
+    def deaths_under(self, marker: Marker | None) -> int:
+        """How many deliveries of this very message died, as the marker that stands tells."""
+        if marker is None or (marker.round, marker.hops) != (self.round, self.hops):
+            return 0
+        return marker.deaths + 1
 
     def is_of_several(self, chunk: Chunk) -> bool:
         return len(self._wanted(chunk)) > 1

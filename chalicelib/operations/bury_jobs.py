@@ -8,11 +8,14 @@ from chalicelib.domain.message import MAX_RECEIVES, JobsMessage
 from chalicelib.operations.ports import BatchStore, Clock, Journal
 from chalicelib.operations.record_answers import RecordAnswers
 
+#: One death can be bad luck: the two deliveries that ran under a marker must both have died.
+_DEATHS_TO_BLAME = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuryJobs:
-    """A job whose marker stands since the message's last delivery killed its worker, each time: it
-    gets its failure. Any other dead message was not a job's fault, and is left to the next look."""
+    """A job under whose marker the message's last two deliveries died gets its failure. Any other
+    dead message was not a job's fault, and is left to the next look."""
 
     store: BatchStore
     record: RecordAnswers
@@ -43,11 +46,11 @@ class BuryJobs:
 
 
 def _killed(message: JobsMessage, chunk: Chunk, index: int) -> bool:
+    """Whether the job had the message to itself, and the last two deliveries died of it."""
     marker = chunk.markers.get(index)
     return (
         marker is not None
         and not message.is_of_several(chunk)
-        and marker.round == message.round
-        and marker.hops == message.hops
         and marker.receive_count >= MAX_RECEIVES
+        and message.deaths_under(marker) >= _DEATHS_TO_BLAME
     )

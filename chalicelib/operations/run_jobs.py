@@ -116,7 +116,12 @@ class RunJobs:
         meanwhile is not the job's fault. Only where both fail in the same moment does the marker
         stand as if the worker had died."""
         [index] = work.missing
-        marker = Marker(round=work.batch.round, hops=work.message.hops, receive_count=receive_count)
+        marker = Marker(
+            round=work.batch.round,
+            hops=work.message.hops,
+            receive_count=receive_count,
+            deaths=work.message.deaths_under(work.chunk.markers.get(index)),
+        )
         try:
             self.store.mark(work.batch, work.chunk.number, index, marker)
             chunk = self._answer(work)

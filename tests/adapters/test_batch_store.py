@@ -252,7 +252,7 @@ class TestChanges:
 class TestMarkers:
     def test_a_marker_is_read_with_its_chunk_until_it_is_removed(self, store: BatchStore) -> None:
         batch = saved(store, 16)
-        marker = Marker(round=2, hops=3, receive_count=4)
+        marker = Marker(round=2, hops=3, receive_count=4, deaths=5)
         store.mark(batch, 1, 2, marker)
         assert store.load_chunk(batch, 1).markers == {2: marker}
         assert store.load_chunk(batch, 0).markers == {}

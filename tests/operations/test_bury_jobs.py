@@ -22,7 +22,7 @@ def bury(world: World) -> BuryJobs:
     )
 
 
-LAST = Marker(round=1, hops=0, receive_count=MAX_RECEIVES)
+LAST = Marker(round=1, hops=0, receive_count=MAX_RECEIVES, deaths=1)
 
 
 def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(
@@ -42,6 +42,7 @@ def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(
     "marker",
     [
         replace(LAST, receive_count=MAX_RECEIVES - 1),
+        replace(LAST, deaths=0),
         replace(LAST, hops=1),
         replace(LAST, round=2),
         None,

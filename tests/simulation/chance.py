@@ -168,7 +168,8 @@ class _Storm:
             end(self.state, invocation)
 
     def _note_what_was_not_heard_of(self, invocation: Invocation) -> None:
-        """Where database and queue both fail under a marker, that is as good as a death."""
+        """Where database and queue both fail and leave a marker standing, that cannot be told from
+        a death: docs/decisions/0004."""
         if invocation.function == "run_jobs" and self.state.store.markers:
             self.state.deaths += 1
 
