@@ -9,61 +9,20 @@ import is imported before a command needs it.
 
 import argparse
 import codecs
-import io
 import json
 import math
 import os
 import shutil
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import IntEnum
+from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from batchback.client import Client, Progress, Refused, Results, Submitted, Unreachable
+from batchback.errors import CannotGoOn
+from batchback.shell import Shell, Status
 from chalicelib.domain import strict_json
-
-
-class Status(IntEnum):
-    """The exit status."""
-
-    OK = 0
-    #: The service said no.
-    REFUSED = 1
-    #: The command line, the environment or FILE is wrong; nothing was sent.
-    USAGE = 2
-    #: No answer, or one that is not the service's, such as a gateway's 502: try again.
-    UNREACHABLE = 3
-    #: The batch still runs: try again later.
-    NOT_COMPLETED = 4
-    #: 128 and the number of the signal, as shells count: SIGINT, SIGPIPE.
-    INTERRUPTED = 130
-    OUTPUT_CLOSED = 141
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shell:
-    """All that a command touches of the machine it runs on."""
-
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    stdin: BinaryIO = field(default_factory=lambda: sys.stdin.buffer if sys.stdin else io.BytesIO())
-    stdout: TextIO = field(default_factory=lambda: sys.stdout)
-    stderr: TextIO = field(default_factory=lambda: sys.stderr)
-    sleep: Callable[[float], None] = time.sleep
-    monotonic: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-    def print_json(self, value: object) -> None:
-        """In ASCII, which every terminal and every pipe takes, lone surrogates included."""
-        print(json.dumps(value, indent=2), file=self.stdout, flush=True)
-
-    def say(self, text: str) -> None:
-        """One line, whatever is in the text: part of it may come from a server."""
-        print(f"batchback: {_one_line(text)}", file=self.stderr, flush=True)
 
 
 def main(argv: Sequence[str] | None = None, *, shell: Shell | None = None) -> int:
@@ -86,10 +45,12 @@ def _run_command(argv: Sequence[str] | None, shell: Shell) -> int:
     parser = _parser()
     with redirect_stdout(shell.stdout), redirect_stderr(shell.stderr):
         options, rest = parser.parse_known_args(argv)
-        if rest and options.command != "local":
+        if rest and options.command != "local" and options.command not in _OPERATING:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "local":
         return _local(rest, shell)
+    if options.command in _OPERATING:
+        return _operate(options.command, rest, shell)
     return _as_caller(options.perform, options, shell)
 
 
@@ -105,6 +66,23 @@ def _local(argv: Sequence[str], shell: Shell) -> int:
         add_arguments(parser)
         options = parser.parse_args(argv)
     status: int = run(options)
+    return status
+
+
+def _operate(command: str, argv: Sequence[str], shell: Shell) -> int:
+    """A command of whoever deploys the service: everything after it is that module's own affair."""
+    module = import_module(f"batchback.operator.{command}")
+    parser = argparse.ArgumentParser(
+        f"batchback {command}", description=_OPERATING[command], allow_abbrev=False
+    )
+    with redirect_stdout(shell.stdout), redirect_stderr(shell.stderr):
+        module.add_arguments(parser)
+        options = parser.parse_args(argv)
+    try:
+        status: int = module.run(options, shell)
+    except CannotGoOn as reason:
+        shell.say(str(reason))
+        return Status.USAGE
     return status
 
 
@@ -385,10 +363,6 @@ def _in_figures(progress: Progress) -> str:
     return f"{answered}, {jobs['failed']} failed" if jobs["failed"] else answered
 
 
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-
-
 def _leave_the_pipe(stdout: TextIO) -> None:
     """Whoever read our output has gone; Python would complain once more when it flushes at exit.
     https://docs.python.org/3/library/signal.html#note-on-sigpipe"""
@@ -399,6 +373,8 @@ def _leave_the_pipe(stdout: TextIO) -> None:
 # ---- the options
 
 _LOCAL = "run the whole service on this machine, with an embedded AWS"
+#: The commands of whoever deploys the service, each a module of batchback.operator.
+_OPERATING: dict[str, str] = {}
 _SUMMARY = "Send a batch of API calls to a Batchback service, follow it, fetch its results."
 _STATUSES = """\
 environment:
@@ -439,7 +415,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_id(add("cancel", _cancel, "end a batch early"))
     _add_page(add("list", _list, "your batches, newest first"))
     add("ping", _ping, "whether address, key, secret and clock are right")
-    commands.add_parser("local", help=_LOCAL, add_help=False, allow_abbrev=False)
+    for name, help_text in {"local": _LOCAL, **_OPERATING}.items():
+        commands.add_parser(name, help=help_text, add_help=False, allow_abbrev=False)
     return parser
 
 

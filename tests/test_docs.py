@@ -22,11 +22,11 @@ import pytest
 from chalice.test import Client
 
 from batchback import local
-from batchback.cli import Status
 from batchback.local.behaviour import Behaviours
 from batchback.local.http_server import Request
 from batchback.local.platform import DemonstrationPlatform
 from batchback.local.service import LocalService
+from batchback.shell import Status
 from chalicelib import errors
 from chalicelib.adapters import items
 from chalicelib.domain import signing

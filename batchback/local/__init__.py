@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `batchback local`."""
     ports = parser.add_argument_group("ports", "those not named are free ones")
     ports.add_argument("--port", type=_port, help="of the service: 8000 where that is free")
-    ports.add_argument("--aws-port", type=_port, help="of the embedded AWS")
+    ports.add_argument(
+        "--aws-port", type=_port, help="of the embedded AWS: 4566 where that is free"
+    )
     ports.add_argument("--platform-port", type=_port, help="of the demonstration platform")
     ports.add_argument("--receiver-port", type=_port, help="of the demonstration receiver")
     parser.add_argument(

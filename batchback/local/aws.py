@@ -26,7 +26,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from moto.sqs import models as sqs
 
-from batchback.local import project
+from batchback import project
 from batchback.local.errors import CannotStart
 from batchback.local.http_server import HOST, Answer, HttpServer, Request
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
-from batchback.local.errors import CannotStart
+from batchback.errors import CannotGoOn
 from batchback.local.log import say
 
 _CANNOT_START = 2
@@ -71,7 +71,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         with running(options) as service:
             say(f"The whole service is up; Ctrl-C stops it.\n\n{service.in_words()}")
             _wait_for_the_signal()
-    except CannotStart as reason:
+    except CannotGoOn as reason:
         say(f"batchback: {reason}")
         return _CANNOT_START
     return 0

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from batchback.errors import CannotGoOn
 from batchback.local.command import leave_behind_calls_in_flight, stop_at_signals
-from batchback.local.errors import CannotStart
 from batchback.local.log import say
 from batchback.local.service import LocalService, Options, example_batch, running
 
@@ -31,7 +31,7 @@ def main() -> int:
     others = set(threading.enumerate())
     try:
         status = _run()
-    except (CannotStart, DemoFailed) as reason:
+    except (CannotGoOn, DemoFailed) as reason:
         say(f"batchback: {reason}")
         status = 1
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, MutableMapping
 
-from batchback.local import project
+from batchback import project
 from batchback.local.errors import CannotStart
 
 #: The longest that SQS hides a message.
@@ -22,7 +22,7 @@ def prepare(
     environ = os.environ if environ is None else environ
     for name in [name for name in environ if name.startswith("AWS_")]:
         del environ[name]
-    for name, value in project.environment().items():
+    for name, value in project.environment(project.LOCAL_STAGE).items():
         if not environ.get(name):
             environ[name] = value
     environ.update(_aws(aws_endpoint))

@@ -1,7 +1,9 @@
 """Why the local service does not start."""
 
+from batchback.errors import CannotGoOn
 
-class CannotStart(Exception):
+
+class CannotStart(CannotGoOn):
     """The text is one sentence that says what to do."""
 
 

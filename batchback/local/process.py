@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from batchback.local import project
+from batchback import project
 
 #: How long the service gets to come up, and to stop.
 _START_SECONDS = 60

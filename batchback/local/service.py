@@ -33,7 +33,8 @@ from chalicelib.domain.account import PlatformAuth
 from chalicelib.settings import Names
 
 _PREFERRED_PORT = 8000
-#: What the local stage's configuration, and so `chalice local --stage local`, takes for granted.
+#: What the local stage's configuration, and so `chalice local --stage local` and the commands of
+#: operators, take for granted.
 _AWS_PORT, _PLATFORM_PORT, _RECEIVER_PORT = 4566, 4567, 4568
 
 
@@ -147,7 +148,7 @@ def running(options: Options) -> Iterator[LocalService]:
 
 
 def _start(options: Options, stack: ExitStack) -> LocalService:
-    aws = stack.enter_context(EmbeddedAws(options.aws_port or 0))
+    aws = stack.enter_context(_embedded_aws(options.aws_port))
     callback_secret = demo_account.new_callback_secret()
     receiver = stack.enter_context(
         DemonstrationReceiver(callback_secret=callback_secret).serve(options.receiver_port or 0)
@@ -170,6 +171,16 @@ def _start(options: Options, stack: ExitStack) -> LocalService:
         queue_urls=_queue_urls(names),
     )
     return _work(service, app, options, stack)
+
+
+def _embedded_aws(port: int | None) -> EmbeddedAws:
+    """At the port named, or where the commands of operators look first, or anywhere."""
+    try:
+        return EmbeddedAws(port or _AWS_PORT)
+    except PortInUse:
+        if port:
+            raise
+        return EmbeddedAws()
 
 
 def _platform(options: Options, stack: ExitStack) -> str:

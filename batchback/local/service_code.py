@@ -8,7 +8,7 @@ from functools import cached_property
 from chalice.app import Chalice
 from chalice.config import Config
 
-from batchback.local import project
+from batchback import project
 from batchback.local.errors import CannotStart
 from batchback.local.event_source import EventSources
 from batchback.local.log import say
@@ -41,7 +41,7 @@ def event_sources(app: Chalice) -> EventSources:
 def stage_configuration(function: str = "api_handler") -> Config:
     """The local stage's configuration, as Chalice reads it for one function."""
     return Config(
-        chalice_stage=project.STAGE,
+        chalice_stage=project.LOCAL_STAGE,
         function_name=function,
         user_provided_params={"project_dir": os.fspath(project.root())},
         config_from_disk=project.configuration(),

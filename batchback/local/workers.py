@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from batchback.local import project
+from batchback import project
 from batchback.local.errors import CannotStart
 from batchback.local.log import say
 from batchback.local.worker import READY

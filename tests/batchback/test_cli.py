@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from batchback.cli import Shell, main
+from batchback.cli import main
+from batchback.shell import Shell
 from tests.batchback.test_client import (
     BATCH,
     JOB,

@@ -6,7 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from batchback.local import add_arguments, environment, project, service_code
+from batchback import project
+from batchback.local import add_arguments, environment, service_code
 from batchback.local.service import Options
 
 #: README and contract name them: whoever changes one changes a promise.
@@ -40,7 +41,7 @@ def test_the_fixed_ports_are_those_that_the_local_stage_looks_for() -> None:
     assert options.aws_port == AWS_PORT
     assert options.platform_port == PLATFORM_PORT
     assert options.receiver_port == RECEIVER_PORT
-    stage = project.environment()
+    stage = project.environment(project.LOCAL_STAGE)
     assert stage["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{AWS_PORT}"
     assert stage["PLATFORM_ADDRESS"] == f"http://127.0.0.1:{PLATFORM_PORT}"
 
