@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from chalice.test import Client
@@ -26,6 +26,8 @@ from batchback.local.behaviour import Behaviours
 from batchback.local.http_server import Request
 from batchback.local.platform import DemonstrationPlatform
 from batchback.local.service import LocalService
+from batchback.operator import policies
+from batchback.operator.policies import Resource
 from batchback.shell import Status
 from chalicelib import errors
 from chalicelib.adapters import items
@@ -194,6 +196,45 @@ def _limits(variable: Variable) -> str | None:
         match = re.search(r"number (from \S+ to \S+),", str(error))
         return match[1].removeprefix("from ") if match else None
     return None
+
+
+class TestWhoMayDoWhat:
+    """The table of docs/how-it-works.md against the source of the policies."""
+
+    WORDS: ClassVar = {
+        "send": "GetQueueUrl, SendMessage",
+        "take": "ReceiveMessage, DeleteMessage, GetQueueAttributes",
+    }
+    RESOURCES: ClassVar = {
+        "table `batches`": policies.BATCHES,
+        "its index `by_account`": policies.BATCHES_BY_ACCOUNT,
+        "its index `due`": policies.BATCHES_DUE,
+        "table `keys`, `key#` items": policies.KEYS,
+        "table `keys`, `account#` items": policies.ACCOUNTS,
+        "queue `jobs`": policies.JOBS_QUEUE,
+        "queue `jobs-dead`": policies.JOBS_DEAD_QUEUE,
+        "queue `batches`": policies.BATCHES_QUEUE,
+    }
+
+    def test_every_function_may_do_what_the_table_says_and_nothing_else(self) -> None:
+        functions = [*policies.MAY]
+        shown: dict[str, dict[Resource, set[str]]] = {function: {} for function in functions}
+        columns = [f"`{function.removesuffix('_handler')}`" for function in functions]
+        *found, log = rows("docs/how-it-works.md", " | ".join(["| what", *columns]))
+        for what, *cells in found:
+            for function, cell in zip(functions, cells, strict=True):
+                if cell:
+                    shown[function][self.RESOURCES[what]] = self._actions(cell)
+        assert log == ["its own log group", *["write"] * len(functions)]
+        assert shown == {
+            function: {resource: {*actions} for resource, actions in may.items()}
+            for function, may in policies.MAY.items()
+        }
+
+    def _actions(self, cell: str) -> set[str]:
+        return {
+            action for word in cell.split(", ") for action in self.WORDS.get(word, word).split(", ")
+        }
 
 
 class TestHowItWorks:

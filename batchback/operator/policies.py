@@ -9,7 +9,6 @@ theirs to open. The stage never is.
 import argparse
 import copy
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,10 +224,10 @@ def _names(stage: str, configuration: Configuration) -> Names:
 
 def _left_over(here: Path, wanted: Mapping[str, str]) -> Iterator[str]:
     """The policies of stages that are gone."""
-    ours = re.compile(file_name(f"({'|'.join(MAY)})", "[a-z0-9-]+"))
-    for path in sorted(here.iterdir()):
-        if ours.fullmatch(path.name) and path.name not in wanted:
-            yield path.name
+    for function in MAY:
+        for path in sorted(here.glob(file_name(function, "*"))):
+            if path.name not in wanted:
+                yield path.name
 
 
 def _outdated(here: Path, wanted: Mapping[str, str]) -> Iterator[str]:

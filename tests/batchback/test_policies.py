@@ -2,14 +2,13 @@
 
 import io
 import json
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
-from cfnlint.api import lint
-from cfnlint.config import ManualArgs
 from chalice.constants import LAMBDA_TRUST_POLICY
 
 from batchback import project
@@ -26,6 +25,7 @@ STAGES = [*project.configuration()["stages"]]
 ARN = "arn:aws:{service}:eu-west-1:123456789012:{path}"
 
 
+@cache
 def policy(function: str, stage: str = "prod") -> Policy:
     return Policy(policies.policy(function, Names(stage)))
 
@@ -142,6 +142,9 @@ class TestAnotherOpinion:
     def test_a_linter_that_knows_every_action_and_its_resources_finds_only_what_is_wrong(
         self,
     ) -> None:
+        from cfnlint.api import lint  # the two take seconds, which no other test needs
+        from cfnlint.config import ManualArgs
+
         wrong = policies.policy("sweep", Names("prod"))
         wrong["Statement"][0]["Action"] = ["dynamodb:UpdateItems"]
         wrong["Statement"][1]["Resource"] = ["arn:*:sqs:*:*:batchback-prod-jobs"]

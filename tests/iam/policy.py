@@ -57,10 +57,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Statement:
-    name: str
     effect: str
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
+    permissions: tuple[Permission, ...]
     #: What every partition key of a request must look like, one way or the other; None: anything.
     partition_keys: tuple[str, ...] | None
 
@@ -70,20 +68,14 @@ class _Statement:
         if unknown or statement["Effect"] not in {"Allow", "Deny"}:
             raise ValueError(f"a statement of another kind: {statement}")
         return cls(
-            name=statement["Sid"],
             effect=statement["Effect"],
-            actions=_several(statement["Action"]),
-            resources=_several(statement["Resource"]),
+            permissions=tuple(
+                Permission(statement=statement["Sid"], action=action, resource=resource)
+                for action in _several(statement["Action"])
+                for resource in _several(statement["Resource"])
+            ),
             partition_keys=_partition_keys(statement.get("Condition", {})),
         )
-
-    @property
-    def permissions(self) -> list[Permission]:
-        return [
-            Permission(statement=self.name, action=action, resource=resource)
-            for action in self.actions
-            for resource in self.resources
-        ]
 
     def covers(self, request: Request) -> Permission | None:
         """The permission that the request falls under."""
