@@ -91,7 +91,7 @@ class OnMoto:
         self._settings = settings.read(
             {"STAGE": self._stage, "PLATFORM_ADDRESS": PLATFORM, **variables}
         )
-        self._containers: dict[str, Service] = {}
+        self._containers: dict[str | None, Service] = {}
         demo_account.put(
             self._own_dynamodb,
             self.names.keys_table,
@@ -102,10 +102,9 @@ class OnMoto:
 
     def _container(self) -> Service:
         """The service in the process of the function that runs: each has one of its own."""
-        function = self.iam.function or ""
-        if function not in self._containers:
-            self._containers[function] = self._service()
-        return self._containers[function]
+        if self.iam.function not in self._containers:
+            self._containers[self.iam.function] = self._service()
+        return self._containers[self.iam.function]
 
     def _service(self) -> Service:
         service = Service(self._settings)
