@@ -1,7 +1,7 @@
 """The zip that Lambda gets, made of the one that `chalice package` leaves.
 
-Byte code is put in for every file: Lambda's disk cannot be written to, so without it each cold start
-would compile all that it imports. `unchecked-hash` says that no source has to be looked at.
+Byte code is put in for every file: Lambda's disk cannot be written to, so without it each cold
+start would compile all that it imports. `unchecked-hash`: no source has to be looked at.
 https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation
 """
 
@@ -33,7 +33,7 @@ def finished(chalice_zip: Path, requirements: str) -> bytes:
     other dependencies than the requirements pin."""
     with tempfile.TemporaryDirectory(prefix="batchback-") as folder:
         with zipfile.ZipFile(chalice_zip) as archive:
-            archive.extractall(folder)  # noqa: S202 - Chalice has just made it
+            archive.extractall(folder)
             shipped = {*_distributions(archive.namelist())}
         _compare(shipped, {*_pinned(requirements)})
         _compile(folder)
