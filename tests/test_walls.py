@@ -52,7 +52,8 @@ TECHNOLOGY: dict[str, set[str]] = {
     f"{ADAPTERS}.aws": {"boto3", "botocore", "mypy_boto3_dynamodb", "mypy_boto3_sqs"},
     f"{ADAPTERS}.dynamodb": {"botocore", "mypy_boto3_dynamodb"},
     f"{ADAPTERS}.sqs": {"botocore", "mypy_boto3_sqs"},
-    f"{ADAPTERS}.http": {"certifi", "requests", "urllib3"},
+    f"{ADAPTERS}.connections": {"certifi", "requests", "urllib3"},
+    f"{ADAPTERS}.http": {"requests", "urllib3"},
 }
 
 

@@ -142,8 +142,10 @@ class OnMoto:
         assert status == 200, answer
         return json.loads(answer)
 
-    def submit(self, jobs: Sequence[Any], **headers: str) -> str:
-        order = {"jobs": [*jobs], "callbackUrl": CALLBACK_URL}
+    def submit(
+        self, jobs: Sequence[Any], *, callback_url: str = CALLBACK_URL, **headers: str
+    ) -> str:
+        order = {"jobs": [*jobs], "callbackUrl": callback_url}
         async_id: str = self.ask("run", order, **headers)["asyncId"]
         return async_id
 
