@@ -36,7 +36,7 @@ WIRING = "chalicelib.wiring"
 #: What each room may import beside the standard library; the longest fitting name decides. A name
 #: stands for all that is in it.
 MAY_IMPORT: dict[str, set[str]] = {
-    "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS},
+    "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS},
     "chalicelib": set(),
     ERRORS: set(),
     SETTINGS: {ERRORS, f"{DOMAIN}.account"},
