@@ -93,10 +93,12 @@ class Api:
     def __call__(self, request: HttpRequest) -> HttpAnswer:
         started_at = self.clock.now()
         answer = self._answer_or_error(request)
+        actions = self._namespaces.get(request.namespace)
         self.journal.write(
             "request",
-            namespace=request.namespace[:64],
-            action=(request.action or "")[:64],
+            # Only what is ours: anybody may ask for anything.
+            namespace=request.namespace if actions else None,
+            action=request.action if actions and request.action in actions else None,
             status=answer.status,
             took_ms=round((self.clock.now() - started_at).total_seconds() * 1000),
         )

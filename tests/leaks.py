@@ -36,8 +36,6 @@ _SECRETS: Mapping[str, re.Pattern[str]] = {
 #: What no text in a line of the log holds: quotes and braces are JSON, and so somebody's body; a
 #: question mark or an equals sign is a query string, an @ a password in an address.
 _NO_TEXT_OF_OURS = re.compile(r"[\"{}?=@\\\x00-\x09\x0b-\x1f]|[^\x00]{4001}")
-#: A caller's own words, which it is known by: never longer than this.
-_CALLERS_WORDS = {"namespace": 64, "action": 64}
 
 
 def found_in(text: str) -> list[str]:
@@ -54,7 +52,7 @@ def misfits_in(line: str) -> list[str]:
     return [
         f"{name!r} holds what no text of ours does: {value[:200]!r}"
         for name, value in _texts_of(json.loads(line))
-        if _is_misfit(name, value)
+        if _NO_TEXT_OF_OURS.search(value)
     ]
 
 
@@ -65,12 +63,6 @@ def _texts_of(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for each in value if isinstance(value, list) else [value]:
             if not isinstance(each, int | float):
                 yield name, str(each)
-
-
-def _is_misfit(name: str, value: str) -> bool:
-    if name in _CALLERS_WORDS:
-        return len(value) > _CALLERS_WORDS[name]
-    return bool(_NO_TEXT_OF_OURS.search(value))
 
 
 class Guard:

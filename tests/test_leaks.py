@@ -34,11 +34,10 @@ MISFITS = {
     "a body among numbers": {"durations_ms": [1, '{"event":1}']},
     "an object": {"params": {"event": 1}},
     "a text without end": {"traceback": "x" * 5000},
-    "a long name": {"namespace": "n" * 65},
     "control characters": {"error": "\x1b[31m"},
 }
 LINES: list[dict[str, object]] = [
-    {"event": "request", "stage": "prod", "namespace": 'any"{}?=', "action": "run", "took_ms": 3},
+    {"event": "request", "stage": "prod", "namespace": "batch", "action": "run", "took_ms": 3},
     {"event": "callback attempted", "error": "10.0.0.1 is a private address", "status": None},
     {"event": "callback attempted", "error": "the port is not a number", "took_ms": 1.5},
     {"event": "jobs run", "durations_ms": [5, 7], "_aws": {"CloudWatchMetrics": [{"Unit": "x"}]}},
