@@ -106,7 +106,7 @@ class TestUnexpectedErrors:
     """Their texts repeat what they stumbled over: told are their kinds and where they came from."""
 
     @every_kind
-    def test_of_a_request(
+    def test_a_request_that_meets_one_is_logged_without_a_value(
         self,
         front: Front,
         monkeypatch: pytest.MonkeyPatch,
@@ -127,7 +127,7 @@ class TestUnexpectedErrors:
         assert fail.__name__ in line["traceback"]
 
     @every_kind
-    def test_of_a_worker_neither_in_our_line_nor_in_what_lambda_logs(
+    def test_a_worker_that_meets_one_tells_neither_the_log_nor_lambda_a_value(
         self,
         front: Front,
         monkeypatch: pytest.MonkeyPatch,
