@@ -34,7 +34,7 @@ from urllib3.exceptions import NewConnectionError
 
 from chalicelib.domain.networks import Address
 
-#: What may come before the body. curl refuses more than as much.
+#: What may come before the body, announcements of the answer included; curl's limit is like it.
 MAX_HEAD_BYTES = 300_000
 #: What may come in all: the longest body that is kept, in chunks of a few bytes.
 MAX_RECEIVED_BYTES = 4_000_000

@@ -116,6 +116,7 @@ def _international(label: str) -> str:
 
 def _read(kind: type[IPv4Address] | type[IPv6Address], text: str) -> Iterator[Address]:
     try:
-        yield kind(text)
+        address = kind(text)
     except AddressValueError:
         return
+    yield address

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from batchback.local.http_server import Answer, HttpServer, Request
 from chalicelib.adapters.http import HttpPlatform, HttpReceiver
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.domain.account import PlatformAuth
+from chalicelib.domain.address import AddressPolicy
 from chalicelib.errors import FunctionFailed
 from tests.leaks import found_in, misfits_in
 from tests.stories.on_moto import OnMoto
@@ -96,16 +98,19 @@ def furnish(
     life: OnMoto, outside: Outside, auth: PlatformAuth, networks: str = "127.0.0.0/8"
 ) -> None:
     """The real log, and real HTTP to what is outside."""
-    service = life.configure(ALLOWED_CALLBACK_NETWORKS=networks)
-    service.journal = JsonJournal(life.clock, "prod")
-    service.receiver = HttpReceiver(policy=service.address_policy)
-    service.platform = HttpPlatform(
-        address=outside.address,
-        auth=auth,
-        header=("X-Platform-Token", "canary-platform-token"),
-        timeout_seconds=5,
-        clock=life.clock,
-        connections=5,
+    life.configure(ALLOWED_CALLBACK_NETWORKS=networks)
+    policy = AddressPolicy(allowed_networks=(ip_network(networks),))
+    life.replace(
+        journal=JsonJournal(life.clock, "prod"),
+        receiver=HttpReceiver(policy=policy),
+        platform=HttpPlatform(
+            address=outside.address,
+            auth=auth,
+            header=("X-Platform-Token", "canary-platform-token"),
+            timeout_seconds=5,
+            clock=life.clock,
+            connections=5,
+        ),
     )
     outside.signatures.clear()
 
@@ -195,8 +200,7 @@ def refuse(life: OnMoto, operation: str) -> None:
         headers: Any = {"x-amzn-requestid": "REQUEST7"}
         return AWSResponse("https://dynamodb", 400, headers, Raw())
 
-    store: Any = life.service.store
-    store._client.meta.events.register_first(f"before-send.dynamodb.{operation}", refusing)
+    life.dynamodb.meta.events.register_first(f"before-send.dynamodb.{operation}", refusing)
 
 
 def test_a_database_that_refuses(

@@ -27,7 +27,7 @@ def rebind(life: OnMoto, *answers: str) -> list[str]:
         return [ip_address(answers[min(len(asked), len(answers)) - 1])]
 
     policy = AddressPolicy(allowed_networks=(ip_network(f"{OUTSIDE}/32"),))
-    life.service.receiver = HttpReceiver(policy=policy, resolve=resolve)  # type: ignore[arg-type]
+    life.replace(receiver=HttpReceiver(policy=policy, resolve=resolve))  # type: ignore[arg-type]
     return asked
 
 
