@@ -7,7 +7,7 @@ action means which operation, and what an error looks like. It does not know API
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ from chalicelib.errors import (
     ResultsNotFound,
     ServiceError,
     TooLarge,
+    in_words,
 )
 from chalicelib.operations.authenticate import Authenticate
 from chalicelib.operations.ports import Clock, Journal
@@ -58,8 +59,8 @@ class HttpRequest:
     namespace: str
     query: Mapping[str, Sequence[str]]
     #: Names in lower case.
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     #: Path and query in every form the caller may have sent and signed them.
     targets: Sequence[str]
 
@@ -92,10 +93,12 @@ class Api:
     def __call__(self, request: HttpRequest) -> HttpAnswer:
         started_at = self.clock.now()
         answer = self._answer_or_error(request)
+        actions = self._namespaces.get(request.namespace)
         self.journal.write(
             "request",
-            namespace=request.namespace[:64],
-            action=(request.action or "")[:64],
+            # Only what is ours: anybody may ask for anything.
+            namespace=request.namespace if actions else None,
+            action=request.action if actions and request.action in actions else None,
             status=answer.status,
             took_ms=round((self.clock.now() - started_at).total_seconds() * 1000),
         )
@@ -107,7 +110,7 @@ class Api:
         except CallerError as error:
             return _error(error.error_code, error.specific_code, error.message, error.reasons)
         except ServiceError as error:
-            self.journal.write("request failed", error=f"{type(error).__name__}: {error}")
+            self.journal.write("request failed", error=in_words(error))
             return internal_error(error.specific_code, error.message)
         return HttpAnswer(status=200, body=body, headers=_HEADERS)
 

@@ -181,8 +181,8 @@ def _address(text: str) -> str:
         is_good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         is_good = False
-    if not is_good or parts.query or parts.fragment or parts.username:
-        raise ValueError(f"must be an http or https address, not {text!r}")
+    if not is_good or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be an http or https address without user, query and fragment")
     return text.rstrip("/")
 
 

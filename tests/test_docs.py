@@ -159,6 +159,14 @@ class TestAllPages:
         assert named
         assert [name for name in sorted(named) if f"def {name}(" not in known] == []
 
+    @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+    def test_every_file_of_ours_that_is_named_exists(self, path: Path) -> None:
+        ours = re.compile(
+            r"(?:\.?(?:batchback|chalice|chalicelib|docs|tests)/[\w./-]+|[\w-]+\.txt)"
+        )
+        named = [name for name in codes(path.read_text("utf-8")) if ours.fullmatch(name)]
+        assert [name for name in named if not (ROOT / name).exists()] == []
+
 
 def anchors(path: Path) -> set[str]:
     """Where links can lead within a page, as GitHub names its headings."""

@@ -233,12 +233,15 @@ class TestAddress:
             "http://a:65536",
             "http://user@a",
             "http://user:password@a",
+            "http://:password@a",
             "http://a?b=c",
             "http://a#b",
         ],
     )
     def test_anything_else_is_refused(self, text: str) -> None:
-        assert "PLATFORM_ADDRESS must be an http or https address" in fault(PLATFORM_ADDRESS=text)
+        told = fault(PLATFORM_ADDRESS=text)
+        assert "PLATFORM_ADDRESS must be an http or https address" in told
+        assert "password" not in told
 
 
 class TestNetworks:

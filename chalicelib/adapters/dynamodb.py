@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.adapters import expressions, items
+from chalicelib.adapters import aws, expressions, items
 from chalicelib.adapters.items import Item
 from chalicelib.domain.account import Account, Key
 from chalicelib.domain.batch import (
@@ -285,9 +285,11 @@ class _translated:  # noqa: N801 - reads as a word where it is used
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ClientError):
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise _ConditionFailed from error
-            raise Unavailable(f"DynamoDB: {error}") from error
-        if isinstance(error, BotoCoreError):
-            raise Unavailable(f"DynamoDB: {error}") from error
+        if isinstance(error, ClientError) and _is_of_a_condition(error):
+            raise _ConditionFailed from error
+        if isinstance(error, ClientError | BotoCoreError):
+            raise aws.unavailable("DynamoDB", error) from error
+
+
+def _is_of_a_condition(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"

@@ -9,10 +9,12 @@ What each metric means and what to do about it: docs/runbook.md.
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from chalicelib import errors
 from chalicelib.operations.ports import Clock
 
 NAMESPACE = "Batchback"
@@ -65,6 +67,10 @@ METRICS = tuple(
 )
 
 
+#: Of the places that an error passed through, the innermost: a recursion has a thousand.
+_PLACES = 30
+
+
 class JsonJournal:
     """Writes each event with its fields as one line. Values are written as they are: whoever
     writes hands in no bodies, secrets or query strings."""
@@ -77,12 +83,16 @@ class JsonJournal:
     def write(self, event: str, **fields: object) -> None:
         known = {name: value for name, value in fields.items() if value is not None}
         line = {"event": event, "stage": self._stage, **known, **self._metrics(event, known)}
-        (self._stream or sys.stdout).write(json.dumps(line, default=str) + "\n")
+        self._put(json.dumps(line, default=str))
 
     def write_exception(self, event: str, error: BaseException, **fields: object) -> None:
-        """An unexpected error, with its traceback, in one line too."""
-        trace = "".join(traceback.format_exception(error))
-        self.write(event, error=type(error).__name__, traceback=trace, **fields)
+        """An unexpected error in one line too, with the places that it and what it came of passed
+        through: file, line, function, and never a value."""
+        trace = "\n".join(line for each in errors.chain(error) for line in _trace(each))
+        self.write(event, error=errors.in_words(error), traceback=trace, **fields)
+
+    def _put(self, line: str) -> None:
+        (self._stream or sys.stdout).write(line + "\n")
 
     def _metrics(self, event: str, fields: Fields) -> dict[str, object]:
         """What makes CloudWatch read metrics out of a line; nothing where it has none."""
@@ -100,3 +110,9 @@ class JsonJournal:
             **{metric.name: value for metric, value in given.items()},
             "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [directive]},
         }
+
+
+def _trace(error: BaseException) -> Iterator[str]:
+    yield type(error).__name__
+    for frame, line in deque(traceback.walk_tb(error.__traceback__), maxlen=_PLACES):
+        yield f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_qualname}"

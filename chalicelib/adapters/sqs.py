@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.adapters import aws
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.errors import Unavailable
 
@@ -51,7 +52,7 @@ class SqsQueue:
                 DelaySeconds=delay_seconds,
             )
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise aws.unavailable("SQS", error) from error
 
     def _send_together(self, bodies: list[str], delay_seconds: int) -> None:
         entries = {
@@ -71,7 +72,7 @@ class SqsQueue:
         try:
             answer = self._client.send_message_batch(QueueUrl=self._jobs_url, Entries=entries)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise aws.unavailable("SQS", error) from error
         return [failure["Id"] for failure in answer.get("Failed", [])]
 
     @cached_property
@@ -86,7 +87,7 @@ class SqsQueue:
         try:
             return self._client.get_queue_url(QueueName=name)["QueueUrl"]
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+            raise aws.unavailable("SQS", error) from error
 
 
 def parse_jobs(body: str) -> JobsMessage:
@@ -127,7 +128,3 @@ def compose_jobs(message: JobsMessage) -> str:
 
 def compose_batch(message: BatchMessage) -> str:
     return json.dumps({"v": FORMAT, "batch": message.batch_id, "hops": message.hops})
-
-
-def _unavailable(error: ClientError | BotoCoreError) -> Unavailable:
-    return Unavailable(f"SQS: {error}")

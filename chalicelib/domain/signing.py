@@ -11,15 +11,17 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 #: How far a signed date may be from now, either way.
 FRESHNESS = timedelta(minutes=5)
 
-_IWS = re.compile(r"IWS ([^:\s]{1,256}):([0-9A-Fa-f]{40})")
+#: A key's name. The surrogates, which are no characters, no database takes.
+_KEY = r"[^:\s\ud800-\udfff]{1,256}"
+_IWS = re.compile(rf"IWS ({_KEY}):([0-9A-Fa-f]{{40}})")
 _IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( UTC)?", re.IGNORECASE)
 #: What API Gateway renames a header to that it keeps for itself.
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
@@ -31,10 +33,10 @@ class SignedRequest:
     """A request as its signature sees it."""
 
     #: Names in lower case.
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     #: Path and query in every form the caller may have sent them: a gateway hands on one of them.
     targets: Sequence[str]
-    body: bytes
+    body: bytes = field(repr=False)
     version: str = "1.0"
 
     def header(self, name: str) -> str:
@@ -62,7 +64,7 @@ def basic_credentials(authorization: str) -> tuple[str, str] | None:
         )
     except ValueError:
         return None
-    return (key, secret) if colon else None
+    return (key, secret) if colon and re.fullmatch(_KEY, key) else None
 
 
 def is_fresh(request: SignedRequest, now: datetime) -> bool:
@@ -74,27 +76,42 @@ def is_fresh(request: SignedRequest, now: datetime) -> bool:
 def iws_verifies(request: SignedRequest, secret: str, signature: str) -> bool:
     """Whether the signature is one of this request, in constant time, and the body is what its
     Content-MD5, where it came along, says."""
+    return iws_verifier(request, signature)(secret)
+
+
+def iws_verifier(request: SignedRequest, signature: str) -> Callable[[str], bool]:
+    """Tells of any secret whether it made the signature. What no secret changes is done once; then
+    each takes the same time, whatever comes out."""
     md5 = _md5(request.body)
     declared = request.header("content-md5").lower()
     body_is_whole = hmac.compare_digest(_bytes(declared), _bytes(md5)) or not declared
-    matches = [
-        hmac.compare_digest(iws_signature(request, target, secret), signature)
-        for target in request.targets
-    ]
-    return any(matches) and body_is_whole
+    texts = [_text(request, target, md5) for target in request.targets]
+
+    def verifies(secret: str) -> bool:
+        matches = [hmac.compare_digest(_sign(secret, text), signature) for text in texts]
+        return any(matches) and body_is_whole
+
+    return verifies
 
 
 def iws_signature(request: SignedRequest, target: str, secret: str) -> str:
-    text = iws_text(request, target)
-    return hmac.new(_bytes(secret), _bytes(text), hashlib.sha1).hexdigest()
+    return _sign(secret, iws_text(request, target))
 
 
 def iws_text(request: SignedRequest, target: str) -> str:
     """What is signed."""
+    return _text(request, target, _md5(request.body))
+
+
+def _sign(secret: str, text: str) -> str:
+    return hmac.new(_bytes(secret), _bytes(text), hashlib.sha1).hexdigest()
+
+
+def _text(request: SignedRequest, target: str, md5: str) -> str:
     return "".join(
         [
             "POST",
-            _md5(request.body),
+            md5,
             request.headers.get("content-type", ""),
             "" if request.ivvy_date else request.header("date"),
             target,

@@ -3,12 +3,14 @@
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.adapters.journal import METRICS, JsonJournal
+from chalicelib.errors import Misconfigured, Unavailable
 from tests.fakes.clock import FakeClock
 
 ROOT = Path(__file__).parent.parent.parent
@@ -30,13 +32,67 @@ def test_an_event_is_one_line_with_its_fields() -> None:
     }
 
 
-def test_an_exception_is_one_line_too() -> None:
+def written_of(error: BaseException) -> Any:
     stream = io.StringIO()
     journal = JsonJournal(FakeClock(), "local", stream)
-    journal.write_exception("function failed", ValueError("two\nlines"), function="sweep")
+    journal.write_exception("function failed", error, function="sweep")
     [line] = stream.getvalue().splitlines()
-    assert json.loads(line)["error"] == "ValueError"
-    assert "two\nlines" in json.loads(line)["traceback"]
+    return json.loads(line)
+
+
+def fail(depth: int = 0) -> None:
+    if depth:
+        fail(depth - 1)
+    try:
+        json.loads("[canary")
+    except ValueError as error:
+        raise Unavailable("DynamoDB does not answer") from error
+
+
+def raised(call: Callable[[], object]) -> BaseException:
+    with pytest.raises(BaseException) as caught:
+        call()
+    return caught.value
+
+
+def test_an_exception_is_one_line_with_the_places_it_passed_through() -> None:
+    line = written_of(raised(fail))
+    assert line["error"] == "Unavailable: DynamoDB does not answer, of JSONDecodeError"
+    kind, *places = line["traceback"].splitlines()
+    assert kind == "Unavailable"
+    for place, function in zip(places, ["raised", "fail"], strict=False):
+        assert re.fullmatch(rf"  .*test_journal\.py:\d+ {function}", place)
+    assert "JSONDecodeError" in places
+    assert "canary" not in json.dumps(line)
+
+
+def test_of_a_recursion_the_innermost_places_are_enough() -> None:
+    line = written_of(raised(lambda: fail(500)))
+    of_the_first, _, _ = line["traceback"].partition("\nJSONDecodeError\n")
+    assert len(of_the_first.splitlines()) == 31
+    assert of_the_first.endswith(" fail")
+
+
+def test_an_error_that_came_while_another_was_handled_tells_of_both() -> None:
+    def handle() -> None:
+        try:
+            fail()
+        except Unavailable:
+            raise KeyError("canary")  # noqa: B904 - it just happened
+
+    assert written_of(raised(handle))["error"] == (
+        "KeyError, of Unavailable: DynamoDB does not answer, of JSONDecodeError"
+    )
+
+
+def test_an_error_that_is_all_there_is_to_tell_hides_what_it_came_of() -> None:
+    def hide() -> None:
+        try:
+            fail()
+        except Unavailable:
+            raise Misconfigured("STAGE is not set") from None
+
+    assert written_of(raised(hide))["error"] == "Misconfigured: STAGE is not set"
 
 
 def test_metrics_are_written_as_cloudwatch_reads_them() -> None:

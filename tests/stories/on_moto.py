@@ -61,9 +61,9 @@ class OnMoto:
         self._stage = f"story-{next(_stages)}"
         create_resources(self._stage)
         self.clock = FakeClock(datetime.now(UTC).replace(microsecond=0))
-        self.platform = FakePlatform()
-        self.receiver = FakeReceiver()
-        self.journal = FakeJournal()
+        self.platform: Any = FakePlatform()
+        self.receiver: Any = FakeReceiver()
+        self.journal: Any = FakeJournal()
         #: How often each message is delivered.
         self.deliveries = 1
         #: In which order those are that are visible at one time.
@@ -99,6 +99,12 @@ class OnMoto:
             secret="demo-secret",
             callback_secret=WEBHOOK_SECRET,
         )
+
+    def replace(self, **adapters: Any) -> None:
+        """Others in the places of `platform`, `receiver` or `journal`, from now on."""
+        for name, adapter in adapters.items():
+            setattr(self, name, adapter)
+        self._containers.clear()
 
     def _container(self) -> Service:
         """The service in the process of the function that runs: each has one of its own."""
@@ -142,8 +148,10 @@ class OnMoto:
         assert status == 200, answer
         return json.loads(answer)
 
-    def submit(self, jobs: Sequence[Any], **headers: str) -> str:
-        order = {"jobs": [*jobs], "callbackUrl": CALLBACK_URL}
+    def submit(
+        self, jobs: Sequence[Any], *, callback_url: str = CALLBACK_URL, **headers: str
+    ) -> str:
+        order = {"jobs": [*jobs], "callbackUrl": callback_url}
         async_id: str = self.ask("run", order, **headers)["asyncId"]
         return async_id
 

@@ -171,7 +171,7 @@ STORIES = [
 ]
 
 
-class WorkerDied(Exception):
+class WorkerDied(BaseException):
     """Takes the whole invocation with it, as an error that nobody expects does."""
 
 
