@@ -91,12 +91,13 @@ def _chalice_package(stage: str, architecture: str | None) -> Iterator[Path]:
     """The folder of what `chalice package` makes, for a while."""
     with tempfile.TemporaryDirectory(prefix="batchback-") as folder:
         copy, made = Path(folder, "copy"), Path(folder, "made")
-        _copy_what_ships(copy, stage, architecture)
+        copy_what_ships(copy, stage, architecture)
         _run_chalice(copy, made, stage)
         yield made
 
 
-def _copy_what_ships(copy: Path, stage: str, architecture: str | None) -> None:
+def copy_what_ships(copy: Path, stage: str, architecture: str | None = None) -> None:
+    """Makes a folder in which Chalice finds the application, for one stage, and nothing else."""
     root = project.root()
     shutil.copytree(
         root / "chalicelib",
