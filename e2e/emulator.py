@@ -46,9 +46,7 @@ class Emulator:
                 start_new_session=True,  # so that its functions can be ended with it
             )
         try:
-            until(lambda: self._has_ended or self._answers(), "up", _START_SECONDS)
-            if self._has_ended:
-                raise DidNotHappen(f"the emulator ended at once:\n{self.said()}")
+            self._wait_until_up()
         except BaseException:
             self.__exit__()
             raise
@@ -63,6 +61,11 @@ class Emulator:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._folder.cleanup()
+
+    def _wait_until_up(self) -> None:
+        until(lambda: self._has_ended or self._answers(), "up", _START_SECONDS)
+        if self._has_ended:
+            raise DidNotHappen(f"the emulator ended at once:\n{self.said()}")
 
     @property
     def address(self) -> str:

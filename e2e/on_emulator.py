@@ -1,12 +1,14 @@
-"""A stage deployed on the emulator as a pipeline deploys it, with a platform, a receiver, a caller.
+"""A stage deployed on the emulator as a pipeline deploys it; platform, receiver and caller to it.
 
-The package is the stage's own, untouched. Of its template there is a copy for the emulator, and what
-is changed in it is said where it is changed.
+The package is the stage's own, untouched. Its template is copied for the emulator, and what is
+changed in it is said where it is changed.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from typing import Any
 
 from batchback import project
@@ -14,7 +16,7 @@ from batchback.client import Client
 from batchback.local import demo_account
 from batchback.local.http_server import Answer, Request
 from batchback.local.platform import DemonstrationPlatform
-from batchback.local.process import tries, until
+from batchback.local.process import DidNotHappen, tries, until
 from batchback.local.receiver import DemonstrationReceiver
 from chalicelib.settings import Names
 from e2e.emulator import Emulator
@@ -25,15 +27,15 @@ STACK = project.stack_name(STAGE)
 NAMES = Names(STAGE)
 KEY, SECRET = "demo", "demo-secret"
 _BUCKET = "packages"
-#: How long the message of a dead worker stays hidden. AWS wants at least as long as a worker may
-#: run, and the template has six times that, which is too long to wait for here.
-_VISIBILITY_SECONDS = 6
+#: How long the message of a dead worker stays hidden: longer than the next one takes to start. AWS
+#: wants at least as long as a worker may run, which is too long to wait for here.
+_VISIBILITY_SECONDS = 15
 #: Five workers may start at once, on a machine that does other things too.
 PATIENCE_SECONDS = 90
 
 
 class DeadlyPlatform(DemonstrationPlatform):
-    """Kills whatever runs a job whose params have `killsAfter`, once so many others are recorded."""
+    """Kills the worker of a job with `killsAfter` in its params, once so many are recorded."""
 
     def __init__(self, service: "OnEmulator") -> None:
         super().__init__(key=KEY, secret=SECRET)
@@ -58,6 +60,7 @@ class OnEmulator:
     def __init__(self, package: Package) -> None:
         self._package = package
         self._callback_secret = demo_account.new_callback_secret()
+        self._change_sets = count(1)
         self.emulator = Emulator()
         self.platform = DeadlyPlatform(self)
         self.receiver = DemonstrationReceiver(callback_secret=self._callback_secret)
@@ -79,6 +82,39 @@ class OnEmulator:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        """Waits patiently; where it was in vain, the emulator has its say."""
+        try:
+            until(holds, what, PATIENCE_SECONDS)
+        except DidNotHappen as failure:
+            raise DidNotHappen(f"{failure}\n{self.emulator.said()}") from failure
+
+    # ---- what befalls it
+
+    @contextmanager
+    def no_worker_runs_jobs(self) -> Iterator[None]:
+        functions = self.emulator.client("lambda")
+        found = functions.list_event_source_mappings(FunctionName=f"{STACK}-run_jobs")
+        [mapping] = found["EventSourceMappings"]
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    def lose_messages_of_jobs(self) -> None:
+        queues = self.emulator.client("sqs")
+        queues.purge_queue(QueueUrl=queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"])
+
+    def put_alarm_forward(self, async_id: str) -> None:
+        """To now: a batch of which everything was sent is looked at after half an hour."""
+        self.emulator.client("dynamodb").update_item(
+            TableName=NAMES.batches_table,
+            Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},
+            UpdateExpression="SET next_look_at = :now, due_at = :now",
+            ExpressionAttributeValues={":now": {"N": f"{time.time():.3f}"}},
+        )
+
     # ---- deployed
 
     def deploy(self, **variables: str) -> list[str]:
@@ -88,7 +124,7 @@ class OnEmulator:
         self._s3.put_object(Bucket=_BUCKET, Key="template.json", Body=json.dumps(template).encode())
         changes = self._cloudformation.create_change_set(
             StackName=STACK,
-            ChangeSetName="e2e",
+            ChangeSetName=f"e2e-{next(self._change_sets)}",
             ChangeSetType="UPDATE" if self._stack() else "CREATE",
             TemplateURL=f"{self.emulator.address}/{_BUCKET}/template.json",
             Parameters=[
@@ -104,7 +140,7 @@ class OnEmulator:
 
     def delete(self) -> None:
         self._cloudformation.delete_stack(StackName=STACK)
-        until(lambda: not self._stack(), "deleted", PATIENCE_SECONDS)
+        self.until(lambda: not self._stack(), "deleted")
 
     @property
     def address(self) -> str:
@@ -142,7 +178,7 @@ class OnEmulator:
                 break
         assert found["Status"] == "CREATE_COMPLETE", found
         self._cloudformation.execute_change_set(ChangeSetName=change_set)
-        until(lambda: self._stack().endswith("_COMPLETE"), "deployed", PATIENCE_SECONDS)
+        self.until(lambda: self._stack().endswith("_COMPLETE"), "deployed")
         assert self._stack() in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, self._failures()
         return [each["ResourceChange"]["LogicalResourceId"] for each in found["Changes"]]
 

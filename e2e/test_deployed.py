@@ -9,12 +9,9 @@ import pytest
 import requests
 
 from batchback.client import Refused
-from batchback.local.process import until
-from e2e.on_emulator import KEY, NAMES, PATIENCE_SECONDS, SECRET, STACK, OnEmulator
+from e2e.on_emulator import KEY, PATIENCE_SECONDS, SECRET, STACK, OnEmulator
 
 WORKERS = ["advance_batch", "bury_jobs", "run_jobs", "sweep"]
-#: The first look at a batch is after a minute, by a sweep, which comes every minute.
-SWEEP_SECONDS = 150
 
 Order = dict[str, Any]
 
@@ -44,13 +41,13 @@ def basic(service: OnEmulator, order: Order) -> str:
     return async_id
 
 
-def callback_of(service: OnEmulator, async_id: str, seconds: float = PATIENCE_SECONDS) -> Any:
+def callback_of(service: OnEmulator, async_id: str) -> Any:
     """The body of the one callback of a batch, once it is delivered."""
 
     def is_delivered() -> bool:
         return service.caller.progress(async_id)["callback"]["status"] == "delivered"
 
-    until(is_delivered, "called back", seconds)
+    service.until(is_delivered, "called back")
     [callback] = [
         each for each in service.receiver.received() if each["body"]["asyncId"] == async_id
     ]
@@ -117,17 +114,15 @@ class TestWorstCases:
     def test_a_batch_whose_messages_were_lost_is_woken_by_the_schedule(
         self, service: OnEmulator
     ) -> None:
-        functions = service.emulator.client("lambda")
-        [mapping] = functions.list_event_source_mappings(FunctionName=f"{STACK}-run_jobs")[
-            "EventSourceMappings"
-        ]
-        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-        async_id = signed(service, order(service, 3))
-        queues = service.emulator.client("sqs")
-        queues.purge_queue(QueueUrl=queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"])
-        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+        with service.no_worker_runs_jobs():
+            async_id = signed(service, order(service, 3))
+            service.lose_messages_of_jobs()
         assert service.caller.progress(async_id)["jobs"]["waiting"] == 3
-        assert len(callback_of(service, async_id, SWEEP_SECONDS)["results"]) == 3
+        service.put_alarm_forward(async_id)
+        assert len(callback_of(service, async_id)["results"]) == 3
+        assert [each["batch_id"] for each in events_of(service, "sweep", "batch swept")] == [
+            async_id
+        ]
 
 
 class TestStack:
