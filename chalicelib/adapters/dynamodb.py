@@ -5,7 +5,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import chain, groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -125,8 +125,11 @@ class DynamoBatchStore:
         self._call(self._client.delete_item, Key=items.key(batch.batch_id, part))
 
     def find_due(self, now: datetime) -> Iterator[Due]:
-        for bucket in range(items.DUE_BUCKETS):
-            yield from self._due_in(str(bucket), now)
+        """From each bucket in turn, so that a full one holds up none of the others."""
+        buckets = [self._due_in(str(bucket), now) for bucket in range(items.DUE_BUCKETS)]
+        for due in chain.from_iterable(zip_longest(*buckets)):
+            if due is not None:
+                yield due
 
     def claim(self, due: Due, until: datetime) -> Batch | None:
         try:

@@ -289,6 +289,18 @@ class TestAlarms:
         store.change(batch, transitions.forget_alarm(batch))
         assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
 
+    @pytest.mark.usefixtures("aws")
+    def test_a_bucket_full_of_alarms_holds_up_no_other(self) -> None:
+        """Callers can choose their ids' bucket, by their Idempotency-Keys."""
+        store = DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
+        long_ago = START - timedelta(days=1)
+        buckets = [0, 0, 0, 0, 0, 2, 3]
+        for bucket in buckets:
+            batch_id = f"{bucket:08x}{uuid.uuid4().hex[8:]}"
+            store.commit(replace(new_batch(1), batch_id=batch_id, due_at=long_ago), START)
+        found = [int(due.batch_id[:8], 16) for due in store.find_due(long_ago)]
+        assert found == [0, 2, 3, 0, 0, 0, 0]
+
     def test_a_voided_head_has_no_alarm_and_is_in_no_list(self, store: BatchStore) -> None:
         batch = saved(store, account="voided")
         store.void(replace(batch, submission="other"), LATER)
