@@ -76,7 +76,7 @@ class World:
         self.run_jobs(message, receive_count=receive_count, seconds_left=lambda: self.seconds_left)
 
     def look(self, batch: Batch) -> None:
-        self.advance_batch(BatchMessage(batch_id=batch.batch_id), lambda: 120.0)
+        self.advance_batch(BatchMessage.of(batch), lambda: 120.0)
 
     def head(self, batch: Batch) -> Batch:
         head = self.store.find(batch.batch_id)
