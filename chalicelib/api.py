@@ -29,6 +29,7 @@ from chalicelib.errors import (
     ResultsNotFound,
     ServiceError,
     TooLarge,
+    TooManyRequests,
     in_words,
 )
 from chalicelib.operations.authenticate import Authenticate
@@ -108,7 +109,13 @@ class Api:
         try:
             body = self._answer(request)
         except CallerError as error:
-            return _error(error.error_code, error.specific_code, error.message, error.reasons)
+            return _error(
+                error.error_code,
+                error.specific_code,
+                error.message,
+                error.reasons,
+                _headers_of(error),
+            )
         except ServiceError as error:
             self.journal.write("request failed", error=in_words(error))
             return internal_error(error.specific_code, error.message)
@@ -195,7 +202,7 @@ class Api:
 
 def internal_error(specific_code: int = 0, message: str = ServiceError.message) -> HttpAnswer:
     """What a caller sees of whatever went wrong on our side."""
-    return _error(500, specific_code, message, ())
+    return _error(500, specific_code, message, (), {})
 
 
 def _check_form(request: HttpRequest) -> None:
@@ -308,7 +315,22 @@ def _time_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else _time(moment)
 
 
-def _error(error_code: int, specific_code: int, message: str, reasons: Sequence[str]) -> HttpAnswer:
+def _headers_of(error: CallerError) -> dict[str, str]:
+    """What HTTP wants to be said beside the body (RFC 9110, RFC 6585)."""
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": "POST"}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    return {}
+
+
+def _error(
+    error_code: int,
+    specific_code: int,
+    message: str,
+    reasons: Sequence[str],
+    headers: Mapping[str, str],
+) -> HttpAnswer:
     body: dict[str, Any] = {
         "errorCode": error_code,
         "message": message,
@@ -316,5 +338,4 @@ def _error(error_code: int, specific_code: int, message: str, reasons: Sequence[
     }
     if reasons:
         body["additionalMessages"] = [*reasons]
-    allow = {"Allow": "POST"} if error_code == MethodNotAllowed.error_code else {}
-    return HttpAnswer(status=error_code, body=json.dumps(body), headers={**_HEADERS, **allow})
+    return HttpAnswer(status=error_code, body=json.dumps(body), headers={**_HEADERS, **headers})

@@ -39,6 +39,8 @@ class Settings:
     callback_required: bool
     basic_auth: bool
     allowed_callback_networks: tuple[Network, ...]
+    max_open_batches: int
+    max_jobs_per_minute: int
 
     def __repr__(self) -> str:
         return f"Settings(stage={self.stage!r}, ...)"  # the header's value is a secret
@@ -303,5 +305,17 @@ VARIABLES = (
         "between; `-` for none.",
         parse=_networks,
         default="-",
+    ),
+    Variable(
+        name="MAX_OPEN_BATCHES",
+        meaning="How many batches of one account may run at a time; 0 for any number.",
+        parse=_whole(0, 1_000),
+        default="0",
+    ),
+    Variable(
+        name="MAX_JOBS_PER_MINUTE",
+        meaning="How many jobs a minute one account may submit; 0 for any number.",
+        parse=_whole(0, 1_000_000),
+        default="0",
     ),
 )

@@ -18,6 +18,8 @@ from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.threads import ThreadsSideBySide
 from chalicelib.domain.address import AddressPolicy, why_not_url
+from chalicelib.domain.limits import Limits
+from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.bury_jobs import BuryJobs
 from chalicelib.operations.deliver_callback import DeliverCallback
@@ -119,6 +121,7 @@ class Service:
         from chalicelib.operations.submit_batch import SubmitBatch
 
         return SubmitBatch(
+            admit=self.admit_batch,
             store=self.store,
             queue=self.queue,
             clock=self.clock,
@@ -144,12 +147,24 @@ class Service:
         from chalicelib.operations.rerun_batch import RerunBatch
 
         return RerunBatch(
+            admit=self.admit_batch,
             store=self.store,
             queue=self.queue,
             clock=self.clock,
             journal=self.journal,
             new_id=_new_id,
             deadline=timedelta(hours=self.settings.deadline_hours),
+        )
+
+    @cached_property
+    def admit_batch(self) -> AdmitBatch:
+        return AdmitBatch(
+            store=self.store,
+            journal=self.journal,
+            limits=Limits(
+                open_batches=self.settings.max_open_batches,
+                jobs_per_minute=self.settings.max_jobs_per_minute,
+            ),
         )
 
     @cached_property
@@ -192,6 +207,7 @@ class Service:
             record=self.record,
             clock=self.clock,
             journal=self.journal,
+            admit=self.admit_batch,
             deliver=DeliverCallback(
                 store=self.store,
                 keys=self.cached_keys,

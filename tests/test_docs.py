@@ -30,7 +30,7 @@ from batchback.operator import policies
 from batchback.operator.policies import Resource
 from batchback.shell import Status
 from chalicelib import errors
-from chalicelib.adapters import items
+from chalicelib.adapters import items, usage
 from chalicelib.domain import signing
 from chalicelib.domain.batch import AnswersPart
 from chalicelib.domain.outcome import Reply
@@ -262,6 +262,7 @@ class TestHowItWorks:
             jobs["part"]["S"],
             answers["part"]["S"],
             items.marker_part(batch, 7, 181),
+            usage.USAGE,
         ]
 
     def test_the_functions_and_their_time_outs_are_those_that_are_deployed(self) -> None:

@@ -24,6 +24,8 @@ FIXED_NAMES = {
     "CALLBACK_REQUIRED",
     "BASIC_AUTH",
     "ALLOWED_CALLBACK_NETWORKS",
+    "MAX_OPEN_BATCHES",
+    "MAX_JOBS_PER_MINUTE",
 }
 
 
@@ -58,6 +60,8 @@ class TestDefaults:
             ("callback_required", True),
             ("basic_auth", True),
             ("allowed_callback_networks", ()),
+            ("max_open_batches", 0),
+            ("max_jobs_per_minute", 0),
         ],
     )
     def test_what_is_not_set_is_the_contracts(self, name: str, default: object) -> None:
@@ -112,6 +116,8 @@ class TestNumbers:
             ("JOBS_SIDE_BY_SIDE", 1, 100),
             ("DEADLINE_HOURS", 1, 48),
             ("EXPIRY_HOURS", 2, 336),
+            ("MAX_OPEN_BATCHES", 0, 1_000),
+            ("MAX_JOBS_PER_MINUTE", 0, 1_000_000),
         ],
     )
     def test_whole_numbers_have_a_range(self, name: str, low: int, high: int) -> None:

@@ -51,6 +51,7 @@ METRICS = tuple(
     Metric(event=event, name=name, unit=unit, value=value)
     for event, name, unit, value in (
         ("batch accepted", "BatchesAccepted", _COUNT, _one),
+        ("batch refused", "BatchesRefused", _COUNT, _one),
         ("batch completed", "BatchesCompleted", _COUNT, _one),
         ("batch completed", "BatchDuration", _MILLISECONDS, _field("took_ms")),
         ("jobs run", "JobsSucceeded", _COUNT, _field("succeeded")),

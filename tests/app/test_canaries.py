@@ -150,14 +150,14 @@ class TestUnexpectedErrors:
     ) -> None:
         monkeypatch.setattr(front.store, "find", lambda _: for_the_caller())
         with pytest.raises(FunctionFailed, match=r"^ParameterInvalid$"):
-            app.advance_batch(batch_event(BatchMessage(batch_id="b")), Context(120))
+            app.advance_batch(batch_event(BatchMessage(batch_id="b", account="a")), Context(120))
         assert only_line(capsys)["error"] == "ParameterInvalid"
 
     @pytest.mark.usefixtures("front")
     def test_a_message_that_is_none_is_not_repeated(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        event = batch_event(BatchMessage(batch_id="b"))
+        event = batch_event(BatchMessage(batch_id="b", account="a"))
         event["Records"][0]["body"] = f"[{SONG}"
         with pytest.raises(FunctionFailed, match=r"^JSONDecodeError$"):
             app.advance_batch(event, Context(120))

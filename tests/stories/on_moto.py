@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,11 @@ class OnMoto:
             setattr(self, name, adapter)
         self._containers.clear()
 
+    def container(self, function: str) -> Service:
+        """The service in the process of a function."""
+        with self.iam.acting(function):
+            return self._container()
+
     def _container(self) -> Service:
         """The service in the process of the function that runs: each has one of its own."""
         if self.iam.function not in self._containers:
@@ -179,9 +185,10 @@ class OnMoto:
         """Every message that is visible now, of all queues."""
         return [message for queue in self._queues for message in queue.receive()]
 
-    def deliver(self, message: Message) -> None:
-        """One delivery; the message stays on its queue until it is deleted."""
-        self._queue_of(message).invoke(message)
+    def deliver(self, message: Message, seconds: float | None = None) -> None:
+        """One delivery, to a function that has so much time left where it is not all; the message
+        stays on its queue until it is deleted."""
+        self._queue_of(message).invoke(message, seconds)
 
     def delete(self, message: Message) -> None:
         self._queue_of(message).delete(message)
@@ -209,8 +216,7 @@ class OnMoto:
 
     def deliver_at_once(self, message: Message, workers: int) -> None:
         """The same message in the hands of several workers at the same time."""
-        with self.iam.acting("run_jobs"):
-            assert self._container().run_jobs  # made in one thread
+        assert self.container("run_jobs").run_jobs  # made in one thread
         threads = [
             threading.Thread(target=self.deliver, args=(message,), name=f"worker {number}")
             for number in range(workers)
@@ -290,10 +296,14 @@ class _Queue:
             if message.delayed
         ]
 
-    def invoke(self, message: Message) -> None:
+    def invoke(self, message: Message, seconds: float | None) -> None:
         arn = f"arn:aws:sqs:{REGION}:123456789012:{self._name}"
+        function = self._function if seconds is None else self._in_haste(seconds)
         with self._acting():
-            self._function.invoke(sqs_event([message], queue_arn=arn, region=REGION))
+            function.invoke(sqs_event([message], queue_arn=arn, region=REGION))
+
+    def _in_haste(self, seconds: float) -> Function:
+        return replace(self._function, timeout_seconds=seconds)
 
     def delete(self, message: Message) -> None:
         with self._acting():

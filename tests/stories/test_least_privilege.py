@@ -74,6 +74,17 @@ def a_batch_is_cancelled_restarted_and_reposted(life: OnMoto) -> None:
     assert len(life.posts_of(async_id)) == 3
 
 
+def open_batches_are_limited_and_a_place_is_left_behind(life: OnMoto) -> None:
+    life.configure(MAX_OPEN_BATCHES="1")
+    life.submit(jobs(1))
+    life.configure()
+    life.work_off()  # and no place is given up
+    life.configure(MAX_OPEN_BATCHES="1")
+    life.submit(jobs(1))
+    life.work_off()
+    life.configure()
+
+
 def a_commit_is_lost_and_voided(life: OnMoto) -> None:
     with failing(life.dynamodb, "PutItem"):
         status, answer = life.call("run", {"jobs": jobs(3), "callbackUrl": CALLBACK_URL})
@@ -162,6 +173,7 @@ def lambda_writes_the_logs(life: OnMoto) -> None:
 STORIES = [
     a_batch_runs_and_is_followed,
     a_batch_is_cancelled_restarted_and_reposted,
+    open_batches_are_limited_and_a_place_is_left_behind,
     a_commit_is_lost_and_voided,
     jobs_and_a_callback_are_tried_again,
     a_worker_dies_once_and_another_each_time,
