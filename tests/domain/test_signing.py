@@ -540,8 +540,9 @@ class TestSecrets:
             Key(key="demo", account="acme", secrets=SECRETS),
             Account(account="acme", callback_secrets=SECRETS),
             [DEMO_KEY],
+            SignedRequest(headers={"x": "a-secret"}, targets=(TARGET,), body=b"a-secret"),
         ],
-        ids=["secret", "key", "account", "demo key"],
+        ids=["secret", "key", "account", "demo key", "request"],
     )
     def test_no_secret_is_in_a_repr(self, holder: object) -> None:
         for shown in (repr(holder), str(holder), f"{holder}"):
