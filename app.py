@@ -51,7 +51,12 @@ def api(namespace: str) -> Response:
         return Response(body=answer.body, status_code=answer.status, headers=dict(answer.headers))
 
 
-@app.on_sqs_message(queue=names.jobs_queue, batch_size=1, name="run_jobs")
+@app.on_sqs_message(
+    queue=names.jobs_queue,
+    batch_size=1,
+    name="run_jobs",
+    maximum_concurrency=settings.max_concurrent_workers(),
+)
 def run_jobs(event: SQSEvent) -> None:
     """Runs the jobs of one message."""
     with _logged("run_jobs"):

@@ -33,6 +33,8 @@ class Settings:
     max_jobs_per_batch: int
     jobs_per_message: int
     jobs_side_by_side: int
+    #: None: as many as Lambda will run.
+    max_concurrent_workers: int | None
     flush_seconds: float
     deadline_hours: int
     expiry_hours: int
@@ -104,6 +106,17 @@ def names(environ: Mapping[str, str] | None = None) -> Names:
     return Names(_stage_of(environ))
 
 
+def max_concurrent_workers(environ: Mapping[str, str] | None = None) -> int | None:
+    """This setting alone, for app.py: a deployment writes it into the trigger of `run_jobs`."""
+    environ = os.environ if environ is None else environ
+    [variable] = [each for each in VARIABLES if each.name == "MAX_CONCURRENT_WORKERS"]
+    try:
+        workers: int | None = _value(variable, environ)
+    except ValueError as error:
+        raise Misconfigured(f"{variable.name} {error}") from error
+    return workers
+
+
 def read(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process, or Misconfigured with everything that is wrong."""
     environ = os.environ if environ is None else environ
@@ -153,6 +166,14 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _workers(text: str) -> int | None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html#events-sqs-max-concurrency"""
+    workers = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 1
+    if workers != 0 and not 2 <= workers <= 1000:
+        raise ValueError(f"must be from 2 to 1000, or 0, not {text!r}")
+    return workers or None
 
 
 def _seconds(low: float, high: float) -> Callable[[str], float]:
@@ -268,6 +289,13 @@ VARIABLES = (
         meaning="How many jobs of a message a worker runs at the same time.",
         parse=_whole(1, 100),
         default="25",
+    ),
+    Variable(
+        name="MAX_CONCURRENT_WORKERS",
+        meaning="How many workers run jobs at the same time, which is what protects the platform; "
+        "`0` for as many as Lambda will run.",
+        parse=_workers,
+        default="10",
     ),
     Variable(
         name="FLUSH_SECONDS",

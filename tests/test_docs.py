@@ -21,12 +21,12 @@ from typing import Any, ClassVar
 import pytest
 from chalice.test import Client
 
-from batchback import local
+from batchback import local, project
 from batchback.local.behaviour import Behaviours
 from batchback.local.http_server import Request
 from batchback.local.platform import DemonstrationPlatform
 from batchback.local.service import LocalService
-from batchback.operator import policies
+from batchback.operator import policies, resources
 from batchback.operator.policies import Resource
 from batchback.shell import Status
 from chalicelib import errors
@@ -243,6 +243,35 @@ class TestWhoMayDoWhat:
         return {
             action for word in cell.split(", ") for action in self.WORDS.get(word, word).split(", ")
         }
+
+
+class TestResources:
+    PARAMETERS = json.loads(page(".chalice/resources.json"))["Parameters"]
+    TABLE = staticmethod(lambda: rows("docs/settings.md", "| parameter |"))
+
+    def test_every_parameter_is_there_and_no_other(self) -> None:
+        named = [codes(row[0])[0] for row in self.TABLE()]
+        assert named == [name for name in self.PARAMETERS if name != "Stage"]
+
+    def test_defaults_are_those_of_the_template(self) -> None:
+        for name, _, default in self.TABLE():
+            value = self.PARAMETERS[codes(name)[0]]["Default"]
+            assert codes(default) == ([str(value)] if value != "" else [])
+
+    def test_what_a_stage_has_instead_is_what_it_has(self) -> None:
+        for name, meaning, _ in self.TABLE():
+            for stage, value in re.findall(r"`(\w+)` has `?(\w+)", meaning):
+                assert project.stack_parameters(stage)[codes(name)[0]] == value
+
+    def test_every_option_of_the_command_is_there(self) -> None:
+        parser = argparse.ArgumentParser()
+        resources.add_arguments(parser)
+        [actions] = [each.choices for each in parser._actions if isinstance(each.choices, dict)]
+        text = page("docs/settings.md")
+        for action, options in actions.items():
+            assert f"batchback resources {action} --stage" in text
+            for option in options._option_string_actions.keys() - {"-h", "--help"}:
+                assert option in text
 
 
 class TestHowItWorks:

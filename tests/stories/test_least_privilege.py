@@ -5,7 +5,7 @@ That nothing else is done holds for every other story too: see the fixture `life
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -165,7 +165,8 @@ def lambda_writes_the_logs(life: OnMoto) -> None:
             group, stream = f"/aws/lambda/{name}", "2026/11/23/[$LATEST]0"
             event = {"timestamp": int(life.clock.now().timestamp() * 1000), "message": "{}"}
             with life.iam.acting(function):
-                logs.create_log_group(logGroupName=group)
+                with suppress(logs.exceptions.ResourceAlreadyExistsException):
+                    logs.create_log_group(logGroupName=group)
                 logs.create_log_stream(logGroupName=group, logStreamName=stream)
                 logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
