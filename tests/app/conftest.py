@@ -12,6 +12,7 @@ from chalice.test import Client
 from chalicelib import settings, wiring
 from chalicelib.wiring import Service
 from tests.app.events import batch_event, jobs_event
+from tests.description import faults_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
 from tests.fakes.http import FakePlatform, FakeReceiver
@@ -58,8 +59,12 @@ class Front:
         method: str = "POST",
         headers: dict[str, str] | None = None,
     ) -> Answer:
+        """The answer, which is one that docs/openapi.yaml describes."""
         got = self._client.http.request(method, path, headers=headers or {}, body=body)
-        return Answer(got.status_code, dict(got.headers), got.body)
+        answer = Answer(got.status_code, dict(got.headers), got.body)
+        if method != "OPTIONS":  # Chalice's test client answers these itself
+            assert faults_of(method, path, answer.status, answer.headers, answer.body) == []
+        return answer
 
     def call(
         self, action: str, body: object = None, *, key: str = "demo", secret: str = "demo-secret"
