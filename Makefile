@@ -1,13 +1,17 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check simulate soak fuzz clean
+.PHONY: help run serve test check simulate soak fuzz audit lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup
 SECONDS ?= 60
 # Newer than what it was made from: the environment is up to date.
 STAMP := .venv/.stamp
+# What looks after the pins: in an environment of its own, so that it changes nothing that is tested.
+TOOLS := .venv/tools
+TOOLS_STAMP := $(TOOLS)/.stamp
+COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +40,12 @@ soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end
 fuzz: $(STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
 	@exec $(BIN)/python -m tests.fuzz $(SECONDS)
 
+audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
+	@exec $(BIN)/python -m tests.audit
+
+lock: $(TOOLS_STAMP) ## take anew the hashes of what is pinned for Lambda and for these tools
+	@for file in requirements.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
+
 clean: ## remove the environment and all caches
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
@@ -50,4 +60,9 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	"$$python" -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(TOOLS_STAMP): requirements-tools.txt | $(STAMP)
+	@$(BIN)/python -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-tools.txt
 	@touch $@

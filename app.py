@@ -29,9 +29,7 @@ from chalicelib import settings, wiring
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import parse_batch, parse_jobs
-
-# At WARNING it tells whole URLs, and callers' secrets may be in them.
-logging.getLogger("urllib3").setLevel(logging.ERROR)
+from chalicelib.errors import FunctionFailed, in_words
 
 app = Chalice(app_name="batchback", configure_logs=False)
 names = settings.names()
@@ -42,17 +40,23 @@ _ALL_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 @app.route("/api/1.0/{namespace}", methods=_ALL_METHODS, content_types=[], name="api")
 def api(namespace: str) -> Response:
     """Every call of the API; what is wrong with one is answered in the contract's shape."""
-    from chalicelib.api import internal_error  # the workers start without it
+    with _logged("api"):
+        from chalicelib.api import internal_error  # the workers start without it
 
-    try:
-        answer = wiring.service().api(_http_request(_current_request(), namespace))
-    except Exception as error:  # noqa: BLE001 - the outermost wrapper: callers see no detail
-        _journal().write_exception("request failed", error)
-        answer = internal_error()
-    return Response(body=answer.body, status_code=answer.status, headers=dict(answer.headers))
+        try:
+            answer = wiring.service().api(_http_request(_current_request(), namespace))
+        except Exception as error:  # noqa: BLE001 - callers see no detail
+            _journal().write_exception("request failed", error)
+            answer = internal_error()
+        return Response(body=answer.body, status_code=answer.status, headers=dict(answer.headers))
 
 
-@app.on_sqs_message(queue=names.jobs_queue, batch_size=1, name="run_jobs")
+@app.on_sqs_message(
+    queue=names.jobs_queue,
+    batch_size=1,
+    name="run_jobs",
+    maximum_concurrency=settings.max_concurrent_workers(),
+)
 def run_jobs(event: SQSEvent) -> None:
     """Runs the jobs of one message."""
     with _logged("run_jobs"):
@@ -89,12 +93,16 @@ def sweep(event: CloudWatchEvent) -> None:
 
 @contextmanager
 def _logged(function: str) -> Iterator[None]:
-    """An error of a handler in one line of the log, before Lambda has its way with it."""
+    """The outermost wrapper: whatever goes wrong is one line of the log, and for Lambda, which logs
+    what is raised, an error that holds no values. What libraries log does hold some: urllib3 whole
+    URLs, botocore whole requests, Chalice the texts of exceptions. So they log nothing, whatever
+    level the function is set to; what goes wrong in them is an exception too."""
+    logging.disable()
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told as ours
         _journal().write_exception("function failed", error, function=function)
-        raise
+        raise FunctionFailed(in_words(error)) from None
 
 
 def _journal() -> JsonJournal:

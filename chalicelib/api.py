@@ -7,7 +7,7 @@ action means which operation, and what an error looks like. It does not know API
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,8 @@ from chalicelib.errors import (
     ResultsNotFound,
     ServiceError,
     TooLarge,
+    TooManyRequests,
+    in_words,
 )
 from chalicelib.operations.authenticate import Authenticate
 from chalicelib.operations.ports import Clock, Journal
@@ -59,8 +61,8 @@ class HttpRequest:
     namespace: str
     query: Mapping[str, Sequence[str]]
     #: Names in lower case.
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     #: Path and query in every form the caller may have sent and signed them.
     targets: Sequence[str]
 
@@ -93,10 +95,12 @@ class Api:
     def __call__(self, request: HttpRequest) -> HttpAnswer:
         started_at = self.clock.now()
         answer = self._answer_or_error(request)
+        actions = self._namespaces.get(request.namespace)
         self.journal.write(
             "request",
-            namespace=request.namespace[:64],
-            action=(request.action or "")[:64],
+            # Only what is ours: anybody may ask for anything.
+            namespace=request.namespace if actions else None,
+            action=request.action if actions and request.action in actions else None,
             status=answer.status,
             took_ms=round((self.clock.now() - started_at).total_seconds() * 1000),
         )
@@ -106,9 +110,15 @@ class Api:
         try:
             body = self._answer(request)
         except CallerError as error:
-            return _error(error.error_code, error.specific_code, error.message, error.reasons)
+            return _error(
+                error.error_code,
+                error.specific_code,
+                error.message,
+                error.reasons,
+                _headers_of(error),
+            )
         except ServiceError as error:
-            self.journal.write("request failed", error=f"{type(error).__name__}: {error}")
+            self.journal.write("request failed", error=in_words(error))
             return internal_error(error.specific_code, error.message)
         return HttpAnswer(status=200, body=body, headers=_HEADERS)
 
@@ -193,7 +203,7 @@ class Api:
 
 def internal_error(specific_code: int = 0, message: str = ServiceError.message) -> HttpAnswer:
     """What a caller sees of whatever went wrong on our side."""
-    return _error(500, specific_code, message, ())
+    return _error(500, specific_code, message, (), {})
 
 
 def _check_form(request: HttpRequest) -> None:
@@ -307,7 +317,22 @@ def _time_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else _time(moment)
 
 
-def _error(error_code: int, specific_code: int, message: str, reasons: Sequence[str]) -> HttpAnswer:
+def _headers_of(error: CallerError) -> dict[str, str]:
+    """What HTTP wants to be said beside the body (RFC 9110, RFC 6585)."""
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": "POST"}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    return {}
+
+
+def _error(
+    error_code: int,
+    specific_code: int,
+    message: str,
+    reasons: Sequence[str],
+    headers: Mapping[str, str],
+) -> HttpAnswer:
     body: dict[str, Any] = {
         "errorCode": error_code,
         "message": message,
@@ -315,5 +340,4 @@ def _error(error_code: int, specific_code: int, message: str, reasons: Sequence[
     }
     if reasons:
         body["additionalMessages"] = [*reasons]
-    allow = {"Allow": "POST"} if error_code == MethodNotAllowed.error_code else {}
-    return HttpAnswer(status=error_code, body=json.dumps(body), headers={**_HEADERS, **allow})
+    return HttpAnswer(status=error_code, body=json.dumps(body), headers={**_HEADERS, **headers})

@@ -11,17 +11,20 @@
     │   ├── Conflict 409
     │   ├── TooLarge 413
     │   ├── MediaTypeUnsupported 415
+    │   ├── TooManyRequests 429
     │   └── KeyRevoked 463
     ├── ServiceError               ours: answered as 500, retried by whoever can
     │   ├── NotSaved 24091         nothing was stored and nothing will run
     │   ├── OutcomeUnknown         it may have been stored: ask again with the Idempotency-Key
     │   └── Unavailable            the database or the queue does not answer
-    └── Misconfigured              the operator's: one sentence that says what to do
+    ├── Misconfigured              the operator's: one sentence that says what to do
+    └── FunctionFailed             what Lambda is told of any of these, or of any other error
 
 An adapter turns every foreign exception into one of these before it crosses its wall.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 
@@ -171,6 +174,18 @@ class MediaTypeUnsupported(CallerError):
         super().__init__(f"Content-Type must be application/json, not {content_type[:100]!r}")
 
 
+class TooManyRequests(CallerError):
+    """The account has as much going as it may; nothing was stored. Asked again too soon, it is
+    refused again."""
+
+    error_code = 429
+
+    def __init__(self, what: str, limit: int, wait_seconds: float) -> None:
+        super().__init__(f"Too many requests: the account's limit for {what} is {limit}")
+        #: Whole seconds, as HTTP has it (RFC 9110).
+        self.retry_after = max(1, math.ceil(wait_seconds))
+
+
 class KeyRevoked(CallerError):
     """The key was right once."""
 
@@ -206,3 +221,31 @@ class Unavailable(ServiceError):
 
 class Misconfigured(BatchbackError):
     """The operator can mend it; the text is one sentence that says what to do."""
+
+
+class FunctionFailed(BatchbackError):
+    """What a function raises in place of whatever went wrong in it: Lambda writes the text of what
+    is raised into its log, and tells it to X-Ray."""
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came of, the last first."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+
+
+def in_words(error: BaseException) -> str:
+    """An error for the log: its kind, its text where it is ours, and the same of what it came of.
+    The texts of others repeat the values they stumbled over, and those are callers'; so do the
+    texts that are for callers."""
+    return ", of ".join(map(_in_words, chain(error)))
+
+
+def _in_words(error: BaseException) -> str:
+    text = str(error) if isinstance(error, _TEXTS_FOR_THE_LOG) else ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+_TEXTS_FOR_THE_LOG = (ServiceError, Misconfigured)

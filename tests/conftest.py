@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.leaks import Guard
+
 # Before app.py is imported: its decorators read the stage, as in a deployment.
 os.environ.update(
     {
@@ -15,6 +17,16 @@ os.environ.update(
         "AWS_SECRET_ACCESS_KEY": "testing",
     }
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("capture") != "no":
+        config.pluginmanager.register(Guard(), "leaks")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    is_guarded = config.pluginmanager.has_plugin("leaks")
+    return None if is_guarded else "leaks: nobody looks for them, output is not caught (-s)"
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ WIRING = "chalicelib.wiring"
 #: What each room may import beside the standard library; the longest fitting name decides. A name
 #: stands for all that is in it.
 MAY_IMPORT: dict[str, set[str]] = {
-    "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS},
+    "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS},
     "chalicelib": set(),
     ERRORS: set(),
     SETTINGS: {ERRORS, f"{DOMAIN}.account"},
@@ -52,7 +52,8 @@ TECHNOLOGY: dict[str, set[str]] = {
     f"{ADAPTERS}.aws": {"boto3", "botocore", "mypy_boto3_dynamodb", "mypy_boto3_sqs"},
     f"{ADAPTERS}.dynamodb": {"botocore", "mypy_boto3_dynamodb"},
     f"{ADAPTERS}.sqs": {"botocore", "mypy_boto3_sqs"},
-    f"{ADAPTERS}.http": {"certifi", "requests", "urllib3"},
+    f"{ADAPTERS}.connections": {"certifi", "requests", "urllib3"},
+    f"{ADAPTERS}.http": {"requests", "urllib3"},
 }
 
 
@@ -249,17 +250,25 @@ class TestImportOfTheApp:
 BROUGHT = {"boto3", "chalice"}
 
 
-def pins(name: str) -> dict[str, str]:
-    """The pins of a requirements file, each line of which is one."""
-    found: dict[str, str] = {}
-    for line in (ROOT / name).read_text("utf-8").splitlines():
+#: A pin, and the hashes of all its files where it has some.
+PIN = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!+]+)((?: +--hash=sha256:[0-9a-f]{64})*)")
+
+
+def hashed_pins(name: str) -> dict[str, tuple[str, int]]:
+    """The pins of a requirements file, each line of which is one, and how many hashes each has."""
+    found: dict[str, tuple[str, int]] = {}
+    for line in (ROOT / name).read_text("utf-8").replace(" \\\n", " ").splitlines():
         text = line.split("#")[0].strip()
         if text:
-            pin = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!+]+)", text)
+            pin = PIN.fullmatch(text)
             assert pin, f"{name}: {line!r} is no pin"
             assert canonicalize_name(pin[1]) not in found, f"{name}: {pin[1]} stands twice"
-            found[canonicalize_name(pin[1])] = pin[2]
+            found[canonicalize_name(pin[1])] = (pin[2], pin[3].count("sha256"))
     return found
+
+
+def pins(name: str) -> dict[str, str]:
+    return {package: version for package, (version, _) in hashed_pins(name).items()}
 
 
 def dependencies() -> dict[str, Requirement]:
@@ -309,6 +318,11 @@ class TestRequirements:
     @pytest.mark.parametrize("name", pins("requirements.txt"))
     def test_what_ships_is_what_was_tested(self, name: str) -> None:
         assert pins("requirements.txt")[name] == pins("requirements-dev.txt")[name]
+
+    @pytest.mark.parametrize("file", ["requirements.txt", "requirements-tools.txt"])
+    def test_what_ships_and_what_looks_after_it_is_pinned_with_hashes(self, file: str) -> None:
+        """Of both its wheel and its source, at least: pip takes any file that has one of them."""
+        assert [name for name, (_, hashes) in hashed_pins(file).items() if hashes < 2] == []
 
     @pytest.mark.parametrize("name", dependencies())
     def test_a_pin_is_what_the_project_asks_for(self, name: str) -> None:

@@ -4,50 +4,43 @@ Both keep to one deadline for everything, from the look-up of the name to the la
 answer, and read no more of an answer than is kept. Nobody is redirected, no cookie is kept, and
 nothing is taken from the environment: no proxy, no .netrc, no other certificates.
 
-    requests.Session ── _Transport ── urllib3's pools ── _HttpConnection ── _Socket
-                                                         _HttpsConnection ── _TlsSocket
-
-A new connection goes to an address of the call in hand and nowhere else, and before each read and
-write a socket asks the call in hand for the time that is left. Connections outlive calls, so the
-call in hand is known by thread (`_in_hand`), not by connection. Why not otherwise:
+How the connections see to that: adapters/connections.py. Why so and not otherwise:
 docs/decisions/0003-outgoing-http.md.
 """
 
 import re
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import cache, partial
+from contextlib import closing
+from functools import partial
 from http.client import HTTPException, IncompleteRead
-from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
 from requests import PreparedRequest, Response, Session
-from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 from requests.structures import CaseInsensitiveDict
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import DecodeError, HTTPError
+from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader
 
+from chalicelib.adapters.connections import (
+    AddressRefused,
+    Call,
+    TooMuch,
+    Transport,
+    in_hand,
+    new_session,
+    tls_trusting,
+)
 from chalicelib.domain.account import Key, PlatformAuth
 from chalicelib.domain.address import (
-    Address,
     AddressPolicy,
     Endpoint,
     Refusal,
     judge_url,
     why_not_address,
 )
+from chalicelib.domain.networks import Address
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply
 from chalicelib.domain.signing import iws_headers
 from chalicelib.errors import Misconfigured
@@ -57,6 +50,8 @@ Resolve = Callable[[str, int], Sequence[Address]]
 
 #: How much of a receiver's answer is read; only its status is looked at.
 MAX_RECEIVER_ANSWER_BYTES = 64 * 1024
+#: How much of a body is unpacked before the time that is left is looked at again.
+_PIECE_BYTES = 16 * 1024
 
 _JSON = "application/json"
 _USER_AGENT = "batchback"
@@ -93,7 +88,7 @@ class HttpPlatform:
         self._header = header
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._session = _new_session(_Transport(connections, _tls_trusting(certificates)))
+        self._session = new_session(Transport(connections, tls_trusting(certificates)))
 
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
@@ -112,14 +107,13 @@ class HttpPlatform:
             "Idempotency-Key": idempotency_key,
             **credentials,
         }
-        call = _Call(
+        call = Call(
             whom="the platform",
             seconds=self._timeout_seconds,
             find_addresses=self._find_addresses,
-            max_answer_bytes=MAX_ANSWER_BYTES,
-            unpacks=True,
         )
-        return _make(call, self._session, _post(self._origin + target, headers, body))
+        request = _post(self._origin + target, headers, body)
+        return _make(call, self._session, request, MAX_ANSWER_BYTES, unpacks=True)
 
     def _credentials(self, target: str, body: bytes, key: Key) -> Mapping[str, str] | None:
         """The headers that prove whose call it is; None: the key has no live secret."""
@@ -146,7 +140,7 @@ class HttpReceiver:
     ) -> None:
         self._policy = policy
         self._resolve = resolve
-        self._tls = _tls_trusting(certificates)
+        self._tls = tls_trusting(certificates)
 
     def post(
         self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
@@ -156,16 +150,15 @@ class HttpReceiver:
         endpoint = judge_url(url, self._policy)
         if isinstance(endpoint, Refusal):
             return _refused("the callback's address " + "; ".join(endpoint.reasons))
-        call = _Call(
+        call = Call(
             whom="the receiver",
             seconds=timeout_seconds,
             find_addresses=partial(self._find_addresses, endpoint),
-            max_answer_bytes=MAX_RECEIVER_ANSWER_BYTES,
-            unpacks=False,
         )
         sent = {**headers, "Accept-Encoding": "identity", "Connection": "close"}
-        with closing(_new_session(_Transport(1, self._tls))) as session:
-            return _make(call, session, _post(endpoint.url, sent, body))
+        with closing(new_session(Transport(1, self._tls))) as session:
+            request = _post(endpoint.url, sent, body)
+            return _make(call, session, request, MAX_RECEIVER_ANSWER_BYTES, unpacks=False)
 
     def _find_addresses(self, endpoint: Endpoint) -> Sequence[Address]:
         if endpoint.address is not None:
@@ -174,75 +167,31 @@ class HttpReceiver:
         for address in addresses:
             kind = why_not_address(address, self._policy)
             if kind:
-                raise _AddressRefused(kind)
+                raise AddressRefused(kind)
         return addresses
 
 
-class _AddressRefused(Exception):
-    """A name leads to an address that is not called. It says of what kind the address is, and
-    not which it is: callers see this, and must not learn what only our resolver knows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """A request on its way: where its connection may go, and how long it may last."""
-
-    #: The other side, in a sentence.
-    whom: str
-    seconds: float
-    find_addresses: Callable[[], Sequence[Address]]
-    max_answer_bytes: int
-    #: Whether a compressed answer is read as what it holds.
-    unpacks: bool
-    started_at: float = field(default_factory=time.monotonic)
-
-    def seconds_left(self) -> float:
-        """More than none; TimeoutError where none are."""
-        left = self.started_at + self.seconds - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-    def addresses(self) -> Sequence[Address]:
-        """Where the connection may go. A name server that dawdles cannot be interrupted, so it is
-        asked by a thread that is left behind when the time is over."""
-        answers: SimpleQueue[Sequence[Address] | Exception] = SimpleQueue()
-        Thread(target=self._look_up, args=[answers], daemon=True).start()
-        try:
-            answer = answers.get(timeout=self.seconds_left())
-        except Empty:
-            raise TimeoutError from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _look_up(self, answers: "SimpleQueue[Sequence[Address] | Exception]") -> None:
-        try:
-            answers.put(self.find_addresses())
-        except (OSError, ValueError, _AddressRefused) as error:
-            answers.put(error)
-
-
-_in_hand: ContextVar[_Call] = ContextVar("_in_hand")
-
-
-def _make(call: _Call, session: Session, request: PreparedRequest) -> Reply | NoReply:
-    token = _in_hand.set(call)
+def _make(
+    call: Call, session: Session, request: PreparedRequest, most: int, *, unpacks: bool
+) -> Reply | NoReply:
     try:
-        with session.send(request, stream=True, allow_redirects=False, proxies={}) as response:
-            return _read(response, call)
-    except _AddressRefused as error:
+        with (
+            in_hand(call),
+            session.send(request, stream=True, allow_redirects=False, proxies={}) as response,
+        ):
+            call.has_head = True
+            return _read(response, most, unpacks=unpacks)
+    except AddressRefused as error:
         return _refused(f"the callback's address leads to {error}")
     except (OSError, HTTPError, HTTPException, ValueError) as error:
         return NoReply(reason=_in_words(error, call))
-    finally:
-        _in_hand.reset(token)
 
 
-def _read(response: Response, call: _Call) -> Reply:
+def _read(response: Response, most: int, *, unpacks: bool) -> Reply:
     """The answer as far as it is kept; asking for one byte more tells whether it went on."""
-    most = call.max_answer_bytes
-    body = _read_body(response, most + 1, unpack=call.unpacks)
+    if not unpacks:
+        response.raw.headers.discard("Content-Encoding")
+    body = _read_body(response, most + 1)
     return Reply(
         status=response.status_code,
         body=body[:most],
@@ -252,12 +201,12 @@ def _read(response: Response, call: _Call) -> Reply:
     )
 
 
-def _read_body(response: Response, most: int, *, unpack: bool) -> bytes:
+def _read_body(response: Response, most: int) -> bytes:
     """The first bytes of the body, counted unpacked: no more of it is unpacked than asked for.
     Only the read that finds nothing sees that the body is whole, and lets the connection go."""
     body = b""
     while len(body) < most:
-        piece = response.raw.read(most - len(body), decode_content=unpack)
+        piece = response.raw.read(min(most - len(body), _PIECE_BYTES), decode_content=True)
         if not piece:
             break
         body += piece
@@ -279,33 +228,43 @@ def _refused(reason: str) -> NoReply:
 #: What went wrong, from the most telling to the least.
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLCertVerificationError, "the TLS certificate was not accepted: {error.verify_message}"),
-    (ssl.SSLError, "no TLS connection to {call.whom}: {error.reason}"),
+    (ssl.SSLEOFError, "the connection was closed before the answer was complete"),
+    (ssl.SSLError, "no TLS connection to {call.whom}: {reason}"),
     (TimeoutError, "no answer within {call.seconds:g} seconds"),
     (socket.gaierror, "the name of {call.whom} does not resolve"),
     (ConnectionRefusedError, "no connection to {call.whom}: connection refused"),
     (ConnectionError, "the connection was closed before the answer was complete"),
+    (TooMuch, "the answer was not complete after {call.received_bytes} bytes"),
     (IncompleteRead, "the answer broke off"),
     (HTTPException, "the answer is not HTTP"),
+    (InvalidHeader, "the answer is not HTTP"),
     (DecodeError, "the answer's compression cannot be read"),
 )
 
 
-def _in_words(error: Exception, call: _Call) -> str:
+def _in_words(error: Exception, call: Call) -> str:
     """Why there is no answer. The texts of exceptions are not shown: some hold the URL."""
     for cause in _causes(error):
         for kind, words in _WORDS:
             if isinstance(cause, kind):
-                return words.format(error=cause, call=call)
+                return words.format(error=cause, call=call, reason=_reason(cause))
         if isinstance(cause, OSError) and cause.strerror:
             return f"no connection to {call.whom}: {cause.strerror.lower()}"
     return f"no answer from {call.whom}: {type(error).__name__}"
 
 
+def _reason(error: BaseException) -> str:
+    """OpenSSL's TLSV1_ALERT_PROTOCOL_VERSION and the like as words."""
+    reason = getattr(error, "reason", None) or "unknown reason"
+    return str(reason).replace("_", " ").lower()
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """The exception, and those it was made of by the layers it came through."""
-    while error is not None:
+    if error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        yield from _causes(error.__cause__)
+        yield from _causes(error.__context__)
 
 
 def _post(url: str, headers: Mapping[str, str], body: bytes) -> PreparedRequest:
@@ -329,132 +288,3 @@ def _canonical(address: str) -> str:
     except RequestException as error:
         raise Misconfigured(f"PLATFORM_ADDRESS must be an address to call: {error}") from error
     return request.url or ""
-
-
-def _new_session(transport: "_Transport") -> Session:
-    session = _Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.mount("http://", transport)
-    session.mount("https://", transport)
-    return session
-
-
-class _Session(Session):
-    """A session that does not know redirects. Where it is only told not to follow them, requests
-    still reads the whole body of each, however long, to prepare the request after it."""
-
-    def get_redirect_target(self, resp: Response) -> None:  # noqa: ARG002 - the name is requests'
-        return None
-
-
-class _Transport(HTTPAdapter):
-    """requests' way into urllib3, there with our connections and our TLS. It tries once."""
-
-    def __init__(self, connections: int, tls: ssl.SSLContext) -> None:
-        self._tls = tls
-        super().__init__(pool_connections=1, pool_maxsize=connections)
-
-    def init_poolmanager(
-        self,
-        connections: int,
-        maxsize: int,
-        block: bool = False,  # noqa: FBT001, FBT002 - requests' signature
-        **options: Any,
-    ) -> None:
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-
-    def close(self) -> None:
-        """Closes the connections at once. urllib3's manager leaves that to the garbage collector,
-        and then a receiver may wait long for the end of its connection."""
-        for key in self.poolmanager.pools.keys():  # noqa: SIM118 - it is no dictionary
-            self.poolmanager.pools[key].close()
-        super().close()
-
-    def cert_verify(self, *_: Any) -> None:
-        """Nothing to do: the TLS context has its certificates. requests would have them loaded
-        again for each connection, which takes longer than a call."""
-
-
-class _HttpConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect(self.port)
-
-
-class _HttpsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect(self.port)
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
-def _connect(port: int) -> socket.socket:
-    """A connection to the first address of the call in hand that takes one. Each gets its share of
-    the time that is left."""
-    call = _in_hand.get()
-    addresses = call.addresses()
-    if not addresses:
-        raise OSError(0, "there is no address")
-    for place, address in enumerate(addresses[:-1]):
-        with suppress(OSError):
-            return _connect_to(address, port, call.seconds_left() / (len(addresses) - place))
-    return _connect_to(addresses[-1], port, call.seconds_left())
-
-
-def _connect_to(address: Address, port: int, seconds: float) -> socket.socket:
-    connection = _Socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.settimeout(seconds)
-        connection.connect((str(address), port))
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-class _Socket(socket.socket):
-    """Each of its reads and writes is over when the call in hand is."""
-
-    def recv_into(self, *arguments: Any, **options: Any) -> int:
-        self.settimeout(_in_hand.get().seconds_left())
-        return super().recv_into(*arguments, **options)
-
-    def sendall(self, *arguments: Any) -> None:
-        self.settimeout(_in_hand.get().seconds_left())
-        super().sendall(*arguments)
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """The same over TLS. One handshake, however many messages it takes, is one wait."""
-
-    def do_handshake(self, *arguments: Any) -> None:
-        self.settimeout(_in_hand.get().seconds_left())
-        super().do_handshake(*arguments)
-
-    def recv_into(self, *arguments: Any, **options: Any) -> int:
-        self.settimeout(_in_hand.get().seconds_left())
-        return super().recv_into(*arguments, **options)
-
-    def send(self, *arguments: Any) -> int:
-        self.settimeout(_in_hand.get().seconds_left())
-        return super().send(*arguments)
-
-
-@cache
-def _tls_trusting(certificates: str | None) -> ssl.SSLContext:
-    """TLS as a client that checks certificate and name; reading the certificates takes 20 ms and
-    more, so once. Not ssl.create_default_context: that looks into the environment for
-    certificates, and for a file to write keys to."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    tls.hostname_checks_common_name = False
-    tls.load_verify_locations(certificates or certifi.where())
-    tls.sslsocket_class = _TlsSocket
-    return tls

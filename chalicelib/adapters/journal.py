@@ -9,10 +9,12 @@ What each metric means and what to do about it: docs/runbook.md.
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from chalicelib import errors
 from chalicelib.operations.ports import Clock
 
 NAMESPACE = "Batchback"
@@ -43,26 +45,42 @@ def _one_where(name: str, value: str) -> Callable[[Fields], int | None]:
     return lambda fields: 1 if fields.get(name) == value else None
 
 
+def _whether(name: str, value: str) -> Callable[[Fields], int]:
+    """0 or 1, so that the sum is a count and the average a share."""
+    return lambda fields: int(fields.get(name) == value)
+
+
+def _whether_retried(fields: Fields) -> list[int]:
+    """0 or 1 for each call of a job."""
+    return [1] * fields["retried"] + [0] * (fields["succeeded"] + fields["failed"])
+
+
 _COUNT, _MILLISECONDS, _SECONDS = "Count", "Milliseconds", "Seconds"
 
 METRICS = tuple(
     Metric(event=event, name=name, unit=unit, value=value)
     for event, name, unit, value in (
         ("batch accepted", "BatchesAccepted", _COUNT, _one),
+        ("batch refused", "BatchesRefused", _COUNT, _one),
         ("batch completed", "BatchesCompleted", _COUNT, _one),
         ("batch completed", "BatchDuration", _MILLISECONDS, _field("took_ms")),
         ("jobs run", "JobsSucceeded", _COUNT, _field("succeeded")),
         ("jobs run", "JobsFailed", _COUNT, _field("failed")),
-        ("jobs run", "JobsRetried", _COUNT, _field("retried")),
+        ("jobs run", "JobsRetried", _COUNT, _whether_retried),
         ("jobs run", "JobDuration", _MILLISECONDS, _field("durations_ms")),
         ("job buried", "JobsBuried", _COUNT, _one),
         ("callback attempted", "CallbacksDelivered", _COUNT, _one_where("state", "delivered")),
         ("callback attempted", "CallbacksFailed", _COUNT, _one_where("state", "failed")),
+        ("callback attempted", "CallbacksRetried", _COUNT, _whether("state", "waiting")),
         ("callback attempted", "CallbackDuration", _MILLISECONDS, _field("took_ms")),
         ("chunks sent again", "SweepRescues", _COUNT, _one),
         ("batch swept", "OldestOpenBatchAge", _SECONDS, _field("open_seconds")),
     )
 )
+
+
+#: Of the places that an error passed through, the innermost: a recursion has a thousand.
+_PLACES = 30
 
 
 class JsonJournal:
@@ -77,12 +95,16 @@ class JsonJournal:
     def write(self, event: str, **fields: object) -> None:
         known = {name: value for name, value in fields.items() if value is not None}
         line = {"event": event, "stage": self._stage, **known, **self._metrics(event, known)}
-        (self._stream or sys.stdout).write(json.dumps(line, default=str) + "\n")
+        self._put(json.dumps(line, default=str))
 
     def write_exception(self, event: str, error: BaseException, **fields: object) -> None:
-        """An unexpected error, with its traceback, in one line too."""
-        trace = "".join(traceback.format_exception(error))
-        self.write(event, error=type(error).__name__, traceback=trace, **fields)
+        """An unexpected error in one line too, with the places that it and what it came of passed
+        through: file, line, function, and never a value."""
+        trace = "\n".join(line for each in errors.chain(error) for line in _trace(each))
+        self.write(event, error=errors.in_words(error), traceback=trace, **fields)
+
+    def _put(self, line: str) -> None:
+        (self._stream or sys.stdout).write(line + "\n")
 
     def _metrics(self, event: str, fields: Fields) -> dict[str, object]:
         """What makes CloudWatch read metrics out of a line; nothing where it has none."""
@@ -100,3 +122,9 @@ class JsonJournal:
             **{metric.name: value for metric, value in given.items()},
             "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [directive]},
         }
+
+
+def _trace(error: BaseException) -> Iterator[str]:
+    yield type(error).__name__
+    for frame, line in deque(traceback.walk_tb(error.__traceback__), maxlen=_PLACES):
+        yield f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_qualname}"

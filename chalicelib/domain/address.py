@@ -10,18 +10,18 @@ This module resolves nothing, and does not know what is sent.
 
 import re
 from dataclasses import dataclass
-from ipaddress import (
-    AddressValueError,
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_network,
-)
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import quote
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from chalicelib.domain import names
+from chalicelib.domain.networks import (
+    LOOPBACK,
+    Address,
+    Network,
+    hidden_ipv4,
+    is_metadata,
+    why_not_public,
+)
 
 MAX_URL_CHARACTERS = 2_048
 _MAX_NAME_CHARACTERS = 253
@@ -35,14 +35,17 @@ class AddressPolicy:
     allowed_networks: tuple[Network, ...] = ()
 
     def allows(self, address: Address) -> bool:
-        return any(address in network for network in self.allowed_networks)
+        """A network that happens to hold a cloud's metadata service does not open it."""
+        return not is_metadata(address) and any(
+            address in network for network in self.allowed_networks
+        )
 
     @property
     def allows_loopback(self) -> bool:
         return any(
             network.overlaps(loopback)
             for network in self.allowed_networks
-            for loopback in _LOOPBACK
+            for loopback in LOOPBACK
             if network.version == loopback.version
         )
 
@@ -56,7 +59,7 @@ class Endpoint:
     #: A name in lower case without a dot at its end, or an address without brackets.
     host: str
     port: int
-    #: Path and query as sent.
+    #: Path and query as sent: nothing in them is left for a library to encode.
     target: str
     #: The address, where the host is one.
     address: Address | None = None
@@ -109,109 +112,9 @@ def why_not_address(address: Address, policy: AddressPolicy) -> str | None:
     hidden = _why_not_hidden(address, policy)
     if policy.allows(address):
         return hidden
-    kind = next((kind for network, kind in _NEVER_CALLED if address in network), None)
-    if kind and hidden:
-        return f"{kind}, hiding {hidden}"
-    # The second net. It is no first one: what it says changes with Python's patch releases
-    # (CVE-2024-4032), it calls multicast global, and it does not look into IPv6 for IPv4.
-    return kind or (None if address.is_global else "an address that is not public")
+    kind = why_not_public(address)
+    return f"{kind}, hiding {hidden}" if kind and hidden else kind
 
-
-#: What is never called, with what it is; the first row that fits names it. From the IANA
-#: special-purpose registries, https://www.iana.org/assignments/iana-ipv4-special-registry and
-#: https://www.iana.org/assignments/iana-ipv6-special-registry, and the clouds' own documentation.
-_NEVER_CALLED: tuple[tuple[Network, str], ...] = tuple(
-    (ip_network(network), kind)
-    for network, kind in (
-        ("169.254.169.254/32", "a cloud's metadata service"),  # AWS, Azure, GCP and most others
-        ("169.254.170.2/32", "a cloud's metadata service"),  # AWS, credentials of containers
-        ("169.254.170.23/32", "a cloud's metadata service"),  # AWS, credentials of pods
-        ("100.100.100.200/32", "a cloud's metadata service"),  # Alibaba
-        ("192.0.0.192/32", "a cloud's metadata service"),  # Oracle
-        ("168.63.129.16/32", "a cloud's metadata service"),  # Azure's wire server: a public address
-        ("fd00:ec2::/32", "a cloud's metadata service"),  # AWS
-        ("fd20:ce::254/128", "a cloud's metadata service"),  # GCP
-        ("0.0.0.0/8", "an address of this network"),  # RFC 1122; Linux takes it for loopback
-        ("10.0.0.0/8", "a private address"),  # RFC 1918
-        ("100.64.0.0/10", "a carrier-grade NAT address"),  # RFC 6598; used inside clouds
-        ("127.0.0.0/8", "a loopback address"),  # RFC 1122; Lambda's runtime API listens there
-        ("169.254.0.0/16", "a link-local address"),  # RFC 3927; Lambda's own services
-        ("172.16.0.0/12", "a private address"),  # RFC 1918
-        ("192.0.0.0/24", "a reserved address"),  # RFC 6890, protocol assignments
-        ("192.0.2.0/24", "a documentation address"),  # RFC 5737
-        ("192.88.99.0/24", "a 6to4 relay"),  # RFC 7526
-        ("192.168.0.0/16", "a private address"),  # RFC 1918
-        ("198.18.0.0/15", "a benchmarking address"),  # RFC 2544
-        ("198.51.100.0/24", "a documentation address"),  # RFC 5737
-        ("203.0.113.0/24", "a documentation address"),  # RFC 5737
-        ("224.0.0.0/4", "a multicast address"),  # RFC 5771
-        ("255.255.255.255/32", "the broadcast address"),  # RFC 919
-        ("240.0.0.0/4", "a reserved address"),  # RFC 1112
-        ("::1/128", "a loopback address"),  # RFC 4291
-        ("::/128", "the unspecified address"),  # RFC 4291; Linux takes it for loopback
-        ("::ffff:0:0/96", "an IPv4-mapped address"),  # RFC 4291
-        ("::/96", "an IPv4-compatible address"),  # RFC 4291, deprecated
-        ("::ffff:0:0:0/96", "an IPv4-translated address"),  # RFC 7915
-        ("64:ff9b::/96", "a NAT64 address"),  # RFC 6052
-        ("64:ff9b:1::/48", "a local NAT64 address"),  # RFC 8215
-        ("100::/64", "a discard address"),  # RFC 6666
-        ("2001::/32", "a Teredo address"),  # RFC 4380
-        ("2001:2::/48", "a benchmarking address"),  # RFC 5180
-        ("2001::/23", "a reserved address"),  # RFC 2928, protocol assignments: ORCHID, AMT, ...
-        ("2001:db8::/32", "a documentation address"),  # RFC 3849
-        ("2002::/16", "a 6to4 address"),  # RFC 3056
-        ("3fff::/20", "a documentation address"),  # RFC 9637
-        ("5f00::/16", "a segment routing address"),  # RFC 9602
-        ("fc00::/7", "a unique local address"),  # RFC 4193
-        ("fe80::/10", "a link-local address"),  # RFC 4291
-        ("fec0::/10", "a site-local address"),  # RFC 3879, deprecated
-        ("ff00::/8", "a multicast address"),  # RFC 4291
-        # Only 2000::/3 is given out as global unicast (RFC 3587); the rest of IPv6 is not.
-        ("::/3", "a reserved address"),
-        ("4000::/2", "a reserved address"),
-        ("8000::/1", "a reserved address"),
-    )
-)
-_LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-_LOW_BITS_HIDE_IPV4 = tuple(
-    IPv6Network(network)
-    for network in (
-        "::ffff:0:0/96",
-        "::/96",
-        "::ffff:0:0:0/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-    )
-)
-_NO_IPV4_THERE = (IPv6Address("::"), IPv6Address("::1"))
-
-#: Names, each with all names below it, that lead to the machine itself.
-_LOOPBACK_NAMES = ("localhost", "localdomain", "localhost6", "localdomain6")
-#: Names, each with all names below it, that have a meaning inside some network only (RFC 6762,
-#: appendix G, RFC 8375, ICANN's board resolution on `.internal`, Kubernetes).
-_LOCAL_NAMES = (
-    "corp",
-    "home",
-    "home.arpa",
-    "internal",
-    "intranet",
-    "lan",
-    "local",
-    "private",
-    "svc",
-)
-#: Names under which clouds serve credentials.
-_METADATA_NAMES = (
-    "instance-data",
-    "instance-data.ec2.internal",
-    "metadata",
-    "metadata.azure.internal",
-    "metadata.google.internal",
-    "metadata.packet.net",
-    "metadata.platformequinix.com",
-    "metadata.tencentyun.com",
-    "rancher-metadata",
-)
 
 _URL = re.compile(
     r"(?P<scheme>https?)://"
@@ -224,12 +127,11 @@ _URL = re.compile(
 )
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _NAME = re.compile(r"(?:(?!-)[a-z0-9_-]{1,63}(?<!-)\.)*(?!-)[a-z0-9_-]{1,63}(?<!-)")
-#: What ends so is an address or nothing: no top-level domain is a number.
-#: https://url.spec.whatwg.org/#ends-in-a-number-checker
-_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)")
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]*")
 #: Letters that the two standards for international names (IDNA 2003 and 2008) map differently.
 _DISPUTED_LETTERS = frozenset("ßẞς\u200c\u200d")
 _SENT_AS_THEY_ARE = "%/?:@!$&'()*+,;=-._~"
+_ENCODED = re.compile(r"%(?P<code>[0-9A-Fa-f]{2})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,9 +186,16 @@ def _judge_host(written: str, policy: AddressPolicy) -> _Host:
     name = _ascii_name(written)
     if name is None:
         return _Host(fault=f"{written[:100]} is not a host name")
-    if _ENDS_IN_NUMBER.fullmatch(name):
+    if _ends_in_number(name):
         return _judge_ipv4(written, name, policy)
     return _Host(host=name, fault=_why_not_name(name, policy))
+
+
+def _ends_in_number(name: str) -> bool:
+    """Whether this is an address or nothing: no top-level domain is a number.
+    https://url.spec.whatwg.org/#ends-in-a-number-checker, and in any script."""
+    last = name.rpartition(".")[2]
+    return names.is_number(last) or _HEXADECIMAL.fullmatch(last) is not None
 
 
 def _judge_ipv6(written: str, policy: AddressPolicy) -> _Host:
@@ -352,35 +261,34 @@ def _why_not_name(name: str, policy: AddressPolicy) -> str | None:
     """Local names pass where a local network is allowed: where they lead is judged like all."""
     if len(name) > _MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
         return f"{name[:100]} is not a host name"
-    if name in _METADATA_NAMES:
+    if names.is_metadata(name):
         return f"{name} is the name of a cloud's metadata service"
-    if _is_one_of(name, _LOOPBACK_NAMES):
+    if names.is_loopback(name):
         return None if policy.allows_loopback else f"{name} is the name of the machine itself"
-    is_local = "." not in name or _is_one_of(name, _LOCAL_NAMES)
-    if is_local and not policy.allowed_networks:
+    if names.is_local(name) and not policy.allowed_networks:
         return f"{name} is a name of a local network"
+    return _why_not_written(name, policy)
+
+
+def _why_not_written(name: str, policy: AddressPolicy) -> str | None:
+    for address in names.written_addresses(name):
+        kind = why_not_address(address, policy)
+        if kind:
+            return f"{name[:100]} leads to {address}, {kind}"
     return None
 
 
-def _is_one_of(name: str, suffixes: tuple[str, ...]) -> bool:
-    return any(name == suffix or name.endswith(f".{suffix}") for suffix in suffixes)
-
-
 def _target(written: str) -> str:
+    """Whole, with nothing left to encode, and every code in capitals: urllib3 would do the same on
+    the way, and one `%` that begins no code would make it encode all others once more."""
     target = written if written.startswith("/") else f"/{written}"
-    return quote(target, safe=_SENT_AS_THEY_ARE)
+    encoded = _ENCODED.sub(
+        lambda found: found.group().upper() if found["code"] else "%25",
+        quote(target, safe=_SENT_AS_THEY_ARE),
+    )
+    return encoded.removesuffix("?") if encoded.count("?") == 1 else encoded
 
 
 def _why_not_hidden(address: Address, policy: AddressPolicy) -> str | None:
-    kinds = (why_not_address(hidden, policy) for hidden in _hidden_ipv4(address))
+    kinds = (why_not_address(hidden, policy) for hidden in hidden_ipv4(address))
     return next((kind for kind in kinds if kind), None)
-
-
-def _hidden_ipv4(address: Address) -> tuple[IPv4Address, ...]:
-    if isinstance(address, IPv4Address) or address in _NO_IPV4_THERE:
-        return ()
-    if any(address in network for network in _LOW_BITS_HIDE_IPV4):
-        return (IPv4Address(int(address) & 0xFFFF_FFFF),)
-    if address.sixtofour:
-        return (address.sixtofour,)
-    return address.teredo or ()

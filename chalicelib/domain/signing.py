@@ -11,15 +11,17 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 #: How far a signed date may be from now, either way.
 FRESHNESS = timedelta(minutes=5)
 
-_IWS = re.compile(r"IWS ([^:\s]{1,256}):([0-9A-Fa-f]{40})")
+#: A key's name. The surrogates, which are no characters, no database takes.
+_KEY = r"[^:\s\ud800-\udfff]{1,256}"
+_IWS = re.compile(rf"IWS ({_KEY}):([0-9A-Fa-f]{{40}})")
 _IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( UTC)?", re.IGNORECASE)
 #: What API Gateway renames a header to that it keeps for itself.
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
@@ -31,10 +33,10 @@ class SignedRequest:
     """A request as its signature sees it."""
 
     #: Names in lower case.
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     #: Path and query in every form the caller may have sent them: a gateway hands on one of them.
     targets: Sequence[str]
-    body: bytes
+    body: bytes = field(repr=False)
     version: str = "1.0"
 
     def header(self, name: str) -> str:
@@ -62,7 +64,7 @@ def basic_credentials(authorization: str) -> tuple[str, str] | None:
         )
     except ValueError:
         return None
-    return (key, secret) if colon else None
+    return (key, secret) if colon and re.fullmatch(_KEY, key) else None
 
 
 def is_fresh(request: SignedRequest, now: datetime) -> bool:
@@ -74,27 +76,42 @@ def is_fresh(request: SignedRequest, now: datetime) -> bool:
 def iws_verifies(request: SignedRequest, secret: str, signature: str) -> bool:
     """Whether the signature is one of this request, in constant time, and the body is what its
     Content-MD5, where it came along, says."""
+    return iws_verifier(request, signature)(secret)
+
+
+def iws_verifier(request: SignedRequest, signature: str) -> Callable[[str], bool]:
+    """Tells of any secret whether it made the signature. What no secret changes is done once; then
+    each takes the same time, whatever comes out."""
     md5 = _md5(request.body)
     declared = request.header("content-md5").lower()
     body_is_whole = hmac.compare_digest(_bytes(declared), _bytes(md5)) or not declared
-    matches = [
-        hmac.compare_digest(iws_signature(request, target, secret), signature)
-        for target in request.targets
-    ]
-    return any(matches) and body_is_whole
+    texts = [_text(request, target, md5) for target in request.targets]
+
+    def verifies(secret: str) -> bool:
+        matches = [hmac.compare_digest(_sign(secret, text), signature) for text in texts]
+        return any(matches) and body_is_whole
+
+    return verifies
 
 
 def iws_signature(request: SignedRequest, target: str, secret: str) -> str:
-    text = iws_text(request, target)
-    return hmac.new(_bytes(secret), _bytes(text), hashlib.sha1).hexdigest()
+    return _sign(secret, iws_text(request, target))
 
 
 def iws_text(request: SignedRequest, target: str) -> str:
     """What is signed."""
+    return _text(request, target, _md5(request.body))
+
+
+def _sign(secret: str, text: str) -> str:
+    return hmac.new(_bytes(secret), _bytes(text), hashlib.sha1).hexdigest()
+
+
+def _text(request: SignedRequest, target: str, md5: str) -> str:
     return "".join(
         [
             "POST",
-            _md5(request.body),
+            md5,
             request.headers.get("content-type", ""),
             "" if request.ivvy_date else request.header("date"),
             target,
@@ -127,10 +144,10 @@ def webhook_headers(
     *, message_id: str, body: bytes, secrets: Sequence[str], now: datetime
 ) -> dict[str, str]:
     """The headers of a callback: one signature for each live secret, so that a receiver that
-    knows either of two can verify it."""
+    knows either of two can verify it. The id must hold no `.`, which parts it from the rest."""
     timestamp = str(int(now.timestamp()))
-    signed = b".".join([message_id.encode(), timestamp.encode(), body])
-    signatures = [_webhook_signature(secret, signed) for secret in secrets]
+    head = f"{message_id}.{timestamp}.".encode()
+    signatures = [_webhook_signature(secret, head, body) for secret in secrets]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
@@ -138,9 +155,12 @@ def webhook_headers(
     }
 
 
-def _webhook_signature(secret: str, signed: bytes) -> str:
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+def _webhook_signature(secret: str, head: bytes, body: bytes) -> str:
+    """Without a copy of the body, which may be 50 MB."""
+    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    mac = hmac.new(key, head, hashlib.sha256)
+    mac.update(body)
+    return "v1," + base64.b64encode(mac.digest()).decode()
 
 
 def _bytes(text: str) -> bytes:

@@ -3,12 +3,14 @@
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.adapters.journal import METRICS, JsonJournal
+from chalicelib.errors import Misconfigured, Unavailable
 from tests.fakes.clock import FakeClock
 
 ROOT = Path(__file__).parent.parent.parent
@@ -30,13 +32,67 @@ def test_an_event_is_one_line_with_its_fields() -> None:
     }
 
 
-def test_an_exception_is_one_line_too() -> None:
+def written_of(error: BaseException) -> Any:
     stream = io.StringIO()
     journal = JsonJournal(FakeClock(), "local", stream)
-    journal.write_exception("function failed", ValueError("two\nlines"), function="sweep")
+    journal.write_exception("function failed", error, function="sweep")
     [line] = stream.getvalue().splitlines()
-    assert json.loads(line)["error"] == "ValueError"
-    assert "two\nlines" in json.loads(line)["traceback"]
+    return json.loads(line)
+
+
+def fail(depth: int = 0) -> None:
+    if depth:
+        fail(depth - 1)
+    try:
+        json.loads("[canary")
+    except ValueError as error:
+        raise Unavailable("DynamoDB does not answer") from error
+
+
+def raised(call: Callable[[], object]) -> BaseException:
+    with pytest.raises(BaseException) as caught:
+        call()
+    return caught.value
+
+
+def test_an_exception_is_one_line_with_the_places_it_passed_through() -> None:
+    line = written_of(raised(fail))
+    assert line["error"] == "Unavailable: DynamoDB does not answer, of JSONDecodeError"
+    kind, *places = line["traceback"].splitlines()
+    assert kind == "Unavailable"
+    for place, function in zip(places, ["raised", "fail"], strict=False):
+        assert re.fullmatch(rf"  .*test_journal\.py:\d+ {function}", place)
+    assert "JSONDecodeError" in places
+    assert "canary" not in json.dumps(line)
+
+
+def test_of_a_recursion_the_innermost_places_are_enough() -> None:
+    line = written_of(raised(lambda: fail(500)))
+    of_the_first, _, _ = line["traceback"].partition("\nJSONDecodeError\n")
+    assert len(of_the_first.splitlines()) == 31
+    assert of_the_first.endswith(" fail")
+
+
+def test_an_error_that_came_while_another_was_handled_tells_of_both() -> None:
+    def handle() -> None:
+        try:
+            fail()
+        except Unavailable:
+            raise KeyError("canary")  # noqa: B904 - it just happened
+
+    assert written_of(raised(handle))["error"] == (
+        "KeyError, of Unavailable: DynamoDB does not answer, of JSONDecodeError"
+    )
+
+
+def test_an_error_that_is_all_there_is_to_tell_hides_what_it_came_of() -> None:
+    def hide() -> None:
+        try:
+            fail()
+        except Unavailable:
+            raise Misconfigured("STAGE is not set") from None
+
+    assert written_of(raised(hide))["error"] == "Misconfigured: STAGE is not set"
 
 
 def test_metrics_are_written_as_cloudwatch_reads_them() -> None:
@@ -53,15 +109,33 @@ def test_metrics_are_written_as_cloudwatch_reads_them() -> None:
 @pytest.mark.parametrize(
     ("state", "names"),
     [
-        ("delivered", {"CallbacksDelivered", "CallbackDuration"}),
-        ("failed", {"CallbacksFailed", "CallbackDuration"}),
-        ("waiting", {"CallbackDuration"}),
+        ("delivered", {"CallbacksDelivered", "CallbacksRetried", "CallbackDuration"}),
+        ("failed", {"CallbacksFailed", "CallbacksRetried", "CallbackDuration"}),
+        ("waiting", {"CallbacksRetried", "CallbackDuration"}),
     ],
 )
 def test_a_callback_counts_when_it_is_over(state: str, names: set[str]) -> None:
     line = written("callback attempted", state=state, took_ms=1)
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert {metric["Name"] for metric in directive["Metrics"]} == names
+
+
+@pytest.mark.parametrize(("state", "share"), [("delivered", 0), ("failed", 0), ("waiting", 1)])
+def test_the_average_of_retried_callbacks_is_the_share_that_failed_for_now(
+    state: str, share: int
+) -> None:
+    assert written("callback attempted", state=state, took_ms=1)["CallbacksRetried"] == share
+
+
+def test_the_average_of_retried_jobs_is_the_share_of_calls_that_failed_for_now() -> None:
+    line = written("jobs run", succeeded=2, failed=1, retried=3, durations_ms=[5] * 6)
+    assert line["JobsRetried"] == [1, 1, 1, 0, 0, 0]
+
+
+def test_where_no_job_was_called_no_share_is_given() -> None:
+    line = written("jobs run", succeeded=0, failed=0, retried=0, durations_ms=[])
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in directive["Metrics"]} == {"JobsSucceeded", "JobsFailed"}
 
 
 def test_every_metric_has_a_name_of_its_own() -> None:

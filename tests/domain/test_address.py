@@ -8,25 +8,26 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from requests import PreparedRequest
 from urllib3.util import parse_url
+from urllib3.util.url import _encode_target
 
 from chalicelib.domain.address import (
     MAX_URL_CHARACTERS,
-    Address,
     AddressPolicy,
     Endpoint,
-    Network,
     judge_url,
     why_not_address,
     why_not_url,
 )
+from chalicelib.domain.networks import Address, Network
 
 VECTORS = json.loads(
     (Path(__file__).parents[1] / "vectors" / "hostile-urls.json").read_text("utf-8")
 )
 PUBLIC_ONLY = AddressPolicy()
-#: Everything the contract names, written down a second time.
-REFUSED = (
+#: Everything the contract and IANA's registries name, written down a second time.
+REFUSED_IPV4 = (
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -36,19 +37,28 @@ REFUSED = (
     "172.16.0.0/12",
     "192.0.0.0/24",
     "192.0.2.0/24",
+    "192.31.196.0/24",
+    "192.52.193.0/24",
+    "192.88.99.0/24",
     "192.168.0.0/16",
+    "192.175.48.0/24",
     "198.18.0.0/15",
     "198.51.100.0/24",
     "203.0.113.0/24",
     "224.0.0.0/3",
+)
+REFUSED = (
+    *REFUSED_IPV4,
     "::/3",
     "2001::/23",
     "2001:db8::/32",
     "2002::/16",
+    "2620:4f:8000::/48",
     "3fff::/20",
     "4000::/2",
     "8000::/1",
 )
+METADATA = ("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
 PUBLIC = ("1.1.1.1", "8.8.8.8", "223.255.255.255", "2606:4700:4700::1111", "2a00:1450:4001::200e")
 
 
@@ -100,6 +110,8 @@ def hiding_places(address: IPv4Address) -> list[IPv6Address]:
         IPv6Address(0x64FF9B0001 << 80 | number),
         IPv6Address(0x2002 << 112 | number << 80 | 1),
         IPv6Address(0x20010000 << 96 | 0x08080808 << 64 | (number ^ 0xFFFFFFFF)),
+        IPv6Address(0x2A001450 << 96 | 0x5EFE << 32 | number),
+        IPv6Address(0x2A001450 << 96 | 0x2005EFE << 32 | number),
     ]
 
 
@@ -142,6 +154,12 @@ def test_an_odd_spelling_is_called_what_it_means() -> None:
     ]
 
 
+@pytest.mark.parametrize("row", VECTORS["addresses"], ids=lambda row: row["address"])
+def test_an_address_that_is_not_called_is_called_what_it_is(row: dict[str, str]) -> None:
+    """As a resolver may give it."""
+    assert why_not_address(ip_address(row["address"]), PUBLIC_ONLY) == row["kind"]
+
+
 @given(spellings(refused_addresses), st.sampled_from(["http", "https"]), st.integers(1024, 65535))
 @example("127。0。0。1", "http", 8080)
 def test_no_spelling_of_a_refused_address_passes(host: str, scheme: str, port: int) -> None:
@@ -157,7 +175,7 @@ def test_no_refused_address_passes(address: Address) -> None:
 
 @given(ipv4_addresses)
 def test_no_ipv4_address_passes_hidden_in_ipv6(address: IPv4Address) -> None:
-    """Mapped, NAT64, local NAT64, 6to4, Teredo: refused, whatever is hidden."""
+    """Mapped, NAT64, local NAT64, 6to4, Teredo, ISATAP: refused, whatever is hidden."""
     for hidden in hiding_places(address):
         assert why_not_address(hidden, PUBLIC_ONLY)
         assert why_not_url(f"http://[{hidden}]/", PUBLIC_ONLY)
@@ -176,7 +194,7 @@ def test_what_is_hidden_is_judged_even_where_the_outer_address_is_allowed(
 @given(ipv4_addresses)
 def test_an_ipv4_address_passes_if_and_only_if_it_is_public(address: IPv4Address) -> None:
     """The table refuses no more than it names."""
-    named = any(address in ip_network(network) for network in (*REFUSED[:14], "192.88.99.0/24"))
+    named = any(address in ip_network(network) for network in REFUSED_IPV4)
     assert bool(why_not_address(address, PUBLIC_ONLY)) is named
     assert bool(why_not_url(f"http://{address}/", PUBLIC_ONLY)) is named
 
@@ -212,6 +230,38 @@ def test_all_parsers_read_what_is_called_alike(url: str) -> None:
             assert parsed.scheme == found.scheme
             assert parsed.hostname == found.host
             assert parsed.port == found.port
+
+
+DIGITS = st.characters(categories=["Nd"])
+
+
+@given(st.text(DIGITS, min_size=1, max_size=3), st.sampled_from(["", "example.", "127.0.0."]))
+def test_no_number_of_any_script_ends_a_name(number: str, before: str) -> None:
+    """What is a number to some reader is an address or nothing, also where it is written as
+    DNS has it."""
+    for host in (before + number, before + f"xn--{number.encode('punycode').decode()}"):
+        assert why_not_url(f"http://{host}/", PUBLIC_ONLY), host
+
+
+@given(st.from_regex(r"xn--[a-z0-9-]{0,20}", fullmatch=True))
+@example("xn--0")
+@example("xn--99999999999")
+def test_what_looks_international_raises_nothing(label: str) -> None:
+    """Not everything that begins so stands for something."""
+    assert isinstance(why_not_url(f"http://{label}/", PUBLIC_ONLY), list)
+
+
+@given(st.text("a/?%2fF+;=&~:@!$'()*,|^`{}[]<>\"é\\", max_size=12))
+@example("/%2f%zz")
+@example("?")
+@example("//a//b")
+def test_no_library_changes_path_or_query_on_the_way(target: str) -> None:
+    """What the endpoint says is what stands in the request's first line."""
+    found = judge_url(f"http://example.com/{target}", PUBLIC_ONLY)
+    if isinstance(found, Endpoint):
+        request = PreparedRequest()
+        request.url = found.url
+        assert _encode_target(request.path_url) == found.target
 
 
 class TestAllowedNetworks:
@@ -251,6 +301,23 @@ class TestAllowedNetworks:
         """No deployment means those."""
         policy = allowing("0.0.0.0/0", "::/0")
         assert why_not_url("http://metadata.google.internal/", policy)
+
+    @pytest.mark.parametrize("address", METADATA)
+    def test_nor_do_its_addresses(self, address: str) -> None:
+        """A network of a deployment's own may happen to hold one: 100.64.0.0/10, fd00::/8."""
+        for network in ("0.0.0.0/0", "::/0", "169.254.0.0/16", "100.64.0.0/10", "fd00::/8"):
+            assert why_not_address(ip_address(address), allowing(network)) == (
+                "a cloud's metadata service"
+            )
+
+    def test_a_name_that_says_where_it_leads_passes_with_that_network(self) -> None:
+        """Those of nip.io and its like are handy on one machine."""
+        policy = allowing("127.0.0.0/8")
+        assert why_not_url("http://app.127.0.0.1.nip.io:8080/", policy) == []
+        assert why_not_url("http://app.localtest.me:8080/", policy) == []
+        assert why_not_url("http://app.10.0.0.1.nip.io:8080/", policy) == [
+            "app.10.0.0.1.nip.io leads to 10.0.0.1, a private address"
+        ]
 
     def test_loopback_can_be_allowed_by_itself(self) -> None:
         """In ::1 no IPv4 address is hidden."""

@@ -9,9 +9,15 @@ from tests.stories.on_moto import OnMoto
 
 
 @pytest.fixture
-def life(aws: None, monkeypatch: pytest.MonkeyPatch) -> OnMoto:  # noqa: ARG001 - moto must be up
-    """A service whose tables and queues are moto's."""
-    return OnMoto(monkeypatch)
+def life(
+    aws: None,  # noqa: ARG001 - moto must be up
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[OnMoto]:
+    """A service whose tables and queues are moto's. Its functions ask for nothing that their
+    policies do not allow, also where nobody heard of it."""
+    life = OnMoto(monkeypatch)
+    yield life
+    assert life.iam.denied == []
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,9 @@
 
 Only the other sides of HTTP are fakes. Time stands still until all that is visible is done; then
 it jumps to where the next delayed message appears, on the queues too.
+
+Every call of AWS that a function makes, and that Lambda makes for it, is judged by the policy of
+that function. What the test looks up or puts right it does by clients that nobody watches.
 """
 
 import base64
@@ -9,6 +12,8 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -21,18 +26,24 @@ from moto.sqs import models as moto_sqs
 import app
 from batchback.local import demo_account
 from batchback.local.aws import create_resources
-from batchback.local.invocation import Context, sqs_event
+from batchback.local.invocation import Context, Function, scheduled_event, sqs_event
+from batchback.operator import policies
+from batchback.operator.key_table import KeyTable
 from chalicelib import settings, wiring
 from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
 from chalicelib.adapters.sqs import SqsQueue
+from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
 from chalicelib.domain.batch import Batch
 from chalicelib.wiring import Service
 from tests.fakes.clock import FakeClock
 from tests.fakes.http import FakePlatform, FakeReceiver
 from tests.fakes.journal import FakeJournal
+from tests.iam.enforcement import Enforcement
+from tests.iam.policy import Policy
 from tests.samples import WEBHOOK_SECRET
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
 REGION = "us-east-1"
@@ -53,71 +64,105 @@ class OnMoto:
         self._stage = f"story-{next(_stages)}"
         create_resources(self._stage)
         self.clock = FakeClock(datetime.now(UTC).replace(microsecond=0))
-        self.platform = FakePlatform()
-        self.receiver = FakeReceiver()
-        self.journal = FakeJournal()
+        self.platform: Any = FakePlatform()
+        self.receiver: Any = FakeReceiver()
+        self.journal: Any = FakeJournal()
         #: How often each message is delivered.
         self.deliveries = 1
         #: In which order those are that are visible at one time.
         self.order: Order = lambda messages: messages
-        self._monkeypatch = monkeypatch
-        self._sqs: SQSClient = boto3.client(
-            "sqs", endpoint_url=f"https://sqs.{REGION}.amazonaws.com"
+        self.names = settings.Names(self._stage)
+        self.iam = Enforcement(
+            {name: Policy(policies.policy(name, self.names)) for name in policies.MAY}
         )
-        names = settings.Names(self._stage)
+        self.dynamodb, self.sqs = _dynamodb(), _sqs()
+        self.iam.watch(self.dynamodb)
+        self.iam.watch(self.sqs)
+        #: The test's own, which may do anything.
+        self._own_dynamodb, self._own_sqs = _dynamodb(), _sqs()
+        #: As operators change it.
+        self.key_table = KeyTable(self._own_dynamodb, self.names.keys_table)
         self._queues = [
-            _Queue(self._sqs, names.jobs_queue, app.run_jobs, 60),
-            _Queue(self._sqs, names.batches_queue, app.advance_batch, 120),
+            self._queue(self.names.jobs_queue, "run_jobs", app.run_jobs, 60),
+            self._queue(self.names.batches_queue, "advance_batch", app.advance_batch, 120),
+            self._queue(self.names.jobs_dead_queue, "bury_jobs", app.bury_jobs, 60),
         ]
         monkeypatch.setattr(moto_sqs, "unix_time_millis", self._milliseconds)
-        self.service = self.configure()
+        monkeypatch.setattr(wiring, "service", self._container)
+        self.configure()
 
-    def configure(self, **variables: str) -> Service:
-        """The service with other settings, from now on."""
-        self.service = Service(
-            settings.read({"STAGE": self._stage, "PLATFORM_ADDRESS": PLATFORM, **variables})
+    def configure(self, **variables: str) -> None:
+        """Other settings for the service, from now on."""
+        self._settings = settings.read(
+            {"STAGE": self._stage, "PLATFORM_ADDRESS": PLATFORM, **variables}
         )
-        names = self.service.settings.names
-        dynamodb = boto3.client("dynamodb", endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com")
+        self._containers: dict[str | None, Service] = {}
         demo_account.put(
-            dynamodb,
-            names.keys_table,
+            self._own_dynamodb,
+            self.names.keys_table,
             key="demo",
             secret="demo-secret",
             callback_secret=WEBHOOK_SECRET,
         )
-        keys = DynamoKeyStore(dynamodb, names.keys_table, self.clock)
+
+    def replace(self, **adapters: Any) -> None:
+        """Others in the places of `platform`, `receiver` or `journal`, from now on."""
+        for name, adapter in adapters.items():
+            setattr(self, name, adapter)
+        self._containers.clear()
+
+    def container(self, function: str) -> Service:
+        """The service in the process of a function."""
+        with self.iam.acting(function):
+            return self._container()
+
+    def _container(self) -> Service:
+        """The service in the process of the function that runs: each has one of its own."""
+        if self.iam.function not in self._containers:
+            self._containers[self.iam.function] = self._service()
+        return self._containers[self.iam.function]
+
+    def _service(self) -> Service:
+        service = Service(self._settings)
         put_in_place: dict[str, Any] = {
             "clock": self.clock,
             "journal": self.journal,
             "platform": self.platform,
             "receiver": self.receiver,
-            "store": DynamoBatchStore(dynamodb, names.batches_table),
-            "keys": keys,
-            "cached_keys": keys,
+            "store": DynamoBatchStore(self.dynamodb, self.names.batches_table),
+            "keys": DynamoKeyStore(self.dynamodb, self.names.keys_table, self.clock),
+            "cached_keys": DynamoKeyStore(
+                self.dynamodb, self.names.keys_table, self.clock, WORKERS_REMEMBER_SECONDS
+            ),
             "queue": SqsQueue(
-                self._sqs, jobs_queue=names.jobs_queue, batches_queue=names.batches_queue
+                self.sqs,
+                jobs_queue=self.names.jobs_queue,
+                batches_queue=self.names.batches_queue,
             ),
         }
         for name, adapter in put_in_place.items():
-            setattr(self.service, name, adapter)
-        self._monkeypatch.setattr(wiring, "service", lambda: self.service)
-        return self.service
+            setattr(service, name, adapter)
+        return service
 
-    def call(self, action: str, body: object, **headers: str) -> tuple[int, bytes]:
+    def call(
+        self, action: str, body: object, namespace: str = "batch", **headers: str
+    ) -> tuple[int, bytes]:
         """A caller's request through API Gateway: the status and the body of the answer."""
-        target = f"/api/1.0/batch?action={action}"
-        answer = app.app(_gateway_event(target, json.dumps(body), headers), Context("api", 29))
+        event = _gateway_event(f"/api/1.0/{namespace}?action={action}", json.dumps(body), headers)
+        with self.iam.acting("api_handler"):
+            answer = app.app(event, Context("api_handler", 29))
         return answer["statusCode"], answer["body"].encode()
 
-    def ask(self, action: str, body: object, **headers: str) -> Any:
+    def ask(self, action: str, body: object, namespace: str = "batch", **headers: str) -> Any:
         """The answer to a call that succeeds."""
-        status, answer = self.call(action, body, **headers)
+        status, answer = self.call(action, body, namespace, **headers)
         assert status == 200, answer
         return json.loads(answer)
 
-    def submit(self, jobs: Sequence[Any], **headers: str) -> str:
-        order = {"jobs": [*jobs], "callbackUrl": CALLBACK_URL}
+    def submit(
+        self, jobs: Sequence[Any], *, callback_url: str = CALLBACK_URL, **headers: str
+    ) -> str:
+        order = {"jobs": [*jobs], "callbackUrl": callback_url}
         async_id: str = self.ask("run", order, **headers)["asyncId"]
         return async_id
 
@@ -137,7 +182,7 @@ class OnMoto:
         return [post.body for post in self.receiver.posts if async_id.encode() in post.body]
 
     def head(self, async_id: str) -> Batch:
-        head = self.service.store.find(async_id)
+        head = DynamoBatchStore(self._own_dynamodb, self.names.batches_table).find(async_id)
         assert head is not None
         return head
 
@@ -145,14 +190,19 @@ class OnMoto:
         """Every message that is visible now, of all queues."""
         return [message for queue in self._queues for message in queue.receive()]
 
-    def deliver(self, message: Message) -> None:
-        """One delivery; the message stays on its queue until it is deleted."""
-        queue = self._queue_of(message)
-        queue.invoke(message)
+    def deliver(self, message: Message, seconds: float | None = None) -> None:
+        """One delivery, to a function that has so much time left where it is not all; the message
+        stays on its queue until it is deleted."""
+        self._queue_of(message).invoke(message, seconds)
 
     def delete(self, message: Message) -> None:
-        queue = self._queue_of(message)
-        self._sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
+        self._queue_of(message).delete(message)
+
+    def sweep(self) -> None:
+        """A minute has passed."""
+        event = scheduled_event("sweep", region=REGION, now=self.clock.now())
+        with self.iam.acting("sweep"):
+            app.sweep(event, Context("sweep", 50))
 
     def work_off(self) -> None:
         """Delivers all there is until nothing is left, delayed messages at their time; not what
@@ -171,7 +221,7 @@ class OnMoto:
 
     def deliver_at_once(self, message: Message, workers: int) -> None:
         """The same message in the hands of several workers at the same time."""
-        assert self.service.run_jobs  # made in one thread, as in a container
+        assert self.container("run_jobs").run_jobs  # made in one thread
         threads = [
             threading.Thread(target=self.deliver, args=(message,), name=f"worker {number}")
             for number in range(workers)
@@ -181,6 +231,16 @@ class OnMoto:
         for thread in threads:
             thread.join(30)
         assert not any(thread.is_alive() for thread in threads)
+
+    def _queue(
+        self, name: str, function: str, handler: Callable[..., Any], seconds: float
+    ) -> "_Queue":
+        return _Queue(
+            self.iam,
+            self.sqs,
+            self._own_sqs.get_queue_url(QueueName=name)["QueueUrl"],
+            Function(name=function, handler=handler, timeout_seconds=seconds),
+        )
 
     def _queue_of(self, message: Message) -> "_Queue":
         [queue] = [queue for queue in self._queues if queue.url == message["QueueUrl"]]
@@ -201,20 +261,20 @@ def alternating(messages: Sequence[Message]) -> Iterable[Message]:
 
 
 class _Queue:
-    """A queue and the function that its messages go to."""
+    """A queue, and the function that Lambda hands its messages to. What Lambda does with the queue
+    it does in the function's name.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
 
-    def __init__(
-        self,
-        sqs: "SQSClient",
-        name: str,
-        function: Callable[[dict[str, Any], Context], Any],
-        seconds: float,
-    ) -> None:
-        self.url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    def __init__(self, iam: Enforcement, sqs: "SQSClient", url: str, function: Function) -> None:
+        """Lambda takes no queue that would show a message again while a function works on it."""
+        self.url = url
+        self._iam = iam
         self._sqs = sqs
-        self._name = name
         self._function = function
-        self._seconds = seconds
+        self._name = url.rpartition("/")[2]
+        with self._acting():
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+        assert int(found["Attributes"]["VisibilityTimeout"]) >= function.timeout_seconds
 
     def receive(self) -> list[Message]:
         found: list[Message] = []
@@ -223,12 +283,13 @@ class _Queue:
         return found
 
     def _receive_ten(self) -> list[Any]:
-        answer = self._sqs.receive_message(
-            QueueUrl=self.url,
-            MaxNumberOfMessages=10,
-            WaitTimeSeconds=0,
-            MessageSystemAttributeNames=["All"],
-        )
+        with self._acting():
+            answer = self._sqs.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=10,
+                WaitTimeSeconds=0,
+                MessageSystemAttributeNames=["All"],
+            )
         return answer.get("Messages", [])
 
     def delayed(self) -> list[datetime]:
@@ -240,10 +301,29 @@ class _Queue:
             if message.delayed
         ]
 
-    def invoke(self, message: Message) -> None:
+    def invoke(self, message: Message, seconds: float | None) -> None:
         arn = f"arn:aws:sqs:{REGION}:123456789012:{self._name}"
-        event = sqs_event([message], queue_arn=arn, region=REGION)
-        self._function(event, Context(self._name, self._seconds))
+        function = self._function if seconds is None else self._in_haste(seconds)
+        with self._acting():
+            function.invoke(sqs_event([message], queue_arn=arn, region=REGION))
+
+    def _in_haste(self, seconds: float) -> Function:
+        return replace(self._function, timeout_seconds=seconds)
+
+    def delete(self, message: Message) -> None:
+        with self._acting():
+            self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _acting(self) -> AbstractContextManager[None]:
+        return self._iam.acting(self._function.name)
+
+
+def _dynamodb() -> "DynamoDBClient":
+    return boto3.client("dynamodb", endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com")
+
+
+def _sqs() -> "SQSClient":
+    return boto3.client("sqs", endpoint_url=f"https://sqs.{REGION}.amazonaws.com")
 
 
 def _gateway_event(target: str, body: str, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import requests
 from batchback.client import Client, Job, Refused
 from batchback.local.process import ServiceProcess, is_alive, tries, until
 from batchback.local.soak import Plan, Soak
+from tests.leaks import found_in
 
 #: Nothing here takes so long, unless it is broken.
 PATIENCE_SECONDS = 60
@@ -254,6 +255,19 @@ class TestErrors:
         with pytest.raises(Refused) as refused:
             local.client.run([invitation(1, 1)], "http://169.254.169.254/latest/meta-data/")
         assert (refused.value.error_code, refused.value.specific_code) == (400, 23016)
+
+
+def test_what_it_says_holds_nothing_of_what_it_was_sent(local: Local) -> None:
+    local.tell("platform", namespace="story", action="sings", status=400, body="canary-response")
+    sings: Job = {"namespace": "story", "action": "sings", "params": {"note": "canary-params"}}
+    url = f"{local.callback_url}?token=canary-query"
+    async_id = local.client.run([sings], url, idempotency_key="canary-key")["asyncId"]
+    assert "canary-response" in local.called_back(async_id)["raw"]
+    refused = local.send("/api/1.0/batch?action=canary-action", b"canary-body")
+    assert refused.status_code == 404
+    said = [line for line in local.process.said().splitlines() if not line.startswith("  ")]
+    assert any("callback attempted" in line and async_id in line for line in said)
+    assert found_in("\n".join(said)) == []
 
 
 class TestSideBySide:

@@ -84,8 +84,8 @@ def say(life: OnMoto, call: Call) -> Reply | NoReply:
     """What the platform says to a call of the story."""
     if call.action not in SAYS:
         return echo(call)
-    replies = SAYS[call.action]
-    said = sum(other.action == call.action for other in life.platform.calls)
+    replies: list[Reply | NoReply] = SAYS[call.action]
+    said: int = sum(other.action == call.action for other in life.platform.calls)
     return replies[min(said, len(replies)) - 1]
 
 

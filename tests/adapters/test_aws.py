@@ -1,0 +1,116 @@
+"""What is told of AWS's errors: what it was about, and nothing of what was in it."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
+from chalicelib.adapters.sqs import SqsQueue
+from chalicelib.domain.message import BatchMessage
+from chalicelib.errors import Unavailable, in_words
+from tests.fakes.clock import FakeClock
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+Answer = Callable[..., Any]
+
+ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=1)
+CANARY = "canary-in-an-item"
+
+
+class Raw:
+    """A body as botocore reads it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self) -> Iterator[bytes]:
+        yield self._body
+
+
+def answering(status: int, body: bytes) -> Answer:
+    def answer(request: Any, **_: object) -> AWSResponse:
+        headers: Any = {"x-amzn-requestid": "REQUEST7"}
+        return AWSResponse(request.url, status, headers, Raw(body))
+
+    return answer
+
+
+def refusing(code: str, status: int = 400) -> Answer:
+    text = f"Value '{CANARY}' at 'item' failed to satisfy a constraint"
+    return answering(status, json.dumps({"__type": f"x#{code}", "message": text}).encode())
+
+
+def told_by(call: Callable[[], object]) -> str:
+    """All that the log may hold of what a call raises."""
+    with pytest.raises(Unavailable) as caught:
+        call()
+    return in_words(caught.value)
+
+
+def client(service: Any, answer: Answer | None = None) -> "BaseClient":
+    made: BaseClient = boto3.client(
+        service, region_name="us-east-1", config=ONCE, endpoint_url="http://127.0.0.1:9"
+    )
+    if answer:
+        made.meta.events.register("before-send", answer)
+    return made
+
+
+def store(answer: Answer | None = None) -> DynamoBatchStore:
+    made: Any = client("dynamodb", answer)
+    return DynamoBatchStore(made, "batches")
+
+
+def queue(answer: Answer | None = None) -> SqsQueue:
+    made: Any = client("sqs", answer)
+    return SqsQueue(made, jobs_queue=CANARY, batches_queue=CANARY)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("ValidationException", 400), ("AccessDeniedException", 400), ("X", 503)]
+)
+def test_of_a_refusal_code_status_and_request_are_told(code: str, status: int) -> None:
+    told = told_by(lambda: store(refusing(code, status)).find(CANARY))
+    assert told == (
+        f"Unavailable: DynamoDB answered GetItem: {code}, HTTP {status}, request REQUEST7"
+        ", of ClientError"
+    )
+
+
+def test_of_a_key_that_cannot_be_looked_up_nothing_is_told() -> None:
+    made: Any = client("dynamodb", refusing("ValidationException"))
+    told = told_by(lambda: DynamoKeyStore(made, "keys", FakeClock()).find_key(CANARY))
+    assert "ValidationException" in told
+    assert CANARY not in told
+
+
+def test_of_a_queue_too() -> None:
+    told = told_by(
+        lambda: queue(refusing("AccessDenied")).send_batch(
+            BatchMessage(batch_id=CANARY, account=CANARY)
+        )
+    )
+    assert "SQS answered GetQueueUrl: AccessDenied, HTTP 400" in told
+    assert CANARY not in told
+
+
+@pytest.mark.parametrize(
+    ("batch_id", "kind"),
+    [({"S": CANARY}, "ParamValidationError"), (CANARY, "EndpointConnectionError")],
+)
+def test_of_what_never_got_to_aws_the_kind_is_told(batch_id: Any, kind: str) -> None:
+    told = told_by(lambda: store().find(batch_id))
+    assert told.startswith(f"Unavailable: DynamoDB: {kind}, of {kind}")
+    assert CANARY not in told
+
+
+def test_an_answer_without_a_code_is_told_of_too() -> None:
+    told = told_by(lambda: store(answering(500, b"{}")).find(CANARY))
+    assert told.startswith("Unavailable: DynamoDB answered GetItem: ")

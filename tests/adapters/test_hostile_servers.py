@@ -1,0 +1,706 @@
+"""Platforms and receivers that mean harm, or that are broken: each gets a reason in words, no more
+time than the deadline, and no more memory than an answer."""
+
+import gzip
+import random
+import socket
+import ssl
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from functools import cache
+from threading import Event
+from typing import TypeVar
+
+import pytest
+from urllib3.response import HTTPResponse
+
+from chalicelib.adapters.connections import MAX_HEAD_BYTES, MAX_RECEIVED_BYTES
+from chalicelib.adapters.http import MAX_RECEIVER_ANSWER_BYTES
+from chalicelib.domain.batch import Answer, Verdict
+from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply, judge_job
+from tests.adapters.http_servers import (
+    AMPLE,
+    CHUNKED,
+    NAME,
+    OK,
+    SHORT,
+    Behave,
+    Certificates,
+    Send,
+    Server,
+    Servers,
+    Visit,
+    a_platform,
+    a_receiver,
+    answering,
+    both_ways,
+    call,
+    once,
+    over_tls,
+    post,
+    reading_late,
+    say_nothing,
+    send_as_platform,
+    send_as_receiver,
+)
+from tests.fakes.clock import START
+
+Value = TypeVar("Value")
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+GZIPPED = HEAD + b"Content-Encoding: gzip\r\n\r\n"
+TOO_LATE = NoReply(reason=f"no answer within {SHORT:g} seconds")
+CLOSED = NoReply(reason="the connection was closed before the answer was complete")
+NOT_HTTP = NoReply(reason="the answer is not HTTP")
+BROKE_OFF = NoReply(reason="the answer broke off")
+#: Ten times the largest answer that is kept: nothing here needs half of it.
+MAX_PEAK_BYTES = 3_500_000
+
+
+def most_kept(send: Send) -> int:
+    return MAX_ANSWER_BYTES if send is send_as_platform else MAX_RECEIVER_ANSWER_BYTES
+
+
+def with_peak(work: Callable[[], Value]) -> tuple[Value, int]:
+    """What it gives, and the most memory that was in use meanwhile, of the servers here too."""
+    tracemalloc.start()
+    try:
+        return work(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+# --- slow --------------------------------------------------------------------------------------
+
+
+def dripping(beginning: bytes, forever: bytes) -> Behave:
+    """Answers a request with a beginning, and goes on for ever, a little at a time."""
+
+    def behave(visit: Visit) -> None:
+        visit.read()
+        visit.send(beginning)
+        visit.drip(forever)
+
+    return behave
+
+
+DRIPS = {
+    "status line": dripping(b"HTTP/1.1 200 ", b"x"),
+    "headers": dripping(HEAD + b"X-Long: ", b"x"),
+    "more headers": dripping(HEAD, b"X: x\r\n"),
+    "announcements": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": dripping(HEAD + b"Content-Length: 60000\r\n\r\n", b"x"),
+    "chunks": dripping(CHUNKED, b"1\r\nx\r\n"),
+    "trailers": dripping(CHUNKED + b"0\r\n", b"X: x\r\n"),
+    "silence": say_nothing,
+}
+every_drip = pytest.mark.parametrize("behave", DRIPS.values(), ids=DRIPS)
+
+
+class TestSlowness:
+    @both_ways
+    @every_drip
+    def test_it_does_not_outlast_the_deadline(
+        self, servers: Servers, send: Send, behave: Behave
+    ) -> None:
+        """Every single read is in time, and the whole is not: the caller goes."""
+        server = servers(behave)
+        assert send(server, SHORT) == TOO_LATE
+        assert has_seen_the_end(server)
+        assert server.drips < 1_000  # in 0.1 seconds there are 5
+
+    @pytest.mark.parametrize("drip", ["headers", "body", "silence"])
+    def test_it_does_not_over_tls(
+        self, servers: Servers, certificates: Certificates, drip: str
+    ) -> None:
+        """TLS has sockets of its own, and they keep to it too."""
+        server = servers(DRIPS[drip], tls=certificates.server())
+        assert over_tls(certificates, server, SHORT) == TOO_LATE
+        assert has_seen_the_end(server)
+
+    def test_it_does_not_in_the_handshake(
+        self, servers: Servers, certificates: Certificates
+    ) -> None:
+        """Nor does one that never gets anywhere, a byte at a time."""
+
+        def behave(visit: Visit) -> None:
+            visit.send(b"\x16\x03\x03\x3f\x00\x02\x00\x3e\xfc\x03\x03")
+            visit.drip(b"\x00")
+
+        server = servers(behave)
+        assert over_tls(certificates, server, SHORT) == TOO_LATE
+        assert has_seen_the_end(server)
+
+    def test_it_does_not_after_the_handshake(
+        self, servers: Servers, certificates: Certificates
+    ) -> None:
+        """Session tickets hold no data, and there may be many."""
+        tls = certificates.server()
+        tls.num_tickets = 100_000
+        assert over_tls(certificates, servers(answering(OK), tls=tls), SHORT) == TOO_LATE
+
+    @both_ways
+    def test_a_slow_reader_does_not_outlast_it(self, servers: Servers, send: Send) -> None:
+        """Sending has to be in time too."""
+        may_read = Event()
+        server = servers(reading_late(may_read))
+        body = b"x" * 30_000_000
+        if send is send_as_platform:
+            reply = call(a_platform(server.address, timeout_seconds=SHORT), body)
+        else:
+            reply = post(a_receiver(), f"http://{NAME}:{server.port}/", body=body, seconds=SHORT)
+        assert reply == TOO_LATE
+        may_read.set()
+        assert has_seen_the_end(server)
+        assert server.seen == []
+
+    def test_a_slow_reader_does_not_over_tls(
+        self, servers: Servers, certificates: Certificates
+    ) -> None:
+        """Sending over TLS is done piece by piece."""
+        may_read = Event()
+        server = servers(reading_late(may_read), tls=certificates.server())
+        receiver = a_receiver(certificates=str(certificates.authority))
+        url = f"https://{NAME}:{server.port}/"
+        reply = post(receiver, url, body=b"x" * 30_000_000, seconds=SHORT)
+        may_read.set()
+        assert reply == TOO_LATE
+
+    def test_much_that_unpacks_to_nothing_does_not_outlast_it(
+        self, servers: Servers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The time is looked at between pieces, and these are small."""
+        asked: list[int] = []
+        read = HTTPResponse.read
+
+        def note(self: HTTPResponse, amt: int, **options: bool) -> bytes:
+            asked.append(amt)
+            return read(self, amt, **options)
+
+        monkeypatch.setattr(HTTPResponse, "read", note)
+        server = servers(flooding(GZIPPED, gzip.compress(b"") * 500))
+        assert call(a_platform(server.address, timeout_seconds=SHORT)) == TOO_LATE
+        assert has_seen_the_end(server)
+        assert max(asked, default=0) < 20_000
+
+
+def has_seen_the_end(server: Server) -> bool:
+    """On a busy machine the deadline may pass before there is a connection that could end."""
+    return server.visits == 0 or server.saw_the_end.wait(10)
+
+
+# --- endless -----------------------------------------------------------------------------------
+
+
+def flooding(beginning: bytes, forever: bytes) -> Behave:
+    """Answers a request with a beginning, and goes on for ever, as fast as it can."""
+
+    def behave(visit: Visit) -> None:
+        visit.read()
+        visit.send(beginning)
+        visit.flood(forever)
+
+    return behave
+
+
+FILLER = b"x" * 60_000
+NEVER_COMPLETE = {
+    "announcements": flooding(b"", (b"HTTP/1.1 100 Go on\r\nX: " + b"x" * 500 + b"\r\n\r\n") * 99),
+    "hints": flooding(b"", b"HTTP/1.1 103 Early Hints\r\nLink: " + FILLER + b"\r\n\r\n"),
+    "long headers": flooding(HEAD, b"X: " + FILLER + b"\r\n"),
+    "cookies": flooding(HEAD, b"Set-Cookie: " + b"a=b; " * 12_000 + b"\r\n"),
+    "chunk extensions": flooding(CHUNKED, b"1;" + FILLER + b"\r\nx\r\n"),
+    "trailers": flooding(CHUNKED + b"0\r\n", b"X: " + FILLER + b"\r\n"),
+}
+NEVER_HTTP = {
+    "line": flooding(b"", FILLER),
+    "status line": flooding(b"HTTP/1.1 200 ", FILLER),
+    "header": flooding(HEAD + b"X: ", FILLER),
+    "headers": flooding(HEAD, b"X: x\r\n" * 1_000),
+    "folded header": flooding(HEAD + b"X: x\r\n", b" x\r\n" * 1_000),
+    "chunk extension": flooding(CHUNKED + b"1;", FILLER),
+    "chunk size": flooding(CHUNKED, b"0" * 60_000),
+    "negative chunk": flooding(CHUNKED + b"-1\r\n", FILLER),
+    "very negative chunk": flooding(CHUNKED + b"-ffffffffffffffff\r\n", FILLER),
+}
+CUT = {
+    "body": flooding(HEAD + b"\r\n", FILLER),
+    "redirect": flooding(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", FILLER),
+    "a gigabyte": flooding(HEAD + b"Content-Length: 1000000000\r\n\r\n", FILLER),
+    "less than nothing": flooding(HEAD + b"Content-Length: -1\r\n\r\n", FILLER),
+    "chunk": flooding(CHUNKED + b"ffffffffffffffff\r\n", FILLER),
+    "chunks": flooding(CHUNKED, b"ea60\r\n" + FILLER + b"\r\n"),
+}
+
+
+class TestEndlessness:
+    @both_ways
+    @pytest.mark.parametrize("behave", NEVER_COMPLETE.values(), ids=NEVER_COMPLETE)
+    def test_what_is_no_body_ends_at_a_limit(
+        self, servers: Servers, send: Send, behave: Behave
+    ) -> None:
+        """Nothing of it would be kept, and the deadline may be far."""
+        server = servers(behave)
+        reply, peak = with_peak(lambda: send(server, AMPLE))
+        assert isinstance(reply, NoReply)
+        assert reply.reason.startswith("the answer was not complete after ")
+        assert reply.reason.endswith(" bytes")
+        received = int(reply.reason.split()[6])
+        assert any(0 <= received - most < 70_000 for most in (MAX_HEAD_BYTES, MAX_RECEIVED_BYTES))
+        assert peak < MAX_PEAK_BYTES
+        assert server.saw_the_end.wait(10)
+        assert server.visits == 1
+
+    @both_ways
+    @pytest.mark.parametrize("behave", NEVER_HTTP.values(), ids=NEVER_HTTP)
+    def test_what_is_not_http_ends_at_once(
+        self, servers: Servers, send: Send, behave: Behave
+    ) -> None:
+        """Lines are as long as they may be, headers as many."""
+        server = servers(behave)
+        reply, peak = with_peak(lambda: send(server, AMPLE))
+        assert reply == NOT_HTTP
+        assert peak < MAX_PEAK_BYTES
+        assert server.saw_the_end.wait(10)
+        assert server.visits == 1
+
+    @both_ways
+    @pytest.mark.parametrize("behave", CUT.values(), ids=CUT)
+    def test_a_body_is_cut(self, servers: Servers, send: Send, behave: Behave) -> None:
+        """So is that of a redirect, which requests would read to its end."""
+        server = servers(behave)
+        reply, peak = with_peak(lambda: send(server, AMPLE))
+        assert isinstance(reply, Reply)
+        assert reply.is_cut
+        assert len(reply.body) == most_kept(send)
+        assert peak < MAX_PEAK_BYTES
+        assert server.saw_the_end.wait(10)
+
+    @pytest.mark.parametrize("layers", [1, 2, 3, 5])
+    def test_a_bomb_goes_off_at_the_limit(self, servers: Servers, layers: int) -> None:
+        """30 MB, packed once or again and again, take no more room than any answer."""
+        packed = bomb(layers)
+        head = HEAD + b"Content-Encoding: " + b", ".join([b"gzip"] * layers) + b"\r\n"
+        server = servers(once(head + b"Content-Length: %d\r\n\r\n" % len(packed) + packed))
+        reply, peak = with_peak(lambda: call(a_platform(server.address)))
+        assert isinstance(reply, Reply)
+        assert reply.is_cut
+        assert reply.body == bytes(MAX_ANSWER_BYTES)
+        assert reply.declared_bytes is None
+        assert peak < MAX_PEAK_BYTES
+
+    def test_a_receivers_bomb_is_not_even_lit(self, servers: Servers) -> None:
+        """What its answer holds is not looked at."""
+        packed = bomb(1)
+        server = servers(once(GZIPPED + packed))
+        reply = send_as_receiver(server, AMPLE)
+        assert reply == Reply(status=200, body=packed[:MAX_RECEIVER_ANSWER_BYTES], is_cut=True)
+
+
+@cache
+def bomb(layers: int) -> bytes:
+    packed = gzip.compress(bytes(30_000_000), 1)
+    for _ in range(layers - 1):
+        packed = gzip.compress(packed)
+    return packed
+
+
+# --- wrong -------------------------------------------------------------------------------------
+
+
+NO_ANSWER = {
+    "short": (HEAD + b"Content-Length: 12\r\n\r\n{}", BROKE_OFF),
+    "very short": (HEAD + b"Content-Length: 1000000000\r\n\r\n{}", BROKE_OFF),
+    "two": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x", NOT_HTTP),
+    "two in one": (HEAD + b"Content-Length: 2, 3\r\n\r\n{}x", NOT_HTTP),
+    "no chunk": (CHUNKED, BROKE_OFF),
+    "short chunk": (CHUNKED + b"5\r\nabc", BROKE_OFF),
+    "no last chunk": (CHUNKED + b"2\r\n{}\r\n", BROKE_OFF),
+    "no number": (CHUNKED + b"zz\r\nabc\r\n", BROKE_OFF),
+    "negative chunk": (CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n", NOT_HTTP),
+}
+LAST_CHUNK = b"2\r\n{}\r\n0\r\n"
+AN_ANSWER = {
+    "long": HEAD + b"Content-Length: 2\r\n\r\n{} and more",
+    "twice": HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{} and more",
+    "twice in one": HEAD + b"Content-Length: 2, 2\r\n\r\n{}",
+    "negative": HEAD + b"Content-Length: -5\r\n\r\n{}",
+    "no number": HEAD + b"Content-Length: some\r\n\r\n{}",
+    "no int": HEAD + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n{}",
+    "and chunks": HEAD
+    + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + LAST_CHUNK
+    + b"\r\n",
+    "extensions": CHUNKED + b"2;x=y\r\n{}\r\n0;z\r\nX-Trailer: x\r\n\r\nand more",
+    "no end of trailers": CHUNKED + LAST_CHUNK,
+}
+
+
+class TestWrongLengths:
+    @both_ways
+    @pytest.mark.parametrize(("answer", "outcome"), NO_ANSWER.values(), ids=NO_ANSWER)
+    def test_they_are_no_answer(
+        self, servers: Servers, send: Send, answer: bytes, outcome: NoReply
+    ) -> None:
+        """It is not final: it may have been an accident."""
+        server = servers(once(answer))
+        assert send(server, AMPLE) == outcome
+        assert server.visits == 1
+
+    @both_ways
+    @pytest.mark.parametrize("answer", AN_ANSWER.values(), ids=AN_ANSWER)
+    def test_what_can_be_read_one_way_only_is_read(
+        self, servers: Servers, send: Send, answer: bytes
+    ) -> None:
+        """As much of it as belongs to the answer."""
+        reply = send(servers(once(answer)), AMPLE)
+        assert isinstance(reply, Reply)
+        assert reply.body == b"{}"
+        assert not reply.is_cut
+
+
+class TestNonsense:
+    @both_ways
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"\x00\x01\x02\r\n\r\n",
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            b"220 mail.example ESMTP\r\n",
+            b"HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 abc OK\r\n\r\n",
+            b"HTTP/1.1 20 OK\r\n\r\n",
+            b"HTTP/1.1 2000 OK\r\n\r\n",
+            b"HTTP/1.1 -200 OK\r\n\r\n",
+            b"HTTP/2.0 200 OK\r\n\r\n",
+            b"HTTPS/1.1 200 OK\r\n\r\n",
+            b"ICY 200 OK\r\n\r\n",
+            b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            b"<html>an answer as HTTP/0.9 had it</html>\n",
+        ],
+        ids=lambda answer: ascii(answer)[2:18],
+    )
+    def test_a_status_line_of_it_is_not_http(
+        self, servers: Servers, send: Send, answer: bytes
+    ) -> None:
+        """It is called nothing else, and it is tried once only."""
+        server = servers(once(answer))
+        assert send(server, AMPLE) == NOT_HTTP
+        assert server.visits == 1
+        assert server.saw_the_end.wait(10)
+
+    @both_ways
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            b"Set-Cookie: a=b; expires=Nonsense; max-age=x; domain=; path\r\n" * 20,
+            b": nameless\r\nno colon at all\r\n",
+            b"X: \xff\xfe\r\nX\x00: \x00\r\n",
+            b"Location: http://[::1\r\n",
+            b"Location: \x00\r\n",
+            b"Retry-After: \xe2\x82\xac\r\n",
+            b"Content-Type: ;;;charset=\xff\r\n",
+            b"Transfer-Encoding: gzip, chunked\r\n",
+            b"Connection: \xff, keep-alive, close\r\n",
+        ],
+    )
+    def test_headers_of_it_are_passed_over(
+        self, servers: Servers, send: Send, headers: bytes
+    ) -> None:
+        """The status counts."""
+        server = servers(once(b"HTTP/1.1 302 Found\r\n" + headers + b"\r\n{}"))
+        reply = send(server, AMPLE)
+        assert isinstance(reply, Reply)
+        assert (reply.status, reply.body) == (302, b"{}")
+
+    @both_ways
+    def test_whatever_comes_there_is_an_answer_or_a_reason(
+        self, servers: Servers, send: Send
+    ) -> None:
+        """Never an exception."""
+        chance = random.Random(5214)
+        answers = [mangled(chance) for _ in range(150)]
+        upcoming = iter(answers)
+
+        def behave(visit: Visit) -> None:
+            visit.read()
+            visit.send(next(upcoming))
+
+        server = servers(behave)
+        for answer in answers:
+            reply = send(server, AMPLE)
+            assert isinstance(reply, Reply | NoReply), answer
+            if isinstance(reply, NoReply):
+                assert ": " not in reply.reason, (answer, reply)  # no exception's name either
+            server.saw_the_end.clear()
+
+
+def mangled(chance: random.Random) -> bytes:
+    """One of some good answers, with a few bytes put in, out or elsewhere."""
+    answer = bytearray(
+        chance.choice(
+            [
+                OK,
+                CHUNKED + b"b\r\n" + OK[-11:] + b"\r\n0\r\n\r\n",
+                GZIPPED + gzip.compress(b"{}", mtime=0),
+                b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK,
+            ]
+        )
+    )
+    for _ in range(chance.randint(1, 4)):
+        start = chance.randrange(len(answer))
+        answer[start : start + chance.randint(0, 6)] = chance.choice(
+            [b"", chance.randbytes(3), b"\r\n", b"\n\n", b":", b"-", b"\x00", b"9" * 9]
+        )
+    return bytes(answer)
+
+
+class TestBreaks:
+    """The connection ends, softly or by a reset, wherever it can."""
+
+    @both_ways
+    @pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 2", HEAD, HEAD + b"Content-Le"])
+    @pytest.mark.parametrize("is_reset", [False, True], ids=["end", "reset"])
+    def test_before_the_body(
+        self, servers: Servers, send: Send, beginning: bytes, is_reset: bool
+    ) -> None:
+        """Headers that break off are not taken for all of them."""
+        assert send(servers(breaking(beginning, is_reset)), AMPLE) == CLOSED
+
+    @both_ways
+    @pytest.mark.parametrize(
+        "beginning", [HEAD + b"Content-Length: 9\r\n\r\n{", CHUNKED + b"9\r\n{"]
+    )
+    @pytest.mark.parametrize(("is_reset", "outcome"), [(False, BROKE_OFF), (True, CLOSED)])
+    def test_in_the_body(
+        self, servers: Servers, send: Send, beginning: bytes, is_reset: bool, outcome: NoReply
+    ) -> None:
+        """Half an answer is none."""
+        assert send(servers(breaking(beginning, is_reset)), AMPLE) == outcome
+
+    @both_ways
+    def test_before_the_request(self, servers: Servers, send: Send) -> None:
+        """A connection may be reset before it is known to be one. Many times, since that is a
+        matter of chance."""
+        server = servers(Visit.reset)
+        assert {send(server, AMPLE) for _ in range(20)} == {CLOSED}
+
+
+def breaking(beginning: bytes, is_reset: bool) -> Behave:
+    def behave(visit: Visit) -> None:
+        visit.read()
+        visit.send(beginning)
+        if is_reset:
+            visit.reset()
+
+    return behave
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        "encoding", [b"gzip", b"deflate", b"gzip, utter", b"gzip," * 9, b"utter, gzip"]
+    )
+    def test_a_compression_that_cannot_be_read_is_said_in_words(
+        self, servers: Servers, encoding: bytes
+    ) -> None:
+        """It is no answer."""
+        head = HEAD + b"Content-Encoding: " + encoding + b"\r\nContent-Length: 4\r\n\r\n"
+        assert call(a_platform(servers(once(head + b"nope")).address)) == NoReply(
+            reason="the answer's compression cannot be read"
+        )
+
+    @pytest.mark.parametrize("encoding", [b"gzip", b"br", b"gzip, gzip, gzip, gzip, gzip, gzip"])
+    def test_a_receivers_compression_is_its_own_business(
+        self, servers: Servers, encoding: bytes
+    ) -> None:
+        """A receiver that took the callback is not asked again because its body is broken."""
+        head = HEAD + b"Content-Encoding: " + encoding + b"\r\nContent-Length: 4\r\n\r\n"
+        assert send_as_receiver(servers(once(head + b"nope")), AMPLE) == Reply(
+            status=200, body=b"nope"
+        )
+
+    @pytest.mark.parametrize(
+        ("headers", "body"),
+        [
+            (b"Content-Encoding: br\r\n", b"\x0b\x02\x80{}\x03"),
+            (b"Content-Encoding: utter\r\n", b"\x00\x01"),
+            (b"Content-Type: application/json; charset=utf-16\r\n", '{"a":1}'.encode("utf-16")),
+            (b"Content-Type: application/json; charset=latin-1\r\n", '"é"'.encode("latin-1")),
+            (b"Content-Type: application/json; charset=utf-7\r\n", b"+AHsAfQ-"),
+            (b"Content-Type: application/json; charset=none-such\r\n", b"\xff"),
+            (b"Content-Encoding: gzip\r\n", gzip.compress(b'{"a": 1}' * 99)[:40]),
+        ],
+        ids=["brotli", "utter", "UTF-16", "Latin-1", "UTF-7", "no charset", "half a gzip"],
+    )
+    def test_a_job_whose_answer_is_no_text_says_so(
+        self, servers: Servers, headers: bytes, body: bytes
+    ) -> None:
+        """JSON is UTF-8 (RFC 8259), and only gzip is asked for."""
+        head = HEAD + headers + b"Content-Length: %d\r\n\r\n" % len(body)
+        reply = call(a_platform(servers(once(head + body)).address))
+        answer = judge_job(reply, START, attempt=1)
+        assert isinstance(answer, Answer)
+        assert answer.verdict is Verdict.FAILED
+        assert "the answer (HTTP 200) is not JSON" in answer.response
+
+
+# --- TLS ---------------------------------------------------------------------------------------
+
+
+def blurting(data: bytes) -> Behave:
+    """Says this to whatever a client says first."""
+
+    def behave(visit: Visit) -> None:
+        visit.connection.recv(65_536)
+        visit.send(data)
+
+    return behave
+
+
+def old_tls(certificates: Certificates, version: ssl.TLSVersion) -> ssl.SSLContext:
+    tls = certificates.server()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        tls.minimum_version = tls.maximum_version = version
+    tls.set_ciphers("ALL:@SECLEVEL=0")
+    return tls
+
+
+class TestBrokenTls:
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"name": "other.example"}, "Hostname mismatch"),
+            ({"name": "*.example"}, "Hostname mismatch"),
+            ({"days": (-9, -1)}, "certificate has expired"),
+            ({"days": (1, 9)}, "certificate is not yet valid"),
+            ({"by_itself": True}, "self-signed certificate"),
+        ],
+        ids=str,
+    )
+    def test_a_certificate_has_to_be_right(
+        self, servers: Servers, certificates: Certificates, options: dict[str, object], words: str
+    ) -> None:
+        """For the name, and now; it is not final, since certificates are renewed. The connection
+        went to an address: what is checked is the name."""
+        server = servers(answering(OK), tls=certificates.server(**options))  # type: ignore[arg-type]
+        reply = over_tls(certificates, server)
+        assert isinstance(reply, NoReply)
+        assert reply.reason.startswith("the TLS certificate was not accepted: ")
+        assert words in reply.reason
+        assert not reply.is_final
+        assert server.seen == []
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+    def test_a_version_from_before_1_2_is_not_spoken(
+        self, servers: Servers, certificates: Certificates, version: ssl.TLSVersion
+    ) -> None:
+        """Whatever OpenSSL's own configuration says (RFC 8996)."""
+        server = servers(answering(OK), tls=old_tls(certificates, version))
+        reply = over_tls(certificates, server)
+        assert isinstance(reply, NoReply)
+        assert reply.reason.startswith("no TLS connection to the receiver: ")
+        assert server.seen == []
+
+    def test_version_1_2_is(self, servers: Servers, certificates: Certificates) -> None:
+        """The test above is one of the version, and not of something else."""
+        tls = old_tls(certificates, ssl.TLSVersion.TLSv1_2)
+        assert isinstance(over_tls(certificates, servers(answering(OK), tls=tls)), Reply)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            bytes(5_000),
+            b"\x15\x03\x03\x00\x02\x02\x28",
+            b"\x15\x03\x03\x00\x02\x01\x70" * 500,
+            b"\x16\x03\x03\x40\x00\x0b\xff\xff\xff" + bytes(50_000),
+            b"\x14\x03\x03\x00\x01\x01" * 5_000,
+        ],
+        ids=["HTTP", "SSH", "zeros", "alert", "warnings", "handshake", "changes"],
+    )
+    def test_a_handshake_of_garbage_is_said_in_words(
+        self, servers: Servers, certificates: Certificates, data: bytes
+    ) -> None:
+        """Whoever writes https for http learns it."""
+        server = servers(blurting(data))
+        reply = over_tls(certificates, server)
+        assert isinstance(reply, NoReply)
+        assert reply.reason.startswith("no TLS connection to the receiver: ")
+        assert reply.reason == reply.reason.replace("_", " ")
+        assert server.visits == 1
+
+    @pytest.mark.parametrize("is_reset", [False, True], ids=["end", "reset"])
+    def test_a_handshake_that_breaks_off_is_said_in_words(
+        self, servers: Servers, certificates: Certificates, is_reset: bool
+    ) -> None:
+        """As where there is no TLS."""
+
+        def behave(visit: Visit) -> None:
+            visit.connection.recv(65_536)
+            visit.send(b"\x16\x03\x03")
+            if is_reset:
+                visit.reset()
+
+        assert over_tls(certificates, servers(behave)) == CLOSED
+
+    @pytest.mark.parametrize(
+        ("beginning", "outcome"),
+        [(b"", CLOSED), (HEAD, CLOSED), (HEAD + b"Content-Length: 9\r\n\r\n{", BROKE_OFF)],
+    )
+    def test_an_answer_that_breaks_off_is_said_in_words(
+        self, servers: Servers, certificates: Certificates, beginning: bytes, outcome: NoReply
+    ) -> None:
+        """Whether the end is announced, as TLS wants it, or not."""
+        announced = servers(once(beginning), tls=certificates.server())
+        assert over_tls(certificates, announced) == outcome
+
+        def behave(visit: Visit) -> None:
+            visit.read()
+            visit.send(beginning)
+            socket.socket(fileno=visit.connection.detach()).close()
+
+        unannounced = servers(behave, tls=certificates.server())
+        assert over_tls(certificates, unannounced) == outcome
+
+
+# --- the next call -----------------------------------------------------------------------------
+
+
+class TestTheNextCall:
+    """What a platform left behind on a connection is nobody's answer."""
+
+    def test_an_announced_answer_is_the_one_that_counts(self, servers: Servers) -> None:
+        """100, 102 and 103 come before it, as many as there are (RFC 9110, section 15.2)."""
+        before = b"".join(
+            b"HTTP/1.1 %d Wait\r\nX: x\r\n\r\n" % status for status in (100, 102, 103)
+        )
+        server = servers(answering(before + OK))
+        platform = a_platform(server.address)
+        for _ in range(3):
+            reply = call(platform)
+            assert isinstance(reply, Reply)
+            assert (reply.status, reply.body) == (200, b'{"ok":true}')
+        assert server.visits == 1
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            HEAD + b"Content-Length: 400000\r\n\r\n" + b"x" * 400_000,
+            HEAD + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}",
+            CHUNKED + b"-1\r\n{}\r\n0\r\n\r\n",
+            HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+            HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n",
+        ],
+        ids=["cut", "two lengths", "no content", "negative", "two sizes", "header"],
+    )
+    def test_it_gets_a_connection_of_its_own(self, servers: Servers, answer: bytes) -> None:
+        """After an answer that did not end where it should have, or may not have."""
+        server = servers(answering(answer))
+        platform = a_platform(server.address)
+        replies = [call(platform) for _ in range(3)]
+        assert replies == replies[:1] * 3
+        assert server.visits == 3

@@ -1,0 +1,307 @@
+"""What goes wrong shows neither callers nor the log what was in the request, the database or an
+exception. Each secret place holds a canary, and no canary may be found again."""
+
+import base64
+import json
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import boto3
+import pytest
+import requests
+from pydantic import TypeAdapter
+
+import app
+from chalicelib import settings, wiring
+from chalicelib.api import HttpRequest
+from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.errors import FunctionFailed, ParameterInvalid
+from tests.app.conftest import Context, Front, basic
+from tests.app.events import batch_event, jobs_event
+from tests.samples import a_batch
+
+SONG = "canary-song-of-a-caller"
+
+
+def missing_key() -> object:
+    known: dict[str, object] = {}
+    return known[SONG]
+
+
+def invalid_model() -> object:
+    return TypeAdapter(int).validate_python(SONG)
+
+
+def undecodable() -> object:
+    return (SONG.encode() + b"\xff").decode()
+
+
+def unreadable_file() -> object:
+    return open(f"/nowhere/{SONG}")  # noqa: PTH123 - its error names the path
+
+
+def unreachable() -> object:
+    return requests.post(f"http://127.0.0.1:9/{SONG}?token={SONG}", timeout=1)
+
+
+def wrong_parameter() -> object:
+    client: Any = boto3.client("dynamodb", region_name="us-east-1")
+    return client.get_item(TableName="keys", Key={"id": {"S": [SONG]}})
+
+
+def for_the_caller() -> NoReturn:
+    raise ParameterInvalid(SONG, [SONG])
+
+
+def with_a_note() -> NoReturn:
+    error = ValueError(SONG)
+    error.add_note(SONG)
+    raise error
+
+
+def several() -> NoReturn:
+    raise ExceptionGroup(SONG, [ValueError(SONG)])
+
+
+def one_of_another() -> None:
+    try:
+        missing_key()
+    except KeyError as error:
+        raise ValueError(SONG) from error
+
+
+def without_end(again: str = SONG) -> object:
+    return again and without_end(again)
+
+
+KINDS: dict[Callable[[], object], str] = {
+    missing_key: "KeyError",
+    invalid_model: "ValidationError",
+    undecodable: "UnicodeDecodeError",
+    unreadable_file: "FileNotFoundError",
+    unreachable: "ConnectionError, of MaxRetryError, of NewConnectionError, of ConnectionRefused",
+    wrong_parameter: "ParamValidationError",
+    with_a_note: "ValueError",
+    several: "ExceptionGroup",
+    one_of_another: "ValueError, of KeyError",
+    without_end: "RecursionError",
+}
+every_kind = pytest.mark.parametrize(
+    ("fail", "kind"), KINDS.items(), ids=[fail.__name__ for fail in KINDS]
+)
+
+
+def only_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one line that was written, in which nothing sings."""
+    written = capsys.readouterr()
+    assert written.err == ""
+    [line] = written.out.splitlines()
+    assert SONG not in line
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+class TestUnexpectedErrors:
+    """Their texts repeat what they stumbled over: told are their kinds and where they came from."""
+
+    @every_kind
+    def test_a_request_that_meets_one_is_logged_without_a_value(
+        self,
+        front: Front,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        fail: Callable[[], object],
+        kind: str,
+    ) -> None:
+        monkeypatch.setattr(front.keys, "find_key", lambda _: fail())
+        answer = front.call("test?action=ping")
+        assert answer.json == {
+            "errorCode": 500,
+            "message": "Internal server error",
+            "specificCode": 0,
+        }
+        line = only_line(capsys)
+        assert line["event"] == "request failed"
+        assert line["error"].startswith(kind)
+        assert fail.__name__ in line["traceback"]
+
+    @every_kind
+    def test_a_worker_that_meets_one_tells_neither_the_log_nor_lambda_a_value(
+        self,
+        front: Front,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        fail: Callable[[], object],
+        kind: str,
+    ) -> None:
+        monkeypatch.setattr(front.store, "find", lambda _: fail())
+        with pytest.raises(FunctionFailed) as raised:
+            app.run_jobs(jobs_event(JobsMessage.of(a_batch(), 0)), Context(60))
+        assert str(raised.value).startswith(kind)
+        assert SONG not in "".join(traceback.format_exception(raised.value))
+        line = only_line(capsys)
+        assert (line["event"], line["function"]) == ("function failed", "run_jobs")
+        assert line["error"].startswith(kind)
+        assert fail.__name__ in line["traceback"]
+
+    def test_what_is_for_the_caller_is_not_for_the_log(
+        self, front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(front.store, "find", lambda _: for_the_caller())
+        with pytest.raises(FunctionFailed, match=r"^ParameterInvalid$"):
+            app.advance_batch(batch_event(BatchMessage(batch_id="b", account="a")), Context(120))
+        assert only_line(capsys)["error"] == "ParameterInvalid"
+
+    @pytest.mark.usefixtures("front")
+    def test_a_message_that_is_none_is_not_repeated(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        event = batch_event(BatchMessage(batch_id="b", account="a"))
+        event["Records"][0]["body"] = f"[{SONG}"
+        with pytest.raises(FunctionFailed, match=r"^JSONDecodeError$"):
+            app.advance_batch(event, Context(120))
+        only_line(capsys)
+
+    def test_a_wrong_setting_is_told_in_full_but_for_what_is_secret_of_it(
+        self, monkeypatch: pytest.MonkeyPatch, front: Front, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        wrong = {
+            "STAGE": "prod",
+            "PLATFORM_ADDRESS": f"https://me:{SONG}@example.com",
+            "PLATFORM_HEADER": f"no colon {SONG}",
+        }
+        monkeypatch.setattr(wiring, "service", lambda: wiring.Service(settings.read(wrong)))
+        assert front.call("test?action=ping").status == 500
+        error = only_line(capsys)["error"]
+        assert "PLATFORM_ADDRESS must be an http or https address" in error
+        assert "PLATFORM_HEADER must be 'Name: value'" in error
+
+
+class TestLibraries:
+    def test_they_log_nothing_once_a_function_runs_whatever_its_level(
+        self, front: Front, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Lambda hangs its handler on the root logger, and sets its level as the operator wants."""
+        heard: list[str] = []
+        handler = logging.Handler()
+        monkeypatch.setattr(handler, "handle", lambda record: heard.append(record.getMessage()))
+        root = logging.getLogger()
+        monkeypatch.setattr(root, "handlers", [handler])
+        monkeypatch.setattr(root, "level", logging.DEBUG)
+        logging.disable(logging.NOTSET)
+        logging.getLogger("urllib3.connectionpool").warning("before")
+        assert front.call("test?action=ping").status == 200
+        for name in ("urllib3.connectionpool", "botocore.endpoint", "batchback", "chalice"):
+            logging.getLogger(name).critical(SONG)
+        assert heard == ["before"]
+
+
+#: Requests that are refused, each with much too much of something, and a secret in most places.
+LONG = SONG * 500
+JOB = {"namespace": "a", "action": "b", "params": {"note": SONG}}
+URL = f"https://example.com/{SONG}?token={SONG}"
+REFUSED: dict[str, tuple[str, object, dict[str, str]]] = {
+    "a namespace": (f"{LONG}?action=run", {}, {}),
+    "an action": (f"batch?action={LONG}", {}, {}),
+    "an id": ("batch?action=progress", {"async": LONG}, {}),
+    "an id that is an object": ("batch?action=progress", {"async": {LONG: LONG}}, {}),
+    "a page": ("batch?action=list", {"start": LONG}, {}),
+    "a number": ("batch?action=run", b'{"jobs": [1e%s]}' % (b"9" * 5000), {}),
+    "a repeated key": ("batch?action=run", f'{{"{LONG}": 1, "{LONG}": 2}}'.encode(), {}),
+    "no JSON": ("batch?action=run", f'{{"jobs": {LONG}'.encode(), {}),
+    "no UTF-8": ("batch?action=run", f'"{LONG}'.encode() + b"\xff", {}),
+    "no jobs": ("batch?action=run", {"jobs": LONG, "callbackUrl": URL}, {}),
+    "a job that is none": ("batch?action=run", {"jobs": [LONG] * 50, "callbackUrl": URL}, {}),
+    "a job's name": (
+        "batch?action=run",
+        {"jobs": [{**JOB, "action": LONG, "namespace": {LONG: 1}}] * 50, "callbackUrl": URL},
+        {},
+    ),
+    "params": ("batch?action=run", {"jobs": [{**JOB, "params": LONG}], "callbackUrl": URL}, {}),
+    "a long URL": ("batch?action=run", {"jobs": [JOB], "callbackUrl": URL + LONG}, {}),
+    "a password": (
+        "batch?action=run",
+        {"jobs": [JOB], "callbackUrl": f"https://me:{SONG}@example.com/"},
+        {},
+    ),
+    "a private address": (
+        "batch?action=run",
+        {"jobs": [JOB], "callbackUrl": f"http://10.0.0.1/{SONG}?token={SONG}"},
+        {},
+    ),
+    "a port": ("batch?action=run", {"jobs": [JOB], "callbackUrl": f"http://a.example:{SONG}/"}, {}),
+    "an Idempotency-Key": (
+        "batch?action=run",
+        {"jobs": [JOB], "callbackUrl": URL},
+        {"Idempotency-Key": LONG},
+    ),
+    "a media type": ("batch?action=run", {}, {"Content-Type": "text/" + "x" * 5000}),
+    "an encoding": ("batch?action=run", {}, {"Content-Encoding": "x" * 5000}),
+    "a signature": (
+        "batch?action=run",
+        {},
+        {"X-Api-Authorization": f"IWS demo:{SONG}", "Authorization": ""},
+    ),
+    "a password that is wrong": ("batch?action=run", {}, basic("demo", LONG)),
+    "a key": ("batch?action=run", {}, basic(LONG, SONG)),
+    "a stale date": (
+        "batch?action=run",
+        {},
+        {"X-Api-Authorization": "IWS demo:" + "0" * 40, "IVVY-Date": LONG},
+    ),
+}
+#: What of a caller's own words an answer may repeat, so that the caller sees which are meant.
+REPEATED = {"a namespace", "an action", "a repeated key"}
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("name", REFUSED)
+    def test_an_error_is_short_whatever_was_sent_and_repeats_no_value(
+        self, front: Front, name: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path, body, headers = REFUSED[name]
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {**basic("demo", "demo-secret"), "User-Agent": SONG, "X-Any": SONG, **headers}
+        answer = front.send(f"/api/1.0/{path}", raw, headers=sent)
+        error = answer.json
+        assert 400 <= error["errorCode"] < 500
+        reasons = error.get("additionalMessages", [])
+        assert len(reasons) <= 20
+        assert all(len(text) <= 250 for text in [error["message"], *reasons])
+        assert name in REPEATED or SONG.encode() not in answer.body
+        for secret in ("demo-secret", basic("demo", "demo-secret")["Authorization"]):
+            assert secret.encode() not in answer.body
+            assert secret not in str(answer.headers)
+        [line] = front.journal.lines
+        assert line["status"] == answer.status
+        assert SONG not in str(line)
+        assert capsys.readouterr() == ("", "")
+
+    def test_nothing_of_a_header_can_end_up_in_the_head_of_an_answer(self, front: Front) -> None:
+        sent = {**basic("demo", "demo-secret"), "X-Any": SONG, "Idempotency-Key": SONG}
+        for action in ("run", "progress", "nonsense"):
+            assert SONG not in str(front.send(f"/api/1.0/batch?action={action}", headers=sent))
+
+
+def test_a_password_is_not_shown_by_any_spelling(front: Front) -> None:
+    """Who is not let in is not shown what it tried."""
+    for secret in (SONG, f"{SONG}:{SONG}", f"{SONG}\x00"):
+        answer = front.call("test?action=ping", secret=secret)
+        assert answer.status == 401
+        assert SONG.encode() not in answer.body
+        assert base64.b64encode(secret.encode()) not in answer.body
+        assert SONG not in str(front.journal.lines)
+
+
+def test_a_request_shows_nothing_of_itself_but_what_it_asks_for() -> None:
+    request = HttpRequest(
+        method="POST",
+        namespace="batch",
+        query={"action": ["run"]},
+        headers={"authorization": SONG},
+        body=SONG.encode(),
+        targets=("/api/1.0/batch?action=run",),
+    )
+    assert SONG not in f"{request} {request!r}"

@@ -1,0 +1,234 @@
+"""Who has no valid key learns nothing, and who has one learns nothing of others: not from the
+answer, not from its head, and not from the work that it takes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.domain import signing
+from chalicelib.domain.account import Key, Secret
+from tests.app.conftest import Answer, Front, basic
+from tests.fakes.clock import START
+from tests.samples import DEMO_KEY
+
+JOBS = {
+    "jobs": [{"namespace": "event", "action": "inviteContacts", "params": {"event": 1}}],
+    "callbackUrl": "https://example.com/callback",
+}
+MISSING = "0" * 32
+SPY = Key(key="spy", account="other", secrets=(Secret(value="spying"),))
+
+
+class Watched:
+    """A store, with the name of each call of it written down."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self._store, name)
+
+
+def watched(front: Front) -> list[str]:
+    """The calls of the store from now on; before the service's first use."""
+    store: Any = Watched(front.store)
+    front.service.store = store
+    calls: list[str] = store.calls
+    return calls
+
+
+def submitted(front: Front) -> str:
+    async_id: str = front.call("run", JOBS).json["asyncId"]
+    return async_id
+
+
+def ended(front: Front) -> str:
+    async_id = submitted(front)
+    front.work_off()
+    return async_id
+
+
+def cancelled(front: Front) -> str:
+    async_id = submitted(front)
+    front.call("cancel", {"async": async_id})
+    return async_id
+
+
+def expired(front: Front) -> str:
+    async_id = ended(front)
+    front.clock.advance(hours=60)
+    return async_id
+
+
+PARAMETERS: dict[str, list[dict[str, object]]] = {
+    "progress": [{}],
+    "results": [{}, {"partial": True}, {"start": 0, "perPage": 10}],
+    "restart": [{}],
+    "repost": [{}],
+    "cancel": [{}],
+}
+CALLS = [(action, more) for action, each in PARAMETERS.items() for more in each]
+
+
+class TestOtherAccounts:
+    @pytest.mark.parametrize(("action", "more"), CALLS)
+    @pytest.mark.parametrize("made", [submitted, ended, cancelled])
+    def test_a_batch_of_another_account_is_answered_as_one_that_is_missing(
+        self, front: Front, made: Callable[[Front], str], action: str, more: dict[str, object]
+    ) -> None:
+        """The same bytes, the same head, the same calls of the database and the queue, the same
+        line of the log."""
+        front.keys.keys["spy"] = SPY
+        calls = watched(front)
+        foreign = made(front)
+        front.queue.jobs.clear()
+        front.queue.batches.clear()
+        front.journal.lines.clear()
+        before = front.store.copy()
+
+        def asked(async_id: str) -> tuple[Answer, list[str]]:
+            calls.clear()
+            answer = front.call(action, {"async": async_id, **more}, key="spy", secret="spying")
+            return answer, [*calls]
+
+        assert asked(foreign) == asked(MISSING)
+        answer, reads = asked(foreign)
+        assert answer.status == 404
+        assert reads == ["find"]
+        assert front.store.heads == before.heads
+        assert not front.queue.jobs
+        assert not front.queue.batches
+        assert front.journal.lines[0] == front.journal.lines[1]
+
+    @pytest.mark.parametrize(("action", "more"), CALLS)
+    def test_so_is_ones_own_that_has_expired(
+        self, front: Front, action: str, more: dict[str, object]
+    ) -> None:
+        gone = front.call(action, {"async": expired(front), **more})
+        assert gone == front.call(action, {"async": MISSING, **more})
+        assert gone.status == 404
+
+    def test_list_shows_and_counts_ones_own_alone(self, front: Front) -> None:
+        front.keys.keys["spy"] = SPY
+        ended(front)
+        submitted(front)
+        listed = front.call("list", {}, key="spy", secret="spying").json
+        assert listed["results"] == []
+        assert listed["meta"]["totalResults"] == 0
+
+    def test_an_idempotency_key_of_another_account_finds_nothing(self, front: Front) -> None:
+        """Neither the id nor a conflict: the same word is another key for everybody."""
+        front.keys.keys["spy"] = SPY
+        word = {"Idempotency-Key": "order-77"}
+        theirs = front.send(
+            "/api/1.0/batch?action=run", _body(), headers={**basic("demo", "demo-secret"), **word}
+        )
+        ours = front.send(
+            "/api/1.0/batch?action=run", _body(b" "), headers={**basic("spy", "spying"), **word}
+        )
+        assert (theirs.status, ours.status) == (200, 200)
+        assert theirs.json["asyncId"] != ours.json["asyncId"]
+
+
+def _body(more: bytes = b"") -> bytes:
+    return b'{"jobs":[{"namespace":"a","action":"b"}],"callbackUrl":"https://example.com/"}' + more
+
+
+def signed(secret: str, key: str = "demo") -> dict[str, str]:
+    """Signed for no target in particular: that it is not right is all that counts."""
+    return signing.iws_headers(
+        key=key,
+        secret=secret,
+        target="/",
+        body=b"",
+        now=START,
+        content_type="application/json",
+    )
+
+
+NO_KEY: dict[str, Mapping[str, str]] = {
+    "nothing": {},
+    "an unknown key": basic("unknown", "demo-secret"),
+    "a wrong password": basic("demo", "wrong"),
+    "a revoked key": basic("revoked", "wrong"),
+    "a wrong signature": signed("wrong"),
+    "an unknown key's signature": signed("wrong", key="unknown"),
+    "a revoked key's signature": signed("wrong", key="revoked"),
+    "nonsense": {"Authorization": "Basic %%%", "X-Api-Authorization": "IWS"},
+}
+NAMES = [
+    "batch?action=run",
+    "batch?action=progress",
+    "batch?action=results",
+    "batch?action=restart",
+    "batch?action=repost",
+    "batch?action=cancel",
+    "batch?action=list",
+    "batch?action=nonsense",
+    "batch",
+    "test?action=ping",
+    "nonsense?action=run",
+    "nonsense",
+]
+
+
+class TestStrangers:
+    @pytest.mark.parametrize("who", NO_KEY)
+    def test_whatever_they_ask_for_they_get_the_same_bytes(self, front: Front, who: str) -> None:
+        """Whether there is such a namespace, action or batch, and whatever the body is."""
+        front.keys.keys["revoked"] = replace(DEMO_KEY, key="revoked", is_revoked=True)
+        real = f'{{"async":"{ended(front)}"}}'.encode()
+        bodies = [b"", b"{}", real, f'{{"async":"{MISSING}"}}'.encode(), b"[", b"\xff"]
+        answers = [
+            front.send(f"/api/1.0/{name}", body, headers=dict(NO_KEY[who]))
+            for name in NAMES
+            for body in bodies
+        ]
+        assert {answer.body for answer in answers} == {
+            b'{"errorCode": 401, "message": "Unauthorized", "specificCode": 0}'
+        }
+        assert {answer.status for answer in answers} == {401}
+        assert len({str(answer.headers) for answer in answers}) == 1
+
+    def test_a_stale_request_is_called_stale_whoever_sends_it(self, front: Front) -> None:
+        stale = {**signed("wrong"), "IVVY-Date": "2020-01-01 00:00:00"}
+        answers = {
+            front.send(
+                f"/api/1.0/{name}", headers={**stale, "X-Api-Authorization": authorization}
+            ).body
+            for name in NAMES
+            for authorization in (f"IWS demo:{'0' * 40}", f"IWS unknown:{'0' * 40}")
+        }
+        assert answers == {
+            b'{"errorCode": 401, "message": "Request is stale", "specificCode": 23005}'
+        }
+
+    @pytest.mark.parametrize(
+        ("status", "change"),
+        [
+            (405, {"method": "GET"}),
+            (413, {"body": b" " * 3_500_001}),
+            (415, {"headers": {"Content-Type": "text/plain"}}),
+        ],
+    )
+    def test_a_wrong_form_is_told_alike_of_what_there_is_and_what_not(
+        self, front: Front, status: int, change: dict[str, Any]
+    ) -> None:
+        answers = [front.send(f"/api/1.0/{name}", **change) for name in NAMES]
+        assert {answer.status for answer in answers} == {status}
+        assert len({(answer.body, str(answer.headers)) for answer in answers}) == 1
+
+    @pytest.mark.parametrize("who", NO_KEY)
+    def test_nothing_of_a_batch_is_looked_up_for_them(self, front: Front, who: str) -> None:
+        calls = watched(front)
+        real = f'{{"async":"{ended(front)}"}}'.encode()
+        assert calls
+        calls.clear()
+        for name in NAMES:
+            front.send(f"/api/1.0/{name}", real, headers=dict(NO_KEY[who]))
+        assert calls == []
+        assert front.queue.jobs == []

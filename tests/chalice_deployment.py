@@ -1,0 +1,78 @@
+"""What Chalice makes of a configuration, by its own code, up to where it would ask pip or AWS."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.session import Session
+from chalice.awsclient import TypedAWSClient
+from chalice.config import Config
+from chalice.deploy.appgraph import ApplicationGraphBuilder, DependencyBuilder
+from chalice.deploy.deployer import BuildStage, PolicyGenerator
+from chalice.deploy.models import LambdaFunction, Model, RestAPI
+from chalice.package import PackageOptions, SAMTemplateGenerator
+from chalice.policy import AppPolicyGenerator
+from chalice.utils import OSUtils
+
+import app
+from batchback import project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """A function as it is deployed."""
+
+    #: By `chalice deploy`.
+    lambda_name: str
+    #: In the template of `chalice package`; CloudFormation puts the stack's name before it and
+    #: chance after it.
+    logical_id: str
+    #: All that the role may do.
+    policies: list[Any]
+
+
+def deployed(stage: str, configuration: Mapping[str, Any]) -> dict[str, Deployed]:
+    """Every function of a stage by its name in the configuration."""
+    config = _config(stage, configuration)
+    built = _built(config)
+    options = PackageOptions(TypedAWSClient(Session()))
+    resources = SAMTemplateGenerator(config, options).generate(built)["Resources"]
+    found = {}
+    for function in built:
+        if isinstance(function, LambdaFunction):
+            [logical_id] = _with(resources, Handler=function.handler)
+            [role, _] = resources[logical_id]["Properties"]["Role"]["Fn::GetAtt"]
+            found[function.resource_name] = Deployed(
+                lambda_name=function.function_name,
+                logical_id=logical_id,
+                policies=resources[role]["Properties"]["Policies"],
+            )
+    return found
+
+
+def _config(stage: str, configuration: Mapping[str, Any]) -> Config:
+    return Config(
+        chalice_stage=stage,
+        user_provided_params={"chalice_app": app.app, "project_dir": str(project.root())},
+        config_from_disk=dict(configuration),
+        default_params={"autogen_policy": True},  # as the command line has it
+    )
+
+
+def _built(config: Config) -> list[Model]:
+    """All that is deployed, with its policies; without the package and the API's description."""
+    graph = ApplicationGraphBuilder().build(config, config.chalice_stage)
+    built = DependencyBuilder().build_dependencies(graph)
+    BuildStage([PolicyGenerator(AppPolicyGenerator(OSUtils()), OSUtils())]).execute(config, built)
+    for model in built:
+        if isinstance(model, RestAPI):
+            model.swagger_doc = {}
+    return built
+
+
+def _with(resources: Mapping[str, Any], **wanted: object) -> list[str]:
+    return [
+        name
+        for name, resource in resources.items()
+        if wanted.items() <= resource["Properties"].items()
+    ]

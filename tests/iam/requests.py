@@ -1,0 +1,99 @@
+"""What a call of boto3 asks of IAM: which actions on which resources.
+
+Each operation that our functions use is here, and no other: what is not known is not allowed.
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.iam.policy import Request
+
+#: moto's.
+ACCOUNT = "123456789012"
+
+Parameters = Mapping[str, Any]
+
+
+class UnknownCall(Exception):
+    """Nobody has said yet what this operation asks of IAM."""
+
+
+def requests_of(service: str, operation: str, parameters: Parameters, region: str) -> list[Request]:
+    """All that must be allowed for one call, by the names of service and operation in boto3."""
+    if (service, operation) not in _ASKS:
+        raise UnknownCall(f"{service}:{operation}")
+    return [
+        Request(
+            action=f"{service}:{action}",
+            resource=f"arn:aws:{service}:{region}:{account}:{path}",
+            partition_keys=keys,
+        )
+        for action, account, path, keys in _ASKS[service, operation](operation, parameters)
+    ]
+
+
+#: Action, account, the end of the ARN, the partition keys where the call names them.
+_Asked = tuple[str, str, str, tuple[str, ...] | None]
+_Ask = Callable[[str, Parameters], list[_Asked]]
+
+#: The partition keys of our tables.
+_PARTITION_KEYS = ("batch_id", "id")
+
+
+def _item(operation: str, parameters: Parameters) -> list[_Asked]:
+    """One item, by its key or whole."""
+    item = parameters.get("Key") or parameters["Item"]
+    keys = tuple(item[name]["S"] for name in _PARTITION_KEYS if name in item)
+    return [(operation, ACCOUNT, f"table/{parameters['TableName']}", keys)]
+
+
+def _query(operation: str, parameters: Parameters) -> list[_Asked]:
+    """A table's index is a resource of its own, and the query asks for that alone."""
+    index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
+    return [(operation, ACCOUNT, f"table/{parameters['TableName']}{index}", None)]
+
+
+def _together(operation: str, parameters: Parameters) -> list[_Asked]:
+    return [(operation, ACCOUNT, f"table/{table}", None) for table in parameters["RequestItems"]]
+
+
+def _queue(operation: str, parameters: Parameters) -> list[_Asked]:
+    """The batch of an action is allowed by the action."""
+    _, account, name = urlsplit(parameters["QueueUrl"]).path.split("/")
+    return [(operation.removesuffix("Batch"), account, name, None)]
+
+
+def _queue_name(operation: str, parameters: Parameters) -> list[_Asked]:
+    owner = parameters.get("QueueOwnerAWSAccountId", ACCOUNT)
+    return [(operation, owner, parameters["QueueName"], None)]
+
+
+def _log_group(operation: str, parameters: Parameters) -> list[_Asked]:
+    return [(operation, ACCOUNT, f"log-group:{parameters['logGroupName']}:*", None)]
+
+
+def _log_stream(operation: str, parameters: Parameters) -> list[_Asked]:
+    group, stream = parameters["logGroupName"], parameters["logStreamName"]
+    return [(operation, ACCOUNT, f"log-group:{group}:log-stream:{stream}", None)]
+
+
+_ASKS: Mapping[tuple[str, str], _Ask] = {
+    ("dynamodb", "BatchGetItem"): _together,
+    ("dynamodb", "BatchWriteItem"): _together,
+    ("dynamodb", "DeleteItem"): _item,
+    ("dynamodb", "GetItem"): _item,
+    ("dynamodb", "PutItem"): _item,
+    ("dynamodb", "Query"): _query,
+    ("dynamodb", "UpdateItem"): _item,
+    ("logs", "CreateLogGroup"): _log_group,
+    ("logs", "CreateLogStream"): _log_stream,
+    ("logs", "PutLogEvents"): _log_stream,
+    ("sqs", "DeleteMessage"): _queue,
+    ("sqs", "GetQueueAttributes"): _queue,
+    ("sqs", "GetQueueUrl"): _queue_name,
+    ("sqs", "ReceiveMessage"): _queue,
+    ("sqs", "SendMessage"): _queue,
+    ("sqs", "SendMessageBatch"): _queue,
+}

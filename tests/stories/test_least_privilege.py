@@ -1,0 +1,212 @@
+"""Each function does all that its policy allows, and nothing else, in the course of these stories.
+
+That nothing else is done holds for every other story too: see the fixture `life`.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import EndpointConnectionError
+
+from batchback.operator import policies
+from chalicelib.domain.outcome import NoReply, Reply
+from tests.chalice_deployment import deployed
+from tests.fakes.http import Call, echo
+from tests.iam.enforcement import Enforcement
+from tests.stories.on_moto import CALLBACK_URL, OnMoto
+from tests.stories.test_one_batch import echoes, jobs
+
+#: What is asked of all stories together is found out once.
+pytestmark = pytest.mark.xdist_group("least_privilege")
+
+
+def test_no_call_is_denied(told: Enforcement) -> None:
+    assert told.denied == []
+
+
+@pytest.mark.parametrize("function", policies.MAY)
+def test_every_permission_is_used(told: Enforcement, function: str) -> None:
+    assert told.unused(function) == set()
+
+
+@pytest.fixture(scope="module")
+def told(aws: None) -> Enforcement:  # noqa: ARG001 - moto must be up
+    """All the stories, one after the other, in one stage."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        life = OnMoto(monkeypatch)
+        for tell in STORIES:
+            tell(life)
+    return life.iam
+
+
+def a_batch_runs_and_is_followed(life: OnMoto) -> None:
+    async_id = life.submit(jobs(40), Idempotency_Key="order-1")
+    assert life.submit(jobs(40), Idempotency_Key="order-1") == async_id
+    assert life.ask("results", {"async": async_id, "partial": True})["results"] == []
+    life.work_off()
+    assert life.progress(async_id)["progress"] == 100
+    assert life.responses(async_id) == echoes(40)
+    assert json.loads(life.results(async_id, start=30, perPage=5))["meta"]["count"] == 5
+    assert life.posts_of(async_id) == [life.results(async_id)]
+    assert life.ask("list", {})["results"][0]["asyncId"] == async_id
+    assert life.ask("ping", {}, namespace="test")["ack"]
+
+
+def a_batch_is_cancelled_restarted_and_reposted(life: OnMoto) -> None:
+    async_id = life.submit(jobs(40))
+    life.ask("cancel", {"async": async_id})
+    messages = life.receive()
+    for message in reversed(messages):  # the look comes first, and answers for all jobs
+        life.deliver(message)
+        life.delete(message)
+    life.work_off()
+    assert life.progress(async_id)["status"] == "cancelled"
+    life.ask("restart", {"async": async_id})
+    life.work_off()
+    assert life.responses(async_id) == echoes(40)
+    life.ask("repost", {"async": async_id})
+    life.work_off()
+    assert len(life.posts_of(async_id)) == 3
+
+
+def open_batches_are_limited_and_a_place_is_left_behind(life: OnMoto) -> None:
+    life.configure(MAX_OPEN_BATCHES="1")
+    life.submit(jobs(1))
+    life.configure()
+    life.work_off()  # and no place is given up
+    life.configure(MAX_OPEN_BATCHES="1")
+    life.submit(jobs(1))
+    life.work_off()
+    life.configure()
+
+
+def a_commit_is_lost_and_voided(life: OnMoto) -> None:
+    with failing(life.dynamodb, "PutItem"):
+        status, answer = life.call("run", {"jobs": jobs(3), "callbackUrl": CALLBACK_URL})
+    assert (status, json.loads(answer)["specificCode"]) == (500, 24091)
+    life.work_off()
+
+
+def jobs_and_a_callback_are_tried_again(life: OnMoto) -> None:
+    """One job after a wait so long that the next look is moved behind it."""
+    life.platform.answer = lambda call: (
+        echo(call)
+        if life.platform.calls.count(call) > 1
+        else Reply(status=503, retry_after="300" if call.params["n"] else None)
+    )
+    life.receiver.answers = [Reply(status=500)]
+    async_id = life.submit(jobs(2))
+    life.work_off()
+    assert life.responses(async_id) == echoes(2)
+    assert life.progress(async_id)["callback"]["attempts"] == 2
+    life.platform.answer = echo
+
+
+def a_worker_dies_once_and_another_each_time(life: OnMoto) -> None:
+    """One job lives at its third call, under a marker; one never does, and is buried."""
+    life.configure(JOBS_PER_MESSAGE="5")
+
+    def deadly(call: Call) -> Reply | NoReply:
+        calls = life.platform.calls.count(call)
+        if call.action == "poison" or (call.action == "frail" and calls < 3):
+            raise WorkerDied
+        return echo(call)
+
+    life.platform.answer = deadly
+    async_id = life.submit([*jobs(1, "poison"), *jobs(38), *jobs(1, "frail")])
+    while life.progress(async_id)["status"] == "running":
+        deliver_in_spite_of_deaths(life)
+        life.clock.advance(seconds=361)  # the visibility time-out is over
+    life.work_off()
+    assert life.journal.of("message split")
+    assert life.journal.of("job buried")
+    first, *_, last = life.responses(async_id)
+    assert (first["errorCode"], last) == (461, {"echo": {"n": 0}})
+    assert len(life.posts_of(async_id)) == 1
+    life.platform.answer = echo
+    life.configure()
+
+
+def the_queue_is_down_and_the_sweep_has_the_batch_looked_at(life: OnMoto) -> None:
+    with failing(life.sqs, "SendMessageBatch"):
+        async_id = life.submit(jobs(3))
+    assert life.receive() == []
+    life.clock.advance(seconds=61)
+    life.sweep()
+    life.work_off()
+    assert life.journal.of("chunks sent again")
+    assert life.posts_of(async_id) == [life.results(async_id)]
+
+
+def a_batch_expires_before_anybody_looks_at_it(life: OnMoto) -> None:
+    async_id = life.submit(jobs(3))
+    life.clock.advance(hours=61)
+    life.sweep()
+    assert life.head(async_id).due_at is None
+    assert life.call("progress", {"async": async_id})[0] == 404
+    life.work_off()
+    assert life.journal.of("message out of date")
+
+
+def lambda_writes_the_logs(life: OnMoto) -> None:
+    """In the names of the functions, whether Chalice or CloudFormation gave them theirs. The code
+    makes no such calls, and Lambda is not here: so these are its calls as AWS documents them."""
+    logs: Any = boto3.client("logs")
+    life.iam.watch(logs)
+    stage = life.names.stage
+    configuration = {"app_name": "batchback", "stages": {stage: {"autogen_policy": True}}}
+    for function, found in deployed(stage, configuration).items():
+        for name in (found.lambda_name, f"batchback-{stage}-{found.logical_id}-1A2B3C4D5E6F"):
+            group, stream = f"/aws/lambda/{name}", "2026/11/23/[$LATEST]0"
+            event = {"timestamp": int(life.clock.now().timestamp() * 1000), "message": "{}"}
+            with life.iam.acting(function):
+                with suppress(logs.exceptions.ResourceAlreadyExistsException):
+                    logs.create_log_group(logGroupName=group)
+                logs.create_log_stream(logGroupName=group, logStreamName=stream)
+                logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+
+
+STORIES = [
+    a_batch_runs_and_is_followed,
+    a_batch_is_cancelled_restarted_and_reposted,
+    open_batches_are_limited_and_a_place_is_left_behind,
+    a_commit_is_lost_and_voided,
+    jobs_and_a_callback_are_tried_again,
+    a_worker_dies_once_and_another_each_time,
+    the_queue_is_down_and_the_sweep_has_the_batch_looked_at,
+    a_batch_expires_before_anybody_looks_at_it,
+    lambda_writes_the_logs,
+]
+
+
+class WorkerDied(BaseException):
+    """Takes the whole invocation with it, as an error that nobody expects does."""
+
+
+def deliver_in_spite_of_deaths(life: OnMoto) -> None:
+    for message in life.receive():
+        try:
+            life.deliver(message)
+        except WorkerDied:
+            continue  # so it comes back
+        life.delete(message)
+
+
+@contextmanager
+def failing(client: BaseClient, operation: str) -> Iterator[None]:
+    """A block in which AWS cannot be reached for one operation, though it is allowed."""
+    service = client.meta.service_model.service_name
+
+    def fail(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url=client.meta.endpoint_url)
+
+    client.meta.events.register(f"before-call.{service}.{operation}", fail)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(f"before-call.{service}.{operation}", fail)
