@@ -375,8 +375,10 @@ def _leave_the_pipe(stdout: TextIO) -> None:
 _LOCAL = "run the whole service on this machine, with an embedded AWS"
 #: The commands of whoever deploys the service, each a module of batchback.operator.
 _OPERATING: dict[str, str] = {
+    "keys": "make, list, rotate and revoke the keys that may call",
     "package": "make what a pipeline deploys: the zip of the functions, and one template of all",
     "policies": "make what each function may do, for every stage, from one source",
+    "resources": "make, change, show or delete a stage's tables, queues, logs, alarms, dashboard",
 }
 _SUMMARY = "Send a batch of API calls to a Batchback service, follow it, fetch its results."
 _STATUSES = """\

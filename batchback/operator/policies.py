@@ -76,7 +76,7 @@ _LOG = ("CreateLogGroup", "CreateLogStream", "PutLogEvents")
 #: The functions by the names that Chalice has for them. Each writes its own log besides.
 MAY: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
     "api_handler": {
-        BATCHES: ("BatchWriteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+        BATCHES: ("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
         BATCHES_BY_ACCOUNT: ("Query",),
         KEYS: ("GetItem",),
         JOBS_QUEUE: _SEND,
