@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check simulate soak clean
+.PHONY: help run serve test check simulate soak bench clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup
@@ -33,8 +33,11 @@ simulate: $(STAMP) ## break the protocol's surroundings in every way for SECONDS
 soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
 	@exec $(BIN)/python -m batchback.local.soak
 
+bench: $(STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
+	@exec $(BIN)/python -m benchmarks $(if $(FULL),--full)
+
 clean: ## remove the environment and all caches
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	@python=$$(for name in python3 python3.13 python3.12 python3.11; do \
