@@ -48,6 +48,8 @@ class Peer:
     """A queue library, or a script that needs none."""
 
     name: str
+    #: Where under peers/ it is at home.
+    folder: str
     #: The worker's command in its environment; none: the submitting process does the work.
     worker: tuple[str, ...] = ()
     submitter: tuple[str, ...] = ("python", "peer.py", "submit")
@@ -60,6 +62,7 @@ class Peer:
 FIELD = (
     Peer(
         name="celery",
+        folder="celery",
         worker=(
             *("celery", "-A", "peer", "worker", "-P", "threads", "-c", "{at_once}"),
             *("-l", "ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"),
@@ -67,19 +70,27 @@ FIELD = (
     ),
     Peer(
         name="dramatiq",
+        folder="dramatiq",
         worker=("dramatiq", "peer", "--processes", "1", "--threads", "{at_once}"),
     ),
     Peer(
+        name="dramatiq, hash",
+        folder="dramatiq",
+        worker=("dramatiq", "hashed", "--processes", "1", "--threads", "{at_once}"),
+        submitter=("python", "hashed.py", "submit"),
+    ),
+    Peer(
         name="taskiq",
+        folder="taskiq",
         worker=(
             *("taskiq", "worker", "peer:broker", "--workers", "1", "--log-level", "ERROR"),
             *("--max-async-tasks", "{at_once}", "--max-prefetch", "{at_once}"),
         ),
     ),
-    Peer(name="arq", worker=("python", "peer.py", "work")),
-    Peer(name="rq", worker=("python", "peer.py", "work")),
-    Peer(name="threads"),
-    Peer(name="asyncio"),
+    Peer(name="arq", folder="arq", worker=("python", "peer.py", "work")),
+    Peer(name="rq", folder="rq", worker=("python", "peer.py", "work")),
+    Peer(name="threads", folder="threads"),
+    Peer(name="asyncio", folder="asyncio"),
 )
 
 
@@ -125,7 +136,7 @@ def _everybody(
                 skipped[peer.name] = "redis-server is not installed"
                 continue
             try:
-                binaries = environments.binaries(peer.name)
+                binaries = environments.binaries(peer.folder)
             except NotMade as reason:
                 skipped[peer.name] = f"its environment cannot be made: {reason}"
                 continue
@@ -188,7 +199,7 @@ def _theirs(
     }
     with ExitStack() as stack:
         log = stack.enter_context(_log(peer.name))
-        start = partial(child, environment=environment, folder=PEERS / peer.name, log=log)
+        start = partial(child, environment=environment, folder=PEERS / peer.folder, log=log)
         submitter = stack.enter_context(start(_command(binaries, peer.submitter, at_once)))
         read_line(submitter)
         worker = submitter

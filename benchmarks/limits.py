@@ -18,7 +18,7 @@ _JOBS_PER_MESSAGE = 25
 def of_batches(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """For each counted batch how many jobs a second its partition takes: all of a batch is in one,
     and each finished chunk updates the head, which grows with its set of finished chunks."""
-    return [_of_batch(row) for row in rows if row["status"] == 200]
+    return [_of_batch(row) for row in rows if row["status"] == 200 and row["batches_at_once"] == 1]
 
 
 def _of_batch(row: Mapping[str, Any]) -> dict[str, Any]:

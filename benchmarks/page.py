@@ -60,11 +60,13 @@ def _about(results: Results) -> str:
 
 
 def _counts(rows: Iterable[Mapping[str, Any]]) -> str:
-    head = ["jobs", "job, answer", "write units", "of indexes", "read units", "requests", "SQS"]
-    return "Per job, in a batch of so many:\n\n" + _markdown(
+    head = ["batches", "jobs", "job, answer"]
+    head += ["write units", "of indexes", "read units", "requests", "SQS"]
+    return "Per job, so many batches at once:\n\n" + _markdown(
         head,
         [
             [
+                str(row["batches_at_once"]),
                 f"{row['jobs']:,}",
                 f"{row['job_bytes']:,} B, {row['answer_bytes']:,} B",
                 *_counted(row),

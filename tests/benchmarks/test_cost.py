@@ -66,6 +66,7 @@ def test_every_price_has_a_source_and_a_day() -> None:
 
 def test_a_batch_ends_as_fast_as_its_partition_takes_writes() -> None:
     row = {
+        "batches_at_once": 1,
         "jobs": 10_000,
         "job_bytes": 200,
         "answer_bytes": 500,

@@ -121,16 +121,16 @@ class TestABatch:
                     "request-created", lambda operation_name, **_: sent.update([operation_name])
                 )
             service.forget()
-            assert service.run_batch(payloads.jobs(10, payloads.SMALL.job)) == 200
+            assert service.submit(payloads.jobs(10, payloads.SMALL.job)) == 200
+            assert service.work_off() == [10]
         tallies = service.counter.tallies
         assert sum((each.requests for each in tallies.values()), Counter()) == sent
         assert NOBODY not in tallies
         assert service.invocations == {API: 1, RUN_JOBS: 10, ADVANCE_BATCH: 1}
-        assert service.receiver.results == [10]
         assert tallies[RUN_JOBS].requests["PutItem"] == 10
         assert tallies[in_process.POLLERS].sqs_requests == 2 * 11
         assert sum(tallies[function].failed_conditions for function in FUNCTIONS) == 0
 
     def test_what_the_service_refuses_is_told(self, aws: None) -> None:  # noqa: ARG002
         with in_process.service_on_moto(payloads.SMALL.answer, "refused") as service:
-            assert service.run_batch([]) == 400
+            assert service.submit([]) == 400

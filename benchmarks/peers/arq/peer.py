@@ -3,7 +3,7 @@ enqueues the collecting job: one round trip to Redis for each job, the leanest w
 
 - uvloop; one aiohttp session for the worker, as many connections as jobs at once.
 - `poll_delay` of 10 ms, where the default lets a worker sleep half a second; it reads as many ids
-  in a poll as it may run.
+  in a poll as it may run. 100 ms took as much CPU, and twice the time.
 - `keep_result=0`: the hash is the result; `health_check_interval` of a minute.
 - The worker is started by `run_worker`: the command line would log two lines for each job.
 """

@@ -1,5 +1,5 @@
 """A script with asyncio: no queue, nothing stored; what is lost when it dies is lost. The floor of
-all floors: uvloop and aiohttp (httpx takes three times the CPU for each call)."""
+all floors: uvloop and aiohttp (httpx took many times the CPU for each call)."""
 
 import asyncio
 from typing import Any

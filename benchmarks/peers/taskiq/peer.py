@@ -1,7 +1,7 @@
 """taskiq: it has no chord, so each task puts its answer into a hash, and whoever puts the last one
 starts the collecting task: one round trip to Redis for each task, the leanest way there is.
 
-- The list broker: a pop for each task. The stream broker acknowledges too and costs a fifth more.
+- The stream broker: it acknowledges, and took no more CPU than the list broker.
 - No result backend: the hash is it.
 - uvloop, one aiohttp session for the worker, as many connections as calls at once.
 - One worker process with AT_ONCE tasks at once; prefetch as many again.
@@ -13,9 +13,9 @@ import aiohttp
 from protocol import AT_ONCE, CALLBACK, REDIS, submit_as_told, together, url_of
 from redis.asyncio import Redis
 from taskiq import TaskiqEvents, TaskiqState
-from taskiq_redis import ListQueueBroker
+from taskiq_redis import RedisStreamBroker
 
-broker = ListQueueBroker(url=REDIS, max_connection_pool_size=2 * AT_ONCE)
+broker = RedisStreamBroker(url=REDIS)
 
 
 class Kept:
