@@ -41,7 +41,7 @@ def _parts(*, full: bool) -> dict[str, Callable[[], Any]]:
         "durations": lambda: cost.measure_durations(batches=20 if full else 5),
         "cpu": lambda: cpu.measure(full=full),
         "field": lambda: field.measure(jobs=1_000, latencies_ms=(0, 20), repeats=5 if full else 1),
-        "cold_start": lambda: cold_start.measure(repeats=10 if full else 3),
+        "cold_start": lambda: cold_start.measure(repeats=10 if full else 2),
         "package": _package,
     }
 

@@ -74,7 +74,8 @@ def _row(service: ServiceOnMoto, sizes: Sizes, batches: int, jobs: int) -> dict[
     called_back = service.work_off()
     if called_back != [jobs] * batches:
         raise RuntimeError(f"{batches} batches of {jobs} jobs called back with {called_back}")
-    return about | _counted(service, batches * jobs)
+    accepted = {"accept_round_trips": service.counter.tallies[API].in_series / batches}
+    return about | accepted | _counted(service, batches * jobs)
 
 
 def _counted(service: ServiceOnMoto, total: int) -> dict[str, Any]:
@@ -91,7 +92,6 @@ def _counted(service: ServiceOnMoto, total: int) -> dict[str, Any]:
         "stored_bytes_per_job": sum(tally.stored_bytes for tally in ours) / total,
         "log_bytes_per_job": sum(service.log_bytes.values()) / total,
         "invocations": dict(service.invocations),
-        "accept_round_trips": tallies[API].in_series,
         "head_bytes": max(heads),
         "by_function": {function: _told(tallies[function]) for function in FUNCTIONS},
     }

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def _processor() -> str:
 
 
 def _redis() -> str | None:
-    return _first_line("redis-server", "--version") if shutil.which("redis-server") else None
+    if shutil.which("redis-server") is None:
+        return None
+    return re.sub(r".*v=(\S+).*", r"\1", _first_line("redis-server", "--version"))
 
 
 def _first_line(*command: str) -> str:

@@ -142,7 +142,7 @@ def table(results: Results) -> str:
 def goal_row(goal: Goal, results: Results) -> list[str]:
     value = results[goal.key]
     is_over = value is not None and value > goal.most
-    return [goal.what, _shown(goal, value), f"{goal.most:,g}{' (over)' if is_over else ''}"]
+    return [goal.what, _shown(goal, value), f"{goal.most:,.9g}{' (over)' if is_over else ''}"]
 
 
 def _shown(goal: Goal, value: float | None) -> str:

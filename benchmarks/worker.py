@@ -10,20 +10,21 @@ is gone. What the functions log is written line by line, as in Lambda, to where 
 import http.client
 import json
 import os
+import re
 import resource
 import socket
 import sys
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
 from typing import Any, TextIO
 
 from batchback.local.invocation import Context
 from benchmarks.functions import handler
 
 _TIMEOUT_SECONDS = 120
-#: Linux counts in KB, macOS in bytes.
-_PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
 class Usage:
@@ -40,8 +41,17 @@ class Usage:
         now = time.process_time()
         cpu_ms, self._since = (now - self._since) * 1000, now
         invocations, self._invocations = self._invocations, defaultdict(list)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT_BYTES
-        return {"cpu_ms": cpu_ms, "peak_bytes": peak, "invocations": invocations}
+        return {"cpu_ms": cpu_ms, "peak_bytes": _peak_bytes(), "invocations": invocations}
+
+
+def _peak_bytes() -> int:
+    """The most that was ever resident. On Linux getrusage would tell the parent's, where that was
+    more; macOS has nothing better, and counts in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        match = _PEAK.search(status.read_text())
+        return int(match[1]) * 1024 if match else 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 class Runtime:
