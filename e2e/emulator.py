@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,10 +20,13 @@ import boto3
 from batchback import project
 from batchback.local.http_server import HOST
 from batchback.local.process import DidNotHappen, until
+from batchback.shell import Status
 
 #: `make e2e` makes it.
 PYTHON = project.root() / "build" / "e2e" / "bin" / "python"
 REGION = "us-east-1"
+#: Who may do anything: its key and its secret.
+_OWNER = "test"
 _START_SECONDS = 60
 _STOP_SECONDS = 10
 _LAST_LINES = 60
@@ -71,15 +75,21 @@ class Emulator:
     def address(self) -> str:
         return f"http://{HOST}:{self._port}"
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """The environment in which a command finds it, as its owner."""
-        return {
-            "AWS_ENDPOINT_URL": self.address,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        }
+    def batchback(
+        self, *argv: str, stdin: str = "", status: int = Status.OK
+    ) -> "subprocess.CompletedProcess[str]":
+        """The command as an operator runs it whose AWS is this one, ended with such a status."""
+        ran = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "batchback", *argv],
+            cwd=project.root(),
+            env={"PATH": os.defpath, **self._owner},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == status, ran.stderr
+        return ran
 
     def client(self, service: str) -> Any:
         """For its owner, who may do anything."""
@@ -88,8 +98,8 @@ class Emulator:
             service,
             endpoint_url=self.address,
             region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=_OWNER,
+            aws_secret_access_key=_OWNER,
         )
 
     def kill(self, function: str) -> None:
@@ -100,6 +110,15 @@ class Emulator:
     def said(self) -> str:
         """The last of what it said."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+
+    @property
+    def _owner(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": _OWNER,
+            "AWS_SECRET_ACCESS_KEY": _OWNER,
+        }
 
     def _environment(self) -> dict[str, str]:
         """Its functions inherit it, so there is nothing in it that they would not have on AWS."""

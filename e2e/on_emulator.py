@@ -13,7 +13,6 @@ from typing import Any
 
 from batchback import project
 from batchback.client import Client
-from batchback.local import demo_account
 from batchback.local.http_server import Answer, Request
 from batchback.local.platform import DemonstrationPlatform
 from batchback.local.process import DidNotHappen, tries, until
@@ -59,28 +58,32 @@ class OnEmulator:
 
     def __init__(self, package: Package) -> None:
         self._package = package
-        self._callback_secret = demo_account.new_callback_secret()
         self._change_sets = count(1)
         self.emulator = Emulator()
         self.platform = DeadlyPlatform(self)
-        self.receiver = DemonstrationReceiver(callback_secret=self._callback_secret)
 
     def __enter__(self) -> "OnEmulator":
         with ExitStack() as opened:
             opened.enter_context(self.emulator)
-            platform = opened.enter_context(self.platform.serve())
-            receiver = opened.enter_context(self.receiver.serve())
-            self._platform_address = platform.address
-            self.callback_url = f"{receiver.address}/callback"
+            self._platform_address = opened.enter_context(self.platform.serve()).address
             self._upload()
             self.deploy()
-            self._put_account()
+            self.receiver = DemonstrationReceiver(callback_secret=self._let_in())
+            self.callback_url = f"{opened.enter_context(self.receiver.serve()).address}/callback"
             self.caller = opened.enter_context(Client(self.address, KEY, SECRET))
             self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._opened.close()
+
+    def _let_in(self) -> str:
+        """Imports the key that the platform knows. The callback secret of its new account."""
+        imported = self.emulator.batchback(
+            "keys", "import", KEY, "--account", "demo", "--stage", STAGE, stdin=SECRET
+        )
+        secret: str = json.loads(imported.stdout)["callbackSecret"]
+        return secret
 
     def until(self, holds: Callable[[], object], what: str) -> None:
         """Waits patiently; where it was in vain, the emulator has its say."""
@@ -203,15 +206,6 @@ class OnEmulator:
     def _upload(self) -> None:
         self._s3.create_bucket(Bucket=_BUCKET)
         self._s3.upload_file(str(self._package.zip), _BUCKET, "deployment.zip")
-
-    def _put_account(self) -> None:
-        demo_account.put(
-            self.emulator.client("dynamodb"),
-            NAMES.keys_table,
-            key=KEY,
-            secret=SECRET,
-            callback_secret=self._callback_secret,
-        )
 
     def _template(self, variables: Mapping[str, str]) -> dict[str, Any]:
         """The template as `aws cloudformation package` leaves it, and then for this machine."""

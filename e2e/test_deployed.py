@@ -2,6 +2,7 @@
 Gateway, queues, the schedule."""
 
 import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import requests
 
 from batchback.client import Refused
-from e2e.on_emulator import KEY, PATIENCE_SECONDS, SECRET, STACK, OnEmulator
+from batchback.shell import Status
+from e2e.on_emulator import KEY, PATIENCE_SECONDS, SECRET, STACK, STAGE, OnEmulator
 
 WORKERS = ["advance_batch", "bury_jobs", "run_jobs", "sweep"]
 
@@ -126,25 +128,45 @@ class TestWorstCases:
 
 
 class TestStack:
-    def test_functions_are_called_as_logs_and_alarms_take_them_to_be(
-        self, service: OnEmulator
-    ) -> None:
-        functions = service.resources("AWS::Lambda::Function")
-        assert sorted(functions.values()) == [STACK, *(f"{STACK}-{name}" for name in WORKERS)]
-        groups = service.resources("AWS::Logs::LogGroup")
-        wanted = [f"/aws/lambda/{name}" for name in sorted(functions.values())]
-        assert sorted(groups.values()) == (wanted if groups else [])
+    def test_functions_have_the_names_that_logs_and_alarms_go_by(self, service: OnEmulator) -> None:
+        functions = service.resources("AWS::Lambda::Function").values()
+        assert sorted(functions) == [STACK, *(f"{STACK}-{name}" for name in WORKERS)]
+        logs = service.resources("AWS::Logs::LogGroup").values()
+        assert sorted(logs) == [f"/aws/lambda/{name}" for name in sorted(functions)]
 
     def test_the_api_has_no_stage_but_its_own(self, service: OnEmulator) -> None:
         gateway = service.emulator.client("apigateway")
         api = service.resources("AWS::ApiGateway::RestApi")["RestAPI"]
         stages = [each["stageName"] for each in gateway.get_stages(restApiId=api)["item"]]
-        assert stages == [service.address.rpartition("/")[2]]
+        assert stages == [STAGE]
 
-    def test_a_second_deployment_changes_what_has_changed_and_nothing_else(
-        self, service: OnEmulator
-    ) -> None:
+    def test_a_second_deployment_leaves_tables_and_queues_alone(self, service: OnEmulator) -> None:
         changed = service.deploy(MAX_JOBS_PER_BATCH="300")
-        assert sorted(changed) == ["APIHandler", "AdvanceBatch", "BuryJobs", "RunJobs", "Sweep"]
+        assert {"APIHandler", "AdvanceBatch", "BuryJobs", "RunJobs", "Sweep"} <= {*changed}
+        assert not [name for name in changed if name.endswith(("Table", "Queue", "Log"))]
         async_id = signed(service, order(service, 250))
         assert len(callback_of(service, async_id)["results"]) == 250
+
+    def test_resources_up_does_not_take_its_functions_away(self, service: OnEmulator) -> None:
+        refused = service.emulator.batchback(
+            "resources", "up", "--stage", STAGE, status=Status.REFUSED
+        )
+        assert "is a pipeline's" in refused.stderr
+        assert service.caller.ping()
+
+
+class TestResources:
+    """`batchback resources`, of a stage beside the one that is deployed."""
+
+    def test_a_stage_comes_is_shown_and_goes(self, service: OnEmulator) -> None:
+        stage = ("--stage", "dev")
+        queues = service.emulator.client("sqs")
+        made = service.emulator.batchback("resources", "up", *stage)
+        assert "CREATE_COMPLETE" in made.stderr
+        shown = json.loads(service.emulator.batchback("resources", "show", *stage).stdout)
+        assert (shown["outOfDate"], shown["openBatches"]) == ([], 0)
+        again = service.emulator.batchback("resources", "up", *stage)
+        assert "nothing to change" in again.stderr
+        service.emulator.batchback("resources", "down", *stage, "--yes")
+        assert not queues.list_queues(QueueNamePrefix="batchback-dev-").get("QueueUrls")
+        assert queues.list_queues(QueueNamePrefix=f"{STACK}-")["QueueUrls"]

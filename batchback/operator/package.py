@@ -130,7 +130,7 @@ def _run_chalice(copy: Path, made: Path, stage: str) -> None:
     ran = subprocess.run(  # noqa: S603 - our own interpreter, and the checkout's own code
         [sys.executable, "-c", command, "package", "--stage", stage, os.fspath(made)],
         cwd=copy,
-        env=_environment(os.environ),
+        env=_environment(os.environ, copy),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -140,16 +140,18 @@ def _run_chalice(copy: Path, made: Path, stage: str) -> None:
         raise CannotGoOn(f"`chalice package` failed: {_last_line(ran.stderr + ran.stdout)}")
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(environ: Mapping[str, str], copy: Path) -> dict[str, str]:
     """Without what would find its way into the template, or change where modules come from. No
-    byte code is written, which Chalice would ship."""
+    byte code is written, which Chalice would ship; and pip checks the hashes of all it fetches,
+    which Chalice by itself has it do the first time only."""
     settings = {variable.name for variable in VARIABLES}
     kept = {
         name: value
         for name, value in environ.items()
         if name not in settings and not re.match(r"AWS_|CHALICE_|PYTHON", name)
     }
-    return {**kept, **_NO_AWS, "PYTHONDONTWRITEBYTECODE": "1"}
+    pins = os.fspath(copy / "requirements.txt")
+    return {**kept, **_NO_AWS, "PYTHONDONTWRITEBYTECODE": "1", "PIP_CONSTRAINT": pins}
 
 
 def _last_line(text: str) -> str:
