@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ ARCHITECTURES = ("arm64", "x86_64")
 ZIP = "deployment.zip"
 TEMPLATE = "sam.json"
 
+_OLDEST_PIP = (26, 1)
 #: So that no region and no account has to be at hand: the template names neither.
 _NO_AWS = {
     "AWS_ACCESS_KEY_ID": "none",
@@ -54,6 +56,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     """Repeats safely; what was in the folder under the same two names is replaced."""
     stage: str = options.stage
     parameters = _parameters(stage)
+    _check_pip()
     out: Path = options.out or project.root() / "build" / "package" / stage
     with _chalice_package(stage, options.architecture) as made:
         template = pipeline_template.merged(
@@ -67,6 +70,16 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     _put(out, {ZIP: content, TEMPLATE: json.dumps(template, indent=2).encode() + b"\n"}, shell)
     shell.print_json({"zip": os.fspath(out / ZIP), "template": os.fspath(out / TEMPLATE)})
     return Status.OK
+
+
+def _check_pip() -> None:
+    """Older ones do not see the hashes of a constraint, and take no wheel at all then."""
+    found = version("pip")
+    if tuple(map(int, re.findall(r"\d+", found)[:2])) < _OLDEST_PIP:
+        raise CannotGoOn(
+            f"pip {found} is too old to check the hashes of all that ships: "
+            f"{sys.executable} -m pip install --upgrade pip"
+        )
 
 
 def _parameters(stage: str) -> Mapping[str, str]:

@@ -232,6 +232,14 @@ class TestCommand:
             "batchback: The stage local is this machine: there is nothing to deploy.\n"
         )
 
+    def test_a_pip_that_would_check_no_hashes_is_not_used(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(package, "version", lambda _: "26.0.1")
+        operator = User({})
+        assert operator.types("package", "--stage", STAGE) == Status.USAGE
+        assert "pip 26.0.1 is too old to check the hashes" in operator.is_told
+
     def test_what_chalice_says_last_is_said_where_it_fails(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
