@@ -23,7 +23,7 @@ def root() -> Path:
 
 
 def template() -> str:
-    """The CloudFormation template of a stage's tables and queues."""
+    """The CloudFormation template of a stage's tables, queues, logs, alarms and dashboard."""
     return (root() / ".chalice" / "resources.json").read_text()
 
 
@@ -36,11 +36,40 @@ def configuration() -> dict[str, Any]:
 
 def environment(stage: str) -> dict[str, str]:
     """The environment variables of a stage."""
+    variables: dict[str, str] = _stage(stage).get("environment_variables", {})
+    return variables
+
+
+def stack_name(stage: str) -> str:
+    return f"batchback-{stage}"
+
+
+def stack_parameters(stage: str) -> dict[str, str]:
+    """The parameters of the template that a stage sets. Chalice passes over them."""
+    given: dict[str, Any] = _stage(stage).get("resources", {})
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in given.items()
+    }
+
+
+def tags(stage: str) -> dict[str, str]:
+    """The tags of a stage's stack; Chalice gives the same ones to its functions."""
+    return {**configuration().get("tags", {}), **_stage(stage).get("tags", {})}
+
+
+def api_gateway_stage(stage: str) -> str | None:
+    """What API Gateway calls the stage."""
+    name: str | None = {**configuration(), **_stage(stage)}.get("api_gateway_stage")
+    return name
+
+
+def _stage(stage: str) -> dict[str, Any]:
     stages: dict[str, Any] = configuration()["stages"]
     if stage not in stages:
         raise CannotGoOn(
             f"There is no stage {stage!r} in .chalice/config.json, only {', '.join(stages)}: "
             "name one of them, or add it there."
         )
-    variables: dict[str, str] = stages[stage].get("environment_variables", {})
-    return variables
+    found: dict[str, Any] = stages[stage]
+    return found
