@@ -375,6 +375,7 @@ def _leave_the_pipe(stdout: TextIO) -> None:
 _LOCAL = "run the whole service on this machine, with an embedded AWS"
 #: The commands of whoever deploys the service, each a module of batchback.operator.
 _OPERATING: dict[str, str] = {
+    "doctor": "what of a stage works, what does not, and what mends it",
     "ops": "the batches of a stage: list, show, put dead letters back to work",
     "policies": "make what each function may do, for every stage, from one source",
 }

@@ -58,6 +58,21 @@ def tags(stage: str) -> dict[str, str]:
     return {**configuration().get("tags", {}), **_stage(stage).get("tags", {})}
 
 
+def configured(stage: str, function: str, name: str, default: Any) -> Any:
+    """What Chalice goes by for a function: the nearest of function, stage and application, those of
+    the stage first. https://aws.github.io/chalice/topics/configfile.html"""
+    of_stage, of_all = _stage(stage), configuration()
+    for place in (
+        of_stage.get("lambda_functions", {}).get(function, {}),
+        of_stage,
+        of_all.get("lambda_functions", {}).get(function, {}),
+        of_all,
+    ):
+        if name in place:
+            return place[name]
+    return default
+
+
 def api_gateway_stage(stage: str) -> str | None:
     """What API Gateway calls the stage."""
     name: str | None = {**configuration(), **_stage(stage)}.get("api_gateway_stage")

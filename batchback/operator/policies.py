@@ -178,12 +178,12 @@ def _of_log(function: str, stage: str) -> dict[str, Any]:
     """A log group's ARN in a policy ends with `:*`, whose streams it is then too.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"""
     groups = [
-        _arn("logs", f"log-group:/aws/lambda/{name}:*") for name in _lambda_names(function, stage)
+        _arn("logs", f"log-group:/aws/lambda/{name}:*") for name in lambda_names(function, stage)
     ]
     return _allow("OwnLog", "logs", _LOG, groups)
 
 
-def _lambda_names(function: str, stage: str) -> tuple[str, str]:
+def lambda_names(function: str, stage: str) -> tuple[str, str]:
     """What `chalice deploy` calls a function, and CloudFormation one of a packaged stack of the
     name batchback-STAGE. In neither can a stage be taken for the beginning of another's name."""
     stack = f"batchback-{stage}"

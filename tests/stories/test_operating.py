@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -238,7 +238,7 @@ class TestHalfWay:
     """Whatever stops a redrive loses nothing."""
 
     @pytest.fixture
-    def letters(self, life: OnMoto) -> Iterator[Callable[..., dead_letters.DeadLetterQueue]]:
+    def letters(self, life: OnMoto) -> Callable[..., dead_letters.DeadLetterQueue]:
         def open_with(client: Any) -> dead_letters.DeadLetterQueue:
             names = life.names
             return dead_letters.of_batches(client, names.batches_dead_queue, names.batches_queue)
