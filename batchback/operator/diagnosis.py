@@ -46,9 +46,9 @@ class Finding:
     @property
     def line(self) -> str:
         """For people."""
-        verdict = {True: "ok     ", False: "WRONG  ", None: "skipped"}[self.ok]
+        verdict = {True: "ok", False: "WRONG", None: "skipped"}[self.ok]
         mend = f" -> {self.mend}" if self.mend else ""
-        return f"{verdict}  {self.check}: {self.found}{mend}"
+        return f"{verdict} {self.check}: {self.found}{mend}"
 
 
 def find(check: Check, stage: Stage) -> Finding:
