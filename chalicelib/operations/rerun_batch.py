@@ -87,7 +87,7 @@ class RerunBatch:
         else:
             raise Conflict("The batch is busy: try again")
         self.journal.write(f"batch {what}", batch_id=batch_id, account=caller.account)
-        self._wake(batch_id)
+        self._wake(caller, batch_id)
 
     def _find(self, caller: Caller, batch_id: str) -> Batch:
         batch = self.store.find(batch_id)
@@ -95,8 +95,10 @@ class RerunBatch:
             raise BatchNotFound
         return batch
 
-    def _wake(self, batch_id: str) -> None:
+    def _wake(self, caller: Caller, batch_id: str) -> None:
         try:
             self.queue.send_batch(BatchMessage(batch_id=batch_id))
         except Unavailable as error:
-            self.journal.write("batch not sent yet", batch_id=batch_id, error=str(error))
+            self.journal.write(
+                "batch not sent yet", batch_id=batch_id, account=caller.account, error=str(error)
+            )
