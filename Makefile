@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check simulate soak audit lock clean
+.PHONY: help run serve test check simulate soak fuzz audit lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup
@@ -36,6 +36,9 @@ simulate: $(STAMP) ## break the protocol's surroundings in every way for SECONDS
 
 soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
 	@exec $(BIN)/python -m batchback.local.soak
+
+fuzz: $(STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
+	@exec $(BIN)/python -m tests.fuzz $(SECONDS)
 
 audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
 	@exec $(BIN)/python -m tests.audit

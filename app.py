@@ -51,7 +51,12 @@ def api(namespace: str) -> Response:
         return Response(body=answer.body, status_code=answer.status, headers=dict(answer.headers))
 
 
-@app.on_sqs_message(queue=names.jobs_queue, batch_size=1, name="run_jobs")
+@app.on_sqs_message(
+    queue=names.jobs_queue,
+    batch_size=1,
+    name="run_jobs",
+    maximum_concurrency=settings.max_concurrent_workers(),
+)
 def run_jobs(event: SQSEvent) -> None:
     """Runs the jobs of one message."""
     with _logged("run_jobs") as about:
@@ -159,5 +164,5 @@ def _targets(context: dict[str, Any], namespace: str, query: dict[str, list[str]
     the path with the stage or a custom domain's base path, or without."""
     path = f"/api/1.0/{namespace}"
     pairs = [f"{name}={value}" for name, values in query.items() for value in values]
-    paths = {path, context.get("path", path), f"/{context.get('stage', 'api')}{path}"}
+    paths = {path, context.get("path") or path, f"/{context.get('stage') or 'api'}{path}"}
     return ["?".join([each, "&".join(pairs)]) if pairs else each for each in sorted(paths)]

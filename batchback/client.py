@@ -11,7 +11,7 @@ What comes back is the service's own JSON, typed. What goes wrong is one of two 
 
     CallFailed
     ├── Refused         the service answered, and said no: sending the same again changes nothing,
-    │                   but for 24114 (not completed) and the 500s
+    │                   but for 24114 (not completed), 429 (a limit of the account) and the 500s
     └── Unreachable     nobody answered, or somebody who is not the service: a gateway, a proxy, a
                         wrong address. Whether the call arrived is not known.
 

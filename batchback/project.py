@@ -1,6 +1,7 @@
 """The checkout: its template, its policies and its Chalice configuration."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,13 @@ def tags(stage: str) -> dict[str, str]:
     return {**configuration().get("tags", {}), **_stage(stage).get("tags", {})}
 
 
-def configured(stage: str, function: str, name: str, default: Any) -> Any:
-    """What Chalice goes by for a function: the nearest of function, stage and application, those of
-    the stage first. https://aws.github.io/chalice/topics/configfile.html"""
-    of_stage, of_all = _stage(stage), configuration()
+def configured(
+    configuration: Mapping[str, Any], stage: str, function: str, name: str, *, default: Any
+) -> Any:
+    """What Chalice goes by for a function: the stage's own word for it, the stage's for all of its
+    functions, the application's for the function, the application's for all.
+    https://aws.github.io/chalice/topics/configfile.html"""
+    of_stage, of_all = configuration["stages"][stage], configuration
     for place in (
         of_stage.get("lambda_functions", {}).get(function, {}),
         of_stage,

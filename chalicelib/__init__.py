@@ -7,7 +7,8 @@ The rooms, and the only arrows between them:
 
 The life of a batch:
 
-    submit_batch    stores the jobs, then the head (the one commit), then sends a message per chunk
+    submit_batch    has it let in, where its account is limited (admit_batch); stores the jobs, then
+                    the head (the one commit), then sends a message per chunk
     run_jobs        one message: runs the jobs of a chunk side by side and records their answers;
                     whoever records the last one puts the chunk among the head's `done`
     advance_batch   looks at one batch and does what is due: sends, completes, calls back

@@ -29,6 +29,7 @@ from chalicelib.errors import (
     ResultsNotFound,
     ServiceError,
     TooLarge,
+    TooManyRequests,
     in_words,
 )
 from chalicelib.operations.authenticate import Authenticate
@@ -48,6 +49,7 @@ _HEADERS = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
 
@@ -123,7 +125,13 @@ class Api:
         try:
             body = self._answer(request, about)
         except CallerError as error:
-            return _error(error.error_code, error.specific_code, error.message, error.reasons)
+            return _error(
+                error.error_code,
+                error.specific_code,
+                error.message,
+                error.reasons,
+                _headers_of(error),
+            )
         except ServiceError as error:
             self.journal.write(
                 "request failed",
@@ -217,7 +225,7 @@ class Api:
 
 def internal_error(specific_code: int = 0, message: str = ServiceError.message) -> HttpAnswer:
     """What a caller sees of whatever went wrong on our side."""
-    return _error(500, specific_code, message, ())
+    return _error(500, specific_code, message, (), {})
 
 
 def _check_form(request: HttpRequest) -> None:
@@ -247,12 +255,12 @@ def _parameters(request: HttpRequest) -> dict[str, Any]:
 
 
 def _idempotency_key(request: HttpRequest) -> str | None:
-    """The key of either header; the signature covers the second."""
-    signed = request.headers.get("ivvy-idempotency-key")
-    key = request.headers.get("idempotency-key") if signed is None else signed
-    if key is not None and not _VISIBLE_ASCII.fullmatch(key):
+    """The key of either header. Where both are there it is the one that the signature covers."""
+    sent = [request.headers.get("ivvy-idempotency-key"), request.headers.get("idempotency-key")]
+    keys = [key for key in sent if key is not None]
+    if not all(map(_VISIBLE_ASCII.fullmatch, keys)):
         raise ParameterInvalid("Idempotency-Key", ["must be 1 to 255 visible ASCII characters"])
-    return key
+    return keys[0] if keys else None
 
 
 def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound], about: About) -> str:
@@ -276,12 +284,13 @@ def _page(parameters: Mapping[str, Any], *, default: int) -> Page:
 
 
 def _whole(parameters: Mapping[str, Any], name: str, *, low: int, high: int, default: int) -> int:
+    """A whole number, written 10 or 10.0: to JSON these are the same."""
     value = parameters.get(name)
     if value is None:
         return default
-    if type(value) is not int or not low <= value <= high:
+    if type(value) not in (int, float) or value % 1 or not low <= value <= high:
         raise ParameterInvalid(name, [f"must be a whole number from {low} to {high}"])
-    return value
+    return int(value)
 
 
 def _flag(parameters: Mapping[str, Any], name: str) -> bool:
@@ -331,7 +340,22 @@ def _time_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else _time(moment)
 
 
-def _error(error_code: int, specific_code: int, message: str, reasons: Sequence[str]) -> HttpAnswer:
+def _headers_of(error: CallerError) -> dict[str, str]:
+    """What HTTP wants to be said beside the body (RFC 9110, RFC 6585)."""
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": "POST"}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    return {}
+
+
+def _error(
+    error_code: int,
+    specific_code: int,
+    message: str,
+    reasons: Sequence[str],
+    headers: Mapping[str, str],
+) -> HttpAnswer:
     body: dict[str, Any] = {
         "errorCode": error_code,
         "message": message,
@@ -339,5 +363,4 @@ def _error(error_code: int, specific_code: int, message: str, reasons: Sequence[
     }
     if reasons:
         body["additionalMessages"] = [*reasons]
-    allow = {"Allow": "POST"} if error_code == MethodNotAllowed.error_code else {}
-    return HttpAnswer(status=error_code, body=json.dumps(body), headers={**_HEADERS, **allow})
+    return HttpAnswer(status=error_code, body=json.dumps(body), headers={**_HEADERS, **headers})

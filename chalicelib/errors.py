@@ -11,6 +11,7 @@
     │   ├── Conflict 409
     │   ├── TooLarge 413
     │   ├── MediaTypeUnsupported 415
+    │   ├── TooManyRequests 429
     │   └── KeyRevoked 463
     ├── ServiceError               ours: answered as 500, retried by whoever can
     │   ├── NotSaved 24091         nothing was stored and nothing will run
@@ -22,6 +23,7 @@
 An adapter turns every foreign exception into one of these before it crosses its wall.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -170,6 +172,18 @@ class MediaTypeUnsupported(CallerError):
 
     def __init__(self, content_type: str) -> None:
         super().__init__(f"Content-Type must be application/json, not {content_type[:100]!r}")
+
+
+class TooManyRequests(CallerError):
+    """The account has as much going as it may; nothing was stored. Asked again too soon, it is
+    refused again."""
+
+    error_code = 429
+
+    def __init__(self, what: str, limit: int, wait_seconds: float) -> None:
+        super().__init__(f"Too many requests: the account's limit for {what} is {limit}")
+        #: Whole seconds, as HTTP has it (RFC 9110).
+        self.retry_after = max(1, math.ceil(wait_seconds))
 
 
 class KeyRevoked(CallerError):

@@ -33,12 +33,16 @@ class Settings:
     max_jobs_per_batch: int
     jobs_per_message: int
     jobs_side_by_side: int
+    #: None: as many as Lambda will run.
+    max_concurrent_workers: int | None
     flush_seconds: float
     deadline_hours: int
     expiry_hours: int
     callback_required: bool
     basic_auth: bool
     allowed_callback_networks: tuple[Network, ...]
+    max_open_batches: int
+    max_jobs_per_minute: int
 
     def __repr__(self) -> str:
         return f"Settings(stage={self.stage!r}, ...)"  # the header's value is a secret
@@ -102,6 +106,17 @@ def names(environ: Mapping[str, str] | None = None) -> Names:
     return Names(_stage_of(environ))
 
 
+def max_concurrent_workers(environ: Mapping[str, str] | None = None) -> int | None:
+    """This setting alone, for app.py: a deployment writes it into the trigger of `run_jobs`."""
+    environ = os.environ if environ is None else environ
+    [variable] = [each for each in VARIABLES if each.name == "MAX_CONCURRENT_WORKERS"]
+    try:
+        workers: int | None = _value(variable, environ)
+    except ValueError as error:
+        raise Misconfigured(f"{variable.name} {error}") from error
+    return workers
+
+
 def read(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process, or Misconfigured with everything that is wrong."""
     environ = os.environ if environ is None else environ
@@ -151,6 +166,14 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _workers(text: str) -> int | None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html#events-sqs-max-concurrency"""
+    workers = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 1
+    if workers != 0 and not 2 <= workers <= 1000:
+        raise ValueError(f"must be from 2 to 1000, or 0, not {text!r}")
+    return workers or None
 
 
 def _seconds(low: float, high: float) -> Callable[[str], float]:
@@ -268,6 +291,13 @@ VARIABLES = (
         default="25",
     ),
     Variable(
+        name="MAX_CONCURRENT_WORKERS",
+        meaning="How many workers run jobs at the same time, which is what protects the platform; "
+        "`0` for as many as Lambda will run.",
+        parse=_workers,
+        default="10",
+    ),
+    Variable(
         name="FLUSH_SECONDS",
         meaning="How often a worker records the answers it has while others are still out.",
         parse=_seconds(0.1, 10),
@@ -303,5 +333,17 @@ VARIABLES = (
         "between; `-` for none.",
         parse=_networks,
         default="-",
+    ),
+    Variable(
+        name="MAX_OPEN_BATCHES",
+        meaning="How many batches of one account may run at a time; 0 for any number.",
+        parse=_whole(0, 1_000),
+        default="0",
+    ),
+    Variable(
+        name="MAX_JOBS_PER_MINUTE",
+        meaning="How many jobs a minute one account may submit; 0 for any number.",
+        parse=_whole(0, 1_000_000),
+        default="0",
     ),
 )

@@ -17,7 +17,10 @@ from chalicelib.adapters.http import HttpPlatform, HttpReceiver
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.threads import ThreadsSideBySide
+from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
 from chalicelib.domain.address import AddressPolicy, why_not_url
+from chalicelib.domain.limits import Limits
+from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.bury_jobs import BuryJobs
 from chalicelib.operations.deliver_callback import DeliverCallback
@@ -32,9 +35,6 @@ if TYPE_CHECKING:
     from chalicelib.operations.read_batch import ReadBatch
     from chalicelib.operations.rerun_batch import RerunBatch
     from chalicelib.operations.submit_batch import SubmitBatch
-
-#: A revoked key is refused at the door at once; workers see it within this time.
-_KEYS_CACHED_SECONDS = 30
 
 
 @cache
@@ -58,14 +58,14 @@ class Service:
 
     @cached_property
     def keys(self) -> KeyStore:
-        """For the front door: asks each time."""
+        """For the front door: asks each time, so that it refuses a revoked key at once."""
         return DynamoKeyStore(aws.dynamodb(), self.settings.names.keys_table, self.clock)
 
     @cached_property
     def cached_keys(self) -> KeyStore:
         """For the workers."""
         return DynamoKeyStore(
-            aws.dynamodb(), self.settings.names.keys_table, self.clock, _KEYS_CACHED_SECONDS
+            aws.dynamodb(), self.settings.names.keys_table, self.clock, WORKERS_REMEMBER_SECONDS
         )
 
     @cached_property
@@ -119,6 +119,7 @@ class Service:
         from chalicelib.operations.submit_batch import SubmitBatch
 
         return SubmitBatch(
+            admit=self.admit_batch,
             store=self.store,
             queue=self.queue,
             clock=self.clock,
@@ -144,12 +145,24 @@ class Service:
         from chalicelib.operations.rerun_batch import RerunBatch
 
         return RerunBatch(
+            admit=self.admit_batch,
             store=self.store,
             queue=self.queue,
             clock=self.clock,
             journal=self.journal,
             new_id=_new_id,
             deadline=timedelta(hours=self.settings.deadline_hours),
+        )
+
+    @cached_property
+    def admit_batch(self) -> AdmitBatch:
+        return AdmitBatch(
+            store=self.store,
+            journal=self.journal,
+            limits=Limits(
+                open_batches=self.settings.max_open_batches,
+                jobs_per_minute=self.settings.max_jobs_per_minute,
+            ),
         )
 
     @cached_property
@@ -192,6 +205,7 @@ class Service:
             record=self.record,
             clock=self.clock,
             journal=self.journal,
+            admit=self.admit_batch,
             deliver=DeliverCallback(
                 store=self.store,
                 keys=self.cached_keys,

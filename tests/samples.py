@@ -30,6 +30,7 @@ def a_batch(total: int = 3, *, jobs_per_message: int = 25, **fields: Any) -> Bat
         state=BatchState.RUNNING,
         round=1,
         created_at=START,
+        round_began_at=START,
         deadline=START + timedelta(hours=12),
         expires_at=START + timedelta(hours=60),
         next_look_at=first_look_at,

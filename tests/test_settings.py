@@ -24,6 +24,8 @@ FIXED_NAMES = {
     "CALLBACK_REQUIRED",
     "BASIC_AUTH",
     "ALLOWED_CALLBACK_NETWORKS",
+    "MAX_OPEN_BATCHES",
+    "MAX_JOBS_PER_MINUTE",
 }
 
 
@@ -52,12 +54,15 @@ class TestDefaults:
             ("max_jobs_per_batch", 200),
             ("jobs_per_message", 25),
             ("jobs_side_by_side", 25),
+            ("max_concurrent_workers", 10),
             ("flush_seconds", 1.0),
             ("deadline_hours", 12),
             ("expiry_hours", 60),
             ("callback_required", True),
             ("basic_auth", True),
             ("allowed_callback_networks", ()),
+            ("max_open_batches", 0),
+            ("max_jobs_per_minute", 0),
         ],
     )
     def test_what_is_not_set_is_the_contracts(self, name: str, default: object) -> None:
@@ -112,6 +117,8 @@ class TestNumbers:
             ("JOBS_SIDE_BY_SIDE", 1, 100),
             ("DEADLINE_HOURS", 1, 48),
             ("EXPIRY_HOURS", 2, 336),
+            ("MAX_OPEN_BATCHES", 0, 1_000),
+            ("MAX_JOBS_PER_MINUTE", 0, 1_000_000),
         ],
     )
     def test_whole_numbers_have_a_range(self, name: str, low: int, high: int) -> None:
@@ -123,6 +130,17 @@ class TestNumbers:
         for bad in (low - 1, high + 1, "-1", "1.0", "1e1", "0x1", "ten", "1 0", "\u0661", "9" * 99):
             told = fault(**{**others, name: str(bad)})
             assert f"{name} must be a whole number from {low} to {high}, not '{bad}'" in told
+
+    def test_workers_have_a_range_or_no_limit(self) -> None:
+        """Those of the trigger: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+        assert [value("MAX_CONCURRENT_WORKERS", text) for text in ("2", "1000", "0")] == [
+            2,
+            1000,
+            None,
+        ]
+        for bad in ("1", "1001", "-1", "2.0", "two", "\u0662", "9" * 99):
+            told = f"MAX_CONCURRENT_WORKERS must be from 2 to 1000, or 0, not {bad!r}"
+            assert told in fault(MAX_CONCURRENT_WORKERS=bad)
 
     def test_flush_seconds_have_a_range_and_may_be_broken(self) -> None:
         for good in ("0.1", "0.25", "1", "10"):
@@ -203,6 +221,25 @@ class TestStage:
     def test_the_names_need_nothing_but_the_stage(self) -> None:
         """Decorators run where nothing else is configured."""
         assert settings.names({"STAGE": "local", "MAX_JOBS_PER_BATCH": "wrong"}) == Names("local")
+
+
+class TestForTheDecorators:
+    """app.py reads these before, and where, nothing else is configured."""
+
+    def test_the_workers_need_nothing_else(self) -> None:
+        assert settings.max_concurrent_workers({"MAX_CONCURRENT_WORKERS": "50"}) == 50
+        assert settings.max_concurrent_workers({"MAX_CONCURRENT_WORKERS": "0"}) is None
+        assert settings.max_concurrent_workers({}) == 10
+
+    def test_wrong_workers_are_told_of(self) -> None:
+        with pytest.raises(Misconfigured, match="MAX_CONCURRENT_WORKERS must be from 2 to 1000"):
+            settings.max_concurrent_workers({"MAX_CONCURRENT_WORKERS": "1"})
+
+    def test_without_an_argument_it_is_the_environment_of_the_process(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MAX_CONCURRENT_WORKERS", "7")
+        assert settings.max_concurrent_workers() == 7
 
 
 class TestAddress:

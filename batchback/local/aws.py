@@ -61,7 +61,7 @@ def create_resources(
     CloudFormation; CannotStart where it will not. `visibility_seconds`: when the message of a
     worker that died comes back, where not as long as the template says."""
     cloudformation = boto3.client("cloudformation", endpoint_url=endpoint)
-    stack = f"batchback-{stage}"
+    stack = project.stack_name(stage)
     try:
         cloudformation.create_stack(
             StackName=stack,
@@ -79,9 +79,11 @@ def create_resources(
 
 
 def _parameters(stage: str, visibility_seconds: int | None) -> dict[str, str]:
+    """moto makes no alarms, and says so of each."""
+    parameters = {"Stage": stage, "Monitoring": "false"}
     if visibility_seconds is None:
-        return {"Stage": stage}
-    return {"Stage": stage, **dict.fromkeys(_VISIBILITIES, str(visibility_seconds))}
+        return parameters
+    return {**parameters, **dict.fromkeys(_VISIBILITIES, str(visibility_seconds))}
 
 
 #: The template's parameters that say how long a message is hidden while a function works on it.

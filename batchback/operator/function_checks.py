@@ -22,10 +22,14 @@ _ABLE = {"Active", "Inactive"}  # Inactive: idle for long, and woken by the next
 
 def timeout_seconds(function: str, stage: Stage) -> int:
     """As .chalice/config.json has it: the nearest of function, stage and application."""
-    found: int = project.configured(
-        stage.name, function, "lambda_timeout", _DEFAULT_TIMEOUT_SECONDS
+    seconds: int = project.configured(
+        project.configuration(),
+        stage.name,
+        function,
+        "lambda_timeout",
+        default=_DEFAULT_TIMEOUT_SECONDS,
     )
-    return found
+    return seconds
 
 
 def checks(stage: Stage) -> list[Check]:

@@ -5,8 +5,7 @@ batch, dead_letters moves messages. All but `redrive` change nothing.
 """
 
 import argparse
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,14 +17,11 @@ from batchback.operator.stage import Stage, add_stage, open_stage
 from batchback.operator.standstill import why_stuck
 from batchback.shell import Shell, Status
 from chalicelib.adapters.dynamodb import DynamoBatchStore
-from chalicelib.domain.batch import Batch
 from chalicelib.operations.ports import BatchStore
 
 #: No alarm is later: a batch lives for two weeks at most.
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _LONGEST_LIFE = timedelta(days=14)
-#: As many as boto3 has connections for.
-_READS_AT_ONCE = 10
 _REDRIVEN_AT_ONCE = 1_000
 
 
@@ -73,11 +69,6 @@ class _Desk:
         names = self.stage.names
         return DynamoBatchStore(self.stage.client("dynamodb"), names.batches_table)
 
-    def find_all(self, ids: Iterable[str]) -> list[Batch]:
-        """Those that are still there."""
-        with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
-            return [batch for batch in readers.map(self.store.find, ids) if batch is not None]
-
 
 _Command = Callable[[_Desk, argparse.Namespace], object]
 
@@ -91,7 +82,7 @@ def _list(desk: _Desk, options: argparse.Namespace) -> object:
         ids = [due.batch_id for due in desk.store.find_due(_FOR_EVER)]
     else:
         ids = [*desk.store.find_of_account(options.account, now - _LONGEST_LIFE)]
-    batches = [batch for batch in desk.find_all(ids) if not batch.is_expired(now)]
+    batches = [batch for batch in desk.store.find_all(ids).values() if not batch.is_expired(now)]
     chosen = [batch for batch in batches if not options.stuck or why_stuck(batch, now)]
     desk.shell.say(_what_is_listed(options, len(chosen)))
     chosen.sort(key=lambda batch: batch.created_at)
@@ -169,7 +160,7 @@ def _strangers(letters: list[DeadLetter]) -> list[DeadLetter]:
 def _tell(desk: _Desk, letters: list[DeadLetter]) -> None:
     """Whose dead letters there are, before any of them is moved."""
     counted = dead_letters.by_batch(letters)
-    known = {batch.batch_id: batch for batch in desk.find_all(counted)}
+    known = desk.store.find_all(counted)
     desk.shell.say(f"dead letters: {len(letters)}, of {len(counted)} batches")
     for batch_id, count in counted.items():
         status = known[batch_id].status if batch_id in known else "gone"

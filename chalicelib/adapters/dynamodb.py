@@ -1,16 +1,17 @@
 """Batches and keys, in DynamoDB: how they are read and written. What the items look like is in
-`items`. Every read is strongly consistent. Every commit is one conditional write.
+`items` and `key_items`. Every read is strongly consistent. Every commit is one conditional write.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import chain, groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.adapters import aws, expressions, items
+from chalicelib.adapters import aws, expressions, items, key_items, usage
 from chalicelib.adapters.items import Item
 from chalicelib.domain.account import Account, Key
 from chalicelib.domain.batch import (
@@ -22,6 +23,7 @@ from chalicelib.domain.batch import (
     Marker,
     Order,
 )
+from chalicelib.domain.limits import Admission, Place, Usage
 from chalicelib.domain.transitions import Change
 from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import Clock
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
 
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 _ITEMS_PER_REQUEST = 25
+#: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+_KEYS_PER_REQUEST = 100
 _PAUSES = (0.05, 0.2, 0.8, 1.6)
+#: What a process remembers of keys and accounts at most, so that its memory stays bounded.
+_MOST_REMEMBERED = 1_000
 #: The conditions, in words. A name in brackets is an attribute.
 _NO_LIVE_HEAD = "attribute_not_exists(batch_id) OR expires_at <= :now OR attribute_exists(voided)"
 _NOT_VOID_FOR_US = "NOT contains(voided, :submission)"
@@ -54,6 +60,13 @@ class DynamoBatchStore:
 
     def find(self, batch_id: str) -> Batch | None:
         return items.read_head(self._get(batch_id, items.HEAD))
+
+    def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
+        keys = [items.key(batch_id, items.HEAD) for batch_id in sorted(set(batch_ids))]
+        groups = range(0, len(keys), _KEYS_PER_REQUEST)
+        found = [self._read_together(keys[start : start + _KEYS_PER_REQUEST]) for start in groups]
+        heads = map(items.read_head, chain.from_iterable(found))
+        return {head.batch_id: head for head in heads if head}
 
     def find_order(self, batch: Batch) -> Order | None:
         item = self._get(batch.batch_id, items.order_part(batch.submission))
@@ -125,8 +138,11 @@ class DynamoBatchStore:
         self._call(self._client.delete_item, Key=items.key(batch.batch_id, part))
 
     def find_due(self, now: datetime) -> Iterator[Due]:
-        for bucket in range(items.DUE_BUCKETS):
-            yield from self._due_in(str(bucket), now)
+        """From each bucket in turn, so that a full one holds up none of the others."""
+        buckets = [self._due_in(str(bucket), now) for bucket in range(items.DUE_BUCKETS)]
+        for due in chain.from_iterable(zip_longest(*buckets)):
+            if due is not None:
+                yield due
 
     def claim(self, due: Due, until: datetime) -> Batch | None:
         try:
@@ -182,6 +198,35 @@ class DynamoBatchStore:
         for missing in expected:
             yield items.read_chunk(batch, missing, [])
 
+    def admit(self, account: str, admission: Admission) -> Usage:
+        try:
+            answer = self._change_usage(
+                account,
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **usage.admission_of(admission),
+            )
+        except _ConditionFailed as failed:
+            return usage.read(failed.item)
+        return usage.read(answer["Attributes"])
+
+    def undo_admission(self, account: str, admission: Admission) -> None:
+        with suppress(_ConditionFailed):
+            self._change_usage(account, **usage.undoing_of(admission))
+
+    def vacate(self, account: str, places: Collection[Place]) -> None:
+        self._change_usage(account, **usage.vacating_of(places))
+
+    def claim_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
+        try:
+            self._change_usage(account, **usage.pruning_of(seen, now))
+        except _ConditionFailed:
+            return False
+        return True
+
+    def _change_usage(self, account: str, **update: Any) -> Any:
+        return self._call(self._client.update_item, Key=usage.key(account), **update)
+
     def _get(self, batch_id: str, part: str) -> Item | None:
         answer = self._call(
             self._client.get_item, Key=items.key(batch_id, part), ConsistentRead=True
@@ -222,13 +267,28 @@ class DynamoBatchStore:
                 raise Unavailable(f"DynamoDB left {len(requests[self._table])} items unwritten")
             self._sleep(pause)
 
+    def _read_together(self, keys: list[Item]) -> list[Item]:
+        requests: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        found: list[Item] = []
+        for pause in (*_PAUSES, None):
+            with _translated():
+                answer: Any = self._client.batch_get_item(RequestItems=requests)
+            found += answer["Responses"].get(self._table, [])
+            requests = answer.get("UnprocessedKeys")
+            if not requests:
+                return found
+            if pause is not None:
+                self._sleep(pause)
+        raise Unavailable(f"DynamoDB left {len(requests[self._table]['Keys'])} items unread")
+
     def _call(self, method: Callable[..., Any], **request: Any) -> Any:
         with _translated():
             return method(TableName=self._table, **request)
 
 
 class DynamoKeyStore:
-    """Reads keys and accounts. What is read may be up to `cache_seconds` old; 0 asks each time."""
+    """Reads keys and accounts. What is read may be up to `cache_seconds` old; 0 asks each time.
+    What is not there is asked for each time: it may be there the next moment."""
 
     def __init__(
         self, client: "DynamoDBClient", table: str, clock: Clock, cache_seconds: float = 0
@@ -237,34 +297,30 @@ class DynamoKeyStore:
         self._table = table
         self._clock = clock
         self._cache_for = timedelta(seconds=cache_seconds)
-        self._cache: dict[str, tuple[datetime, Item | None]] = {}
+        self._cache: dict[str, tuple[datetime, Item]] = {}
 
     def find_key(self, key: str) -> Key | None:
-        item = self._find(f"key#{key}")
-        if item is None:
-            return None
-        return Key(
-            key=key,
-            account=item["account"]["S"],
-            secrets=items.read_secrets(item["secrets"]["S"]),
-            is_revoked=item["state"]["S"] != "active",
-        )
+        item = self._find(key_items.key_id(key))
+        return key_items.read_key(item) if item else None
 
     def find_account(self, account: str) -> Account | None:
-        item = self._find(f"account#{account}")
-        if item is None:
-            return None
-        return Account(
-            account=account, callback_secrets=items.read_secrets(item["callback_secrets"]["S"])
-        )
+        item = self._find(key_items.account_id(account))
+        return key_items.read_account(item) if item else None
 
     def _find(self, id: str) -> Item | None:
         now = self._clock.now()
-        known_at, item = self._cache.get(id, (None, None))
-        if known_at is None or now - known_at >= self._cache_for:
-            item = self._read(id)
-            self._cache[id] = (now, item)
+        known = self._cache.get(id)
+        if known and now - known[0] < self._cache_for:
+            return known[1]
+        item = self._read(id)
+        if item and self._cache_for:
+            self._remember(id, now, item)
         return item
+
+    def _remember(self, id: str, now: datetime, item: Item) -> None:
+        if len(self._cache) >= _MOST_REMEMBERED:
+            self._cache.clear()
+        self._cache[id] = (now, item)
 
     def _read(self, id: str) -> Item | None:
         with _translated():
@@ -275,7 +331,11 @@ class DynamoKeyStore:
 
 
 class _ConditionFailed(Exception):
-    """A conditional write found its condition false."""
+    """A conditional write found its condition false. `item`: what it found, where asked for."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__()
+        self.item = item
 
 
 class _translated:  # noqa: N801 - reads as a word where it is used
@@ -286,7 +346,8 @@ class _translated:  # noqa: N801 - reads as a word where it is used
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ClientError) and _is_of_a_condition(error):
-            raise _ConditionFailed from error
+            found: Any = error.response.get("Item")
+            raise _ConditionFailed(found) from error
         if isinstance(error, ClientError | BotoCoreError):
             raise aws.unavailable("DynamoDB", error) from error
 

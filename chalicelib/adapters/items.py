@@ -9,10 +9,9 @@ Table `batches`, partition key `batch_id`, sort key `part`:
     1#<submission>#0007#2trying#00181            stands while job 181 runs after a worker's death
 
 Numbers are padded, so that sorted by `part` one Query gives a chunk, or all chunks in order.
-An attribute that is None, false or an empty set is absent.
+An attribute that is None, false or an empty set is absent. What accounts have going is in `usage`.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,6 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain import packing
-from chalicelib.domain.account import Secret
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.transitions import FieldValue
@@ -31,6 +29,8 @@ FORMAT = 1
 HEAD = "0#head"
 #: The `due` index is spread over this many partitions.
 DUE_BUCKETS = 4
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Item = dict[str, Any]
 
@@ -156,17 +156,6 @@ def _answers_part(round: int, number: int, packed: bytes) -> AnswersPart:
         return AnswersPart(round=round, number=number, answers={})
 
 
-def read_secrets(text: str) -> tuple[Secret, ...]:
-    return tuple(
-        Secret(value=secret["value"], expires_at=_time_or_none(secret.get("expires_at")))
-        for secret in json.loads(text)
-    )
-
-
-def _time_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
 #: The attributes that hold a group of counts.
 COUNTS = {
     "counts": {"succeeded": "succeeded", "failed": "failed", "result_bytes": "result_bytes"},
@@ -227,7 +216,7 @@ def due_bucket(batch_id: str) -> str:
 
 
 def read_due(item: Item) -> Due:
-    due_at = _moment(item["due_at"])
+    due_at = moment(item["due_at"])
     assert due_at is not None  # noqa: S101 - an index key is never absent
     return Due(batch_id=item["batch_id"]["S"], due_at=due_at)
 
@@ -263,11 +252,12 @@ def _flag(attribute: Item | None) -> bool:
     return bool(attribute and attribute["BOOL"])
 
 
-def _moment(attribute: Item | None) -> datetime | None:
-    if attribute is None:
-        return None
-    milliseconds = int(Decimal(attribute["N"]) * 1000)
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+def moment(attribute: Item | None) -> datetime | None:
+    return None if attribute is None else time_of(attribute["N"])
+
+
+def time_of(seconds: str) -> datetime:
+    return EPOCH + timedelta(microseconds=int(Decimal(seconds) * 1_000_000))
 
 
 def _numbers(attribute: Item | None) -> frozenset[int]:
@@ -283,24 +273,25 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "chunk_size": _int,
     "state": lambda attribute: BatchState(_text(attribute) or ""),
     "round": _int,
-    "created_at": _moment,
-    "deadline": _moment,
-    "expires_at": _moment,
-    "completed_at": _moment,
+    "created_at": moment,
+    "round_began_at": moment,
+    "deadline": moment,
+    "expires_at": moment,
+    "completed_at": moment,
     "cancelled": _flag,
     "done": _numbers,
     "gave_up": _numbers,
-    "next_look_at": _moment,
+    "next_look_at": moment,
     "looks": _int,
-    "looked_at": _moment,
+    "looked_at": moment,
     "done_at_last_look": _int,
     "callback": lambda attribute: CallbackState(_text(attribute) or ""),
     "callback_round": _int,
     "attempts": _int,
-    "next_try_at": _moment,
+    "next_try_at": moment,
     "lease": _text,
     "last_status": _optional_int,
     "last_error": _text,
-    "due_at": _moment,
+    "due_at": moment,
     "rerun": _text,
 }

@@ -45,21 +45,33 @@ def _one_where(name: str, value: str) -> Callable[[Fields], int | None]:
     return lambda fields: 1 if fields.get(name) == value else None
 
 
+def _whether(name: str, value: str) -> Callable[[Fields], int]:
+    """0 or 1, so that the sum is a count and the average a share."""
+    return lambda fields: int(fields.get(name) == value)
+
+
+def _whether_retried(fields: Fields) -> list[int]:
+    """0 or 1 for each call of a job."""
+    return [1] * fields["retried"] + [0] * (fields["succeeded"] + fields["failed"])
+
+
 _COUNT, _MILLISECONDS, _SECONDS = "Count", "Milliseconds", "Seconds"
 
 METRICS = tuple(
     Metric(event=event, name=name, unit=unit, value=value)
     for event, name, unit, value in (
         ("batch accepted", "BatchesAccepted", _COUNT, _one),
+        ("batch refused", "BatchesRefused", _COUNT, _one),
         ("batch completed", "BatchesCompleted", _COUNT, _one),
         ("batch completed", "BatchDuration", _MILLISECONDS, _field("took_ms")),
         ("jobs run", "JobsSucceeded", _COUNT, _field("succeeded")),
         ("jobs run", "JobsFailed", _COUNT, _field("failed")),
-        ("jobs run", "JobsRetried", _COUNT, _field("retried")),
+        ("jobs run", "JobsRetried", _COUNT, _whether_retried),
         ("jobs run", "JobDuration", _MILLISECONDS, _field("durations_ms")),
         ("job buried", "JobsBuried", _COUNT, _one),
         ("callback attempted", "CallbacksDelivered", _COUNT, _one_where("state", "delivered")),
         ("callback attempted", "CallbacksFailed", _COUNT, _one_where("state", "failed")),
+        ("callback attempted", "CallbacksRetried", _COUNT, _whether("state", "waiting")),
         ("callback attempted", "CallbackDuration", _MILLISECONDS, _field("took_ms")),
         ("chunks sent again", "SweepRescues", _COUNT, _one),
         ("batch swept", "OldestOpenBatchAge", _SECONDS, _field("open_seconds")),

@@ -1,6 +1,14 @@
-"""The queues, in SQS. Messages are JSON of ids and numbers, a few hundred bytes."""
+"""The queues, in SQS. Messages are JSON of ids and numbers, a few hundred bytes.
 
+Every message is of its account's group, which makes the queues fair: where one account has many
+messages in flight, those of the others are handed out first. A group of a standard queue has no
+order and holds nobody up.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+"""
+
+import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -20,6 +28,8 @@ FORMAT = 1
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 _MESSAGES_PER_REQUEST = 10
 _PAUSES = (0.1, 0.4, 1.6)
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_GROUP = re.compile(r"[!-~]{1,128}")
 
 
 class SqsQueue:
@@ -40,24 +50,29 @@ class SqsQueue:
 
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
         """All the messages, ten a request; those that SQS lists as failed are sent again."""
-        bodies = [compose_jobs(message) for message in messages]
-        for start in range(0, len(bodies), _MESSAGES_PER_REQUEST):
-            self._send_together(bodies[start : start + _MESSAGES_PER_REQUEST], delay_seconds)
+        for start in range(0, len(messages), _MESSAGES_PER_REQUEST):
+            self._send_together(messages[start : start + _MESSAGES_PER_REQUEST], delay_seconds)
 
     def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
         try:
             self._client.send_message(
                 QueueUrl=self._batches_url,
                 MessageBody=compose_batch(message),
+                MessageGroupId=group_of(message.account),
                 DelaySeconds=delay_seconds,
             )
         except (ClientError, BotoCoreError) as error:
             raise aws.unavailable("SQS", error) from error
 
-    def _send_together(self, bodies: list[str], delay_seconds: int) -> None:
+    def _send_together(self, messages: Sequence[JobsMessage], delay_seconds: int) -> None:
         entries = {
-            str(number): {"Id": str(number), "MessageBody": body, "DelaySeconds": delay_seconds}
-            for number, body in enumerate(bodies)
+            str(number): {
+                "Id": str(number),
+                "MessageBody": compose_jobs(message),
+                "MessageGroupId": group_of(message.account),
+                "DelaySeconds": delay_seconds,
+            }
+            for number, message in enumerate(messages)
         }
         for pause in (*_PAUSES, None):
             failed = self._failed_of([*entries.values()])
@@ -96,6 +111,7 @@ def parse_jobs(body: str) -> JobsMessage:
     indexes = fields.get("indexes")
     return JobsMessage(
         batch_id=fields["batch"],
+        account=fields["account"],
         submission=fields["submission"],
         round=fields["round"],
         chunk=fields["chunk"],
@@ -108,7 +124,7 @@ def parse_jobs(body: str) -> JobsMessage:
 def parse_batch(body: str) -> BatchMessage:
     """The message that a body of the batches queue carries."""
     fields = json.loads(body)
-    return BatchMessage(batch_id=fields["batch"], hops=fields["hops"])
+    return BatchMessage(batch_id=fields["batch"], account=fields["account"], hops=fields["hops"])
 
 
 def compose_jobs(message: JobsMessage) -> str:
@@ -116,6 +132,7 @@ def compose_jobs(message: JobsMessage) -> str:
         {
             "v": FORMAT,
             "batch": message.batch_id,
+            "account": message.account,
             "submission": message.submission,
             "round": message.round,
             "chunk": message.chunk,
@@ -127,4 +144,18 @@ def compose_jobs(message: JobsMessage) -> str:
 
 
 def compose_batch(message: BatchMessage) -> str:
-    return json.dumps({"v": FORMAT, "batch": message.batch_id, "hops": message.hops})
+    return json.dumps(
+        {
+            "v": FORMAT,
+            "batch": message.batch_id,
+            "account": message.account,
+            "hops": message.hops,
+        }
+    )
+
+
+def group_of(account: str) -> str:
+    """The message group of an account: its name, or a hash of a name that SQS would refuse."""
+    if _GROUP.fullmatch(account):
+        return account
+    return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()

@@ -90,6 +90,8 @@ class Batch:
     #: 1 for the first run, one more for each restart.
     round: int
     created_at: datetime
+    #: When the batch was submitted or restarted.
+    round_began_at: datetime
     #: Jobs without an answer by then get the failure response.
     deadline: datetime
     expires_at: datetime

@@ -19,6 +19,8 @@ class JobsMessage:
     """Run the jobs of one chunk, or those of `indexes` of it, that have no answer."""
 
     batch_id: str
+    #: Whose batch it is; the queues are fair between accounts.
+    account: str
     submission: str
     round: int
     chunk: int
@@ -32,7 +34,11 @@ class JobsMessage:
     def of(cls, batch: Batch, chunk: int) -> "JobsMessage":
         """The first message of a chunk in the batch's round."""
         return cls(
-            batch_id=batch.batch_id, submission=batch.submission, round=batch.round, chunk=chunk
+            batch_id=batch.batch_id,
+            account=batch.account,
+            submission=batch.submission,
+            round=batch.round,
+            chunk=chunk,
         )
 
     def handed_on(self, indexes: list[int], *, next_attempt: bool = False) -> "JobsMessage":
@@ -81,7 +87,12 @@ class BatchMessage:
     """Look at a batch and do what is due."""
 
     batch_id: str
+    account: str
     hops: int = 0
+
+    @classmethod
+    def of(cls, batch: Batch) -> "BatchMessage":
+        return cls(batch_id=batch.batch_id, account=batch.account)
 
     def handed_on(self) -> "BatchMessage":
         return replace(self, hops=self.hops + 1)

@@ -121,6 +121,7 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
         put={
             "state": after(BATCH_MOVES, batch.state, BatchEvent.RESTARTED),
             "round": batch.round + 1,
+            "round_began_at": now,
             "completed_at": None,
             "cancelled": None,
             "gave_up": None,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from chalicelib.domain import outcome, transitions
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.deliver_callback import DeliverCallback
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 from chalicelib.operations.record_answers import RecordAnswers
@@ -25,6 +26,7 @@ class AdvanceBatch:
     record: RecordAnswers
     clock: Clock
     journal: Journal
+    admit: AdmitBatch
     deliver: DeliverCallback
 
     def __call__(self, message: BatchMessage, seconds_left: Callable[[], float]) -> None:
@@ -82,6 +84,7 @@ class AdvanceBatch:
             failed=completed.answered.failed,
             took_ms=round((now - batch.created_at) / timedelta(milliseconds=1)),
         )
+        self.admit.leave(completed)
         return completed
 
     def _look(self, batch: Batch) -> None:

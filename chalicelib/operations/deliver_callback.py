@@ -140,7 +140,7 @@ class DeliverCallback:
     def _remind(self, batch: Batch, seconds: int) -> None:
         """Makes a near next try punctual; a far one is the sweep's."""
         if seconds <= retry.MAX_MESSAGE_DELAY:
-            self.queue.send_batch(BatchMessage(batch_id=batch.batch_id), seconds)
+            self.queue.send_batch(BatchMessage.of(batch), seconds)
 
 
 def _change(

@@ -4,12 +4,13 @@ A store or a queue raises only Unavailable, and a write that raised may have tak
 same.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from chalicelib.domain.account import Account, Key
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, Order
+from chalicelib.domain.limits import Admission, Place, Usage
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.transitions import Change
@@ -28,6 +29,9 @@ class BatchStore(Protocol):
 
     def find(self, batch_id: str) -> Batch | None:
         """The batch, expired ones too; None where there is none."""
+
+    def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
+        """Those of the batches that there are, expired ones too, by their ids."""
 
     def find_order(self, batch: Batch) -> Order | None: ...
 
@@ -73,6 +77,20 @@ class BatchStore(Protocol):
 
     def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
         """All chunks from `first` on, in order, a page of the database in memory at a time."""
+
+    def admit(self, account: str, admission: Admission) -> Usage:
+        """One conditional write to the account's usage, and the usage then: the place is among the
+        open ones if the conditions held, and also on a repeat."""
+
+    def undo_admission(self, account: str, admission: Admission) -> None:
+        """Gives place and charge back, if the place is still there: repeats safely."""
+
+    def vacate(self, account: str, places: Collection[Place]) -> None:
+        """Takes places, at least one, out of the open ones, if they are there."""
+
+    def claim_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
+        """Whether the places are ours to look through: the last to do so are still those that were
+        seen."""
 
 
 class KeyStore(Protocol):

@@ -41,8 +41,10 @@ class ReadBatch:
         """The caller's own batches, the newest first."""
         now = self.clock.now()
         ids = [*self.store.find_of_account(caller.account, now - self.expiry)]
-        found = map(self.store.find, ids[page.start : page.start + page.per_page])
-        seen = [batch for batch in found if batch and batch.is_seen_by(caller.account, now)]
+        on_page = ids[page.start : page.start + page.per_page]
+        found = self.store.find_all(on_page)
+        batches = [found[id] for id in on_page if id in found]
+        seen = [batch for batch in batches if batch.is_seen_by(caller.account, now)]
         return Listing(batches=seen, total=len(ids))
 
     def results(self, caller: Caller, batch_id: str, *, page: Page | None, partial: bool) -> bytes:

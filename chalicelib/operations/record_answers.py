@@ -34,7 +34,7 @@ class RecordAnswers:
         after = self.store.change(batch, transitions.finish_chunk(batch, chunk))
         after = after or self.store.find(batch.batch_id)
         if after and after.is_running and after.has_all_chunks_done:
-            self.queue.send_batch(BatchMessage(batch_id=batch.batch_id))
+            self.queue.send_batch(BatchMessage.of(batch))
 
     def _flush(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
         """Records what has no answer yet under the next free number. Whoever finds the number

@@ -2,12 +2,13 @@
 batch looked at. Where the message is lost the alarm, set by the same write, does it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.limits import Place
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.states import CallbackState
 from chalicelib.domain.transitions import Change
@@ -18,6 +19,7 @@ from chalicelib.errors import (
     ParameterMissing,
     Unavailable,
 )
+from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 
 #: Whoever loses this often in a row is told that the batch is busy.
@@ -32,6 +34,7 @@ class RerunBatch:
     """Each is judged by the state that its write finds: where the batch moved on in between, it is
     judged anew."""
 
+    admit: AdmitBatch
     store: BatchStore
     queue: Queue
     clock: Clock
@@ -79,15 +82,30 @@ class RerunBatch:
             batch = self._find(caller, batch_id)
             if batch.rerun == token:
                 break
-            change = decide(batch, token, self.clock.now())
+            now = self.clock.now()
+            change = decide(batch, token, now)
             if change is None:
                 return
-            if self.store.change(batch, change):
+            if self._make(batch, change, now):
                 break
         else:
             raise Conflict("The batch is busy: try again")
         self.journal.write(f"batch {what}", batch_id=batch_id, account=caller.account)
-        self._wake(caller, batch_id)
+        self._wake(batch)
+
+    def _make(self, batch: Batch, change: Change, now: datetime) -> bool:
+        """Whether the change was made. A new round is let in first, as a submission is, with the
+        jobs that run again."""
+        if "round" not in change.put:
+            return self.store.change(batch, change) is not None
+        again = replace(batch, round=batch.round + 1, round_began_at=now)
+        self.admit(again, batch.gave_up_counts.total)
+        if self.store.change(batch, change):
+            return True
+        standing = self.store.find(batch.batch_id)
+        if standing is None or Place.of(standing) != Place.of(again):
+            self.admit.undo(again, batch.gave_up_counts.total)
+        return False
 
     def _find(self, caller: Caller, batch_id: str) -> Batch:
         batch = self.store.find(batch_id)
@@ -95,10 +113,13 @@ class RerunBatch:
             raise BatchNotFound
         return batch
 
-    def _wake(self, caller: Caller, batch_id: str) -> None:
+    def _wake(self, batch: Batch) -> None:
         try:
-            self.queue.send_batch(BatchMessage(batch_id=batch_id))
+            self.queue.send_batch(BatchMessage.of(batch))
         except Unavailable as error:
             self.journal.write(
-                "batch not sent yet", batch_id=batch_id, account=caller.account, error=str(error)
+                "batch not sent yet",
+                batch_id=batch.batch_id,
+                account=batch.account,
+                error=str(error),
             )

@@ -1,4 +1,4 @@
-"""A batch comes in: store its jobs, commit it by its head, send its messages."""
+"""A batch comes in: have it let in, store its jobs, commit it by its head, send its messages."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import Conflict, NotSaved, OutcomeUnknown, Unavailable
+from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 
 Asked = TypeVar("Asked")
@@ -21,8 +22,10 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitBatch:
-    """Once this returns the batch is safe; where it raises NotSaved nothing of it ever runs."""
+    """Once this returns the batch is safe; where it raises NotSaved or TooManyRequests nothing of
+    it ever runs."""
 
+    admit: AdmitBatch
     store: BatchStore
     queue: Queue
     clock: Clock
@@ -49,7 +52,7 @@ class SubmitBatch:
         batch = self._new_batch(caller, submission, self._id_for(caller, idempotency_key), now)
         standing = self._standing(batch, now) if idempotency_key else None
         if standing is None:
-            standing = self._save(batch, order, submission, now)
+            standing = self._let_in(batch, order, submission, now)
         if standing is not None and standing.submission != batch.submission:
             return self._same_again(standing, order)
         self.journal.write(
@@ -99,12 +102,33 @@ class SubmitBatch:
             state=BatchState.RUNNING,
             round=1,
             created_at=now,
+            round_began_at=now,
             deadline=now + self.deadline,
             expires_at=(now + self.expiry).replace(microsecond=0),
             next_look_at=first_look_at,
             due_at=first_look_at,
             callback=CallbackState.WAITING if calls_back else CallbackState.NONE,
         )
+
+    def _let_in(
+        self, batch: Batch, order: Order, submission: Submission, now: datetime
+    ) -> Batch | None:
+        """Has the batch let in, then saved; what is not saved after all gives its place back."""
+        try:
+            self._admit(batch)
+            standing = self._save(batch, order, submission, now)
+        except NotSaved:
+            self.admit.undo(batch, batch.total)
+            raise
+        if standing is not None and standing.submission != batch.submission:
+            self.admit.undo(batch, batch.total)
+        return standing
+
+    def _admit(self, batch: Batch) -> None:
+        try:
+            self.admit(batch, batch.total)
+        except Unavailable as error:
+            raise NotSaved from error
 
     def _save(
         self, batch: Batch, order: Order, submission: Submission, now: datetime

@@ -41,7 +41,7 @@ class Sweep:
         if batch.is_expired(now):
             self.store.change(batch, transitions.forget_alarm(batch))
             return
-        self.queue.send_batch(BatchMessage(batch_id=batch.batch_id))
+        self.queue.send_batch(BatchMessage.of(batch))
         self.journal.write(
             "batch swept",
             batch_id=batch.batch_id,

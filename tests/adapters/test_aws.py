@@ -93,7 +93,9 @@ def test_of_a_key_that_cannot_be_looked_up_nothing_is_told() -> None:
 
 def test_of_a_queue_too() -> None:
     told = told_by(
-        lambda: queue(refusing("AccessDenied")).send_batch(BatchMessage(batch_id=CANARY))
+        lambda: queue(refusing("AccessDenied")).send_batch(
+            BatchMessage(batch_id=CANARY, account=CANARY)
+        )
     )
     assert "SQS answered GetQueueUrl: AccessDenied, HTTP 400" in told
     assert CANARY not in told

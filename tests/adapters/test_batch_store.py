@@ -6,21 +6,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from chalicelib.adapters import aws as clients
+from chalicelib.adapters import dynamodb
 from chalicelib.adapters.dynamodb import DynamoBatchStore
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker
+from chalicelib.domain.limits import Admission, Charge, Place, Usage
 from chalicelib.domain.states import BatchState
+from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import BatchStore
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
 from tests.samples import ORDER, a_batch, gave_up, some_jobs, succeeded
 
 LATER = START + timedelta(hours=61)
+Result = TypeVar("Result")
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -84,6 +88,7 @@ class TestSaving:
             looks=7,
             looked_at=START,
             rerun="token",
+            round_began_at=START + timedelta(hours=1),
             done_at_last_look=8,
             callback_round=9,
             attempts=10,
@@ -289,6 +294,18 @@ class TestAlarms:
         store.change(batch, transitions.forget_alarm(batch))
         assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
 
+    @pytest.mark.usefixtures("aws")
+    def test_a_bucket_full_of_alarms_holds_up_no_other(self) -> None:
+        """Callers can choose their ids' bucket, by their Idempotency-Keys."""
+        store = DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
+        long_ago = START - timedelta(days=1)
+        buckets = [0, 0, 0, 0, 0, 2, 3]
+        for bucket in buckets:
+            batch_id = f"{bucket:08x}{uuid.uuid4().hex[8:]}"
+            store.commit(replace(new_batch(1), batch_id=batch_id, due_at=long_ago), START)
+        found = [int(due.batch_id[:8], 16) for due in store.find_due(long_ago)]
+        assert found == [0, 2, 3, 0, 0, 0, 0]
+
     def test_a_voided_head_has_no_alarm_and_is_in_no_list(self, store: BatchStore) -> None:
         batch = saved(store, account="voided")
         store.void(replace(batch, submission="other"), LATER)
@@ -306,6 +323,197 @@ class TestListing:
         newest_first = [batches[place].batch_id for place in (1, 2, 0)]
         assert [*store.find_of_account(account, START)] == newest_first
         assert [*store.find_of_account(account, moments[2])] == newest_first[:1]
+
+
+class TestFindingMany:
+    def test_those_that_there_are_are_found_by_their_ids(self, store: BatchStore) -> None:
+        one, two = saved(store), saved(store)
+        missing, voided = new_batch(), new_batch()
+        store.void(voided, START)
+        ids = [one.batch_id, missing.batch_id, voided.batch_id, two.batch_id, one.batch_id]
+        assert store.find_all(ids) == {one.batch_id: one, two.batch_id: two}
+        assert store.find_all([]) == {}
+
+    def test_there_may_be_more_than_one_request_gives(
+        self, store: BatchStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dynamodb, "_KEYS_PER_REQUEST", 2)
+        batches = [saved(store, 1) for _ in range(5)]
+        found = store.find_all([batch.batch_id for batch in batches])
+        assert found == {batch.batch_id: batch for batch in batches}
+
+    @pytest.mark.usefixtures("aws")
+    def test_what_a_request_leaves_out_is_asked_for_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client: Any = clients.dynamodb()
+        pauses: list[float] = []
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
+        batches = [saved(store, 1) for _ in range(3)]
+        read = client.batch_get_item
+
+        def read_one(RequestItems: Any) -> Any:  # noqa: N803 - DynamoDB's own
+            [(table, request)] = RequestItems.items()
+            first, *others = request["Keys"]
+            answer = read(RequestItems={table: {**request, "Keys": [first]}})
+            left = {table: {**request, "Keys": others}} if others else {}
+            return {**answer, "UnprocessedKeys": left}
+
+        monkeypatch.setattr(client, "batch_get_item", read_one)
+        assert len(store.find_all([batch.batch_id for batch in batches])) == 3
+        assert len(pauses) == 2
+        with pytest.raises(Unavailable, match="left 4 items unread"):
+            store.find_all([f"{number:032}" for number in range(9)])
+
+
+def place(**fields: Any) -> Place:
+    return Place.of(new_batch(**fields))
+
+
+def admission(
+    of: Place, *, fewer_than: int | None = None, charge: Charge | None = None
+) -> Admission:
+    return Admission(place=of, fewer_than=fewer_than, charge=charge)
+
+
+def usage_of(store: BatchStore, account: str) -> Usage:
+    """As the answer to what cannot be let in tells it."""
+    never = Charge(cost=timedelta(), now=LATER, no_later_than=START)
+    return store.admit(account, admission(place(), charge=never))
+
+
+SECOND = timedelta(seconds=1)
+#: Of an account that has nothing to pay, and of one that has to pay for up to a minute.
+IDLE = Charge(cost=20 * SECOND, now=START, no_later_than=None)
+BUSY = Charge(cost=20 * SECOND, now=START, no_later_than=START + 40 * SECOND)
+
+
+class TestUsage:
+    @pytest.fixture
+    def account(self) -> str:
+        return uuid.uuid4().hex
+
+    def test_a_place_that_is_taken_is_among_the_open_ones(
+        self, store: BatchStore, account: str
+    ) -> None:
+        first, second = place(), place(round=7, round_began_at=START + timedelta(milliseconds=1))
+        assert store.admit(account, admission(first, fewer_than=2)).open == {first}
+        usage = store.admit(account, admission(second, fewer_than=2))
+        assert usage.open == {first, second}
+        assert (usage.paid_until, usage.pruned_at) == (None, None)
+
+    def test_where_all_places_are_taken_nothing_is_written(
+        self, store: BatchStore, account: str
+    ) -> None:
+        first = place()
+        store.admit(account, admission(first, fewer_than=1))
+        refused = store.admit(account, admission(place(), fewer_than=1, charge=IDLE))
+        assert refused.open == {first}
+        assert refused.paid_until is None
+
+    def test_a_repeat_finds_its_place_taken_by_itself_and_is_not_charged_again(
+        self, store: BatchStore, account: str
+    ) -> None:
+        store.admit(account, admission(place(), fewer_than=9, charge=IDLE))
+        for fewer_than in (2, 9, None):
+            ours = admission(place(), fewer_than=fewer_than, charge=replace(BUSY, cost=SECOND))
+            usage = store.admit(account, ours)
+            assert ours.place in usage.open
+            assert store.admit(account, ours) == usage
+            store.undo_admission(account, ours)
+
+    def test_accounts_have_places_of_their_own(self, store: BatchStore, account: str) -> None:
+        store.admit(account, admission(place(), fewer_than=1))
+        other = place()
+        assert store.admit(f"{account}-2", admission(other, fewer_than=1)).open == {other}
+
+    def test_where_places_are_not_limited_the_newest_is_kept(
+        self, store: BatchStore, account: str
+    ) -> None:
+        store.admit(account, admission(place(), charge=IDLE))
+        newest = place()
+        assert store.admit(account, admission(newest, charge=BUSY)).open == {newest}
+
+    def test_of_an_account_that_has_nothing_to_pay_the_charge_counts_from_now(
+        self, store: BatchStore, account: str
+    ) -> None:
+        for now in (START, START + 20 * SECOND, START + 3000 * SECOND):
+            usage = store.admit(account, admission(place(), charge=replace(IDLE, now=now)))
+            assert usage.paid_until == now + IDLE.cost
+
+    def test_of_one_that_has_some_to_pay_the_charge_adds_up_to_the_limit(
+        self, store: BatchStore, account: str
+    ) -> None:
+        store.admit(account, admission(place(), charge=IDLE))
+        for seconds in (40, 60):
+            usage = store.admit(account, admission(place(), charge=BUSY))
+            assert usage.paid_until == START + seconds * SECOND
+        too_much = place()
+        usage = store.admit(account, admission(too_much, charge=BUSY))
+        assert usage.paid_until == START + 60 * SECOND
+        assert too_much not in usage.open
+
+    def test_a_charge_for_an_account_as_it_is_not_changes_nothing(
+        self, store: BatchStore, account: str
+    ) -> None:
+        wrong = place()
+        assert store.admit(account, admission(wrong, fewer_than=9, charge=BUSY)).open == set()
+        store.admit(account, admission(place(), fewer_than=9, charge=IDLE))
+        usage = store.admit(account, admission(wrong, fewer_than=9, charge=IDLE))
+        assert wrong not in usage.open
+        assert usage.paid_until == START + 20 * SECOND
+        late = replace(BUSY, now=START + 30 * SECOND, no_later_than=START + 70 * SECOND)
+        usage = store.admit(account, admission(wrong, fewer_than=9, charge=late))
+        assert wrong not in usage.open
+        assert usage.paid_until == START + 20 * SECOND
+
+    def test_a_microsecond_counts(self, store: BatchStore, account: str) -> None:
+        tiny = replace(IDLE, cost=timedelta(microseconds=60))
+        store.admit(account, admission(place(), charge=tiny))
+        usage = store.admit(account, admission(place(), charge=replace(BUSY, cost=tiny.cost)))
+        assert usage.paid_until == START + timedelta(microseconds=120)
+
+    def test_an_admission_is_undone_once(self, store: BatchStore, account: str) -> None:
+        stays, ours = (admission(place(), fewer_than=9, charge=each) for each in (IDLE, BUSY))
+        before = store.admit(account, stays)
+        store.admit(account, ours)
+        for _ in range(2):
+            store.undo_admission(account, ours)
+        assert usage_of(store, account) == before
+
+    def test_an_admission_without_charge_is_undone_too(
+        self, store: BatchStore, account: str
+    ) -> None:
+        ours = admission(place(), fewer_than=1)
+        store.admit(account, ours)
+        store.undo_admission(account, ours)
+        other = place()
+        assert store.admit(account, admission(other, fewer_than=1)).open == {other}
+
+    def test_places_are_given_up_any_number_of_times(self, store: BatchStore, account: str) -> None:
+        one, two, three = (place() for _ in range(3))
+        for each in (one, two, three):
+            store.admit(account, admission(each, fewer_than=3))
+        for _ in range(2):
+            store.vacate(account, [one, two, place()])
+        assert store.admit(account, admission(place(), fewer_than=1)).open == {three}
+        store.vacate(account, [three])
+        assert usage_of(store, account).open == set()
+
+    def test_one_of_two_claims_the_pruning(self, store: BatchStore, account: str) -> None:
+        later = START + 10 * SECOND
+        assert store.claim_pruning(account, None, START)
+        assert not store.claim_pruning(account, None, START)
+        assert store.claim_pruning(account, START, later)
+        assert not store.claim_pruning(account, START, later)
+        assert usage_of(store, account).pruned_at == later
+
+    def test_a_usage_is_no_batch_and_in_no_list(self, store: BatchStore, account: str) -> None:
+        store.admit(account, admission(place(), fewer_than=1, charge=IDLE))
+        assert store.find(f"account#{account}") is None
+        assert store.find_all([f"account#{account}"]) == {}
+        assert [*store.find_of_account(account, START - timedelta(days=1))] == []
+        assert account not in str([*store.find_due(LATER)])
 
 
 class TestManyAtOnce:
@@ -334,7 +542,30 @@ class TestManyAtOnce:
         assert winner in rivals
         assert outcomes == [winner] * 16
 
+    def test_no_more_get_in_than_there_are_places(self, store: BatchStore) -> None:
+        account, rivals = uuid.uuid4().hex, [place() for _ in range(16)]
+        usages = at_once(
+            [partial(store.admit, account, admission(rival, fewer_than=3)) for rival in rivals]
+        )
+        got_in = [rival for rival, usage in zip(rivals, usages, strict=True) if rival in usage.open]
+        assert len(got_in) == 3
+        assert usage_of(store, account).open == {*got_in}
 
-def at_once(calls: Sequence[Callable[[], object]]) -> list[object]:
+    def test_no_charge_is_lost(self, store: BatchStore) -> None:
+        """Of an account that may pay for a minute, three times 20 seconds get in."""
+        account, rivals = uuid.uuid4().hex, [place() for _ in range(16)]
+        store.admit(account, admission(place(), fewer_than=99, charge=IDLE))
+        at_once(
+            [
+                partial(store.admit, account, admission(rival, fewer_than=99, charge=BUSY))
+                for rival in rivals
+            ]
+        )
+        usage = usage_of(store, account)
+        assert len(usage.open) == 3
+        assert usage.paid_until == START + 60 * SECOND
+
+
+def at_once(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     with ThreadPoolExecutor(max_workers=16) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]

@@ -109,15 +109,33 @@ def test_metrics_are_written_as_cloudwatch_reads_them() -> None:
 @pytest.mark.parametrize(
     ("state", "names"),
     [
-        ("delivered", {"CallbacksDelivered", "CallbackDuration"}),
-        ("failed", {"CallbacksFailed", "CallbackDuration"}),
-        ("waiting", {"CallbackDuration"}),
+        ("delivered", {"CallbacksDelivered", "CallbacksRetried", "CallbackDuration"}),
+        ("failed", {"CallbacksFailed", "CallbacksRetried", "CallbackDuration"}),
+        ("waiting", {"CallbacksRetried", "CallbackDuration"}),
     ],
 )
 def test_a_callback_counts_when_it_is_over(state: str, names: set[str]) -> None:
     line = written("callback attempted", state=state, took_ms=1)
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert {metric["Name"] for metric in directive["Metrics"]} == names
+
+
+@pytest.mark.parametrize(("state", "share"), [("delivered", 0), ("failed", 0), ("waiting", 1)])
+def test_the_average_of_retried_callbacks_is_the_share_that_failed_for_now(
+    state: str, share: int
+) -> None:
+    assert written("callback attempted", state=state, took_ms=1)["CallbacksRetried"] == share
+
+
+def test_the_average_of_retried_jobs_is_the_share_of_calls_that_failed_for_now() -> None:
+    line = written("jobs run", succeeded=2, failed=1, retried=3, durations_ms=[5] * 6)
+    assert line["JobsRetried"] == [1, 1, 1, 0, 0, 0]
+
+
+def test_where_no_job_was_called_no_share_is_given() -> None:
+    line = written("jobs run", succeeded=0, failed=0, retried=0, durations_ms=[])
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in directive["Metrics"]} == {"JobsSucceeded", "JobsFailed"}
 
 
 def test_every_metric_has_a_name_of_its_own() -> None:

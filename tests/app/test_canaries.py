@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 import app
 from chalicelib import settings, wiring
+from chalicelib.api import HttpRequest
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.errors import FunctionFailed, ParameterInvalid
 from tests.app.conftest import Context, Front, basic
@@ -150,14 +151,14 @@ class TestUnexpectedErrors:
     ) -> None:
         monkeypatch.setattr(front.store, "find", lambda _: for_the_caller())
         with pytest.raises(FunctionFailed, match=r"^ParameterInvalid$"):
-            app.advance_batch(batch_event(BatchMessage(batch_id="b")), Context(120))
+            app.advance_batch(batch_event(BatchMessage(batch_id="b", account="a")), Context(120))
         assert only_line(capsys)["error"] == "ParameterInvalid"
 
     @pytest.mark.usefixtures("front")
     def test_a_message_that_is_none_is_not_repeated(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        event = batch_event(BatchMessage(batch_id="b"))
+        event = batch_event(BatchMessage(batch_id="b", account="a"))
         event["Records"][0]["body"] = f"[{SONG}"
         with pytest.raises(FunctionFailed, match=r"^JSONDecodeError$"):
             app.advance_batch(event, Context(120))
@@ -292,3 +293,15 @@ def test_a_password_is_not_shown_by_any_spelling(front: Front) -> None:
         assert SONG.encode() not in answer.body
         assert base64.b64encode(secret.encode()) not in answer.body
         assert SONG not in str(front.journal.lines)
+
+
+def test_a_request_shows_nothing_of_itself_but_what_it_asks_for() -> None:
+    request = HttpRequest(
+        method="POST",
+        namespace="batch",
+        query={"action": ["run"]},
+        headers={"authorization": SONG},
+        body=SONG.encode(),
+        targets=("/api/1.0/batch?action=run",),
+    )
+    assert SONG not in f"{request} {request!r}"

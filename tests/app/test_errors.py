@@ -168,6 +168,35 @@ def test_http_basic_can_be_switched_off(client: Client, monkeypatch: pytest.Monk
     assert is_error(front.call("test?action=ping"), 401)
 
 
+@pytest.mark.parametrize(
+    ("setting", "limit", "retry_after"),
+    [
+        ("MAX_OPEN_BATCHES", "open batches", "10"),
+        ("MAX_JOBS_PER_MINUTE", "jobs a minute", "60"),
+    ],
+)
+def test_over_a_limit_a_caller_is_told_which_and_when_to_ask_again(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    limit: str,
+    retry_after: str,
+) -> None:
+    front = serve(client, monkeypatch, **{setting: "1"})
+    order = {"jobs": [JOB], "callbackUrl": URL}
+    assert front.call("run", order).status == 200
+    answer = front.call("run", order)
+    assert is_error(answer, 429)
+    assert answer.json["message"] == f"Too many requests: the account's limit for {limit} is 1"
+    assert answer.headers["Retry-After"] == retry_after
+    assert len(front.store.heads) == 1
+    assert len(front.queue.jobs) == 1
+
+
+def test_other_errors_name_no_time_to_ask_again(front: Front) -> None:
+    assert "Retry-After" not in front.call("nonsense").headers
+
+
 def test_an_unexpected_error_shows_callers_nothing(
     front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

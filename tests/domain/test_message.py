@@ -14,7 +14,15 @@ from tests.samples import a_batch, gave_up, some_jobs, succeeded
 
 #: Lambda stops a chain of function -> queue -> same function after so many.
 LAMBDA_STOPS_AFTER = 16
-MESSAGE = JobsMessage(batch_id="a", submission="b", round=2, chunk=3, indexes=(7, 8, 9), attempt=2)
+MESSAGE = JobsMessage(
+    batch_id="a",
+    account="acme",
+    submission="b",
+    round=2,
+    chunk=3,
+    indexes=(7, 8, 9),
+    attempt=2,
+)
 
 
 class TestJobsMessage:
@@ -22,6 +30,7 @@ class TestJobsMessage:
         batch = a_batch(round=4)
         assert JobsMessage.of(batch, 2) == JobsMessage(
             batch_id=batch.batch_id,
+            account=batch.account,
             submission=batch.submission,
             round=4,
             chunk=2,
@@ -31,9 +40,7 @@ class TestJobsMessage:
         )
 
     def test_jobs_not_started_go_on_as_the_same_attempt(self) -> None:
-        assert MESSAGE.handed_on([8, 9]) == JobsMessage(
-            batch_id="a", submission="b", round=2, chunk=3, indexes=(8, 9), attempt=2, hops=1
-        )
+        assert MESSAGE.handed_on([8, 9]) == replace(MESSAGE, indexes=(8, 9), attempt=2, hops=1)
 
     def test_jobs_that_failed_for_now_go_on_as_the_next_attempt(self) -> None:
         after = MESSAGE.handed_on([7], next_attempt=True)
@@ -54,7 +61,16 @@ class TestJobsMessage:
     def test_no_data_of_a_caller_travels(self) -> None:
         """Callers' data stays in the database, so that sending again costs nothing."""
         named = {field.name for field in fields(JobsMessage)}
-        assert named == {"batch_id", "submission", "round", "chunk", "indexes", "attempt", "hops"}
+        assert named == {
+            "batch_id",
+            "account",
+            "submission",
+            "round",
+            "chunk",
+            "indexes",
+            "attempt",
+            "hops",
+        }
 
 
 class TestConcern:
@@ -116,12 +132,19 @@ class TestConcern:
 
 
 class TestBatchMessage:
-    def test_it_names_a_batch_and_nothing_of_it(self) -> None:
-        assert {field.name for field in fields(BatchMessage)} == {"batch_id", "hops"}
-        assert BatchMessage(batch_id="a").hops == 0
+    def test_it_names_a_batch_and_its_account_and_nothing_of_it(self) -> None:
+        assert {field.name for field in fields(BatchMessage)} == {"batch_id", "account", "hops"}
+        batch = a_batch()
+        assert BatchMessage.of(batch) == BatchMessage(
+            batch_id=batch.batch_id, account=batch.account, hops=0
+        )
+
+    def test_handing_on_leaves_it_its_account(self) -> None:
+        message = BatchMessage(batch_id="a", account="acme")
+        assert message.handed_on() == BatchMessage(batch_id="a", account="acme", hops=1)
 
     def test_a_chain_of_them_ends_before_lambda_ends_it(self) -> None:
-        message, sent = BatchMessage(batch_id="a"), 0
+        message, sent = BatchMessage(batch_id="a", account="acme"), 0
         while message.may_be_sent:
             message, sent = message.handed_on(), sent + 1
             assert sent < LAMBDA_STOPS_AFTER

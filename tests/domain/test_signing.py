@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -505,6 +506,20 @@ class TestCallbacks:
         assert first["webhook-signature"] != later["webhook-signature"]
         assert first["webhook-id"] == later["webhook-id"]
 
+    def test_they_are_made_without_a_copy_of_the_body(self) -> None:
+        """It may be 50 MB, in a function of 512."""
+        body = bytes(2_000_000)
+        tracemalloc.start()
+        callback(WEBHOOK_SECRET, OTHER_SECRET, body=body)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 1_000_000
+
+    def test_a_secret_that_is_no_base64_signs_nothing(self) -> None:
+        """Silently it would be another secret than the receiver's."""
+        with pytest.raises(ValueError):
+            callback("whsec_" + "-_" * 16)
+
     def test_the_time_is_the_moment_wherever_the_clock_is(self) -> None:
         there = START.astimezone(timezone(timedelta(hours=-10)))
         assert callback(WEBHOOK_SECRET, now=there) == callback(WEBHOOK_SECRET, now=START)
@@ -540,8 +555,9 @@ class TestSecrets:
             Key(key="demo", account="acme", secrets=SECRETS),
             Account(account="acme", callback_secrets=SECRETS),
             [DEMO_KEY],
+            SignedRequest(headers={"x": "a-secret"}, targets=(TARGET,), body=b"a-secret"),
         ],
-        ids=["secret", "key", "account", "demo key"],
+        ids=["secret", "key", "account", "demo key", "request"],
     )
     def test_no_secret_is_in_a_repr(self, holder: object) -> None:
         for shown in (repr(holder), str(holder), f"{holder}"):

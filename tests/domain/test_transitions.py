@@ -361,6 +361,7 @@ class TestRestart:
             head,
             state=BatchState.RUNNING,
             round=2,
+            round_began_at=START + HOUR,
             completed_at=None,
             cancelled=False,
             done=frozenset({0, 2}),

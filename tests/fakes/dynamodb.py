@@ -1,13 +1,14 @@
 """Batches and keys in memory, with the conditions that the real table has."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.account import Account, Key
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
+from chalicelib.domain.limits import Admission, Charge, Place, Usage
 from chalicelib.domain.transitions import Change
 
 
@@ -19,6 +20,7 @@ class FakeBatchStore:
         self.jobs: dict[tuple[str, str, int], tuple[Job, ...]] = {}
         self.answers: dict[tuple[str, str, int, int, int], AnswersPart] = {}
         self.markers: dict[tuple[str, str, int, int], Marker] = {}
+        self.usages: dict[str, Usage] = {}
         self._lock = threading.RLock()
 
     def copy(self) -> "FakeBatchStore":
@@ -30,10 +32,14 @@ class FakeBatchStore:
         other.jobs = dict(self.jobs)
         other.answers = dict(self.answers)
         other.markers = dict(self.markers)
+        other.usages = dict(self.usages)
         return other
 
     def find(self, batch_id: str) -> Batch | None:
         return self.heads.get(batch_id)
+
+    def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
+        return {id: self.heads[id] for id in batch_ids if id in self.heads}
 
     def find_order(self, batch: Batch) -> Order | None:
         return self.orders.get((batch.batch_id, batch.submission))
@@ -131,6 +137,40 @@ class FakeBatchStore:
         for chunk in batch.chunks[first:]:
             yield self.load_chunk(batch, chunk)
 
+    def admit(self, account: str, admission: Admission) -> Usage:
+        with self._lock:
+            usage = self._usage(account)
+            is_in = admission.place in usage.open
+            if not is_in and _has_room(usage, admission) and _is_paid(usage, admission.charge):
+                self.usages[account] = _admitted(usage, admission)
+            return self._usage(account)
+
+    def undo_admission(self, account: str, admission: Admission) -> None:
+        with self._lock:
+            usage = self._usage(account)
+            if admission.place not in usage.open:
+                return
+            self.vacate(account, [admission.place])
+            if admission.charge and usage.paid_until:
+                paid_until = usage.paid_until - admission.charge.cost
+                self.usages[account] = replace(self._usage(account), paid_until=paid_until)
+
+    def vacate(self, account: str, places: Collection[Place]) -> None:
+        with self._lock:
+            usage = self._usage(account)
+            self.usages[account] = replace(usage, open=usage.open - {*places})
+
+    def claim_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
+        with self._lock:
+            usage = self._usage(account)
+            if usage.pruned_at != seen:
+                return False
+            self.usages[account] = replace(usage, pruned_at=now)
+            return True
+
+    def _usage(self, account: str) -> Usage:
+        return self.usages.get(account, Usage())
+
 
 class FakeKeyStore:
     def __init__(self, keys: Sequence[Key] = (), accounts: Sequence[Account] = ()) -> None:
@@ -142,6 +182,29 @@ class FakeKeyStore:
 
     def find_account(self, account: str) -> Account | None:
         return self.accounts.get(account)
+
+
+def _has_room(usage: Usage, admission: Admission) -> bool:
+    return admission.fewer_than is None or len(usage.open) < admission.fewer_than
+
+
+def _is_paid(usage: Usage, charge: Charge | None) -> bool:
+    if charge is None:
+        return True
+    if charge.no_later_than is None:
+        return usage.paid_until is None or usage.paid_until <= charge.now
+    return usage.paid_until is not None and charge.now < usage.paid_until <= charge.no_later_than
+
+
+def _admitted(usage: Usage, admission: Admission) -> Usage:
+    place = frozenset({admission.place})
+    after = replace(usage, open=place if admission.fewer_than is None else usage.open | place)
+    charge = admission.charge
+    if charge is None:
+        return after
+    paid_until = usage.paid_until if charge.no_later_than else charge.now
+    assert paid_until is not None
+    return replace(after, paid_until=paid_until + charge.cost)
 
 
 def _allows(head: Batch, change: Change) -> bool:

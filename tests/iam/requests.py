@@ -55,7 +55,7 @@ def _query(operation: str, parameters: Parameters) -> list[_Asked]:
     return [(operation, ACCOUNT, f"table/{parameters['TableName']}{index}", None)]
 
 
-def _write_together(operation: str, parameters: Parameters) -> list[_Asked]:
+def _together(operation: str, parameters: Parameters) -> list[_Asked]:
     return [(operation, ACCOUNT, f"table/{table}", None) for table in parameters["RequestItems"]]
 
 
@@ -80,7 +80,8 @@ def _log_stream(operation: str, parameters: Parameters) -> list[_Asked]:
 
 
 _ASKS: Mapping[tuple[str, str], _Ask] = {
-    ("dynamodb", "BatchWriteItem"): _write_together,
+    ("dynamodb", "BatchGetItem"): _together,
+    ("dynamodb", "BatchWriteItem"): _together,
     ("dynamodb", "DeleteItem"): _item,
     ("dynamodb", "GetItem"): _item,
     ("dynamodb", "PutItem"): _item,

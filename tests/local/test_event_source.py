@@ -56,6 +56,7 @@ def test_a_message_is_handed_over_as_lambda_does(sqs: "SQSClient") -> None:
     sqs.send_message(
         QueueUrl=url,
         MessageBody='{"n": 1}',
+        MessageGroupId="acme",
         MessageAttributes={"colour": {"DataType": "String", "StringValue": "red"}},
     )
     with Running(sources_of(app).queues()):
@@ -67,6 +68,7 @@ def test_a_message_is_handed_over_as_lambda_does(sqs: "SQSClient") -> None:
     assert record["awsRegion"] == "us-east-1"
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
     assert record["attributes"]["SentTimestamp"].isdecimal()
+    assert record["attributes"]["MessageGroupId"] == "acme"
     assert record["messageAttributes"]["colour"]["stringValue"] == "red"
     assert {"messageId", "receiptHandle", "md5OfBody"} <= set(record)
     assert 0 < context.get_remaining_time_in_millis() <= 60_000

@@ -1,13 +1,12 @@
 """Options, environment and configuration of `batchback local`."""
 
 import argparse
-import json
 from dataclasses import fields
 
 import pytest
 
 from batchback import project
-from batchback.local import add_arguments, environment, service_code
+from batchback.local import add_arguments, environment
 from batchback.local.service import Options
 
 #: README and contract name them: whoever changes one changes a promise.
@@ -76,19 +75,3 @@ def test_a_platform_named_in_the_environment_is_called() -> None:
     assert environment.named_platform(None, {"PLATFORM_ADDRESS": "http://mine"}) == "http://mine"
     assert environment.named_platform("http://other", {"PLATFORM_ADDRESS": "x"}) == "http://other"
     assert environment.named_platform(None, {}) is None
-
-
-@pytest.mark.parametrize(
-    ("function", "parameter"),
-    [
-        ("run_jobs", "JobsVisibilitySeconds"),
-        ("advance_batch", "BatchesVisibilitySeconds"),
-        ("bury_jobs", "JobsDeadVisibilitySeconds"),
-    ],
-)
-def test_a_message_is_hidden_six_times_as_long_as_its_function_may_run(
-    function: str, parameter: str
-) -> None:
-    """As AWS asks for: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
-    seconds = json.loads(project.template())["Parameters"][parameter]["Default"]
-    assert seconds == 6 * service_code.stage_configuration(function).lambda_timeout

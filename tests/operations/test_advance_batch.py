@@ -169,7 +169,7 @@ class TestDelivering:
     def test_a_near_next_try_is_made_punctual_by_a_message(self, world: World, done: Batch) -> None:
         world.receiver.answers = [Reply(status=500)]
         world.look(done)
-        assert world.queue.batches == [(BatchMessage(batch_id=done.batch_id), 5)]
+        assert world.queue.batches == [(BatchMessage.of(done), 5)]
         assert world.head(done).due_at == START + timedelta(seconds=5, minutes=2)
 
     def test_a_receiver_that_is_gone_is_not_asked_again(self, world: World, done: Batch) -> None:

@@ -33,6 +33,7 @@ def world() -> World:
 def rerun(world: World) -> RerunBatch:
     ids = count(1)
     return RerunBatch(
+        admit=world.admit,
         store=world.store,
         queue=world.queue,
         clock=world.clock,

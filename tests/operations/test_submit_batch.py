@@ -9,9 +9,11 @@ from typing import NoReturn
 import pytest
 
 from chalicelib.domain.batch import Batch, chunk_size
+from chalicelib.domain.limits import Limits
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import NotSaved, OutcomeUnknown, Unavailable
+from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.submit_batch import SubmitBatch
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.dynamodb import FakeBatchStore
@@ -29,6 +31,7 @@ class World:
         self.clock = FakeClock()
         ids = count(1)
         self.submit = SubmitBatch(
+            admit=AdmitBatch(store=self.store, journal=FakeJournal(), limits=Limits()),
             store=self.store,
             queue=self.queue,
             clock=self.clock,

@@ -5,8 +5,10 @@ from itertools import count
 from typing import Any
 
 from chalicelib.domain.batch import Answer, Batch, Job
+from chalicelib.domain.limits import Limits
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.results import results_of
+from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.deliver_callback import DeliverCallback
 from chalicelib.operations.record_answers import RecordAnswers
@@ -21,7 +23,7 @@ from tests.samples import DEMO_ACCOUNT, DEMO_KEY, ORDER, a_batch, some_jobs
 
 
 class World:
-    def __init__(self, *, per_flush: int = 10_000) -> None:
+    def __init__(self, *, per_flush: int = 10_000, limits: Limits | None = None) -> None:
         self.clock = FakeClock()
         self.store = FakeBatchStore()
         self.keys = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
@@ -32,6 +34,7 @@ class World:
         self.seconds_left = 60.0
         ids = count(1)
         self.record = RecordAnswers(store=self.store, queue=self.queue)
+        self.admit = AdmitBatch(store=self.store, journal=self.journal, limits=limits or Limits())
         self.run_jobs = RunJobs(
             store=self.store,
             keys=self.keys,
@@ -51,6 +54,7 @@ class World:
             record=self.record,
             clock=self.clock,
             journal=self.journal,
+            admit=self.admit,
             deliver=DeliverCallback(
                 store=self.store,
                 keys=self.keys,
@@ -76,7 +80,7 @@ class World:
         self.run_jobs(message, receive_count=receive_count, seconds_left=lambda: self.seconds_left)
 
     def look(self, batch: Batch) -> None:
-        self.advance_batch(BatchMessage(batch_id=batch.batch_id), lambda: 120.0)
+        self.advance_batch(BatchMessage.of(batch), lambda: 120.0)
 
     def head(self, batch: Batch) -> Batch:
         head = self.store.find(batch.batch_id)

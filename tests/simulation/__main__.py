@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import count, islice
 
 from tests.simulation.chance import run_seed
-from tests.simulation.enumerated import ACTIONS, PATHS, SHAPES, shaped
+from tests.simulation.enumerated import ACTIONS, LIMITED, PATHS, SHAPES, shaped
 from tests.simulation.promises import check
 from tests.simulation.scenario import Scenario
 from tests.simulation.schedules import every_schedule
@@ -34,7 +34,7 @@ def schedules(first_seed: int) -> Iterator[int]:
     that a short time sees both."""
     seeds = count(first_seed)
     for crashes in (0, 1, 2):
-        for scenario in (*PATHS, *ACTIONS):
+        for scenario in (*PATHS, *ACTIONS, *LIMITED):
             for shape in SHAPES:
                 yield enumerated(shaped(scenario, shape), crashes)
                 yield from (storm(seed) for seed in islice(seeds, 100))

@@ -15,6 +15,7 @@ from typing import Any
 
 from greenlet import GreenletExit, greenlet
 
+from chalicelib.domain.limits import Limits
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.errors import BatchbackError, Unavailable
 from tests.simulation.promises import check
@@ -42,11 +43,22 @@ _SERVICES = {
     "send_batch": "queue",
 }
 _MAX_STEPS = 20_000
+#: What the caller may have going, in one storm and the next.
+_LIMITS = (
+    Limits(),
+    Limits(),
+    Limits(),
+    Limits(open_batches=1),
+    Limits(),
+    Limits(),
+    Limits(),
+    Limits(open_batches=1, jobs_per_minute=10),
+)
 
 
 def run_seed(seed: int) -> State:
     """The state in which the schedule of a seed ends, with every promise checked."""
-    storm = _Storm(random.Random(seed))
+    storm = _Storm(random.Random(seed), limits=_LIMITS[seed % len(_LIMITS)])
     storm.rage()
     run_to_rest(storm.state, check)
     return storm.state
@@ -62,6 +74,7 @@ class _Running:
 @dataclass
 class _Storm:
     rng: random.Random
+    limits: Limits
     state: State = field(init=False)
     running: list[_Running] = field(default_factory=list)
     #: One service at a time, for up to an hour.
@@ -71,13 +84,13 @@ class _Storm:
     odds: dict[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = begin(_scenario(self.rng))
+        self.state = begin(replace(_scenario(self.rng), limits=self.limits))
         self.state.storm = STORM
         self.odds = {
             name: self.rng.choice([0, 0, 0.01, 0.05])
             for name in ("crash", "error", "lose", "double", "outage", "slow")
         }
-        self.odds["act"] = self.rng.choice([0, 0.01])
+        self.odds["act"] = self.rng.choice([0, 0.01]) if self.limits.are_off else 0.02
 
     def rage(self) -> None:
         ends_at = self.state.now + STORM
@@ -201,7 +214,8 @@ class _Storm:
 
     def _meddle(self) -> None:
         if self._happens("act"):
-            action = self.rng.choice(["cancel", "restart", "repost", "submit"])
+            actions = ["cancel", "restart", "repost", "submit"]
+            action = self.rng.choice(actions if self.limits.are_off else [*actions, "rival"])
             World(self.state, _ignore, _ignore).act(action)
 
     def _happens(self, accident: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chalicelib.domain.limits import Limits
 from tests.simulation.scenario import Scenario, failing, kills, poison, refusing
 
 #: Jobs, jobs in a chunk, answers in a flush.
@@ -37,6 +38,21 @@ ACTIONS = (
     Scenario(name="overtake", jobs=1, action="overtake"),
     Scenario(name="duplicate", jobs=1, action="duplicate"),
     Scenario(name="same-key-twice", jobs=1, action="submit"),
+)
+
+_ONE_OPEN = Limits(open_batches=1, jobs_per_minute=60)
+#: An account that may have one batch running, while any of that happens, or it submits another.
+LIMITED = (
+    Scenario(name="limited", jobs=1, limits=_ONE_OPEN),
+    Scenario(name="limited-rival", jobs=1, limits=_ONE_OPEN, action="rival"),
+    Scenario(
+        name="limited-restart",
+        jobs=1,
+        limits=_ONE_OPEN,
+        action="restart-rival",
+        platform=failing(0, 5),
+        without_answer=_FIRST,
+    ),
 )
 
 

@@ -69,7 +69,7 @@ def the_message_to_batches_before_done() -> Iterator[None]:
             and head.done | {chunk.number} == set(head.chunks)
             and chunk.number not in head.done
         ):
-            self.queue.send_batch(BatchMessage(batch_id=batch.batch_id))
+            self.queue.send_batch(BatchMessage.of(batch))
         self.store.change(batch, transitions.finish_chunk(batch, chunk))
 
     with patch.object(RecordAnswers, "finish_if_full", finish_if_full):

@@ -6,18 +6,23 @@ import json
 from datetime import timedelta
 
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.retry import CALLBACK_TRIES
 from chalicelib.domain.states import CallbackState
 from tests.fakes.clock import START
 from tests.samples import a_batch
 from tests.simulation.scenario import kills
-from tests.simulation.world import BYSTANDER, State
+from tests.simulation.world import BYSTANDER, RIVAL, State, World
 
 #: Workers that died by accident this often may have made a job look like their killer.
 DEATHS_TO_BLAME = 2
 #: So many losses may have taken all attempts at a callback but the receiver's own refusals.
 _USED_UP = CALLBACK_TRIES - 3
+
+
+#: After all batches of an account have ended, it can submit again within this time.
+_PATIENCE = GRACE + BETWEEN_PRUNINGS
 
 
 class Broken(AssertionError):
@@ -35,6 +40,7 @@ def check(state: State) -> None:
     _results_never_changed(state, head)
     _was_called_back(state, head)
     _ran_each_job_as_often_as_it_had_to(state)
+    _kept_the_limits(state)
     _touched_nothing_else(state)
     _left_nothing_to_do(state)
 
@@ -112,6 +118,21 @@ def _ran_each_job_as_often_as_it_had_to(state: State) -> None:
         undisturbed = state.losses == 0 and state.overlaps == 0 and not state.acted
         if undisturbed and not _fails(state, index):
             _insist(calls == 1, f"job {index} was run once, as nothing went wrong")
+
+
+def _kept_the_limits(state: State) -> None:
+    limits = state.scenario.limits
+    if limits.are_off:
+        return
+    _insist(state.most_open <= limits.open_batches, "no more batches run than the limit says")
+    rival = state.store.find(RIVAL)
+    _insist(rival is None or rival.is_completed, "the rival ends too")
+    afterwards = World(state.copy(), _ignore, _ignore)
+    _insist(not afterwards.is_locked_out(_PATIENCE), "nobody is locked out who has nothing going")
+
+
+def _ignore(_name: str, _is_effect: bool) -> None:
+    return None
 
 
 def _fails_for_now(state: State) -> bool:

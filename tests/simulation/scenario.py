@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from chalicelib.domain.limits import Limits
 from chalicelib.domain.outcome import NoReply, Reply
 
 #: What the platform does at a call of a job, given its index and how often it was called before.
@@ -36,11 +37,22 @@ class Scenario:
     per_flush: int = 1_000
     platform: PlatformBehaviour = answers
     receiver: ReceiverBehaviour = takes
-    #: What happens besides, at every moment that there is: the caller does something, or submits
-    #: once more with the same Idempotency-Key; all other messages overtake the one in hand; the one
-    #: in hand is delivered a second time and overtakes itself.
+    limits: Limits = field(default_factory=Limits)
+    #: What happens besides, at every moment that there is: the caller does something, submits once
+    #: more with the same Idempotency-Key, or another batch, the rival; all other messages overtake
+    #: the one in hand; the one in hand is delivered a second time and overtakes itself.
     action: (
-        Literal["cancel", "restart", "repost", "submit", "cancel-restart", "overtake", "duplicate"]
+        Literal[
+            "cancel",
+            "restart",
+            "repost",
+            "submit",
+            "cancel-restart",
+            "overtake",
+            "duplicate",
+            "rival",
+            "restart-rival",
+        ]
         | None
     ) = None
     #: Whether the caller submits with the same key again when the batch has expired, before the

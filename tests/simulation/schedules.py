@@ -219,6 +219,9 @@ def _act(state: State, running: Invocation | None) -> bool:
             _world(state).act("cancel")
             _drain(state, running)
             _world(state).act("restart")
+        case "restart-rival":
+            _world(state).act("restart")
+            _world(state).act("rival")
         case action:
             _world(state).act(str(action))
     return True

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.simulation.chance import run_seed
-from tests.simulation.enumerated import ACTIONS, LARGE, PATHS, SHAPES, SMALL, shaped
+from tests.simulation.enumerated import ACTIONS, LARGE, LIMITED, PATHS, SHAPES, SMALL, shaped
 from tests.simulation.faults import FAULTS
+from tests.simulation.limit_faults import LIMIT_FAULTS
 from tests.simulation.promises import Broken, check
 from tests.simulation.scenario import Scenario
 from tests.simulation.schedules import Stuck, every_schedule
@@ -53,6 +54,20 @@ def test_whatever_comes_at_any_moment_with_any_crash_leaves_every_promise_kept(
     tell(every_schedule(shaped(scenario, shape), 1, check))
 
 
+@pytest.mark.parametrize("shape", SMALL, ids=str)
+def test_every_pair_of_crash_points_leaves_the_limits_kept(shape: tuple[int, int, int]) -> None:
+    tell(every_schedule(shaped(LIMITED[0], shape), 2, check))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "crashes"), [(LIMITED[1], 1), (LIMITED[2], 0)], ids=["rival", "restart"]
+)
+def test_another_batch_at_any_moment_leaves_the_limits_kept(
+    scenario: Scenario, crashes: int
+) -> None:
+    tell(every_schedule(shaped(scenario, SMALL[0]), crashes, check))
+
+
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_AT_ONCE))
 def test_storms_drawn_by_chance_leave_every_promise_kept(first: int) -> None:
     for seed in range(first, first + SEEDS_AT_ONCE):
@@ -66,6 +81,18 @@ def test_storms_drawn_by_chance_leave_every_promise_kept(first: int) -> None:
 def test_a_fault_in_the_protocol_is_seen(fault: str) -> None:
     with FAULTS[fault](), pytest.raises((Broken, Stuck)):
         run_everything_small()
+
+
+@pytest.mark.parametrize("fault", LIMIT_FAULTS)
+def test_a_fault_in_the_limits_is_seen(fault: str) -> None:
+    with LIMIT_FAULTS[fault](), pytest.raises((Broken, Stuck)):
+        run_everything_limited()
+
+
+def run_everything_limited() -> None:
+    for crashes in (0, 1):
+        for scenario in LIMITED:
+            every_schedule(shaped(scenario, SMALL[0]), crashes, check)
 
 
 def run_everything_small() -> None:

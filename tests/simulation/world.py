@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,12 +20,14 @@ from typing import Any
 
 from chalicelib.domain.account import Key
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, Order
+from chalicelib.domain.limits import Admission, Place, Usage
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.results import pieces, results_of
 from chalicelib.domain.submission import Submission
 from chalicelib.domain.transitions import Change
-from chalicelib.errors import CallerError, ServiceError
+from chalicelib.errors import CallerError, ServiceError, TooManyRequests
+from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.bury_jobs import BuryJobs
 from chalicelib.operations.deliver_callback import DeliverCallback
@@ -46,6 +48,9 @@ MAX_BATCH_RECEIVES = 5
 MINUTE = timedelta(minutes=1)
 IDEMPOTENCY_KEY = "once"
 BYSTANDER = "b" * 32
+#: Another batch of the caller's, which competes with the first for what both may have going.
+RIVAL_KEY = "rival"
+RIVAL = hashlib.sha256(f"{DEMO_CALLER.account}\n{RIVAL_KEY}".encode()).hexdigest()[:32]
 
 
 class Crash(BaseException):
@@ -98,6 +103,8 @@ class State:
     has_begun_again: bool = False
     #: How long things may go wrong by chance.
     storm: timedelta = timedelta()
+    #: The most batches of the caller's that ever ran at the same time.
+    most_open: int = 0
     #: Workers that died by accident; a poison job's do not count.
     deaths: int = 0
     #: Deliveries that ran side by side.
@@ -132,8 +139,21 @@ class State:
         return self.store.find(self.batch_id) if self.batch_id else self._only_head()
 
     def _only_head(self) -> Batch | None:
-        heads = [head for id, head in self.store.heads.items() if id != BYSTANDER]
+        others = (BYSTANDER, RIVAL)
+        heads = [head for id, head in self.store.heads.items() if id not in others]
         return heads[0] if heads else None
+
+    def note_open(self) -> None:
+        if self.scenario.limits.are_off:
+            return
+        running = [
+            head
+            for head in self.store.heads.values()
+            if head.account == DEMO_CALLER.account
+            and head.is_running
+            and not head.is_expired(self.now)
+        ]
+        self.most_open = max(self.most_open, len(running))
 
     def results(self, head: Batch) -> bytes:
         texts = (
@@ -158,7 +178,9 @@ class World:
         ports = Ports(self)
         common: dict[str, Any] = {"clock": ports, "journal": ports}
         record = RecordAnswers(store=ports, queue=ports)
+        admit = AdmitBatch(store=ports, journal=ports, limits=state.scenario.limits)
         self.submit = SubmitBatch(
+            admit=admit,
             store=ports,
             queue=ports,
             new_id=self.new_id,
@@ -168,6 +190,7 @@ class World:
             **common,
         )
         self.rerun = RerunBatch(
+            admit=admit,
             store=ports,
             queue=ports,
             new_id=self.new_id,
@@ -196,7 +219,7 @@ class World:
             **common,
         )
         self.advance_batch = AdvanceBatch(
-            store=ports, queue=ports, record=record, deliver=deliver, **common
+            store=ports, queue=ports, record=record, admit=admit, deliver=deliver, **common
         )
         self.bury_jobs = BuryJobs(store=ports, record=record, **common)
         self.sweep = Sweep(store=ports, queue=ports, **common)
@@ -216,6 +239,8 @@ class World:
         with suppress(CallerError, ServiceError):
             if action == "submit":
                 self._submit(None)
+            elif action == "rival":
+                self._submit_another(RIVAL_KEY)
             elif head is not None:
                 getattr(self.rerun, action)(DEMO_CALLER, head.batch_id)
 
@@ -225,6 +250,22 @@ class World:
             jobs=some_jobs(self.state.scenario.jobs), callback_url=ORDER.callback_url
         )
         self.state.batch_id = self.submit(DEMO_CALLER, submission, b"{}", IDEMPOTENCY_KEY)
+
+    def _submit_another(self, key: str | None) -> None:
+        submission = Submission(jobs=some_jobs(1), callback_url=ORDER.callback_url)
+        self.submit(DEMO_CALLER, submission, b"{}", key)
+
+    def is_locked_out(self, patience: timedelta) -> bool:
+        """Whether the caller cannot submit another batch, though it waits as long as it is told."""
+        gives_up_at = self.state.now + patience
+        while self.state.now < gives_up_at:
+            try:
+                self._submit_another(None)
+            except TooManyRequests as refused:
+                self.state.now += timedelta(seconds=refused.retry_after)
+            else:
+                return False
+        return True
 
     def _run_jobs(self, message: Message) -> None:
         assert isinstance(message.body, JobsMessage)
@@ -262,6 +303,7 @@ class Ports:
         self._world.before(name, True)
         self._state.effects += 1
         value = call()
+        self._state.note_open()
         self._world.after(name, True)
         return value
 
@@ -270,7 +312,7 @@ class Ports:
     def now(self) -> datetime:
         return self._state.now
 
-    def write(self, _event: str, **_fields: object) -> None:
+    def write(self, event: str, **fields: object) -> None:
         return None
 
     def find_key(self, key: str) -> Key | None:
@@ -284,6 +326,12 @@ class Ports:
 
     def find(self, batch_id: str) -> Batch | None:
         found: Batch | None = self._read("find", lambda: self._state.store.find(batch_id))
+        return found
+
+    def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
+        found: dict[str, Batch] = self._read(
+            "find_all", lambda: self._state.store.find_all(batch_ids)
+        )
         return found
 
     def find_order(self, batch: Batch) -> Order | None:
@@ -307,7 +355,7 @@ class Ports:
 
     def _changed(self, batch: Batch, change: Change) -> Batch | None:
         after = self._state.store.change(batch, change)
-        if after and change.put.get("completed_at") is not None:
+        if after and after.batch_id != RIVAL and change.put.get("completed_at") is not None:
             self._state.completed[after.round] = self._state.results(after)
         return after
 
@@ -342,6 +390,22 @@ class Ports:
         )
         return found
 
+    def admit(self, account: str, admission: Admission) -> Usage:
+        done: Usage = self._effect("admit", lambda: self._state.store.admit(account, admission))
+        return done
+
+    def undo_admission(self, account: str, admission: Admission) -> None:
+        undo = self._state.store.undo_admission
+        self._effect("undo_admission", lambda: undo(account, admission))
+
+    def vacate(self, account: str, places: Collection[Place]) -> None:
+        self._effect("vacate", lambda: self._state.store.vacate(account, places))
+
+    def claim_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
+        claim = self._state.store.claim_pruning
+        done: bool = self._effect("claim_pruning", lambda: claim(account, seen, now))
+        return done
+
     # Queue
 
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
@@ -361,7 +425,10 @@ class Ports:
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
     ) -> Reply | NoReply:
-        index = int(idempotency_key.rpartition("-")[2])
+        batch_id, _, number = idempotency_key.rpartition("-")
+        if batch_id == RIVAL:
+            return self._effect("call", lambda: Reply(status=200, body=b"{}"))  # type: ignore[no-any-return]
+        index = int(number)
         done: Reply | NoReply = self._effect("call", lambda: self._called(index))
         return done
 
@@ -380,6 +447,8 @@ class Ports:
         return done
 
     def _posted(self, headers: Mapping[str, str], body: bytes) -> Reply | NoReply:
+        if headers["webhook-id"].startswith(RIVAL):
+            return Reply(status=200)
         reply = self._state.scenario.receiver(len(self._state.posts))
         webhook_id = headers["webhook-id"]
         self._state.posts.append((webhook_id, body))

@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -27,9 +28,11 @@ from batchback.local import demo_account
 from batchback.local.aws import create_resources
 from batchback.local.invocation import Context, Function, scheduled_event, sqs_event
 from batchback.operator import policies
+from batchback.operator.key_table import KeyTable
 from chalicelib import settings, wiring
 from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
 from chalicelib.adapters.sqs import SqsQueue
+from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
 from chalicelib.domain.batch import Batch
 from chalicelib.wiring import Service
 from tests.fakes.clock import FakeClock
@@ -77,6 +80,8 @@ class OnMoto:
         self.iam.watch(self.sqs)
         #: The test's own, which may do anything.
         self._own_dynamodb, self._own_sqs = _dynamodb(), _sqs()
+        #: As operators change it.
+        self.key_table = KeyTable(self._own_dynamodb, self.names.keys_table)
         self._queues = [
             self._queue(self.names.jobs_queue, "run_jobs", app.run_jobs, 60),
             self._queue(self.names.batches_queue, "advance_batch", app.advance_batch, 120),
@@ -106,6 +111,11 @@ class OnMoto:
             setattr(self, name, adapter)
         self._containers.clear()
 
+    def container(self, function: str) -> Service:
+        """The service in the process of a function."""
+        with self.iam.acting(function):
+            return self._container()
+
     def _container(self) -> Service:
         """The service in the process of the function that runs: each has one of its own."""
         if self.iam.function not in self._containers:
@@ -114,15 +124,16 @@ class OnMoto:
 
     def _service(self) -> Service:
         service = Service(self._settings)
-        keys = DynamoKeyStore(self.dynamodb, self.names.keys_table, self.clock)
         put_in_place: dict[str, Any] = {
             "clock": self.clock,
             "journal": self.journal,
             "platform": self.platform,
             "receiver": self.receiver,
             "store": DynamoBatchStore(self.dynamodb, self.names.batches_table),
-            "keys": keys,
-            "cached_keys": keys,
+            "keys": DynamoKeyStore(self.dynamodb, self.names.keys_table, self.clock),
+            "cached_keys": DynamoKeyStore(
+                self.dynamodb, self.names.keys_table, self.clock, WORKERS_REMEMBER_SECONDS
+            ),
             "queue": SqsQueue(
                 self.sqs,
                 jobs_queue=self.names.jobs_queue,
@@ -179,9 +190,10 @@ class OnMoto:
         """Every message that is visible now, of all queues."""
         return [message for queue in self._queues for message in queue.receive()]
 
-    def deliver(self, message: Message) -> None:
-        """One delivery; the message stays on its queue until it is deleted."""
-        self._queue_of(message).invoke(message)
+    def deliver(self, message: Message, seconds: float | None = None) -> None:
+        """One delivery, to a function that has so much time left where it is not all; the message
+        stays on its queue until it is deleted."""
+        self._queue_of(message).invoke(message, seconds)
 
     def delete(self, message: Message) -> None:
         self._queue_of(message).delete(message)
@@ -209,8 +221,7 @@ class OnMoto:
 
     def deliver_at_once(self, message: Message, workers: int) -> None:
         """The same message in the hands of several workers at the same time."""
-        with self.iam.acting("run_jobs"):
-            assert self._container().run_jobs  # made in one thread
+        assert self.container("run_jobs").run_jobs  # made in one thread
         threads = [
             threading.Thread(target=self.deliver, args=(message,), name=f"worker {number}")
             for number in range(workers)
@@ -290,10 +301,14 @@ class _Queue:
             if message.delayed
         ]
 
-    def invoke(self, message: Message) -> None:
+    def invoke(self, message: Message, seconds: float | None) -> None:
         arn = f"arn:aws:sqs:{REGION}:123456789012:{self._name}"
+        function = self._function if seconds is None else self._in_haste(seconds)
         with self._acting():
-            self._function.invoke(sqs_event([message], queue_arn=arn, region=REGION))
+            function.invoke(sqs_event([message], queue_arn=arn, region=REGION))
+
+    def _in_haste(self, seconds: float) -> Function:
+        return replace(self._function, timeout_seconds=seconds)
 
     def delete(self, message: Message) -> None:
         with self._acting():

@@ -5,7 +5,7 @@ That nothing else is done holds for every other story too: see the fixture `life
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -72,6 +72,17 @@ def a_batch_is_cancelled_restarted_and_reposted(life: OnMoto) -> None:
     life.ask("repost", {"async": async_id})
     life.work_off()
     assert len(life.posts_of(async_id)) == 3
+
+
+def open_batches_are_limited_and_a_place_is_left_behind(life: OnMoto) -> None:
+    life.configure(MAX_OPEN_BATCHES="1")
+    life.submit(jobs(1))
+    life.configure()
+    life.work_off()  # and no place is given up
+    life.configure(MAX_OPEN_BATCHES="1")
+    life.submit(jobs(1))
+    life.work_off()
+    life.configure()
 
 
 def a_commit_is_lost_and_voided(life: OnMoto) -> None:
@@ -154,7 +165,8 @@ def lambda_writes_the_logs(life: OnMoto) -> None:
             group, stream = f"/aws/lambda/{name}", "2026/11/23/[$LATEST]0"
             event = {"timestamp": int(life.clock.now().timestamp() * 1000), "message": "{}"}
             with life.iam.acting(function):
-                logs.create_log_group(logGroupName=group)
+                with suppress(logs.exceptions.ResourceAlreadyExistsException):
+                    logs.create_log_group(logGroupName=group)
                 logs.create_log_stream(logGroupName=group, logStreamName=stream)
                 logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
@@ -162,6 +174,7 @@ def lambda_writes_the_logs(life: OnMoto) -> None:
 STORIES = [
     a_batch_runs_and_is_followed,
     a_batch_is_cancelled_restarted_and_reposted,
+    open_batches_are_limited_and_a_place_is_left_behind,
     a_commit_is_lost_and_voided,
     jobs_and_a_callback_are_tried_again,
     a_worker_dies_once_and_another_each_time,

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.adapters.journal import METRICS
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.errors import FunctionFailed
-from tests.stories.on_moto import OnMoto
+from tests.stories.on_moto import CALLBACK_URL, OnMoto
 from tests.stories.test_one_batch import jobs
 
 
@@ -130,7 +130,9 @@ def test_every_metric_of_the_runbook_comes_of_lines_that_are_written(life: OnMot
     life.clock.advance(minutes=40)
     life.sweep()
     life.work_off()
+    life.configure(MAX_OPEN_BATCHES="1")
     life.submit(jobs(1))
+    life.call("run", {"jobs": jobs(1), "callbackUrl": CALLBACK_URL})
     life.work_off()
     given = {
         metric.name

@@ -1,0 +1,198 @@
+"""One CloudFormation stack: what is asked of it, and how it goes, told while it goes.
+
+An operation is CloudFormation's once it has begun: it goes on when the command that asked for it
+ends, and a second one has to wait for it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from batchback.shell import Shell
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import (
+        ParameterTypeDef,
+        StackEventTypeDef,
+        StackTypeDef,
+        TagTypeDef,
+    )
+
+_POLL_SECONDS = 2
+#: Comes with every failed update that had nothing to do; AWS has no code of its own for it.
+#: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStack.html
+_NOTHING_TO_DO = "No updates are to be performed"
+#: What CloudFormation says of a name that is taken, whatever the resource.
+_TAKEN = "HandlerErrorCode: AlreadyExists"
+_WHAT_BECAME_OF_IT = {
+    "ROLLBACK_COMPLETE": "could not be made",
+    "UPDATE_ROLLBACK_COMPLETE": "is as it was before",
+    "DELETE_FAILED": "could not be deleted",
+}
+
+
+class StackFailed(Exception):
+    """An operation that CloudFormation began did not succeed; the text is one sentence of why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a stack is to be."""
+
+    template: str
+    parameters: Mapping[str, str]
+    tags: Mapping[str, str]
+    #: Whether CloudFormation refuses to delete the stack.
+    is_protected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A stack by its name, whether or not it is there. Every operation returns when it is over,
+    tells each event of it on stderr, and raises StackFailed where it did not succeed."""
+
+    name: str
+    client: "CloudFormationClient"
+    shell: Shell
+
+    def find(self) -> "StackTypeDef | None":
+        """The stack as it is; None where there is none of this name."""
+        from botocore.exceptions import ClientError
+
+        try:
+            [found] = self.client.describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                return None
+            raise
+        return found
+
+    def create(self, plan: Plan) -> None:
+        """Makes the stack; what was made of it is removed again where it fails."""
+        answer = self.client.create_stack(
+            StackName=self.name,
+            TemplateBody=plan.template,
+            Parameters=_parameters(plan),
+            Tags=_tags(plan),
+        )
+        self._see_through(answer["StackId"], None, "CREATE_COMPLETE")
+        self._protect(plan, is_now=False)
+
+    def update(self, found: "StackTypeDef", plan: Plan) -> bool:
+        """Changes the stack in place, and leaves it as it was where that fails. False: there was
+        nothing to change."""
+        before = self._newest_event(found["StackId"])
+        has_begun = self._begin_update(plan)
+        if has_begun:
+            self._see_through(found["StackId"], before, "UPDATE_COMPLETE")
+        self._protect(plan, is_now=found.get("EnableTerminationProtection", False))
+        return has_begun
+
+    def delete(self, found: "StackTypeDef") -> None:
+        """Deletes the stack and everything in it."""
+        before = self._newest_event(found["StackId"])
+        self.client.delete_stack(StackName=self.name)
+        self._see_through(found["StackId"], before, "DELETE_COMPLETE")
+
+    def _protect(self, plan: Plan, *, is_now: bool) -> None:
+        """After all else: what a failed creation leaves could not be deleted otherwise."""
+        if plan.is_protected != is_now:
+            self.client.update_termination_protection(
+                StackName=self.name, EnableTerminationProtection=plan.is_protected
+            )
+
+    def _begin_update(self, plan: Plan) -> bool:
+        from botocore.exceptions import ClientError
+
+        try:
+            self.client.update_stack(
+                StackName=self.name,
+                TemplateBody=plan.template,
+                Parameters=_parameters(plan),
+                Tags=_tags(plan),
+            )
+        except ClientError as error:
+            if _NOTHING_TO_DO in error.response["Error"].get("Message", ""):
+                return False
+            raise
+        return True
+
+    def _see_through(self, stack_id: str, before: str | None, wanted: str) -> None:
+        """Follows the operation whose events come after `before`. Its id names a stack that is
+        deleted too, and not another one of the same name."""
+        try:
+            status, failure = self._follow(stack_id, before)
+        except KeyboardInterrupt:
+            self.shell.say(
+                f"CloudFormation goes on with stack {self.name} all the same: "
+                "`batchback resources show` says how far it is."
+            )
+            raise
+        if status != wanted:
+            what = _WHAT_BECAME_OF_IT.get(status, "is not what it was to be")
+            raise StackFailed(f"Stack {self.name} {what} ({status}): {failure}")
+
+    def _follow(self, stack_id: str, before: str | None) -> tuple[str, str]:
+        """The status that the stack came to rest in, and the reason where something failed."""
+        began_at = self.shell.monotonic()
+        told: set[str] = set()
+        failures: list[str] = []
+        while True:
+            [stack] = self.client.describe_stacks(StackName=stack_id)["Stacks"]
+            events = [*self._events_since(stack_id, before)]
+            for event in reversed([each for each in events if each["EventId"] not in told]):
+                seconds = self.shell.monotonic() - began_at
+                self.shell.say(f"{seconds:.0f} s: {_in_words(event)}")
+                failures += _failure(event)
+            told = {each["EventId"] for each in events}
+            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+                failures.append(stack.get("StackStatusReason", "CloudFormation gives no reason"))
+                return stack["StackStatus"], failures[0]
+            self.shell.sleep(_POLL_SECONDS)
+
+    def _newest_event(self, stack_id: str) -> str | None:
+        return next((event["EventId"] for event in self._events_since(stack_id, None)), None)
+
+    def _events_since(self, stack_id: str, before: str | None) -> "Iterator[StackEventTypeDef]":
+        """Newest first, as CloudFormation gives them."""
+        pages = self.client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
+        events = (event for page in pages for event in page["StackEvents"])
+        return takewhile(lambda event: event["EventId"] != before, events)
+
+
+def _parameters(plan: Plan) -> "list[ParameterTypeDef]":
+    return [
+        {"ParameterKey": name, "ParameterValue": value} for name, value in plan.parameters.items()
+    ]
+
+
+def _tags(plan: Plan) -> "list[TagTypeDef]":
+    return [{"Key": name, "Value": value} for name, value in plan.tags.items()]
+
+
+def _in_words(event: "StackEventTypeDef") -> str:
+    reason = event.get("ResourceStatusReason")
+    told = f"{event.get('LogicalResourceId')} {event.get('ResourceStatus')}"
+    return f"{told}: {reason}" if reason else told
+
+
+def _failure(event: "StackEventTypeDef") -> list[str]:
+    """Why, where this is the event of a resource that failed; the stack's own only repeats it."""
+    is_of_stack = event.get("PhysicalResourceId") == event["StackId"]
+    if is_of_stack or not event.get("ResourceStatus", "").endswith("_FAILED"):
+        return []
+    reason = event.get("ResourceStatusReason", "no reason is given")
+    return [f"{event.get('LogicalResourceId')}: {reason}{_hint(event, reason)}"]
+
+
+def _hint(event: "StackEventTypeDef", reason: str) -> str:
+    if _TAKEN not in reason:
+        return ""
+    if event.get("ResourceType") == "AWS::Logs::LogGroup":
+        return (
+            " A function that ran before made it: delete it, with what is logged in it, by "
+            "`aws logs delete-log-group --log-group-name NAME`, then run this again."
+        )
+    return " It is not of this stack: delete it where it was made, then run this again."

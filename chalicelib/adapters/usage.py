@@ -1,0 +1,159 @@
+"""What an account has going, in the table: its item, there and back, and the writes to it.
+
+Table `batches`, partition key `account#<account>`, sort key `0#usage`: an id that no batch has, in
+no index, and there only where something is limited. It is not deleted: what it remembers of an
+account that has gone quiet is a few hundred bytes.
+
+    places       the open batches: a set of texts `<began_at>#<batch_id>#<submission>#<round>`
+    paid_until   until when the jobs let in are paid for, to the microsecond
+    pruned_at    when the places were last looked through
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.adapters import items
+from chalicelib.adapters.items import Item
+from chalicelib.domain.limits import Admission, Charge, Place, Usage
+
+USAGE = "0#usage"
+#: The conditions, in words. A name without a colon is an attribute.
+_HAS_A_PLACE = "(attribute_not_exists(places) OR size(places) < :fewer_than)"
+_HOLDS_THE_PLACE = "contains(places, :text)"
+#: A repeat of the very write that took effect: what was let in once is charged once.
+_IS_NOT_IN_YET = "NOT contains(places, :text)"
+_NOTHING_TO_PAY = "(attribute_not_exists(paid_until) OR paid_until <= :now)"
+_NOT_TOO_MUCH_TO_PAY = "paid_until > :now AND paid_until <= :no_later_than"
+_NEVER_PRUNED = "attribute_not_exists(pruned_at)"
+_PRUNED_WHEN_SEEN = "pruned_at = :seen"
+
+
+def key(account: str) -> Item:
+    return items.key(f"account#{account}", USAGE)
+
+
+def read(item: Item | None) -> Usage:
+    found = item or {}
+    return Usage(
+        open=frozenset(map(_place, found.get("places", {}).get("SS", []))),
+        paid_until=items.moment(found.get("paid_until")),
+        pruned_at=items.moment(found.get("pruned_at")),
+    )
+
+
+def admission_of(admission: Admission) -> dict[str, Any]:
+    """The place and the charge, both or neither."""
+    charge = [_charge(admission.charge)] if admission.charge else []
+    return _update(_take(admission), *charge)
+
+
+def undoing_of(admission: Admission) -> dict[str, Any]:
+    """The reverse of an admission, where its place is still there."""
+    give_back = _Part(
+        action="DELETE",
+        what="places :places",
+        only_if=_HOLDS_THE_PLACE,
+        values=_held(admission.place),
+    )
+    return _update(give_back, *([_refund(admission.charge)] if admission.charge else []))
+
+
+def vacating_of(places: Collection[Place]) -> dict[str, Any]:
+    return _update(_Part(action="DELETE", what="places :places", values={":places": _set(places)}))
+
+
+def pruning_of(seen: datetime | None, now: datetime) -> dict[str, Any]:
+    """The claim to look through the places, where nobody made it since `seen`."""
+    values = {":now": items.number(now), **({":seen": items.number(seen)} if seen else {})}
+    condition = _PRUNED_WHEN_SEEN if seen else _NEVER_PRUNED
+    return _update(_Part(action="SET", what="pruned_at = :now", only_if=condition, values=values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A part of a write: what it does, and on what condition."""
+
+    action: str
+    what: str
+    only_if: str | None = None
+    values: Mapping[str, Any]
+
+
+def _take(admission: Admission) -> _Part:
+    values = _held(admission.place)
+    if admission.fewer_than is None:
+        return _Part(action="SET", what="places = :places", only_if=_IS_NOT_IN_YET, values=values)
+    return _Part(
+        action="ADD",
+        what="places :places",
+        only_if=f"{_HAS_A_PLACE} AND {_IS_NOT_IN_YET}",
+        values={**values, ":fewer_than": {"N": str(admission.fewer_than)}},
+    )
+
+
+def _charge(charge: Charge) -> _Part:
+    values = {":now": _exact(charge.now)}
+    if charge.no_later_than is None:
+        values[":paid_until"] = _exact(charge.now + charge.cost)
+        what, condition = "paid_until = :paid_until", _NOTHING_TO_PAY
+    else:
+        values |= {":cost": _span(charge.cost), ":no_later_than": _exact(charge.no_later_than)}
+        what, condition = "paid_until = paid_until + :cost", _NOT_TOO_MUCH_TO_PAY
+    return _Part(action="SET", what=what, only_if=condition, values=values)
+
+
+def _refund(charge: Charge) -> _Part:
+    values = {":cost": _span(charge.cost)}
+    return _Part(action="SET", what="paid_until = paid_until - :cost", values=values)
+
+
+def _update(*parts: _Part) -> dict[str, Any]:
+    """The parts as UpdateItem takes them: all of their conditions, and all that they do."""
+    actions: dict[str, list[str]] = {"SET": ["#format = :format"], "ADD": [], "DELETE": []}
+    for part in parts:
+        actions[part.action].append(part.what)
+    conditions = [part.only_if for part in parts if part.only_if]
+    values = {name: value for part in parts for name, value in part.values.items()}
+    return {
+        "UpdateExpression": " ".join(
+            f"{action} {', '.join(each)}" for action, each in actions.items() if each
+        ),
+        "ExpressionAttributeNames": {"#format": "format"},
+        "ExpressionAttributeValues": {":format": {"N": str(items.FORMAT)}, **values},
+        **({"ConditionExpression": " AND ".join(conditions)} if conditions else {}),
+    }
+
+
+def _held(place: Place) -> Item:
+    return {":places": _set([place]), ":text": {"S": _text(place)}}
+
+
+def _set(places: Collection[Place]) -> dict[str, list[str]]:
+    return {"SS": sorted(map(_text, places))}
+
+
+def _text(place: Place) -> str:
+    began_at = items.number(place.began_at)["N"]
+    return f"{began_at}#{place.batch_id}#{place.submission}#{place.round}"
+
+
+def _place(text: str) -> Place:
+    began_at, batch_id, submission, round = text.split("#")
+    return Place(
+        batch_id=batch_id,
+        submission=submission,
+        round=int(round),
+        began_at=items.time_of(began_at),
+    )
+
+
+def _exact(moment: datetime) -> dict[str, str]:
+    return _span(moment - items.EPOCH)
+
+
+def _span(length: timedelta) -> dict[str, str]:
+    """Seconds, to the microsecond: where many jobs are allowed, one of them costs little."""
+    microseconds = length // timedelta(microseconds=1)
+    return {"N": f"{microseconds // 1_000_000}.{microseconds % 1_000_000:06}"}

@@ -1,0 +1,98 @@
+"""Lets a round of a batch begin within its account's limits, and gives its place up at its end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.limits import Limits, Place, Usage
+from chalicelib.errors import TooManyRequests, Unavailable
+from chalicelib.operations.ports import BatchStore, Journal
+
+#: Whoever is neither let in nor refused was overtaken by somebody who got in, or knew too little.
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmitBatch:
+    """What is not limited costs nothing here, not even a read."""
+
+    store: BatchStore
+    journal: Journal
+    limits: Limits
+    #: Until when accounts were paid when last heard of: which of two writes to try first, no more.
+    heard: dict[str, datetime | None] = field(default_factory=dict)
+
+    def __call__(self, batch: Batch, jobs: int) -> None:
+        """Takes a place for the batch's round and charges for so many jobs, or raises
+        TooManyRequests and does neither. Where it raises Unavailable, either may have happened."""
+        if self.limits.are_off:
+            return
+        place = Place.of(batch)
+        for _ in range(_TRIES):
+            usage = self._try(batch, place, jobs)
+            if place in usage.open:
+                return
+            self._refuse_jobs(batch, usage, jobs)
+            self._refuse_or_make_room(batch, usage)
+        raise Unavailable("The usage of the account is written too often")
+
+    def undo(self, batch: Batch, jobs: int) -> None:
+        """Gives back what a round that will never begin was let in with. Where that fails, its
+        place is found when places are short."""
+        if self.limits.are_off:
+            return
+        admission = self.limits.admission(Place.of(batch), jobs, None)
+        self._if_possible(batch, lambda: self.store.undo_admission(batch.account, admission))
+
+    def leave(self, batch: Batch) -> None:
+        """Gives up the place of a round that has ended; where that fails, the same."""
+        if not self.limits.open_batches:
+            return
+        self._if_possible(batch, lambda: self.store.vacate(batch.account, [Place.of(batch)]))
+
+    def _try(self, batch: Batch, place: Place, jobs: int) -> Usage:
+        paid_until = self.heard.get(batch.account)
+        usage = self.store.admit(batch.account, self.limits.admission(place, jobs, paid_until))
+        self.heard[batch.account] = usage.paid_until
+        return usage
+
+    def _refuse_jobs(self, batch: Batch, usage: Usage, jobs: int) -> None:
+        wait = self.limits.wait_for_jobs(usage, jobs, batch.round_began_at)
+        if wait is not None:
+            raise self._refusal(batch, "jobs a minute", self.limits.jobs_per_minute, wait)
+
+    def _refuse_or_make_room(self, batch: Batch, usage: Usage) -> None:
+        wait = self.limits.wait_for_a_place(usage)
+        if wait is not None and not self._prune(batch.account, usage, batch.round_began_at):
+            raise self._refusal(batch, "open batches", self.limits.open_batches, wait)
+
+    def _refusal(self, batch: Batch, what: str, limit: int, wait: timedelta) -> TooManyRequests:
+        refusal = TooManyRequests(what, limit, wait.total_seconds())
+        self.journal.write(
+            "batch refused", account=batch.account, limit=what, retry_after=refusal.retry_after
+        )
+        return refusal
+
+    def _prune(self, account: str, usage: Usage, now: datetime) -> bool:
+        """Whether places were found that nobody holds any more, and are free now. Claimed first:
+        a flood of requests that find all places taken does not read all batches each time."""
+        if not usage.may_be_pruned(now):
+            return False
+        if not self.store.claim_pruning(account, usage.pruned_at, now):
+            return False
+        standing = self.store.find_all({place.batch_id for place in usage.open})
+        abandoned = [
+            place for place in usage.open if place.is_abandoned(standing.get(place.batch_id), now)
+        ]
+        if abandoned:
+            self.store.vacate(account, abandoned)
+        return bool(abandoned)
+
+    def _if_possible(self, batch: Batch, give_back: Callable[[], None]) -> None:
+        try:
+            give_back()
+        except Unavailable as error:
+            self.journal.write(
+                "place kept", batch_id=batch.batch_id, account=batch.account, error=str(error)
+            )

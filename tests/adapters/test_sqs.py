@@ -1,0 +1,97 @@
+"""What is sent to the queues comes back as it was, in the group of its account."""
+
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.sqs import (
+    SqsQueue,
+    compose_batch,
+    compose_jobs,
+    group_of,
+    parse_batch,
+    parse_jobs,
+)
+from chalicelib.domain.message import BatchMessage, JobsMessage
+
+LOOK = BatchMessage(batch_id="a", account="acme", hops=5)
+
+
+class RecordingClient:
+    """Takes what is sent; of each request some entries may fail, once."""
+
+    def __init__(self, failing: Sequence[str] = ()) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._failing = [*failing]
+
+    def get_queue_url(self, *, QueueName: str) -> dict[str, str]:  # noqa: N803 - SQS's own
+        return {"QueueUrl": f"https://sqs.example.com/{QueueName}"}
+
+    def send_message(self, **request: Any) -> None:
+        self.sent.append(request)
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803
+        failed, self._failing = self._failing, []
+        self.sent += [
+            {"QueueUrl": QueueUrl, **each} for each in Entries if each["Id"] not in failed
+        ]
+        return {"Failed": [{"Id": id} for id in failed]}
+
+
+def queue_over(client: RecordingClient) -> SqsQueue:
+    return SqsQueue(
+        client,  # type: ignore[arg-type]
+        jobs_queue="jobs",
+        batches_queue="batches",
+        sleep=lambda _: None,
+    )
+
+
+@pytest.mark.parametrize("indexes", [None, (7,), (7, 8)])
+def test_a_message_of_jobs_is_read_as_it_was_written(indexes: tuple[int, ...] | None) -> None:
+    message = JobsMessage(
+        batch_id="a", account="acme", submission="b", round=2, chunk=3, indexes=indexes, hops=6
+    )
+    assert parse_jobs(compose_jobs(message)) == message
+
+
+def test_a_message_to_look_at_a_batch_is_read_as_it_was_written() -> None:
+    assert parse_batch(compose_batch(LOOK)) == LOOK
+
+
+def test_every_message_of_jobs_is_of_its_accounts_group() -> None:
+    client = RecordingClient(failing=["1"])
+    messages = [
+        JobsMessage(batch_id="a", account=f"account-{n % 3}", submission="b", round=1, chunk=n)
+        for n in range(12)
+    ]
+    queue_over(client).send_jobs(messages)
+    groups = {parse_jobs(each["MessageBody"]).chunk: each["MessageGroupId"] for each in client.sent}
+    assert groups == {n: f"account-{n % 3}" for n in range(12)}
+
+
+def test_every_message_to_look_at_a_batch_is_of_its_accounts_group() -> None:
+    client = RecordingClient()
+    queue_over(client).send_batch(LOOK)
+    assert [each["MessageGroupId"] for each in client.sent] == ["acme"]
+
+
+class TestGroups:
+    """SQS refuses a message whose group is not 1 to 128 letters, digits and punctuation."""
+
+    @pytest.mark.parametrize(
+        "account", ["a", "Acme.Ltd_2-x", "x" * 128, string.punctuation, string.ascii_letters]
+    )
+    def test_a_name_that_sqs_takes_is_the_group(self, account: str) -> None:
+        assert group_of(account) == account
+
+    @pytest.mark.parametrize(
+        "account",
+        ["", "x" * 129, "two words", "acmé", "new\nline", "acme\n", "😀", "\ud83d", "\x7f"],
+    )
+    def test_of_any_other_name_the_group_is_its_hash(self, account: str) -> None:
+        assert len(group_of(account)) == 64
+        assert set(group_of(account)) <= set("0123456789abcdef")
+        assert group_of(account) != group_of(account + "x")

@@ -1,0 +1,171 @@
+"""What an account may have going: when a batch is let in, and how long one waits that is not."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.domain.limits import (
+    BETWEEN_PRUNINGS,
+    GRACE,
+    MINUTE,
+    Charge,
+    Limits,
+    Place,
+    Usage,
+)
+from chalicelib.domain.states import BatchState
+from tests.fakes.clock import START
+from tests.fakes.dynamodb import FakeBatchStore
+from tests.samples import a_batch
+
+SECOND = timedelta(seconds=1)
+CONFIG = Path(__file__).parents[2] / ".chalice" / "config.json"
+
+
+class TestPlaces:
+    def test_a_round_that_runs_holds_its_place(self) -> None:
+        batch = a_batch()
+        assert not Place.of(batch).is_abandoned(batch, START + timedelta(hours=11))
+
+    def test_one_that_has_ended_or_expired_does_not(self) -> None:
+        batch = a_batch()
+        completed = replace(batch, state=BatchState.COMPLETED)
+        assert Place.of(batch).is_abandoned(completed, START)
+        assert Place.of(batch).is_abandoned(batch, batch.expires_at)
+
+    @pytest.mark.parametrize(
+        "standing",
+        [
+            None,
+            a_batch(submission="another"),
+            a_batch(round=2),
+            a_batch(round_began_at=START - SECOND),
+            a_batch(submission="another", state=BatchState.COMPLETED),
+        ],
+        ids=["nothing", "another-submission", "another-round", "another-try", "an-ended-one"],
+    )
+    def test_one_that_does_not_stand_is_given_time_to_arrive(self, standing: object) -> None:
+        place = Place.of(a_batch())
+        assert not place.is_abandoned(standing, START + GRACE - SECOND)  # type: ignore[arg-type]
+        assert place.is_abandoned(standing, START + GRACE)  # type: ignore[arg-type]
+
+    def test_a_restart_holds_another_place_than_the_round_before(self) -> None:
+        batch = a_batch()
+        assert Place.of(replace(batch, round=2)) != Place.of(batch)
+        assert Place.of(replace(batch, round_began_at=START + SECOND)) != Place.of(batch)
+
+    def test_the_grace_is_longer_than_the_function_lives_that_lets_in(self) -> None:
+        timeout = json.loads(CONFIG.read_text())["lambda_functions"]["api_handler"][
+            "lambda_timeout"
+        ]
+        assert 2 * timedelta(seconds=timeout) <= GRACE
+
+    def test_places_are_looked_through_now_and_then(self) -> None:
+        assert Usage().may_be_pruned(START)
+        pruned = Usage(pruned_at=START)
+        assert not pruned.may_be_pruned(START + BETWEEN_PRUNINGS - SECOND)
+        assert pruned.may_be_pruned(START + BETWEEN_PRUNINGS)
+
+
+class TestOpenBatches:
+    @pytest.mark.parametrize(("limit", "is_full"), [(0, False), (1, True), (2, True), (3, False)])
+    def test_one_waits_where_all_places_are_taken(self, limit: int, is_full: bool) -> None:
+        usage = Usage(open=frozenset({Place.of(a_batch()), Place.of(a_batch(round=2))}))
+        wait = Limits(open_batches=limit).wait_for_a_place(usage)
+        assert wait == (BETWEEN_PRUNINGS if is_full else None)
+
+    def test_an_admission_is_on_condition_of_a_place(self) -> None:
+        place = Place.of(a_batch())
+        admission = Limits(open_batches=7).admission(place, 3, None)
+        assert (admission.place, admission.fewer_than, admission.charge) == (place, 7, None)
+
+    def test_without_a_limit_it_is_on_no_condition(self) -> None:
+        assert Limits(jobs_per_minute=1).admission(Place.of(a_batch()), 3, None).fewer_than is None
+
+    def test_limits_are_off_where_both_are(self) -> None:
+        assert Limits().are_off
+        assert not Limits(open_batches=1).are_off
+        assert not Limits(jobs_per_minute=1).are_off
+
+
+class TestJobsPerMinute:
+    def test_each_job_costs_its_share_of_a_minute(self) -> None:
+        assert charge(limit=60, jobs=1).cost == SECOND
+        assert charge(limit=600, jobs=200).cost == 20 * SECOND
+        assert charge(limit=1_000_000, jobs=1).cost == timedelta(microseconds=60)
+        assert charge(limit=60, jobs=0).cost == timedelta()
+
+    @pytest.mark.parametrize("paid_until", [None, START - timedelta(days=1), START])
+    def test_where_nothing_is_to_be_paid_any_batch_is_let_in(
+        self, paid_until: datetime | None
+    ) -> None:
+        assert charge(limit=1, jobs=10_000, paid_until=paid_until).no_later_than is None
+        assert wait(limit=1, jobs=10_000, paid_until=paid_until) is None
+
+    def test_where_something_is_a_batch_is_let_in_that_costs_what_is_left_of_a_minute(
+        self,
+    ) -> None:
+        paid_until = START + 40 * SECOND
+        assert charge(limit=60, jobs=20, paid_until=paid_until).no_later_than == paid_until
+        assert wait(limit=60, jobs=20, paid_until=paid_until) is None
+        assert wait(limit=60, jobs=21, paid_until=paid_until) == SECOND
+        assert wait(limit=60, jobs=60, paid_until=paid_until) == 40 * SECOND
+
+    def test_a_batch_larger_than_a_minutes_worth_waits_until_all_is_paid(self) -> None:
+        paid_until = START + 5 * MINUTE
+        assert wait(limit=60, jobs=61, paid_until=paid_until) == 5 * MINUTE
+        assert wait(limit=60, jobs=10_000, paid_until=paid_until) == 5 * MINUTE
+
+    def test_whoever_waits_as_long_as_told_is_let_in_and_not_a_moment_before(self) -> None:
+        paid_until = START + 59 * SECOND
+        for jobs in (1, 30, 59, 60, 61, 200):
+            told = wait(limit=60, jobs=jobs, paid_until=paid_until)
+            if told is not None:
+                after = START + told
+                assert wait(limit=60, jobs=jobs, paid_until=paid_until, now=after) is None
+                early = after - timedelta(milliseconds=1)
+                assert wait(limit=60, jobs=jobs, paid_until=paid_until, now=early)
+
+    def test_over_any_time_an_account_gets_a_minutes_worth_and_the_rate(self) -> None:
+        """Whoever asks all the time, for ten minutes, for 7 jobs each time."""
+        limits = Limits(jobs_per_minute=100)
+        store = FakeBatchStore()
+        got, paid_until = 0, None
+        for second in range(600):
+            now = START + second * SECOND
+            place = Place.of(a_batch(round_began_at=now))
+            usage = store.admit("acme", limits.admission(place, 7, paid_until))
+            got += 7 if place in usage.open else 0
+            paid_until = usage.paid_until
+        assert 1_000 <= got <= 1_100
+
+    @pytest.mark.parametrize("jobs", [1, 40, 100, 250])
+    def test_the_write_and_the_wait_judge_alike(self, jobs: int) -> None:
+        """Who is neither let in nor told to wait would ask for ever."""
+        limits = Limits(jobs_per_minute=100)
+        for ahead in range(0, 70_000, 333):
+            paid_until = START + timedelta(milliseconds=ahead)
+            usage = Usage(paid_until=paid_until)
+            store = FakeBatchStore()
+            store.usages["acme"] = usage
+            place = Place.of(a_batch())
+            after = store.admit("acme", limits.admission(place, jobs, paid_until))
+            is_in = place in after.open
+            assert is_in == (limits.wait_for_jobs(usage, jobs, START) is None)
+
+
+def charge(*, limit: int, jobs: int, paid_until: datetime | None = None) -> Charge:
+    limits = Limits(jobs_per_minute=limit)
+    charge = limits.admission(Place.of(a_batch()), jobs, paid_until).charge
+    assert charge is not None
+    return charge
+
+
+def wait(
+    *, limit: int, jobs: int, paid_until: datetime | None, now: datetime = START
+) -> timedelta | None:
+    limits = Limits(jobs_per_minute=limit)
+    return limits.wait_for_jobs(Usage(paid_until=paid_until), jobs, now)

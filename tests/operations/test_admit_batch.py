@@ -1,0 +1,502 @@
+"""What an account may have going, from the first batch to the one that is refused and back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import Any, NoReturn
+
+import pytest
+
+from chalicelib.domain.batch import Batch, chunk_size
+from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE, MINUTE, Limits, Place, Usage
+from chalicelib.domain.outcome import Reply
+from chalicelib.domain.states import BatchState
+from chalicelib.domain.submission import Submission
+from chalicelib.errors import NotSaved, OutcomeUnknown, TooManyRequests, Unavailable
+from chalicelib.operations.rerun_batch import RerunBatch
+from chalicelib.operations.submit_batch import SubmitBatch
+from tests.fakes.clock import START
+from tests.operations.world import World
+from tests.samples import DEMO_CALLER, a_batch, some_jobs
+
+ACCOUNT = DEMO_CALLER.account
+SECOND = timedelta(seconds=1)
+USAGE_CALLS = ["admit", "undo_admission", "vacate", "claim_pruning", "find_all"]
+
+
+class Service(World):
+    """The whole service in memory, with limits."""
+
+    def __init__(self, **limits: int) -> None:
+        super().__init__(limits=Limits(**limits))
+        ids = count(1)
+        common: dict[str, Any] = {
+            "admit": self.admit,
+            "store": self.store,
+            "queue": self.queue,
+            "clock": self.clock,
+            "journal": self.journal,
+            "new_id": lambda: f"{next(ids):032x}",
+            "deadline": timedelta(hours=12),
+        }
+        self.submit_batch = SubmitBatch(
+            chunk_size=partial(chunk_size, jobs_per_message=25),
+            expiry=timedelta(hours=60),
+            **common,
+        )
+        self.rerun = RerunBatch(**common)
+
+    def submit(self, jobs: int = 1, key: str | None = None) -> str:
+        submission = Submission(jobs=some_jobs(jobs), callback_url="https://example.com/cb")
+        return self.submit_batch(DEMO_CALLER, submission, b"{}", key)
+
+    def refused(self, jobs: int = 1, key: str | None = None) -> TooManyRequests:
+        """The refusal of a batch, of which nothing is stored."""
+        before = self.store.copy()
+        with pytest.raises(TooManyRequests) as refused:
+            self.submit(jobs, key)
+        for of in ("heads", "orders", "jobs"):
+            assert getattr(self.store, of) == getattr(before, of)
+        assert self.usage.open == before.usages[ACCOUNT].open
+        assert self.usage.paid_until == before.usages[ACCOUNT].paid_until
+        return refused.value
+
+    @property
+    def usage(self) -> Usage:
+        return self.store.usages[ACCOUNT]
+
+    def found(self, batch_id: str) -> Batch:
+        head = self.store.find(batch_id)
+        assert head is not None
+        return head
+
+
+@dataclass
+class Counted:
+    """A call that counts how often it was made."""
+
+    call: Callable[..., Any]
+    made: int = 0
+
+    def __call__(self, *args: Any) -> Any:
+        self.made += 1
+        return self.call(*args)
+
+
+def counted(service: Service, name: str, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    counting = Counted(getattr(service.store, name))
+    monkeypatch.setattr(service.store, name, counting)
+    return counting
+
+
+@dataclass
+class Failing:
+    """A call whose answer is lost so many times, after it took effect or before."""
+
+    call: Callable[..., Any]
+    takes_effect: bool = False
+    times: int = 1
+    arguments: list[Any] = field(default_factory=list)
+
+    def __call__(self, *args: Any) -> Any:
+        if self.times == 0:
+            return self.call(*args)
+        self.times -= 1
+        self.arguments += args
+        if self.takes_effect:
+            self.call(*args)
+        raise Unavailable("down")
+
+
+def failing(service: Service, name: str, monkeypatch: pytest.MonkeyPatch, **how: Any) -> Failing:
+    lost = Failing(getattr(service.store, name), **how)
+    monkeypatch.setattr(service.store, name, lost)
+    return lost
+
+
+class TestOff:
+    def test_what_is_not_limited_costs_no_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        service = Service()
+        calls = [counted(service, name, monkeypatch) for name in USAGE_CALLS]
+        service.behave(lambda _: Reply(status=500))
+        batch_id = service.submit()
+        service.run_to_the_end()
+        service.rerun.restart(DEMO_CALLER, batch_id)
+        service.run_to_the_end()
+        assert service.found(batch_id).round == 2
+        assert [call.made for call in calls] == [0] * len(calls)
+        monkeypatch.setattr(service.store, "save_jobs", _down)
+        with pytest.raises(NotSaved):
+            service.submit()
+        assert [call.made for call in calls] == [0] * len(calls)
+
+
+def _down(*_: object) -> NoReturn:
+    raise Unavailable("down")
+
+
+class TestOpenBatches:
+    def test_one_more_than_the_limit_is_refused_and_told_when_to_ask_again(self) -> None:
+        service = Service(open_batches=2)
+        for _ in range(2):
+            service.submit()
+        refused = service.refused()
+        assert (refused.error_code, refused.specific_code) == (429, 0)
+        assert refused.message == "Too many requests: the account's limit for open batches is 2"
+        assert refused.retry_after == 10
+        [line] = service.journal.of("batch refused")
+        assert line == {
+            "event": "batch refused",
+            "account": ACCOUNT,
+            "limit": "open batches",
+            "retry_after": 10,
+        }
+
+    @pytest.mark.parametrize("how", ["completed", "cancelled", "given up"])
+    def test_a_batch_that_ends_makes_room_at_once(
+        self, how: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=1)
+        if how == "given up":
+            service.behave(lambda _: Reply(status=500))
+        batch_id = service.submit()
+        if how == "cancelled":
+            service.rerun.cancel(DEMO_CALLER, batch_id)
+        service.run_to_the_end()
+        assert service.found(batch_id).is_completed
+        assert service.usage.open == frozenset()
+        pruning = counted(service, "claim_pruning", monkeypatch)
+        service.submit()
+        assert pruning.made == 0
+
+    def test_other_accounts_are_not_concerned(self) -> None:
+        service = Service(open_batches=1)
+        service.submit()
+        other = a_batch(account="other")
+        service.admit(other, other.total)
+        assert service.store.usages["other"].open == {Place.of(other)}
+
+    def test_a_repeat_is_answered_and_neither_counted_nor_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=1, jobs_per_minute=1)
+        batch_id = service.submit(key="once")
+        admit = counted(service, "admit", monkeypatch)
+        assert service.submit(key="once") == batch_id
+        assert admit.made == 0
+
+    def test_where_giving_up_a_place_fails_the_batch_ends_and_the_next_one_finds_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=1)
+        failing(service, "vacate", monkeypatch)
+        batch_id = service.submit()
+        service.run_to_the_end()
+        assert service.found(batch_id).is_completed
+        assert len(service.receiver.posts) == 1
+        assert len(service.journal.of("place kept")) == 1
+        assert len(service.usage.open) == 1
+        service.submit()
+        assert len(service.usage.open) == 1
+
+    def test_an_expired_batch_makes_room(self) -> None:
+        service = Service(open_batches=1)
+        service.submit()
+        service.clock.advance(hours=60)
+        service.submit()
+
+    def test_a_batch_on_its_way_keeps_its_place_for_the_grace(self) -> None:
+        """The function that let it in may be about to commit it; or it is dead."""
+        service = Service(open_batches=1)
+        service.admit(a_batch(submission="on its way"), 1)
+        service.clock.advance(seconds=GRACE.total_seconds() - 1)
+        service.refused()
+        service.clock.advance(seconds=BETWEEN_PRUNINGS.total_seconds())
+        service.submit()
+
+    def test_however_many_are_refused_batches_are_read_once_in_ten_seconds(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=3)
+        for _ in range(3):
+            service.submit()
+        reads = counted(service, "find_all", monkeypatch)
+        for second in range(25):
+            service.clock.set(START + second * SECOND)
+            service.refused()
+        assert reads.made == 3
+
+    def test_of_two_that_find_all_places_taken_one_looks_through_them(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=1)
+        service.submit()
+        reads = counted(service, "find_all", monkeypatch)
+        monkeypatch.setattr(service.store, "claim_pruning", lambda *_: False)
+        service.refused()
+        assert reads.made == 0
+
+
+class TestNotSaved:
+    """Nothing of the batch will run, so it has cost nothing."""
+
+    @pytest.fixture
+    def service(self) -> Service:
+        service = Service(open_batches=1, jobs_per_minute=60)
+        service.submit(3)
+        service.run_to_the_end()
+        assert service.usage == Usage(paid_until=START + 3 * SECOND)
+        return service
+
+    @pytest.mark.parametrize("call", ["save_jobs", "commit"])
+    def test_place_and_charge_are_given_back(
+        self, service: Service, call: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failing(service, call, monkeypatch)
+        with pytest.raises(NotSaved):
+            service.submit(5)
+        assert service.usage == Usage(paid_until=START + 3 * SECOND)
+        service.submit(57)
+
+    @pytest.mark.parametrize("takes_effect", [True, False])
+    def test_also_where_it_is_not_known_whether_it_was_let_in(
+        self, service: Service, takes_effect: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failing(service, "admit", monkeypatch, takes_effect=takes_effect)
+        with pytest.raises(NotSaved):
+            service.submit(5)
+        assert service.usage == Usage(paid_until=START + 3 * SECOND)
+
+    def test_where_that_fails_too_the_place_is_free_after_the_grace(
+        self, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failing(service, "save_jobs", monkeypatch)
+        failing(service, "undo_admission", monkeypatch)
+        with pytest.raises(NotSaved):
+            service.submit()
+        assert len(service.journal.of("place kept")) == 1
+        service.refused()
+        service.clock.advance(seconds=GRACE.total_seconds())
+        service.submit()
+
+    def test_a_batch_that_may_have_been_saved_keeps_its_place(
+        self, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commit = failing(service, "commit", monkeypatch, takes_effect=True)
+        failing(service, "void", monkeypatch)
+        with pytest.raises(OutcomeUnknown):
+            service.submit()
+        assert service.usage.open == {Place.of(commit.arguments[0])}
+        service.clock.advance(seconds=GRACE.total_seconds())
+        service.refused()
+
+    def test_of_two_submissions_under_one_key_the_later_pays_nothing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Both find nothing standing, and both are let in."""
+        service = Service(open_batches=2, jobs_per_minute=60)
+        find, save_jobs = service.store.find, service.store.save_jobs
+
+        def overtaken(*args: Any) -> None:
+            monkeypatch.setattr(service.store, "save_jobs", save_jobs)
+            monkeypatch.setattr(service.store, "find", find)
+            overtaker.append(service.submit(key="once"))
+            save_jobs(*args)
+
+        overtaker: list[str] = []
+        monkeypatch.setattr(service.store, "save_jobs", overtaken)
+        monkeypatch.setattr(service.store, "find", lambda _: None)
+        assert [service.submit(key="once")] == overtaker
+        [head] = service.store.heads.values()
+        assert service.usage == Usage(open=frozenset({Place.of(head)}), paid_until=START + SECOND)
+
+
+class TestJobsPerMinute:
+    def test_more_than_a_minutes_worth_is_refused_and_told_when_to_ask_again(self) -> None:
+        service = Service(jobs_per_minute=60)
+        service.submit(50)
+        refused = service.refused(25)
+        assert refused.message == "Too many requests: the account's limit for jobs a minute is 60"
+        assert refused.retry_after == 15
+        service.clock.advance(seconds=14)
+        assert service.refused(25).retry_after == 1
+        service.clock.advance(seconds=1)
+        service.submit(25)
+
+    def test_a_wait_is_told_in_whole_seconds_and_never_too_short(self) -> None:
+        service = Service(jobs_per_minute=7)
+        service.submit(7)
+        refused = service.refused()
+        assert refused.retry_after == 9  # a seventh of a minute is 8.57 s
+        service.clock.advance(seconds=9)
+        service.submit()
+
+    def test_a_batch_larger_than_a_minutes_worth_is_let_in_when_all_is_paid(self) -> None:
+        service = Service(jobs_per_minute=60)
+        service.submit(200)
+        assert service.refused(200).retry_after == 200
+        assert service.refused(1).retry_after == 141
+        service.clock.advance(seconds=200)
+        service.submit(200)
+
+    def test_a_batch_refused_for_want_of_a_place_is_charged_nothing(self) -> None:
+        service = Service(open_batches=1, jobs_per_minute=60)
+        service.submit(1)
+        assert "open batches" in service.refused(1).message
+        assert service.usage.paid_until == START + SECOND
+
+    def test_where_both_limits_are_reached_the_time_that_is_known_is_told(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=1, jobs_per_minute=60)
+        service.submit(60)
+        pruning = counted(service, "claim_pruning", monkeypatch)
+        assert service.refused(30).retry_after == 30
+        assert pruning.made == 0
+
+    def test_ends_of_batches_cost_nothing_where_only_jobs_are_limited(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(jobs_per_minute=60)
+        vacate = counted(service, "vacate", monkeypatch)
+        service.submit()
+        service.run_to_the_end()
+        assert vacate.made == 0
+        assert len(service.usage.open) == 1
+
+
+class TestRequests:
+    """One more than without limits, for every batch that is let in."""
+
+    def test_a_container_that_knows_the_account_writes_once_each_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=9, jobs_per_minute=60)
+        admit = counted(service, "admit", monkeypatch)
+        for second in (0, 1, 2, 300):
+            service.clock.set(START + second * SECOND)
+            service.submit(5)
+        assert admit.made == 4
+
+    def test_one_that_does_not_writes_twice_at_most(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        service = Service(open_batches=9, jobs_per_minute=60)
+        service.submit(5)
+        for wrong in (None, START + MINUTE):
+            admit = counted(service, "admit", monkeypatch)
+            service.admit.heard[ACCOUNT] = wrong
+            service.submit(5)
+            assert admit.made <= 2
+
+    def test_whoever_is_overtaken_again_and_again_does_not_ask_for_ever(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=9)
+        admit = counted(service, "admit", monkeypatch)
+        admit.call = lambda *_: Usage()
+        with pytest.raises(NotSaved):
+            service.submit()
+        assert admit.made == 5
+
+    def test_a_refusal_writes_nothing_and_asks_once_more_at_most(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(jobs_per_minute=60)
+        service.submit(60)
+        admit = counted(service, "admit", monkeypatch)
+        service.refused()
+        assert admit.made == 1
+
+
+class TestRestart:
+    """It begins a round, as a submission does."""
+
+    @pytest.fixture
+    def service(self) -> Service:
+        return Service(open_batches=1, jobs_per_minute=60)
+
+    @pytest.fixture
+    def half_done(self, service: Service) -> str:
+        """A completed batch, the first of whose two jobs never got an answer."""
+        service.behave(lambda call: Reply(status=500) if call.params["n"] == 0 else None)
+        batch_id = service.submit(2)
+        service.run_to_the_end()
+        service.clock.advance(minutes=10)
+        service.behave(lambda _: None)
+        return batch_id
+
+    def test_it_takes_a_place_and_pays_for_the_jobs_that_run_again(
+        self, service: Service, half_done: str
+    ) -> None:
+        service.rerun.restart(DEMO_CALLER, half_done)
+        head = service.found(half_done)
+        assert service.usage.open == {Place.of(head)}
+        assert service.usage.paid_until == service.clock.now() + SECOND
+        service.refused()
+        service.run_to_the_end()
+        assert service.usage.open == frozenset()
+
+    def test_who_gives_up_the_place_of_the_round_before_too_late_leaves_it_its_own(
+        self, service: Service, half_done: str
+    ) -> None:
+        ended = service.found(half_done)
+        service.rerun.restart(DEMO_CALLER, half_done)
+        service.admit.leave(ended)
+        assert service.usage.open == {Place.of(service.found(half_done))}
+
+    def test_over_the_limit_it_is_refused_and_the_batch_stays_as_it_is(
+        self, service: Service, half_done: str
+    ) -> None:
+        service.submit()
+        before = service.found(half_done)
+        with pytest.raises(TooManyRequests):
+            service.rerun.restart(DEMO_CALLER, half_done)
+        assert service.found(half_done) == before
+
+    def test_a_restart_whose_answer_was_lost_keeps_its_place(
+        self, service: Service, half_done: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The database's own client repeats a write, and the repeat finds it made."""
+        change = service.store.change
+
+        def repeated(*args: Any) -> Any:
+            change(*args)
+            return change(*args)
+
+        monkeypatch.setattr(service.store, "change", repeated)
+        service.rerun.restart(DEMO_CALLER, half_done)
+        assert service.usage.open == {Place.of(service.found(half_done))}
+
+    def test_one_that_lost_a_race_gives_back_place_and_charge(
+        self, service: Service, half_done: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        change = service.store.change
+
+        def overtaken(*args: Any) -> Any:
+            monkeypatch.setattr(service.store, "change", change)
+            service.rerun.repost(DEMO_CALLER, half_done)
+            service.store.heads[half_done] = _in_another_round(service.found(half_done))
+            return change(*args)
+
+        monkeypatch.setattr(service.store, "change", overtaken)
+        service.rerun.restart(DEMO_CALLER, half_done)
+        assert service.found(half_done).round == 8
+        assert service.usage.open == frozenset()
+        assert service.usage.paid_until == service.clock.now()
+
+    def test_what_begins_no_round_is_not_limited(self, service: Service, half_done: str) -> None:
+        running = service.submit()
+        service.rerun.repost(DEMO_CALLER, half_done)
+        service.clock.advance(minutes=10)
+        service.rerun.restart(DEMO_CALLER, running)
+        service.rerun.cancel(DEMO_CALLER, running)
+        assert len(service.usage.open) == 1
+
+
+def _in_another_round(batch: Batch) -> Batch:
+    return replace(batch, round=8, state=BatchState.RUNNING)
+
+
+def test_a_wait_is_a_second_at_least() -> None:
+    assert [TooManyRequests("", 1, wait).retry_after for wait in (0, 0.2, 1, 1.01)] == [1, 1, 1, 2]

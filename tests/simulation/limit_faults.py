@@ -1,0 +1,102 @@
+"""The limits, broken on purpose, as `faults` breaks the rest of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+from chalicelib.domain import limits
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.limits import Place
+from chalicelib.operations.admit_batch import AdmitBatch
+from chalicelib.operations.advance_batch import AdvanceBatch
+from chalicelib.operations.rerun_batch import RerunBatch
+from chalicelib.operations.submit_batch import SubmitBatch
+from tests.fakes import dynamodb as fake
+
+
+@contextmanager
+def no_condition_on_the_places() -> Iterator[None]:
+    """Whoever reads that there is a place takes it, also where somebody else took it since."""
+    with patch.object(fake, "_has_room", lambda usage, admission: True):
+        yield
+
+
+@contextmanager
+def a_place_taken_after_the_commit() -> Iterator[None]:
+    """The batch is saved, and then it is let in."""
+
+    def let_in(self: SubmitBatch, batch: Batch, order: Any, submission: Any, now: datetime) -> Any:
+        standing = self._save(batch, order, submission, now)
+        self._admit(batch)
+        return standing
+
+    with patch.object(SubmitBatch, "_let_in", let_in):
+        yield
+
+
+@contextmanager
+def a_place_given_up_before_the_end() -> Iterator[None]:
+    """The place is free, and then the batch is completed."""
+    complete = AdvanceBatch._complete
+
+    def hasty(self: AdvanceBatch, batch: Batch) -> Batch:
+        self.admit.leave(batch)
+        return complete(self, batch)
+
+    with patch.object(AdvanceBatch, "_complete", hasty):
+        yield
+
+
+@contextmanager
+def nobody_looks_for_abandoned_places() -> Iterator[None]:
+    """A place that was not given up is taken for ever."""
+    with patch.object(AdmitBatch, "_prune", lambda self, *_: False):
+        yield
+
+
+@contextmanager
+def only_ended_batches_give_up_their_places() -> Iterator[None]:
+    """A place whose batch was never committed is taken for ever."""
+    is_abandoned = Place.is_abandoned
+
+    def patient(self: Place, standing: Batch | None, now: datetime) -> bool:
+        return standing is not None and is_abandoned(self, standing, now)
+
+    with patch.object(Place, "is_abandoned", patient):
+        yield
+
+
+@contextmanager
+def no_grace() -> Iterator[None]:
+    """A batch that is about to be committed loses its place."""
+    with patch.object(limits, "GRACE", timedelta()):
+        yield
+
+
+@contextmanager
+def a_restart_that_is_not_let_in() -> Iterator[None]:
+    """A batch that runs again takes no place."""
+
+    def make(self: RerunBatch, batch: Batch, change: Any, _: datetime) -> bool:
+        return self.store.change(batch, change) is not None
+
+    with patch.object(RerunBatch, "_make", make):
+        yield
+
+
+LIMIT_FAULTS: dict[str, Any] = {
+    fault.__name__: fault
+    for fault in (
+        no_condition_on_the_places,
+        a_place_taken_after_the_commit,
+        a_place_given_up_before_the_end,
+        nobody_looks_for_abandoned_places,
+        only_ended_batches_give_up_their_places,
+        no_grace,
+        a_restart_that_is_not_let_in,
+    )
+}

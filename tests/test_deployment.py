@@ -1,0 +1,171 @@
+"""How the functions are deployed: .chalice/config.json as Chalice reads it, with the template and
+the code beside it."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from chalice.config import Config
+from chalice.deploy import models
+from chalice.deploy.appgraph import ApplicationGraphBuilder
+
+import app
+from batchback import project
+from chalicelib.domain import results, transitions
+from chalicelib.operations import deliver_callback, run_jobs, sweep
+from chalicelib.settings import VARIABLES
+from tests.test_template import FUNCTIONS, QUEUES
+
+STAGES = [stage for stage in project.configuration()["stages"] if stage != project.LOCAL_STAGE]
+#: The queue that a function takes messages from.
+SOURCES = {"run_jobs": "JobsQueue", "advance_batch": "BatchesQueue", "bury_jobs": "JobsDeadQueue"}
+_MINUTE = 60
+
+
+@cache
+def deployed(stage: str) -> models.Application:
+    """What Chalice would deploy, in its own words."""
+    config = Config(
+        chalice_stage=stage,
+        user_provided_params={
+            "chalice_app": app.app,
+            "project_dir": str(project.root()),
+            "autogen_policy": False,
+        },
+        config_from_disk=project.configuration(),
+    )
+    return ApplicationGraphBuilder().build(config, stage)
+
+
+@cache
+def functions(stage: str) -> dict[str, Any]:
+    """The functions by their names in Chalice's configuration."""
+    resources: Any = deployed(stage).resources
+    found = [resource.lambda_function for resource in resources]
+    return {function.resource_name: function for function in found}
+
+
+def timeout(function: str, stage: str = "prod") -> int:
+    seconds: int = functions(stage)[function].timeout
+    return seconds
+
+
+def api(stage: str) -> Any:
+    [found] = [each for each in deployed(stage).resources if isinstance(each, models.RestAPI)]
+    return found
+
+
+def limits(name: str) -> Iterator[int]:
+    """The values that a setting accepts."""
+    [variable] = [each for each in VARIABLES if each.name == name]
+    for value in range(200):
+        try:
+            yield variable.parse(str(value))
+        except ValueError:
+            continue
+
+
+class TestNames:
+    def test_functions_are_called_as_the_template_takes_them_to_be(self) -> None:
+        assert {function.function_name for function in functions("prod").values()} == FUNCTIONS
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_one_name_is_the_stages_everywhere(self, stage: str) -> None:
+        """Tables and queues go by STAGE, the metrics of the API by API Gateway's name."""
+        assert project.environment(stage)["STAGE"] == stage
+        assert api(stage).api_gateway_stage == stage
+
+    def test_the_api_is_called_as_the_alarms_take_it_to_be(self) -> None:
+        assert project.configuration()["app_name"] == "batchback"
+
+
+class TestFunctions:
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_they_run_on_arm(self, stage: str) -> None:
+        assert {each.architecture for each in functions(stage).values()} == {"arm64"}
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_each_has_its_own_memory_and_time_out(self, stage: str) -> None:
+        named = project.configuration()["lambda_functions"]
+        assert named.keys() == functions(stage).keys()
+        for name, function in named.items():
+            assert functions(stage)[name].timeout == function["lambda_timeout"]
+            assert functions(stage)[name].memory_size == function["lambda_memory_size"]
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_they_and_the_stack_have_the_same_tags(self, stage: str) -> None:
+        for function in functions(stage).values():
+            assert project.tags(stage).items() <= function.tags.items()
+        assert project.tags(stage) == {"application": "batchback", "stage": stage}
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_xray_is_off(self, stage: str) -> None:
+        assert not any(function.xray for function in functions(stage).values())
+        assert not api(stage).xray
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_the_api_is_regional_and_compresses_what_is_worth_it(self, stage: str) -> None:
+        assert api(stage).endpoint_type == "REGIONAL"
+        assert api(stage).minimum_compression == "1024"
+
+    def test_only_so_many_workers_run_jobs_at_once(self) -> None:
+        """MAX_CONCURRENT_WORKERS is in the trigger of run_jobs, and of no other."""
+        triggers = [
+            each for each in deployed("prod").resources if isinstance(each, models.SQSEventSource)
+        ]
+        workers = {
+            each.lambda_function.resource_name: each.maximum_concurrency for each in triggers
+        }
+        assert workers == {"run_jobs": 10, "advance_batch": None, "bury_jobs": None}
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_a_stage_sets_only_parameters_that_the_template_has(self, stage: str) -> None:
+        known = json.loads(project.template())["Parameters"]
+        for name, value in project.stack_parameters(stage).items():
+            assert name in known
+            assert value in map(str, known[name].get("AllowedValues", [value]))
+
+    def test_prod_is_protected_and_watched(self) -> None:
+        parameters = project.stack_parameters("prod")
+        assert parameters["DeletionProtection"] == "true"
+        assert parameters.get("Monitoring", "true") == "true"
+
+
+class TestTime:
+    """What waits for what, from the shortest to the longest: each must end before the next does."""
+
+    @pytest.mark.parametrize("stage", project.configuration()["stages"])
+    @pytest.mark.parametrize(("function", "queue"), SOURCES.items())
+    def test_a_message_is_hidden_six_times_as_long_as_its_function_may_run(
+        self, stage: str, function: str, queue: str
+    ) -> None:
+        """As AWS asks for: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+        assert QUEUES[queue]["VisibilityTimeout"] == 6 * timeout(function, stage)
+
+    def test_the_longest_call_of_a_job_ends_before_its_worker(self) -> None:
+        longest = max(limits("JOB_TIMEOUT_SECONDS"))
+        assert longest + run_jobs._SECONDS_TO_RECORD < timeout("run_jobs")
+
+    def test_the_largest_callback_ends_before_its_sender(self) -> None:
+        megabytes = results.MAX_CALLBACK_BYTES / 1_000_000
+        longest = (
+            deliver_callback._SECONDS_PER_ATTEMPT
+            + deliver_callback._SECONDS_PER_MEGABYTE * megabytes
+        )
+        assert longest + deliver_callback._SECONDS_TO_RECORD < timeout("advance_batch")
+
+    def test_a_sender_of_a_callback_ends_before_its_lease(self) -> None:
+        lease = transitions.LEASE.total_seconds()
+        assert timeout("advance_batch") < lease <= QUEUES["BatchesQueue"]["VisibilityTimeout"]
+
+    def test_a_claim_outlasts_the_look_that_it_makes_room_for(self) -> None:
+        assert transitions.CLAIM.total_seconds() > timeout("advance_batch")
+
+    def test_a_sweep_ends_before_the_next_begins(self) -> None:
+        assert sweep._SECONDS_TO_END < timeout("sweep") < _MINUTE
+
+    def test_a_caller_hears_from_the_api_and_not_from_api_gateway(self) -> None:
+        """https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
+        assert timeout("api_handler") <= 29

@@ -1,0 +1,375 @@
+"""The CloudFormation template: what can be known of it without an AWS."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchback import project
+from chalicelib.adapters.journal import METRICS, NAMESPACE
+from chalicelib.domain import retry
+from chalicelib.domain.message import MAX_RECEIVES
+from chalicelib.settings import Names
+from tests.test_docs import anchors
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = Names("prod")
+TEMPLATE: dict[str, Any] = json.loads(project.template())
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+PARAMETERS = {"Stage": "prod", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:oncall"}
+PSEUDO = {"AWS::Region": "eu-west-1", "AWS::AccountId": "123456789012", "AWS::Partition": "aws"}
+#: What only exists once a resource does; the template refers to it for queues only.
+PHYSICAL = {
+    "JobsQueue": NAMES.jobs_queue,
+    "JobsDeadQueue": NAMES.jobs_dead_queue,
+    "BatchesQueue": NAMES.batches_queue,
+    "BatchesDeadQueue": NAMES.batches_dead_queue,
+}
+
+
+def resolved(value: Any, given: dict[str, str] = PARAMETERS) -> Any:
+    """The value as CloudFormation sees it, once it has put in what the template refers to."""
+    if isinstance(value, list):
+        return [resolved(each, given) for each in value]
+    if not isinstance(value, dict):
+        return value
+    [(name, argument), *others] = [*value.items()] or [("", None)]
+    if others or name not in _FUNCTIONS:
+        plain = {key: resolved(each, given) for key, each in value.items()}
+        return {key: each for key, each in plain.items() if each is not None}
+    return _FUNCTIONS[name](argument, given)
+
+
+def _ref(name: str, given: dict[str, str]) -> Any:
+    if name == "AWS::NoValue":
+        return None
+    if name in TEMPLATE["Parameters"]:
+        return given.get(name, TEMPLATE["Parameters"][name].get("Default"))
+    return {**PSEUDO, **PHYSICAL}[name]
+
+
+def _if(argument: list[Any], given: dict[str, str]) -> Any:
+    condition, then, otherwise = argument
+    holds = resolved(TEMPLATE["Conditions"][condition], given)
+    return resolved(then if holds else otherwise, given)
+
+
+def _sub(text: str, given: dict[str, str]) -> str:
+    return re.sub(r"\$\{([A-Za-z:]+)\}", lambda match: str(_ref(match[1], given)), text)
+
+
+_FUNCTIONS: dict[str, Any] = {
+    "Ref": _ref,
+    "Fn::Sub": _sub,
+    "Fn::If": _if,
+    "Fn::Join": lambda parts, given: parts[0].join(resolved(parts[1], given)),
+    "Fn::Equals": lambda pair, given: resolved(pair[0], given) == resolved(pair[1], given),
+    "Fn::Not": lambda one, given: not resolved(one[0], given),
+    "Fn::GetAtt": lambda path, _: f"arn:{path[0]}" if path[1] == "Arn" else PHYSICAL[path[0]],
+}
+
+
+def of_type(kind: str, given: dict[str, str] = PARAMETERS) -> dict[str, Any]:
+    """The properties of all resources of a type, by their logical name."""
+    return {
+        name: resolved(resource["Properties"], given)
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == kind
+    }
+
+
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+QUEUES = of_type("AWS::SQS::Queue")
+TABLES = of_type("AWS::DynamoDB::Table")
+FUNCTIONS = {"batchback-prod"} | {
+    f"batchback-prod-{name}" for name in ("run_jobs", "advance_batch", "bury_jobs", "sweep")
+}
+
+
+class TestTemplate:
+    def test_the_linter_has_nothing_to_say(self) -> None:
+        linter = Path(sys.executable).with_name("cfn-lint")
+        ran = subprocess.run(  # noqa: S603 - installed beside this very interpreter
+            [linter, ROOT / ".chalice" / "resources.json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+    def test_it_fits_into_one_request(self) -> None:
+        """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+        assert len(project.template().encode()) <= 51_200
+
+    def test_it_is_ascii(self) -> None:
+        """CloudFormation gives other characters back as question marks, and `resources show` would
+        take the template for another one."""
+        assert project.template().isascii()
+
+    def test_every_parameter_but_the_stage_has_a_default(self) -> None:
+        without = [name for name, each in TEMPLATE["Parameters"].items() if "Default" not in each]
+        assert without == ["Stage"]
+
+    def test_it_takes_the_stages_that_the_functions_take(self) -> None:
+        pattern = TEMPLATE["Parameters"]["Stage"]["AllowedPattern"]
+        for stage in ("a", "prod-eu-1", "a" * 30, "A", "1a", "a_b", "a" * 31, ""):
+            try:
+                Names(stage)
+            except Exception:  # noqa: BLE001 - whatever it is, it is refused
+                assert not re.fullmatch(pattern, stage)
+            else:
+                assert re.fullmatch(pattern, stage)
+
+    def test_what_alarms_and_dashboards_cost_can_be_spared(self) -> None:
+        conditional = {name for name, each in RESOURCES.items() if "Condition" in each}
+        assert conditional == {*ALARMS, "Dashboard"}
+        assert {RESOURCES[name]["Condition"] for name in conditional} == {"IsMonitored"}
+
+
+class TestTables:
+    def test_they_have_the_names_that_the_functions_derive(self) -> None:
+        names = {logical: table["TableName"] for logical, table in TABLES.items()}
+        assert names == {"BatchesTable": NAMES.batches_table, "KeysTable": NAMES.keys_table}
+
+    @pytest.mark.parametrize("table", TABLES)
+    def test_a_table_costs_what_is_used_and_can_be_restored(self, table: str) -> None:
+        assert TABLES[table]["BillingMode"] == "PAY_PER_REQUEST"
+        assert TABLES[table]["PointInTimeRecoverySpecification"] == {
+            "PointInTimeRecoveryEnabled": True
+        }
+
+    def test_batches_expire_and_keys_do_not(self) -> None:
+        expiry = {"AttributeName": "expires_at", "Enabled": True}
+        assert TABLES["BatchesTable"]["TimeToLiveSpecification"] == expiry
+        assert "TimeToLiveSpecification" not in TABLES["KeysTable"]
+
+    @pytest.mark.parametrize("table", TABLES)
+    def test_a_table_is_encrypted_with_the_key_that_costs_nothing(self, table: str) -> None:
+        """AWS encrypts every table; KMS, with AWS's or one's own key in it, bills its requests."""
+        assert TABLES[table]["SSESpecification"] == {"SSEEnabled": False}
+
+    @pytest.mark.parametrize("table", TABLES)
+    def test_a_table_is_encrypted_with_ones_own_key_where_one_is_given(self, table: str) -> None:
+        given = {"Stage": "prod", "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1-2"}
+        assert of_type("AWS::DynamoDB::Table", given)[table]["SSESpecification"] == {
+            "SSEEnabled": True,
+            "SSEType": "KMS",
+            "KMSMasterKeyId": given["KmsKeyArn"],
+        }
+
+    @pytest.mark.parametrize("table", TABLES)
+    @pytest.mark.parametrize("protection", ["true", "false"])
+    def test_a_table_is_protected_where_the_stage_is(self, table: str, protection: str) -> None:
+        given = {"Stage": "prod", "DeletionProtection": protection}
+        is_protected = of_type("AWS::DynamoDB::Table", given)[table]["DeletionProtectionEnabled"]
+        assert is_protected is (protection == "true")
+
+    @pytest.mark.parametrize("table", TABLES)
+    def test_a_table_is_made_last(self, table: str) -> None:
+        """The logs may be there already; a table that is protected could not be removed again."""
+        assert {*RESOURCES[table]["DependsOn"]} == {*of_type("AWS::Logs::LogGroup")}
+
+    @pytest.mark.parametrize("table", TABLES)
+    def test_a_table_that_has_to_be_replaced_is_kept(self, table: str) -> None:
+        assert RESOURCES[table]["UpdateReplacePolicy"] == "Retain"
+
+
+class TestQueues:
+    def test_they_have_the_names_that_the_functions_derive(self) -> None:
+        assert {name: queue["QueueName"] for name, queue in QUEUES.items()} == PHYSICAL
+
+    @pytest.mark.parametrize("queue", QUEUES)
+    def test_a_queue_is_encrypted_for_nothing(self, queue: str) -> None:
+        assert QUEUES[queue]["SqsManagedSseEnabled"] is True
+
+    @pytest.mark.parametrize(
+        ("queue", "dead"), [("JobsQueue", "JobsDeadQueue"), ("BatchesQueue", "BatchesDeadQueue")]
+    )
+    def test_a_message_that_comes_back_each_time_goes_to_the_dead(
+        self, queue: str, dead: str
+    ) -> None:
+        assert QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"] == f"arn:{dead}"
+        assert QUEUES[dead]["RedriveAllowPolicy"] == {
+            "redrivePermission": "byQueue",
+            "sourceQueueArns": [f"arn:aws:sqs:eu-west-1:123456789012:{PHYSICAL[queue]}"],
+        }
+
+    def test_a_job_is_judged_after_as_many_deliveries_as_it_gets(self) -> None:
+        assert QUEUES["JobsQueue"]["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
+
+    def test_dead_messages_are_kept_longest(self) -> None:
+        """Their age counts from when they were first sent."""
+        kept = {name: queue["MessageRetentionPeriod"] for name, queue in QUEUES.items()}
+        longest = 14 * 24 * 3600
+        assert kept["JobsDeadQueue"] == kept["BatchesDeadQueue"] == longest
+        assert kept["JobsQueue"] == kept["BatchesQueue"] < longest
+
+
+class TestLogs:
+    def test_every_function_has_one_by_its_name(self) -> None:
+        groups = of_type("AWS::Logs::LogGroup").values()
+        assert {group["LogGroupName"] for group in groups} == {
+            f"/aws/lambda/{name}" for name in FUNCTIONS
+        }
+
+    def test_they_are_kept_a_month_where_nothing_else_is_said(self) -> None:
+        for group in of_type("AWS::Logs::LogGroup").values():
+            assert group["RetentionInDays"] == 30
+
+
+#: The metrics that alarms and dashboard use, and what they may be asked of.
+#: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+#: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html
+KNOWN: dict[str, tuple[set[str], set[tuple[tuple[str, str], ...]]]] = {
+    NAMESPACE: ({metric.name for metric in METRICS}, {(("stage", "prod"),)}),
+    "AWS/Lambda": (
+        {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
+        {(("FunctionName", name),) for name in FUNCTIONS},
+    ),
+    "AWS/SQS": (
+        {
+            "ApproximateAgeOfOldestMessage",
+            "ApproximateNumberOfMessagesVisible",
+            "NumberOfMessagesSent",
+            "NumberOfEmptyReceives",
+        },
+        {(("QueueName", name),) for name in PHYSICAL.values()},
+    ),
+    "AWS/ApiGateway": (
+        {"Count", "4XXError", "5XXError", "Latency"},
+        {(("ApiName", "batchback"), ("Stage", "prod"))},
+    ),
+    "AWS/DynamoDB": (
+        {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+        {(("TableName", NAMES.batches_table),), (("TableName", NAMES.keys_table),)},
+    ),
+    "AWS/Logs": (
+        {"IncomingBytes"},
+        {(("LogGroupName", f"/aws/lambda/{name}"),) for name in FUNCTIONS},
+    ),
+}
+
+
+def check_metric(namespace: str, name: str, dimensions: tuple[tuple[str, str], ...]) -> None:
+    """Nobody says so of an alarm on a metric that does not exist: it is silent for ever."""
+    names, places = KNOWN[namespace]
+    assert name in names, f"{namespace} has no {name}"
+    assert dimensions in places, f"{namespace} knows nothing of {dimensions}"
+
+
+RUNBOOK = ROOT / "docs" / "runbook.md"
+
+
+class TestAlarms:
+    @pytest.mark.parametrize("alarm", ALARMS)
+    def test_its_metric_is_one_that_is_emitted(self, alarm: str) -> None:
+        properties = ALARMS[alarm]
+        dimensions = tuple((each["Name"], each["Value"]) for each in properties["Dimensions"])
+        check_metric(properties["Namespace"], properties["MetricName"], dimensions)
+
+    @pytest.mark.parametrize("alarm", ALARMS)
+    def test_it_gives_its_reason_and_names_its_section_of_the_runbook(self, alarm: str) -> None:
+        reason, _, anchor = ALARMS[alarm]["AlarmDescription"].partition(" See docs/runbook.md#")
+        assert len(reason.split()) > 8
+        assert len(ALARMS[alarm]["AlarmDescription"]) <= 1024
+        assert anchor in anchors(RUNBOOK)
+
+    @pytest.mark.parametrize("alarm", ALARMS)
+    def test_the_runbook_names_it(self, alarm: str) -> None:
+        name = ALARMS[alarm]["AlarmName"].removeprefix("batchback-prod-")
+        for function in ("run_jobs", "advance_batch", "bury_jobs", "sweep", "api"):
+            if name in {f"{function}-errors", f"{function}-throttles"}:
+                name = name.replace(function, "<function>")
+        assert f"`{name}`" in RUNBOOK.read_text("utf-8")
+
+    @pytest.mark.parametrize("alarm", ALARMS)
+    def test_its_topic_hears_of_the_beginning_and_of_the_end(self, alarm: str) -> None:
+        assert ALARMS[alarm]["AlarmActions"] == [PARAMETERS["AlarmTopicArn"]]
+        assert ALARMS[alarm]["OKActions"] == [PARAMETERS["AlarmTopicArn"]]
+
+    @pytest.mark.parametrize("alarm", ALARMS)
+    def test_without_a_topic_it_tells_nobody(self, alarm: str) -> None:
+        silent = of_type("AWS::CloudWatch::Alarm", {"Stage": "prod"})[alarm]
+        assert not {"AlarmActions", "OKActions"} & silent.keys()
+
+    def test_every_name_is_of_the_stage_and_there_once(self) -> None:
+        names = [alarm["AlarmName"] for alarm in ALARMS.values()]
+        assert all(name.startswith("batchback-prod-") for name in names)
+        assert len({*names}) == len(names)
+
+    def test_what_is_silent_is_well_but_for_the_sweep_and_for_dead_messages(self) -> None:
+        """A sweep that does not run emits nothing. A dead message lies there, told of or not."""
+        odd = {
+            name: alarm["TreatMissingData"]
+            for name, alarm in ALARMS.items()
+            if alarm["TreatMissingData"] != "notBreaching"
+        }
+        assert odd == {"SweepStopped": "breaching", "BatchesDead": "ignore"}
+
+    @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+    def test_every_function_has_one(self, metric: str) -> None:
+        watched = [
+            alarm["Dimensions"][0]["Value"]
+            for alarm in ALARMS.values()
+            if alarm["MetricName"] == metric
+        ]
+        assert sorted(watched) == sorted(FUNCTIONS)
+
+    def test_no_message_is_old_while_it_waits_as_long_as_it_was_told_to(self) -> None:
+        """And one dead worker, whose message comes back, wakes nobody either."""
+        ages = {
+            alarm["Dimensions"][0]["Value"]: alarm["Threshold"]
+            for alarm in ALARMS.values()
+            if alarm["MetricName"] == "ApproximateAgeOfOldestMessage"
+        }
+        assert ages.keys() == {*PHYSICAL.values()} - {NAMES.batches_dead_queue}
+        for queue in QUEUES.values():
+            if queue["QueueName"] in ages:
+                waits = retry.MAX_MESSAGE_DELAY + queue["VisibilityTimeout"]
+                assert ages[queue["QueueName"]] > waits
+
+    def test_no_batch_is_old_while_its_jobs_wait_as_long_as_they_may(self) -> None:
+        waits = (retry.JOB_TRIES - 1) * retry.MAX_MESSAGE_DELAY
+        assert ALARMS["OldestOpenBatch"]["Threshold"] > waits
+
+
+def widgets() -> list[dict[str, Any]]:
+    body = json.loads(resolved(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]))
+    found: list[dict[str, Any]] = body["widgets"]
+    return found
+
+
+def metrics_of(widget: dict[str, Any]) -> Iterator[tuple[str, str, tuple[tuple[str, str], ...]]]:
+    for row in widget["properties"]["metrics"]:
+        namespace, name, *words = [each for each in row if isinstance(each, str)]
+        yield namespace, name, tuple(zip(words[::2], words[1::2], strict=True))
+
+
+class TestDashboard:
+    @pytest.mark.parametrize("widget", widgets(), ids=lambda each: each["properties"]["title"])
+    def test_its_metrics_are_emitted(self, widget: dict[str, Any]) -> None:
+        for metric in metrics_of(widget):
+            check_metric(*metric)
+        assert widget["properties"]["region"] == "eu-west-1"
+
+    def test_it_shows_every_metric_of_ours(self) -> None:
+        shown = {name for widget in widgets() for _, name, _ in metrics_of(widget)}
+        assert {metric.name for metric in METRICS} <= shown
+
+    def test_no_widget_lies_on_another(self) -> None:
+        squares = [
+            (widget["x"] + column, widget["y"] + row)
+            for widget in widgets()
+            for column in range(widget["width"])
+            for row in range(widget["height"])
+        ]
+        assert len(squares) == len({*squares})
+        assert max(column for column, _ in squares) < 24
