@@ -224,9 +224,9 @@ class TooNew(Unavailable):
     """An item or a message of a format that only a later release knows. It is left as it is: the
     later release, deployed again, goes on with it. Until then whoever meets it tries again."""
 
-    def __init__(self, what: str, format: int, known: int) -> None:
+    def __init__(self, what: str, version: int, known: int) -> None:
         super().__init__(
-            f"{what} is of format {format}, and this release knows formats up to {known}: "
+            f"{what} is of format {version}, and this release knows formats up to {known}: "
             "deploy the later release that wrote it"
         )
 

@@ -54,7 +54,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the stage's tables, queues and parameter are called; the template derives the same names."""
+    """What the stage's tables, queues and parameter are called; the template derives the same
+    names."""
 
     stage: str
 

@@ -310,7 +310,7 @@ class TestRequirements:
         roots = {
             name.split(".")[0] for module, tree in MODULES.items() for name in imports(tree, module)
         }
-        foreign = roots - STDLIB - {"chalicelib"} - {"mypy_boto3_dynamodb", "mypy_boto3_sqs"}
+        foreign = roots - STDLIB - {"chalicelib"} - {*_CLIENTS}
         packages = {canonicalize_name(root) for root in foreign}
         assert packages <= {*pins("requirements.txt")} | BROUGHT | {"botocore"}
 

@@ -43,9 +43,9 @@ Item = dict[str, Any]
 
 def known(item: Item) -> Item:
     """The item, of a format that this release knows; TooNew where it is of a later one."""
-    format = _int(item.get("format"))
-    if format > FORMAT:
-        raise TooNew("A stored item", format, FORMAT)
+    version = _int(item.get("format"))
+    if version > FORMAT:
+        raise TooNew("A stored item", version, FORMAT)
     return item
 
 

@@ -129,9 +129,9 @@ def parse_batch(body: str) -> BatchMessage:
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:
-    format = fields.get("v", 1)
-    if format > FORMAT:
-        raise TooNew("A message", format, FORMAT)
+    version = fields.get("v", 1)
+    if version > FORMAT:
+        raise TooNew("A message", version, FORMAT)
     return fields
 
 

@@ -22,9 +22,7 @@ class KeptHeader:
     Misconfigured or Unavailable where that fails; then again every few minutes, by whoever comes
     first, and where that fails the one that was read before stays in use, and the log says so."""
 
-    def __init__(
-        self, client: "SSMClient", parameter: str, clock: Clock, journal: Journal
-    ) -> None:
+    def __init__(self, client: "SSMClient", parameter: str, clock: Clock, journal: Journal) -> None:
         self._client = client
         self._parameter = parameter
         self._clock = clock

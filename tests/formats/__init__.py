@@ -1,4 +1,4 @@
-"""Samples of what is stored and sent, frozen for each format: made, kept, and brought to life again.
+"""Samples of what is stored and sent, one frozen for each format, and brought to life again.
 
     python -m tests.formats 2        freezes what the present code writes as format 2
 

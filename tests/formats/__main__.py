@@ -14,7 +14,7 @@ os.environ.update(
 )
 
 
-def freeze(format: int) -> None:
+def freeze(version: int) -> None:
     import pytest
     from moto import mock_aws
 
@@ -31,9 +31,9 @@ def freeze(format: int) -> None:
         batches, keys = items_of(life.names.batches_table), items_of(life.names.keys_table)
         messages = messages_of(life.names, now)
         expected = lives.end(life, begun)
-    Sample(
-        frozen_at=now, batches=batches, keys=keys, messages=messages, expected=expected
-    ).write(format)
+    Sample(frozen_at=now, batches=batches, keys=keys, messages=messages, expected=expected).write(
+        version
+    )
 
 
 if __name__ == "__main__":

@@ -70,8 +70,7 @@ def _outcome(life: OnMoto, async_id: str) -> dict[str, Any]:
         "callback": progress["callback"]["status"],
         "results": life.results(async_id).decode(),
         "posts": [
-            {"webhook-id": post.headers["webhook-id"], "body": post.body.decode()}
-            for post in posts
+            {"webhook-id": post.headers["webhook-id"], "body": post.body.decode()} for post in posts
         ],
     }
 

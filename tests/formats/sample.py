@@ -34,21 +34,21 @@ class Sample:
     expected: dict[str, Any]
 
     @classmethod
-    def read(cls, format: int) -> "Sample":
+    def read(cls, version: int) -> "Sample":
         parts = {
-            name: _thawed(json.loads((_folder(format) / f"{name}.json").read_text("utf-8")))
+            name: _thawed(json.loads((_folder(version) / f"{name}.json").read_text("utf-8")))
             for name in ("batches", "keys", "messages", "expected")
         }
         frozen_at = datetime.fromisoformat(parts["expected"].pop("frozen_at"))
         return cls(frozen_at=frozen_at, **parts)
 
-    def write(self, format: int) -> None:
-        _folder(format).mkdir(parents=True)  # what is frozen stays
+    def write(self, version: int) -> None:
+        _folder(version).mkdir(parents=True)  # what is frozen stays
         expected = {"frozen_at": self.frozen_at.isoformat(), **self.expected}
         parts = {"batches": self.batches, "keys": self.keys, "messages": self.messages}
         for name, part in {**parts, "expected": expected}.items():
             text = json.dumps(_frozen(part), indent=1, ensure_ascii=False) + "\n"
-            (_folder(format) / f"{name}.json").write_text(text, "utf-8")
+            (_folder(version) / f"{name}.json").write_text(text, "utf-8")
 
     def put(self, names: Names) -> None:
         """Into a stage of moto whose clock is at `frozen_at`."""
@@ -103,8 +103,8 @@ def _messages(queue: str) -> Iterable[Any]:
     return found
 
 
-def _folder(format: int) -> Path:
-    return VECTORS / f"format-{format}"
+def _folder(version: int) -> Path:
+    return VECTORS / f"format-{version}"
 
 
 def _frozen(value: Any) -> Any:
