@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check simulate soak audit lock clean
+.PHONY: help run serve test check simulate soak fuzz bench audit lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup
@@ -37,6 +37,12 @@ simulate: $(STAMP) ## break the protocol's surroundings in every way for SECONDS
 soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
 	@exec $(BIN)/python -m batchback.local.soak
 
+bench: $(STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
+	@exec $(BIN)/python -m benchmarks $(if $(FULL),--full)
+
+fuzz: $(STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
+	@exec $(BIN)/python -m tests.fuzz $(SECONDS)
+
 audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
 	@exec $(BIN)/python -m tests.audit
 
@@ -44,7 +50,7 @@ lock: $(TOOLS_STAMP) ## take anew the hashes of what is pinned for Lambda and fo
 	@for file in requirements.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
 
 clean: ## remove the environment and all caches
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	@python=$$(for name in python3 python3.13 python3.12 python3.11; do \

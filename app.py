@@ -156,5 +156,5 @@ def _targets(context: dict[str, Any], namespace: str, query: dict[str, list[str]
     the path with the stage or a custom domain's base path, or without."""
     path = f"/api/1.0/{namespace}"
     pairs = [f"{name}={value}" for name, values in query.items() for value in values]
-    paths = {path, context.get("path", path), f"/{context.get('stage', 'api')}{path}"}
+    paths = {path, context.get("path") or path, f"/{context.get('stage') or 'api'}{path}"}
     return ["?".join([each, "&".join(pairs)]) if pairs else each for each in sorted(paths)]

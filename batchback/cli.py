@@ -375,6 +375,7 @@ def _leave_the_pipe(stdout: TextIO) -> None:
 _LOCAL = "run the whole service on this machine, with an embedded AWS"
 #: The commands of whoever deploys the service, each a module of batchback.operator.
 _OPERATING: dict[str, str] = {
+    "keys": "make, list, rotate and revoke the keys that may call",
     "policies": "make what each function may do, for every stage, from one source",
     "resources": "make, change, show or delete a stage's tables, queues, logs, alarms, dashboard",
 }

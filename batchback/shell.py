@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -40,6 +41,8 @@ class Shell:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    #: So many, fit for secrets.
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
 
     def print_json(self, value: object) -> None:
         """In ASCII, which every terminal and every pipe takes, lone surrogates included."""

@@ -49,6 +49,7 @@ _HEADERS = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
 
@@ -232,12 +233,12 @@ def _parameters(request: HttpRequest) -> dict[str, Any]:
 
 
 def _idempotency_key(request: HttpRequest) -> str | None:
-    """The key of either header; the signature covers the second."""
-    signed = request.headers.get("ivvy-idempotency-key")
-    key = request.headers.get("idempotency-key") if signed is None else signed
-    if key is not None and not _VISIBLE_ASCII.fullmatch(key):
+    """The key of either header. Where both are there it is the one that the signature covers."""
+    sent = [request.headers.get("ivvy-idempotency-key"), request.headers.get("idempotency-key")]
+    keys = [key for key in sent if key is not None]
+    if not all(map(_VISIBLE_ASCII.fullmatch, keys)):
         raise ParameterInvalid("Idempotency-Key", ["must be 1 to 255 visible ASCII characters"])
-    return key
+    return keys[0] if keys else None
 
 
 def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
@@ -260,12 +261,13 @@ def _page(parameters: Mapping[str, Any], *, default: int) -> Page:
 
 
 def _whole(parameters: Mapping[str, Any], name: str, *, low: int, high: int, default: int) -> int:
+    """A whole number, written 10 or 10.0: to JSON these are the same."""
     value = parameters.get(name)
     if value is None:
         return default
-    if type(value) is not int or not low <= value <= high:
+    if type(value) not in (int, float) or value % 1 or not low <= value <= high:
         raise ParameterInvalid(name, [f"must be a whole number from {low} to {high}"])
-    return value
+    return int(value)
 
 
 def _flag(parameters: Mapping[str, Any], name: str) -> bool:

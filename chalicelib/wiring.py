@@ -19,7 +19,7 @@ from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.ssm import KeptHeader
 from chalicelib.adapters.threads import ThreadsSideBySide
-from chalicelib.domain.account import Header, PlatformAuth
+from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Header, PlatformAuth
 from chalicelib.domain.address import AddressPolicy, why_not_url
 from chalicelib.domain.limits import Limits
 from chalicelib.operations.admit_batch import AdmitBatch
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from chalicelib.operations.read_batch import ReadBatch
     from chalicelib.operations.rerun_batch import RerunBatch
     from chalicelib.operations.submit_batch import SubmitBatch
-
-#: A revoked key is refused at the door at once; workers see it within this time.
-_KEYS_CACHED_SECONDS = 30
 
 
 @cache
@@ -63,14 +60,14 @@ class Service:
 
     @cached_property
     def keys(self) -> KeyStore:
-        """For the front door: asks each time."""
+        """For the front door: asks each time, so that it refuses a revoked key at once."""
         return DynamoKeyStore(aws.dynamodb(), self.settings.names.keys_table, self.clock)
 
     @cached_property
     def cached_keys(self) -> KeyStore:
         """For the workers."""
         return DynamoKeyStore(
-            aws.dynamodb(), self.settings.names.keys_table, self.clock, _KEYS_CACHED_SECONDS
+            aws.dynamodb(), self.settings.names.keys_table, self.clock, WORKERS_REMEMBER_SECONDS
         )
 
     @cached_property

@@ -5,19 +5,16 @@ and `jobs run: all` in calling.md say what happens between two of its examples.
 """
 
 import argparse
-import base64
 import json
-import os
 import re
 import shlex
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+import boto3
 import pytest
 from chalice.test import Client
 
@@ -26,18 +23,20 @@ from batchback.local.behaviour import Behaviours
 from batchback.local.http_server import Request
 from batchback.local.platform import DemonstrationPlatform
 from batchback.local.service import LocalService
-from batchback.operator import policies, resources
+from batchback.operator import keys, policies, resources
 from batchback.operator.policies import Resource
 from batchback.shell import Status
 from chalicelib import errors
 from chalicelib.adapters import items, usage
 from chalicelib.domain import signing
+from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
 from chalicelib.domain.batch import AnswersPart
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.signing import SignedRequest
 from chalicelib.errors import BatchbackError, CallerError, ServiceError
 from chalicelib.settings import VARIABLES, Names, Variable
 from tests.app.conftest import Answer, Front, basic, serve
+from tests.batchback.operator.test_keys import ENDPOINT, ISSUED, Operator, empty_the_table
 from tests.fakes.clock import START
 from tests.fakes.http import Call
 from tests.samples import a_batch, some_jobs
@@ -564,8 +563,6 @@ class TestSigning:
 
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
-BODY = '{"asyncId":"é","results":[]}'.encode()
-Verify = Callable[[dict[str, str], bytes, str], bool]
 
 
 class TestReceiving:
@@ -591,83 +588,44 @@ class TestReceiving:
         assert {name: headers[name] for name in signed} == signed
         assert post.headers["webhook-id"] == f"{async_id}-1"
 
-    @pytest.fixture(params=["library", "python", "node", "shell"])
-    def verify(self, request: pytest.FixtureRequest, tmp_path: Path) -> Verify:
-        """Each of the ways to verify that the page shows."""
-        if request.param == "library":
-            read = run(block("docs/receiving.md", "python", "standardwebhooks"))["read_callback"]
-            return lambda headers, body, secret: read(headers, body, secret) is not None
-        if request.param == "python":
-            verify: Verify = run(block("docs/receiving.md", "python", "hmac.digest"))["verify"]
-            return verify
-        program = shutil.which("node" if request.param == "node" else "openssl")
-        if program is None:
-            pytest.skip(f"{request.param} is not here")
-        return (_node if request.param == "node" else _shell)(tmp_path)
-
-    def test_what_the_service_signs_verifies_and_nothing_else(self, verify: Verify) -> None:
-        now = datetime.now(UTC)
-        headers = _signed(now)
-        assert verify(headers, BODY, SECRET)
-        assert not verify(headers, BODY + b" ", SECRET)
-        assert not verify(headers, BODY, "whsec_AAAA")
-        assert not verify({**headers, "webhook-id": "other"}, BODY, SECRET)
-        assert not verify({**headers, "webhook-timestamp": "soon"}, BODY, SECRET)
-        assert not verify(_signed(now - timedelta(minutes=6)), BODY, SECRET)
-
-    def test_one_right_signature_of_two_is_enough(self, verify: Verify) -> None:
-        secrets = ["whsec_AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH", SECRET]
-        assert verify(_signed(datetime.now(UTC), secrets), BODY, SECRET)
-
-    @pytest.mark.parametrize("signature", ["", "v1", "v1,", "v1,*", "v1,é", "v2,AAAA"])
-    @pytest.mark.parametrize("example", ["standardwebhooks", "hmac.digest"])
-    def test_a_signature_that_is_none_raises_nothing(self, example: str, signature: str) -> None:
-        found = run(block("docs/receiving.md", "python", example))
-        verify = found.get("verify") or found["read_callback"]
-        headers = {**_signed(datetime.now(UTC)), "webhook-signature": signature}
-        assert not verify(headers, BODY, SECRET)
-
-
-def _signed(now: datetime, secrets: list[str] | None = None) -> dict[str, str]:
-    return signing.webhook_headers(
-        message_id=f"{ASYNC_ID}-1", body=BODY, secrets=secrets or [SECRET], now=now
+    @pytest.mark.parametrize(
+        ("language", "example"),
+        [("python", "receiver.py"), ("js", "receiver.js"), ("sh", "verify.sh")],
     )
+    def test_what_is_shown_of_an_example_is_its_own_text(self, language: str, example: str) -> None:
+        """The examples themselves are run by tests/examples."""
+        [shown] = [each for each in blocks("docs/receiving.md") if each.language == language]
+        assert shown.comment == f"from examples/{example}"
+        assert shown.text in page(f"examples/{example}")
 
 
-def _node(folder: Path) -> Verify:
-    driver = (
-        "const given = JSON.parse(require('node:fs').readFileSync(0));"
-        "const body = Buffer.from(given.body, 'base64');"
-        "process.exit(verify(given.headers, body, given.secret) ? 0 : 1);"
-    )
-    script = folder / "verify.js"
-    script.write_text(block("docs/receiving.md", "js", "").text + driver)
+class TestKeys:
+    @pytest.fixture
+    def operator(self, aws: None) -> Operator:  # noqa: ARG002 - moto must be up
+        empty_the_table(boto3.client("dynamodb", endpoint_url=ENDPOINT))
+        return Operator()
 
-    def verify(headers: dict[str, str], body: bytes, secret: str) -> bool:
-        given = {"headers": headers, "body": base64.b64encode(body).decode(), "secret": secret}
-        return _succeeds(["node", str(script)], input=json.dumps(given).encode())
+    def test_every_command_prints_what_is_shown(self, operator: Operator) -> None:
+        """One after the other, where there are no keys yet."""
+        shown = [each for each in blocks("docs/keys.md") if each.language in {"sh", "json"}]
+        for command, answer in zip(shown[::2], shown[1::2], strict=True):
+            text = command.text.strip().replace("--stage dev", "--stage local")
+            line, _, file = text.removeprefix("batchback keys ").partition(" < ")
+            status, printed = operator.runs(line, ISSUED if file else "")
+            assert (status, printed) == (0, answer.text), f"docs/keys.md, line {command.line}"
 
-    return verify
+    def test_every_command_and_option_is_there_and_no_other(self) -> None:
+        parser = argparse.ArgumentParser()
+        keys.add_arguments(parser)
+        [commands] = [each for each in parser._actions if each.dest == "action"]
+        table = rows("docs/keys.md", "| command |")
+        assert isinstance(commands.choices, dict)
+        assert [codes(row[0])[0].split()[0] for row in table] == list(commands.choices)
+        for row, command in zip(table, commands.choices.values(), strict=True):
+            options = {name for action in command._actions for name in action.option_strings}
+            named = {code.split()[0] for code in codes(row[2])}
+            assert named == options - {"-h", "--help", "--stage"}, row[0]
 
-
-def _shell(folder: Path) -> Verify:
-    script, file = folder / "verify.sh", folder / "body"
-    script.write_text(block("docs/receiving.md", "sh", "openssl").text)
-
-    def verify(headers: dict[str, str], body: bytes, secret: str) -> bool:
-        file.write_bytes(body)
-        given = [headers[f"webhook-{name}"] for name in ("id", "timestamp", "signature")]
-        environment = {"PATH": os.environ["PATH"], "CALLBACK_SECRET": secret}
-        return _succeeds(["sh", str(script), str(file), *given], env=environment)
-
-    return verify
-
-
-def _succeeds(command: list[str], **options: Any) -> bool:
-    """Exit status 0, or 1; anything else is a fault of the example."""
-    done = subprocess.run(  # noqa: S603 - our own docs
-        command, capture_output=True, timeout=30, check=False, **options
-    )
-    assert done.returncode in {0, 1}, done.stderr
-    assert not done.stderr, done.stderr
-    return done.returncode == 0
+    def test_the_seconds_that_workers_remember_are_true(self) -> None:
+        for name in ("docs/keys.md", "docs/how-it-works.md"):
+            assert re.search(rf"within (the last )?{WORKERS_REMEMBER_SECONDS} seconds", page(name))

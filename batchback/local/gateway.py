@@ -74,7 +74,18 @@ class _Handler(ChaliceRequestHandler):
         if is_good and not http_server.is_framed(self.headers):
             self.send_error(400)
             return False
+        if is_good and not hasattr(self, f"do_{self.command}"):
+            self._refuse_method()
+            return False
         return is_good
+
+    def _refuse_method(self) -> None:
+        """API Gateway's answer to a method that no route can have, TRACE for one. The body is not
+        read, so the connection ends."""
+        self.close_connection = True
+        self._send_http_response(
+            403, {"Connection": "close"}, b'{"message": "Missing Authentication Token"}'
+        )
 
     def _parse_payload(self) -> tuple[dict[str, Any], bytes | None]:
         body = http_server.read_body(self.headers, self.rfile)

@@ -27,7 +27,8 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """Names, settings and clients of one stage. The stage `local` is the service on this machine:
-    where the environment names no AWS, the one that its configuration names."""
+    its AWS is the one that AWS_ENDPOINT_URL or else its configuration names, and nothing else of
+    what the user has set for real accounts counts there."""
 
     name: str
     #: Its environment variables in .chalice/config.json.
@@ -53,9 +54,14 @@ class Stage:
 
     def client(self, service: str) -> Any:
         """A client of one AWS service, in the stage's region."""
-        endpoint = self._aws_variables.get("AWS_ENDPOINT_URL") if self.is_local else None
+        from botocore.config import Config
+
         make: Any = self._session.client  # its types want the service's name as a literal
-        return make(service, region_name=self.region, endpoint_url=endpoint)
+        if not self.is_local:
+            return make(service, region_name=self.region)
+        endpoint = self.environ.get("AWS_ENDPOINT_URL") or self.variables["AWS_ENDPOINT_URL"]
+        no_proxy = Config(proxies={})
+        return make(service, region_name=self.region, endpoint_url=endpoint, config=no_proxy)
 
     @contextmanager
     def in_words(self) -> Iterator[None]:
@@ -71,28 +77,7 @@ class Stage:
 
     @cached_property
     def _session(self) -> "Session":
-        import boto3
-        from botocore.exceptions import ProfileNotFound
-
-        variables = self._aws_variables if self.is_local else {}
-        try:
-            return boto3.Session(
-                aws_access_key_id=variables.get("AWS_ACCESS_KEY_ID"),
-                aws_secret_access_key=variables.get("AWS_SECRET_ACCESS_KEY"),
-                region_name=variables.get("AWS_DEFAULT_REGION"),
-            )
-        except ProfileNotFound as error:
-            raise CannotGoOn(
-                f"{error}: set AWS_PROFILE to one of `aws configure list-profiles`."
-            ) from error
-
-    @property
-    def _aws_variables(self) -> dict[str, str]:
-        return {
-            name: self.environ.get(name) or value
-            for name, value in self.variables.items()
-            if name.startswith("AWS_")
-        }
+        return _session_of_this_machine(self.variables) if self.is_local else _session_of_the_user()
 
     def _refusal(self, error: "ClientError") -> str:
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
@@ -114,12 +99,46 @@ class Stage:
 
         if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
             return "There are no AWS credentials: run `aws configure`, or set AWS_PROFILE."
+        if isinstance(
+            error,
+            exceptions.SSOError
+            | exceptions.TokenRetrievalError
+            | exceptions.CredentialRetrievalError,
+        ):
+            return f"Your AWS credentials cannot be had ({error}): sign in again."
         if isinstance(error, exceptions.EndpointConnectionError) and self.is_local:
             return (
                 "Nobody answers as this machine's AWS: start `batchback local`, and set "
                 "AWS_ENDPOINT_URL to the AWS address that it prints."
             )
         return f"AWS cannot be reached: {error}"
+
+
+def _session_of_the_user() -> "Session":
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
+    try:
+        return boto3.Session()
+    except ProfileNotFound as error:
+        raise CannotGoOn(
+            f"{error}: set AWS_PROFILE to one of `aws configure list-profiles`."
+        ) from error
+
+
+def _session_of_this_machine(variables: Mapping[str, str]) -> "Session":
+    """One that looks at no profile: the local service keeps everything under the credentials and
+    in the region of its own configuration."""
+    import boto3
+    from botocore.session import Session
+
+    no_profile = (None, None, None, None)
+    return boto3.Session(
+        botocore_session=Session(session_vars={"profile": no_profile}),
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        region_name=variables["AWS_DEFAULT_REGION"],
+    )
 
 
 _NOT_THERE = {

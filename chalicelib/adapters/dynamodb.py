@@ -1,5 +1,5 @@
 """Batches and keys, in DynamoDB: how they are read and written. What the items look like is in
-`items`. Every read is strongly consistent. Every commit is one conditional write.
+`items` and `key_items`. Every read is strongly consistent. Every commit is one conditional write.
 """
 
 import time
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.adapters import aws, expressions, items, usage
+from chalicelib.adapters import aws, expressions, items, key_items, usage
 from chalicelib.adapters.items import Item
 from chalicelib.domain.account import Account, Key
 from chalicelib.domain.batch import (
@@ -36,6 +36,8 @@ _ITEMS_PER_REQUEST = 25
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS_PER_REQUEST = 100
 _PAUSES = (0.05, 0.2, 0.8, 1.6)
+#: What a process remembers of keys and accounts at most, so that its memory stays bounded.
+_MOST_REMEMBERED = 1_000
 #: The conditions, in words. A name in brackets is an attribute.
 _NO_LIVE_HEAD = "attribute_not_exists(batch_id) OR expires_at <= :now OR attribute_exists(voided)"
 _NOT_VOID_FOR_US = "NOT contains(voided, :submission)"
@@ -288,7 +290,8 @@ class DynamoBatchStore:
 
 
 class DynamoKeyStore:
-    """Reads keys and accounts. What is read may be up to `cache_seconds` old; 0 asks each time."""
+    """Reads keys and accounts. What is read may be up to `cache_seconds` old; 0 asks each time.
+    What is not there is asked for each time: it may be there the next moment."""
 
     def __init__(
         self, client: "DynamoDBClient", table: str, clock: Clock, cache_seconds: float = 0
@@ -297,34 +300,30 @@ class DynamoKeyStore:
         self._table = table
         self._clock = clock
         self._cache_for = timedelta(seconds=cache_seconds)
-        self._cache: dict[str, tuple[datetime, Item | None]] = {}
+        self._cache: dict[str, tuple[datetime, Item]] = {}
 
     def find_key(self, key: str) -> Key | None:
-        item = self._find(f"key#{key}")
-        if item is None:
-            return None
-        return Key(
-            key=key,
-            account=item["account"]["S"],
-            secrets=items.read_secrets(item["secrets"]["S"]),
-            is_revoked=item["state"]["S"] != "active",
-        )
+        item = self._find(key_items.key_id(key))
+        return key_items.read_key(item) if item else None
 
     def find_account(self, account: str) -> Account | None:
-        item = self._find(f"account#{account}")
-        if item is None:
-            return None
-        return Account(
-            account=account, callback_secrets=items.read_secrets(item["callback_secrets"]["S"])
-        )
+        item = self._find(key_items.account_id(account))
+        return key_items.read_account(item) if item else None
 
     def _find(self, id: str) -> Item | None:
         now = self._clock.now()
-        known_at, item = self._cache.get(id, (None, None))
-        if known_at is None or now - known_at >= self._cache_for:
-            item = self._read(id)
-            self._cache[id] = (now, item)
+        known = self._cache.get(id)
+        if known and now - known[0] < self._cache_for:
+            return known[1]
+        item = self._read(id)
+        if item and self._cache_for:
+            self._remember(id, now, item)
         return item
+
+    def _remember(self, id: str, now: datetime, item: Item) -> None:
+        if len(self._cache) >= _MOST_REMEMBERED:
+            self._cache.clear()
+        self._cache[id] = (now, item)
 
     def _read(self, id: str) -> Item | None:
         with _translated():

@@ -15,7 +15,6 @@ Every item says which `format` it is of; docs/upgrading.md has the rules for cha
 later release adds to a format, attributes and parts, is passed over.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,6 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain import packing
-from chalicelib.domain.account import Secret
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.transitions import FieldValue
@@ -169,17 +167,6 @@ def _answers_part(round: int, number: int, packed: bytes) -> AnswersPart:
         return AnswersPart(round=round, number=number, answers=packing.unpack_answers(packed))
     except packing.Unreadable:
         return AnswersPart(round=round, number=number, answers={})
-
-
-def read_secrets(text: str) -> tuple[Secret, ...]:
-    return tuple(
-        Secret(value=secret["value"], expires_at=_time_or_none(secret.get("expires_at")))
-        for secret in json.loads(text)
-    )
-
-
-def _time_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 #: The attributes that hold a group of counts.

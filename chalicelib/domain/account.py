@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+#: How old a worker's knowledge of keys and accounts may be. A worker asks once for each message,
+#: and the last call of a message starts 49 seconds after that: so a key that was revoked is used
+#: for no call that starts more than a minute later.
+WORKERS_REMEMBER_SECONDS = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
@@ -30,6 +35,8 @@ class Key:
     #: The newest first; it signs, and every live one verifies.
     secrets: tuple[Secret, ...] = field(repr=False)
     is_revoked: bool = False
+    #: None: nobody noted it.
+    created_at: datetime | None = None
 
     def live_secrets(self, now: datetime) -> list[str]:
         return [secret.value for secret in self.secrets if secret.is_live(now)]
@@ -41,6 +48,8 @@ class Account:
 
     account: str
     callback_secrets: tuple[Secret, ...] = field(repr=False)
+    #: None: nobody noted it.
+    created_at: datetime | None = None
 
     def live_callback_secrets(self, now: datetime) -> list[str]:
         return [secret.value for secret in self.callback_secrets if secret.is_live(now)]

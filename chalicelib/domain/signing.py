@@ -144,10 +144,10 @@ def webhook_headers(
     *, message_id: str, body: bytes, secrets: Sequence[str], now: datetime
 ) -> dict[str, str]:
     """The headers of a callback: one signature for each live secret, so that a receiver that
-    knows either of two can verify it."""
+    knows either of two can verify it. The id must hold no `.`, which parts it from the rest."""
     timestamp = str(int(now.timestamp()))
-    signed = b".".join([message_id.encode(), timestamp.encode(), body])
-    signatures = [_webhook_signature(secret, signed) for secret in secrets]
+    head = f"{message_id}.{timestamp}.".encode()
+    signatures = [_webhook_signature(secret, head, body) for secret in secrets]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
@@ -155,9 +155,12 @@ def webhook_headers(
     }
 
 
-def _webhook_signature(secret: str, signed: bytes) -> str:
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+def _webhook_signature(secret: str, head: bytes, body: bytes) -> str:
+    """Without a copy of the body, which may be 50 MB."""
+    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    mac = hmac.new(key, head, hashlib.sha256)
+    mac.update(body)
+    return "v1," + base64.b64encode(mac.digest()).decode()
 
 
 def _bytes(text: str) -> bytes:

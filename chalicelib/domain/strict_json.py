@@ -1,15 +1,25 @@
 """JSON at the door, stricter than Python's own reading of it, and as compact text inside.
 
 RFC 8259 throughout: NaN and Infinity are no numbers, bodies are UTF-8. Ours: a key stands once in
-an object, nesting ends at 64, and a number that no double can hold is refused, not rounded.
+an object, nesting ends at 64, a million arrays and objects are enough, and a number that no double
+can hold is refused, not rounded. Reading costs time and memory in proportion to the length of the
+text, whatever is in it.
 """
 
+import gc
 import json
 import math
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import NoReturn
 
 MAX_DEPTH = 64
-#: Python reads integers up to this length, and every one of them goes through unchanged.
+#: As Python's objects they take fifty times the room of their text, which is what bounds the
+#: memory that a body can take.
+MAX_CONTAINERS = 1_000_000
+#: Python reads integers up to this length (`sys.get_int_max_str_digits`), since longer ones take
+#: time in the square of it. Every one of them goes through unchanged.
 MAX_DIGITS = 4_300
 
 
@@ -19,19 +29,17 @@ class NotStrictJson(ValueError):
 
 def parse(body: bytes) -> object:
     """The value of a JSON text; NotStrictJson where it is none."""
+    _check_shape(body)
     try:
-        value: object = _DECODER.decode(body.decode())
+        return _decode(body.decode())
     except NotStrictJson:
         raise
     except UnicodeDecodeError as error:
         raise NotStrictJson(f"is not UTF-8 (at byte {error.start})") from error
     except json.JSONDecodeError as error:
         raise NotStrictJson(f"is not JSON ({error.msg} at character {error.pos})") from error
-    except RecursionError as error:
-        raise NotStrictJson(_TOO_DEEP) from error
-    if _is_deeper_than(value, MAX_DEPTH):
-        raise NotStrictJson(_TOO_DEEP)
-    return value
+    except ValueError as error:
+        raise NotStrictJson(f"holds an integer of more than {MAX_DIGITS} digits") from error
 
 
 def dump(value: object) -> str:
@@ -41,7 +49,39 @@ def dump(value: object) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-_TOO_DEEP = f"is nested more than {MAX_DEPTH} deep"
+def _check_shape(body: bytes) -> None:
+    """Refuses what must not become objects. Looks at the text alone, which takes a tenth of the
+    time that walking the objects would, and holds for the start of a text that breaks off too."""
+    text = body.replace(b"\\\\", b"").replace(b'\\"', b"").decode("latin-1")
+    outside_strings = "".join(text.split('"')[::2]).encode("latin-1")
+    brackets = outside_strings.translate(_OPENS_OR_CLOSES, delete=_NO_BRACKETS)
+    if max(accumulate(map((1, -1).__getitem__, brackets)), default=0) > MAX_DEPTH:
+        raise NotStrictJson(f"is nested more than {MAX_DEPTH} deep")
+    if brackets.count(0) > MAX_CONTAINERS:
+        raise NotStrictJson(f"holds more than {MAX_CONTAINERS} arrays and objects")
+
+
+_OPENS_OR_CLOSES = bytes.maketrans(b"[{]}", b"\0\0\1\1")
+_NO_BRACKETS = bytes({*range(256)} - {*b"[{]}"})
+
+
+def _decode(text: str) -> object:
+    with _no_search_for_cycles():
+        value: object = _DECODER.decode(text)
+    return value
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """JSON holds no cycles, and the collector would look for some again and again among a million
+    new lists, which takes longer than making them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -71,24 +111,4 @@ def _float(text: str) -> float:
     return number
 
 
-def _int(text: str) -> int:
-    if len(text.lstrip("-")) > MAX_DIGITS:
-        raise NotStrictJson(f"holds an integer of more than {MAX_DIGITS} digits")
-    return int(text)
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
-)
-
-
-def _is_deeper_than(value: object, depth: int) -> bool:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(depth):
-        level = [child for container in level for child in _containers_in(container)]
-    return bool(level)
-
-
-def _containers_in(container: dict[str, object] | list[object]) -> list[Any]:
-    children = container.values() if isinstance(container, dict) else container
-    return [child for child in children if isinstance(child, dict | list)]
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)

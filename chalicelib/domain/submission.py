@@ -4,7 +4,7 @@ pydantic judges the shape; its error types, never its texts, become the contract
 Only the front door imports this: the workers start without pydantic.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -121,10 +121,6 @@ class _JobShape(BaseModel):
         return Job(index, self.namespace, self.action, self._text)
 
 
-class _JobsShape(BaseModel):
-    jobs: list[_JobShape]
-
-
 _JOB_BRACKETS = len('{"namespace":"","action":"","params":}')
 
 _TEXTS = {
@@ -150,25 +146,30 @@ def _judge_jobs(jobs: object, max_jobs: int) -> tuple[tuple[Job, ...], list[_Fau
         return (), [_Fault("jobs", "must not be empty", JobParameterEmpty)]
     if len(jobs) > max_jobs:
         return (), [_Fault("jobs", f"holds {len(jobs)} jobs", lambda _: TooManyJobs(max_jobs))]
-    try:
-        shape = _JobsShape.model_validate({"jobs": jobs})
-    except ValidationError as error:
-        return (), [_shape_fault(detail) for detail in error.errors(include_url=False)]
-    return tuple(job.as_job(index) for index, job in enumerate(shape.jobs)), []
+    return _judge_each(jobs)
 
 
-def _shape_fault(detail: ErrorDetails) -> _Fault:
+def _judge_each(jobs: list[object]) -> tuple[tuple[Job, ...], list[_Fault]]:
+    """All of them, or as many as there are faults to be named."""
+    good: list[Job] = []
+    faults: list[_Fault] = []
+    for index, job in enumerate(jobs):
+        try:
+            good.append(_JobShape.model_validate(job).as_job(index))
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            faults += [_shape_fault(index, detail) for detail in found]
+        if len(faults) >= MAX_REASONS:
+            break
+    return tuple(good), faults
+
+
+def _shape_fault(index: int, detail: ErrorDetails) -> _Fault:
     is_empty = detail["type"] == "string_too_short"
     error = JobParameterEmpty if is_empty else JobFormatWrong
     text = _TEXTS[detail["type"]].format(**detail.get("ctx", {}))
-    return _Fault(_place(detail["loc"]), text, error)
-
-
-def _place(location: Iterable[int | str]) -> str:
-    text = ""
-    for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return text.removeprefix(".")
+    place = "".join(f".{step}" for step in detail["loc"])
+    return _Fault(f"jobs[{index}]{place}", text, error)
 
 
 def _judge_url(url: object, why_not_url: WhyNotUrl, *, is_required: bool) -> list[_Fault]:

@@ -9,6 +9,9 @@ from chalicelib.domain.limits import Limits, Place, Usage
 from chalicelib.errors import TooManyRequests, Unavailable
 from chalicelib.operations.ports import BatchStore, Journal
 
+#: Whoever is neither let in nor refused was overtaken by somebody who got in, or knew too little.
+_TRIES = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmitBatch:
@@ -26,12 +29,13 @@ class AdmitBatch:
         if self.limits.are_off:
             return
         place = Place.of(batch)
-        while True:  # who is neither in nor refused was overtaken by somebody who got in
+        for _ in range(_TRIES):
             usage = self._try(batch, place, jobs)
             if place in usage.open:
                 return
             self._refuse_jobs(batch, usage, jobs)
             self._refuse_or_make_room(batch, usage)
+        raise Unavailable("The usage of the account is written too often")
 
     def undo(self, batch: Batch, jobs: int) -> None:
         """Gives back what a round that will never begin was let in with. Where that fails, its

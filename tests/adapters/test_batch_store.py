@@ -462,6 +462,10 @@ class TestUsage:
         usage = store.admit(account, admission(wrong, fewer_than=9, charge=IDLE))
         assert wrong not in usage.open
         assert usage.paid_until == START + 20 * SECOND
+        late = replace(BUSY, now=START + 30 * SECOND, no_later_than=START + 70 * SECOND)
+        usage = store.admit(account, admission(wrong, fewer_than=9, charge=late))
+        assert wrong not in usage.open
+        assert usage.paid_until == START + 20 * SECOND
 
     def test_a_microsecond_counts(self, store: BatchStore, account: str) -> None:
         tiny = replace(IDLE, cost=timedelta(microseconds=60))

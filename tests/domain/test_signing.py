@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -504,6 +505,20 @@ class TestCallbacks:
         )
         assert first["webhook-signature"] != later["webhook-signature"]
         assert first["webhook-id"] == later["webhook-id"]
+
+    def test_they_are_made_without_a_copy_of_the_body(self) -> None:
+        """It may be 50 MB, in a function of 512."""
+        body = bytes(2_000_000)
+        tracemalloc.start()
+        callback(WEBHOOK_SECRET, OTHER_SECRET, body=body)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 1_000_000
+
+    def test_a_secret_that_is_no_base64_signs_nothing(self) -> None:
+        """Silently it would be another secret than the receiver's."""
+        with pytest.raises(ValueError):
+            callback("whsec_" + "-_" * 16)
 
     def test_the_time_is_the_moment_wherever_the_clock_is(self) -> None:
         there = START.astimezone(timezone(timedelta(hours=-10)))

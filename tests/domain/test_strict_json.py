@@ -1,7 +1,9 @@
 """What counts as JSON at the door, and that every value goes through as it came."""
 
+import gc
 import json
 import math
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import strict_json
-from chalicelib.domain.strict_json import MAX_DEPTH, MAX_DIGITS, NotStrictJson
+from chalicelib.domain.strict_json import (
+    MAX_CONTAINERS,
+    MAX_DEPTH,
+    MAX_DIGITS,
+    NotStrictJson,
+)
 
 #: Strings as JSON can hold them: lone surrogates too, pairs of them joined.
 strings = (st.text() | st.text(alphabet=["\ud83d", "\ude00", "\\", '"', "u", "é", "\0"])).map(
@@ -119,9 +126,43 @@ class TestDepth:
     def test_any_depth_is_refused_in_the_same_words(self, depth: int) -> None:
         assert why_not(nested(depth)) == why_not(nested(66, "1"))
 
+    @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
+    @pytest.mark.parametrize("times", [65, 100_000])
+    def test_what_never_closes_is_deep_too(self, opening: str, times: int) -> None:
+        assert why_not((opening * times).encode()) == why_not(nested(66))
+
     def test_what_is_wide_is_not_deep(self) -> None:
         body = "[" + ",".join(["[[]]"] * 10_000) + "]"
         assert strict_json.dump(strict_json.parse(body.encode())) == body
+
+    @given(
+        text=st.text('[]{}"\\a,:é', max_size=80)
+        | st.lists(st.sampled_from(['"', "\\", "[" * 70, "]" * 70])).map("".join)
+    )
+    def test_brackets_in_strings_are_no_levels(self, text: str) -> None:
+        assert strict_json.parse(json.dumps([text, {text: [text]}]).encode())
+        assert strict_json.parse(json.dumps({text: text}, ensure_ascii=False).encode())
+
+
+class TestContainers:
+    def test_a_million_is_accepted_and_one_more_is_refused(self) -> None:
+        assert MAX_CONTAINERS == 1_000_000
+        million = "[" + ",".join(["{}", "[]"] * 499_999 + ["{}"]) + "]"
+        assert strict_json.parse(million.encode())
+        assert "more than 1000000 arrays and objects" in why_not(f"[{million}]".encode())
+
+    def test_brackets_in_strings_do_not_count(self) -> None:
+        text = "[{" * 1_000_000
+        assert strict_json.parse(json.dumps(text).encode()) == text
+
+    @pytest.mark.parametrize("body", [b"[]", b"[", b"\xff"])
+    def test_the_collector_is_left_as_it_was(self, body: bytes) -> None:
+        for set_to in (gc.disable, gc.enable):
+            set_to()
+            was_enabled = gc.isenabled()
+            with suppress(NotStrictJson):
+                strict_json.parse(body)
+            assert gc.isenabled() is was_enabled
 
 
 class TestRefusals:

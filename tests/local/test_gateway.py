@@ -63,6 +63,18 @@ def test_head_is_answered_without_a_body(connection: http.client.HTTPConnection)
     assert json.loads(connection.getresponse().read())["name"] == "y"
 
 
+@pytest.mark.parametrize("method", ["TRACE", "QUERY", "GETS"])
+def test_a_method_that_no_route_can_have_is_answered_as_api_gateway_does(
+    connection: http.client.HTTPConnection, method: str
+) -> None:
+    connection.request(method, "/echo/x", body="ignored")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (403, "application/json")
+    assert json.loads(answer.read()) == {"message": "Missing Authentication Token"}
+    connection.request("GET", "/echo/y")
+    assert json.loads(connection.getresponse().read())["name"] == "y"
+
+
 def test_requests_at_the_same_time_do_not_mix(gateway: Gateway) -> None:
     answers: dict[int, str] = {}
 

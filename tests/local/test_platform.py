@@ -1,6 +1,7 @@
 """The demonstration platform answers its two actions, checks signatures and can be told to fail."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -84,18 +85,18 @@ def test_an_unknown_action_is_not_found(platform: DemonstrationPlatform) -> None
 
 @pytest.mark.parametrize(
     ("request_", "specific_code"),
-    [
-        (signed(INVITE, {}, secret="wrong"), 0),
-        (signed(INVITE, {}, key="nobody"), 0),
-        (signed(INVITE, {}, age=timedelta(minutes=6)), 23005),
-        (Request(method="POST", target=INVITE, headers={}, body=b"{}"), 0),
+    [  # signed when they are sent, not when they are collected
+        (lambda: signed(INVITE, {}, secret="wrong"), 0),
+        (lambda: signed(INVITE, {}, key="nobody"), 0),
+        (lambda: signed(INVITE, {}, age=timedelta(minutes=6)), 23005),
+        (lambda: Request(method="POST", target=INVITE, headers={}, body=b"{}"), 0),
     ],
     ids=["wrong secret", "unknown key", "stale", "unsigned"],
 )
 def test_who_does_not_hold_the_key_is_refused(
-    platform: DemonstrationPlatform, request_: Request, specific_code: int
+    platform: DemonstrationPlatform, request_: Callable[[], Request], specific_code: int
 ) -> None:
-    answer = platform.answer(request_)
+    answer = platform.answer(request_())
     assert answer.status == 401
     assert json.loads(answer.body)["errorCode"] == 401
     assert json.loads(answer.body)["specificCode"] == specific_code

@@ -389,6 +389,16 @@ class TestRequests:
             service.submit(5)
             assert admit.made <= 2
 
+    def test_whoever_is_overtaken_again_and_again_does_not_ask_for_ever(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = Service(open_batches=9)
+        admit = counted(service, "admit", monkeypatch)
+        admit.call = lambda *_: Usage()
+        with pytest.raises(NotSaved):
+            service.submit()
+        assert admit.made == 5
+
     def test_a_refusal_writes_nothing_and_asks_once_more_at_most(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -59,11 +59,13 @@ def test_every_pair_of_crash_points_leaves_the_limits_kept(shape: tuple[int, int
     tell(every_schedule(shaped(LIMITED[0], shape), 2, check))
 
 
-@named(LIMITED[1:])
-def test_another_batch_at_any_moment_with_any_crash_leaves_the_limits_kept(
-    scenario: Scenario,
+@pytest.mark.parametrize(
+    ("scenario", "crashes"), [(LIMITED[1], 1), (LIMITED[2], 0)], ids=["rival", "restart"]
+)
+def test_another_batch_at_any_moment_leaves_the_limits_kept(
+    scenario: Scenario, crashes: int
 ) -> None:
-    tell(every_schedule(shaped(scenario, SMALL[0]), 1, check))
+    tell(every_schedule(shaped(scenario, SMALL[0]), crashes, check))
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_AT_ONCE))

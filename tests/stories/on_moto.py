@@ -28,10 +28,12 @@ from batchback.local import demo_account
 from batchback.local.aws import create_resources
 from batchback.local.invocation import Context, Function, scheduled_event, sqs_event
 from batchback.operator import policies
+from batchback.operator.key_table import KeyTable
 from chalicelib import settings, wiring
 from chalicelib.adapters import aws
 from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
 from chalicelib.adapters.sqs import SqsQueue
+from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
 from chalicelib.domain.batch import Batch
 from chalicelib.wiring import Service
 from tests.fakes.clock import FakeClock
@@ -85,6 +87,8 @@ class OnMoto:
         self.iam.watch(self.sqs)
         #: The test's own, which may do anything.
         self._own_dynamodb, self._own_sqs = _dynamodb(), _sqs()
+        #: As operators change it.
+        self.key_table = KeyTable(self._own_dynamodb, self.names.keys_table)
         self._queues = [
             self._queue(self.names.jobs_queue, "run_jobs", app.run_jobs, 60),
             self._queue(self.names.batches_queue, "advance_batch", app.advance_batch, 120),
@@ -128,15 +132,16 @@ class OnMoto:
 
     def _service(self) -> Service:
         service = Service(self._settings)
-        keys = DynamoKeyStore(self.dynamodb, self.names.keys_table, self.clock)
         put_in_place: dict[str, Any] = {
             "clock": self.clock,
             "journal": self.journal,
             "platform": self.platform,
             "receiver": self.receiver,
             "store": DynamoBatchStore(self.dynamodb, self.names.batches_table),
-            "keys": keys,
-            "cached_keys": keys,
+            "keys": DynamoKeyStore(self.dynamodb, self.names.keys_table, self.clock),
+            "cached_keys": DynamoKeyStore(
+                self.dynamodb, self.names.keys_table, self.clock, WORKERS_REMEMBER_SECONDS
+            ),
             "queue": SqsQueue(
                 self.sqs,
                 jobs_queue=self.names.jobs_queue,

@@ -1,0 +1,120 @@
+'use strict';
+// A receiver of callbacks in Node, small, complete, without dependencies.
+//
+//     CALLBACK_SECRET=whsec_... node receiver.js 8080 callbacks
+//
+// It checks the signature of the very bytes that came, stores each callback once by its webhook-id
+// in a folder, answers, and works on it after that. What it could not finish it takes up again when
+// it starts. It listens on this machine only: put a server in front of it that speaks https.
+
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const http = require('node:http');
+const path = require('node:path');
+
+const MOST_BYTES = 50_000_000; // what the service sends at most
+
+// Yours to write. If it throws, or the machine goes down, the same callback comes again.
+function work(callback) {
+  console.log(callback.asyncId, callback.results.length, 'results');
+}
+
+// Whether these very bytes were signed with the secret in the last five minutes.
+// headers: as Node gives them, names in lower case; body: the raw Buffer
+function isGenuine(headers, body, secret) {
+  const sentAt = headers['webhook-timestamp'];
+  if (!/^[0-9]{1,12}$/.test(sentAt)) return false;
+  if (Math.abs(Date.now() / 1000 - Number(sentAt)) > 300) return false;
+  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
+  const hmac = crypto.createHmac('sha256', key);
+  hmac.update(`${headers['webhook-id']}.${sentAt}.`).update(body);
+  const wanted = Buffer.from('v1,' + hmac.digest('base64'));
+  return (headers['webhook-signature'] || '').split(' ').some((one) => {
+    const given = Buffer.from(one);
+    return given.length === wanted.length && crypto.timingSafeEqual(given, wanted);
+  });
+}
+
+class Inbox {
+  constructor(folder) {
+    this.folder = folder;
+    fs.mkdirSync(folder, { recursive: true });
+  }
+
+  // Whether it is new. It is there as a whole or not at all.
+  put(id, body) {
+    if (fs.existsSync(this.file(id, 'done'))) return false;
+    const unfinished = this.file(id, crypto.randomUUID());
+    fs.writeFileSync(unfinished, body);
+    try {
+      fs.linkSync(unfinished, this.file(id, 'json'));
+      return true;
+    } catch (error) {
+      if (error.code === 'EEXIST') return false;
+      throw error;
+    } finally {
+      fs.unlinkSync(unfinished);
+    }
+  }
+
+  workOff(id) {
+    try {
+      work(JSON.parse(fs.readFileSync(this.file(id, 'json'))));
+    } catch (error) {
+      return console.error(error);
+    }
+    fs.renameSync(this.file(id, 'json'), this.file(id, 'done'));
+    fs.truncateSync(this.file(id, 'done'));
+  }
+
+  waiting() {
+    const names = fs.readdirSync(this.folder).filter((name) => name.endsWith('.json'));
+    return names.map((name) => decodeURIComponent(name.slice(0, -'.json'.length)));
+  }
+
+  file(id, state) {
+    return path.join(this.folder, `${encodeURIComponent(id)}.${state}`);
+  }
+}
+
+function createReceiver(secret, inbox) {
+  return http.createServer((request, response) => {
+    const answer = (status) => response.writeHead(status).end();
+    const length = request.headers['content-length'];
+    if (request.method !== 'POST') return answer(405);
+    if (length === undefined) return answer(411);
+    if (Number(length) > MOST_BYTES) return answer(413);
+    const chunks = [];
+    request.on('data', (chunk) => chunks.push(chunk));
+    request.on('end', () => {
+      const body = Buffer.concat(chunks);
+      if (!isGenuine(request.headers, body, secret)) return answer(401);
+      try {
+        receive(request.headers['webhook-id'], body);
+      } catch (error) {
+        console.error(error);
+        return answer(500);
+      }
+      answer(204);
+    });
+
+    function receive(id, body) {
+      if (inbox.put(id, body)) response.once('close', () => inbox.workOff(id));
+    }
+  });
+}
+
+if (require.main === module) {
+  const secret = process.env.CALLBACK_SECRET;
+  const [, , port, folder] = process.argv;
+  if (!secret || !folder) {
+    console.error('CALLBACK_SECRET=whsec_... node receiver.js PORT FOLDER');
+    process.exit(1);
+  }
+  const inbox = new Inbox(folder);
+  for (const id of inbox.waiting()) inbox.workOff(id);
+  const server = createReceiver(secret, inbox);
+  server.listen(Number(port), '127.0.0.1', () => {
+    console.log(`listening on http://127.0.0.1:${server.address().port}`);
+  });
+}

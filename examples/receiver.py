@@ -1,0 +1,117 @@
+"""A receiver of callbacks in Python, small and complete.
+
+    pip install standardwebhooks
+    CALLBACK_SECRET=whsec_... python receiver.py 8080 callbacks.db
+
+It checks the signature of the very bytes that came, stores each callback once by its webhook-id,
+answers, and works on it after that. What it could not finish it takes up again when it starts.
+It listens on this machine only: put a server in front of it that speaks https.
+"""
+
+import json
+import os
+import re
+import sqlite3
+import sys
+import threading
+import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+#: What the service sends at most.
+MOST_BYTES = 50_000_000
+
+
+def work(callback):
+    """Yours to write. If it raises, or the machine goes down, the same callback comes again."""
+    print(callback["asyncId"], len(callback["results"]), "results", flush=True)
+
+
+def is_genuine(webhook, headers, body):
+    """Whether these very bytes were signed with the secret in the last five minutes."""
+    try:
+        webhook.verify(body, headers, json_parse=False)
+    except (WebhookVerificationError, ValueError):  # ValueError: headers that make no sense
+        return False
+    return True
+
+
+class Inbox:
+    """The callbacks that came, in a file. Those that are worked on leave their id behind."""
+
+    def __init__(self, path):
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS callbacks (id TEXT PRIMARY KEY, body BLOB)"
+        )
+
+    def put(self, id, body):
+        """One that is there already stays as it is, worked on or not."""
+        self._database.execute("INSERT OR IGNORE INTO callbacks VALUES (?, ?)", (id, body))
+
+    def work_off(self):
+        waiting = self._database.execute("SELECT id FROM callbacks WHERE body IS NOT NULL")
+        for (id,) in waiting.fetchall():
+            try:
+                self._work_on(id)
+            except Exception:
+                traceback.print_exc()
+
+    def _work_on(self, id):
+        found = self._database.execute("SELECT body FROM callbacks WHERE id = ?", (id,))
+        work(json.loads(found.fetchone()[0]))
+        self._database.execute("UPDATE callbacks SET body = NULL WHERE id = ?", (id,))
+
+
+class Receiver(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port, secret, path):
+        super().__init__(("127.0.0.1", port), Handler)
+        self.webhook = Webhook(secret)
+        self.inbox = Inbox(path)
+        self.something_came = threading.Event()
+        self.something_came.set()  # perhaps before the last stop
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self):
+        while self.something_came.wait():
+            self.something_came.clear()
+            self.inbox.work_off()
+
+
+class Handler(BaseHTTPRequestHandler):
+    timeout = 30  # seconds without a byte
+
+    def do_POST(self):
+        length = self.headers.get("Content-Length", "")
+        if not re.fullmatch("[0-9]{1,9}", length):
+            self._answer(411)
+        elif int(length) > MOST_BYTES:
+            self._answer(413)
+        else:
+            self._receive(self.rfile.read(int(length)))
+
+    def _receive(self, body):
+        if not is_genuine(self.server.webhook, self.headers, body):
+            self._answer(401)
+            return
+        self.server.inbox.put(self.headers["webhook-id"], body)
+        self._answer(204)
+        self.server.something_came.set()
+
+    def _answer(self, status):
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Nothing: what comes from strangers is no reading."""
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or not os.environ.get("CALLBACK_SECRET"):
+        sys.exit(__doc__)
+    receiver = Receiver(int(sys.argv[1]), os.environ["CALLBACK_SECRET"], sys.argv[2])
+    print(f"listening on http://127.0.0.1:{receiver.server_port}", flush=True)
+    receiver.serve_forever()

@@ -1,0 +1,371 @@
+"""docs/openapi.yaml is valid and says what the code does, no less and no more. That every answer
+is as described is checked wherever `Front.send` is used."""
+
+import ast
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from chalice.test import Client
+from openapi_spec_validator import validate
+
+from chalicelib import api, errors, settings
+from chalicelib.domain import address, signing, strict_json, submission
+from chalicelib.domain.outcome import Reply
+from chalicelib.domain.signing import SignedRequest
+from chalicelib.errors import CallerError, KeyRevoked, NotSaved, ServiceError
+from tests.app.conftest import Answer, Front, basic, serve
+from tests.description import OF_EVERY_CALL, PREFIX, description, strictly
+
+ROOT = Path(__file__).parents[2]
+ASYNC_ID = "e35e06ee592d17a42dc9e6252a058617"
+DOCUMENT = description().document
+SCHEMAS = DOCUMENT["components"]["schemas"]
+RESPONSES = DOCUMENT["components"]["responses"]
+OPERATIONS = {path.removeprefix(PREFIX): item["post"] for path, item in DOCUMENT["paths"].items()}
+
+
+def test_it_is_valid_openapi() -> None:
+    validate(DOCUMENT)
+
+
+def test_it_is_json_too_and_has_the_projects_version() -> None:
+    json.dumps(DOCUMENT)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert DOCUMENT["info"]["version"] == project["version"]
+
+
+class TestActions:
+    def test_every_action_is_there_and_no_other(self, front: Front) -> None:
+        described: dict[str, set[str]] = {namespace: set() for namespace in OPERATIONS}
+        for action in description().actions.values():
+            described[action.namespace].add(action.name)
+        actions = {name: {*found} for name, found in front.service.api._namespaces.items()}
+        assert described == actions
+
+    @pytest.mark.parametrize("namespace", OPERATIONS)
+    def test_the_operation_names_its_actions_their_requests_and_answers(
+        self, namespace: str
+    ) -> None:
+        operation = OPERATIONS[namespace]
+        [parameter] = [each for each in operation["parameters"] if each.get("name") == "action"]
+        actions = [each for each in description().actions.values() if each.namespace == namespace]
+        assert parameter["schema"]["enum"] == [action.name for action in actions]
+        assert _alternatives(operation["requestBody"]) == [action.request for action in actions]
+        assert _alternatives(operation["responses"]["200"]) == [action.answer for action in actions]
+
+    def test_requests_and_answers_are_named_after_their_actions(self) -> None:
+        for action in description().actions.values():
+            for kind, schema in [("Request", action.request), ("Answer", action.answer)]:
+                assert schema == {"$ref": f"#/components/schemas/{action.name.title()}{kind}"}
+
+
+def _alternatives(described: dict[str, Any]) -> list[Any]:
+    schema = described["content"]["application/json"]["schema"]
+    return list(schema.get("anyOf", [schema]))
+
+
+class TestErrors:
+    def test_every_error_is_there_and_no_other(self) -> None:
+        known = {codes for kind in _subclasses(CallerError) for codes in [_codes_of(kind)]}
+        known |= {codes for kind in _subclasses(ServiceError) for codes in [_codes_of(kind)]}
+        assert set(_described_codes()) == known
+
+    def test_each_action_gives_codes_that_its_responses_describe(self) -> None:
+        for namespace, operation in OPERATIONS.items():
+            of_actions = {
+                codes
+                for action in description().actions.values()
+                if action.namespace == namespace
+                for codes in action.errors
+            }
+            for status, code in of_actions | OF_EVERY_CALL:
+                response = description().resolve(operation["responses"][str(status)])
+                assert code in _specific_codes(response), (namespace, status, code)
+
+    def test_together_the_actions_give_every_code(self) -> None:
+        given = {codes for action in description().actions.values() for codes in action.errors}
+        given |= OF_EVERY_CALL
+        never_alone = {(400, 0), (405, 0)}  # the root of the tree; and not of a POST
+        assert given == set(_described_codes()) - never_alone
+
+    def test_the_schema_of_errors_lists_what_the_responses_do(self) -> None:
+        listed = SCHEMAS["Error"]["properties"]
+        assert listed["errorCode"]["enum"] == sorted({status for status, _ in _described_codes()})
+        assert listed["specificCode"]["enum"] == sorted({code for _, code in _described_codes()})
+
+    def test_statuses_of_the_operations_are_the_same_but_for_conflicts(self) -> None:
+        batch, test = (set(OPERATIONS[name]["responses"]) for name in ("batch", "test"))
+        assert batch - test == {"409"}
+        assert test <= batch
+
+
+def _subclasses(root: type[Any]) -> Iterator[type[Any]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _subclasses(kind)
+
+
+def _codes_of(kind: type[Any]) -> tuple[int, int]:
+    assert kind.__module__ == errors.__name__
+    return getattr(kind, "error_code", 500), kind.specific_code
+
+
+def _described_codes() -> Iterator[tuple[int, int]]:
+    for response in RESPONSES.values():
+        for status in _constraints(response, "errorCode"):
+            yield from ((status, code) for code in _constraints(response, "specificCode"))
+
+
+def _specific_codes(response: Any) -> list[int]:
+    return _constraints(response, "specificCode")
+
+
+def _constraints(response: Any, name: str) -> list[int]:
+    """The values that a response allows for a key of its error."""
+    schema = response["content"]["application/json"]["schema"]
+    [narrowed] = [
+        part["properties"][name]
+        for alternative in schema.get("anyOf", [schema])
+        for part in alternative.get("allOf", [])
+        if "properties" in part
+    ] or [{"enum": []}]
+    found: list[int] = narrowed["enum"] if "enum" in narrowed else [narrowed["const"]]
+    return found
+
+
+class TestHeaders:
+    def test_every_header_that_is_read_is_there(self) -> None:
+        described = {each["name"] for each in DOCUMENT["components"]["parameters"].values()}
+        described |= {"X-Api-Authorization", "Authorization"}  # the security schemes
+        described |= {"Content-Type", "Content-Encoding"}  # in words: OpenAPI has no room for them
+        assert {*map(str.lower, described)} - {"x-api-version"} == {*_headers_read()}
+        text = DOCUMENT["info"]["description"] + RESPONSES["MediaTypeUnsupported"]["description"]
+        assert "compressed" in text
+
+    def test_the_security_schemes_are_those_that_the_code_knows(self) -> None:
+        schemes = DOCUMENT["components"]["securitySchemes"]
+        assert DOCUMENT["security"] == [{name: []} for name in schemes]
+        assert (schemes["basic"]["type"], schemes["basic"]["scheme"]) == ("http", "basic")
+        assert schemes["iws"]["name"] == "X-Api-Authorization"
+
+    def test_headers_that_only_one_action_reads_are_said_to_be_its(self) -> None:
+        assert {action.name: action.headers for action in description().actions.values()} == {
+            **dict.fromkeys(description().actions, ()),
+            "run": ("Idempotency-Key", "IVVY-Idempotency-Key"),
+        }
+
+    def test_the_headers_of_every_answer_are_described_with_every_status_of_ours(self) -> None:
+        for name, response in RESPONSES.items():
+            if name != "ByApiGateway":
+                assert response["headers"].keys() >= api._HEADERS.keys() - {"Content-Type"}
+        for name in api._HEADERS.keys() - {"Content-Type"}:
+            [schema] = {
+                json.dumps(description().resolve(response["headers"][name])["schema"])
+                for response in RESPONSES.values()
+                if name in response.get("headers", {})
+            }
+            assert json.loads(schema)["const"] == api._HEADERS[name]
+
+
+def _headers_read() -> Iterator[str]:
+    """The names that the door asks request headers for, wherever it does."""
+    for name in ("api", "domain/signing", "operations/authenticate"):
+        tree = ast.parse((ROOT / f"chalicelib/{name}.py").read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                asked = ast.unparse(node.func)
+                if asked.endswith(("headers.get", ".header")) and node.args:
+                    argument = node.args[0]
+                    if isinstance(argument, ast.Constant):
+                        yield str(argument.value)
+
+
+class TestLimits:
+    def test_they_are_those_of_the_code(self) -> None:
+        run = SCHEMAS["RunRequest"]["properties"]
+        assert run["callbackUrl"]["maxLength"] == address.MAX_URL_CHARACTERS
+        assert SCHEMAS["Error"]["properties"]["additionalMessages"]["maxItems"] == (
+            submission.MAX_REASONS
+        )
+        assert SCHEMAS["PerPage"]["maximum"] == api.MAX_PER_PAGE
+        assert f"{api.MAX_PER_PAGE:,} of results" in SCHEMAS["PerPage"]["description"]
+        assert f"{api.LISTED_PER_PAGE} of a list" in SCHEMAS["PerPage"]["description"]
+        assert f"^{api._ASYNC_ID.pattern}$" == SCHEMAS["AsyncId"]["pattern"]
+        key = SCHEMAS["IdempotencyKey"]
+        shape = key["pattern"].strip("^$+") + f"{{{key['minLength']},{key['maxLength']}}}"
+        assert api._VISIBLE_ASCII.pattern == shape
+
+    def test_names_are_those_of_the_code(self) -> None:
+        constraints = get_args(submission._Name)[1]
+        name = SCHEMAS["Name"]
+        assert (constraints.pattern, constraints.min_length, constraints.max_length) == (
+            name["pattern"],
+            name["minLength"],
+            name["maxLength"],
+        )
+
+    def test_the_number_of_jobs_is_what_the_setting_allows(self) -> None:
+        [variable] = [each for each in settings.VARIABLES if each.name == "MAX_JOBS_PER_BATCH"]
+        jobs = SCHEMAS["RunRequest"]["properties"]["jobs"]
+        assert jobs["description"].startswith(f"{variable.default} at most")
+        assert variable.parse(str(jobs["maxItems"])) == jobs["maxItems"]
+        with pytest.raises(ValueError, match="10000"):
+            variable.parse(str(jobs["maxItems"] + 1))
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            f"a job is {submission.MAX_JOB_BYTES:,} bytes at most",
+            f"at most {strict_json.MAX_DEPTH} levels",
+            f"{strict_json.MAX_CONTAINERS:,} arrays and objects",
+            f"at most {strict_json.MAX_DIGITS:,} digits",
+            f"{api.MAX_BODY_BYTES:,} bytes at most",
+        ],
+    )
+    def test_what_no_schema_can_say_is_said_in_words(self, words: str) -> None:
+        assert words in " ".join(DOCUMENT["info"]["description"].split())
+
+
+class TestExamples:
+    def test_every_request_is_answered_as_shown(self, front: Front) -> None:
+        """In an order that makes sense; what the platform answers is what the results show."""
+        story = Story(front)
+        for name in ("ping", "run"):
+            story.tell(name)
+        story.run_jobs(1)
+        for name in ("progress", "results-partial"):
+            story.tell(name)
+        story.run_jobs()
+        for name in ("results", "results-page", "list", "repost", "restart"):
+            story.tell(name)
+        story.run_jobs()
+        story.tell("cancel")
+        assert story.told == {
+            name
+            for operation in OPERATIONS.values()
+            for name in _examples(operation["requestBody"])
+        }
+        assert story.told == {
+            name
+            for operation in OPERATIONS.values()
+            for name in _examples(operation["responses"]["200"])
+        }
+
+    def test_every_error_example_is_one_that_its_response_describes(self) -> None:
+        for response in RESPONSES.values():
+            content = response["content"]["application/json"]
+            for example in content["examples"].values():
+                assert description().faults(content["schema"], example["value"]) == []
+
+    def test_every_error_of_ours_is_answered_as_shown(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        front = serve(client, monkeypatch, MAX_OPEN_BATCHES="1")
+        got = {answer.body for answer in _provoked(front)}
+        shown = {
+            json.dumps(example["value"]).encode()
+            for response in RESPONSES.values()
+            for example in response["content"]["application/json"]["examples"].values()
+            if "errorCode" in example["value"]
+        }
+        told_elsewhere = {
+            example
+            for example in shown
+            for message in (KeyRevoked().message, ServiceError.message, NotSaved.message)
+            if message.encode() in example
+        }
+        assert len(told_elsewhere) == 3
+        assert shown - got == told_elsewhere
+
+    def test_the_worked_signature_is_true_and_taken(self, front: Front) -> None:
+        text = DOCUMENT["components"]["securitySchemes"]["iws"]["description"]
+        target, body = "/api/1.0/batch?action=progress", f'{{"async":"{ASYNC_ID}"}}'.encode()
+        headers = {"Content-Type": "application/json", "IVVY-Date": "2026-11-23 14:49:08 UTC"}
+        lowered = {name.lower(): value for name, value in headers.items()}
+        signed = SignedRequest(headers=lowered, targets=(target,), body=body)
+        signature = signing.iws_signature(signed, target, "demo-secret")
+        assert f"\n    {signing.iws_text(signed, target)}\n" in text
+        assert f"\n    X-Api-Authorization: IWS demo:{signature}\n" in text
+        headers["X-Api-Authorization"] = f"IWS demo:{signature}"
+        assert front.send(target, body, headers=headers).status == 404
+
+    def test_the_callback_is_sent_as_described(self, front: Front) -> None:
+        front.call("run", _examples(OPERATIONS["batch"]["requestBody"])["run"])
+        front.work_off()
+        [post] = front.receiver.posts
+        [callback] = OPERATIONS["batch"]["callbacks"]["completed"].values()
+        schema = strictly().document["components"]["schemas"]["Callback"]
+        assert strictly().faults(schema, json.loads(post.body)) == []
+        described = {each["name"]: each["schema"] for each in callback["post"]["parameters"]}
+        assert post.headers.keys() - {"Content-Type"} == described.keys()
+        for name, schema in described.items():
+            assert description().faults(schema, post.headers[name]) == []
+
+
+def _examples(described: dict[str, Any]) -> dict[str, Any]:
+    examples = described["content"]["application/json"]["examples"]
+    return {name: example["value"] for name, example in examples.items()}
+
+
+class Story:
+    """The examples of the description as one life of a batch."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+        self.told: set[str] = set()
+        self._async_id = ASYNC_ID
+        front.platform.answer = lambda call: Reply(
+            status=200,
+            body=b'{"invited":1}'
+            if call.params["event"] == 1
+            else b'{"errorCode":404,"specificCode":0,"message":"No such event"}',
+        )
+
+    def tell(self, name: str) -> None:
+        """Sends an example, and compares the answer."""
+        action = description().actions[name.partition("-")[0]]
+        operation = OPERATIONS[action.namespace]
+        sent = _examples(operation["requestBody"])[name]
+        shown = _examples(operation["responses"]["200"])[name]
+        assert description().faults(action.request, sent) == []
+        body = json.dumps(sent).replace(ASYNC_ID, self._async_id).encode()
+        answer = self.front.call(f"{action.namespace}?action={action.name}", body)
+        assert answer.status == 200, (name, answer.body)
+        if name == "run":
+            self._async_id = answer.json["asyncId"]
+        assert answer.body.decode().replace(self._async_id, ASYNC_ID) == (
+            json.dumps(shown, separators=(",", ":"))
+        ), name
+        self.told.add(name)
+
+    def run_jobs(self, messages: int | None = None) -> None:
+        held = [] if messages is None else self.front.queue.jobs[messages:]
+        self.front.queue.jobs = self.front.queue.jobs[:messages]
+        self.front.work_off()
+        self.front.queue.jobs += held
+
+
+def _provoked(front: Front) -> Iterator[Answer]:
+    """What is answered to requests that provoke the errors that are shown, where an account may
+    have one open batch."""
+    run = _examples(OPERATIONS["batch"]["requestBody"])["run"]
+    target = f"{PREFIX}batch?action=run"
+    credentials = basic("demo", "demo-secret")
+    keyed = {**credentials, "Idempotency-Key": "order-77"}
+    yield front.send(f"{PREFIX}batch", headers=credentials)
+    yield front.call("run", {**run, "callbackUrl": "http://10.0.0.1/"})
+    first = front.send(target, json.dumps(run).encode(), headers=keyed)
+    yield front.call("results", {"async": first.json["asyncId"]})
+    yield front.send(target, json.dumps(run, indent=1).encode(), headers=keyed)
+    yield front.call("run", run)
+    yield front.send(target)
+    yield front.send(target, headers={"X-Api-Authorization": "IWS demo:" + "0" * 40})
+    yield front.call("progress", {"async": ASYNC_ID})
+    yield front.call("results", {"async": ASYNC_ID})
+    yield front.send(target, method="GET")
+    yield front.call("run", b" " * (api.MAX_BODY_BYTES + 1))
+    yield front.send(target, headers={**credentials, "Content-Type": "text/plain"})

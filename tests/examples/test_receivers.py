@@ -1,0 +1,390 @@
+"""The examples for receivers, run as they are, against callbacks that the real code signs and sends
+over real HTTP: the Python and the Node one are servers, the one for shells verifies by hand."""
+
+import base64
+import http.client
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from queue import Queue
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from batchback.local.http_server import Answer, HttpServer, Request
+from chalicelib.adapters.http import HttpReceiver
+from chalicelib.domain import signing
+from chalicelib.domain.address import AddressPolicy
+from chalicelib.domain.outcome import Reply
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+OTHER_SECRET = "whsec_" + base64.b64encode(bytes(range(200, 264 - 8))).decode()
+#: Nothing here takes so long, unless it is broken.
+PATIENCE_SECONDS = 30
+
+Headers = dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receiver:
+    """An example that runs."""
+
+    address: str
+    #: The next line of those it prints, one for each callback that it works on.
+    line: Callable[[], str]
+
+    def gets(self, headers: Mapping[str, str], body: bytes) -> int:
+        """The status that it answers what is sent as the service sends it."""
+        policy = AddressPolicy(allowed_networks=(ip_network("127.0.0.0/8"),))
+        reply = HttpReceiver(policy=policy).post(
+            f"{self.address}/callback",
+            headers={"Content-Type": "application/json", **headers},
+            body=body,
+            timeout_seconds=PATIENCE_SECONDS,
+        )
+        assert isinstance(reply, Reply), reply
+        return reply.status
+
+    def gets_from_a_stranger(self, headers: Mapping[str, str | bytes | None], body: bytes) -> int:
+        """The same for what the service would never send. None: that header is left out."""
+        connection = http.client.HTTPConnection(
+            urlsplit(self.address).netloc, timeout=PATIENCE_SECONDS
+        )
+        connection.putrequest("POST", "/callback")
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            if value is not None:
+                connection.putheader(name, value)
+        connection.endheaders(body)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+
+@contextmanager
+def program(*command: str, folder: Path, complains: bool = False) -> Iterator[Receiver]:
+    """A server of its own that keeps its callbacks in the folder. What it says on stderr is
+    nothing, or it complains as expected."""
+    with (folder / "stderr").open("wb") as stderr:
+        process = subprocess.Popen(  # noqa: S603 - our own examples
+            [*command, "0", str(folder / "callbacks")],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={"PATH": os.environ["PATH"], "CALLBACK_SECRET": SECRET},
+            text=True,
+        )
+    lines: Queue[str] = Queue()
+    reader = threading.Thread(target=lambda: [*map(lines.put, process.stdout or [])], daemon=True)
+    reader.start()
+    try:
+        listening = lines.get(timeout=PATIENCE_SECONDS)
+        yield Receiver(
+            address=listening.removeprefix("listening on ").strip(),
+            line=lambda: lines.get(timeout=PATIENCE_SECONDS),
+        )
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        assert process.stdout
+        process.stdout.close()
+    assert bool((folder / "stderr").read_text()) is complains
+
+
+@contextmanager
+def by_hand(folder: Path) -> Iterator[Receiver]:
+    """A server that hands what comes to verify.sh, as somebody at a shell would."""
+    lines: Queue[str] = Queue()
+
+    def answer(request: Request) -> Answer:
+        body = folder / uuid.uuid4().hex
+        body.write_bytes(request.body)
+        names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+        given = [request.headers.get(name, "") for name in names]
+        done = subprocess.run(  # noqa: S603 - our own example
+            ["sh", str(EXAMPLES / "verify.sh"), str(body), *given],  # noqa: S607
+            capture_output=True,
+            env={"PATH": os.environ["PATH"], "CALLBACK_SECRET": SECRET},
+            check=False,
+        )
+        if done.returncode == 0:
+            assert done.stdout == b"verified\n"
+            lines.put(json.loads(request.body)["asyncId"])
+        is_well = (done.returncode, done.stderr) in {(0, b""), (1, b"")}
+        return Answer(status=500 if not is_well else 401 if done.returncode else 204)
+
+    with HttpServer(answer, name="by hand") as server:
+        yield Receiver(address=server.address, line=lambda: lines.get(timeout=PATIENCE_SECONDS))
+
+
+def needed(program: str) -> str:
+    """A test is skipped only where the program is not on the machine."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not on this machine")
+    return found
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    folder = tmp_path_factory.mktemp("python")
+    with program(sys.executable, str(EXAMPLES / "receiver.py"), folder=folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    folder = tmp_path_factory.mktemp("node")
+    with program(needed("node"), str(EXAMPLES / "receiver.js"), folder=folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    needed("openssl")
+    with by_hand(tmp_path_factory.mktemp("shell")) as running:
+        yield running
+
+
+@pytest.fixture(params=["python", "node"])
+def server(request: pytest.FixtureRequest) -> Receiver:
+    running: Receiver = request.getfixturevalue(request.param)
+    return running
+
+
+@pytest.fixture(params=["python", "node", "shell"])
+def receiver(request: pytest.FixtureRequest) -> Receiver:
+    running: Receiver = request.getfixturevalue(request.param)
+    return running
+
+
+def a_body(name: str = "") -> bytes:
+    """Bytes that no parser would write again just so."""
+    name = name or uuid.uuid4().hex
+    return f'{{ "asyncId":"{name}","results":[1.0, "é\\ud83d" ,\t2e1]}}\n'.encode()
+
+
+def signed(
+    body: bytes,
+    *secrets: str,
+    message_id: str = "",
+    age: timedelta = timedelta(),
+) -> Headers:
+    """As the service signs."""
+    return signing.webhook_headers(
+        message_id=message_id or f"{uuid.uuid4().hex}-1",
+        body=body,
+        secrets=secrets or [SECRET],
+        now=datetime.now(UTC) - age,
+    )
+
+
+class TestGenuine:
+    def test_a_callback_is_taken_and_worked_on(self, receiver: Receiver) -> None:
+        body = a_body("one")
+        assert receiver.gets(signed(body), body) == 204
+        assert receiver.line().split()[0] == "one"
+
+    @pytest.mark.parametrize(
+        "secrets", [(SECRET, OTHER_SECRET), (OTHER_SECRET, SECRET)], ids=["new", "old"]
+    )
+    def test_during_a_rotation_whichever_of_the_two_secrets_it_knows(
+        self, receiver: Receiver, secrets: Sequence[str]
+    ) -> None:
+        body = a_body("rotating")
+        assert receiver.gets(signed(body, *secrets), body) == 204
+        assert receiver.line().split()[0] == "rotating"
+
+    def test_a_signature_of_another_kind_beside_ours_does_no_harm(self, receiver: Receiver) -> None:
+        body = a_body("beside")
+        headers = signed(body)
+        headers["webhook-signature"] = f"v1a,AAAA {headers['webhook-signature']}"
+        assert receiver.gets(headers, body) == 204
+        assert receiver.line().split()[0] == "beside"
+
+    def test_the_next_round_is_another_callback(self, receiver: Receiver) -> None:
+        id = uuid.uuid4().hex
+        for number in (1, 2):
+            body = a_body(f"round-{number}")
+            assert receiver.gets(signed(body, message_id=f"{id}-{number}"), body) == 204
+            assert receiver.line().split()[0] == f"round-{number}"
+
+
+class TestForged:
+    def test_another_body_is_refused(self, receiver: Receiver) -> None:
+        body = a_body()
+        for other in (body + b" ", body.replace(b"1.0", b"1.00"), b"", json.dumps({}).encode()):
+            assert receiver.gets(signed(body), other) == 401
+
+    def test_another_secret_is_refused(self, receiver: Receiver) -> None:
+        body = a_body()
+        assert receiver.gets(signed(body, OTHER_SECRET), body) == 401
+
+    def test_another_id_or_time_is_refused(self, receiver: Receiver) -> None:
+        body = a_body()
+        headers = signed(body)
+        later = str(int(headers["webhook-timestamp"]) + 1)
+        for change in ({"webhook-id": f"{uuid.uuid4().hex}-1"}, {"webhook-timestamp": later}):
+            assert receiver.gets({**headers, **change}, body) == 401
+
+    @pytest.mark.parametrize("minutes", [6, -6, 60 * 24 * 365])
+    def test_what_was_not_signed_just_now_is_refused(
+        self, receiver: Receiver, minutes: int
+    ) -> None:
+        body = a_body()
+        assert receiver.gets(signed(body, age=timedelta(minutes=minutes)), body) == 401
+
+    def test_headers_that_make_no_sense_are_refused_and_break_nothing(
+        self, receiver: Receiver
+    ) -> None:
+        body = a_body()
+        for change in _nonsense(signed(body)):
+            headers = {**signed(body), **change}
+            assert receiver.gets_from_a_stranger(headers, body) in {400, 401}, change
+        assert receiver.gets(signed(body), body) == 204
+        receiver.line()
+
+
+def _nonsense(headers: Headers) -> Iterator[dict[str, str | bytes | None]]:
+    """Changes of headers, each of which makes them none."""
+    right = headers["webhook-signature"]
+    for name in headers:
+        yield {name: None}
+        yield {name: ""}
+    yield {"webhook-id": b"\xff\xfe"}
+    yield {"webhook-id": "i" * 10_000}
+    for signature in (
+        *("v1", "v1,", "v1,*", "v2,AAAA", ",", " ", "v1,,", "v1 ,AAAA", "null", "*", "v1,[a-z]*"),
+        *(b"v1,\xc3\xa9", "v1," + "A" * 9_000, right[:-1], right + "A", f"v1,{right}"),
+    ):
+        yield {"webhook-signature": signature}
+    for timestamp in (
+        *("soon", "-1", "1e9", "0x10", "NaN", "Infinity", "1e400", "9" * 400, "9" * 18, "08"),
+        *(b"\xd9\xa3", "$(id)", "0"),
+    ):
+        yield {"webhook-timestamp": timestamp}
+
+
+class TestServers:
+    def test_one_that_comes_again_is_taken_again_and_worked_on_once(self, server: Receiver) -> None:
+        body, id = a_body("again"), f"{uuid.uuid4().hex}-1"
+        for seconds in (60, 30, 0):
+            headers = signed(body, message_id=id, age=timedelta(seconds=seconds))
+            assert server.gets(headers, body) == 204
+        last = a_body("last")
+        assert server.gets(signed(last), last) == 204
+        assert [server.line().split()[0] for _ in range(2)] == ["again", "last"]
+
+    def test_what_is_too_large_is_not_waited_for(self, server: Receiver) -> None:
+        assert server.gets_from_a_stranger({"Content-Length": "50000001"}, b"") == 413
+
+    def test_what_does_not_say_its_size_is_refused(self, server: Receiver) -> None:
+        chunked = {"Content-Length": None, "Transfer-Encoding": "chunked"}
+        assert server.gets_from_a_stranger(chunked, b"0\r\n\r\n") == 411
+
+    @pytest.mark.parametrize("length", ["", "x", "-1", "9" * 5_000])
+    def test_a_size_that_is_none_is_refused(self, server: Receiver, length: str) -> None:
+        status = server.gets_from_a_stranger({"Content-Length": length}, b"")
+        assert status in {400, 411, 413}
+
+
+class TestPython:
+    @pytest.fixture
+    def example(self) -> Any:
+        """The module itself."""
+        spec = importlib.util.spec_from_file_location("receiver", EXAMPLES / "receiver.py")
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    @contextmanager
+    def running(self, example: Any, path: Path) -> Iterator[Receiver]:
+        server = example.Receiver(0, SECRET, path)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield Receiver(address=f"http://127.0.0.1:{server.server_port}", line=str)
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def test_it_answers_before_it_works(self, example: Any, tmp_path: Path) -> None:
+        answered, worked = threading.Event(), threading.Event()
+
+        def work(_: object) -> None:
+            assert answered.wait(PATIENCE_SECONDS)
+            worked.set()
+
+        example.work = work
+        with self.running(example, tmp_path / "callbacks") as receiver:
+            body = a_body()
+            assert receiver.gets(signed(body), body) == 204
+            answered.set()
+            assert worked.wait(PATIENCE_SECONDS)
+
+    def test_what_it_could_not_finish_it_takes_up_again(
+        self, example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tried: Queue[str] = Queue()
+
+        def fail(callback: Any) -> None:
+            tried.put(callback["asyncId"])
+            raise OSError
+
+        example.work = fail
+        with self.running(example, tmp_path / "callbacks") as receiver:
+            body = a_body("unfinished")
+            assert receiver.gets(signed(body), body) == 204
+            assert tried.get(timeout=PATIENCE_SECONDS) == "unfinished"
+        example.work = lambda callback: tried.put(callback["asyncId"])
+        with self.running(example, tmp_path / "callbacks"):
+            assert tried.get(timeout=PATIENCE_SECONDS) == "unfinished"
+        assert "OSError" in capsys.readouterr().err
+
+
+#: Put before the example: what it does instead of saying what it worked on.
+_SAY = "const say = console.log; console.log = (first, ...more) => more.length ? %s : say(first);"
+
+
+class TestNode:
+    def test_it_answers_before_it_works(self, tmp_path: Path) -> None:
+        """Its work never ends here, and holds the whole process."""
+        with self.instead(tmp_path, "(() => { for (;;); })()") as receiver:
+            body = a_body()
+            assert receiver.gets(signed(body), body) == 204
+
+    def test_what_it_could_not_finish_it_takes_up_again(self, tmp_path: Path) -> None:
+        body = a_body("unfinished")
+        failing = "(() => { throw new Error('no'); })()"
+        with self.instead(tmp_path, failing, complains=True) as receiver:
+            assert receiver.gets(signed(body), body) == 204
+            assert receiver.gets(signed(body), body + b" ") == 401  # it is past its failure
+        with self.instead(tmp_path, "say('listening on taken up: ' + first)") as receiver:
+            assert receiver.address == "taken up: unfinished"
+
+    @contextmanager
+    def instead(self, folder: Path, work: str, *, complains: bool = False) -> Iterator[Receiver]:
+        before = folder / "before.js"
+        before.write_text(_SAY % work)
+        script = str(EXAMPLES / "receiver.js")
+        with program(
+            *(needed("node"), "--require", str(before), script),
+            folder=folder,
+            complains=complains,
+        ) as running:
+            yield running

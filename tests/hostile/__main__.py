@@ -1,0 +1,145 @@
+"""`python -m tests.hostile` sends every request of the vectors and shows the costliest; with
+`--json` all of them, a line each.
+
+Each runs in a process of its own, forked from one whose front door is warm, with the real adapters
+over an AWS that takes everything. Memory is what the system counts at the peak of the process, all
+of Python in it; CPU time is user and system together, of the request alone.
+"""
+
+import io
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tests.hostile.vectors import Vector, vectors
+
+_ENVIRONMENT = {
+    "STAGE": "local",
+    "PLATFORM_ADDRESS": "http://127.0.0.1:9",
+    "MAX_JOBS_PER_BATCH": "10000",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
+_SHOWN = 20
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a vector."""
+
+    name: str
+    status: int
+    headers: dict[str, str]
+    body: str
+    #: At the peak, before and with the request.
+    base_mb: float
+    peak_mb: float
+    cpu_seconds: float
+
+
+def main(*options: str) -> int:
+    """The exit status: 1 where a process died."""
+    handler = _warm_handler()
+    outcomes = []
+    for vector in vectors():
+        outcome = _in_a_process_of_its_own(handler, vector)
+        if outcome is None:
+            print(f"{vector.name}: the process died", file=sys.stderr)
+            return 1
+        outcomes.append(outcome)
+    lines = map(_as_json, outcomes) if "--json" in options else _costliest(outcomes)
+    print("\n".join(lines))
+    return 0
+
+
+def _warm_handler() -> Handler:
+    """The function as it is after its first request."""
+    os.environ.update(_ENVIRONMENT)
+    import app
+    from chalicelib import wiring
+    from chalicelib.adapters import aws
+    from chalicelib.adapters.journal import JsonJournal
+    from tests.fakes.aws import take_everything
+    from tests.fakes.clock import FakeClock
+    from tests.fakes.dynamodb import FakeKeyStore
+    from tests.samples import DEMO_ACCOUNT, DEMO_KEY
+
+    service = wiring.service()
+    service.clock = FakeClock()
+    service.journal = JsonJournal(service.clock, "local", io.StringIO())
+    service.keys = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
+    for client in (aws.dynamodb(), aws.sqs()):
+        take_everything(client)
+    job = '{"namespace":"a","action":"b"}'
+    body = f'{{"jobs":[{job}],"callbackUrl":"https://example.com/"}}'
+    assert app.app(Vector(name="", status=200, body=body).event, None)["statusCode"] == 200
+    handler: Handler = app.app
+    return handler
+
+
+def _in_a_process_of_its_own(handler: Handler, vector: Vector) -> Outcome | None:
+    """None where the process died."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        with os.fdopen(write, "w") as pipe:
+            pipe.write(_as_json(_run(handler, vector)))
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return Outcome(**json.loads(text)) if status == 0 else None
+
+
+def _run(handler: Handler, vector: Vector) -> Outcome:
+    event = vector.event
+    base_mb, before = _used()
+    answer = handler(event, None)
+    peak_mb, after = _used()
+    return Outcome(
+        name=vector.name,
+        status=answer["statusCode"],
+        headers={**answer["headers"], **answer["multiValueHeaders"]},
+        body=answer["body"],
+        base_mb=base_mb,
+        peak_mb=peak_mb,
+        cpu_seconds=after - before,
+    )
+
+
+def _used() -> tuple[float, float]:
+    """Peak of memory in MB, CPU time in seconds."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    unit = 1_000_000 if sys.platform == "darwin" else 1_000
+    return used.ru_maxrss / unit, used.ru_utime + used.ru_stime
+
+
+def _as_json(outcome: Outcome) -> str:
+    return json.dumps(asdict(outcome))
+
+
+def _costliest(outcomes: list[Outcome]) -> Iterator[str]:
+    yield f"{'CPU s':>6} {'MB':>5} {'from':>5}"
+    worst = [
+        *sorted(outcomes, key=lambda outcome: -outcome.cpu_seconds)[:_SHOWN],
+        *sorted(outcomes, key=lambda outcome: -outcome.peak_mb)[:_SHOWN],
+    ]
+    yield from dict.fromkeys(map(_as_row, worst))
+
+
+def _as_row(outcome: Outcome) -> str:
+    cost = f"{outcome.cpu_seconds:6.2f} {outcome.peak_mb:5.0f} {outcome.base_mb:5.0f}"
+    return f"{cost}  {outcome.status} {outcome.name}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
