@@ -330,8 +330,7 @@ class DynamoKeyStore:
             answer = self._client.get_item(
                 TableName=self._table, Key={"id": {"S": id}}, ConsistentRead=True
             )
-        item: Item | None = answer.get("Item")
-        return items.known(item) if item else None
+        return answer.get("Item")
 
 
 class _ConditionFailed(Exception):

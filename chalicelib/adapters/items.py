@@ -39,11 +39,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Item = dict[str, Any]
 
 
-def known(item: Item) -> Item:
+def known(item: Item, up_to: int = FORMAT) -> Item:
     """The item, of a format that this release knows; TooNew where it is of a later one."""
     version = _int(item.get("format"))
-    if version > FORMAT:
-        raise TooNew("A stored item", version, FORMAT)
+    if version > up_to:
+        raise TooNew("A stored item", version, up_to)
     return item
 
 

@@ -1,8 +1,13 @@
 """What a sample holds, batch by batch, and how it ends: told to a service on moto."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
+import boto3
+
+from batchback.operator import credentials
+from batchback.operator.key_table import KeyTable
 from chalicelib.domain.outcome import NoReply, Reply
 from tests.fakes.http import Call, echo
 from tests.stories.on_moto import OnMoto
@@ -42,8 +47,17 @@ def begin(life: OnMoto) -> dict[str, str]:
         "without a callback": life.ask("run", {"jobs": jobs(2)})["asyncId"],
         "just submitted": submitted(life),
     }
+    _rotate_the_key(life)
     life.receiver.posts.clear()
     return begun
+
+
+def _rotate_the_key(life: OnMoto) -> None:
+    """The old secret, with which everybody calls, ends a day later."""
+    now = life.clock.now()
+    KeyTable(boto3.client("dynamodb"), life.names.keys_table).rotate_key(
+        "demo", lambda key: credentials.rotated(key.secrets, "newer", now, timedelta(hours=24))
+    )
 
 
 def end(life: OnMoto, begun: dict[str, str]) -> dict[str, Any]:
