@@ -218,6 +218,7 @@ class TestWhoMayDoWhat:
         "its index `due`": policies.BATCHES_DUE,
         "table `keys`, `key#` items": policies.KEYS,
         "table `keys`, `account#` items": policies.ACCOUNTS,
+        "the platform's header, where it is in Parameter Store": policies.PLATFORM_HEADER,
         "queue `jobs`": policies.JOBS_QUEUE,
         "queue `jobs-dead`": policies.JOBS_DEAD_QUEUE,
         "queue `batches`": policies.BATCHES_QUEUE,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from batchback import project
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell
-from chalicelib.errors import Unavailable
+from chalicelib.errors import TooNew, Unavailable
 from chalicelib.settings import Names
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class Stage:
             raise CannotGoOn(self._refusal(error)) from error
         except BotoCoreError as error:
             raise CannotGoOn(self._failure(error)) from error
+        except TooNew as error:
+            raise CannotGoOn(f"{error}, or use its checkout.") from error
 
     @cached_property
     def _session(self) -> "Session":

@@ -9,6 +9,7 @@ from botocore import exceptions
 from batchback.errors import CannotGoOn
 from batchback.operator.stage import Stage, open_stage
 from batchback.shell import Shell
+from chalicelib.errors import TooNew
 
 #: What people have set who work with real accounts.
 REAL = {
@@ -109,3 +110,10 @@ def test_what_aws_says_is_one_sentence(error: Callable[[], Exception], sentence:
     told = said(stage("prod"), error())
     assert sentence in told
     assert "\n" not in told
+
+
+def test_what_a_later_release_wrote_is_told_so() -> None:
+    assert said(stage("prod"), TooNew("A stored item", 2, 1)) == (
+        "A stored item is of format 2, and this release knows formats up to 1: "
+        "deploy the later release that wrote it, or use its checkout."
+    )
