@@ -83,6 +83,10 @@ _TAKE = ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
 #: And with its log. https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 _LOG = ("CreateLogGroup", "CreateLogStream", "PutLogEvents")
 
+#: And with X-Ray, which has no resources to name, where a stage is traced.
+#: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+_TRACE = ("PutTelemetryRecords", "PutTraceSegments")
+
 #: The functions by the names that Chalice has for them. Each writes its own log besides.
 MAY: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
     "api_handler": {
@@ -145,9 +149,15 @@ def policy_files(configuration: Configuration) -> dict[str, str]:
     """Every policy file of .chalice and its text; CannotGoOn where a stage has a name that its
     resources cannot have."""
     return {
-        file_name(function, stage): _text(policy(function, _names(stage, configuration), variables))
+        file_name(function, stage): _text(
+            policy(
+                function,
+                _names(stage, configuration),
+                configured.get("environment_variables", {}),
+                is_traced=project.configured(configuration, stage, function, "xray", default=False),
+            )
+        )
         for stage, configured in configuration["stages"].items()
-        for variables in [configured.get("environment_variables", {})]
         for function in MAY
     }
 
@@ -168,7 +178,11 @@ def file_name(function: str, stage: str) -> str:
 
 
 def policy(
-    function: str, names: Names, variables: Mapping[str, str] | None = None
+    function: str,
+    names: Names,
+    variables: Mapping[str, str] | None = None,
+    *,
+    is_traced: bool = False,
 ) -> dict[str, Any]:
     """The policy of one function in one stage with these environment variables, as IAM reads it."""
     statements = [
@@ -176,7 +190,10 @@ def policy(
         for resource, actions in MAY[function].items()
         if resource.is_there(variables or {})
     ]
-    return {"Version": "2012-10-17", "Statement": [*statements, _of_log(function, names.stage)]}
+    statements.append(_of_log(function, names.stage))
+    if is_traced:
+        statements.append(_allow("Traces", "xray", _TRACE, ["*"]))
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _statement(resource: Resource, actions: tuple[str, ...], names: Names) -> dict[str, Any]:
@@ -194,12 +211,12 @@ def _of_log(function: str, stage: str) -> dict[str, Any]:
     """A log group's ARN in a policy ends with `:*`, whose streams it is then too.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"""
     groups = [
-        _arn("logs", f"log-group:/aws/lambda/{name}:*") for name in _lambda_names(function, stage)
+        _arn("logs", f"log-group:/aws/lambda/{name}:*") for name in lambda_names(function, stage)
     ]
     return _allow("OwnLog", "logs", _LOG, groups)
 
 
-def _lambda_names(function: str, stage: str) -> tuple[str, str]:
+def lambda_names(function: str, stage: str) -> tuple[str, str]:
     """What `chalice deploy` calls a function, and CloudFormation one of a packaged stack of the
     name batchback-STAGE. In neither can a stage be taken for the beginning of another's name."""
     stack = f"batchback-{stage}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from batchback import project
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell
-from chalicelib.errors import TooNew
+from chalicelib.errors import TooNew, Unavailable
 from chalicelib.settings import Names
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Stage:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            yield
+            with _as_aws_said_it():
+                yield
         except ClientError as error:
             raise CannotGoOn(self._refusal(error)) from error
         except BotoCoreError as error:
@@ -115,6 +116,15 @@ class Stage:
                 "AWS_ENDPOINT_URL to the AWS address that it prints."
             )
         return f"AWS cannot be reached: {error}"
+
+
+@contextmanager
+def _as_aws_said_it() -> Iterator[None]:
+    """The adapters of the service say Unavailable of whatever AWS says; here that is wanted."""
+    try:
+        yield
+    except Unavailable as error:
+        raise error.__cause__ or CannotGoOn(f"AWS does what it should not: {error}") from None
 
 
 def _session_of_the_user() -> "Session":

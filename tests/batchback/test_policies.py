@@ -100,6 +100,53 @@ def operations(service: str) -> list[str]:
     return [f"{service}:{operation}" for operation in model.operation_names]
 
 
+class TestTraces:
+    """X-Ray is asked for in the configuration, for a stage or for one function."""
+
+    def configuration(self, **of_stage: Any) -> dict[str, Any]:
+        prod = {**project.configuration()["stages"]["prod"], **of_stage}
+        stages = {**project.configuration()["stages"], "prod": prod}
+        return {**project.configuration(), "stages": stages}
+
+    def traced(self, configuration: dict[str, Any]) -> set[str]:
+        """The files of the functions that may send traces."""
+        files = policies.policy_files(configuration)
+        return {name for name, text in files.items() if "xray:" in text}
+
+    def test_nobody_may_send_any_as_it_is(self) -> None:
+        assert self.traced(project.configuration()) == set()
+
+    def test_a_stage_that_is_traced_may_send_them_and_no_other(self) -> None:
+        files = self.traced(self.configuration(xray=True))
+        assert files == {policies.file_name(function, "prod") for function in MAY}
+
+    def test_a_function_may_be_traced_alone(self) -> None:
+        functions = {
+            **project.configuration()["stages"]["prod"]["lambda_functions"],
+            "sweep": {"xray": True},
+        }
+        files = self.traced(self.configuration(lambda_functions=functions))
+        assert files == {policies.file_name("sweep", "prod")}
+
+    def test_chalice_turns_it_on_by_the_same_words(self) -> None:
+        functions = deployed("prod", self.configuration(xray=True))
+        assert {found.is_traced for found in functions.values()} == {True}
+        assert {each.is_traced for each in deployed("prod", self.configuration()).values()} == {
+            False
+        }
+
+    def test_what_a_traced_function_may_do_besides_stays_the_same(self) -> None:
+        plain = policies.policy("sweep", Names("prod"))["Statement"]
+        [*rest, traces] = policies.policy("sweep", Names("prod"), is_traced=True)["Statement"]
+        assert rest == plain
+        assert traces == {
+            "Sid": "Traces",
+            "Effect": "Allow",
+            "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+            "Resource": ["*"],
+        }
+
+
 class TestWhatNobodyMay:
     @pytest.mark.parametrize("function", MAY)
     def test_keys_are_read_one_by_one_by_who_needs_them_and_never_written(
