@@ -123,6 +123,8 @@ def _as_aws_said_it() -> Iterator[None]:
     """The adapters of the service say Unavailable of whatever AWS says; here that is wanted."""
     try:
         yield
+    except TooNew:
+        raise
     except Unavailable as error:
         raise error.__cause__ or CannotGoOn(f"AWS does what it should not: {error}") from None
 

@@ -47,9 +47,18 @@ class Queue:
         self._sqs = sqs()
         self._url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
 
-    def put(self, *bodies: str) -> None:
+    def put(self, *bodies: str, group: str | None = None) -> None:
+        more = {"MessageGroupId": group} if group else {}
         for body in bodies:
-            self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
+            self._sqs.send_message(QueueUrl=self._url, MessageBody=body, **more)
+
+    def groups(self) -> list[str]:
+        found = self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["MessageGroupId"],
+        )
+        return [message["Attributes"]["MessageGroupId"] for message in found["Messages"]]
 
     def take(self) -> list[str]:
         found = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10)
@@ -217,6 +226,14 @@ class TestRedrive:
     @pytest.mark.parametrize("limit", ["0", "1001", "-1", "many"])
     def test_a_limit_that_is_none_is_refused(self, operator: Operator, limit: str) -> None:
         assert operator.types("redrive", f"--limit={limit}") == Status.USAGE
+
+    def test_a_message_stays_its_accounts(
+        self, operator: Operator, dead: Queue, home: Queue
+    ) -> None:
+        """By its group the queues are fair."""
+        dead.put(look(1), look(2), group="acme")
+        operator.types("redrive")
+        assert home.groups() == ["acme", "acme"]
 
     def test_messages_of_jobs_go_back_to_the_queue_of_jobs(
         self, life: OnMoto, operator: Operator
