@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check simulate soak fuzz audit lock clean
+.PHONY: help run serve test check e2e package simulate soak fuzz bench audit lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup
@@ -11,10 +11,14 @@ STAMP := .venv/.stamp
 # What looks after the pins: in an environment of its own, so that it changes nothing that is tested.
 TOOLS := .venv/tools
 TOOLS_STAMP := $(TOOLS)/.stamp
+# The emulator of `make e2e`: so does it.
+EMULATOR := build/e2e
+EMULATOR_STAMP := $(EMULATOR)/.stamp
+STAGE ?= prod
 COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## send one batch through the whole service and show the callback that comes out
 	@exec $(BIN)/python -m batchback.local.demo
@@ -31,11 +35,20 @@ check: $(STAMP) ## everything that must be green: lint, format, types, tests
 	@$(BIN)/mypy --strict
 	@$(PYTEST)
 
+e2e: $(STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
+	@exec $(BIN)/python -m pytest -q e2e
+
+package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
+	@exec $(BIN)/batchback package --stage $(STAGE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+
 simulate: $(STAMP) ## break the protocol's surroundings in every way for SECONDS=60
 	@exec $(BIN)/python -m tests.simulation $(SECONDS)
 
 soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
 	@exec $(BIN)/python -m batchback.local.soak
+
+bench: $(STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
+	@exec $(BIN)/python -m benchmarks $(if $(FULL),--full)
 
 fuzz: $(STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
 	@exec $(BIN)/python -m tests.fuzz $(SECONDS)
@@ -47,7 +60,7 @@ lock: $(TOOLS_STAMP) ## take anew the hashes of what is pinned for Lambda and fo
 	@for file in requirements.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
 
 clean: ## remove the environment and all caches
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	@python=$$(for name in python3 python3.13 python3.12 python3.11; do \
@@ -65,4 +78,9 @@ $(STAMP): requirements-dev.txt pyproject.toml
 $(TOOLS_STAMP): requirements-tools.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-tools.txt
+	@touch $@
+
+$(EMULATOR_STAMP): requirements-e2e.txt | $(STAMP)
+	@$(BIN)/python -m venv --clear $(EMULATOR)
+	@$(EMULATOR)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-e2e.txt
 	@touch $@

@@ -17,7 +17,12 @@ from typing import Any, TextIO
 
 ROOT = Path(__file__).parent.parent
 TOOL = ROOT / ".venv" / "tools" / "bin" / "pip-audit"
-FILES = ("requirements.txt", "requirements-dev.txt", "requirements-tools.txt")
+FILES = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-e2e.txt",
+    "requirements-tools.txt",
+)
 _SECONDS = 600
 #: What is in its last words where pip-audit could not ask.
 _UNREACHABLE = re.compile(

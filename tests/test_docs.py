@@ -144,9 +144,9 @@ class TestAllPages:
 
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
     def test_every_make_target_that_is_named_exists(self, path: Path) -> None:
-        targets = set(re.findall(r"^([a-z]+):", page("Makefile"), re.MULTILINE))
+        targets = set(re.findall(r"^([a-z0-9]+):", page("Makefile"), re.MULTILINE))
         text = path.read_text("utf-8")
-        named = set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE))
+        named = set(re.findall(r"(?:`|^)make ([a-z0-9]+)", text, re.MULTILINE))
         assert named <= targets
 
     def test_every_page_is_reached_from_the_readme(self) -> None:
@@ -220,6 +220,7 @@ class TestWhoMayDoWhat:
         "its index `due`": policies.BATCHES_DUE,
         "table `keys`, `key#` items": policies.KEYS,
         "table `keys`, `account#` items": policies.ACCOUNTS,
+        "the platform's header, where it is in Parameter Store": policies.PLATFORM_HEADER,
         "queue `jobs`": policies.JOBS_QUEUE,
         "queue `jobs-dead`": policies.JOBS_DEAD_QUEUE,
         "queue `batches`": policies.BATCHES_QUEUE,

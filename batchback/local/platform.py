@@ -42,7 +42,7 @@ class DemonstrationPlatform:
         if (request.method, request.path) == ("POST", "/behave"):
             return self._behaviours.told_by(request)
         if (request.method, request.path) == ("GET", "/calls"):
-            return json_answer(self._calls_so_far())
+            return json_answer(self.calls_so_far())
         return _not_found(f"{request.method} {request.path}")
 
     def _called(self, request: Request) -> Answer:
@@ -73,7 +73,8 @@ class DemonstrationPlatform:
             self._calls.append(entry)
         return entry
 
-    def _calls_so_far(self) -> list[dict[str, Any]]:
+    def calls_so_far(self) -> list[dict[str, Any]]:
+        """What was called, oldest first."""
         with self._lock:
             return [dict(call) for call in self._calls]
 

@@ -18,7 +18,7 @@ from batchback import project
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 from chalicelib.errors import Misconfigured
-from chalicelib.settings import Names
+from chalicelib.settings import Names, is_header_kept
 
 #: A parsed .chalice/config.json.
 Configuration = Mapping[str, Any]
@@ -36,6 +36,8 @@ class Resource:
     #: Of a table: which items of it, by the partition key.
     #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
     partition_keys: str | None = None
+    #: Whether a stage with these environment variables has it.
+    is_there: Callable[[Mapping[str, str]], bool] = lambda _: True
 
 
 def _batches(names: Names) -> str:
@@ -65,6 +67,14 @@ JOBS_DEAD_QUEUE = Resource(
 )
 BATCHES_QUEUE = Resource(name="BatchesQueue", service="sqs", path=lambda names: names.batches_queue)
 
+#: Its value is encrypted with AWS's key for parameters, which asks nobody in the account for more.
+PLATFORM_HEADER = Resource(
+    name="PlatformHeader",
+    service="ssm",
+    path=lambda names: f"parameter{names.platform_header}",
+    is_there=is_header_kept,
+)
+
 #: SendMessage allows SendMessageBatch too.
 _SEND = ("GetQueueUrl", "SendMessage")
 #: What Lambda does in a function's name with the queue whose messages it hands over.
@@ -89,6 +99,7 @@ MAY: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
     "run_jobs": {
         BATCHES: ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
         KEYS: ("GetItem",),
+        PLATFORM_HEADER: ("GetParameter",),
         JOBS_QUEUE: (*_SEND, *_TAKE),
         BATCHES_QUEUE: _SEND,
     },
@@ -142,10 +153,11 @@ def policy_files(configuration: Configuration) -> dict[str, str]:
             policy(
                 function,
                 _names(stage, configuration),
+                configured.get("environment_variables", {}),
                 is_traced=project.configured(configuration, stage, function, "xray", default=False),
             )
         )
-        for stage in configuration["stages"]
+        for stage, configured in configuration["stages"].items()
         for function in MAY
     }
 
@@ -165,10 +177,18 @@ def file_name(function: str, stage: str) -> str:
     return f"policy-{stage}-{function}.json"
 
 
-def policy(function: str, names: Names, *, is_traced: bool = False) -> dict[str, Any]:
-    """The policy of one function in one stage, as IAM reads it."""
+def policy(
+    function: str,
+    names: Names,
+    variables: Mapping[str, str] | None = None,
+    *,
+    is_traced: bool = False,
+) -> dict[str, Any]:
+    """The policy of one function in one stage with these environment variables, as IAM reads it."""
     statements = [
-        _statement(resource, actions, names) for resource, actions in MAY[function].items()
+        _statement(resource, actions, names)
+        for resource, actions in MAY[function].items()
+        if resource.is_there(variables or {})
     ]
     statements.append(_of_log(function, names.stage))
     if is_traced:

@@ -102,6 +102,11 @@ def _parameters(stage: Stage) -> dict[str, str]:
 
 def _refuse_unless_ready(stage: Stage, stack: Stack, found: "StackTypeDef") -> None:
     _refuse_while_busy(stage, stack, found)
+    if _is_of_a_pipeline(_template_of(stack)):
+        raise _Refused(
+            f"Stack {stack.name} is a pipeline's, made of `batchback package`: this would delete "
+            "its functions and its API, so change it by the pipeline."
+        )
     status = found["StackStatus"]
     if status not in _READY:
         way_out = _WAYS_OUT.get(status, _DELETE_FIRST).format(
@@ -240,9 +245,12 @@ def _show(stage: Stage, stack: Stack, _: argparse.Namespace) -> None:
 
 
 def _differences(plan: Plan, stack: Stack, found: "StackTypeDef") -> list[str]:
-    """What `up` would change."""
+    """What `up` would change: of a pipeline's stack nothing, for it refuses."""
     differences = []
-    if _template_of(stack) != json.loads(plan.template):
+    template = _template_of(stack)
+    if _is_of_a_pipeline(template):
+        return []
+    if template != json.loads(plan.template):
         differences.append("template")
     if {each["Key"]: each["Value"] for each in found.get("Tags", [])} != plan.tags:
         differences.append("tags")
@@ -254,6 +262,12 @@ def _differences(plan: Plan, stack: Stack, found: "StackTypeDef") -> list[str]:
 def _template_of(stack: Stack) -> Any:
     body: Any = stack.client.get_template(StackName=stack.name)["TemplateBody"]
     return json.loads(body) if isinstance(body, str) else body
+
+
+def _is_of_a_pipeline(template: Any) -> bool:
+    """Whether the functions are in it, as Chalice names them or as they become."""
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
+    return not kinds.isdisjoint({"AWS::Serverless::Function", "AWS::Lambda::Function"})
 
 
 def _parameters_of(found: "StackTypeDef") -> dict[str, str]:

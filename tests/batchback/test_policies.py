@@ -167,6 +167,24 @@ class TestWhatNobodyMay:
         }.get(function, set())
 
     @pytest.mark.parametrize("function", MAY)
+    @pytest.mark.parametrize("auth", ["header", "iws", "none", None])
+    @pytest.mark.parametrize("header", ["ssm", "X-Key: plain", None])
+    def test_the_platforms_header_is_read_by_who_calls_it_where_it_is_kept_there(
+        self, function: str, auth: str | None, header: str | None
+    ) -> None:
+        given = {"PLATFORM_AUTH": auth, "PLATFORM_HEADER": header}
+        variables = {name: value for name, value in given.items() if value}
+        allowed = Policy(policies.policy(function, Names("prod"), variables))
+        parameter = ARN.format(service="ssm", path="parameter/batchback-prod/platform-header")
+        found = {
+            action
+            for action in operations("ssm")
+            if allowed.judge(Request(action=action, resource=parameter, partition_keys=None))
+        }
+        is_used = (function, auth, header) == ("run_jobs", "header", "ssm")
+        assert found == ({"ssm:GetParameter"} if is_used else set())
+
+    @pytest.mark.parametrize("function", MAY)
     def test_nothing_of_another_stage_is_allowed(self, function: str) -> None:
         """Also of those whose names begin with the stage's, or end with it."""
         for theirs in ("dev", "prod-2", "prod-batches", "pro", "a-prod"):
@@ -196,7 +214,8 @@ class TestAnotherOpinion:
         wrong = policies.policy("sweep", Names("prod"))
         wrong["Statement"][0]["Action"] = ["dynamodb:UpdateItems"]
         wrong["Statement"][1]["Resource"] = ["arn:*:sqs:*:*:batchback-prod-jobs"]
-        right = [policies.policy(function, Names("prod")) for function in MAY]
+        kept = {"PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
+        right = [policies.policy(function, Names("prod"), kept) for function in MAY]
         template = {"Resources": {f"R{n}": role(each) for n, each in enumerate([wrong, *right])}}
         found = lint(
             json.dumps(template), config=ManualArgs(include_checks=["I"], regions=["us-east-1"])
@@ -237,6 +256,15 @@ class TestCommand:
         written = json.loads((checkout.path / "policy-staging-sweep.json").read_text("utf-8"))
         assert written == policies.policy("sweep", Names("staging"))
         assert "wrote .chalice/policy-staging-sweep.json" in checkout.said
+
+    def test_a_stage_that_keeps_the_platforms_header_may_read_it(
+        self, checkout: "Checkout"
+    ) -> None:
+        kept = {"STAGE": "prod", "PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
+        checkout.configure(prod={"environment_variables": kept}, dev=a_stage("dev"))
+        checkout.generate()
+        files = [path.name for path in checkout.path.glob("*") if "ssm:" in path.read_text("utf-8")]
+        assert files == ["policy-prod-run_jobs.json"]
 
     def test_what_else_is_configured_stays(self, checkout: "Checkout") -> None:
         mine = {**a_stage("prod"), "lambda_functions": {"sweep": {"lambda_timeout": 40}}}

@@ -154,6 +154,39 @@ class TestUp:
         assert tags == {"application": "batchback", "stage": "dev"}
 
 
+@pytest.mark.filterwarnings("ignore:Tried to parse AWS::Serverless")  # to moto it is nothing
+class TestPipeline:
+    """A stack that was made of `batchback package` holds the functions too."""
+
+    @pytest.fixture
+    def pipelines(
+        self,
+        no_stack: None,  # noqa: ARG002
+        cloudformation: "CloudFormationClient",
+    ) -> str:
+        """Such a template, deployed."""
+        function = {"Type": "AWS::Serverless::Function", "Properties": {"Handler": "app.sweep"}}
+        template = json.dumps({"Resources": {"Sweep": function}})
+        cloudformation.create_stack(StackName=STACK, TemplateBody=template)
+        return template
+
+    def test_up_leaves_it_as_it_is(
+        self, operator: User, pipelines: str, cloudformation: "CloudFormationClient"
+    ) -> None:
+        assert operator.types("resources", "up", "--stage", "dev") == Status.REFUSED
+        assert operator.is_told == (
+            "batchback: Stack batchback-dev is a pipeline's, made of `batchback package`: this "
+            "would delete its functions and its API, so change it by the pipeline.\n"
+        )
+        body = cloudformation.get_template(StackName=STACK)["TemplateBody"]
+        assert body == json.loads(pipelines)
+
+    @pytest.mark.usefixtures("pipelines")
+    def test_it_is_not_out_of_date(self, operator: User) -> None:
+        assert operator.types("resources", "show", "--stage", "dev") == Status.OK
+        assert operator.reads["outOfDate"] == []
+
+
 class TestShow:
     @pytest.mark.usefixtures("stack")
     def test_it_prints_the_stack(self, operator: User) -> None:

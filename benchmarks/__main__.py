@@ -1,0 +1,99 @@
+"""`make bench`: measures everything, prints one table, and writes the results."""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks import cold_start, cost, counts, cpu, field, machine, package, page, report
+from benchmarks.environments import NotMade
+
+Results = dict[str, Any]
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no child is left behind
+    options = _parser().parse_args()
+    parts = _parts(full=options.full)
+    if options.only:
+        return _measure_only(options.only, parts)
+    results: Results = {**_about(full=options.full), "full": options.full}
+    for name, measure in parts.items():
+        results[name] = _timed(name, measure)
+    results["cost"] = _cost(results)
+    results["hosted"] = [asdict(each) for each in cost.hosted()]
+    results = {**report.headline(results), **results}
+    path = report.write_results(results)
+    print(report.table(results))
+    print(f"\nAll of it is in {path.name} beside this benchmark.")
+    if options.full:
+        print(f"docs/{page.write_page(results).name} is written anew.")
+    return 0
+
+
+def _parts(*, full: bool) -> dict[str, Callable[[], Any]]:
+    """What is measured, in order."""
+    return {
+        "counts": lambda: counts.measure(full=full),
+        "durations": lambda: cost.measure_durations(batches=20 if full else 5),
+        "cpu": lambda: cpu.measure(full=full),
+        "field": lambda: field.measure(jobs=1_000, latencies_ms=(0, 20), repeats=5 if full else 1),
+        "cold_start": lambda: cold_start.measure(repeats=10 if full else 2),
+        "package": _package,
+    }
+
+
+def _cost(results: Results) -> Results:
+    usage = cost.usage_of(results["counts"]["headline"]["warm"], results["durations"])
+    return {
+        "usage_of_a_batch": asdict(usage),
+        "dollars_per_million_jobs": cost.dollars_per_million_jobs(usage),
+    }
+
+
+def _package() -> Results:
+    try:
+        return {"zip_bytes": package.zip_bytes()}
+    except NotMade as reason:
+        _say(f"The deployment package cannot be made: {reason}")
+        return {"zip_bytes": None, "skipped": str(reason)}
+
+
+def _measure_only(name: str, parts: dict[str, Callable[[], Any]]) -> int:
+    """One part, shown as it is; nothing is written."""
+    print(report.as_json(_timed(name, parts[name])))
+    return 0
+
+
+def _timed(name: str, measure: Callable[[], Any]) -> Any:
+    started_at = time.monotonic()
+    _say(f"{name} ...")
+    found = measure()
+    _say(f"{name}: {time.monotonic() - started_at:.0f} s")
+    return found
+
+
+def _about(*, full: bool) -> Results:
+    return machine.about("make bench FULL=1" if full else "make bench")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="everything, some 15 minutes; writes docs/performance.md",
+    )
+    parser.add_argument("--only", choices=[*_parts(full=False)], help="one part, shown as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

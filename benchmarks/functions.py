@@ -1,0 +1,62 @@
+"""The functions of the service, as Lambda has them: their names, handlers and events."""
+
+import base64
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from batchback.local.invocation import Context
+from benchmarks import payloads
+
+API, RUN_JOBS, ADVANCE_BATCH = "api", "run_jobs", "advance_batch"
+#: Those that every batch needs.
+FUNCTIONS = (API, RUN_JOBS, ADVANCE_BATCH)
+
+KEY, SECRET = "demo", "demo-secret"
+
+
+def handler(function: str) -> Callable[[dict[str, Any], Context], Any]:
+    """A function's handler. app.py is imported here, when its environment is there."""
+    import app
+
+    handlers: dict[str, Any] = {
+        API: app.app,
+        RUN_JOBS: app.run_jobs,
+        ADVANCE_BATCH: app.advance_batch,
+    }
+    found: Callable[[dict[str, Any], Context], Any] = handlers[function]
+    return found
+
+
+def gateway_event(action: str, body: object, **headers: str) -> dict[str, Any]:
+    """A caller's request as API Gateway hands it over.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway.html
+    """
+    credentials = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
+    sent: Mapping[str, str] = {
+        "Authorization": f"Basic {credentials}",
+        "Content-Type": "application/json",
+        **headers,
+    }
+    return {
+        "resource": "/api/1.0/{namespace}",
+        "path": "/api/1.0/batch",
+        "httpMethod": "POST",
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "queryStringParameters": {"action": action},
+        "multiValueQueryStringParameters": {"action": [action]},
+        "pathParameters": {"namespace": "batch"},
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": "/api/1.0/{namespace}",
+            "httpMethod": "POST",
+            "path": "/api/api/1.0/batch",
+            "stage": "api",
+            "requestId": str(uuid.uuid4()),
+            "identity": {"sourceIp": "203.0.113.7"},
+        },
+        "body": payloads.dump(body),
+        "isBase64Encoded": False,
+    }

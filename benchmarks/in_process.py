@@ -1,0 +1,203 @@
+"""The whole service in this process on moto's AWS, for counting: no time that it takes is real.
+
+The real app, operations and adapters; platform and receiver answer without HTTP. A hand turns the
+queues, one message at a time, as Lambda's pollers would.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from moto import mock_aws
+
+from batchback.local import demo_account
+from batchback.local.aws import create_resources, make_moto_atomic
+from batchback.local.invocation import Context, sqs_event
+from benchmarks import payloads
+from benchmarks.counting import RequestCounter
+from benchmarks.functions import (
+    ADVANCE_BATCH,
+    API,
+    FUNCTIONS,
+    KEY,
+    RUN_JOBS,
+    SECRET,
+    gateway_event,
+    handler,
+)
+from chalicelib import settings, wiring
+from chalicelib.adapters import aws
+from chalicelib.domain.outcome import NoReply, Reply
+
+CALLBACK_URL = "https://example.com/callback"
+#: Who receives and deletes messages: Lambda, at our cost.
+POLLERS = "pollers"
+
+_REGION = "us-east-1"
+_ACCOUNT = "123456789012"
+_NUMBER = re.compile(rb'"number":(\d+)')
+
+
+@contextmanager
+def service_on_moto(answer_bytes: int, stage: str = "bench") -> Iterator["ServiceOnMoto"]:
+    """A service without a batch in it, on tables and queues from the real template."""
+    make_moto_atomic()
+    with patch.dict(os.environ), mock_aws():
+        _prepare_environment(stage)
+        create_resources(stage)
+        _forget_what_is_kept()
+        yield ServiceOnMoto(answer_bytes)
+    _forget_what_is_kept()
+
+
+def _prepare_environment(stage: str) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(
+        {
+            "STAGE": stage,
+            "PLATFORM_ADDRESS": "http://127.0.0.1:9",
+            "MAX_JOBS_PER_BATCH": "10000",
+            "AWS_DEFAULT_REGION": _REGION,
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+        }
+    )
+
+
+def _forget_what_is_kept() -> None:
+    """The clients and the service that a container keeps are those of one environment."""
+    for kept in (aws.dynamodb, aws.sqs, wiring.service):
+        kept.cache_clear()
+
+
+@dataclass(slots=True)
+class AnsweringPlatform:
+    """Answers every job at once."""
+
+    answer_bytes: int
+
+    def call(self, *, body: bytes, **_: object) -> Reply | NoReply:
+        match = _NUMBER.search(body)
+        assert match  # noqa: S101 - every job of payloads has one
+        text = payloads.answer(int(match[1]), self.answer_bytes)
+        return Reply(status=200, body=text.encode())
+
+
+class TakingReceiver:
+    """Takes every callback, and remembers how many results it held."""
+
+    def __init__(self) -> None:
+        self.results: list[int] = []
+
+    def post(self, url: str, *, body: bytes, **_: object) -> Reply | NoReply:  # noqa: ARG002
+        self.results.append(len(json.loads(body)["results"]))
+        return Reply(status=200)
+
+
+class ServiceOnMoto:
+    """One service: submits batches and works them off."""
+
+    def __init__(self, answer_bytes: int) -> None:
+        self.counter = RequestCounter()
+        self.receiver = TakingReceiver()
+        #: How often each function was invoked, and how much it logged.
+        self.invocations: dict[str, int] = dict.fromkeys(FUNCTIONS, 0)
+        self.log_bytes: dict[str, int] = dict.fromkeys(FUNCTIONS, 0)
+        #: Every invocation in a container of its own, which knows nothing yet.
+        self.starts_cold = False
+        self._platform = AnsweringPlatform(answer_bytes)
+        self._polling = boto3.client("sqs", region_name=_REGION)
+        #: Ours, and the pollers'.
+        self.clients = (aws.dynamodb(), aws.sqs(), self._polling)
+        for client in self.clients:
+            self.counter.watch(client)
+        names = settings.names()
+        self._queues = [(names.jobs_queue, RUN_JOBS), (names.batches_queue, ADVANCE_BATCH)]
+        demo_account.put(
+            aws.dynamodb(),
+            names.keys_table,
+            key=KEY,
+            secret=SECRET,
+            callback_secret=demo_account.new_callback_secret(),
+        )
+        self._start_anew()
+
+    def submit(self, jobs: Sequence[Any]) -> int:
+        """The status of the answer to `run`."""
+        event = gateway_event("run", {"jobs": [*jobs], "callbackUrl": CALLBACK_URL})
+        status: int = self._invoke(API, event)["statusCode"]
+        return status
+
+    def work_off(self) -> list[int]:
+        """Delivers all messages until there are none: how many results each callback held."""
+        before = len(self.receiver.results)
+        while self._deliver_of_each_queue():
+            pass
+        return self.receiver.results[before:]
+
+    def forget(self) -> None:
+        """Begins to count anew."""
+        self.counter.forget()
+        self.invocations = dict.fromkeys(FUNCTIONS, 0)
+        self.log_bytes = dict.fromkeys(FUNCTIONS, 0)
+
+    def _deliver_of_each_queue(self) -> int:
+        """One message of each queue that has one; how many that were."""
+        return sum(self._deliver_one(queue, function) for queue, function in self._queues)
+
+    def _deliver_one(self, queue: str, function: str) -> bool:
+        """One message of a queue, if there is one: received, handed over, deleted."""
+        url = f"https://sqs.{_REGION}.amazonaws.com/{_ACCOUNT}/{queue}"
+        with self.counter.by(POLLERS):
+            answer = self._polling.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=1,
+                WaitTimeSeconds=0,
+                MessageSystemAttributeNames=["All"],
+            )
+        messages = answer.get("Messages", [])
+        for message in messages:
+            arn = f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{queue}"
+            self._invoke(function, sqs_event([message], queue_arn=arn, region=_REGION))
+            with self.counter.by(POLLERS):
+                self._polling.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bool(messages)
+
+    def _invoke(self, function: str, event: dict[str, Any]) -> Any:
+        if self.starts_cold:
+            self._start_anew()
+        log = _ByteCount()
+        with self.counter.by(function), redirect_stdout(log):
+            answer = handler(function)(event, Context(function, 60))
+        self.invocations[function] += 1
+        self.log_bytes[function] += log.written
+        return answer
+
+    def _start_anew(self) -> None:
+        """As in a fresh container: no queue's address and no key is known; the clients stay."""
+        wiring.service.cache_clear()
+        service = wiring.service()
+        service.platform = self._platform
+        service.receiver = self.receiver
+
+
+class _ByteCount:
+    """A standard output of which only the size is kept, as CloudWatch bills it: 26 bytes more for
+    each line."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def write(self, text: str) -> int:
+        self.written += len(text.encode()) + 26 * text.count("\n")
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""

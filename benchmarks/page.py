@@ -1,0 +1,199 @@
+"""docs/performance.md: all tables of a full run, composed from its results."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from batchback import project
+from benchmarks import cpu, limits
+from benchmarks.report import GOALS, Results, goal_row
+
+_HEAD = """# Performance
+
+Written by the benchmark, not by hand. What is counted how, and what is not:
+[benchmarks/README.md](../benchmarks/README.md)."""
+
+
+def write_page(results: Results) -> Path:
+    """docs/performance.md, whole."""
+    path = project.root() / "docs" / "performance.md"
+    path.write_text(page(results))
+    return path
+
+
+def page(results: Results) -> str:
+    """The page of all tables."""
+    return (
+        "\n\n".join(
+            [
+                _HEAD,
+                f"```sh\n{results['command']}\n```",
+                _about(results),
+                "## Goals",
+                _markdown(["", "now", "goal"], [goal_row(goal, results) for goal in GOALS]),
+                "## Requests and units",
+                _counts(results["counts"]["table"]),
+                "## Cost",
+                _cost(results["cost"]["dollars_per_million_jobs"]),
+                _hosted(results["hosted"]),
+                "## Beside queue libraries",
+                _field(results["field"]),
+                "## CPU and memory",
+                _cpu(results["cpu"]["rows"]),
+                "## Where the limits are",
+                _limits(results),
+                "## Cold start",
+                _cold_start(results["cold_start"]),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _about(results: Results) -> str:
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    return (
+        f"{results['date']}, on {machine['cores']} cores of {machine['processor']} "
+        f"({machine['system']}), load {machine['load_before']} before. {versions}."
+    )
+
+
+def _counts(rows: Iterable[Mapping[str, Any]]) -> str:
+    head = ["batches", "jobs", "job, answer"]
+    head += ["write units", "of indexes", "read units", "requests", "SQS"]
+    return "Per job, so many batches at once:\n\n" + _markdown(
+        head,
+        [
+            [
+                str(row["batches_at_once"]),
+                f"{row['jobs']:,}",
+                f"{row['job_bytes']:,} B, {row['answer_bytes']:,} B",
+                *_counted(row),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _counted(row: Mapping[str, Any]) -> list[str]:
+    if row["status"] != 200:
+        return [f"refused: HTTP {row['status']}", "", "", "", ""]
+    sqs = row["sqs_requests_per_job"] + row["poller_requests_per_job"]
+    names = ("write_units", "index_write_units", "read_units", "requests")
+    return [*(f"{row[f'{name}_per_job']:.3f}" for name in names), f"{sqs:.3f}"]
+
+
+def _cost(dollars: Mapping[str, float]) -> str:
+    rows = [[name, f"${each:.3f}"] for name, each in dollars.items()]
+    return "Dollars per million jobs, in batches of 200:\n\n" + _markdown(
+        ["", ""], [*rows, ["**in all**", f"**${sum(dollars.values()):.2f}**"]]
+    )
+
+
+def _hosted(services: Iterable[Mapping[str, Any]]) -> str:
+    return _markdown(
+        ["list price of", "per million jobs", "counted", "not included"],
+        [
+            [each["name"], f"${each['dollars_per_million_jobs']:.2f}", each["how"], each["without"]]
+            for each in services
+        ],
+    )
+
+
+def _field(field: Mapping[str, Any]) -> str:
+    head = ["", "CPU per job", "jobs per second", "wall time", "memory", "calls at once"]
+    tables = [
+        f"{field['jobs']:,} jobs, the platform answers in {latency} ms:\n\n"
+        + _markdown(
+            head,
+            [
+                [
+                    name,
+                    f"{row['cpu_ms_per_job']:.2f} ms",
+                    f"{row['jobs_per_second']:,.0f}",
+                    f"{row['wall_seconds']:.2f} s",
+                    f"{row['memory_bytes'] / 2**20:.0f} MB",
+                    str(row["at_once"]),
+                ]
+                for name, row in sorted(rows.items(), key=lambda each: each[1]["cpu_ms_per_job"])
+            ],
+        )
+        for latency, rows in field["by_latency"].items()
+    ]
+    skipped = [f"{name} was skipped: {why}." for name, why in field["skipped"].items()]
+    return "\n\n".join(tables + skipped)
+
+
+def _cpu(rows: Iterable[Mapping[str, Any]]) -> str:
+    steps = list(cpu.STEPS)
+    head = ["batches at once", "jobs in each"]
+    head += [f"{step}, ms per job" for step in steps] + [f"{step}, MB at most" for step in steps]
+    return _markdown(
+        head,
+        [
+            [
+                str(row["batches_at_once"]),
+                f"{row['jobs']:,}",
+                *(f"{row['cpu_ms_per_job'][step]:.3f}" for step in steps),
+                *(f"{row['peak_bytes'][step] / 2**20:.0f}" for step in steps),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _limits(results: Results) -> str:
+    rows = limits.of_batches(results["counts"]["table"])
+    per_second = limits.batches_per_second(results["counts"]["headline"]["warm"])
+    head = ["jobs", "job, answer", "in a chunk", "head", "units per finished chunk", "jobs/s"]
+    return (
+        "A batch is in one partition of DynamoDB, which takes 1,000 write units a second: so many "
+        "jobs a second can one batch end.\n\n"
+        + _markdown(
+            head,
+            [
+                [
+                    f"{row['jobs']:,}",
+                    f"{row['job_bytes']:,} B, {row['answer_bytes']:,} B",
+                    str(row["jobs_per_chunk"]),
+                    f"{row['head_bytes']:,} B",
+                    str(row["head_units"]),
+                    f"{row['jobs_per_second']:,.0f}",
+                ]
+                for row in rows
+            ],
+        )
+        + f"\n\nAll batches together: the index of alarms takes {per_second:,.0f} batches a second."
+    )
+
+
+def _cold_start(found: Mapping[str, Any]) -> str:
+    names = list(found["compiled"])
+    functions = _markdown(
+        ["imports of", "compiled", "to the floor", "as Chalice zips it", "to the floor"],
+        [
+            [
+                name,
+                *(
+                    text
+                    for way in ("compiled", "sources")
+                    for text in (
+                        f"{found[way][name]['ms']:.0f} ms",
+                        f"{found[way][name]['ratio']:.2f}",
+                    )
+                ),
+            ]
+            for name in names
+        ],
+    )
+    top = _markdown(
+        ["what run_jobs imports", "ms"],
+        [[each["package"], f"{each['ms']:.0f}"] for each in found["top"]],
+    )
+    return f"{functions}\n\n{top}"
+
+
+def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

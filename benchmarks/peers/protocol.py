@@ -1,0 +1,43 @@
+"""How the benchmark talks to a peer's submitting process. Standard library only: it runs in each
+peer's own environment, with this folder on its path.
+
+The submitter says `ready`; for each line, a path to a file of jobs, it submits these jobs as one
+batch and says how much CPU that took. It is gone when its standard input ends.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+REDIS = os.environ.get("BENCH_REDIS", "")
+PLATFORM = os.environ.get("BENCH_PLATFORM", "")
+#: How many calls are on their way at the same time, for everyone.
+AT_ONCE = int(os.environ.get("BENCH_AT_ONCE", "25"))
+CALLBACK = f"{PLATFORM}/callback"
+
+
+def url_of(job: dict[str, Any]) -> str:
+    return f"{PLATFORM}/api/1.0/{job['namespace']}?action={job['action']}"
+
+
+def together(answers: list[str]) -> bytes:
+    """The body of the one POST: all answers in order, as they came."""
+    return f'{{"results":[{",".join(answers)}]}}'.encode()
+
+
+def submit_as_told(submit: Callable[[list[dict[str, Any]]], object]) -> None:
+    _say("ready")
+    for line in sys.stdin:
+        jobs = json.loads(Path(line.strip()).read_text())
+        started_at = time.process_time()
+        submit(jobs)
+        _say(json.dumps({"cpu_ms": (time.process_time() - started_at) * 1000}))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,104 @@
+"""A process that runs functions as a Lambda container does: one event at a time, asked for by HTTP.
+
+    python -m benchmarks.worker run_jobs,advance_batch http://127.0.0.1:PORT
+
+It says `ready`, and answers each line on standard input with what was used since the last: process
+CPU with all threads, and for each invocation its wall time and CPU. At the end of standard input it
+is gone. What the functions log is written line by line, as in Lambda, to where nobody reads it.
+"""
+
+import http.client
+import json
+import os
+import re
+import resource
+import socket
+import sys
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from batchback.local.invocation import Context
+from benchmarks.functions import handler
+
+_TIMEOUT_SECONDS = 120
+_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
+
+
+class Usage:
+    """What the process has used since it was last asked."""
+
+    def __init__(self) -> None:
+        self._since = time.process_time()
+        self._invocations: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    def add(self, function: str, wall_ms: float, cpu_ms: float) -> None:
+        self._invocations[function].append((wall_ms, cpu_ms))
+
+    def report(self) -> dict[str, Any]:
+        now = time.process_time()
+        cpu_ms, self._since = (now - self._since) * 1000, now
+        invocations, self._invocations = self._invocations, defaultdict(list)
+        return {"cpu_ms": cpu_ms, "peak_bytes": _peak_bytes(), "invocations": invocations}
+
+
+def _peak_bytes() -> int:
+    """The most that was ever resident. On Linux getrusage would tell the parent's, where that was
+    more; macOS has nothing better, and counts in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        match = _PEAK.search(status.read_text())
+        return int(match[1]) * 1024 if match else 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+class Runtime:
+    """Where events come from, on one connection that is kept."""
+
+    def __init__(self, functions: str, address: str) -> None:
+        self._functions = functions
+        self._connection = http.client.HTTPConnection(address.removeprefix("http://"))
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def next(self) -> Any:
+        return json.loads(self._ask("GET", f"/next/{self._functions}"))
+
+    def done(self, id: str, result: object) -> None:
+        self._ask("POST", f"/done/{id}", json.dumps(result).encode())
+
+    def _ask(self, method: str, target: str, body: bytes | None = None) -> bytes:
+        self._connection.request(method, target, body)
+        return self._connection.getresponse().read()
+
+
+def main(functions: str, address: str) -> None:
+    parent = sys.stdout
+    sys.stdout = open(os.devnull, "w", buffering=1)  # noqa: SIM115, PTH123 - for good
+    usage = Usage()
+    runtime = Runtime(functions, address)
+    handlers = {name: handler(name) for name in functions.split(",")}
+    threading.Thread(target=_answer_the_parent, args=(usage, parent), daemon=True).start()
+    parent.write("ready\n")
+    parent.flush()
+    while True:
+        wanted = runtime.next()
+        name = wanted["function"]
+        started_at, cpu_at = time.perf_counter(), time.process_time()
+        result = handlers[name](wanted["event"], Context(name, _TIMEOUT_SECONDS))
+        cpu_ms = (time.process_time() - cpu_at) * 1000
+        usage.add(name, (time.perf_counter() - started_at) * 1000, cpu_ms)
+        runtime.done(wanted["id"], result)
+
+
+def _answer_the_parent(usage: Usage, parent: TextIO) -> None:
+    for _ in sys.stdin:
+        parent.write(json.dumps(usage.report()) + "\n")
+        parent.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,243 @@
+"""A stage deployed on the emulator as a pipeline deploys it; platform, receiver and caller to it.
+
+The package is the stage's own, untouched. Its template is copied for the emulator, and what is
+changed in it is said where it is changed.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from typing import Any
+
+from batchback import project
+from batchback.client import Client
+from batchback.local.http_server import Answer, Request
+from batchback.local.platform import DemonstrationPlatform
+from batchback.local.process import DidNotHappen, tries, until
+from batchback.local.receiver import DemonstrationReceiver
+from chalicelib.settings import Names
+from e2e.emulator import Emulator
+from e2e.packages import Package
+
+STAGE = "prod"
+STACK = project.stack_name(STAGE)
+NAMES = Names(STAGE)
+KEY, SECRET = "demo", "demo-secret"
+_BUCKET = "packages"
+#: How long the message of a dead worker stays hidden: longer than the next one takes to start. AWS
+#: wants at least as long as a worker may run, which is too long to wait for here.
+_VISIBILITY_SECONDS = 15
+#: Five workers may start at once, on a machine that does other things too.
+PATIENCE_SECONDS = 90
+
+
+class DeadlyPlatform(DemonstrationPlatform):
+    """Kills the worker of a job with `killsAfter` in its params, once so many are recorded."""
+
+    def __init__(self, service: "OnEmulator") -> None:
+        super().__init__(key=KEY, secret=SECRET)
+        self._service = service
+
+    def answer(self, request: Request) -> Answer:
+        if b'"killsAfter"' in request.body:
+            self._kill(request)
+        return super().answer(request)
+
+    def _kill(self, request: Request) -> None:
+        batch_id, _, _ = request.headers["idempotency-key"].rpartition("-")
+        others = json.loads(request.body)["killsAfter"]
+        recorded = self._service.caller.results
+        until(lambda: len(recorded(batch_id, partial=True)["results"]) >= others, "recorded", 20)
+        self._service.emulator.kill(f"{STACK}-run_jobs")
+
+
+class OnEmulator:
+    """The service between `with` and its end."""
+
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._change_sets = count(1)
+        self.emulator = Emulator()
+        self.platform = DeadlyPlatform(self)
+
+    def __enter__(self) -> "OnEmulator":
+        with ExitStack() as opened:
+            opened.enter_context(self.emulator)
+            self._platform_address = opened.enter_context(self.platform.serve()).address
+            self._upload()
+            self.deploy()
+            self.receiver = DemonstrationReceiver(callback_secret=self._let_in())
+            self.callback_url = f"{opened.enter_context(self.receiver.serve()).address}/callback"
+            self.caller = opened.enter_context(Client(self.address, KEY, SECRET))
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def _let_in(self) -> str:
+        """Imports the key that the platform knows. The callback secret of its new account."""
+        imported = self.emulator.batchback(
+            "keys", "import", KEY, "--account", "demo", "--stage", STAGE, stdin=SECRET
+        )
+        secret: str = json.loads(imported.stdout)["callbackSecret"]
+        return secret
+
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        """Waits patiently; where it was in vain, the emulator has its say."""
+        try:
+            until(holds, what, PATIENCE_SECONDS)
+        except DidNotHappen as failure:
+            raise DidNotHappen(f"{failure}\n{self.emulator.said()}") from failure
+
+    # ---- what befalls it
+
+    @contextmanager
+    def no_worker_runs_jobs(self) -> Iterator[None]:
+        functions = self.emulator.client("lambda")
+        found = functions.list_event_source_mappings(FunctionName=f"{STACK}-run_jobs")
+        [mapping] = found["EventSourceMappings"]
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    def lose_messages_of_jobs(self) -> None:
+        queues = self.emulator.client("sqs")
+        queues.purge_queue(QueueUrl=queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"])
+
+    def put_alarm_forward(self, async_id: str) -> None:
+        """To now: a batch of which everything was sent is looked at after half an hour."""
+        self.emulator.client("dynamodb").update_item(
+            TableName=NAMES.batches_table,
+            Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},
+            UpdateExpression="SET next_look_at = :now, due_at = :now",
+            ExpressionAttributeValues={":now": {"N": f"{time.time():.3f}"}},
+        )
+
+    # ---- deployed
+
+    def deploy(self, **variables: str) -> list[str]:
+        """Makes the stack, or changes it to other variables: as `aws cloudformation deploy` does,
+        by a change set, from a template on S3. Gives what was changed."""
+        template = self._template(variables)
+        self._s3.put_object(Bucket=_BUCKET, Key="template.json", Body=json.dumps(template).encode())
+        changes = self._cloudformation.create_change_set(
+            StackName=STACK,
+            ChangeSetName=f"e2e-{next(self._change_sets)}",
+            ChangeSetType="UPDATE" if self._stack() else "CREATE",
+            TemplateURL=f"{self.emulator.address}/{_BUCKET}/template.json",
+            Parameters=[
+                {"ParameterKey": "DeletionProtection", "ParameterValue": "false"},
+                {
+                    "ParameterKey": "JobsVisibilitySeconds",
+                    "ParameterValue": str(_VISIBILITY_SECONDS),
+                },
+            ],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        return self._execute(changes["Id"])
+
+    def delete(self) -> None:
+        self._cloudformation.delete_stack(StackName=STACK)
+        self.until(lambda: not self._stack(), "deleted")
+
+    @property
+    def address(self) -> str:
+        """Of the API, by the path that needs no name to be resolved."""
+        api = self.resources("AWS::ApiGateway::RestApi")["RestAPI"]
+        stage = self._package.template()["Resources"]["RestAPI"]["Properties"]["StageName"]
+        return f"{self.emulator.address}/_aws/execute-api/{api}/{stage}"
+
+    def resources(self, kind: str) -> dict[str, str]:
+        """The physical ids of a type by their logical ones."""
+        pages = self._cloudformation.get_paginator("list_stack_resources")
+        return {
+            each["LogicalResourceId"]: each["PhysicalResourceId"]
+            for page in pages.paginate(StackName=STACK)
+            for each in page["StackResourceSummaries"]
+            if each["ResourceType"] == kind
+        }
+
+    def logged(self, function: str) -> list[dict[str, Any]]:
+        """What a function wrote into its log, line by line."""
+        pages = self.emulator.client("logs").get_paginator("filter_log_events")
+        return [
+            json.loads(line)
+            for page in pages.paginate(logGroupName=f"/aws/lambda/{function}")
+            for event in page["events"]
+            for line in event["message"].splitlines()
+            if line.startswith("{")
+        ]
+
+    def _execute(self, change_set: str) -> list[str]:
+        found: dict[str, Any] = {}
+        for _ in tries("a change set", PATIENCE_SECONDS):
+            found = self._cloudformation.describe_change_set(ChangeSetName=change_set)
+            if found["Status"] in {"CREATE_COMPLETE", "FAILED"}:
+                break
+        assert found["Status"] == "CREATE_COMPLETE", found
+        self._cloudformation.execute_change_set(ChangeSetName=change_set)
+        self.until(lambda: self._stack().endswith("_COMPLETE"), "deployed")
+        assert self._stack() in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, self._failures()
+        return [each["ResourceChange"]["LogicalResourceId"] for each in found["Changes"]]
+
+    def _stack(self) -> str:
+        """Its status; nothing where there is none."""
+        stacks = self._cloudformation.list_stacks()["StackSummaries"]
+        is_there = [
+            each["StackStatus"]
+            for each in stacks
+            if each["StackName"] == STACK and each["StackStatus"] != "DELETE_COMPLETE"
+        ]
+        return is_there[0] if is_there else ""
+
+    def _failures(self) -> list[str]:
+        events = self._cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+        return [
+            f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason')}"
+            for each in events
+            if each["ResourceStatus"].endswith("FAILED")
+        ]
+
+    def _upload(self) -> None:
+        self._s3.create_bucket(Bucket=_BUCKET)
+        self._s3.upload_file(str(self._package.zip), _BUCKET, "deployment.zip")
+
+    def _template(self, variables: Mapping[str, str]) -> dict[str, Any]:
+        """The template as `aws cloudformation package` leaves it, and then for this machine."""
+        template = self._package.template()
+        for resource in template["Resources"].values():
+            properties = resource["Properties"]
+            if resource["Type"] == "AWS::Serverless::Function":
+                properties["CodeUri"] = {"Bucket": _BUCKET, "Key": "deployment.zip"}
+                properties["Environment"]["Variables"].update(
+                    {
+                        "PLATFORM_ADDRESS": self._platform_address,
+                        "ALLOWED_CALLBACK_NETWORKS": "127.0.0.0/8",
+                        **variables,
+                    }
+                )
+            if resource["Type"] == "AWS::IAM::Role":
+                for policy in properties["Policies"]:
+                    _as_the_emulator_reads_it(policy["PolicyDocument"])
+        return template
+
+    @property
+    def _cloudformation(self) -> Any:
+        return self.emulator.client("cloudformation")
+
+    @property
+    def _s3(self) -> Any:
+        return self.emulator.client("s3")
+
+
+def _as_the_emulator_reads_it(policy: dict[str, Any]) -> None:
+    """It takes SendMessageBatch for an action of its own; on AWS it is allowed by SendMessage.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html"""
+    for statement in policy["Statement"]:
+        if "sqs:SendMessage" in statement["Action"]:
+            statement["Action"].append("sqs:SendMessageBatch")

@@ -1,0 +1,33 @@
+"""What `batchback package` makes, as a pipeline would call it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchback.cli import main
+from batchback.operator import package
+from batchback.shell import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A stage's zip and template, for one architecture."""
+
+    architecture: str
+    folder: Path
+
+    @property
+    def zip(self) -> Path:
+        return self.folder / package.ZIP
+
+    def template(self) -> dict[str, Any]:
+        """A copy of one's own at each call."""
+        parsed: dict[str, Any] = json.loads((self.folder / package.TEMPLATE).read_text("utf-8"))
+        return parsed
+
+
+def make(stage: str, architecture: str, folder: Path) -> Package:
+    options = ["--stage", stage, "--architecture", architecture, "--out", str(folder)]
+    assert main(["package", *options]) == Status.OK
+    return Package(architecture=architecture, folder=folder)

@@ -1,0 +1,218 @@
+"""What is in the zip: our files and the locked dependencies, whole, for the architecture that it is
+for, with byte code, and little enough of it."""
+
+import csv
+import importlib.util
+import json
+import marshal
+import re
+import struct
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from batchback import project
+from e2e import packages
+from e2e.conftest import HERE
+from e2e.packages import Package
+
+ROOT = project.root()
+MAX_BYTES = 10_000_000
+#: Of an ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+MACHINES = {"x86_64": 62, "arm64": 183}
+#: In the tags of wheels.
+PLATFORMS = {"x86_64": "x86_64", "arm64": "aarch64"}
+#: Of a worker that is about to run its first jobs: 532 when this was written, of which 400 are the
+#: standard library's and botocore's.
+MAX_MODULES = 600
+#: The flags of byte code whose source nobody looks at (PEP 552).
+UNCHECKED_HASH = 0b01
+
+
+@pytest.fixture
+def names(package: Package) -> list[str]:
+    with zipfile.ZipFile(package.zip) as archive:
+        return archive.namelist()
+
+
+def content(package: Package, name: str) -> bytes:
+    with zipfile.ZipFile(package.zip) as archive:
+        return archive.read(name)
+
+
+def ours() -> set[str]:
+    """What of the checkout ships: what git knows, and not what lies about."""
+    listed = subprocess.run(
+        ["git", "ls-files", "app.py", "chalicelib"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {*listed.stdout.split()}
+
+
+def installed_by(package: Package, names: list[str]) -> set[str]:
+    """Every file that a wheel in the zip has put there, by its own list."""
+    return {
+        path
+        for name in names
+        if name.endswith(".dist-info/RECORD")
+        for path, *_ in csv.reader(content(package, name).decode().splitlines())
+    }
+
+
+def locked() -> dict[str, str]:
+    text = (ROOT / "requirements.txt").read_text("utf-8")
+    pins = re.findall(r"^([\w.-]+)==([^ \\]+)", text, re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+class TestContents:
+    def test_there_is_what_we_wrote_what_it_needs_and_nothing_else(
+        self, package: Package, names: list[str]
+    ) -> None:
+        sources = {name for name in names if not name.endswith(".pyc")}
+        chalice = {"chalice/__init__.py", "chalice/app.py"}  # all that Chalice ships of itself
+        assert ours() | chalice <= sources
+        assert sources - ours() - chalice - installed_by(package, names) == set()
+
+    def test_the_dependencies_are_the_locked_ones(self, names: list[str]) -> None:
+        found = [re.fullmatch(r"([^/]+)-([^/-]+)\.dist-info/RECORD", name) for name in names]
+        versions = {canonicalize_name(each[1]): each[2] for each in found if each}
+        assert versions == locked()
+
+    def test_every_file_of_a_dependency_is_there(self, package: Package, names: list[str]) -> None:
+        """But for the commands that wheels put beside Python, which Lambda has no use for."""
+        promised = {name for name in installed_by(package, names) if not name.startswith("..")}
+        assert promised - {*names} == set()
+
+    def test_every_wheel_is_for_this_architecture_or_for_all(
+        self, package: Package, names: list[str]
+    ) -> None:
+        tags = [
+            tag
+            for name in names
+            if name.endswith(".dist-info/WHEEL")
+            for tag in re.findall(r"^Tag: (\S+)$", content(package, name).decode(), re.MULTILINE)
+        ]
+        here = f"cp{sys.version_info.major}{sys.version_info.minor}"
+        machine = PLATFORMS[package.architecture]
+        fitting = re.compile(rf"({here}|py3|py2)-({here}|none)-(any|manylinux\w*_{machine})")
+        assert [tag for tag in tags if not fitting.fullmatch(tag)] == []
+        assert [tag for tag in tags if tag.endswith(machine)]
+
+    def test_every_library_is_for_this_architecture(
+        self, package: Package, names: list[str]
+    ) -> None:
+        libraries = [name for name in names if name.endswith(".so")]
+        machines = {
+            struct.unpack_from("<H", content(package, name), offset=18)[0] for name in libraries
+        }
+        assert machines == {MACHINES[package.architecture]}
+
+    def test_it_is_small(self, package: Package) -> None:
+        assert package.zip.stat().st_size < MAX_BYTES
+
+    def test_the_same_checkout_gives_the_same_bytes(
+        self, made: dict[str, Package], tmp_path: Path
+    ) -> None:
+        """Whenever, and for whichever stage: a stage is in the template alone."""
+        again = packages.make("dev", HERE, tmp_path)
+        assert again.zip.read_bytes() == made[HERE].zip.read_bytes()
+
+
+class TestByteCode:
+    def test_every_source_has_its_own(self, names: list[str]) -> None:
+        tag = sys.implementation.cache_tag
+        sources = {Path(name) for name in names if name.endswith(".py")}
+        compiled = {Path(name) for name in names if name.endswith(".pyc")}
+        assert compiled == {
+            source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc" for source in sources
+        }
+
+    def test_it_is_of_the_python_that_runs_it(self, package: Package, names: list[str]) -> None:
+        magic = {content(package, name)[:4] for name in names if name.endswith(".pyc")}
+        assert magic == {importlib.util.MAGIC_NUMBER}
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        assert {
+            resource["Properties"]["Runtime"]
+            for resource in package.template()["Resources"].values()
+            if resource["Type"] == "AWS::Serverless::Function"
+        } == {version}
+
+    def test_no_source_has_to_be_looked_at(self, package: Package, names: list[str]) -> None:
+        flags = {
+            struct.unpack_from("<I", content(package, name), offset=4)[0]
+            for name in names
+            if name.endswith(".pyc")
+        }
+        assert flags == {UNCHECKED_HASH}
+
+    def test_tracebacks_name_files_as_lambda_has_them(self, package: Package) -> None:
+        name = f"__pycache__/app.{sys.implementation.cache_tag}.pyc"
+        code = marshal.loads(content(package, name)[16:])  # noqa: S302 - we have just made it
+        assert code.co_filename == "/var/task/app.py"
+
+
+LOADED = """
+import sys
+sys.path.append(sys.argv[1])  # where boto3 is, as it is on Lambda: after what is in the zip
+import app
+from chalicelib import wiring
+wiring.service().run_jobs
+import json
+print(json.dumps({name: getattr(module, "__cached__", None) or getattr(module, "__file__", None)
+                  for name, module in sys.modules.items()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded(made: dict[str, Package], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The modules of a worker of `run_jobs`, and where each comes from, in the unpacked zip."""
+    folder = tmp_path_factory.mktemp("task")
+    with zipfile.ZipFile(made[HERE].zip) as archive:
+        archive.extractall(folder)
+    ran = subprocess.run(  # noqa: S603 - this very interpreter, without its own packages
+        [sys.executable, "-S", "-c", LOADED, sysconfig.get_paths()["purelib"]],
+        cwd=folder,
+        env={
+            "STAGE": "prod",
+            "PLATFORM_ADDRESS": "https://api.example.com",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found: dict[str, str] = json.loads(ran.stdout)
+    return {name: (origin or "").removeprefix(f"{folder}/") for name, origin in found.items()}
+
+
+class TestWorker:
+    def test_it_starts_from_byte_code(self, loaded: dict[str, str]) -> None:
+        of_the_zip = [
+            origin
+            for name, origin in loaded.items()
+            if name.partition(".")[0] in {"app", "chalice", "chalicelib"}
+        ]
+        assert len(of_the_zip) > 20
+        assert [origin for origin in of_the_zip if not origin.endswith(".pyc")] == []
+        assert not any(origin.startswith("/") for origin in of_the_zip)
+
+    @pytest.mark.parametrize(
+        "heavy", ["pydantic", "pydantic_core", "chalicelib.api", "chalice.cli"]
+    )
+    def test_it_starts_without_what_it_does_not_use(
+        self, loaded: dict[str, str], heavy: str
+    ) -> None:
+        assert not [name for name in loaded if f"{name}.".startswith(f"{heavy}.")]
+
+    def test_it_starts_with_few_modules(self, loaded: dict[str, str]) -> None:
+        assert len(loaded) <= MAX_MODULES

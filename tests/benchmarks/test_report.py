@@ -1,0 +1,121 @@
+"""What is shown is what was measured, and what is over its goal is marked."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks import page, report
+from benchmarks.report import GOALS, goal_row
+
+COUNTED = {
+    "batches_at_once": 1,
+    "jobs": 200,
+    "job_bytes": 240,
+    "answer_bytes": 640,
+    "status": 200,
+    "write_units_per_job": 0.4,
+    "index_write_units_per_job": 0.05,
+    "read_units_per_job": 0.16,
+    "requests_per_job": 0.22,
+    "sqs_requests_per_job": 0.01,
+    "poller_requests_per_job": 0.09,
+    "head_bytes": 700,
+    "accept_round_trips": 5,
+}
+REFUSED = {
+    "batches_at_once": 1,
+    "jobs": 10_000,
+    "job_bytes": 5_000,
+    "answer_bytes": 50_000,
+    "status": 413,
+}
+
+
+def cpu_row(batches: int, jobs: int, ms: float) -> dict[str, Any]:
+    steps = ("submit", "run_jobs", "advance_batch")
+    return {
+        "batches_at_once": batches,
+        "jobs": jobs,
+        "cpu_ms_per_job": dict.fromkeys(steps, ms),
+        "peak_bytes": dict.fromkeys(steps, 60 * 2**20),
+    }
+
+
+def contestant(ms: float) -> dict[str, float]:
+    return {
+        "cpu_ms_per_job": ms,
+        "jobs_per_second": 500.0,
+        "wall_seconds": 2.0,
+        "memory_bytes": 2**26,
+        "at_once": 8,
+    }
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    field = {"batchback": contestant(1.4), "arq": contestant(1.5), "threads": contestant(0.9)}
+    starts = {name: {"ms": 500.0, "ratio": 1.2} for name in ("floor", "run_jobs")}
+    measured = {
+        "command": "make bench FULL=1",
+        "date": "2026-11-24 12:00 UTC",
+        "machine": {"cores": 2, "processor": "a processor", "system": "Linux", "load_before": 0.1},
+        "versions": {"python": "3.11"},
+        "counts": {
+            "headline": {"warm": COUNTED, "cold": {**COUNTED, "requests_per_job": 0.275}},
+            "table": [COUNTED, REFUSED],
+        },
+        "cost": {"dollars_per_million_jobs": {"DynamoDB writes": 0.25, "SQS requests": 0.04}},
+        "hosted": [
+            {"name": "QStash", "dollars_per_million_jobs": 10.0, "how": "that", "without": "this"}
+        ],
+        "cpu": {"rows": [cpu_row(50, 200, 1.0), cpu_row(1, 10_000, 1.3)]},
+        "field": {
+            "jobs": 1_000,
+            "by_latency": {"0": field, "20": field},
+            "skipped": {"celery": "redis-server is not installed"},
+        },
+        "cold_start": {
+            "compiled": starts,
+            "sources": starts,
+            "import_ratio": 1.2,
+            "top": [{"package": "botocore", "ms": 200.0}],
+        },
+        "package": {"zip_bytes": None},
+    }
+    return {**report.headline(measured), **measured}
+
+
+def test_the_numbers_looked_at_first_are_all_there(results: dict[str, Any]) -> None:
+    wanted = {"write_units_per_job", "read_units_per_job", "requests_per_job", "import_ratio"}
+    wanted |= {"dollars_per_million_jobs", "worker_cpu_ms_per_job", "zip_bytes"}
+    assert wanted <= {*results}
+    assert results["dollars_per_million_jobs"] == 0.29
+    assert results["large_batch_ratio"] == 1.3
+    assert {*results["peers"]} == {"arq"}
+    assert results["peers"]["arq"]["cpu_ms_per_job"] == 1.5
+    assert results["peers"]["arq"]["jobs_per_second"] == 500
+    assert {*results["floors"]} == {"threads"}
+    assert {*results["ours_beside_peers"]} == {"batchback"}
+
+
+def test_what_is_over_its_goal_is_marked(results: dict[str, Any]) -> None:
+    over = {goal.key for goal in GOALS if goal_row(goal, results)[2].endswith("(over)")}
+    assert over == {"write_units_per_job", "large_batch_ratio"}
+
+
+def test_what_was_not_measured_is_said(results: dict[str, Any]) -> None:
+    table = report.table(results)
+    assert "not measured" in table
+    assert "celery: skipped" in table
+
+
+def test_the_page_has_every_table(results: dict[str, Any]) -> None:
+    text = page.page(results)
+    assert text.startswith("# Performance\n")
+    assert "make bench FULL=1" in text
+    assert "| 1 | 10,000 | 5,000 B, 50,000 B | refused: HTTP 413 |" in text
+    assert "| arq | 1.50 ms | 500 |" in text
+    assert "celery was skipped: redis-server is not installed." in text
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
