@@ -15,7 +15,7 @@ from chalicelib.domain import results, strict_json, submission
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.results import Page
-from chalicelib.domain.signing import SignedRequest
+from chalicelib.domain.signing import SignedRequest, ivvy_headers
 from chalicelib.domain.strict_json import NotStrictJson
 from chalicelib.domain.submission import WhyNotUrl, as_object
 from chalicelib.errors import (
@@ -255,8 +255,10 @@ def _parameters(request: HttpRequest) -> dict[str, Any]:
 
 
 def _idempotency_key(request: HttpRequest) -> str | None:
-    """The key of either header. Where both are there it is the one that the signature covers."""
-    sent = [request.headers.get("ivvy-idempotency-key"), request.headers.get("idempotency-key")]
+    """The key of either header. Where both are there it is the one that the signature covers, in
+    lower case as it is signed: who repeats the request cannot make another one of it."""
+    signed = ivvy_headers(request.headers).get("ivvyidempotencykey")
+    sent = [signed and signed.lower(), request.headers.get("idempotency-key")]
     keys = [key for key in sent if key is not None]
     if not all(map(_VISIBLE_ASCII.fullmatch, keys)):
         raise ParameterInvalid("Idempotency-Key", ["must be 1 to 255 visible ASCII characters"])

@@ -17,6 +17,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from batchback import project
+from batchback.operator.package import TEMPLATE
 from e2e import packages
 from e2e.conftest import HERE
 from e2e.packages import Package
@@ -125,6 +126,22 @@ class TestContents:
         """Whenever, and for whichever stage: a stage is in the template alone."""
         again = packages.make("dev", HERE, tmp_path)
         assert again.zip.read_bytes() == made[HERE].zip.read_bytes()
+
+
+class TestTemplate:
+    def test_the_linter_has_nothing_to_say(self, package: Package) -> None:
+        linter = Path(sys.executable).with_name("cfn-lint")
+        ran = subprocess.run(  # noqa: S603 - installed beside this very interpreter
+            [linter, package.folder / TEMPLATE], capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+    def test_its_functions_are_for_this_architecture(self, package: Package) -> None:
+        assert {
+            architecture
+            for resource in package.template()["Resources"].values()
+            for architecture in resource["Properties"].get("Architectures", [])
+        } == {package.architecture}
 
 
 class TestByteCode:

@@ -37,8 +37,7 @@ def deployed(stage: str, configuration: Mapping[str, Any]) -> dict[str, Deployed
     """Every function of a stage by its name in the configuration."""
     config = _config(stage, configuration)
     built = _built(config)
-    options = PackageOptions(TypedAWSClient(Session()))
-    resources = SAMTemplateGenerator(config, options).generate(built)["Resources"]
+    resources = _template(config, built)["Resources"]
     found = {}
     for function in built:
         if isinstance(function, LambdaFunction):
@@ -51,6 +50,18 @@ def deployed(stage: str, configuration: Mapping[str, Any]) -> dict[str, Deployed
                 is_traced=resources[logical_id]["Properties"]["Tracing"] == "Active",
             )
     return found
+
+
+def template(stage: str, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """What `chalice package` writes beside the zip."""
+    config = _config(stage, configuration)
+    return _template(config, _built(config))
+
+
+def _template(config: Config, built: list[Model]) -> dict[str, Any]:
+    options = PackageOptions(TypedAWSClient(Session()))
+    made: dict[str, Any] = SAMTemplateGenerator(config, options).generate(built)
+    return made
 
 
 def _config(stage: str, configuration: Mapping[str, Any]) -> Config:

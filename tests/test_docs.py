@@ -11,14 +11,17 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
 import boto3
 import pytest
+from chalice.cli import cli as chalice_cli
 from chalice.test import Client
+from click import Context
 
-from batchback import local, project
+from batchback import cli, local, project
 from batchback.local.behaviour import Behaviours
 from batchback.local.http_server import Request
 from batchback.local.platform import DemonstrationPlatform
@@ -322,6 +325,80 @@ class TestRunbook:
         assert sorted(named) == sorted(written)
         metrics = [code for row in rows(self.NAME, "| metric |") for code in codes(row[0])]
         assert sorted(metrics) == sorted({metric.name for metric in METRICS})
+
+
+class TestDeploying:
+    NAME = "docs/deploying.md"
+    PAGES: ClassVar = ["docs/deploying.md", "docs/upgrading.md", "docs/settings.md"]
+
+    @pytest.mark.parametrize("name", PAGES)
+    def test_every_command_is_understood(self, name: str) -> None:
+        """With its options, by the parsers themselves."""
+        commands = [
+            words
+            for each in blocks(name)
+            if each.language == "sh"
+            for line in each.text.replace("\\\n", "").splitlines()
+            for words in [shlex.split(line, comments=True)]
+        ]
+        ours = [words[1:] for words in commands if words[:1] == ["batchback"]]
+        chalices = [words for words in commands if "chalice" in words]
+        assert ours
+        for words in ours:
+            self._understand(words)
+        for words in chalices:
+            _, command, *options = words[words.index("chalice") :]
+            chalice_cli.commands[command].make_parser(Context(chalice_cli)).parse_args([*options])
+
+    def _understand(self, words: list[str]) -> None:
+        if words[0] not in cli._OPERATING:
+            cli._parser().parse_args(words)
+            return
+        parser = argparse.ArgumentParser()
+        import_module(f"batchback.operator.{words[0]}").add_arguments(parser)
+        parser.parse_args(words[1:])
+
+    def test_the_dollars_are_units_times_prices(self) -> None:
+        """Rounded to what is shown."""
+        *parts, [what, *_, total] = rows(self.NAME, "| part | units")
+        dollars = [
+            float(units) * self._price(price, of) * 1_000_000 / 200
+            for _, units, of, price, _ in parts
+        ]
+        for found, [name, *_, shown] in zip(dollars, parts, strict=True):
+            assert found == pytest.approx(float(shown), abs=0.0006), name
+        assert what == "**in all**"
+        assert sum(dollars) == pytest.approx(float(total.strip("*")), abs=0.006)
+
+    def _price(self, text: str, _of: str) -> float:
+        [dollars] = re.findall(r"\$([0-9.]+)", text)
+        return float(dollars) / (1_000_000 if "a million" in text else 1)
+
+    def test_what_an_idle_stage_has_is_counted_right(self) -> None:
+        resources = json.loads(project.template())["Resources"].values()
+        alarms = [each for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"]
+        idle = {name: (much, dollars) for name, much, _, dollars in rows(self.NAME, "| part | how")}
+        assert idle["alarms"] == (f"{len(alarms)}", f"{len(alarms) * 0.1:.2f}")
+        metrics = {metric.name for metric in METRICS}
+        assert idle["metrics"][0].startswith(f"{len(metrics)},")
+        assert idle["metrics"][1] == f"0 to {len(metrics) * 0.3:.2f}"
+
+    def test_what_goes_wrong_is_told_so_by_the_code(self) -> None:
+        told = [
+            text
+            for row in rows(self.NAME, "| you see")
+            for text in codes(row[0])
+            if re.match(r"There|AWS |PLATFORM|Stage", text)
+        ]
+        sources = "".join(
+            path.read_text("utf-8")
+            for folder in ("batchback", "chalicelib")
+            for path in ROOT.glob(f"{folder}/**/*.py")
+        )
+        assert len(told) == 7
+        for text in told:
+            [start, *_] = re.split(r" '|prod | \.\.\.", text)
+            assert start in sources, text
 
 
 class TestHowItWorks:

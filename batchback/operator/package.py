@@ -126,7 +126,7 @@ def _configuration(stage: str, architecture: str | None) -> dict[str, Any]:
 
 
 def _run_chalice(copy: Path, made: Path, stage: str) -> None:
-    command = "from chalice.cli import main; main()"
+    command = "import sys; from chalice.cli import main; sys.exit(main())"
     ran = subprocess.run(  # noqa: S603 - our own interpreter, and the checkout's own code
         [sys.executable, "-c", command, "package", "--stage", stage, os.fspath(made)],
         cwd=copy,

@@ -28,10 +28,10 @@ def merged(
 ) -> Template:
     """Both in one, with the stage and its parameters as defaults; CannotGoOn where both use one
     name."""
-    whole = copy.deepcopy(functions)
+    functions, resources = copy.deepcopy((functions, resources))
+    whole = {**functions, "Description": resources["Description"]}
     for section in _SECTIONS:
         whole[section] = _joined(section, functions, resources)
-    whole["Description"] = resources["Description"]
     whole["Parameters"] = dict(_with_defaults(resources["Parameters"], stage, parameters))
     needed = [
         name

@@ -216,6 +216,7 @@ class TestAnotherOpinion:
         wrong["Statement"][1]["Resource"] = ["arn:*:sqs:*:*:batchback-prod-jobs"]
         kept = {"PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
         right = [policies.policy(function, Names("prod"), kept) for function in MAY]
+        right += [deployers_policy()]
         template = {"Resources": {f"R{n}": role(each) for n, each in enumerate([wrong, *right])}}
         found = lint(
             json.dumps(template), config=ManualArgs(include_checks=["I"], regions=["us-east-1"])
@@ -224,6 +225,13 @@ class TestAnotherOpinion:
             ("R0", "W3037"),
             ("R0", "I3510"),
         }
+
+
+def deployers_policy() -> Any:
+    """Of docs/deploying.md."""
+    page = (project.root() / "docs" / "deploying.md").read_text("utf-8")
+    _, _, text = page.partition("<!-- the deployer's policy -->\n```json\n")
+    return json.loads(text.partition("```")[0])
 
 
 def role(policy: dict[str, Any]) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class TestUp:
         assert tags == {"application": "batchback", "stage": "dev"}
 
 
-@pytest.mark.filterwarnings("ignore:Tried to parse AWS::Serverless")  # to moto it is nothing
+@pytest.mark.filterwarnings("ignore:Tried to parse")  # moto knows no SAM
 class TestPipeline:
     """A stack that was made of `batchback package` holds the functions too."""
 
