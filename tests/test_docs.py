@@ -279,6 +279,54 @@ class TestResources:
                 assert option in text
 
 
+class TestRunbook:
+    NAME = "docs/runbook.md"
+
+    def test_every_command_of_ops_and_its_options_are_there_and_no_other(self) -> None:
+        parser = argparse.ArgumentParser()
+        ops.add_arguments(parser)
+        [commands] = [each for each in parser._actions if each.dest == "action"]
+        text = " ".join(" ".join(row) for row in rows(self.NAME, "| command |"))
+        assert isinstance(commands.choices, dict)
+        assert {*re.findall(r"batchback ops (\w+)", text)} == {*commands.choices}
+        options = {
+            name
+            for command in commands.choices.values()
+            for action in command._actions
+            for name in action.option_strings
+        }
+        assert {*re.findall(r"--[a-z-]+", text)} == options - {"-h", "--help"}
+
+    def test_every_option_of_the_doctor_is_there_and_no_other(self) -> None:
+        parser = argparse.ArgumentParser()
+        doctor.add_arguments(parser)
+        options = {name for action in parser._actions for name in action.option_strings}
+        table = rows(self.NAME, "| option |")
+        assert {code.split()[0] for row in table for code in codes(row[0])} == options - {
+            "-h",
+            "--help",
+        }
+
+    def test_every_check_of_the_doctor_is_there_and_no_other(self) -> None:
+        stage = open_stage("prod", Shell(environ={}))
+        checks = doctor._checks(argparse.Namespace(), stage, Shell(environ={}))
+        named = [code for row in rows(self.NAME, "| check |") for code in codes(row[0])]
+        assert sorted(named) == sorted(["credentials", "region", *[check.name for check in checks]])
+
+    def test_every_event_and_metric_that_is_named_is_written_and_no_other(self) -> None:
+        """The events stand in the source as the first argument of each line that is written."""
+        source = "\n".join(path.read_text("utf-8") for path in ROOT.glob("chalicelib/**/*.py"))
+        source += (ROOT / "app.py").read_text("utf-8")
+        written = {
+            *re.findall(r'\.write(?:_exception)?\(\s*"([a-z ]+)"', source),
+            *[f"batch {what}" for what in re.findall(r'_change\(\s*"(\w+)"', source)],
+        }
+        named = [code for row in rows(self.NAME, "| event |") for code in codes(row[0])]
+        assert sorted(named) == sorted(written)
+        metrics = [code for row in rows(self.NAME, "| metric |") for code in codes(row[0])]
+        assert sorted(metrics) == sorted({metric.name for metric in METRICS})
+
+
 class TestDeploying:
     NAME = "docs/deploying.md"
     PAGES: ClassVar = ["docs/deploying.md", "docs/upgrading.md", "docs/settings.md"]
@@ -351,54 +399,6 @@ class TestDeploying:
         for text in told:
             [start, *_] = re.split(r" '|prod | \.\.\.", text)
             assert start in sources, text
-
-
-class TestRunbook:
-    NAME = "docs/runbook.md"
-
-    def test_every_command_of_ops_and_its_options_are_there_and_no_other(self) -> None:
-        parser = argparse.ArgumentParser()
-        ops.add_arguments(parser)
-        [commands] = [each for each in parser._actions if each.dest == "action"]
-        text = " ".join(" ".join(row) for row in rows(self.NAME, "| command |"))
-        assert isinstance(commands.choices, dict)
-        assert {*re.findall(r"batchback ops (\w+)", text)} == {*commands.choices}
-        options = {
-            name
-            for command in commands.choices.values()
-            for action in command._actions
-            for name in action.option_strings
-        }
-        assert {*re.findall(r"--[a-z-]+", text)} == options - {"-h", "--help"}
-
-    def test_every_option_of_the_doctor_is_there_and_no_other(self) -> None:
-        parser = argparse.ArgumentParser()
-        doctor.add_arguments(parser)
-        options = {name for action in parser._actions for name in action.option_strings}
-        table = rows(self.NAME, "| option |")
-        assert {code.split()[0] for row in table for code in codes(row[0])} == options - {
-            "-h",
-            "--help",
-        }
-
-    def test_every_check_of_the_doctor_is_there_and_no_other(self) -> None:
-        stage = open_stage("prod", Shell(environ={}))
-        checks = doctor._checks(argparse.Namespace(), stage, Shell(environ={}))
-        named = [code for row in rows(self.NAME, "| check |") for code in codes(row[0])]
-        assert sorted(named) == sorted(["credentials", "region", *[check.name for check in checks]])
-
-    def test_every_event_and_metric_that_is_named_is_written_and_no_other(self) -> None:
-        """The events stand in the source as the first argument of each line that is written."""
-        source = "\n".join(path.read_text("utf-8") for path in ROOT.glob("chalicelib/**/*.py"))
-        source += (ROOT / "app.py").read_text("utf-8")
-        written = {
-            *re.findall(r'\.write(?:_exception)?\(\s*"([a-z ]+)"', source),
-            *[f"batch {what}" for what in re.findall(r'_change\(\s*"(\w+)"', source)],
-        }
-        named = [code for row in rows(self.NAME, "| event |") for code in codes(row[0])]
-        assert sorted(named) == sorted(written)
-        metrics = [code for row in rows(self.NAME, "| metric |") for code in codes(row[0])]
-        assert sorted(metrics) == sorted({metric.name for metric in METRICS})
 
 
 class TestHowItWorks:

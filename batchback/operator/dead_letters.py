@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import sqs
+from chalicelib.errors import TooNew
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -95,7 +96,7 @@ class DeadLetterQueue:
     def _batch_id(self, body: str) -> str | None:
         try:
             batch_id: str = self.batch_of(body).batch_id
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, TooNew):
             return None
         return batch_id
 

@@ -78,6 +78,8 @@ class Stage:
             raise CannotGoOn(self._failure(error)) from error
         except TooNew as error:
             raise CannotGoOn(f"{error}, or use its checkout.") from error
+        except Unavailable as error:
+            raise CannotGoOn(f"{error}: try again.") from error
 
     @cached_property
     def _session(self) -> "Session":
@@ -120,13 +122,14 @@ class Stage:
 
 @contextmanager
 def _as_aws_said_it() -> Iterator[None]:
-    """The adapters of the service say Unavailable of whatever AWS says; here that is wanted."""
+    """The adapters of the service say Unavailable of whatever AWS says; here its own words are
+    wanted."""
     try:
         yield
     except TooNew:
         raise
     except Unavailable as error:
-        raise error.__cause__ or CannotGoOn(f"AWS does what it should not: {error}") from None
+        raise error.__cause__ or error from None
 
 
 def _session_of_the_user() -> "Session":

@@ -9,7 +9,7 @@ from botocore import exceptions
 from batchback.errors import CannotGoOn
 from batchback.operator.stage import Stage, open_stage
 from batchback.shell import Shell
-from chalicelib.errors import TooNew
+from chalicelib.errors import TooNew, Unavailable
 
 #: What people have set who work with real accounts.
 REAL = {
@@ -90,9 +90,19 @@ def refused(code: str) -> Exception:
     return exceptions.ClientError(response, "PutItem")  # type: ignore[arg-type]
 
 
+def by_an_adapter(error: Exception | None) -> Exception:
+    """What an adapter of the service makes of it."""
+    unavailable = Unavailable("DynamoDB left 7 items unread")
+    unavailable.__cause__ = error
+    return unavailable
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
+        (lambda: by_an_adapter(refused("AccessDenied")), "AWS denies you PutItem: because"),
+        (lambda: by_an_adapter(exceptions.NoCredentialsError()), "There are no AWS credentials"),
+        (lambda: by_an_adapter(None), "DynamoDB left 7 items unread: try again."),
         (lambda: refused("ResourceNotFoundException"), "`batchback resources up --stage prod`"),
         (lambda: refused("ExpiredTokenException"), "sign in again"),
         (lambda: refused("AccessDeniedException"), "AWS denies you PutItem: because"),
