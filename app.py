@@ -59,10 +59,12 @@ def api(namespace: str) -> Response:
 )
 def run_jobs(event: SQSEvent) -> None:
     """Runs the jobs of one message."""
-    with _logged("run_jobs"):
+    with _logged("run_jobs") as about:
         for record in event:
+            message = parse_jobs(record.body)
+            about["batch_id"] = message.batch_id
             wiring.service().run_jobs(
-                parse_jobs(record.body),
+                message,
                 receive_count=_receive_count(record),
                 seconds_left=_seconds_left(event),
             )
@@ -71,17 +73,21 @@ def run_jobs(event: SQSEvent) -> None:
 @app.on_sqs_message(queue=names.batches_queue, batch_size=1, name="advance_batch")
 def advance_batch(event: SQSEvent) -> None:
     """Looks at one batch."""
-    with _logged("advance_batch"):
+    with _logged("advance_batch") as about:
         for record in event:
-            wiring.service().advance_batch(parse_batch(record.body), _seconds_left(event))
+            message = parse_batch(record.body)
+            about["batch_id"] = message.batch_id
+            wiring.service().advance_batch(message, _seconds_left(event))
 
 
 @app.on_sqs_message(queue=names.jobs_dead_queue, batch_size=1, name="bury_jobs")
 def bury_jobs(event: SQSEvent) -> None:
     """Sees to it that what a dead message was for ends all the same."""
-    with _logged("bury_jobs"):
+    with _logged("bury_jobs") as about:
         for record in event:
-            wiring.service().bury_jobs(parse_jobs(record.body))
+            message = parse_jobs(record.body)
+            about["batch_id"] = message.batch_id
+            wiring.service().bury_jobs(message)
 
 
 @app.schedule("rate(1 minute)", name="sweep")
@@ -92,16 +98,18 @@ def sweep(event: CloudWatchEvent) -> None:
 
 
 @contextmanager
-def _logged(function: str) -> Iterator[None]:
-    """The outermost wrapper: whatever goes wrong is one line of the log, and for Lambda, which logs
-    what is raised, an error that holds no values. What libraries log does hold some: urllib3 whole
-    URLs, botocore whole requests, Chalice the texts of exceptions. So they log nothing, whatever
-    level the function is set to; what goes wrong in them is an exception too."""
+def _logged(function: str) -> Iterator[dict[str, str]]:
+    """The outermost wrapper: whatever goes wrong is one line of the log, with the fields that the
+    block has put into what it is given, and for Lambda, which logs what is raised, an error that
+    holds no values. What libraries log does hold some: urllib3 whole URLs, botocore whole requests,
+    Chalice the texts of exceptions. So they log nothing, whatever level the function is set to;
+    what goes wrong in them is an exception too."""
     logging.disable()
+    about: dict[str, str] = {}
     try:
-        yield
+        yield about
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told as ours
-        _journal().write_exception("function failed", error, function=function)
+        _journal().write_exception("function failed", error, function=function, **about)
         raise FunctionFailed(in_words(error)) from None
 
 

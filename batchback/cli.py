@@ -375,7 +375,9 @@ def _leave_the_pipe(stdout: TextIO) -> None:
 _LOCAL = "run the whole service on this machine, with an embedded AWS"
 #: The commands of whoever deploys the service, each a module of batchback.operator.
 _OPERATING: dict[str, str] = {
+    "doctor": "what of a stage works, what does not, and what mends it",
     "keys": "make, list, rotate and revoke the keys that may call",
+    "ops": "the batches of a stage: list, show, put dead letters back to work",
     "package": "make what a pipeline deploys: the zip of the functions, and one template of all",
     "policies": "make what each function may do, for every stage, from one source",
     "resources": "make, change, show or delete a stage's tables, queues, logs, alarms, dashboard",

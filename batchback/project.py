@@ -1,6 +1,7 @@
 """The checkout: its template, its policies and its Chalice configuration."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,24 @@ def stack_parameters(stage: str) -> dict[str, str]:
 def tags(stage: str) -> dict[str, str]:
     """The tags of a stage's stack; Chalice gives the same ones to its functions."""
     return {**configuration().get("tags", {}), **_stage(stage).get("tags", {})}
+
+
+def configured(
+    configuration: Mapping[str, Any], stage: str, function: str, name: str, *, default: Any
+) -> Any:
+    """What Chalice goes by for a function: the stage's own word for it, the stage's for all of its
+    functions, the application's for the function, the application's for all.
+    https://aws.github.io/chalice/topics/configfile.html"""
+    of_stage, of_all = configuration["stages"][stage], configuration
+    for place in (
+        of_stage.get("lambda_functions", {}).get(function, {}),
+        of_stage,
+        of_all.get("lambda_functions", {}).get(function, {}),
+        of_all,
+    ):
+        if name in place:
+            return place[name]
+    return default
 
 
 def api_gateway_stage(stage: str) -> str | None:

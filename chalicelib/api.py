@@ -15,7 +15,7 @@ from chalicelib.domain import results, strict_json, submission
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.results import Page
-from chalicelib.domain.signing import SignedRequest
+from chalicelib.domain.signing import SignedRequest, ivvy_headers
 from chalicelib.domain.strict_json import NotStrictJson
 from chalicelib.domain.submission import WhyNotUrl, as_object
 from chalicelib.errors import (
@@ -78,6 +78,18 @@ class HttpAnswer:
     headers: Mapping[str, str]
 
 
+@dataclass(slots=True, kw_only=True)
+class About:
+    """Whose request it turns out to be, and about which batch: for its lines of the log."""
+
+    account: str | None = None
+    batch_id: str | None = None
+
+
+#: Performs one action, and says which batch it was about.
+Action = Callable[[Caller, HttpRequest, About], str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """Answers every request; raises only what nobody expected."""
@@ -94,10 +106,13 @@ class Api:
 
     def __call__(self, request: HttpRequest) -> HttpAnswer:
         started_at = self.clock.now()
-        answer = self._answer_or_error(request)
+        about = About()
+        answer = self._answer_or_error(request, about)
         actions = self._namespaces.get(request.namespace)
         self.journal.write(
             "request",
+            batch_id=about.batch_id,
+            account=about.account,
             # Only what is ours: anybody may ask for anything.
             namespace=request.namespace if actions else None,
             action=request.action if actions and request.action in actions else None,
@@ -106,9 +121,9 @@ class Api:
         )
         return answer
 
-    def _answer_or_error(self, request: HttpRequest) -> HttpAnswer:
+    def _answer_or_error(self, request: HttpRequest, about: About) -> HttpAnswer:
         try:
-            body = self._answer(request)
+            body = self._answer(request, about)
         except CallerError as error:
             return _error(
                 error.error_code,
@@ -118,18 +133,24 @@ class Api:
                 _headers_of(error),
             )
         except ServiceError as error:
-            self.journal.write("request failed", error=in_words(error))
+            self.journal.write(
+                "request failed",
+                batch_id=about.batch_id,
+                account=about.account,
+                error=in_words(error),
+            )
             return internal_error(error.specific_code, error.message)
         return HttpAnswer(status=200, body=body, headers=_HEADERS)
 
-    def _answer(self, request: HttpRequest) -> str:
+    def _answer(self, request: HttpRequest, about: About) -> str:
         _check_form(request)
         caller = self.authenticate(
             SignedRequest(headers=request.headers, targets=request.targets, body=request.body)
         )
-        return self._action(request)(caller, request)
+        about.account = caller.account
+        return self._action(request)(caller, request, about)
 
-    def _action(self, request: HttpRequest) -> Callable[[Caller, HttpRequest], str]:
+    def _action(self, request: HttpRequest) -> Action:
         actions = self._namespaces.get(request.namespace)
         if actions is None:
             raise NotFound(f"There is no namespace '{request.namespace[:64]}'")
@@ -140,7 +161,7 @@ class Api:
         return actions[request.action]
 
     @property
-    def _namespaces(self) -> dict[str, dict[str, Callable[[Caller, HttpRequest], str]]]:
+    def _namespaces(self) -> dict[str, dict[str, Action]]:
         return {
             "batch": {
                 "run": self._run,
@@ -154,7 +175,7 @@ class Api:
             "test": {"ping": self._ping},
         }
 
-    def _run(self, caller: Caller, request: HttpRequest) -> str:
+    def _run(self, caller: Caller, request: HttpRequest, about: About) -> str:
         wanted = submission.parse(
             _json(request.body),
             max_jobs=self.max_jobs,
@@ -162,33 +183,34 @@ class Api:
             why_not_url=self.why_not_url,
         )
         batch_id = self.submit_batch(caller, wanted, request.body, _idempotency_key(request))
+        about.batch_id = batch_id
         return strict_json.dump({"asyncId": batch_id})
 
-    def _progress(self, caller: Caller, request: HttpRequest) -> str:
-        batch_id = _async_id(_parameters(request), BatchNotFound)
+    def _progress(self, caller: Caller, request: HttpRequest, about: About) -> str:
+        batch_id = _async_id(_parameters(request), BatchNotFound, about)
         return strict_json.dump(_progress(self.read_batch.progress(caller, batch_id)))
 
-    def _results(self, caller: Caller, request: HttpRequest) -> str:
+    def _results(self, caller: Caller, request: HttpRequest, about: About) -> str:
         parameters = _parameters(request)
-        batch_id = _async_id(parameters, ResultsNotFound)
+        batch_id = _async_id(parameters, ResultsNotFound, about)
         is_paged = any(parameters.get(name) is not None for name in ("start", "perPage"))
         page = _page(parameters, default=MAX_PER_PAGE) if is_paged else None
         partial = _flag(parameters, "partial")
         return self.read_batch.results(caller, batch_id, page=page, partial=partial).decode()
 
-    def _restart(self, caller: Caller, request: HttpRequest) -> str:
-        self.rerun_batch.restart(caller, _async_id(_parameters(request), BatchNotFound))
+    def _restart(self, caller: Caller, request: HttpRequest, about: About) -> str:
+        self.rerun_batch.restart(caller, _async_id(_parameters(request), BatchNotFound, about))
         return strict_json.dump({"restarted": True})
 
-    def _repost(self, caller: Caller, request: HttpRequest) -> str:
-        self.rerun_batch.repost(caller, _async_id(_parameters(request), BatchNotFound))
+    def _repost(self, caller: Caller, request: HttpRequest, about: About) -> str:
+        self.rerun_batch.repost(caller, _async_id(_parameters(request), BatchNotFound, about))
         return strict_json.dump({"reposted": True})
 
-    def _cancel(self, caller: Caller, request: HttpRequest) -> str:
-        self.rerun_batch.cancel(caller, _async_id(_parameters(request), BatchNotFound))
+    def _cancel(self, caller: Caller, request: HttpRequest, about: About) -> str:
+        self.rerun_batch.cancel(caller, _async_id(_parameters(request), BatchNotFound, about))
         return strict_json.dump({"cancelled": True})
 
-    def _list(self, caller: Caller, request: HttpRequest) -> str:
+    def _list(self, caller: Caller, request: HttpRequest, _about: About) -> str:
         page = _page(_parameters(request), default=LISTED_PER_PAGE)
         listing = self.read_batch.list(caller, page)
         meta = results.meta(total=listing.total, page=page, count=len(listing.batches))
@@ -196,7 +218,7 @@ class Api:
             {"results": [_listed(batch) for batch in listing.batches], "meta": meta}
         )
 
-    def _ping(self, _caller: Caller, request: HttpRequest) -> str:
+    def _ping(self, _caller: Caller, request: HttpRequest, _about: About) -> str:
         _parameters(request)
         return strict_json.dump({"ack": _time(self.clock.now())})
 
@@ -233,15 +255,17 @@ def _parameters(request: HttpRequest) -> dict[str, Any]:
 
 
 def _idempotency_key(request: HttpRequest) -> str | None:
-    """The key of either header. Where both are there it is the one that the signature covers."""
-    sent = [request.headers.get("ivvy-idempotency-key"), request.headers.get("idempotency-key")]
+    """The key of either header. Where both are there it is the one that the signature covers, in
+    lower case as it is signed: who repeats the request cannot make another one of it."""
+    signed = ivvy_headers(request.headers).get("ivvyidempotencykey")
+    sent = [signed and signed.lower(), request.headers.get("idempotency-key")]
     keys = [key for key in sent if key is not None]
     if not all(map(_VISIBLE_ASCII.fullmatch, keys)):
         raise ParameterInvalid("Idempotency-Key", ["must be 1 to 255 visible ASCII characters"])
     return keys[0] if keys else None
 
 
-def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
+def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound], about: About) -> str:
     """The id asked for. What cannot be an id is answered as an id that is not there."""
     value = parameters.get("async", parameters.get("asyncId"))
     if value is None:
@@ -250,6 +274,7 @@ def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
         raise ParameterInvalid("async", ["must be a string"])
     if not _ASYNC_ID.fullmatch(value):
         raise not_found
+    about.batch_id = value
     return value
 
 

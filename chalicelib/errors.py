@@ -17,6 +17,7 @@
     │   ├── NotSaved 24091         nothing was stored and nothing will run
     │   ├── OutcomeUnknown         it may have been stored: ask again with the Idempotency-Key
     │   └── Unavailable            the database or the queue does not answer
+    │       └── TooNew             what it answers is of a format of a later release
     ├── Misconfigured              the operator's: one sentence that says what to do
     └── FunctionFailed             what Lambda is told of any of these, or of any other error
 
@@ -217,6 +218,17 @@ class OutcomeUnknown(ServiceError):
 class Unavailable(ServiceError):
     """The database or the queue refused or did not answer. A write may have taken effect all the
     same: every one of ours can be repeated."""
+
+
+class TooNew(Unavailable):
+    """An item or a message of a format that only a later release knows. It is left as it is: the
+    later release, deployed again, goes on with it. Until then whoever meets it tries again."""
+
+    def __init__(self, what: str, version: int, known: int) -> None:
+        super().__init__(
+            f"{what} is of format {version}, and this release knows formats up to {known}: "
+            "deploy the later release that wrote it"
+        )
 
 
 class Misconfigured(BatchbackError):

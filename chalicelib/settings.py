@@ -9,10 +9,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from chalicelib.domain.account import PlatformAuth
+from chalicelib.domain.account import Header, PlatformAuth, parse_header
 from chalicelib.errors import Misconfigured
 
 Value = TypeVar("Value")
@@ -26,8 +26,8 @@ class Settings:
     stage: str
     platform_address: str
     platform_auth: PlatformAuth
-    #: The name and the value of the fixed header.
-    platform_header: tuple[str, str] | None
+    #: The name and the value of the fixed header; "ssm": they are in `Names.platform_header`.
+    platform_header: Header | Literal["ssm"] | None
     job_timeout_seconds: int
     job_retry_seconds: int
     max_jobs_per_batch: int
@@ -54,7 +54,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the stage's tables and queues are called; the template derives the same names."""
+    """What the stage's tables, queues and parameter are called; the template derives the same
+    names."""
 
     stage: str
 
@@ -88,6 +89,11 @@ class Names:
     def batches_dead_queue(self) -> str:
         return f"batchback-{self.stage}-batches-dead"
 
+    @property
+    def platform_header(self) -> str:
+        """The parameter of Systems Manager where PLATFORM_HEADER is `ssm`."""
+        return f"/batchback-{self.stage}/platform-header"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
@@ -104,6 +110,12 @@ def names(environ: Mapping[str, str] | None = None) -> Names:
     """The names alone, for app.py, whose decorators run where nothing else is configured."""
     environ = os.environ if environ is None else environ
     return Names(_stage_of(environ))
+
+
+def is_header_kept(environ: Mapping[str, str]) -> bool:
+    """Whether a stage of these variables has its fixed header in Parameter Store."""
+    auth, header = (environ.get(f"PLATFORM_{name}", "").strip() for name in ("AUTH", "HEADER"))
+    return (auth.lower(), header) == ("header", "ssm")
 
 
 def max_concurrent_workers(environ: Mapping[str, str] | None = None) -> int | None:
@@ -216,13 +228,10 @@ def _auth(text: str) -> PlatformAuth:
         raise ValueError(f"must be iws, header or none, not {text!r}") from error
 
 
-def _header(text: str) -> tuple[str, str] | None:
-    name, colon, value = text.partition(":")
+def _header(text: str) -> Header | Literal["ssm"] | None:
     if text == "-":
         return None
-    if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name.strip()) or not value.strip():
-        raise ValueError("must be 'Name: value'")
-    return name.strip(), value.strip()
+    return "ssm" if text == "ssm" else parse_header(text)
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -254,7 +263,8 @@ VARIABLES = (
     ),
     Variable(
         name="PLATFORM_HEADER",
-        meaning="The fixed header, `Name: value`; only with `PLATFORM_AUTH` `header`. "
+        meaning="The fixed header, `Name: value`, or `ssm` where it is kept "
+        "[in Parameter Store](#the-platforms-header); only with `PLATFORM_AUTH` `header`. "
         "`-` for none.",
         parse=_header,
         default="-",

@@ -5,6 +5,7 @@ A function makes only what it uses: the workers never import the front door and 
 
 import random
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
@@ -16,8 +17,9 @@ from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
 from chalicelib.adapters.http import HttpPlatform, HttpReceiver
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import SqsQueue
+from chalicelib.adapters.ssm import KeptHeader
 from chalicelib.adapters.threads import ThreadsSideBySide
-from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
+from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Header, PlatformAuth
 from chalicelib.domain.address import AddressPolicy, why_not_url
 from chalicelib.domain.limits import Limits
 from chalicelib.operations.admit_batch import AdmitBatch
@@ -78,11 +80,22 @@ class Service:
         return HttpPlatform(
             address=self.settings.platform_address,
             auth=self.settings.platform_auth,
-            header=self.settings.platform_header,
+            header=self.platform_header,
             timeout_seconds=self.settings.job_timeout_seconds,
             clock=self.clock,
             connections=self.settings.jobs_side_by_side,
         )
+
+    @cached_property
+    def platform_header(self) -> Callable[[], Header | None]:
+        header = self.settings.platform_header
+        if self.settings.platform_auth is not PlatformAuth.HEADER:
+            return lambda: None
+        if header == "ssm":
+            return KeptHeader(
+                aws.ssm(), self.settings.names.platform_header, self.clock, self.journal
+            )
+        return lambda: header
 
     @cached_property
     def receiver(self) -> Receiver:

@@ -29,6 +29,8 @@ class Deployed:
     logical_id: str
     #: All that the role may do.
     policies: list[Any]
+    #: Whether Lambda tells X-Ray of what it does.
+    is_traced: bool
 
 
 def deployed(stage: str, configuration: Mapping[str, Any]) -> dict[str, Deployed]:
@@ -45,6 +47,7 @@ def deployed(stage: str, configuration: Mapping[str, Any]) -> dict[str, Deployed
                 lambda_name=function.function_name,
                 logical_id=logical_id,
                 policies=resources[role]["Properties"]["Policies"],
+                is_traced=resources[logical_id]["Properties"]["Tracing"] == "Active",
             )
     return found
 

@@ -11,23 +11,28 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
 import boto3
 import pytest
+from chalice.cli import cli as chalice_cli
 from chalice.test import Client
+from click import Context
 
-from batchback import local, project
+from batchback import cli, local, project
 from batchback.local.behaviour import Behaviours
 from batchback.local.http_server import Request
 from batchback.local.platform import DemonstrationPlatform
 from batchback.local.service import LocalService
-from batchback.operator import keys, policies, resources
+from batchback.operator import doctor, keys, ops, policies, resources
 from batchback.operator.policies import Resource
-from batchback.shell import Status
+from batchback.operator.stage import open_stage
+from batchback.shell import Shell, Status
 from chalicelib import errors
 from chalicelib.adapters import items, usage
+from chalicelib.adapters.journal import METRICS
 from chalicelib.domain import signing
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
 from chalicelib.domain.batch import AnswersPart
@@ -218,6 +223,7 @@ class TestWhoMayDoWhat:
         "its index `due`": policies.BATCHES_DUE,
         "table `keys`, `key#` items": policies.KEYS,
         "table `keys`, `account#` items": policies.ACCOUNTS,
+        "the platform's header, where it is in Parameter Store": policies.PLATFORM_HEADER,
         "queue `jobs`": policies.JOBS_QUEUE,
         "queue `jobs-dead`": policies.JOBS_DEAD_QUEUE,
         "queue `batches`": policies.BATCHES_QUEUE,
@@ -271,6 +277,128 @@ class TestResources:
             assert f"batchback resources {action} --stage" in text
             for option in options._option_string_actions.keys() - {"-h", "--help"}:
                 assert option in text
+
+
+class TestRunbook:
+    NAME = "docs/runbook.md"
+
+    def test_every_command_of_ops_and_its_options_are_there_and_no_other(self) -> None:
+        parser = argparse.ArgumentParser()
+        ops.add_arguments(parser)
+        [commands] = [each for each in parser._actions if each.dest == "action"]
+        text = " ".join(" ".join(row) for row in rows(self.NAME, "| command |"))
+        assert isinstance(commands.choices, dict)
+        assert {*re.findall(r"batchback ops (\w+)", text)} == {*commands.choices}
+        options = {
+            name
+            for command in commands.choices.values()
+            for action in command._actions
+            for name in action.option_strings
+        }
+        assert {*re.findall(r"--[a-z-]+", text)} == options - {"-h", "--help"}
+
+    def test_every_option_of_the_doctor_is_there_and_no_other(self) -> None:
+        parser = argparse.ArgumentParser()
+        doctor.add_arguments(parser)
+        options = {name for action in parser._actions for name in action.option_strings}
+        table = rows(self.NAME, "| option |")
+        assert {code.split()[0] for row in table for code in codes(row[0])} == options - {
+            "-h",
+            "--help",
+        }
+
+    def test_every_check_of_the_doctor_is_there_and_no_other(self) -> None:
+        stage = open_stage("prod", Shell(environ={}))
+        checks = doctor._checks(argparse.Namespace(), stage, Shell(environ={}))
+        named = [code for row in rows(self.NAME, "| check |") for code in codes(row[0])]
+        assert sorted(named) == sorted(["credentials", "region", *[check.name for check in checks]])
+
+    def test_every_event_and_metric_that_is_named_is_written_and_no_other(self) -> None:
+        """The events stand in the source as the first argument of each line that is written."""
+        source = "\n".join(path.read_text("utf-8") for path in ROOT.glob("chalicelib/**/*.py"))
+        source += (ROOT / "app.py").read_text("utf-8")
+        written = {
+            *re.findall(r'\.write(?:_exception)?\(\s*"([a-z ]+)"', source),
+            *[f"batch {what}" for what in re.findall(r'_change\(\s*"(\w+)"', source)],
+        }
+        named = [code for row in rows(self.NAME, "| event |") for code in codes(row[0])]
+        assert sorted(named) == sorted(written)
+        metrics = [code for row in rows(self.NAME, "| metric |") for code in codes(row[0])]
+        assert sorted(metrics) == sorted({metric.name for metric in METRICS})
+
+
+class TestDeploying:
+    NAME = "docs/deploying.md"
+    PAGES: ClassVar = ["docs/deploying.md", "docs/upgrading.md", "docs/settings.md"]
+
+    @pytest.mark.parametrize("name", PAGES)
+    def test_every_command_is_understood(self, name: str) -> None:
+        """With its options, by the parsers themselves."""
+        commands = [
+            words
+            for each in blocks(name)
+            if each.language == "sh"
+            for line in each.text.replace("\\\n", "").splitlines()
+            for words in [shlex.split(line, comments=True)]
+        ]
+        ours = [words[1:] for words in commands if words[:1] == ["batchback"]]
+        chalices = [words for words in commands if "chalice" in words]
+        assert ours
+        for words in ours:
+            self._understand(words)
+        for words in chalices:
+            _, command, *options = words[words.index("chalice") :]
+            chalice_cli.commands[command].make_parser(Context(chalice_cli)).parse_args([*options])
+
+    def _understand(self, words: list[str]) -> None:
+        if words[0] not in cli._OPERATING:
+            cli._parser().parse_args(words)
+            return
+        parser = argparse.ArgumentParser()
+        import_module(f"batchback.operator.{words[0]}").add_arguments(parser)
+        parser.parse_args(words[1:])
+
+    def test_the_dollars_are_units_times_prices(self) -> None:
+        """Rounded to what is shown."""
+        *parts, [what, *_, total] = rows(self.NAME, "| part | units")
+        dollars = [
+            float(units) * self._price(price, of) * 1_000_000 / 200
+            for _, units, of, price, _ in parts
+        ]
+        for found, [name, *_, shown] in zip(dollars, parts, strict=True):
+            assert found == pytest.approx(float(shown), abs=0.0006), name
+        assert what == "**in all**"
+        assert sum(dollars) == pytest.approx(float(total.strip("*")), abs=0.006)
+
+    def _price(self, text: str, _of: str) -> float:
+        [dollars] = re.findall(r"\$([0-9.]+)", text)
+        return float(dollars) / (1_000_000 if "a million" in text else 1)
+
+    def test_what_an_idle_stage_has_is_counted_right(self) -> None:
+        resources = json.loads(project.template())["Resources"].values()
+        alarms = [each for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"]
+        idle = {name: (much, dollars) for name, much, _, dollars in rows(self.NAME, "| part | how")}
+        assert idle["alarms"] == (f"{len(alarms)}", f"{len(alarms) * 0.1:.2f}")
+        metrics = {metric.name for metric in METRICS}
+        assert idle["metrics"][0].startswith(f"{len(metrics)},")
+        assert idle["metrics"][1] == f"0 to {len(metrics) * 0.3:.2f}"
+
+    def test_what_goes_wrong_is_told_so_by_the_code(self) -> None:
+        told = [
+            text
+            for row in rows(self.NAME, "| you see")
+            for text in codes(row[0])
+            if re.match(r"There|AWS |PLATFORM|Stage", text)
+        ]
+        sources = "".join(
+            path.read_text("utf-8")
+            for folder in ("batchback", "chalicelib")
+            for path in ROOT.glob(f"{folder}/**/*.py")
+        )
+        assert len(told) == 7
+        for text in told:
+            [start, *_] = re.split(r" '|prod | \.\.\.", text)
+            assert start in sources, text
 
 
 class TestHowItWorks:

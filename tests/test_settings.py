@@ -172,17 +172,35 @@ class TestWords:
         ("text", "header"),
         [
             ("-", None),
+            ("ssm", "ssm"),
             ("Authorization: Bearer a:b", ("Authorization", "Bearer a:b")),
             ("X-Key:value", ("X-Key", "value")),
             (" X-Key :  value ", ("X-Key", "value")),
         ],
     )
     def test_the_fixed_header_is_a_name_and_a_value(
-        self, text: str, header: tuple[str, str] | None
+        self, text: str, header: tuple[str, str] | str | None
     ) -> None:
         assert value("PLATFORM_HEADER", text) == header
 
-    @pytest.mark.parametrize("text", ["X-Key", ": value", "X-Key:", "X-Key: ", "X Key: a", "é: a"])
+    @pytest.mark.parametrize("auth", ["header", " Header ", "iws", "none", ""])
+    @pytest.mark.parametrize("header", ["ssm", " ssm ", "X-Key: ssm", "SSM:"])
+    def test_deployment_and_function_agree_on_whether_it_is_kept(
+        self, auth: str, header: str
+    ) -> None:
+        """A function that looks for it without leave to read it would fail."""
+        environ = {"PLATFORM_AUTH": auth, "PLATFORM_HEADER": header}
+        try:
+            found = read(**environ)
+        except Misconfigured:
+            assert not settings.is_header_kept(environ)
+            return
+        is_looked_for = (found.platform_auth, found.platform_header) == ("header", "ssm")
+        assert settings.is_header_kept(environ) == is_looked_for
+
+    @pytest.mark.parametrize(
+        "text", ["X-Key", ": value", "X-Key:", "X-Key: ", "X Key: a", "é: a", "A: a\nB: b"]
+    )
     def test_another_header_is_refused_without_being_told(self, text: str) -> None:
         """Its value is a secret."""
         assert (

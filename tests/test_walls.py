@@ -47,11 +47,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     OPERATIONS: {OPERATIONS, DOMAIN, ERRORS},
     ADAPTERS: {ADAPTERS, PORTS, DOMAIN, ERRORS},
 }
+_CLIENTS = ("mypy_boto3_dynamodb", "mypy_boto3_sqs", "mypy_boto3_ssm")
 #: And an adapter the technology that it hides; `mypy_boto3_*` is there for type checkers alone.
 TECHNOLOGY: dict[str, set[str]] = {
-    f"{ADAPTERS}.aws": {"boto3", "botocore", "mypy_boto3_dynamodb", "mypy_boto3_sqs"},
+    f"{ADAPTERS}.aws": {"boto3", "botocore", *_CLIENTS},
     f"{ADAPTERS}.dynamodb": {"botocore", "mypy_boto3_dynamodb"},
     f"{ADAPTERS}.sqs": {"botocore", "mypy_boto3_sqs"},
+    f"{ADAPTERS}.ssm": {"botocore", "mypy_boto3_ssm"},
     f"{ADAPTERS}.connections": {"certifi", "requests", "urllib3"},
     f"{ADAPTERS}.http": {"requests", "urllib3"},
 }
@@ -308,7 +310,7 @@ class TestRequirements:
         roots = {
             name.split(".")[0] for module, tree in MODULES.items() for name in imports(tree, module)
         }
-        foreign = roots - STDLIB - {"chalicelib"} - {"mypy_boto3_dynamodb", "mypy_boto3_sqs"}
+        foreign = roots - STDLIB - {"chalicelib"} - {*_CLIENTS}
         packages = {canonicalize_name(root) for root in foreign}
         assert packages <= {*pins("requirements.txt")} | BROUGHT | {"botocore"}
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 #: What is left out: the events of which there are many, when they end so.
 _EXPECTED: dict[str, set[object]] = {"job called": {"succeeded", "failed"}, "request": {200}}
 #: Fields that say nothing here, where there is one account, or that are shown otherwise.
-_UNSHOWN = {"event", "account", "traceback", "round"}
+_UNSHOWN = {"event", "stage", "account", "traceback", "round"}
 
 
 def say(text: str) -> None:
@@ -51,9 +51,14 @@ def _in_words(line: str) -> str:
     event = fields["event"]
     if fields.get("outcome", fields.get("status")) in _EXPECTED.get(event, set()):
         return ""
-    shown = " ".join(f"{name}={value}" for name, value in fields.items() if name not in _UNSHOWN)
+    shown = " ".join(f"{name}={value}" for name, value in fields.items() if _is_shown(name))
     trace = fields.get("traceback", "")
     return f"{datetime.now().astimezone():%H:%M:%S} {event} {shown}\n{trace}".rstrip()
+
+
+def _is_shown(name: str) -> bool:
+    """Metrics, and what CloudWatch reads of them, do not begin with a small letter."""
+    return name not in _UNSHOWN and name[0].islower()
 
 
 def _fields(line: str) -> Mapping[str, Any] | None:

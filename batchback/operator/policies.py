@@ -18,7 +18,7 @@ from batchback import project
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 from chalicelib.errors import Misconfigured
-from chalicelib.settings import Names
+from chalicelib.settings import Names, is_header_kept
 
 #: A parsed .chalice/config.json.
 Configuration = Mapping[str, Any]
@@ -36,6 +36,8 @@ class Resource:
     #: Of a table: which items of it, by the partition key.
     #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
     partition_keys: str | None = None
+    #: Whether a stage with these environment variables has it.
+    is_there: Callable[[Mapping[str, str]], bool] = lambda _: True
 
 
 def _batches(names: Names) -> str:
@@ -65,6 +67,14 @@ JOBS_DEAD_QUEUE = Resource(
 )
 BATCHES_QUEUE = Resource(name="BatchesQueue", service="sqs", path=lambda names: names.batches_queue)
 
+#: Its value is encrypted with AWS's key for parameters, which asks nobody in the account for more.
+PLATFORM_HEADER = Resource(
+    name="PlatformHeader",
+    service="ssm",
+    path=lambda names: f"parameter{names.platform_header}",
+    is_there=is_header_kept,
+)
+
 #: SendMessage allows SendMessageBatch too.
 _SEND = ("GetQueueUrl", "SendMessage")
 #: What Lambda does in a function's name with the queue whose messages it hands over.
@@ -72,6 +82,10 @@ _SEND = ("GetQueueUrl", "SendMessage")
 _TAKE = ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
 #: And with its log. https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 _LOG = ("CreateLogGroup", "CreateLogStream", "PutLogEvents")
+
+#: And with X-Ray, which has no resources to name, where a stage is traced.
+#: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+_TRACE = ("PutTelemetryRecords", "PutTraceSegments")
 
 #: The functions by the names that Chalice has for them. Each writes its own log besides.
 MAY: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
@@ -85,6 +99,7 @@ MAY: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
     "run_jobs": {
         BATCHES: ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
         KEYS: ("GetItem",),
+        PLATFORM_HEADER: ("GetParameter",),
         JOBS_QUEUE: (*_SEND, *_TAKE),
         BATCHES_QUEUE: _SEND,
     },
@@ -134,8 +149,15 @@ def policy_files(configuration: Configuration) -> dict[str, str]:
     """Every policy file of .chalice and its text; CannotGoOn where a stage has a name that its
     resources cannot have."""
     return {
-        file_name(function, stage): _text(policy(function, _names(stage, configuration)))
-        for stage in configuration["stages"]
+        file_name(function, stage): _text(
+            policy(
+                function,
+                _names(stage, configuration),
+                configured.get("environment_variables", {}),
+                is_traced=project.configured(configuration, stage, function, "xray", default=False),
+            )
+        )
+        for stage, configured in configuration["stages"].items()
         for function in MAY
     }
 
@@ -155,12 +177,23 @@ def file_name(function: str, stage: str) -> str:
     return f"policy-{stage}-{function}.json"
 
 
-def policy(function: str, names: Names) -> dict[str, Any]:
-    """The policy of one function in one stage, as IAM reads it."""
+def policy(
+    function: str,
+    names: Names,
+    variables: Mapping[str, str] | None = None,
+    *,
+    is_traced: bool = False,
+) -> dict[str, Any]:
+    """The policy of one function in one stage with these environment variables, as IAM reads it."""
     statements = [
-        _statement(resource, actions, names) for resource, actions in MAY[function].items()
+        _statement(resource, actions, names)
+        for resource, actions in MAY[function].items()
+        if resource.is_there(variables or {})
     ]
-    return {"Version": "2012-10-17", "Statement": [*statements, _of_log(function, names.stage)]}
+    statements.append(_of_log(function, names.stage))
+    if is_traced:
+        statements.append(_allow("Traces", "xray", _TRACE, ["*"]))
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _statement(resource: Resource, actions: tuple[str, ...], names: Names) -> dict[str, Any]:
@@ -178,12 +211,12 @@ def _of_log(function: str, stage: str) -> dict[str, Any]:
     """A log group's ARN in a policy ends with `:*`, whose streams it is then too.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"""
     groups = [
-        _arn("logs", f"log-group:/aws/lambda/{name}:*") for name in _lambda_names(function, stage)
+        _arn("logs", f"log-group:/aws/lambda/{name}:*") for name in lambda_names(function, stage)
     ]
     return _allow("OwnLog", "logs", _LOG, groups)
 
 
-def _lambda_names(function: str, stage: str) -> tuple[str, str]:
+def lambda_names(function: str, stage: str) -> tuple[str, str]:
     """What `chalice deploy` calls a function, and CloudFormation one of a packaged stack of the
     name batchback-STAGE. In neither can a stage be taken for the beginning of another's name."""
     stack = f"batchback-{stage}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from batchback import project
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell
+from chalicelib.errors import TooNew, Unavailable
 from chalicelib.settings import Names
 
 if TYPE_CHECKING:
@@ -69,11 +70,16 @@ class Stage:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            yield
+            with _as_aws_said_it():
+                yield
         except ClientError as error:
             raise CannotGoOn(self._refusal(error)) from error
         except BotoCoreError as error:
             raise CannotGoOn(self._failure(error)) from error
+        except TooNew as error:
+            raise CannotGoOn(f"{error}, or use its checkout.") from error
+        except Unavailable as error:
+            raise CannotGoOn(f"{error}: try again.") from error
 
     @cached_property
     def _session(self) -> "Session":
@@ -112,6 +118,18 @@ class Stage:
                 "AWS_ENDPOINT_URL to the AWS address that it prints."
             )
         return f"AWS cannot be reached: {error}"
+
+
+@contextmanager
+def _as_aws_said_it() -> Iterator[None]:
+    """The adapters of the service say Unavailable of whatever AWS says; here its own words are
+    wanted."""
+    try:
+        yield
+    except TooNew:
+        raise
+    except Unavailable as error:
+        raise error.__cause__ or error from None
 
 
 def _session_of_the_user() -> "Session":

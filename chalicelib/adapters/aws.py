@@ -14,6 +14,7 @@ from chalicelib.errors import Misconfigured, Unavailable
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
 _CONFIG = Config(
     connect_timeout=2,
@@ -35,6 +36,15 @@ def dynamodb() -> "DynamoDBClient":
 def sqs() -> "SQSClient":
     try:
         return boto3.client("sqs", config=_CONFIG)
+    except NoRegionError as error:
+        raise _no_region() from error
+
+
+@cache
+def ssm() -> "SSMClient":
+    """Made only where something is kept there: a client of another service takes 0.1 s."""
+    try:
+        return boto3.client("ssm", config=_CONFIG)
     except NoRegionError as error:
         raise _no_region() from error
 

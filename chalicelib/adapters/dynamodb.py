@@ -94,9 +94,12 @@ class DynamoBatchStore:
             self._call(
                 self._client.update_item,
                 Key=items.key(batch.batch_id, items.HEAD),
-                UpdateExpression=f"ADD voided :ours SET expires_at = :expires REMOVE {forgotten}",
+                UpdateExpression="ADD voided :ours "
+                f"SET expires_at = :expires, #format = :format REMOVE {forgotten}",
                 ConditionExpression=_NO_LIVE_HEAD,
+                ExpressionAttributeNames={"#format": "format"},
                 ExpressionAttributeValues={
+                    ":format": {"N": str(items.FORMAT)},
                     ":ours": {"SS": [batch.submission]},
                     ":expires": items.number(batch.expires_at),
                     ":now": items.number(now),

@@ -32,7 +32,7 @@ from chalicelib.adapters.connections import (
     new_session,
     tls_trusting,
 )
-from chalicelib.domain.account import Key, PlatformAuth
+from chalicelib.domain.account import Header, Key, PlatformAuth
 from chalicelib.domain.address import (
     AddressPolicy,
     Endpoint,
@@ -73,7 +73,7 @@ class HttpPlatform:
         *,
         address: str,
         auth: PlatformAuth,
-        header: tuple[str, str] | None,
+        header: Callable[[], Header | None],
         timeout_seconds: float,
         clock: Clock,
         connections: int,
@@ -118,7 +118,8 @@ class HttpPlatform:
     def _credentials(self, target: str, body: bytes, key: Key) -> Mapping[str, str] | None:
         """The headers that prove whose call it is; None: the key has no live secret."""
         if self._auth is not PlatformAuth.IWS:
-            return dict([self._header] if self._header else [])
+            header = self._header()
+            return dict([header] if header else [])
         now = self._clock.now()
         secrets = key.live_secrets(now)
         if not secrets:

@@ -10,6 +10,9 @@ Table `batches`, partition key `batch_id`, sort key `part`:
 
 Numbers are padded, so that sorted by `part` one Query gives a chunk, or all chunks in order.
 An attribute that is None, false or an empty set is absent. What accounts have going is in `usage`.
+
+Every item says which `format` it is of; docs/upgrading.md has the rules for changing it. What a
+later release adds to a format, attributes and parts, is passed over.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,8 +25,9 @@ from chalicelib.domain import packing
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.transitions import FieldValue
+from chalicelib.errors import TooNew
 
-#: The version of the items' format; every item says which one it is of.
+#: The version of the items' format; every item says which one it is of. One that does not is of 1.
 FORMAT = 1
 
 HEAD = "0#head"
@@ -33,6 +37,14 @@ DUE_BUCKETS = 4
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Item = dict[str, Any]
+
+
+def known(item: Item, up_to: int = FORMAT) -> Item:
+    """The item, of a format that this release knows; TooNew where it is of a later one."""
+    version = _int(item.get("format"))
+    if version > up_to:
+        raise TooNew("A stored item", version, up_to)
+    return item
 
 
 def key(batch_id: str, part: str) -> Item:
@@ -75,6 +87,7 @@ def order_item(batch: Batch, order: Order) -> Item:
 
 
 def read_order(item: Item) -> Order:
+    known(item)
     return Order(
         callback_url=item.get("callback_url", {}).get("S"),
         request_hash=item["request_hash"]["S"],
@@ -124,13 +137,13 @@ def read_chunk(batch: Batch, number: int, items: Iterable[Item]) -> Chunk:
     pieces: list[bytes] = []
     parts: list[AnswersPart] = []
     markers: dict[int, Marker] = {}
-    for item in items:
+    for item in map(known, items):
         kind, *numbers = item["part"]["S"].split("#")[3:]
         if kind == "0jobs":
             pieces.append(item["packed"]["B"])
         elif kind == "2trying":
             markers[int(numbers[0])] = _marker(item)
-        else:
+        elif kind == "1answers":
             parts.append(_answers_part(int(numbers[0]), int(numbers[1]), item["packed"]["B"]))
     return Chunk(
         number=number,
@@ -222,7 +235,7 @@ def read_due(item: Item) -> Due:
 
 
 def read_head(item: Item | None) -> Batch | None:
-    return _batch(item) if item and "voided" not in item else None
+    return _batch(known(item)) if item and "voided" not in item else None
 
 
 def _batch(item: Item) -> Batch:

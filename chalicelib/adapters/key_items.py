@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from chalicelib.adapters.items import Item
+from chalicelib.adapters.items import Item, known
 from chalicelib.domain.account import Account, Key, Secret
 
 #: The version of the items' format.
@@ -49,6 +49,7 @@ def key_item(key: Key) -> Item:
 
 
 def read_key(item: Item) -> Key:
+    known(item, FORMAT)
     return Key(
         key=item["id"]["S"].removeprefix(_KEY_PREFIX),
         account=item["account"]["S"],
@@ -66,6 +67,7 @@ def account_item(account: Account) -> Item:
 
 
 def read_account(item: Item) -> Account:
+    known(item, FORMAT)
     return Account(
         account=item["id"]["S"].removeprefix(_ACCOUNT_PREFIX),
         callback_secrets=_read_secrets(item["callback_secrets"]),

@@ -18,12 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters import aws
 from chalicelib.domain.message import BatchMessage, JobsMessage
-from chalicelib.errors import Unavailable
+from chalicelib.errors import TooNew, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-#: The version of the message format; a message says which one it is.
+#: The version of the messages' format; every message says which one it is of.
 FORMAT = 1
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 _MESSAGES_PER_REQUEST = 10
@@ -106,8 +106,8 @@ class SqsQueue:
 
 
 def parse_jobs(body: str) -> JobsMessage:
-    """The message that a body of the jobs queue carries."""
-    fields = json.loads(body)
+    """The message that a body of the jobs queue carries; TooNew where a later release wrote it."""
+    fields = _known(json.loads(body))
     indexes = fields.get("indexes")
     return JobsMessage(
         batch_id=fields["batch"],
@@ -122,9 +122,17 @@ def parse_jobs(body: str) -> JobsMessage:
 
 
 def parse_batch(body: str) -> BatchMessage:
-    """The message that a body of the batches queue carries."""
-    fields = json.loads(body)
+    """The message that a body of the batches queue carries; TooNew where a later release wrote
+    it."""
+    fields = _known(json.loads(body))
     return BatchMessage(batch_id=fields["batch"], account=fields["account"], hops=fields["hops"])
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    version = fields.get("v", 1)
+    if version > FORMAT:
+        raise TooNew("A message", version, FORMAT)
+    return fields
 
 
 def compose_jobs(message: JobsMessage) -> str:

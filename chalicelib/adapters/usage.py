@@ -35,7 +35,7 @@ def key(account: str) -> Item:
 
 
 def read(item: Item | None) -> Usage:
-    found = item or {}
+    found = items.known(item or {})
     return Usage(
         open=frozenset(map(_place, found.get("places", {}).get("SS", []))),
         paid_until=items.moment(found.get("paid_until")),
@@ -111,7 +111,8 @@ def _refund(charge: Charge) -> _Part:
 
 def _update(*parts: _Part) -> dict[str, Any]:
     """The parts as UpdateItem takes them: all of their conditions, and all that they do."""
-    actions: dict[str, list[str]] = {"SET": ["#format = :format"], "ADD": [], "DELETE": []}
+    set_format = "#format = if_not_exists(#format, :format)"
+    actions: dict[str, list[str]] = {"SET": [set_format], "ADD": [], "DELETE": []}
     for part in parts:
         actions[part.action].append(part.what)
     conditions = [part.only_if for part in parts if part.only_if]

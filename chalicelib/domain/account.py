@@ -3,6 +3,7 @@
 A secret is never part of a `repr`, so that it cannot reach a log by way of one.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -52,6 +53,18 @@ class Account:
 
     def live_callback_secrets(self, now: datetime) -> list[str]:
         return [secret.value for secret in self.callback_secrets if secret.is_live(now)]
+
+
+#: The name and the value of a header.
+Header = tuple[str, str]
+
+
+def parse_header(text: str) -> Header:
+    """`Name: value`, or ValueError, which does not repeat it: the value is a secret."""
+    name, _, value = map(str.strip, text.partition(":"))
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not value or not value.isprintable():
+        raise ValueError("must be 'Name: value'")
+    return name, value
 
 
 class PlatformAuth(StrEnum):

@@ -91,7 +91,7 @@ def _params(value: object) -> object:
 
 
 def _callable(namespace: str) -> str:
-    if namespace == "batch":
+    if namespace.lower() == "batch":  # a signature does not tell the case
         raise PydanticCustomError("batch_in_batch", "")
     return namespace
 

@@ -91,7 +91,10 @@ class AdvanceBatch:
         """Sends the unfinished chunks again where nothing moves; the look is recorded last."""
         if transitions.has_stood_still(batch):
             self.journal.write(
-                "chunks sent again", batch_id=batch.batch_id, chunks=len(batch.chunks_to_do)
+                "chunks sent again",
+                batch_id=batch.batch_id,
+                account=batch.account,
+                chunks=len(batch.chunks_to_do),
             )
             self.queue.send_jobs([JobsMessage.of(batch, chunk) for chunk in batch.chunks_to_do])
         self.store.change(batch, transitions.take_look(batch, self.clock.now()))

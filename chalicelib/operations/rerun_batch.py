@@ -117,4 +117,9 @@ class RerunBatch:
         try:
             self.queue.send_batch(BatchMessage.of(batch))
         except Unavailable as error:
-            self.journal.write("batch not sent yet", batch_id=batch.batch_id, error=str(error))
+            self.journal.write(
+                "batch not sent yet",
+                batch_id=batch.batch_id,
+                account=batch.account,
+                error=str(error),
+            )

@@ -84,7 +84,11 @@ class RunJobs:
     ) -> None:
         batch = self.store.find(message.batch_id)
         if batch is None or not message.concerns(batch, self.clock.now()):
-            self.journal.write("message out of date", batch_id=message.batch_id)
+            self.journal.write(
+                "message out of date",
+                batch_id=message.batch_id,
+                account=batch.account if batch else None,
+            )
             return
         chunk = self.store.load_chunk(batch, message.chunk)
         work = _Work(

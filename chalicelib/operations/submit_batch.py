@@ -161,4 +161,9 @@ class SubmitBatch:
             self.queue.send_jobs([JobsMessage.of(batch, chunk) for chunk in batch.chunks])
             self.store.change(batch, transitions.take_look(batch, self.clock.now()))
         except Unavailable as error:
-            self.journal.write("batch not sent yet", batch_id=batch.batch_id, error=str(error))
+            self.journal.write(
+                "batch not sent yet",
+                batch_id=batch.batch_id,
+                account=batch.account,
+                error=str(error),
+            )

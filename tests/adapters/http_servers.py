@@ -287,7 +287,7 @@ def a_platform(address: str, **options: Any) -> HttpPlatform:
     given: dict[str, Any] = {
         "address": address,
         "auth": PlatformAuth.NONE,
-        "header": None,
+        "header": lambda: None,
         "timeout_seconds": AMPLE,
         "clock": FakeClock(),
         "connections": 25,

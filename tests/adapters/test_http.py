@@ -256,7 +256,7 @@ class TestPlatform:
         """With PLATFORM_AUTH header nothing is signed."""
         server = servers(answering(OK))
         header = ("X-Api-Key", "fixed")
-        call(a_platform(server.address, auth=PlatformAuth.HEADER, header=header))
+        call(a_platform(server.address, auth=PlatformAuth.HEADER, header=lambda: header))
         assert server.seen[0].headers["x-api-key"] == "fixed"
         assert "x-api-authorization" not in server.seen[0].headers
 
@@ -274,7 +274,7 @@ class TestPlatform:
         """Nor is it shown."""
         server = servers(answering(OK))
         header = ("X-Api-Key", "fixed\r\nX-Evil: 1")
-        reply = call(a_platform(server.address, auth=PlatformAuth.HEADER, header=header))
+        reply = call(a_platform(server.address, auth=PlatformAuth.HEADER, header=lambda: header))
         assert reply == NoReply(reason="no answer from the platform: ValueError")
 
     def test_an_address_that_cannot_be_read_is_the_operators_fault(self) -> None:

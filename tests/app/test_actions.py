@@ -10,7 +10,7 @@ from chalice.test import Client
 from chalicelib.domain import signing
 from chalicelib.domain.account import Key, Secret
 from chalicelib.domain.outcome import Reply
-from tests.app.conftest import Front, serve
+from tests.app.conftest import Front, basic, serve
 from tests.samples import DEMO_KEY
 
 URL = "https://example.com/callback"
@@ -282,3 +282,18 @@ class TestSigned:
     ) -> None:
         headers = {**self.headers(front), "X-Api-Authorization": authorization}
         assert front.send(self.TARGET, b"{}", headers=headers).status == 401
+
+
+@pytest.mark.parametrize("name", ["IVVY-Idempotency-Key", "IVVY_IdempotencyKey"])
+def test_a_signed_idempotency_key_is_the_same_in_every_spelling(front: Front, name: str) -> None:
+    """Spelling and case are no part of what is signed, so they make no second batch."""
+    body = b'{"jobs":[{"namespace":"a","action":"b"}],"callbackUrl":"https://example.com/"}'
+    made = {
+        front.send(
+            "/api/1.0/batch?action=run",
+            body,
+            headers={**basic("demo", "demo-secret"), each: key, "Idempotency-Key": "other"},
+        ).json["asyncId"]
+        for each, key in (("IVVYIdempotencyKey", "Order-1"), (name, "order-1"))
+    }
+    assert len(made) == 1

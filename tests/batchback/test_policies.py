@@ -100,6 +100,53 @@ def operations(service: str) -> list[str]:
     return [f"{service}:{operation}" for operation in model.operation_names]
 
 
+class TestTraces:
+    """X-Ray is asked for in the configuration, for a stage or for one function."""
+
+    def configuration(self, **of_stage: Any) -> dict[str, Any]:
+        prod = {**project.configuration()["stages"]["prod"], **of_stage}
+        stages = {**project.configuration()["stages"], "prod": prod}
+        return {**project.configuration(), "stages": stages}
+
+    def traced(self, configuration: dict[str, Any]) -> set[str]:
+        """The files of the functions that may send traces."""
+        files = policies.policy_files(configuration)
+        return {name for name, text in files.items() if "xray:" in text}
+
+    def test_nobody_may_send_any_as_it_is(self) -> None:
+        assert self.traced(project.configuration()) == set()
+
+    def test_a_stage_that_is_traced_may_send_them_and_no_other(self) -> None:
+        files = self.traced(self.configuration(xray=True))
+        assert files == {policies.file_name(function, "prod") for function in MAY}
+
+    def test_a_function_may_be_traced_alone(self) -> None:
+        functions = {
+            **project.configuration()["stages"]["prod"]["lambda_functions"],
+            "sweep": {"xray": True},
+        }
+        files = self.traced(self.configuration(lambda_functions=functions))
+        assert files == {policies.file_name("sweep", "prod")}
+
+    def test_chalice_turns_it_on_by_the_same_words(self) -> None:
+        functions = deployed("prod", self.configuration(xray=True))
+        assert {found.is_traced for found in functions.values()} == {True}
+        assert {each.is_traced for each in deployed("prod", self.configuration()).values()} == {
+            False
+        }
+
+    def test_what_a_traced_function_may_do_besides_stays_the_same(self) -> None:
+        plain = policies.policy("sweep", Names("prod"))["Statement"]
+        [*rest, traces] = policies.policy("sweep", Names("prod"), is_traced=True)["Statement"]
+        assert rest == plain
+        assert traces == {
+            "Sid": "Traces",
+            "Effect": "Allow",
+            "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+            "Resource": ["*"],
+        }
+
+
 class TestWhatNobodyMay:
     @pytest.mark.parametrize("function", MAY)
     def test_keys_are_read_one_by_one_by_who_needs_them_and_never_written(
@@ -118,6 +165,24 @@ class TestWhatNobodyMay:
             "run_jobs": {("dynamodb:GetItem", "key#demo")},
             "advance_batch": {("dynamodb:GetItem", "account#demo")},
         }.get(function, set())
+
+    @pytest.mark.parametrize("function", MAY)
+    @pytest.mark.parametrize("auth", ["header", "iws", "none", None])
+    @pytest.mark.parametrize("header", ["ssm", "X-Key: plain", None])
+    def test_the_platforms_header_is_read_by_who_calls_it_where_it_is_kept_there(
+        self, function: str, auth: str | None, header: str | None
+    ) -> None:
+        given = {"PLATFORM_AUTH": auth, "PLATFORM_HEADER": header}
+        variables = {name: value for name, value in given.items() if value}
+        allowed = Policy(policies.policy(function, Names("prod"), variables))
+        parameter = ARN.format(service="ssm", path="parameter/batchback-prod/platform-header")
+        found = {
+            action
+            for action in operations("ssm")
+            if allowed.judge(Request(action=action, resource=parameter, partition_keys=None))
+        }
+        is_used = (function, auth, header) == ("run_jobs", "header", "ssm")
+        assert found == ({"ssm:GetParameter"} if is_used else set())
 
     @pytest.mark.parametrize("function", MAY)
     def test_nothing_of_another_stage_is_allowed(self, function: str) -> None:
@@ -149,7 +214,9 @@ class TestAnotherOpinion:
         wrong = policies.policy("sweep", Names("prod"))
         wrong["Statement"][0]["Action"] = ["dynamodb:UpdateItems"]
         wrong["Statement"][1]["Resource"] = ["arn:*:sqs:*:*:batchback-prod-jobs"]
-        right = [policies.policy(function, Names("prod")) for function in MAY]
+        kept = {"PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
+        right = [policies.policy(function, Names("prod"), kept) for function in MAY]
+        right += [deployers_policy()]
         template = {"Resources": {f"R{n}": role(each) for n, each in enumerate([wrong, *right])}}
         found = lint(
             json.dumps(template), config=ManualArgs(include_checks=["I"], regions=["us-east-1"])
@@ -158,6 +225,13 @@ class TestAnotherOpinion:
             ("R0", "W3037"),
             ("R0", "I3510"),
         }
+
+
+def deployers_policy() -> Any:
+    """Of docs/deploying.md."""
+    page = (project.root() / "docs" / "deploying.md").read_text("utf-8")
+    _, _, text = page.partition("<!-- the deployer's policy -->\n```json\n")
+    return json.loads(text.partition("```")[0])
 
 
 def role(policy: dict[str, Any]) -> dict[str, Any]:
@@ -190,6 +264,15 @@ class TestCommand:
         written = json.loads((checkout.path / "policy-staging-sweep.json").read_text("utf-8"))
         assert written == policies.policy("sweep", Names("staging"))
         assert "wrote .chalice/policy-staging-sweep.json" in checkout.said
+
+    def test_a_stage_that_keeps_the_platforms_header_may_read_it(
+        self, checkout: "Checkout"
+    ) -> None:
+        kept = {"STAGE": "prod", "PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
+        checkout.configure(prod={"environment_variables": kept}, dev=a_stage("dev"))
+        checkout.generate()
+        files = [path.name for path in checkout.path.glob("*") if "ssm:" in path.read_text("utf-8")]
+        assert files == ["policy-prod-run_jobs.json"]
 
     def test_what_else_is_configured_stays(self, checkout: "Checkout") -> None:
         mine = {**a_stage("prod"), "lambda_functions": {"sweep": {"lambda_timeout": 40}}}

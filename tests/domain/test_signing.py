@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -562,3 +562,40 @@ class TestSecrets:
     def test_no_secret_is_in_a_repr(self, holder: object) -> None:
         for shown in (repr(holder), str(holder), f"{holder}"):
             assert "-secret" not in shown
+
+
+class TestIvvyHeaders:
+    """A signature covers them without their spelling, so spelling must decide nothing."""
+
+    SIGNED: ClassVar = {"ivvy-date": "2026-11-23 14:49:08 UTC", "ivvy-idempotency-key": "k1"}
+
+    def verifies(self, headers: dict[str, str]) -> bool:
+        """Whether what was signed with SIGNED still verifies, sent with these."""
+        target = "/api/1.0/batch?action=run"
+        made = SignedRequest(headers=self.SIGNED, targets=[target], body=b"{}")
+        signature = iws_signature(made, target, "secret")
+        sent = SignedRequest(headers=headers, targets=[target], body=b"{}")
+        return iws_verifies(sent, "secret", signature)
+
+    def test_it_verifies_as_it_was_sent_and_in_another_spelling(self) -> None:
+        assert self.verifies(self.SIGNED)
+        assert self.verifies({name.replace("-", "_"): self.SIGNED[name] for name in self.SIGNED})
+
+    @pytest.mark.parametrize("spelling", ["ivvy_date", "ivvydate", "ivvy--date", "ivvy-date-"])
+    @pytest.mark.parametrize("comes_first", [True, False])
+    def test_a_second_date_in_another_spelling_refreshes_nothing(
+        self, spelling: str, comes_first: bool
+    ) -> None:
+        forged = {"ivvy-date": "2026-11-24 00:00:00 UTC"}
+        signed = {"ivvy-idempotency-key": "k1", spelling: self.SIGNED["ivvy-date"]}
+        assert not self.verifies({**forged, **signed} if comes_first else {**signed, **forged})
+
+    def test_the_date_is_the_signed_one_whatever_its_spelling(self) -> None:
+        request = SignedRequest(
+            headers={"ivvy_date": "2026-11-23 14:49:08 UTC", "date": "x"}, targets=[], body=b""
+        )
+        assert request.ivvy_date == "2026-11-23 14:49:08 UTC"
+
+    def test_a_header_cannot_be_hidden_in_the_value_of_another(self) -> None:
+        hidden = f"{self.SIGNED['ivvy-date']}&ivvyidempotencykey=k1"
+        assert not self.verifies({"ivvy-date": hidden})

@@ -85,7 +85,7 @@ class TestAccepted:
         assert parse(body) == parse(request(JOB))
 
     @pytest.mark.parametrize(
-        "name", ["a", "A", "event", "a1_B", "a" * 64, "batches", "Batch", "a_"]
+        "name", ["a", "A", "event", "a1_B", "a" * 64, "batches", "Batches", "a_"]
     )
     def test_names_of_letters_digits_and_underscores(self, name: str) -> None:
         [accepted] = parse(request(job(namespace=name, action=name))).jobs
@@ -212,10 +212,13 @@ class TestRefused:
                         (job(params=params), "jobs[0].params: must be an object")
                         for params in NO_PARAMS
                     ],
-                    (
-                        job(namespace="batch"),
-                        "jobs[0].namespace: 'batch' may not be called from a batch",
-                    ),
+                    *[
+                        (
+                            job(namespace=spelling),
+                            "jobs[0].namespace: 'batch' may not be called from a batch",
+                        )
+                        for spelling in ("batch", "Batch", "BATCH")
+                    ],
                 )
             ],
             *[

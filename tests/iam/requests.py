@@ -70,6 +70,11 @@ def _queue_name(operation: str, parameters: Parameters) -> list[_Asked]:
     return [(operation, owner, parameters["QueueName"], None)]
 
 
+def _parameter(operation: str, parameters: Parameters) -> list[_Asked]:
+    """A name that begins with a slash is the whole end of the ARN."""
+    return [(operation, ACCOUNT, f"parameter{parameters['Name']}", None)]
+
+
 def _log_group(operation: str, parameters: Parameters) -> list[_Asked]:
     return [(operation, ACCOUNT, f"log-group:{parameters['logGroupName']}:*", None)]
 
@@ -96,4 +101,5 @@ _ASKS: Mapping[tuple[str, str], _Ask] = {
     ("sqs", "ReceiveMessage"): _queue,
     ("sqs", "SendMessage"): _queue,
     ("sqs", "SendMessageBatch"): _queue,
+    ("ssm", "GetParameter"): _parameter,
 }

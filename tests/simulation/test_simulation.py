@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.chance import run_seed
-from tests.simulation.enumerated import ACTIONS, LARGE, LIMITED, PATHS, SHAPES, SMALL, shaped
+from tests.simulation.enumerated import ACTIONS, LARGE, LIMITED, PATHS, SMALL, shaped
 from tests.simulation.faults import FAULTS
 from tests.simulation.limit_faults import LIMIT_FAULTS
 from tests.simulation.promises import Broken, check
@@ -47,11 +47,20 @@ def test_every_crash_point_of_a_large_batch_leaves_every_promise_kept(
 
 
 @named(ACTIONS)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", SMALL, ids=str)
 def test_whatever_comes_at_any_moment_with_any_crash_leaves_every_promise_kept(
     scenario: Scenario, shape: tuple[int, int, int]
 ) -> None:
     tell(every_schedule(shaped(scenario, shape), 1, check))
+
+
+@named(ACTIONS)
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+def test_whatever_comes_at_any_moment_to_a_large_batch_leaves_every_promise_kept(
+    scenario: Scenario, shape: tuple[int, int, int]
+) -> None:
+    """With a crash besides: `make simulate`."""
+    tell(every_schedule(shaped(scenario, shape), 0, check))
 
 
 @pytest.mark.parametrize("shape", SMALL, ids=str)

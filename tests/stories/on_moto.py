@@ -30,6 +30,7 @@ from batchback.local.invocation import Context, Function, scheduled_event, sqs_e
 from batchback.operator import policies
 from batchback.operator.key_table import KeyTable
 from chalicelib import settings, wiring
+from chalicelib.adapters import aws
 from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
@@ -45,11 +46,14 @@ from tests.samples import WEBHOOK_SECRET
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
 REGION = "us-east-1"
 #: Nobody is there: the platform is a fake.
 PLATFORM = "http://127.0.0.1:9"
 CALLBACK_URL = "https://example.com/callback"
+#: The variables with which functions may do the most.
+_HEADER_IS_KEPT = {"PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
 #: Each story has a stage of its own: nothing of another one is left over.
 _stages = count(1)
 
@@ -73,7 +77,10 @@ class OnMoto:
         self.order: Order = lambda messages: messages
         self.names = settings.Names(self._stage)
         self.iam = Enforcement(
-            {name: Policy(policies.policy(name, self.names)) for name in policies.MAY}
+            {
+                name: Policy(policies.policy(name, self.names, _HEADER_IS_KEPT))
+                for name in policies.MAY
+            }
         )
         self.dynamodb, self.sqs = _dynamodb(), _sqs()
         self.iam.watch(self.dynamodb)
@@ -89,6 +96,7 @@ class OnMoto:
         ]
         monkeypatch.setattr(moto_sqs, "unix_time_millis", self._milliseconds)
         monkeypatch.setattr(wiring, "service", self._container)
+        monkeypatch.setattr(aws, "ssm", self._ssm)
         self.configure()
 
     def configure(self, **variables: str) -> None:
@@ -143,6 +151,11 @@ class OnMoto:
         for name, adapter in put_in_place.items():
             setattr(service, name, adapter)
         return service
+
+    def _ssm(self) -> "SSMClient":
+        client = boto3.client("ssm")
+        self.iam.watch(client)
+        return client
 
     def call(
         self, action: str, body: object, namespace: str = "batch", **headers: str

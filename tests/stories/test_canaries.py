@@ -106,7 +106,7 @@ def furnish(
         platform=HttpPlatform(
             address=outside.address,
             auth=auth,
-            header=("X-Platform-Token", "canary-platform-token"),
+            header=lambda: ("X-Platform-Token", "canary-platform-token"),
             timeout_seconds=5,
             clock=life.clock,
             connections=5,

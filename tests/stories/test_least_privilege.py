@@ -153,6 +153,17 @@ def a_batch_expires_before_anybody_looks_at_it(life: OnMoto) -> None:
     assert life.journal.of("message out of date")
 
 
+def the_platforms_header_is_kept_in_parameter_store(life: OnMoto) -> None:
+    boto3.client("ssm").put_parameter(
+        Name=life.names.platform_header, Value="X-Key: fixed", Type="SecureString"
+    )
+    life.configure(PLATFORM_AUTH="header", PLATFORM_HEADER="ssm")
+    worker = life.container("run_jobs")
+    with life.iam.acting("run_jobs"):
+        assert worker.platform_header() == ("X-Key", "fixed")
+    life.configure()
+
+
 def lambda_writes_the_logs(life: OnMoto) -> None:
     """In the names of the functions, whether Chalice or CloudFormation gave them theirs. The code
     makes no such calls, and Lambda is not here: so these are its calls as AWS documents them."""
@@ -180,6 +191,7 @@ STORIES = [
     a_worker_dies_once_and_another_each_time,
     the_queue_is_down_and_the_sweep_has_the_batch_looked_at,
     a_batch_expires_before_anybody_looks_at_it,
+    the_platforms_header_is_kept_in_parameter_store,
     lambda_writes_the_logs,
 ]
 

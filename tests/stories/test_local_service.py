@@ -1,5 +1,6 @@
 """The whole local service, started as anybody starts it, and driven over real HTTP."""
 
+import io
 import json
 import os
 import re
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 import requests
 
+from batchback.cli import main
 from batchback.client import Client, Job, Refused
 from batchback.local.process import ServiceProcess, is_alive, tries, until
 from batchback.local.soak import Plan, Soak
+from batchback.shell import Shell
 from tests.leaks import found_in
 
 #: Nothing here takes so long, unless it is broken.
@@ -311,6 +314,52 @@ class TestSideBySide:
         assert not any(map(is_alive, pids))
         with pytest.raises(requests.ConnectionError):
             beside.send("/api/1.0/test?action=ping")
+
+
+class TestOperating:
+    """The commands of operators, with `--stage local`."""
+
+    def types(self, local: Local, *argv: str) -> tuple[int, Any, str]:
+        """Exit status, what stands on stdout, what stands on stderr."""
+        stdout, stderr = io.StringIO(), io.StringIO()
+        environ = {"AWS_ENDPOINT_URL": local.where["awsEndpoint"]}
+        shell = Shell(environ=environ, stdout=stdout, stderr=stderr)
+        status = main([*argv, "--stage", "local"], shell=shell)
+        return status, json.loads(stdout.getvalue()), stderr.getvalue()
+
+    def test_the_doctor_finds_nothing_wrong(self, local: Local) -> None:
+        where = local.where
+        caller = ("--address", where["address"], "--key", where["key"])
+        status, findings, told = self.types(
+            local,
+            "doctor",
+            *caller,
+            *("--secret", where["secret"], "--callback-url", local.callback_url),
+        )
+        assert [finding["check"] for finding in findings] == [
+            "table batches",
+            "table keys",
+            "queue jobs",
+            "queue batches",
+            "dead letters",
+            "api",
+            "ping",
+            "batch",
+        ]
+        assert [finding["found"] for finding in findings if not finding["ok"]] == []
+        assert status == 0
+        assert "0 wrong, 0 skipped" in told
+        assert found_in(told) == []
+
+    def test_a_batch_is_listed_and_shown(self, local: Local) -> None:
+        async_id = local.run([invitation(1, 1)])
+        local.called_back(async_id)
+        _, listed, _ = self.types(local, "ops", "list", "--account", "demo")
+        assert async_id in {row["batchId"] for row in listed}
+        _, shown, _ = self.types(local, "ops", "show", async_id)
+        assert (shown["status"], shown["callback"]["state"]) == ("completed", "delivered")
+        status, redriven, _ = self.types(local, "ops", "redrive")
+        assert (status, redriven["found"]) == (0, 0)
 
 
 def test_a_service_that_was_told_to_stop_in_mid_job_stops_at_once(local: Local) -> None:

@@ -9,6 +9,7 @@ from botocore import exceptions
 from batchback.errors import CannotGoOn
 from batchback.operator.stage import Stage, open_stage
 from batchback.shell import Shell
+from chalicelib.errors import TooNew, Unavailable
 
 #: What people have set who work with real accounts.
 REAL = {
@@ -89,9 +90,19 @@ def refused(code: str) -> Exception:
     return exceptions.ClientError(response, "PutItem")  # type: ignore[arg-type]
 
 
+def by_an_adapter(error: Exception | None) -> Exception:
+    """What an adapter of the service makes of it."""
+    unavailable = Unavailable("DynamoDB left 7 items unread")
+    unavailable.__cause__ = error
+    return unavailable
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
+        (lambda: by_an_adapter(refused("AccessDenied")), "AWS denies you PutItem: because"),
+        (lambda: by_an_adapter(exceptions.NoCredentialsError()), "There are no AWS credentials"),
+        (lambda: by_an_adapter(None), "DynamoDB left 7 items unread: try again."),
         (lambda: refused("ResourceNotFoundException"), "`batchback resources up --stage prod`"),
         (lambda: refused("ExpiredTokenException"), "sign in again"),
         (lambda: refused("AccessDeniedException"), "AWS denies you PutItem: because"),
@@ -109,3 +120,10 @@ def test_what_aws_says_is_one_sentence(error: Callable[[], Exception], sentence:
     told = said(stage("prod"), error())
     assert sentence in told
     assert "\n" not in told
+
+
+def test_what_a_later_release_wrote_is_told_so() -> None:
+    assert said(stage("prod"), TooNew("A stored item", 2, 1)) == (
+        "A stored item is of format 2, and this release knows formats up to 1: "
+        "deploy the later release that wrote it, or use its checkout."
+    )

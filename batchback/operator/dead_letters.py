@@ -1,0 +1,153 @@
+"""The messages that functions gave back too often, and their way back to work.
+
+    taken ── hidden from others for five minutes ── sent to the queue they came from ── deleted
+
+In this order a message may be there twice, which every function puts up with, and is never lost.
+Whoever is interrupted finds what was not moved on the dead-letter queue again, minutes later. All
+are taken before the first is sent: one that comes right back is not met twice.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.adapters import sqs
+from chalicelib.errors import TooNew
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+_MESSAGES_PER_REQUEST = 10
+#: What it takes to move the most that are taken at once, and more.
+_HIDDEN_SECONDS = 300
+#: A short one would ask some of SQS's machines only, and take an empty answer for the end.
+_WAIT_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message in our hands."""
+
+    receipt: str
+    body: str
+    #: Of SQS's own fair queues, where the message has one.
+    group: str | None
+    #: None: no message of this service, or of a later version.
+    batch_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterQueue:
+    """A dead-letter queue and the queue that it is of."""
+
+    client: "SQSClient"
+    url: str
+    home_url: str
+    #: Reads the batch's id out of a body.
+    batch_of: Any
+
+    def take(self, limit: int) -> list[DeadLetter]:
+        """As many as there are, up to a limit."""
+        taken: list[DeadLetter] = []
+        while len(taken) < limit and (more := self._receive(limit - len(taken))):
+            taken += more
+        return taken
+
+    def put_back(self, letters: Sequence[DeadLetter]) -> None:
+        """Makes them visible again at once."""
+        for group in _tens(letters):
+            self.client.change_message_visibility_batch(
+                QueueUrl=self.url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": each.receipt, "VisibilityTimeout": 0}
+                    for number, each in enumerate(group)
+                ],
+            )
+
+    def move(self, letters: Sequence[DeadLetter]) -> int:
+        """Sends them home, and says how many of them; what SQS does not take stays here."""
+        moved = 0
+        for group in _tens(letters):
+            sent = self._send(group)
+            self._delete(sent)
+            moved += len(sent)
+        return moved
+
+    def _receive(self, limit: int) -> list[DeadLetter]:
+        answer: Any = self.client.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=min(limit, _MESSAGES_PER_REQUEST),
+            VisibilityTimeout=_HIDDEN_SECONDS,
+            WaitTimeSeconds=_WAIT_SECONDS,
+            MessageSystemAttributeNames=["MessageGroupId"],
+        )
+        return [
+            DeadLetter(
+                receipt=message["ReceiptHandle"],
+                body=message["Body"],
+                group=message.get("Attributes", {}).get("MessageGroupId"),
+                batch_id=self._batch_id(message["Body"]),
+            )
+            for message in answer.get("Messages", [])
+        ]
+
+    def _batch_id(self, body: str) -> str | None:
+        try:
+            batch_id: str = self.batch_of(body).batch_id
+        except (ValueError, KeyError, TypeError, AttributeError, TooNew):
+            return None
+        return batch_id
+
+    def _send(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        entries: Any = [
+            {
+                "Id": str(number),
+                "MessageBody": each.body,
+                **({"MessageGroupId": each.group} if each.group else {}),
+            }
+            for number, each in enumerate(letters)
+        ]
+        answer = self.client.send_message_batch(QueueUrl=self.home_url, Entries=entries)
+        return [letters[int(sent["Id"])] for sent in answer.get("Successful", [])]
+
+    def _delete(self, letters: Sequence[DeadLetter]) -> None:
+        """One that stays all the same is sent again some other time, and does no harm."""
+        if letters:
+            self.client.delete_message_batch(
+                QueueUrl=self.url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": each.receipt}
+                    for number, each in enumerate(letters)
+                ],
+            )
+
+
+def of_jobs(client: "SQSClient", dead: str, home: str) -> DeadLetterQueue:
+    return _queue(client, dead, home, sqs.parse_jobs)
+
+
+def of_batches(client: "SQSClient", dead: str, home: str) -> DeadLetterQueue:
+    return _queue(client, dead, home, sqs.parse_batch)
+
+
+def by_batch(letters: Sequence[DeadLetter]) -> dict[str, int]:
+    """How many of the letters are for which batch, the most first."""
+    return dict(
+        Counter(each.batch_id for each in letters if each.batch_id is not None).most_common()
+    )
+
+
+def _queue(client: "SQSClient", dead: str, home: str, batch_of: Any) -> DeadLetterQueue:
+    return DeadLetterQueue(
+        client=client,
+        url=client.get_queue_url(QueueName=dead)["QueueUrl"],
+        home_url=client.get_queue_url(QueueName=home)["QueueUrl"],
+        batch_of=batch_of,
+    )
+
+
+def _tens(letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
+    for start in range(0, len(letters), _MESSAGES_PER_REQUEST):
+        yield letters[start : start + _MESSAGES_PER_REQUEST]

@@ -1,0 +1,57 @@
+"""Whether a batch stands still: what its head says to whoever knows when things should happen.
+
+Nothing here has to be done for a batch to end. A batch that stands still says that something around
+it does not work, and the sentence names it.
+"""
+
+from datetime import datetime, timedelta
+
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.states import CallbackState
+
+#: A sweep runs each minute and claims a batch for five.
+ALARM_OVERDUE = timedelta(minutes=5)
+#: From the time of a look or of a try to where somebody must have made it: two claims.
+LATE = timedelta(minutes=10)
+#: Younger batches have a right to be slow.
+GROWN_UP = timedelta(hours=1)
+#: The second look of a round comes half an hour after the first, and finds what moved in between.
+_LOOKS_TO_JUDGE_BY = 2
+
+
+def why_stuck(batch: Batch, now: datetime) -> str | None:
+    """In one sentence; None: it moves, waits for its time, or has nothing left to do."""
+    if batch.due_at is not None and now - batch.due_at > ALARM_OVERDUE:
+        return f"its alarm went off {_ago(batch.due_at, now)} and nothing woke it: does sweep run?"
+    if batch.is_running:
+        return _why_running(batch, now)
+    if batch.callback is CallbackState.WAITING and _is_late(batch.next_try_at, now):
+        return f"its callback was due {_ago(batch.next_try_at, now)}: does advance_batch run?"
+    return None
+
+
+def _why_running(batch: Batch, now: datetime) -> str | None:
+    if now - batch.deadline > LATE:
+        return f"its deadline was {_ago(batch.deadline, now)}: does advance_batch run?"
+    if _is_late(batch.next_look_at, now):
+        return f"its look was due {_ago(batch.next_look_at, now)}: does advance_batch run?"
+    if now - batch.created_at > GROWN_UP and _has_not_moved(batch):
+        return (
+            f"no chunk was finished since the look {_ago(batch.looked_at, now)}: "
+            "does run_jobs run, and does the platform answer?"
+        )
+    return None
+
+
+def _has_not_moved(batch: Batch) -> bool:
+    return batch.looks >= _LOOKS_TO_JUDGE_BY and len(batch.done) == batch.done_at_last_look
+
+
+def _is_late(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and now - moment > LATE
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    minutes = 0 if moment is None else int((now - moment) / timedelta(minutes=1))
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min ago" if hours else f"{rest} min ago"

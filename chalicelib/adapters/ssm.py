@@ -1,0 +1,68 @@
+"""The platform's fixed header where it is kept in Parameter Store of AWS Systems Manager."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.adapters import aws
+from chalicelib.domain.account import Header, parse_header
+from chalicelib.errors import BatchbackError, Misconfigured
+from chalicelib.operations.ports import Clock, Journal
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+#: A header that is exchanged is used everywhere within this time.
+REMEMBERED = timedelta(minutes=5)
+
+
+class KeptHeader:
+    """A header of a SecureString parameter. It is read when this is made, which raises
+    Misconfigured or Unavailable where that fails; then again every few minutes, by whoever comes
+    first, and where that fails the one that was read before stays in use, and the log says so."""
+
+    def __init__(self, client: "SSMClient", parameter: str, clock: Clock, journal: Journal) -> None:
+        self._client = client
+        self._parameter = parameter
+        self._clock = clock
+        self._journal = journal
+        self._read_at = clock.now()
+        self._header = self._read()
+
+    def __call__(self) -> Header:
+        now = self._clock.now()
+        if now - self._read_at >= REMEMBERED:
+            self._read_at = now
+            self._read_anew()
+        return self._header
+
+    def _read_anew(self) -> None:
+        try:
+            self._header = self._read()
+        except BatchbackError as error:
+            self._journal.write("header not read", error=str(error))
+
+    def _read(self) -> Header:
+        try:
+            answer = self._client.get_parameter(Name=self._parameter, WithDecryption=True)
+        except (ClientError, BotoCoreError) as error:
+            raise self._in_words(error) from error
+        try:
+            return parse_header(answer["Parameter"]["Value"])
+        except ValueError as error:
+            raise Misconfigured(f"The parameter {self._parameter} {error}") from error
+
+    def _in_words(self, error: ClientError | BotoCoreError) -> BatchbackError:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else None
+        if code == "ParameterNotFound":
+            return Misconfigured(
+                f"PLATFORM_HEADER is ssm, and there is no parameter {self._parameter} in this "
+                "region: make it with `aws ssm put-parameter`, as docs/settings.md shows"
+            )
+        if code == "AccessDeniedException":
+            return Misconfigured(
+                f"run_jobs may not read the parameter {self._parameter}: run `batchback policies` "
+                "and deploy; a KMS key of your own has to allow it too"
+            )
+        return aws.unavailable("Systems Manager", error)

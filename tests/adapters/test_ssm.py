@@ -1,0 +1,129 @@
+"""The platform's fixed header, kept in moto's Parameter Store."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib import settings
+from chalicelib.adapters.ssm import REMEMBERED, KeptHeader
+from chalicelib.domain.account import PlatformAuth
+from chalicelib.errors import Misconfigured, Unavailable
+from chalicelib.wiring import Service
+from tests.fakes.clock import FakeClock
+from tests.fakes.journal import FakeJournal
+
+NAME = settings.Names("prod").platform_header
+
+
+@pytest.fixture
+def ssm(aws: None) -> Iterator[Any]:  # noqa: ARG001 - moto must be up
+    client: Any = boto3.client("ssm")
+    put(client, "X-Key: very-secret")
+    yield client
+    client.delete_parameters(Names=[NAME])
+
+
+def put(client: Any, value: str) -> None:
+    client.put_parameter(Name=NAME, Value=value, Type="SecureString", Overwrite=True)
+
+
+def refusing(client: Any, code: str) -> None:
+    """From now on AWS answers so."""
+
+    def refuse(**_: object) -> None:
+        answer = {"Error": {"Code": code, "Message": "very-secret"}}
+        raise client.exceptions.ClientError(answer, "GetParameter")
+
+    client.meta.events.register("before-call.ssm.GetParameter", refuse)
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.journal = FakeJournal()
+
+    def header(self, client: Any) -> KeptHeader:
+        return KeptHeader(client, NAME, self.clock, self.journal)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_it_is_read_decrypted_and_without_the_newline_of_a_file(ssm: Any, world: World) -> None:
+    assert world.header(ssm)() == ("X-Key", "very-secret")
+    put(ssm, "Authorization: Bearer a:b\n")
+    assert world.header(ssm)() == ("Authorization", "Bearer a:b")
+
+
+def test_one_that_is_exchanged_is_used_within_minutes(ssm: Any, world: World) -> None:
+    header = world.header(ssm)
+    put(ssm, "X-Key: newer")
+    world.clock.advance(seconds=REMEMBERED.total_seconds() - 1)
+    assert header() == ("X-Key", "very-secret")
+    world.clock.advance(seconds=1)
+    assert header() == ("X-Key", "newer")
+
+
+@pytest.mark.parametrize("value", ["nonsense", "X-Key:", "X Key: very", "X-Key: a\nX-Evil: b"])
+def test_where_it_cannot_be_read_again_the_old_one_is_used_and_the_log_says_so(
+    ssm: Any, world: World, value: str
+) -> None:
+    header = world.header(ssm)
+    put(ssm, value)
+    for _ in range(2):
+        world.clock.advance(seconds=REMEMBERED.total_seconds())
+        assert header() == ("X-Key", "very-secret")
+    told = f"The parameter {NAME} must be 'Name: value'"
+    assert [line["error"] for line in world.journal.of("header not read")] == [told] * 2
+    put(ssm, "X-Key: newer")
+    world.clock.advance(seconds=REMEMBERED.total_seconds())
+    assert header() == ("X-Key", "newer")
+
+
+def test_one_that_is_missing_is_the_operators_fault(ssm: Any, world: World) -> None:
+    ssm.delete_parameter(Name=NAME)
+    with pytest.raises(Misconfigured, match=f"no parameter {NAME} in this region: make it"):
+        world.header(ssm)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "says"),
+    [
+        ("AccessDeniedException", Misconfigured, "run_jobs may not read"),
+        ("ThrottlingException", Unavailable, "Systems Manager answered GetParameter: Throttling"),
+    ],
+)
+def test_what_else_goes_wrong_is_told_without_what_aws_says(
+    ssm: Any, world: World, code: str, kind: type[Exception], says: str
+) -> None:
+    refusing(ssm, code)
+    with pytest.raises(kind, match=says) as refused:
+        world.header(ssm)
+    assert "very-secret" not in str(refused.value)
+
+
+class TestWiring:
+    """Which header the platform gets."""
+
+    def service(self, **variables: str) -> Service:
+        environ = {"STAGE": "prod", "PLATFORM_ADDRESS": "http://127.0.0.1:9", **variables}
+        return Service(settings.read(environ))
+
+    @pytest.mark.usefixtures("ssm")
+    def test_a_kept_one_is_that_of_the_stage(self) -> None:
+        service = self.service(PLATFORM_AUTH="header", PLATFORM_HEADER="ssm")
+        assert service.platform_header() == ("X-Key", "very-secret")
+
+    def test_a_plain_one_is_taken_as_it_is(self) -> None:
+        service = self.service(PLATFORM_AUTH="header", PLATFORM_HEADER="X-Key: plain")
+        assert service.platform_header() == ("X-Key", "plain")
+
+    @pytest.mark.parametrize("auth", [PlatformAuth.IWS, PlatformAuth.NONE])
+    def test_without_a_use_none_is_sent_and_none_is_looked_for(self, auth: str) -> None:
+        for header in ("ssm", "X-Key: plain"):
+            service = self.service(PLATFORM_AUTH=auth, PLATFORM_HEADER=header)
+            assert service.platform_header() is None

@@ -1,0 +1,179 @@
+"""What a sample holds, batch by batch, and how it ends: told to a service on moto."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import boto3
+
+from batchback.operator import credentials
+from batchback.operator.key_table import KeyTable
+from chalicelib.domain.outcome import NoReply, Reply
+from tests.fakes.http import Call, echo
+from tests.stories.on_moto import OnMoto
+
+
+class WorkerDied(BaseException):
+    """Takes the whole invocation with it."""
+
+
+def jobs(total: int, action: str = "echo") -> list[dict[str, Any]]:
+    return [
+        {"namespace": "event", "action": action, "params": {"n": n, "text": "\u00e9", "f": 1.0}}
+        for n in range(total)
+    ]
+
+
+def configure(life: OnMoto) -> None:
+    life.configure(
+        CALLBACK_REQUIRED="false",
+        JOBS_PER_MESSAGE="5",
+        MAX_JOBS_PER_MINUTE="1000",
+        MAX_OPEN_BATCHES="50",
+    )
+
+
+def begin(life: OnMoto) -> dict[str, str]:
+    """Batches in every state that may be met; their ids by what each is there for. Those whose
+    messages come back again and again begin first: what is received is received by all."""
+    configure(life)
+    begun = {
+        "delivered, and gave up on all jobs": _gave_up(life),
+        "a job that kills its workers, dead and not buried": _poisoned(life),
+        "under a marker": _marked(life),
+        "completed, its callback to be tried again": _callback_waiting(life),
+        "half its jobs answered, one of them to be called again": _half_done(life),
+        "cancelled, and nobody has looked yet": _cancelled(life),
+        "without a callback": life.ask("run", {"jobs": jobs(2)})["asyncId"],
+        "just submitted": submitted(life),
+    }
+    _rotate_the_key(life)
+    life.receiver.posts.clear()
+    return begun
+
+
+def _rotate_the_key(life: OnMoto) -> None:
+    """The old secret, with which everybody calls, ends a day later."""
+    now = life.clock.now()
+    KeyTable(boto3.client("dynamodb"), life.names.keys_table).rotate_key(
+        "demo", lambda key: credentials.rotated(key.secrets, "newer", now, timedelta(hours=24))
+    )
+
+
+def end(life: OnMoto, begun: dict[str, str]) -> dict[str, Any]:
+    """Lets everything go on to its end: what has come out of each batch."""
+    life.clock.advance(seconds=721)  # what somebody had in hand is visible again
+    while any(life.head(async_id).due_at for async_id in begun.values()):
+        life.sweep()
+        life.work_off()
+        life.clock.advance(minutes=5)
+    gave_up = begun["delivered, and gave up on all jobs"]
+    before = _outcome(life, gave_up)
+    life.ask("restart", {"async": gave_up})
+    life.work_off()
+    ended = {name: {"id": id, **_outcome(life, id)} for name, id in begun.items()}
+    return {**ended, "before it was restarted": {"id": gave_up, **before}}
+
+
+def _outcome(life: OnMoto, async_id: str) -> dict[str, Any]:
+    progress = life.progress(async_id)
+    posts = [post for post in life.receiver.posts if async_id.encode() in post.body]
+    return {
+        "status": progress["status"],
+        "jobs": progress["jobs"],
+        "callback": progress["callback"]["status"],
+        "results": life.results(async_id).decode(),
+        "posts": [
+            {"webhook-id": post.headers["webhook-id"], "body": post.body.decode()} for post in posts
+        ],
+    }
+
+
+def _gave_up(life: OnMoto) -> str:
+    life.platform.answer = lambda _: Reply(status=503)
+    async_id = life.submit(jobs(3))
+    life.work_off()
+    life.platform.answer = echo
+    return async_id
+
+
+def _poisoned(life: OnMoto) -> str:
+    def deadly(call: Call) -> Reply | NoReply:
+        if call.action == "poison":
+            raise WorkerDied
+        return echo(call)
+
+    life.platform.answer = deadly
+    async_id = life.submit([*jobs(1), *jobs(1, "poison")])
+    for _ in range(3):
+        for message in life.receive():
+            _deliver(life, message)
+        life.clock.advance(seconds=361)
+    life.receive()  # which moves it to the dead
+    life.platform.answer = echo
+    return async_id
+
+
+def _half_done(life: OnMoto) -> str:
+    """One chunk's message has gone on with a delay, for its one job that failed for now."""
+    life.platform.answer = lambda call: (
+        echo(call) if call.params["n"] else Reply(status=503, retry_after="600")
+    )
+    async_id = life.submit(jobs(40))
+    mine = [message for message in life.receive() if async_id in message["Body"]]
+    for message in mine[:4]:
+        life.deliver(message)
+        life.delete(message)
+    life.platform.answer = echo
+    return async_id
+
+
+def _marked(life: OnMoto) -> str:
+    """Its worker died twice, the second time under the marker."""
+    life.platform.answer = _die
+    async_id = life.submit(jobs(1))
+    for _ in range(2):
+        for message in life.receive():
+            if async_id in message["Body"]:
+                _deliver(life, message)
+        life.clock.advance(seconds=361)
+    life.platform.answer = echo
+    return async_id
+
+
+def _die(_: Call) -> Reply:
+    raise WorkerDied
+
+
+def _deliver(life: OnMoto, message: Any) -> None:
+    try:
+        life.deliver(message)
+    except WorkerDied:
+        return  # so it comes back
+    life.delete(message)
+
+
+def _cancelled(life: OnMoto) -> str:
+    async_id = life.submit(jobs(40))
+    first, *_ = [message for message in life.receive() if async_id in message["Body"]]
+    life.deliver(first)
+    life.delete(first)
+    life.ask("cancel", {"async": async_id})
+    return async_id
+
+
+def _callback_waiting(life: OnMoto) -> str:
+    async_id = life.submit(jobs(2))
+    life.receiver.answers = [Reply(status=500)] * 2
+    while life.progress(async_id)["callback"]["attempts"] < 2:
+        for message in life.receive():
+            if json.loads(message["Body"])["batch"] == async_id:
+                life.deliver(message)
+                life.delete(message)
+        life.clock.advance(seconds=5)
+    return async_id
+
+
+def submitted(life: OnMoto) -> str:
+    """The same again, however often it is asked for."""
+    return life.submit(jobs(40), Idempotency_Key="frozen")

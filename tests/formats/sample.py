@@ -1,0 +1,124 @@
+"""A stage's tables and queues as data, out of moto and into it."""
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.sqs import models as moto_sqs
+
+from chalicelib.settings import Names
+from tests.stories.on_moto import REGION
+
+VECTORS = Path(__file__).resolve().parents[1] / "vectors"
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What a stage holds at one moment, and what comes of it."""
+
+    frozen_at: datetime
+    #: Items of the table `batches`, in DynamoDB's JSON.
+    batches: list[Item]
+    #: Of the table `keys`.
+    keys: list[Item]
+    #: Queue (as in `Names`), body, group, seconds of delay, how often received.
+    messages: list[Item]
+    #: Each batch by what it is there for: its id and what has to come out.
+    expected: dict[str, Any]
+
+    @classmethod
+    def read(cls, version: int) -> "Sample":
+        parts = {
+            name: _thawed(json.loads((_folder(version) / f"{name}.json").read_text("utf-8")))
+            for name in ("batches", "keys", "messages", "expected")
+        }
+        frozen_at = datetime.fromisoformat(parts["expected"].pop("frozen_at"))
+        return cls(frozen_at=frozen_at, **parts)
+
+    def write(self, version: int) -> None:
+        _folder(version).mkdir(parents=True)  # what is frozen stays
+        expected = {"frozen_at": self.frozen_at.isoformat(), **self.expected}
+        parts = {"batches": self.batches, "keys": self.keys, "messages": self.messages}
+        for name, part in {**parts, "expected": expected}.items():
+            text = json.dumps(_frozen(part), indent=1, ensure_ascii=False) + "\n"
+            (_folder(version) / f"{name}.json").write_text(text, "utf-8")
+
+    def put(self, names: Names) -> None:
+        """Into a stage of moto whose clock is at `frozen_at`."""
+        dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
+        for table, found in ((names.batches_table, self.batches), (names.keys_table, self.keys)):
+            for item in found:
+                dynamodb.put_item(TableName=table, Item=item)
+        for message in self.messages:
+            queue = getattr(names, message["queue"])
+            sent = sqs.send_message(
+                QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"],
+                MessageBody=message["body"],
+                MessageGroupId=message["group"],
+                DelaySeconds=message["delay_seconds"],
+            )
+            [inside] = [each for each in _messages(queue) if each.id == sent["MessageId"]]
+            inside.approximate_receive_count = message["receive_count"]
+
+
+QUEUES = ("jobs_queue", "jobs_dead_queue", "batches_queue")
+
+
+def items_of(table: str) -> list[Item]:
+    found: list[Any] = boto3.client("dynamodb").scan(TableName=table)["Items"]
+    return sorted(found, key=lambda item: json.dumps(_frozen(item), sort_keys=True))
+
+
+def messages_of(names: Names, now: datetime) -> list[Item]:
+    """What is on the queues; what somebody has in hand is taken to come back at once."""
+    return [
+        {
+            "queue": queue,
+            "body": each.body,
+            "group": each.group_id,
+            "delay_seconds": _delay(each, now),
+            "receive_count": each.approximate_receive_count,
+        }
+        for queue in QUEUES
+        for each in _messages(getattr(names, queue))
+    ]
+
+
+def _delay(message: Any, now: datetime) -> int:
+    if not message.delayed:
+        return 0
+    until = datetime.fromtimestamp(message.delayed_until / 1000, UTC)
+    return -((now - until) // timedelta(seconds=1))
+
+
+def _messages(queue: str) -> Iterable[Any]:
+    found: list[Any] = moto_sqs.sqs_backends["123456789012"][REGION].queues[queue]._messages
+    return found
+
+
+def _folder(version: int) -> Path:
+    return VECTORS / f"format-{version}"
+
+
+def _frozen(value: Any) -> Any:
+    """Bytes as base64, under a name that no attribute has."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {name: _frozen(each) for name, each in value.items()}
+    return [_frozen(each) for each in value] if isinstance(value, list) else value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"base64"}:
+            return base64.b64decode(value["base64"])
+        return {name: _thawed(each) for name, each in value.items()}
+    return [_thawed(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,144 @@
+"""What whole lives write: every line says whose and of which batch it is, from HTTP to callback."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.journal import METRICS
+from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.errors import FunctionFailed
+from tests.stories.on_moto import CALLBACK_URL, OnMoto
+from tests.stories.test_one_batch import jobs
+
+
+def platform(call: Any) -> Reply | NoReply:
+    """Does one job, refuses one, and has no time for the others."""
+    return {0: Reply(status=200, body=b"{}"), 1: Reply(status=404)}.get(
+        call.params["n"], Reply(status=503)
+    )
+
+
+def lines(life: OnMoto) -> list[dict[str, Any]]:
+    return [dict(line) for line in life.journal.lines]
+
+
+def events(life: OnMoto) -> set[str]:
+    return {line["event"] for line in lines(life)}
+
+
+def lose_all(life: OnMoto) -> None:
+    """Whatever is on the queues is gone."""
+    for message in life.receive():
+        life.delete(message)
+
+
+def test_every_line_of_a_life_says_of_which_batch_and_of_whose_it_is(life: OnMoto) -> None:
+    life.platform.answer = platform
+    life.receiver.answers = [Reply(status=503), Reply(status=410)]
+    async_id = life.submit(jobs(4))
+    life.ask("progress", {"async": async_id})
+    life.call("results", {"async": async_id})
+    life.work_off()
+    life.clock.advance(hours=1)
+    life.sweep()
+    life.work_off()
+    for action in ("restart", "cancel"):
+        life.ask(action, {"async": async_id})
+    life.work_off()
+    life.ask("repost", {"async": async_id})
+    life.work_off()
+    assert events(life) >= {
+        "batch accepted",
+        "batch cancelled",
+        "batch completed",
+        "batch reposted",
+        "batch restarted",
+        "callback attempted",
+        "job called",
+        "jobs run",
+        "request",
+    }
+    assert [
+        line
+        for line in lines(life)
+        if (line.get("batch_id"), line.get("account")) != (async_id, "demo")
+    ] == []
+
+
+def test_so_do_the_lines_of_what_goes_wrong(life: OnMoto) -> None:
+    """Messages are lost, come late, and come back."""
+    async_id = life.submit(jobs(16))
+    first = life.receive()[0]
+    again = {**first["Attributes"], "ApproximateReceiveCount": "2"}
+    life.deliver({**first, "Attributes": again})
+    lose_all(life)
+    life.clock.advance(minutes=40)
+    lose_all(life)
+    life.sweep()
+    life.work_off()
+    life.deliver(first)
+    assert events(life) >= {
+        "message split",
+        "message out of date",
+        "chunks sent again",
+        "batch swept",
+    }
+    assert {(line.get("batch_id"), line.get("account")) for line in lines(life)} == {
+        (async_id, "demo")
+    }
+
+
+def test_a_request_that_is_of_no_batch_says_whose_it_is(life: OnMoto) -> None:
+    life.ask("ping", {}, namespace="test")
+    life.ask("list", {})
+    life.call("progress", {"async": "no id"})
+    life.call("run", {"jobs": []})
+    assert [line["account"] for line in lines(life)] == ["demo"] * 4
+    assert [line["batch_id"] for line in lines(life)] == [None] * 4
+
+
+def test_a_stranger_is_nobody(life: OnMoto) -> None:
+    """Who he says he is, and what he asks about, is not ours."""
+    life.call("progress", {"async": "0" * 32}, Authorization="Basic eA==")
+    [line] = lines(life)
+    assert (line["status"], line["account"], line["batch_id"]) == (401, None, None)
+
+
+def test_a_function_that_fails_says_at_which_batch(
+    life: OnMoto, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async_id = life.submit(jobs(1))
+    [message] = life.receive()
+    life.replace(platform=None)
+    with pytest.raises(FunctionFailed):
+        life.deliver(message)
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["function"], line["batch_id"]) == (
+        "function failed",
+        "run_jobs",
+        async_id,
+    )
+
+
+def test_every_metric_of_the_runbook_comes_of_lines_that_are_written(life: OnMoto) -> None:
+    """Its lines carry the fields that it is read out of."""
+    life.platform.answer = platform
+    life.receiver.answers = [Reply(status=503), Reply(status=410)]
+    life.submit(jobs(3))
+    lose_all(life)
+    life.clock.advance(minutes=40)
+    life.sweep()
+    life.work_off()
+    life.configure(MAX_OPEN_BATCHES="1")
+    life.submit(jobs(1))
+    life.call("run", {"jobs": jobs(1), "callbackUrl": CALLBACK_URL})
+    life.work_off()
+    given = {
+        metric.name
+        for line in lines(life)
+        for metric in METRICS
+        if metric.event == line["event"] and metric.value(line) not in (None, [])
+    }
+    rest = {metric.name for metric in METRICS} - given
+    assert rest == {"JobsBuried"}  # the story of a job that kills its workers writes that one

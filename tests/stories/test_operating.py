@@ -1,0 +1,317 @@
+"""A stage on moto's AWS through the eyes of an operator: `batchback ops`."""
+
+import io
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+
+from batchback import project
+from batchback.cli import main
+from batchback.operator import dead_letters
+from batchback.shell import Shell, Status
+from chalicelib.domain.outcome import Reply
+from tests.stories.on_moto import OnMoto
+from tests.stories.test_one_batch import jobs
+
+
+@cache
+def sqs() -> Any:
+    return boto3.client("sqs")
+
+
+class Operator:
+    """Somebody with a shell, in the stage of a life."""
+
+    def __init__(self, life: OnMoto) -> None:
+        self.life = life
+        self.told = ""
+        self.read: Any = None
+
+    def types(self, *argv: str) -> int:
+        stdout, stderr = io.StringIO(), io.StringIO()
+        shell = Shell(environ={}, stdout=stdout, stderr=stderr, now=self.life.clock.now)
+        status = main(["ops", *argv, "--stage", self.life.names.stage], shell=shell)
+        self.told = stderr.getvalue()
+        self.read = json.loads(stdout.getvalue() or "null")
+        return status
+
+
+class Queue:
+    """A queue of the stage, as a test fills and reads it."""
+
+    def __init__(self, name: str) -> None:
+        self._sqs = sqs()
+        self._url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
+
+    def put(self, *bodies: str, group: str | None = None) -> None:
+        more = {"MessageGroupId": group} if group else {}
+        for body in bodies:
+            self._sqs.send_message(QueueUrl=self._url, MessageBody=body, **more)
+
+    def groups(self) -> list[str]:
+        found = self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["MessageGroupId"],
+        )
+        return [message["Attributes"]["MessageGroupId"] for message in found["Messages"]]
+
+    def take(self) -> list[str]:
+        found = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10)
+        return sorted(message["Body"] for message in found.get("Messages", []))
+
+    def count(self) -> tuple[int, int]:
+        """Visible and hidden ones."""
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
+        visible, hidden = (int(found["Attributes"][name]) for name in names)
+        return visible, hidden
+
+
+@pytest.fixture
+def operator(life: OnMoto, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    stages = {life.names.stage: {"environment_variables": {"STAGE": life.names.stage}}}
+    monkeypatch.setattr(project, "configuration", lambda: {"stages": stages})
+    monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)
+    return Operator(life)
+
+
+class TestList:
+    def test_what_has_work_left_is_listed_oldest_first_and_what_is_over_is_not(
+        self, life: OnMoto, operator: Operator
+    ) -> None:
+        over = life.submit(jobs(2))
+        life.work_off()
+        first = life.submit(jobs(2))
+        life.clock.advance(seconds=1)
+        second = life.submit(jobs(3))
+        assert operator.types("list") == Status.OK
+        assert [row["batchId"] for row in operator.read] == [first, second]
+        assert operator.read[1]["jobs"] == {
+            "total": 3,
+            "succeeded": 0,
+            "failed": 0,
+            "waiting": 3,
+        }
+        assert over not in operator.told
+        assert "--account" in operator.told
+
+    def test_an_account_is_listed_with_what_is_over(self, life: OnMoto, operator: Operator) -> None:
+        over = life.submit(jobs(2))
+        life.work_off()
+        operator.types("list", "--account", "demo")
+        assert [(row["batchId"], row["status"]) for row in operator.read] == [(over, "completed")]
+        operator.types("list", "--account", "somebody-else")
+        assert operator.read == []
+
+    def test_what_stands_still_is_listed_with_the_reason(
+        self, life: OnMoto, operator: Operator
+    ) -> None:
+        """Nobody sweeps, and the messages are lost."""
+        lost = life.submit(jobs(2))
+        life.receive()
+        life.clock.advance(minutes=20)
+        operator.types("list", "--stuck")
+        assert operator.read == []
+        life.clock.advance(minutes=20)
+        operator.types("list", "--stuck")
+        [row] = operator.read
+        assert row["batchId"] == lost
+        assert "does sweep run" in row["stuck"]
+
+
+class TestShow:
+    def test_a_life_is_told_from_its_parts(self, life: OnMoto, operator: Operator) -> None:
+        life.platform.answer = lambda call: Reply(
+            status=404 if call.params["n"] else 200, body=b"{}"
+        )
+        life.receiver.answers = [Reply(status=503)]
+        async_id = life.submit(jobs(2), callback_url="https://example.com/hook?token=x")
+        for message in life.receive():
+            life.deliver(message)
+            life.delete(message)
+        for message in life.receive():
+            life.deliver(message)
+            life.delete(message)
+        assert operator.types("show", async_id) == Status.OK
+        told = operator.read
+        assert (told["status"], told["stuck"], told["account"]) == ("completed", None, "demo")
+        assert (told["jobs"]["succeeded"], told["jobs"]["whichFailed"]) == (1, "1")
+        assert told["chunks"] == {"total": 2, "jobsInEach": 1, "done": 2, "whichAreToDo": ""}
+        assert told["callback"]["to"] == "https://example.com"
+        assert (told["callback"]["attempts"], told["callback"]["lastStatus"]) == (1, 503)
+
+    def test_a_batch_that_is_not_there_is_said_so(self, operator: Operator) -> None:
+        assert operator.types("show", "0" * 32) == Status.USAGE
+        assert operator.told.startswith(f"batchback: There is no batch {'0' * 32} in stage ")
+
+    def test_a_stage_without_resources_is_said_so(
+        self, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The adapter's own word, Unavailable, says nothing to who can mend it."""
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        for words in (["list"], ["show", "0" * 32], ["redrive"]):
+            assert operator.types(*words) == Status.USAGE
+            assert "has no resources in eu-west-1" in operator.told
+
+
+class TestRedrive:
+    @pytest.fixture
+    def dead(self, life: OnMoto) -> Queue:
+        return Queue(life.names.batches_dead_queue)
+
+    @pytest.fixture
+    def home(self, life: OnMoto) -> Queue:
+        return Queue(life.names.batches_queue)
+
+    def test_a_batch_whose_messages_died_goes_on(
+        self, life: OnMoto, operator: Operator, dead: Queue
+    ) -> None:
+        async_id = life.submit(jobs(2))
+        for message in life.receive():
+            life.deliver(message)
+            life.delete(message)
+        [look] = life.receive()
+        life.delete(look)
+        dead.put(look["Body"], look["Body"])
+        assert operator.types("redrive") == Status.OK
+        assert operator.read == {
+            "queue": "batches-dead",
+            "found": 2,
+            "moved": 2,
+            "unreadable": 0,
+            "batches": {async_id: 2},
+        }
+        assert f"{async_id} running, letters: 2" in operator.told
+        assert dead.count() == (0, 0)
+        life.work_off()
+        assert life.progress(async_id)["callback"]["status"] == "delivered"
+
+    def test_a_dry_run_moves_nothing_and_leaves_all_to_be_seen(
+        self, life: OnMoto, operator: Operator, dead: Queue, home: Queue
+    ) -> None:
+        dead.put('{"v": 1, "batch": "a", "account": "demo", "hops": 0}', "{}")
+        operator.types("redrive", "--dry-run")
+        assert (operator.read["found"], operator.read["moved"]) == (2, 0)
+        assert "a gone, letters: 1" in operator.told
+        life.clock.advance(seconds=1)
+        assert dead.count() == (2, 0)
+        assert home.count() == (0, 0)
+
+    def test_what_no_function_could_read_stays(
+        self, life: OnMoto, operator: Operator, dead: Queue, home: Queue
+    ) -> None:
+        """Sent home it would only die again."""
+        strange = ["{}", "[]", "no json", '{"v": 9, "id": "a"}']
+        dead.put(*strange)
+        operator.types("redrive")
+        assert (operator.read["found"], operator.read["unreadable"]) == (4, 4)
+        assert "4 are no messages of this version" in operator.told
+        life.clock.advance(seconds=1)
+        assert dead.take() == sorted(strange)
+        assert home.count() == (0, 0)
+
+    def test_no_more_than_the_limit_are_moved(
+        self, operator: Operator, dead: Queue, home: Queue
+    ) -> None:
+        dead.put(*[look(n) for n in range(13)])
+        operator.types("redrive", "--limit", "12")
+        assert operator.read["moved"] == 12
+        assert (dead.count(), home.count()) == ((1, 0), (12, 0))
+
+    @pytest.mark.parametrize("limit", ["0", "1001", "-1", "many"])
+    def test_a_limit_that_is_none_is_refused(self, operator: Operator, limit: str) -> None:
+        assert operator.types("redrive", f"--limit={limit}") == Status.USAGE
+
+    def test_a_message_stays_its_accounts(
+        self, operator: Operator, dead: Queue, home: Queue
+    ) -> None:
+        """By its group the queues are fair."""
+        dead.put(look(1), look(2), group="acme")
+        operator.types("redrive")
+        assert home.groups() == ["acme", "acme"]
+
+    def test_messages_of_jobs_go_back_to_the_queue_of_jobs(
+        self, life: OnMoto, operator: Operator
+    ) -> None:
+        async_id = life.submit(jobs(2))
+        bodies = [message["Body"] for message in life.receive()]
+        buried, run = Queue(life.names.jobs_dead_queue), Queue(life.names.jobs_queue)
+        buried.put(*bodies)
+        operator.types("redrive", "--queue", "jobs-dead")
+        assert operator.read["batches"] == {async_id: 2}
+        assert (buried.count(), run.count()) == ((0, 0), (2, 2))
+
+
+def look(number: int) -> str:
+    return json.dumps({"v": 1, "batch": str(number), "account": "demo", "hops": 0})
+
+
+class TestHalfWay:
+    """Whatever stops a redrive loses nothing."""
+
+    @pytest.fixture
+    def letters(self, life: OnMoto) -> Callable[..., dead_letters.DeadLetterQueue]:
+        def open_with(client: Any) -> dead_letters.DeadLetterQueue:
+            names = life.names
+            return dead_letters.of_batches(client, names.batches_dead_queue, names.batches_queue)
+
+        Queue(life.names.batches_dead_queue).put(*[look(n) for n in range(3)])
+        return open_with
+
+    def test_what_is_not_taken_at_home_stays(
+        self, life: OnMoto, letters: Callable[..., dead_letters.DeadLetterQueue]
+    ) -> None:
+        queue = letters(TakesOne(sqs()))
+        taken = queue.take(10)
+        assert queue.move(taken) == 1
+        assert Queue(life.names.batches_queue).take() == [taken[0].body]
+        life.clock.advance(seconds=301)
+        assert Queue(life.names.batches_dead_queue).take() == sorted(
+            each.body for each in taken[1:]
+        )
+
+    def test_who_dies_before_sending_has_moved_nothing(
+        self, life: OnMoto, letters: Callable[..., dead_letters.DeadLetterQueue]
+    ) -> None:
+        letters(sqs()).take(10)
+        life.clock.advance(seconds=301)
+        assert len(Queue(life.names.batches_dead_queue).take()) == 3
+
+    def test_who_dies_before_deleting_has_sent_all_twice_at_worst(
+        self, life: OnMoto, letters: Callable[..., dead_letters.DeadLetterQueue]
+    ) -> None:
+        queue = letters(DiesBeforeDeleting(sqs()))
+        taken = queue.take(10)
+        with pytest.raises(KeyboardInterrupt):
+            queue.move(taken)
+        assert len(Queue(life.names.batches_queue).take()) == 3
+        life.clock.advance(minutes=6)
+        assert len(Queue(life.names.batches_dead_queue).take()) == 3
+
+
+class Sqs:
+    """SQS, but for what a subclass makes of it."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+
+class TakesOne(Sqs):
+    def send_message_batch(self, **request: Any) -> Any:
+        first, *rest = request["Entries"]
+        answer = self.client.send_message_batch(QueueUrl=request["QueueUrl"], Entries=[first])
+        failed = [{"Id": each["Id"], "SenderFault": False, "Code": "x"} for each in rest]
+        return {**answer, "Failed": failed}
+
+
+class DiesBeforeDeleting(Sqs):
+    def delete_message_batch(self, **_: Any) -> Any:
+        raise KeyboardInterrupt
