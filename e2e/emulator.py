@@ -4,6 +4,7 @@ It is quickly written and stands in an environment of its own, whose versions ar
 opinion beside moto, not a truth. Where it differs from AWS, on_emulator.py says so.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -27,6 +28,7 @@ PYTHON = project.root() / "build" / "e2e" / "bin" / "python"
 REGION = "us-east-1"
 #: Who may do anything: its key and its secret.
 _OWNER = "test"
+_LOG = logging.getLogger(__name__)
 _START_SECONDS = 60
 _STOP_SECONDS = 10
 _LAST_LINES = 60
@@ -57,6 +59,8 @@ class Emulator:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._has_ended:
+            _LOG.error("it had ended, with %s:\n%s", self._process.returncode, self.said())
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         try:
