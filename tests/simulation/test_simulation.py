@@ -10,7 +10,7 @@ from tests.simulation.promises import Broken, check
 from tests.simulation.scenario import Scenario
 from tests.simulation.schedules import Stuck, every_schedule
 
-SEEDS = 800
+SEEDS = 400
 SEEDS_AT_ONCE = 100
 
 
