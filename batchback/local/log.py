@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 #: What is left out: the events of which there are many, when they end so.
-_EXPECTED: dict[str, set[object]] = {"job called": {"succeeded", "failed"}, "request": {200}}
+_EXPECTED: dict[str, set[object]] = {"call failed": {"failed"}, "request": {200}}
 #: Fields that say nothing here, where there is one account, or that are shown otherwise.
 _UNSHOWN = {"event", "stage", "account", "traceback", "round"}
 

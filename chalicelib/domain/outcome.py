@@ -105,6 +105,11 @@ def word(found: object) -> str:
     return found.verdict.name.lower() if isinstance(found, Answer) else type(found).__name__.lower()
 
 
+def is_success(found: Answer | TryAgain) -> bool:
+    """Whether the platform did the job."""
+    return isinstance(found, Answer) and found.verdict is Verdict.SUCCEEDED
+
+
 def gave_up(reason: str) -> Answer:
     """The answer of a job whose call never got one: a restart runs it again."""
     return Answer(Verdict.GAVE_UP, _error(_FAILED_REQUEST, reason))

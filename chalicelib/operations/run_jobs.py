@@ -14,7 +14,7 @@ from chalicelib.domain import outcome, retry, transitions
 from chalicelib.domain.account import Key
 from chalicelib.domain.batch import Answer, Batch, Chunk, Job, Marker
 from chalicelib.domain.message import JobsMessage
-from chalicelib.domain.outcome import TryAgain
+from chalicelib.domain.outcome import NoReply, Reply, TryAgain
 from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import (
     BatchStore,
@@ -186,24 +186,34 @@ class RunJobs:
         )
         found = outcome.judge_job(reply, self.clock.now(), attempt=work.message.attempt)
         took_ms = round((self.clock.now() - started_at) / timedelta(milliseconds=1))
+        called = _Called(index=job.index, found=found, took_ms=took_ms)
+        if not outcome.is_success(found):
+            self._tell_failure(work, called, reply)
+        return called
+
+    def _tell_failure(self, work: _Work, called: _Called, reply: Reply | NoReply) -> None:
         self.journal.write(
-            "job called",
+            "call failed",
             batch_id=work.batch.batch_id,
             account=work.batch.account,
-            index=job.index,
+            index=called.index,
             attempt=work.message.attempt,
-            outcome=outcome.word(found),
-            took_ms=took_ms,
+            outcome=outcome.word(called.found),
+            status=reply.status if isinstance(reply, Reply) else None,
+            error=reply.reason if isinstance(reply, NoReply) else None,
+            took_ms=called.took_ms,
         )
-        return _Called(index=job.index, found=found, took_ms=took_ms)
 
     def _tell(self, work: _Work, called: Iterable[_Called]) -> None:
-        """One line for the message, with what its jobs add to the metrics."""
+        """One line for the message, also of all calls that succeeded, with what they add to the
+        metrics: a line for each would cost more than anything but the database."""
         verdicts = Counter(outcome.word(each.found) for each in called)
         self.journal.write(
             "jobs run",
             batch_id=work.batch.batch_id,
             account=work.batch.account,
+            chunk=work.chunk.number,
+            attempt=work.message.attempt,
             succeeded=verdicts["succeeded"],
             failed=verdicts["failed"] + verdicts["gave_up"],
             retried=verdicts["tryagain"],

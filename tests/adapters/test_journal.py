@@ -32,6 +32,12 @@ def test_an_event_is_one_line_with_its_fields() -> None:
     }
 
 
+def test_what_is_for_the_metrics_is_written_once() -> None:
+    line = written("jobs run", succeeded=2, failed=0, retried=0, durations_ms=[5, 7])
+    assert (line["succeeded"], line["JobDuration"]) == (2, [5, 7])
+    assert "durations_ms" not in line
+
+
 def written_of(error: BaseException) -> Any:
     stream = io.StringIO()
     journal = JsonJournal(FakeClock(), "local", stream)

@@ -243,6 +243,40 @@ class TestFinalFailures:
         assert world.texts(batch) == [expected, expected]
 
 
+class TestLog:
+    def test_calls_that_succeed_share_one_line_with_their_message(self, world: World) -> None:
+        batch = world.submitted(3, chunk_size=3)
+        world.work(JobsMessage.of(batch, 0))
+        [line] = world.journal.lines
+        assert (line["event"], line["chunk"], line["attempt"]) == ("jobs run", 0, 1)
+        assert (line["succeeded"], line["durations_ms"]) == (3, [0, 0, 0])
+
+    def test_a_call_that_does_not_has_a_line_that_says_of_which_job_and_why(
+        self, world: World
+    ) -> None:
+        batch = world.submitted(4, chunk_size=4)
+        replies = {
+            1: Reply(status=404, body=b"{}"),
+            2: Reply(status=503),
+            3: NoReply(reason="no connection"),
+        }
+        world.behave(lambda call: replies.get(call.params["n"]))
+        world.work(JobsMessage.of(batch, 0))
+        told = ["index", "attempt", "outcome", "status", "error"]
+        assert [[line[name] for name in told] for line in world.journal.of("call failed")] == [
+            [1, 1, "failed", 404, None],
+            [2, 1, "tryagain", 503, None],
+            [3, 1, "tryagain", None, "no connection"],
+        ]
+
+    def test_the_last_failure_of_a_job_says_that_it_was_given_up(self, world: World) -> None:
+        world.behave(lambda _: Reply(status=503))
+        world.work(JobsMessage.of(world.submitted(1), 0))
+        world.run_to_the_end()
+        found = [(line["attempt"], line["outcome"]) for line in world.journal.of("call failed")]
+        assert found == [*((n, "tryagain") for n in range(1, 5)), (5, "gave_up")]
+
+
 class TestTime:
     def test_jobs_for_which_there_is_no_time_are_handed_on_and_not_counted_as_tried(
         self, world: World
