@@ -189,7 +189,7 @@ class TestComplete:
             completed_at=START + HOUR,
             next_look_at=None,
             next_try_at=START + HOUR,
-            due_at=START + HOUR,
+            due_at=START + HOUR + LEASE + GRACE,
         )
         assert transitions.may_deliver(after, START + HOUR)
 
@@ -270,11 +270,32 @@ class TestLooks:
 
 class TestLease:
     def test_an_attempt_is_counted_before_it_is_made(self) -> None:
-        head = completed(attempts=3)
+        head = completed(attempts=3, due_at=START)
         after = changed(head, lambda head: transitions.take_lease(head, "ours", START))
         assert after == replace(
             head, attempts=4, lease="ours", next_try_at=START + LEASE, due_at=START + LEASE
         )
+
+    @pytest.mark.parametrize("later", [timedelta(), SECOND, GRACE])
+    def test_the_alarm_of_a_completion_serves_the_first_attempt_too(self, later: timedelta) -> None:
+        """It goes off when the lease has ended, or two minutes after."""
+        head = completed()
+        after = changed(head, lambda head: transitions.take_lease(head, "ours", START + later))
+        assert after.next_try_at
+        assert after.due_at
+        assert after.due_at == head.due_at
+        assert after.next_try_at <= after.due_at <= after.next_try_at + GRACE
+
+    @pytest.mark.parametrize(
+        "due_at",
+        [None, START + LEASE - MILLISECOND, START + LEASE + GRACE + MILLISECOND, START + HOUR],
+    )
+    def test_an_alarm_before_the_end_of_a_lease_or_long_after_it_is_moved(
+        self, due_at: datetime | None
+    ) -> None:
+        head = completed(due_at=due_at)
+        after = changed(head, lambda head: transitions.take_lease(head, "ours", START))
+        assert after.due_at == START + LEASE
 
     def test_one_of_two_gets_it(self) -> None:
         head = completed()
