@@ -78,6 +78,14 @@ class RequestCounter:
         finally:
             self._who = before
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent meanwhile, one after the other, counts as on its way at the same time."""
+        spans = self._tally.spans
+        before, began_at = len(spans), time.monotonic()
+        yield
+        spans[before:] = [(began_at, time.monotonic())] * (len(spans) - before)
+
     def forget(self) -> None:
         """Begins to count anew; what is stored stays known."""
         self.tallies.clear()

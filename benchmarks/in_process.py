@@ -7,10 +7,11 @@ queues, one message at a time, as Lambda's pollers would.
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import boto3
@@ -42,17 +43,20 @@ POLLERS = "pollers"
 _REGION = "us-east-1"
 _ACCOUNT = "123456789012"
 _NUMBER = re.compile(rb'"number":(\d+)')
+Result = TypeVar("Result")
 
 
 @contextmanager
-def service_on_moto(answer_bytes: int, stage: str = "bench") -> Iterator["ServiceOnMoto"]:
+def service_on_moto(
+    answer_bytes: int, stage: str = "bench", latency_ms: int = 0
+) -> Iterator["ServiceOnMoto"]:
     """A service without a batch in it, on tables and queues from the real template."""
     make_moto_atomic()
     with patch.dict(os.environ), mock_aws():
         _prepare_environment(stage)
         create_resources(stage)
         _forget_what_is_kept()
-        yield ServiceOnMoto(answer_bytes)
+        yield ServiceOnMoto(AnsweringPlatform(answer_bytes, latency_ms / 1000))
     _forget_what_is_kept()
 
 
@@ -79,15 +83,32 @@ def _forget_what_is_kept() -> None:
 
 @dataclass(slots=True)
 class AnsweringPlatform:
-    """Answers every job at once."""
+    """Answers every job, by default at once."""
 
     answer_bytes: int
+    latency_seconds: float = 0
 
     def call(self, *, body: bytes, **_: object) -> Reply | NoReply:
+        if self.latency_seconds:
+            time.sleep(self.latency_seconds)
         match = _NUMBER.search(body)
         assert match  # noqa: S101 - every job of payloads has one
         text = payloads.answer(int(match[1]), self.answer_bytes)
         return Reply(status=200, body=text.encode())
+
+
+@dataclass(slots=True)
+class CountedSideBySide:
+    """Requests that the service sends side by side, sent by one thread: in rounds of as many as are
+    on their way together. So their number in series is the same in every run."""
+
+    counter: RequestCounter
+
+    def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
+        for start in range(0, len(calls), wiring.REQUESTS_AT_ONCE):
+            with self.counter.together():
+                results = [call() for call in calls[start : start + wiring.REQUESTS_AT_ONCE]]
+            yield results
 
 
 class TakingReceiver:
@@ -104,7 +125,7 @@ class TakingReceiver:
 class ServiceOnMoto:
     """One service: submits batches and works them off."""
 
-    def __init__(self, answer_bytes: int) -> None:
+    def __init__(self, platform: AnsweringPlatform) -> None:
         self.counter = RequestCounter()
         self.receiver = TakingReceiver()
         #: How often each function was invoked, and how much it logged.
@@ -112,7 +133,7 @@ class ServiceOnMoto:
         self.log_bytes: dict[str, int] = dict.fromkeys(FUNCTIONS, 0)
         #: Every invocation in a container of its own, which knows nothing yet.
         self.starts_cold = False
-        self._platform = AnsweringPlatform(answer_bytes)
+        self._platform = platform
         self._polling = boto3.client("sqs", region_name=_REGION)
         #: Ours, and the pollers'.
         self.clients = (aws.dynamodb(), aws.sqs(), self._polling)
@@ -186,6 +207,7 @@ class ServiceOnMoto:
         service = wiring.service()
         service.platform = self._platform
         service.receiver = self.receiver
+        service.requests_side_by_side = CountedSideBySide(self.counter)
 
 
 class _ByteCount:

@@ -26,7 +26,15 @@ from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.bury_jobs import BuryJobs
 from chalicelib.operations.deliver_callback import DeliverCallback
-from chalicelib.operations.ports import BatchStore, Clock, KeyStore, Platform, Queue, Receiver
+from chalicelib.operations.ports import (
+    BatchStore,
+    Clock,
+    KeyStore,
+    Platform,
+    Queue,
+    Receiver,
+    SideBySide,
+)
 from chalicelib.operations.record_answers import RecordAnswers
 from chalicelib.operations.run_jobs import RunJobs
 from chalicelib.operations.sweep import Sweep
@@ -37,6 +45,11 @@ if TYPE_CHECKING:
     from chalicelib.operations.read_batch import ReadBatch
     from chalicelib.operations.rerun_batch import RerunBatch
     from chalicelib.operations.submit_batch import SubmitBatch
+
+
+#: How many requests to one service of AWS are on their way together: fewer than the connections
+#: that its client keeps, which are ten.
+REQUESTS_AT_ONCE = 8
 
 
 @cache
@@ -56,7 +69,11 @@ class Service:
 
     @cached_property
     def store(self) -> BatchStore:
-        return DynamoBatchStore(aws.dynamodb(), self.settings.names.batches_table)
+        return DynamoBatchStore(
+            aws.dynamodb(),
+            self.settings.names.batches_table,
+            side_by_side=self.requests_side_by_side,
+        )
 
     @cached_property
     def keys(self) -> KeyStore:
@@ -73,7 +90,17 @@ class Service:
     @cached_property
     def queue(self) -> Queue:
         names = self.settings.names
-        return SqsQueue(aws.sqs(), jobs_queue=names.jobs_queue, batches_queue=names.batches_queue)
+        return SqsQueue(
+            aws.sqs(),
+            jobs_queue=names.jobs_queue,
+            batches_queue=names.batches_queue,
+            side_by_side=self.requests_side_by_side,
+        )
+
+    @cached_property
+    def requests_side_by_side(self) -> SideBySide:
+        """For the many requests of a large batch, each of which only waits."""
+        return ThreadsSideBySide(REQUESTS_AT_ONCE, flush_seconds=1)
 
     @cached_property
     def platform(self) -> Platform:

@@ -11,14 +11,16 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters import aws
+from chalicelib.adapters.in_turn import InTurn
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.errors import TooNew, Unavailable
+from chalicelib.operations.ports import SideBySide
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -33,7 +35,8 @@ _GROUP = re.compile(r"[!-~]{1,128}")
 
 
 class SqsQueue:
-    """Sends messages to the stage's queues. Queue addresses are looked up once, when first used."""
+    """Sends messages to the stage's queues, those of a large batch side by side. Queue addresses
+    are looked up once, when first used."""
 
     def __init__(
         self,
@@ -42,16 +45,29 @@ class SqsQueue:
         jobs_queue: str,
         batches_queue: str,
         sleep: Callable[[float], None] = time.sleep,
+        side_by_side: SideBySide = InTurn(),  # noqa: B008 - it holds nothing
     ) -> None:
         self._client = client
         self._jobs_queue = jobs_queue
         self._batches_queue = batches_queue
         self._sleep = sleep
+        self._side_by_side = side_by_side
 
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
         """All the messages, ten a request; those that SQS lists as failed are sent again."""
-        for start in range(0, len(messages), _MESSAGES_PER_REQUEST):
-            self._send_together(messages[start : start + _MESSAGES_PER_REQUEST], delay_seconds)
+        url = self._jobs_url
+        groups = range(0, len(messages), _MESSAGES_PER_REQUEST)
+        sends = [
+            partial(
+                self._send_together,
+                url,
+                messages[start : start + _MESSAGES_PER_REQUEST],
+                delay_seconds,
+            )
+            for start in groups
+        ]
+        for _ in self._side_by_side.run(sends):
+            pass
 
     def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
         try:
@@ -64,7 +80,7 @@ class SqsQueue:
         except (ClientError, BotoCoreError) as error:
             raise aws.unavailable("SQS", error) from error
 
-    def _send_together(self, messages: Sequence[JobsMessage], delay_seconds: int) -> None:
+    def _send_together(self, url: str, messages: Sequence[JobsMessage], delay_seconds: int) -> None:
         entries = {
             str(number): {
                 "Id": str(number),
@@ -75,7 +91,7 @@ class SqsQueue:
             for number, message in enumerate(messages)
         }
         for pause in (*_PAUSES, None):
-            failed = self._failed_of([*entries.values()])
+            failed = self._failed_of(url, [*entries.values()])
             if not failed:
                 return
             if pause is None:
@@ -83,9 +99,9 @@ class SqsQueue:
             entries = {id: entries[id] for id in failed}
             self._sleep(pause)
 
-    def _failed_of(self, entries: list[Any]) -> list[str]:
+    def _failed_of(self, url: str, entries: list[Any]) -> list[str]:
         try:
-            answer = self._client.send_message_batch(QueueUrl=self._jobs_url, Entries=entries)
+            answer = self._client.send_message_batch(QueueUrl=url, Entries=entries)
         except (ClientError, BotoCoreError) as error:
             raise aws.unavailable("SQS", error) from error
         return [failure["Id"] for failure in answer.get("Failed", [])]

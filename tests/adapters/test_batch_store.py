@@ -6,13 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from threading import Barrier
 from typing import Any, TypeVar
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.adapters import aws as clients
 from chalicelib.adapters import dynamodb
 from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.adapters.threads import ThreadsSideBySide
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker
 from chalicelib.domain.limits import Admission, Charge, Place, Usage
@@ -150,7 +153,7 @@ class TestChunks:
         assert read == [*some_jobs(total)]
 
     def test_reading_can_begin_at_any_chunk(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, chunk_size=2)
         assert [chunk.number for chunk in store.read_chunks(batch, 5)] == [5, 6, 7]
         assert [*store.read_chunks(batch, 8)] == []
 
@@ -173,7 +176,7 @@ class TestChunks:
         assert store.load_chunk(batch, 0).jobs == tuple(jobs)
 
     def test_a_chunk_nobody_stored_is_read_as_one_without_jobs(self, store: BatchStore) -> None:
-        batch = new_batch(16)
+        batch = new_batch(16, chunk_size=2)
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs is None
         assert [chunk.jobs for chunk in store.read_chunks(batch)] == [None] * 8
@@ -201,7 +204,7 @@ class TestChunks:
 
 class TestChanges:
     def test_a_chunk_is_finished_once(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, chunk_size=2)
         change = transitions.finish_chunk(batch, full_chunk(batch, 1))
         after = store.change(batch, change)
         assert after
@@ -256,7 +259,7 @@ class TestChanges:
 
 class TestMarkers:
     def test_a_marker_is_read_with_its_chunk_until_it_is_removed(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, chunk_size=2)
         marker = Marker(round=2, hops=3, receive_count=4, deaths=5)
         store.mark(batch, 1, 2, marker)
         assert store.load_chunk(batch, 1).markers == {2: marker}
@@ -362,8 +365,74 @@ class TestFindingMany:
         monkeypatch.setattr(client, "batch_get_item", read_one)
         assert len(store.find_all([batch.batch_id for batch in batches])) == 3
         assert len(pauses) == 2
-        with pytest.raises(Unavailable, match="left 4 items unread"):
+        with pytest.raises(Unavailable, match="left 2 items unread"):
             store.find_all([f"{number:032}" for number in range(9)])
+
+
+class TestLargeBatches:
+    """Sixty chunks and the order are three requests."""
+
+    @pytest.fixture
+    def large(self) -> Batch:
+        return new_batch(60, chunk_size=1)
+
+    @pytest.mark.usefixtures("aws")
+    def test_the_requests_are_on_their_way_together(
+        self, large: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client: Any = clients.dynamodb()
+        write = client.batch_write_item
+        all_three = Barrier(3, timeout=20)
+
+        def wait_for_the_others(**request: Any) -> Any:
+            all_three.wait()
+            return write(**request)
+
+        monkeypatch.setattr(client, "batch_write_item", wait_for_the_others)
+        store = side_by_side_store(client)
+        store.save_jobs(large, ORDER, some_jobs(60))
+        assert store.find_order(large) == ORDER
+        stored = [store.load_chunk(large, chunk).jobs for chunk in large.chunks]
+        assert stored == [(job,) for job in some_jobs(60)]
+
+    @pytest.mark.usefixtures("aws")
+    def test_where_one_of_them_fails_the_jobs_are_not_stored(
+        self, large: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever stores them hears of it once no request is on its way any more."""
+        client: Any = clients.dynamodb()
+        write, answered = client.batch_write_item, []
+
+        def fail_where_the_order_is(RequestItems: Any) -> Any:  # noqa: N803 - DynamoDB's own
+            answered.append(RequestItems)
+            if "0#order" in str(RequestItems):
+                raise EndpointConnectionError(endpoint_url="https://example.com")
+            return write(RequestItems=RequestItems)
+
+        monkeypatch.setattr(client, "batch_write_item", fail_where_the_order_is)
+        with pytest.raises(Unavailable, match="DynamoDB: EndpointConnectionError"):
+            side_by_side_store(client).save_jobs(large, ORDER, some_jobs(60))
+        assert len(answered) == 3
+
+    @pytest.mark.usefixtures("aws")
+    def test_what_a_partition_does_not_take_at_once_is_written_again(
+        self, large: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """10 MB take it eight seconds and more."""
+        client: Any = clients.dynamodb()
+        pauses: list[float] = []
+        monkeypatch.setattr(
+            client, "batch_write_item", lambda **asked: {"UnprocessedItems": asked["RequestItems"]}
+        )
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
+        with pytest.raises(Unavailable, match="left 25 items unwritten"):
+            store.save_jobs(large, ORDER, some_jobs(60))
+        assert 8 < sum(pauses) < 10
+
+
+def side_by_side_store(client: Any) -> DynamoBatchStore:
+    threads = ThreadsSideBySide(3, flush_seconds=1)
+    return DynamoBatchStore(client, "batchback-local-batches", sleep=_never, side_by_side=threads)
 
 
 def place(**fields: Any) -> Place:

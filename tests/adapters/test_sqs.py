@@ -2,10 +2,12 @@
 
 import string
 from collections.abc import Sequence
+from threading import Barrier
 from typing import Any
 
 import pytest
 
+from chalicelib.adapters.in_turn import InTurn
 from chalicelib.adapters.sqs import (
     SqsQueue,
     compose_batch,
@@ -14,7 +16,9 @@ from chalicelib.adapters.sqs import (
     parse_batch,
     parse_jobs,
 )
+from chalicelib.adapters.threads import ThreadsSideBySide
 from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.operations.ports import SideBySide
 
 LOOK = BatchMessage(batch_id="a", account="acme", hops=5)
 
@@ -24,9 +28,12 @@ class RecordingClient:
 
     def __init__(self, failing: Sequence[str] = ()) -> None:
         self.sent: list[dict[str, Any]] = []
+        #: The queues whose addresses were asked for.
+        self.asked: list[str] = []
         self._failing = [*failing]
 
     def get_queue_url(self, *, QueueName: str) -> dict[str, str]:  # noqa: N803 - SQS's own
+        self.asked.append(QueueName)
         return {"QueueUrl": f"https://sqs.example.com/{QueueName}"}
 
     def send_message(self, **request: Any) -> None:
@@ -40,12 +47,13 @@ class RecordingClient:
         return {"Failed": [{"Id": id} for id in failed]}
 
 
-def queue_over(client: RecordingClient) -> SqsQueue:
+def queue_over(client: RecordingClient, side_by_side: SideBySide | None = None) -> SqsQueue:
     return SqsQueue(
         client,  # type: ignore[arg-type]
         jobs_queue="jobs",
         batches_queue="batches",
         sleep=lambda _: None,
+        side_by_side=side_by_side or InTurn(),
     )
 
 
@@ -70,6 +78,24 @@ def test_every_message_of_jobs_is_of_its_accounts_group() -> None:
     queue_over(client).send_jobs(messages)
     groups = {parse_jobs(each["MessageBody"]).chunk: each["MessageGroupId"] for each in client.sent}
     assert groups == {n: f"account-{n % 3}" for n in range(12)}
+
+
+def test_the_requests_for_many_messages_are_on_their_way_together() -> None:
+    both = Barrier(2, timeout=20)
+
+    class WaitingClient(RecordingClient):
+        def send_message_batch(self, **request: Any) -> Any:
+            both.wait()
+            return super().send_message_batch(**request)
+
+    client = WaitingClient()
+    messages = [
+        JobsMessage(batch_id="a", account="acme", submission="b", round=1, chunk=n)
+        for n in range(20)
+    ]
+    queue_over(client, ThreadsSideBySide(2, flush_seconds=1)).send_jobs(messages)
+    sent = {parse_jobs(each["MessageBody"]).chunk for each in client.sent}
+    assert (sent, len(client.sent), client.asked) == ({*range(20)}, 20, ["jobs"])
 
 
 def test_every_message_to_look_at_a_batch_is_of_its_accounts_group() -> None:

@@ -109,6 +109,16 @@ class TestRoundTrips:
         assert Tally(spans=spans).in_series == 3
         assert Tally().in_series == 0
 
+    def test_what_is_sent_together_is_one_round_trip(self, dynamodb: Any) -> None:
+        counter = RequestCounter()
+        counter.watch(dynamodb)
+        for _ in range(2):
+            with counter.together():
+                for _ in range(3):
+                    dynamodb.get_item(TableName=TABLE, Key=key("none"))
+        tally = counter.tallies[NOBODY]
+        assert (tally.total_requests, tally.in_series) == (6, 2)
+
 
 class TestABatch:
     """A whole batch on moto, counted twice: by the counter, and by a hook of its own."""
@@ -126,9 +136,9 @@ class TestABatch:
         tallies = service.counter.tallies
         assert sum((each.requests for each in tallies.values()), Counter()) == sent
         assert NOBODY not in tallies
-        assert service.invocations == {API: 1, RUN_JOBS: 10, ADVANCE_BATCH: 1}
-        assert tallies[RUN_JOBS].requests["PutItem"] == 10
-        assert tallies[in_process.POLLERS].sqs_requests == 2 * 11
+        assert service.invocations == {API: 1, RUN_JOBS: 5, ADVANCE_BATCH: 1}
+        assert tallies[RUN_JOBS].requests["PutItem"] == 5
+        assert tallies[in_process.POLLERS].sqs_requests == 2 * 6
         assert sum(tallies[function].failed_conditions for function in FUNCTIONS) == 0
 
     def test_what_the_service_refuses_is_told(self, aws: None) -> None:  # noqa: ARG002
