@@ -12,7 +12,7 @@ from chalicelib.adapters.items import DUE_BUCKETS
 from chalicelib.domain.batch import chunk_size
 
 UNITS_PER_SECOND = 1_000
-_JOBS_PER_MESSAGE = 25
+_JOBS_PER_MESSAGE = 50
 
 
 def of_batches(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

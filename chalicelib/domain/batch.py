@@ -14,7 +14,7 @@ from chalicelib.domain.states import BatchState, CallbackState
 #: Keeps the head, which holds the set of finished chunks, under 4 KB.
 MAX_CHUNKS = 500
 #: While a batch has few jobs they are spread over this many messages, so that they run at once.
-CHUNKS_WHILE_FEW = 8
+CHUNKS_WHILE_FEW = 4
 
 
 class Verdict(StrEnum):

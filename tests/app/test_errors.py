@@ -209,7 +209,7 @@ def test_an_unexpected_error_shows_callers_nothing(
     assert answer.json["message"] == "Internal server error"
     assert b"1234" not in answer.body
     log = capsys.readouterr().out
-    assert '"error": "RuntimeError"' in log
+    assert '"error":"RuntimeError"' in log
     assert "1234" not in log
     assert "explode" in log  # where it was raised
 
