@@ -453,7 +453,7 @@ BODY = b'{"asyncId":"0123456789abcdef0123456789abcdef","results":[]}'
 def callback(*secrets: str, body: bytes = BODY, now: datetime | None = None) -> dict[str, str]:
     """A callback's headers; the library that verifies them looks at the real clock."""
     now = now or datetime.now(UTC)
-    return webhook_headers(message_id=MESSAGE_ID, body=body, secrets=secrets, now=now)
+    return webhook_headers(message_id=MESSAGE_ID, body=[body], secrets=secrets, now=now)
 
 
 class TestCallbacks:
