@@ -151,6 +151,18 @@ def largest(unit: str) -> str:
 UNITS = ["e", "é", "中", "😀", '\\"', "\\\\", "\\u0000", "\x7f"]
 
 
+class TestBlocks:
+    @given(sizes=st.lists(st.integers(0, 100_000), max_size=20))
+    def test_they_are_the_body(self, sizes: list[int]) -> None:
+        pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+        assert b"".join(results.in_blocks(pieces)) == b"".join(pieces)
+
+    def test_small_pieces_share_them(self) -> None:
+        """A write for each result would be a packet for each."""
+        blocks = results.in_blocks([b"x" * 600] * 10_000)
+        assert 80 < len(blocks) < 100
+
+
 class TestPages:
     @pytest.mark.parametrize("unit", UNITS)
     def test_a_page_of_the_largest_results_holds_one_at_least_and_fits(self, unit: str) -> None:

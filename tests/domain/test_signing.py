@@ -475,6 +475,12 @@ class TestCallbacks:
             "webhook-signature": Webhook(WEBHOOK_SECRET).sign(MESSAGE_ID, START, BODY.decode()),
         }
 
+    @given(blocks=st.lists(st.binary()))
+    def test_a_body_in_blocks_is_signed_as_one(self, blocks: list[bytes]) -> None:
+        secrets = [OTHER_SECRET, WEBHOOK_SECRET]
+        in_blocks = webhook_headers(message_id=MESSAGE_ID, body=blocks, secrets=secrets, now=START)
+        assert in_blocks == callback(*secrets, body=b"".join(blocks), now=START)
+
     def test_during_a_rotation_each_secret_verifies_them(self) -> None:
         headers = callback(OTHER_SECRET, WEBHOOK_SECRET)
         for secret in (OTHER_SECRET, WEBHOOK_SECRET):
