@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="everything, some 15 minutes; writes docs/performance.md",
+        help="everything, some 20 minutes; writes docs/performance.md",
     )
     parser.add_argument("--only", choices=[*_parts(full=False)], help="one part, shown as JSON")
     return parser
