@@ -7,6 +7,8 @@ from typing import Any
 from batchback import project
 from batchback.operator.diagnosis import Check, Wrong
 from batchback.operator.function_checks import timeout_seconds
+from batchback.operator.mends import bring_up
+from batchback.operator.resources import parameters_of, parameters_of_stage
 from batchback.operator.stage import Stage
 
 #: A stack at rest.
@@ -57,10 +59,6 @@ def _of_aws(stage: Stage) -> list[Check]:
     ]
 
 
-def bring_up(stage: Stage) -> str:
-    return f"batchback resources up --stage {stage.name}"
-
-
 def _stack(stage: Stage) -> str:
     from botocore.exceptions import ClientError
 
@@ -82,7 +80,12 @@ def _stack(stage: Stage) -> str:
         )
     if others := _other_than_wanted(client.get_template(StackName=name)["TemplateBody"]):
         raise Wrong(f"not as .chalice/resources.json has it: {', '.join(others)}", bring_up(stage))
-    return f"{name} in {status}, as .chalice/resources.json has it"
+    there, wanted = parameters_of(found), parameters_of_stage(stage.name)
+    if others := [each for each, value in wanted.items() if there.get(each) != value]:
+        raise Wrong(
+            f"not with the resources of .chalice/config.json: {', '.join(others)}", bring_up(stage)
+        )
+    return f"{name} in {status}, as .chalice/resources.json and .chalice/config.json have it"
 
 
 def _other_than_wanted(body: Any) -> list[str]:
@@ -95,7 +98,7 @@ def _other_than_wanted(body: Any) -> list[str]:
 def _table(stage: Stage, name: str) -> str:
     table = stage.client("dynamodb").describe_table(TableName=name)["Table"]
     states = {name: table["TableStatus"]} | {
-        f"index {index['IndexName']}": index["IndexStatus"]
+        f"index {index['IndexName']}": index.get("IndexStatus", "ACTIVE")
         for index in table.get("GlobalSecondaryIndexes", [])
     }
     if resting := [f"{each} is {state}" for each, state in states.items() if state != "ACTIVE"]:
