@@ -179,23 +179,25 @@ def _make_sure(
     stage: Stage, stack: Stack, found: "StackTypeDef", options: argparse.Namespace
 ) -> None:
     _refuse_while_busy(stage, stack, found)
-    _refuse_while_protected(stage, found)
+    _refuse_while_protected(stage, stack, found)
     if not options.force:
         _refuse_while_batches_are_open(stage)
     if not options.yes:
         _ask(stage, stack.shell)
 
 
-def _refuse_while_protected(stage: Stage, found: "StackTypeDef") -> None:
+def _refuse_while_protected(stage: Stage, stack: Stack, found: "StackTypeDef") -> None:
     """Only where `up` can end the protection: of a creation that failed, tables may be left whose
     protection no update of the stack reaches any more."""
     is_protected = parameters_of(found).get("DeletionProtection") == "true"
     if is_protected and found["StackStatus"] in _READY:
+        bring_up = f"run `batchback resources up --stage {stage.name}`"
+        if is_of_a_pipeline(_template_of(stack)):
+            bring_up = "deploy it by its pipeline"
         raise _Refused(
             f"Stage {stage.name} is protected from deletion. To delete it all the same, set "
             f"DeletionProtection to false in stages.{stage.name}.resources of "
-            f".chalice/config.json, run `batchback resources up --stage {stage.name}`, "
-            "then this again."
+            f".chalice/config.json, {bring_up}, then this again."
         )
 
 
