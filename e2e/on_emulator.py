@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -28,7 +29,7 @@ KEY, SECRET = "demo", "demo-secret"
 _BUCKET = "packages"
 #: How long the message of a dead worker stays hidden: longer than the next one takes to start. AWS
 #: wants at least as long as a worker may run, which is too long to wait for here.
-_VISIBILITY_SECONDS = 15
+VISIBILITY_SECONDS = 15
 #: Five workers may start at once, on a machine that does other things too.
 PATIENCE_SECONDS = 90
 
@@ -59,6 +60,8 @@ class OnEmulator:
     def __init__(self, package: Package) -> None:
         self._package = package
         self._change_sets = count(1)
+        #: Of the functions, where they are others than the stage's.
+        self.variables: dict[str, str] = {}
         self.emulator = Emulator()
         self.platform = DeadlyPlatform(self)
 
@@ -68,6 +71,7 @@ class OnEmulator:
             self._platform_address = opened.enter_context(self.platform.serve()).address
             self._upload()
             self.deploy()
+            self._do_what_the_emulator_passes_over()
             self.receiver = DemonstrationReceiver(callback_secret=self._let_in())
             self.callback_url = f"{opened.enter_context(self.receiver.serve()).address}/callback"
             self.caller = opened.enter_context(Client(self.address, KEY, SECRET))
@@ -76,6 +80,17 @@ class OnEmulator:
 
     def __exit__(self, *_: object) -> None:
         self._opened.close()
+
+    def _do_what_the_emulator_passes_over(self) -> None:
+        """It stands in the template."""
+        tables = self.emulator.client("dynamodb")
+        expiry = {"Enabled": True, "AttributeName": "expires_at"}
+        tables.update_time_to_live(TableName=NAMES.batches_table, TimeToLiveSpecification=expiry)
+        backup = {"PointInTimeRecoveryEnabled": True}
+        for table in (NAMES.batches_table, NAMES.keys_table):
+            tables.update_continuous_backups(
+                TableName=table, PointInTimeRecoverySpecification=backup
+            )
 
     def _let_in(self) -> str:
         """Imports the key that the platform knows. The callback secret of its new account."""
@@ -95,19 +110,75 @@ class OnEmulator:
     # ---- what befalls it
 
     @contextmanager
-    def no_worker_runs_jobs(self) -> Iterator[None]:
-        functions = self.emulator.client("lambda")
-        found = functions.list_event_source_mappings(FunctionName=f"{STACK}-run_jobs")
+    def nothing_feeds(self, function: str) -> Iterator[str]:
+        """Gives the id of the trigger that is off."""
+        functions = self._functions
+        found = functions.list_event_source_mappings(FunctionName=f"{STACK}-{function}")
         [mapping] = found["EventSourceMappings"]
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         try:
-            yield
+            yield mapping["UUID"]
         finally:
             functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    @contextmanager
+    def messages_of_jobs_come_back_after(self, seconds: int) -> Iterator[None]:
+        queues = self.emulator.client("sqs")
+        url = queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"]
+        change = partial(queues.set_queue_attributes, QueueUrl=url)
+        change(Attributes={"VisibilityTimeout": str(seconds)})
+        try:
+            yield
+        finally:
+            change(Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})
+
+    @contextmanager
+    def may_no_longer(self, function: str, statement: str) -> Iterator[None]:
+        """One statement less in the policy of a function's role."""
+        roles = self.emulator.client("iam")
+        configuration = self._functions.get_function_configuration(FunctionName=function)
+        role = configuration["Role"].rpartition("/")[2]
+        [name] = roles.list_role_policies(RoleName=role)["PolicyNames"]
+        policy = roles.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        left = [each for each in policy["Statement"] if each["Sid"] != statement]
+        put = partial(roles.put_role_policy, RoleName=role, PolicyName=name)
+        put(PolicyDocument=json.dumps({**policy, "Statement": left}))
+        try:
+            yield
+        finally:
+            put(PolicyDocument=json.dumps(policy))
+
+    @contextmanager
+    def is_set_by_hand(self, function: str, **variables: str) -> Iterator[None]:
+        """As somebody does in the console."""
+        found = self._functions.get_function_configuration(FunctionName=function)
+        was = found["Environment"]
+        change = partial(self._functions.update_function_configuration, FunctionName=function)
+        change(Environment={"Variables": {**was["Variables"], **variables}})
+        try:
+            yield
+        finally:
+            change(Environment={"Variables": was["Variables"]})
 
     def lose_messages_of_jobs(self) -> None:
         queues = self.emulator.client("sqs")
         queues.purge_queue(QueueUrl=queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"])
+
+    def give_up_messages_of_batches(self) -> int:
+        """Has them die, as SQS does with what a function gave back each time. How many there
+        were."""
+        queues = self.emulator.client("sqs")
+        home, dead = (
+            queues.get_queue_url(QueueName=name)["QueueUrl"]
+            for name in (NAMES.batches_queue, NAMES.batches_dead_queue)
+        )
+        count = 0
+        while found := queues.receive_message(QueueUrl=home).get("Messages"):
+            for message in found:
+                queues.send_message(QueueUrl=dead, MessageBody=message["Body"])
+                queues.delete_message(QueueUrl=home, ReceiptHandle=message["ReceiptHandle"])
+                count += 1
+        return count
 
     def put_alarm_forward(self, async_id: str) -> None:
         """To now: a batch of which everything was sent is looked at after half an hour."""
@@ -134,7 +205,7 @@ class OnEmulator:
                 {"ParameterKey": "DeletionProtection", "ParameterValue": "false"},
                 {
                     "ParameterKey": "JobsVisibilitySeconds",
-                    "ParameterValue": str(_VISIBILITY_SECONDS),
+                    "ParameterValue": str(VISIBILITY_SECONDS),
                 },
             ],
             Capabilities=["CAPABILITY_IAM"],
@@ -210,21 +281,24 @@ class OnEmulator:
     def _template(self, variables: Mapping[str, str]) -> dict[str, Any]:
         """The template as `aws cloudformation package` leaves it, and then for this machine."""
         template = self._package.template()
+        self.variables = {
+            "PLATFORM_ADDRESS": self._platform_address,
+            "ALLOWED_CALLBACK_NETWORKS": "127.0.0.0/8",
+            **variables,
+        }
         for resource in template["Resources"].values():
             properties = resource["Properties"]
             if resource["Type"] == "AWS::Serverless::Function":
                 properties["CodeUri"] = {"Bucket": _BUCKET, "Key": "deployment.zip"}
-                properties["Environment"]["Variables"].update(
-                    {
-                        "PLATFORM_ADDRESS": self._platform_address,
-                        "ALLOWED_CALLBACK_NETWORKS": "127.0.0.0/8",
-                        **variables,
-                    }
-                )
+                properties["Environment"]["Variables"].update(self.variables)
             if resource["Type"] == "AWS::IAM::Role":
                 for policy in properties["Policies"]:
                     _as_the_emulator_reads_it(policy["PolicyDocument"])
         return template
+
+    @property
+    def _functions(self) -> Any:
+        return self.emulator.client("lambda")
 
     @property
     def _cloudformation(self) -> Any:

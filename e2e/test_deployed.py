@@ -13,6 +13,8 @@ from batchback.client import Refused
 from batchback.shell import Status
 from e2e.on_emulator import KEY, PATIENCE_SECONDS, SECRET, STACK, STAGE, OnEmulator
 
+#: Where no others start beside it.
+LONGER_THAN_ONE_WORKER_STARTS_SECONDS = 7
 WORKERS = ["advance_batch", "bury_jobs", "run_jobs", "sweep"]
 
 Order = dict[str, Any]
@@ -103,8 +105,9 @@ class TestWorstCases:
         """Three deliveries, three dead workers, the dead-letter queue, `bury_jobs`."""
         wanted = order(service, 2)
         wanted["jobs"][1]["params"]["killsAfter"] = 1
-        async_id = signed(service, wanted)
-        good, killer = callback_of(service, async_id)["results"]
+        with service.messages_of_jobs_come_back_after(LONGER_THAN_ONE_WORKER_STARTS_SECONDS):
+            async_id = signed(service, wanted)
+            good, killer = callback_of(service, async_id)["results"]
         assert good["response"]["results"][0]["status"] == "invited"
         assert killer["response"]["errorCode"] == 461
         assert [each["batch_id"] for each in events_of(service, "bury_jobs", "job buried")] == [
@@ -116,7 +119,7 @@ class TestWorstCases:
     def test_a_batch_whose_messages_were_lost_is_woken_by_the_schedule(
         self, service: OnEmulator
     ) -> None:
-        with service.no_worker_runs_jobs():
+        with service.nothing_feeds("run_jobs"):
             async_id = signed(service, order(service, 3))
             service.lose_messages_of_jobs()
         assert service.caller.progress(async_id)["jobs"]["waiting"] == 3

@@ -33,7 +33,7 @@ def merged(
     for section in _SECTIONS:
         whole[section] = _joined(section, functions, resources)
     whole["Parameters"] = {
-        name: {**declared, "Default": parameters[name]}
+        name: {**declared, "Default": _default(declared["Type"], parameters[name])}
         for name, declared in resources["Parameters"].items()
     }
     needed = [
@@ -49,6 +49,11 @@ def merged(
             # https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-api.html
             resource["Properties"]["OpenApiVersion"] = "2.0"
     return whole
+
+
+def _default(kind: str, value: str) -> str | int:
+    """A number as one, as the linter wants it."""
+    return int(value) if kind == "Number" and value.isdecimal() else value
 
 
 def _joined(section: str, functions: Template, resources: Template) -> Template:

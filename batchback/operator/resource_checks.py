@@ -43,9 +43,9 @@ def checks(stage: Stage) -> list[Check]:
 def _of_aws(stage: Stage) -> list[Check]:
     names = stage.names
     consumers = {
-        "jobs": (names.jobs_queue, "run_jobs"),
-        "jobs-dead": (names.jobs_dead_queue, "bury_jobs"),
-        "batches": (names.batches_queue, "advance_batch"),
+        "jobs": (names.jobs_queue, "run_jobs", "JobsVisibilitySeconds"),
+        "jobs-dead": (names.jobs_dead_queue, "bury_jobs", "JobsDeadVisibilitySeconds"),
+        "batches": (names.batches_queue, "advance_batch", "BatchesVisibilitySeconds"),
     }
     return [
         Check(name="stack", look=partial(_stack, stage)),
@@ -53,8 +53,8 @@ def _of_aws(stage: Stage) -> list[Check]:
         Check(name="backup of batches", look=partial(_backup, stage, names.batches_table)),
         Check(name="backup of keys", look=partial(_backup, stage, names.keys_table)),
         *[
-            Check(name=f"visibility of {key}", look=partial(_visibility, stage, queue, function))
-            for key, (queue, function) in consumers.items()
+            Check(name=f"visibility of {key}", look=partial(_visibility, stage, *consumer))
+            for key, consumer in consumers.items()
         ],
     ]
 
@@ -147,13 +147,14 @@ def _dead_letters(stage: Stage) -> str:
     return found
 
 
-def _visibility(stage: Stage, name: str, function: str) -> str:
+def _visibility(stage: Stage, name: str, function: str, parameter: str) -> str:
     wanted = _VISIBILITY_PER_TIMEOUT * timeout_seconds(function, stage)
     found = int(_attributes(stage, name)["VisibilityTimeout"])
     if found < wanted:
         raise Wrong(
             f"{found} s, and 6 times the time-out of {function} is {wanted} s",
-            f"set it in .chalice/resources.json, then {bring_up(stage)}",
+            f"{parameter} in stages.{stage.name}.resources of .chalice/config.json must be that at "
+            f"least, then {bring_up(stage)}",
         )
     return f"{found} s, 6 times the time-out of {function} or more"
 

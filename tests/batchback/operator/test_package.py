@@ -130,7 +130,7 @@ class TestTemplate:
         defaults = {name: each["Default"] for name, each in parameters.items()}
         assert parameters.keys() == RESOURCES["Parameters"].keys()
         assert defaults["Stage"] == STAGE
-        assert defaults["LogRetentionDays"] == "7"
+        assert (defaults["LogRetentionDays"], defaults["JobsVisibilitySeconds"]) == (7, 360)
         assert defaults["Monitoring"] == RESOURCES["Parameters"]["Monitoring"]["Default"]
 
     def test_a_function_waits_for_what_it_would_miss(self) -> None:
