@@ -173,7 +173,8 @@ class OnEmulator:
             for name in (NAMES.batches_queue, NAMES.batches_dead_queue)
         )
         count = 0
-        while found := queues.receive_message(QueueUrl=home).get("Messages"):
+        receive = partial(queues.receive_message, QueueUrl=home, WaitTimeSeconds=1)
+        while found := receive().get("Messages"):
             for message in found:
                 queues.send_message(QueueUrl=dead, MessageBody=message["Body"])
                 queues.delete_message(QueueUrl=home, ReceiptHandle=message["ReceiptHandle"])
