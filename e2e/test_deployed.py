@@ -1,6 +1,6 @@
 """The service deployed from the zip by the template: functions by their roles, routes of API
-Gateway, queues, the schedule. And what an operator has of it: where something is not the stage's own
-here (on_emulator.py), the doctor must say so, and of nothing else.
+Gateway, queues, the schedule. And what an operator has of it: where something here is not the
+stage's own (on_emulator.py), the doctor must say so, and of nothing else.
 
 One file, so that one emulator does.
 """
