@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 import requests
 
+from batchback import project
 from batchback.client import Refused
 from batchback.operator import policies
+from batchback.operator.resources import parameters_of_stage
 from batchback.shell import Status
 from e2e.on_emulator import (
     KEY,
     NAMES,
+    OTHER_PARAMETERS,
     PATIENCE_SECONDS,
     SECRET,
     STACK,
@@ -169,6 +172,13 @@ class TestStack:
         assert sorted(functions) == [STACK, *(f"{STACK}-{name}" for name in WORKERS)]
         logs = service.resources("AWS::Logs::LogGroup").values()
         assert sorted(logs) == [f"/aws/lambda/{name}" for name in sorted(functions)]
+
+    def test_it_has_the_parameters_and_tags_of_the_stage(self, service: OnEmulator) -> None:
+        cloudformation = service.emulator.client("cloudformation")
+        [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        assert parameters == {**parameters_of_stage(STAGE), **OTHER_PARAMETERS}
+        assert {each["Key"]: each["Value"] for each in stack["Tags"]} == project.tags(STAGE)
 
     def test_the_api_has_no_stage_but_its_own(self, service: OnEmulator) -> None:
         gateway = service.emulator.client("apigateway")
