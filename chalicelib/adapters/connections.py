@@ -1,7 +1,7 @@
 """Connections for the call in hand: where they may go, and how much time and data they may take.
 
-    Connections ── _Connection ───── _Socket          http.client's connection and answer,
-                └─ _TlsConnection ── _TlsSocket       over sockets that know the call
+    Connections ── _Socket, _TlsSocket    know the call in hand
+                └─ _Answer                http.client's reading of what comes
 
 A new connection goes to an address of the call in hand and nowhere else. Before each read and
 write its socket asks that call for the time that is left, and after each read it tells what came.
@@ -16,17 +16,11 @@ import ssl
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from http.client import (
-    HTTP_PORT,
-    HTTPS_PORT,
-    HTTPConnection,
-    HTTPException,
-    HTTPResponse,
-)
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPException, HTTPResponse
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -39,6 +33,8 @@ from chalicelib.domain.networks import Address
 MAX_HEAD_BYTES = 300_000
 #: What may come in all: the longest body that is kept, in chunks of a few bytes.
 MAX_RECEIVED_BYTES = 4_000_000
+#: What of a body is sent in one go with the headers: a packet less, and no copy of a large one.
+_SENT_TOGETHER_BYTES = 32_768
 
 
 class AddressRefused(Exception):
@@ -109,44 +105,74 @@ class Connections:
         self._port = port
         self._tls = tls
         self._keep = keep
-        self._kept: deque[_Connection] = deque()
+        self._kept: deque[_AnySocket] = deque()
         weakref.finalize(self, _close_all, self._kept)
 
     @contextmanager
     def post(
         self, call: Call, target: str, headers: Mapping[str, str], body: bytes
     ) -> Iterator[HTTPResponse]:
-        """The answer to one POST, tried once; its body is read by whoever asked. Target and headers
-        are sent as they are: what they must not hold is a ValueError or an HTTPException."""
-        connection = self._take()
-        connection.serve(call)
+        """The answer to one POST, tried once; whoever asked reads its body. A ValueError where
+        target or headers hold what no line does."""
+        head = self._head(target, headers, len(body))
+        connection = self._take(call)
         may_be_kept = False
         try:
-            connection.request("POST", target, body, headers)
-            with connection.getresponse() as answer:
+            connection.sendall(head + body[:_SENT_TOGETHER_BYTES])
+            if len(body) > _SENT_TOGETHER_BYTES:
+                connection.sendall(memoryview(body)[_SENT_TOGETHER_BYTES:])
+            with _Answer(connection, method="POST") as answer:
+                answer.begin()
                 call.has_head = True
                 yield answer
-                may_be_kept = answer.isclosed() and connection.sock is not None
+                may_be_kept = answer.isclosed() and not answer.will_close
         finally:
             if may_be_kept and len(self._kept) < self._keep:
                 self._kept.append(connection)
             else:
                 connection.close()
 
-    def _take(self) -> "_Connection":
+    def _head(self, target: str, headers: Mapping[str, str], length: int) -> bytes:
+        lines = [
+            f"POST {target} HTTP/1.1",
+            f"Host: {self._authority}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+            f"Content-Length: {length}",
+        ]
+        if not all(map(str.isprintable, lines)):
+            raise ValueError("a header must not hold control characters")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    @property
+    def _authority(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        is_default = self._port == (HTTPS_PORT if self._tls else HTTP_PORT)
+        return host if is_default else f"{host}:{self._port}"
+
+    def _take(self, call: Call) -> "_AnySocket":
         """The connection that was used last, if nothing has happened on it since; or a new one."""
         with suppress(IndexError):
-            while not (kept := self._kept.pop()).is_silent():
+            while not _is_silent(kept := self._kept.pop()):
                 kept.close()
+            kept.call = call
             return kept
-        if self._tls is None:
-            return _Connection(self._host, self._port)
-        return _TlsConnection(self._host, self._port, self._tls)
+        connection = _connect(call, self._port)
+        return _secured(connection, self._host, self._tls) if self._tls else connection
 
 
-def _close_all(connections: "Iterable[_Connection]") -> None:
+def _close_all(connections: "deque[_AnySocket]") -> None:
     for connection in connections:
         connection.close()
+
+
+def _is_silent(connection: "_AnySocket") -> bool:
+    """Whether the other side has neither closed it nor said anything unasked."""
+    connection.settimeout(0)
+    try:
+        socket.socket.recv(connection, 1, socket.MSG_PEEK)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
 
 
 class _Answer(HTTPResponse):
@@ -177,53 +203,9 @@ class _Answer(HTTPResponse):
         return size
 
 
-class _Connection(HTTPConnection):
-    response_class = _Answer
-    default_port = HTTP_PORT
-    sock: "_Socket | _TlsSocket | None"
-
-    def serve(self, call: Call) -> None:
-        """From now on it is this call's."""
-        self._call = call
-        if self.sock is not None:
-            self.sock.call = call
-
-    def is_silent(self) -> bool:
-        """Whether it is neither closed by the other side, nor has that said anything unasked."""
-        if self.sock is None:
-            return False
-        self.sock.settimeout(0)
-        try:
-            socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
-        except OSError as error:
-            return isinstance(error, BlockingIOError)
-        return False
-
-    def connect(self) -> None:
-        """To the first address of the call that takes a connection."""
-        self.sock = _connect_to_first(self._call, self.port)
-
-
-class _TlsConnection(_Connection):
-    default_port = HTTPS_PORT
-
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext) -> None:
-        super().__init__(host, port)
-        self._tls = tls
-
-    def connect(self) -> None:
-        """What is checked is the name, and not the address."""
-        super().connect()
-        sock: Any = self._tls.wrap_socket(
-            self.sock, server_hostname=self.host, do_handshake_on_connect=False
-        )
-        self.sock = sock
-        sock.call = self._call
-        sock.do_handshake()
-
-
-def _connect_to_first(call: Call, port: int) -> "_Socket":
-    """Each address gets its share of the time that is left."""
+def _connect(call: Call, port: int) -> "_Socket":
+    """A connection to the first address of the call that takes one; each gets its share of the
+    time that is left."""
     addresses = call.addresses()
     if not addresses:
         raise OSError(0, "there is no address")
@@ -244,6 +226,19 @@ def _connect_to(address: Address, port: int, call: Call, seconds: float) -> "_So
         connection.close()
         raise
     return connection
+
+
+def _secured(connection: "_Socket", host: str, tls: ssl.SSLContext) -> "_TlsSocket":
+    """The same connection over TLS. What is checked is the name, and not the address."""
+    secured = tls.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
+    assert isinstance(secured, _TlsSocket)  # noqa: S101 - as `tls_trusting` has it
+    secured.call = connection.call
+    try:
+        secured.do_handshake()
+    except OSError:
+        secured.close()
+        raise
+    return secured
 
 
 class _Socket(socket.socket):
@@ -276,6 +271,9 @@ class _TlsSocket(ssl.SSLSocket):
     def send(self, *arguments: Any) -> int:
         self.settimeout(self.call.seconds_left())
         return super().send(*arguments)
+
+
+_AnySocket = _Socket | _TlsSocket
 
 
 @cache

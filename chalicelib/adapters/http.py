@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from http.client import HTTPException, HTTPResponse, IncompleteRead
+from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
@@ -221,7 +221,7 @@ def _read_body(read: Read, most: int) -> bytes:
     return body
 
 
-def _declared_bytes(headers: Mapping[str, str]) -> int | None:
+def _declared_bytes(headers: HTTPMessage) -> int | None:
     """The size of the body, where Content-Length says that and not the size of something else."""
     size = headers.get("Content-Length", "")
     if "Content-Encoding" in headers or "Transfer-Encoding" in headers:
