@@ -50,12 +50,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 _CLIENTS = ("mypy_boto3_dynamodb", "mypy_boto3_sqs", "mypy_boto3_ssm")
 #: And an adapter the technology that it hides; `mypy_boto3_*` is there for type checkers alone.
 TECHNOLOGY: dict[str, set[str]] = {
-    f"{ADAPTERS}.aws": {"boto3", "botocore", *_CLIENTS},
+    f"{ADAPTERS}.aws": {"botocore", *_CLIENTS},
     f"{ADAPTERS}.dynamodb": {"botocore", "mypy_boto3_dynamodb"},
     f"{ADAPTERS}.sqs": {"botocore", "mypy_boto3_sqs"},
     f"{ADAPTERS}.ssm": {"botocore", "mypy_boto3_ssm"},
-    f"{ADAPTERS}.connections": {"certifi", "requests", "urllib3"},
-    f"{ADAPTERS}.http": {"requests", "urllib3"},
+    f"{ADAPTERS}.connections": {"certifi"},
 }
 
 
