@@ -26,8 +26,8 @@ class ThreadsSideBySide:
         """The results as they come: all at the end, or every `flush_seconds` while some are out.
         What a call raises is raised here, once all calls have returned. Who does not wait for the
         end waits for the calls that have begun, and the others are not made."""
-        if len(calls) == 1:
-            yield [calls[0]()]
+        if len(calls) < 2:
+            yield from ([call()] for call in calls)
             return
         run = _Run(calls, workers=min(self._threads, len(calls)))
         for _ in range(run.workers):
