@@ -4,7 +4,7 @@
 .PHONY: help run serve test check e2e package simulate soak fuzz bench audit lock clean
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile
 SECONDS ?= 60
 # Newer than what it was made from: the environment is up to date.
 STAMP := .venv/.stamp

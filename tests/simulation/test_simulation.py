@@ -30,15 +30,15 @@ def test_every_pair_of_crash_points_leaves_every_promise_kept(
     tell(every_schedule(shaped(scenario, shape), 2, check))
 
 
-@named(PATHS[:5])
-@pytest.mark.parametrize("shape", LARGE, ids=str)
+@named((PATHS[0], PATHS[3]))
 def test_every_pair_of_crash_points_of_a_large_batch_leaves_every_promise_kept(
-    scenario: Scenario, shape: tuple[int, int, int]
+    scenario: Scenario,
 ) -> None:
-    tell(every_schedule(shaped(scenario, shape), 2, check))
+    """All scenarios in all shapes: `make simulate`."""
+    tell(every_schedule(shaped(scenario, LARGE[0]), 2, check))
 
 
-@named(PATHS[5:])
+@named(PATHS)
 @pytest.mark.parametrize("shape", LARGE, ids=str)
 def test_every_crash_point_of_a_large_batch_leaves_every_promise_kept(
     scenario: Scenario, shape: tuple[int, int, int]

@@ -175,54 +175,74 @@ class World:
         self.state = state
         self.before = before
         self.after = after
-        ports = Ports(self)
-        common: dict[str, Any] = {"clock": ports, "journal": ports}
-        record = RecordAnswers(store=ports, queue=ports)
-        admit = AdmitBatch(store=ports, journal=ports, limits=state.scenario.limits)
-        self.submit = SubmitBatch(
-            admit=admit,
-            store=ports,
-            queue=ports,
+        self._ports = Ports(self)
+        self._common: dict[str, Any] = {
+            "store": self._ports,
+            "queue": self._ports,
+            "clock": self._ports,
+            "journal": self._ports,
+        }
+
+    # Each is made where it is needed: a world lasts for one invocation.
+
+    @property
+    def submit(self) -> SubmitBatch:
+        return SubmitBatch(
+            admit=self._admit,
             new_id=self.new_id,
-            chunk_size=lambda _: state.scenario.chunk_size,
+            chunk_size=lambda _: self.state.scenario.chunk_size,
             deadline=timedelta(hours=12),
             expiry=timedelta(hours=60),
-            **common,
+            **self._common,
         )
-        self.rerun = RerunBatch(
-            admit=admit,
-            store=ports,
-            queue=ports,
-            new_id=self.new_id,
-            deadline=timedelta(hours=12),
-            **common,
+
+    @property
+    def rerun(self) -> RerunBatch:
+        return RerunBatch(
+            admit=self._admit, new_id=self.new_id, deadline=timedelta(hours=12), **self._common
         )
-        self.run_jobs = RunJobs(
-            store=ports,
-            keys=ports,
-            queue=ports,
-            platform=ports,
-            side_by_side=FakeSideBySide(state.scenario.per_flush),
-            record=record,
+
+    @property
+    def run_jobs(self) -> RunJobs:
+        return RunJobs(
+            keys=self._ports,
+            platform=self._ports,
+            side_by_side=FakeSideBySide(self.state.scenario.per_flush),
+            record=self._record,
             chance=lambda: 1.0,
             job_timeout_seconds=30,
             job_retry_seconds=2,
-            **common,
+            **self._common,
         )
+
+    @property
+    def advance_batch(self) -> AdvanceBatch:
         deliver = DeliverCallback(
-            store=ports,
-            keys=ports,
-            queue=ports,
-            receiver=ports,
+            keys=self._ports,
+            receiver=self._ports,
             chance=lambda: 0.0,
             new_id=self.new_id,
-            **common,
+            **self._common,
         )
-        self.advance_batch = AdvanceBatch(
-            store=ports, queue=ports, record=record, admit=admit, deliver=deliver, **common
+        return AdvanceBatch(record=self._record, admit=self._admit, deliver=deliver, **self._common)
+
+    @property
+    def bury_jobs(self) -> BuryJobs:
+        return BuryJobs(
+            store=self._ports, record=self._record, clock=self._ports, journal=self._ports
         )
-        self.bury_jobs = BuryJobs(store=ports, record=record, **common)
-        self.sweep = Sweep(store=ports, queue=ports, **common)
+
+    @property
+    def sweep(self) -> Sweep:
+        return Sweep(**self._common)
+
+    @property
+    def _record(self) -> RecordAnswers:
+        return RecordAnswers(store=self._ports, queue=self._ports)
+
+    @property
+    def _admit(self) -> AdmitBatch:
+        return AdmitBatch(store=self._ports, journal=self._ports, limits=self.state.scenario.limits)
 
     def new_id(self) -> str:
         self.state.ids += 1

@@ -21,9 +21,6 @@ from tests.iam.enforcement import Enforcement
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
 from tests.stories.test_one_batch import echoes, jobs
 
-#: What is asked of all stories together is found out once.
-pytestmark = pytest.mark.xdist_group("least_privilege")
-
 
 def test_no_call_is_denied(told: Enforcement) -> None:
     assert told.denied == []

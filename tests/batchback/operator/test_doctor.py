@@ -40,10 +40,6 @@ QUEUES = {
 }
 
 
-#: What they share takes longer to make than all of them to run.
-pytestmark = pytest.mark.xdist_group("doctor")
-
-
 @pytest.fixture(scope="module")
 def session() -> boto3.Session:
     return boto3.Session(region_name=REGION)
