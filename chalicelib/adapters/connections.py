@@ -118,9 +118,7 @@ class Connections:
         connection = self._take(call)
         may_be_kept = False
         try:
-            connection.sendall(head + body[:_SENT_TOGETHER_BYTES])
-            if len(body) > _SENT_TOGETHER_BYTES:
-                connection.sendall(memoryview(body)[_SENT_TOGETHER_BYTES:])
+            _send(connection, head, body)
             with _Answer(connection, method="POST") as answer:
                 answer.begin()
                 call.has_head = True
@@ -165,8 +163,18 @@ def _close_all(connections: "deque[_AnySocket]") -> None:
         connection.close()
 
 
+def _send(connection: "_AnySocket", head: bytes, body: bytes) -> None:
+    """Whoever goes before all is sent may have answered all the same: 410 needs no body."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(head + body[:_SENT_TOGETHER_BYTES])
+        if len(body) > _SENT_TOGETHER_BYTES:
+            connection.sendall(memoryview(body)[_SENT_TOGETHER_BYTES:])
+
+
 def _is_silent(connection: "_AnySocket") -> bool:
     """Whether the other side has neither closed it nor said anything unasked."""
+    if isinstance(connection, _TlsSocket) and connection.pending():
+        return False
     connection.settimeout(0)
     try:
         socket.socket.recv(connection, 1, socket.MSG_PEEK)

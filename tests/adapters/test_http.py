@@ -97,6 +97,23 @@ def test_an_answer_that_just_fits_is_whole(servers: Servers, send: Send) -> None
 
 
 @both_ways
+def test_whoever_answers_need_not_have_read_everything(servers: Servers, send: Send) -> None:
+    """A receiver that is gone says so at once, and goes."""
+
+    def behave(visit: Visit) -> None:
+        visit.connection.recv(1)
+        visit.send(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n")
+
+    server = servers(behave)
+    body = b"x" * 30_000_000
+    if send is send_as_platform:
+        reply = call(a_platform(server.address), body)
+    else:
+        reply = post(a_receiver(), f"http://{NAME}:{server.port}/", body=body)
+    assert reply == Reply(status=410, declared_bytes=0)
+
+
+@both_ways
 def test_nothing_is_taken_from_the_environment(
     servers: Servers, send: Send, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -378,6 +395,20 @@ class TestPlatform:
             reply = call(platform)
             assert isinstance(reply, Reply)
             assert reply.status == 200
+
+    def test_nor_is_it_over_tls(self, servers: Servers, certificates: Certificates) -> None:
+        """Where it may wait, decrypted, in what holds the connection."""
+        more = b"HTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n"
+        padded = OK + b" " * (8_192 - len(OK)) + more
+        server = servers(answering(padded), tls=certificates.server())
+        platform = a_platform(
+            f"https://{NAME}:{server.port}",
+            certificates=str(certificates.authority),
+            resolve=leading_to("127.0.0.1"),
+        )
+        replies = [call(platform) for _ in range(3)]
+        assert [reply.status for reply in replies if isinstance(reply, Reply)] == [200] * 3
+        assert server.visits == 3
 
     def test_cookies_are_not_sent_back(self, servers: Servers) -> None:
         """One caller's session is never another's."""
