@@ -73,7 +73,7 @@ def _prepare_environment(stage: str) -> None:
 
 def _forget_what_is_kept() -> None:
     """The clients and the service that a container keeps are those of one environment."""
-    for kept in (aws.dynamodb, aws.sqs, wiring.service):
+    for kept in (aws.session, aws.dynamodb, aws.sqs, wiring.service):
         kept.cache_clear()
 
 
