@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check e2e package simulate soak fuzz bench audit lock clean
+.PHONY: help run serve test check e2e package simulate soak large fuzz bench audit lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile
@@ -46,6 +46,9 @@ simulate: $(STAMP) ## break the protocol's surroundings in every way for SECONDS
 
 soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
 	@exec $(BIN)/python -m batchback.local.soak
+
+large: $(STAMP) ## take batches of ten thousand jobs through the whole service on this machine
+	@exec $(BIN)/python -m batchback.local.large
 
 bench: $(STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
 	@exec $(BIN)/python -m benchmarks $(if $(FULL),--full)

@@ -112,7 +112,7 @@ class HttpPlatform:
             seconds=self._timeout_seconds,
             find_addresses=self._find_addresses,
         )
-        request = _post(self._origin + target, headers, body)
+        request = _post(self._origin + target, headers, body, len(body))
         return _make(call, self._session, request, MAX_ANSWER_BYTES, unpacks=True)
 
     def _credentials(self, target: str, body: bytes, key: Key) -> Mapping[str, str] | None:
@@ -144,7 +144,7 @@ class HttpReceiver:
         self._tls = tls_trusting(certificates)
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
     ) -> Reply | NoReply:
         """One POST to an address we are willing to call, answered or not within the time-out in
         all. Never raises. Where one of a name's addresses is refused, none of them is called."""
@@ -158,7 +158,7 @@ class HttpReceiver:
         )
         sent = {**headers, "Accept-Encoding": "identity", "Connection": "close"}
         with closing(new_session(Transport(1, self._tls))) as session:
-            request = _post(endpoint.url, sent, body)
+            request = _post(endpoint.url, sent, body, sum(map(len, body)))
             return _make(call, session, request, MAX_RECEIVER_ANSWER_BYTES, unpacks=False)
 
     def _find_addresses(self, endpoint: Endpoint) -> Sequence[Address]:
@@ -268,16 +268,18 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         yield from _causes(error.__context__)
 
 
-def _post(url: str, headers: Mapping[str, str], body: bytes) -> PreparedRequest:
+def _post(
+    url: str, headers: Mapping[str, str], body: bytes | Sequence[bytes], size_bytes: int
+) -> PreparedRequest:
     """A request made by hand. requests would parse and quote its URL once more, in its own way,
     and add what the session and the environment hold."""
     request = PreparedRequest()
     request.method = "POST"
     request.url = url
     request.headers = CaseInsensitiveDict(
-        {"User-Agent": _USER_AGENT, **headers, "Content-Length": str(len(body))}
+        {"User-Agent": _USER_AGENT, **headers, "Content-Length": str(size_bytes)}
     )
-    request.body = body
+    request.body = body  # type: ignore[assignment]  # urllib3 sends blocks one by one
     return request
 
 
