@@ -150,7 +150,7 @@ class TestChunks:
         assert read == [*some_jobs(total)]
 
     def test_reading_can_begin_at_any_chunk(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, jobs_per_message=2)
         assert [chunk.number for chunk in store.read_chunks(batch, 5)] == [5, 6, 7]
         assert [*store.read_chunks(batch, 8)] == []
 
@@ -173,7 +173,7 @@ class TestChunks:
         assert store.load_chunk(batch, 0).jobs == tuple(jobs)
 
     def test_a_chunk_nobody_stored_is_read_as_one_without_jobs(self, store: BatchStore) -> None:
-        batch = new_batch(16)
+        batch = new_batch(16, jobs_per_message=2)
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs is None
         assert [chunk.jobs for chunk in store.read_chunks(batch)] == [None] * 8
@@ -201,7 +201,7 @@ class TestChunks:
 
 class TestChanges:
     def test_a_chunk_is_finished_once(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, jobs_per_message=2)
         change = transitions.finish_chunk(batch, full_chunk(batch, 1))
         after = store.change(batch, change)
         assert after
@@ -256,7 +256,7 @@ class TestChanges:
 
 class TestMarkers:
     def test_a_marker_is_read_with_its_chunk_until_it_is_removed(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, jobs_per_message=2)
         marker = Marker(round=2, hops=3, receive_count=4, deaths=5)
         store.mark(batch, 1, 2, marker)
         assert store.load_chunk(batch, 1).markers == {2: marker}
