@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import cold_start, cost, counts, cpu, field, machine, package, page, report
+from benchmarks import cold_start, cost, counts, cpu, field, machine, package, page, report, tuning
 from benchmarks.environments import NotMade
 
 Results = dict[str, Any]
@@ -43,6 +43,7 @@ def _parts(*, full: bool) -> dict[str, Callable[[], Any]]:
         "field": lambda: field.measure(jobs=1_000, latencies_ms=(0, 20), repeats=5 if full else 1),
         "cold_start": lambda: cold_start.measure(repeats=10 if full else 2),
         "package": _package,
+        "tuning": lambda: tuning.measure() if full else None,
     }
 
 
