@@ -24,7 +24,7 @@ AWS_ROUND_TRIP_MS = 4
 #: What a batch and its results are kept.
 _KEPT_MONTHS = 60 / 730
 
-_FULL_CORE_MB = 1769
+FULL_CORE_MB = 1769
 #: START, END and REPORT of each invocation, with CloudWatch's 26 bytes for each line.
 _LAMBDA_LOG_BYTES = 400
 _MILLION = 1_000_000
@@ -50,8 +50,8 @@ class Usage:
 def measure_durations(
     *, batches: int, jobs: int = _JOBS, latency_ms: int = PLATFORM_MS, **settings: str
 ) -> dict[str, list[dict[str, float]]]:
-    """For each function its invocations, with their wall and CPU time, while batches of so many
-    jobs run one after the other."""
+    """For each function its invocations, with their wall and CPU time, while batches run one after
+    the other."""
     with stub_platform() as platform:
         platform.behave(latency_ms=latency_ms, answer_bytes=payloads.HEADLINE.answer)
         with stubbed_service(platform, **settings) as service:
@@ -74,7 +74,7 @@ def billed_ms(
     *, wall_ms: float, cpu_ms: float, round_trips: float, memory_mb: int = MEMORY_MB
 ) -> float:
     """The duration of an invocation in Lambda, by the model above."""
-    slower = _FULL_CORE_MB / memory_mb - 1
+    slower = FULL_CORE_MB / memory_mb - 1
     return wall_ms + cpu_ms * slower + round_trips * AWS_ROUND_TRIP_MS
 
 
@@ -83,7 +83,7 @@ def usage_of(
     durations: Mapping[str, Sequence[Mapping[str, float]]],
     memory_mb: int = MEMORY_MB,
 ) -> Usage:
-    """What a batch uses: its counts, and the durations of its functions."""
+    """What the headline batch uses: its counts, and the durations of its functions."""
     jobs = counted["jobs"]
     invocations = counted["invocations"]
     billed = {
@@ -111,7 +111,7 @@ def median_billed_ms(
     durations: Sequence[Mapping[str, float]],
     memory_mb: int = MEMORY_MB,
 ) -> float:
-    """The duration of one of a function's invocations."""
+    """Of a function's invocations."""
     requests = sum(counted["by_function"][function]["requests"].values())
     round_trips = requests / counted["invocations"][function]
     return statistics.median(

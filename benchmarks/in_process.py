@@ -8,9 +8,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from random import Random
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -48,19 +49,19 @@ Result = TypeVar("Result")
 
 @contextmanager
 def service_on_moto(
-    answer_bytes: int, stage: str = "bench", latency_ms: int = 0
+    answer_bytes: int, stage: str = "bench", **settings: str
 ) -> Iterator["ServiceOnMoto"]:
     """A service without a batch in it, on tables and queues from the real template."""
     make_moto_atomic()
     with patch.dict(os.environ), mock_aws():
-        _prepare_environment(stage)
+        _prepare_environment(stage, settings)
         create_resources(stage)
         _forget_what_is_kept()
-        yield ServiceOnMoto(AnsweringPlatform(answer_bytes, latency_ms / 1000))
+        yield ServiceOnMoto(answer_bytes)
     _forget_what_is_kept()
 
 
-def _prepare_environment(stage: str) -> None:
+def _prepare_environment(stage: str, settings: Mapping[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
@@ -71,29 +72,29 @@ def _prepare_environment(stage: str) -> None:
             "AWS_DEFAULT_REGION": _REGION,
             "AWS_ACCESS_KEY_ID": "bench",
             "AWS_SECRET_ACCESS_KEY": "bench",
+            **settings,
         }
     )
 
 
 def _forget_what_is_kept() -> None:
     """The clients and the service that a container keeps are those of one environment."""
-    for kept in (aws.dynamodb, aws.sqs, wiring.service):
+    for kept in (aws.session, aws.dynamodb, aws.sqs, wiring.service):
         kept.cache_clear()
 
 
 @dataclass(slots=True)
 class AnsweringPlatform:
-    """Answers every job, by default at once."""
+    """Answers every job: at once, or each after a time of its own between two."""
 
     answer_bytes: int
-    latency_seconds: float = 0
+    seconds: tuple[float, float] = (0, 0)
 
     def call(self, *, body: bytes, **_: object) -> Reply | NoReply:
-        if self.latency_seconds:
-            time.sleep(self.latency_seconds)
         match = _NUMBER.search(body)
         assert match  # noqa: S101 - every job of payloads has one
         text = payloads.answer(int(match[1]), self.answer_bytes)
+        time.sleep(Random(match[1]).uniform(*self.seconds))
         return Reply(status=200, body=text.encode())
 
 
@@ -117,15 +118,15 @@ class TakingReceiver:
     def __init__(self) -> None:
         self.results: list[int] = []
 
-    def post(self, url: str, *, body: bytes, **_: object) -> Reply | NoReply:  # noqa: ARG002
-        self.results.append(len(json.loads(body)["results"]))
+    def post(self, url: str, *, body: Sequence[bytes], **_: object) -> Reply | NoReply:  # noqa: ARG002
+        self.results.append(len(json.loads(b"".join(body))["results"]))
         return Reply(status=200)
 
 
 class ServiceOnMoto:
     """One service: submits batches and works them off."""
 
-    def __init__(self, platform: AnsweringPlatform) -> None:
+    def __init__(self, answer_bytes: int) -> None:
         self.counter = RequestCounter()
         self.receiver = TakingReceiver()
         #: How often each function was invoked, and how much it logged.
@@ -133,7 +134,7 @@ class ServiceOnMoto:
         self.log_bytes: dict[str, int] = dict.fromkeys(FUNCTIONS, 0)
         #: Every invocation in a container of its own, which knows nothing yet.
         self.starts_cold = False
-        self._platform = platform
+        self._platform = AnsweringPlatform(answer_bytes)
         self._polling = boto3.client("sqs", region_name=_REGION)
         #: Ours, and the pollers'.
         self.clients = (aws.dynamodb(), aws.sqs(), self._polling)
@@ -149,6 +150,10 @@ class ServiceOnMoto:
             callback_secret=demo_account.new_callback_secret(),
         )
         self._start_anew()
+
+    def slow_down(self, least: float, most: float) -> None:
+        """From now on the platform takes so many seconds for a job."""
+        self._platform.seconds = (least, most)
 
     def submit(self, jobs: Sequence[Any]) -> int:
         """The status of the answer to `run`."""

@@ -1,12 +1,14 @@
 """docs/performance.md: all tables of a full run, composed from its results."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from batchback import project
-from benchmarks import cpu, limits
+from benchmarks import cost, cpu, limits, scale
+from benchmarks.functions import API, FUNCTIONS, given
 from benchmarks.report import GOALS, Results, goal_row
+from benchmarks.tuning import JOBS
 
 _HEAD = """# Performance
 
@@ -40,8 +42,14 @@ def page(results: Results) -> str:
                 _field(results["field"]),
                 "## CPU and memory",
                 _cpu(results["cpu"]["rows"]),
+                "## Scale",
+                _scale(results),
+                "## A worker's settings",
+                _tuning(results["tuning"]),
                 "## Where the limits are",
                 _limits(results),
+                "## The largest batch",
+                _largest(results["largest"]),
                 "## Cold start",
                 _cold_start(results["cold_start"]),
             ]
@@ -143,6 +151,88 @@ def _cpu(rows: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
+def _scale(results: Results) -> str:
+    head = ["batches at once", "jobs in each", "write units", "read units", "requests"]
+    head += [f"CPU of {step}" for step in cpu.STEPS]
+    rows = scale.growth(results["counts"]["table"], results["cpu"]["rows"])
+    return (
+        "Per job, and as a multiple of what a job takes in a batch of 200 (the CPU: in 50 such "
+        "batches at once):\n\n"
+        + _markdown(
+            head,
+            [
+                [
+                    str(row["batches_at_once"]),
+                    f"{row['jobs']:,}",
+                    *("" if each is None else f"{each:.2f}" for each in row["ratios"]),
+                ]
+                for row in rows
+            ],
+        )
+    )
+
+
+def _tuning(tuning: Mapping[str, Any]) -> str:
+    return (
+        f"A batch of {JOBS:,} jobs, {cost.MEMORY_MB} MB: dollars per million jobs, and the seconds "
+        "of ten workers, by what the platform takes for a call:\n\n"
+        + _by_latency(tuning["messages"])
+        + "\n\nThe same by memory, at 100 ms:\n\n"
+        + _by_memory(tuning["messages"])
+        + "\n\nA platform that takes 0.2 to 2 s, by how often answers are recorded:\n\n"
+        + _markdown(
+            ["seconds", "write units", "requests"],
+            [
+                [
+                    f"{row['flush_seconds']:g}",
+                    f"{row['write_units_per_job']:.3f}",
+                    f"{row['requests_per_job']:.3f}",
+                ]
+                for row in tuning["flushes"]
+            ],
+        )
+    )
+
+
+def _by_latency(rows: Sequence[Mapping[str, Any]]) -> str:
+    latencies = list(rows[0]["by_latency"])
+    head = ["jobs per message", "side by side", "write units", "requests"]
+    return _markdown(
+        [*head, *(f"{latency} ms" for latency in latencies)],
+        [
+            [
+                *_divided(row),
+                f"{row['write_units_per_job']:.3f}",
+                f"{row['requests_per_job']:.3f}",
+                *(_modelled(row["by_latency"][each][cost.MEMORY_MB]) for each in latencies),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _by_memory(rows: Sequence[Mapping[str, Any]]) -> str:
+    memories = list(rows[0]["by_latency"][cost.PLATFORM_MS])
+    return _markdown(
+        ["jobs per message", "side by side", *(f"{memory:,} MB" for memory in memories)],
+        [
+            [
+                *_divided(row),
+                *(_modelled(row["by_latency"][cost.PLATFORM_MS][each]) for each in memories),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _divided(row: Mapping[str, Any]) -> list[str]:
+    return [str(row["jobs_per_message"]), str(row["side_by_side"])]
+
+
+def _modelled(row: Mapping[str, float]) -> str:
+    return f"${row['dollars_per_million_jobs']:.2f}, {row['seconds']:.1f} s"
+
+
 def _limits(results: Results) -> str:
     rows = limits.of_batches(results["counts"]["table"])
     per_second = limits.batches_per_second(results["counts"]["headline"]["warm"])
@@ -166,6 +256,40 @@ def _limits(results: Results) -> str:
         )
         + f"\n\nAll batches together: the index of alarms takes {per_second:,.0f} batches a second."
     )
+
+
+def _largest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A column for each batch; a line for each thing, and what Lambda gives beside it."""
+    about = [f"answers of {row['answer_bytes']:,} B" for row in rows]
+    lines = [
+        ["request, as Lambda gets it", "6 MB", *_each(rows, "request_event_bytes", _mb)],
+        ["callback", "", *_each(rows, "callback", str)],
+        ["pages of `results`", "", *_each(rows, "pages", str)],
+        ["the largest, as Lambda returns it", "6 MB", *_each(rows, "page_event_bytes", _mb)],
+        ["the slowest", f"{given(API).seconds} s", *_each(rows, "page_seconds", _seconds)],
+    ]
+    for function in FUNCTIONS:
+        has = given(function)
+        seconds = [_seconds(row["seconds"][function]) for row in rows]
+        peaks = [_mb(row["peak_bytes"][function]) for row in rows]
+        lines += [
+            [f"`{function}`, time", f"{has.seconds} s", *seconds],
+            [f"`{function}`, memory", f"{has.memory_mb} MB", *peaks],
+        ]
+    sizes = f"{rows[0]['jobs']:,} jobs of {rows[0]['job_bytes']:,} B in one batch:\n\n"
+    return sizes + _markdown(["", "given", *about], lines)
+
+
+def _each(rows: Iterable[Mapping[str, Any]], key: str, shown: Callable[[Any], str]) -> list[str]:
+    return [shown(row[key]) for row in rows]
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s"
 
 
 def _cold_start(found: Mapping[str, Any]) -> str:

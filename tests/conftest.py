@@ -24,6 +24,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Guard(), "leaks")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some tests wait for processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     is_guarded = config.pluginmanager.has_plugin("leaks")
     return None if is_guarded else "leaks: nobody looks for them, output is not caught (-s)"

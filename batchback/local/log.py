@@ -1,7 +1,8 @@
 """What the local service says while it runs: on stderr, for people.
 
-The service logs a line of JSON for each request, job and delivery on stdout, where Lambda collects
-it. Here that becomes words, and what went as it should is left out where there is much of it.
+The service logs a line of JSON for each request, message and delivery on stdout, where Lambda
+collects it. Here that becomes words, and what went as it should is left out where there is much of
+it.
 """
 
 import io

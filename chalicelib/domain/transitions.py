@@ -30,8 +30,7 @@ LOOKS = (timedelta(minutes=30), timedelta(minutes=60))
 LEASE = timedelta(seconds=150)
 #: A message that comes a little before its time is as good as one in time.
 EARLY = timedelta(seconds=5)
-#: How much later than a try or the end of a lease the sweep may come: an SQS message with a delay
-#: makes a next try punctual.
+#: How long the sweep gives an SQS message that makes a next try punctual.
 GRACE = timedelta(minutes=2)
 #: How long a claim of the sweep keeps other sweeps away.
 CLAIM = timedelta(minutes=5)
@@ -72,17 +71,17 @@ def finish_chunk(batch: Batch, chunk: Chunk) -> Change:
 
 
 def complete(batch: Batch, now: datetime) -> Change:
-    """Ends a batch all of whose chunks are done, and makes its callback due. Whoever does this goes
-    on with the first attempt, so the alarm is set where that leaves it: behind its lease."""
-    calls_back = batch.callback is CallbackState.WAITING
+    """Ends a batch all of whose chunks are done, and makes its callback due: at once for whoever
+    ends it, and for the sweep if nothing has come of that."""
+    is_due = batch.callback is CallbackState.WAITING
     return Change(
         only_if={**_running(batch), "cancelled": batch.cancelled},
         put={
             "state": after(BATCH_MOVES, batch.state, BatchEvent.ALL_CHUNKS_DONE),
             "completed_at": now,
             "next_look_at": None,
-            "next_try_at": now if calls_back else None,
-            "due_at": now + LEASE + GRACE if calls_back else None,
+            "next_try_at": now if is_due else None,
+            "due_at": _alarm_after_lease(now) if is_due else None,
         },
     )
 
@@ -179,7 +178,7 @@ def take_lease(batch: Batch, token: str, now: datetime) -> Change:
             "lease": token,
             "attempts": batch.attempts + 1,
             "next_try_at": lease_ends_at,
-            **_alarm_behind(batch, lease_ends_at),
+            "due_at": _alarm_after_lease(now),
         },
     )
 
@@ -279,11 +278,11 @@ def may_deliver(batch: Batch, now: datetime) -> bool:
     )
 
 
-def _alarm_behind(batch: Batch, moment: datetime) -> dict[str, FieldValue]:
-    """An alarm that goes off soon after a moment stays: to move it is two writes to the index."""
-    if batch.due_at is not None and moment <= batch.due_at <= moment + GRACE:
-        return {}
-    return {"due_at": moment}
+def _alarm_after_lease(now: datetime) -> datetime:
+    """When to see what became of a delivery that begins now; in full minutes, as the sweep comes.
+    Whoever completes a batch sets the alarm that the lease taken right after it asks for too: two
+    writes of the index less."""
+    return (now + LEASE + timedelta(minutes=1)).replace(second=0, microsecond=0)
 
 
 def _end_callback(

@@ -192,6 +192,7 @@ class RunJobs:
         return called
 
     def _tell_failure(self, work: _Work, called: _Called, reply: Reply | NoReply) -> None:
+        """A line for a call that did not succeed; those that did have one together."""
         self.journal.write(
             "call failed",
             batch_id=work.batch.batch_id,
@@ -205,8 +206,7 @@ class RunJobs:
         )
 
     def _tell(self, work: _Work, called: Iterable[_Called]) -> None:
-        """One line for the message, also of all calls that succeeded, with what they add to the
-        metrics: a line for each would cost more than anything but the database."""
+        """One line for the message and all its jobs, with what they add to the metrics."""
         verdicts = Counter(outcome.word(each.found) for each in called)
         self.journal.write(
             "jobs run",

@@ -21,6 +21,9 @@ from tests.samples import a_batch, gave_up, some_jobs, succeeded
 
 MILLISECOND, SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+#: From START, 7 seconds after a full minute, to the one at which the sweep sees what became of a
+#: delivery that begins then.
+ALARM = timedelta(seconds=173)
 Decide = Callable[[Batch], Change]
 
 
@@ -189,9 +192,24 @@ class TestComplete:
             completed_at=START + HOUR,
             next_look_at=None,
             next_try_at=START + HOUR,
-            due_at=START + HOUR + LEASE + GRACE,
+            due_at=START + HOUR + ALARM,
         )
         assert transitions.may_deliver(after, START + HOUR)
+
+    @pytest.mark.parametrize("seconds", [0, 0.001, 59.999, 60])
+    def test_the_sweep_comes_in_a_full_minute_once_a_delivery_would_have_ended(
+        self, seconds: float
+    ) -> None:
+        now = START + timedelta(seconds=seconds)
+        after = changed(a_batch(1), lambda head: transitions.complete(head, now))
+        assert after.due_at
+        assert (after.due_at.second, after.due_at.microsecond) == (0, 0)
+        assert LEASE < after.due_at - now <= LEASE + MINUTE
+
+    def test_who_delivers_at_once_leaves_the_alarm_where_it_is(self) -> None:
+        ended = changed(a_batch(1), lambda head: transitions.complete(head, START))
+        leased = changed(ended, lambda head: transitions.take_lease(head, "ours", START + SECOND))
+        assert leased.due_at == ended.due_at
 
     def test_without_a_callback_url_nothing_is_due_any_more(self) -> None:
         head = a_batch(1, callback=CallbackState.NONE)
@@ -270,32 +288,11 @@ class TestLooks:
 
 class TestLease:
     def test_an_attempt_is_counted_before_it_is_made(self) -> None:
-        head = completed(attempts=3, due_at=START)
+        head = completed(attempts=3)
         after = changed(head, lambda head: transitions.take_lease(head, "ours", START))
         assert after == replace(
-            head, attempts=4, lease="ours", next_try_at=START + LEASE, due_at=START + LEASE
+            head, attempts=4, lease="ours", next_try_at=START + LEASE, due_at=START + ALARM
         )
-
-    @pytest.mark.parametrize("later", [timedelta(), SECOND, GRACE])
-    def test_the_alarm_of_a_completion_serves_the_first_attempt_too(self, later: timedelta) -> None:
-        """It goes off when the lease has ended, or two minutes after."""
-        head = completed()
-        after = changed(head, lambda head: transitions.take_lease(head, "ours", START + later))
-        assert after.next_try_at
-        assert after.due_at
-        assert after.due_at == head.due_at
-        assert after.next_try_at <= after.due_at <= after.next_try_at + GRACE
-
-    @pytest.mark.parametrize(
-        "due_at",
-        [None, START + LEASE - MILLISECOND, START + LEASE + GRACE + MILLISECOND, START + HOUR],
-    )
-    def test_an_alarm_before_the_end_of_a_lease_or_long_after_it_is_moved(
-        self, due_at: datetime | None
-    ) -> None:
-        head = completed(due_at=due_at)
-        after = changed(head, lambda head: transitions.take_lease(head, "ours", START))
-        assert after.due_at == START + LEASE
 
     def test_one_of_two_gets_it(self) -> None:
         head = completed()

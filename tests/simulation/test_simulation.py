@@ -5,6 +5,7 @@ import pytest
 from tests.simulation.chance import run_seed
 from tests.simulation.enumerated import ACTIONS, LARGE, LIMITED, PATHS, SMALL, shaped
 from tests.simulation.faults import FAULTS
+from tests.simulation.large import TEN_THOUSAND, Large, run_large
 from tests.simulation.limit_faults import LIMIT_FAULTS
 from tests.simulation.promises import Broken, check
 from tests.simulation.scenario import Scenario
@@ -30,15 +31,15 @@ def test_every_pair_of_crash_points_leaves_every_promise_kept(
     tell(every_schedule(shaped(scenario, shape), 2, check))
 
 
-@named(PATHS[:5])
-@pytest.mark.parametrize("shape", LARGE, ids=str)
+@named((PATHS[0], PATHS[3]))
 def test_every_pair_of_crash_points_of_a_large_batch_leaves_every_promise_kept(
-    scenario: Scenario, shape: tuple[int, int, int]
+    scenario: Scenario,
 ) -> None:
-    tell(every_schedule(shaped(scenario, shape), 2, check))
+    """All scenarios in all shapes: `make simulate`."""
+    tell(every_schedule(shaped(scenario, LARGE[0]), 2, check))
 
 
-@named(PATHS[5:])
+@named(PATHS)
 @pytest.mark.parametrize("shape", LARGE, ids=str)
 def test_every_crash_point_of_a_large_batch_leaves_every_promise_kept(
     scenario: Scenario, shape: tuple[int, int, int]
@@ -75,6 +76,13 @@ def test_another_batch_at_any_moment_leaves_the_limits_kept(
     scenario: Scenario, crashes: int
 ) -> None:
     tell(every_schedule(shaped(scenario, SMALL[0]), crashes, check))
+
+
+@pytest.mark.parametrize("large", TEN_THOUSAND, ids=[each.scenario.name for each in TEN_THOUSAND])
+def test_a_thousand_jobs_at_once_leave_every_promise_kept(large: Large) -> None:
+    """With ten thousand: `make simulate`."""
+    for seed in range(2):
+        run_large(large, seed, jobs=1_000)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_AT_ONCE))

@@ -158,7 +158,7 @@ class State:
     def results(self, head: Batch) -> bytes:
         texts = (
             result.text
-            for chunk in self.store.read_chunks(head)
+            for chunk in self.store.read_chunks(head, head.chunks)
             for result in results_of(chunk, head.round)
         )
         return b"".join(pieces(head.batch_id, texts))
@@ -175,54 +175,74 @@ class World:
         self.state = state
         self.before = before
         self.after = after
-        ports = Ports(self)
-        common: dict[str, Any] = {"clock": ports, "journal": ports}
-        record = RecordAnswers(store=ports, queue=ports)
-        admit = AdmitBatch(store=ports, journal=ports, limits=state.scenario.limits)
-        self.submit = SubmitBatch(
-            admit=admit,
-            store=ports,
-            queue=ports,
+        self._ports = Ports(self)
+        self._common: dict[str, Any] = {
+            "store": self._ports,
+            "queue": self._ports,
+            "clock": self._ports,
+            "journal": self._ports,
+        }
+
+    # Each is made where it is needed: a world lasts for one invocation.
+
+    @property
+    def submit(self) -> SubmitBatch:
+        return SubmitBatch(
+            admit=self._admit,
             new_id=self.new_id,
-            chunk_size=lambda _: state.scenario.chunk_size,
+            chunk_size=lambda _: self.state.scenario.chunk_size,
             deadline=timedelta(hours=12),
             expiry=timedelta(hours=60),
-            **common,
+            **self._common,
         )
-        self.rerun = RerunBatch(
-            admit=admit,
-            store=ports,
-            queue=ports,
-            new_id=self.new_id,
-            deadline=timedelta(hours=12),
-            **common,
+
+    @property
+    def rerun(self) -> RerunBatch:
+        return RerunBatch(
+            admit=self._admit, new_id=self.new_id, deadline=timedelta(hours=12), **self._common
         )
-        self.run_jobs = RunJobs(
-            store=ports,
-            keys=ports,
-            queue=ports,
-            platform=ports,
-            side_by_side=FakeSideBySide(state.scenario.per_flush),
-            record=record,
+
+    @property
+    def run_jobs(self) -> RunJobs:
+        return RunJobs(
+            keys=self._ports,
+            platform=self._ports,
+            side_by_side=FakeSideBySide(self.state.scenario.per_flush),
+            record=self._record,
             chance=lambda: 1.0,
             job_timeout_seconds=30,
             job_retry_seconds=2,
-            **common,
+            **self._common,
         )
+
+    @property
+    def advance_batch(self) -> AdvanceBatch:
         deliver = DeliverCallback(
-            store=ports,
-            keys=ports,
-            queue=ports,
-            receiver=ports,
+            keys=self._ports,
+            receiver=self._ports,
             chance=lambda: 0.0,
             new_id=self.new_id,
-            **common,
+            **self._common,
         )
-        self.advance_batch = AdvanceBatch(
-            store=ports, queue=ports, record=record, admit=admit, deliver=deliver, **common
+        return AdvanceBatch(record=self._record, admit=self._admit, deliver=deliver, **self._common)
+
+    @property
+    def bury_jobs(self) -> BuryJobs:
+        return BuryJobs(
+            store=self._ports, record=self._record, clock=self._ports, journal=self._ports
         )
-        self.bury_jobs = BuryJobs(store=ports, record=record, **common)
-        self.sweep = Sweep(store=ports, queue=ports, **common)
+
+    @property
+    def sweep(self) -> Sweep:
+        return Sweep(**self._common)
+
+    @property
+    def _record(self) -> RecordAnswers:
+        return RecordAnswers(store=self._ports, queue=self._ports)
+
+    @property
+    def _admit(self) -> AdmitBatch:
+        return AdmitBatch(store=self._ports, journal=self._ports, limits=self.state.scenario.limits)
 
     def new_id(self) -> str:
         self.state.ids += 1
@@ -384,9 +404,9 @@ class Ports:
     def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
         return self._state.store.find_of_account(account, since)
 
-    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
+    def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
         found: Iterator[Chunk] = self._read(
-            "read_chunks", lambda: self._state.store.read_chunks(batch, first)
+            "read_chunks", lambda: self._state.store.read_chunks(batch, chunks)
         )
         return found
 
@@ -441,9 +461,9 @@ class Ports:
         return reply
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
     ) -> Reply | NoReply:
-        done: Reply | NoReply = self._effect("post", lambda: self._posted(headers, body))
+        done: Reply | NoReply = self._effect("post", lambda: self._posted(headers, b"".join(body)))
         return done
 
     def _posted(self, headers: Mapping[str, str], body: bytes) -> Reply | NoReply:
