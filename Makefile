@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check e2e package simulate soak fuzz bench audit lock clean
+.PHONY: help run serve test check e2e package simulate soak large fuzz bench audit lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile
@@ -36,7 +36,7 @@ check: $(STAMP) ## everything that must be green: lint, format, types, tests
 	@$(PYTEST)
 
 e2e: $(STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
-	@exec $(BIN)/python -m pytest -q e2e
+	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile e2e
 
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(STAGE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
@@ -46,6 +46,9 @@ simulate: $(STAMP) ## break the protocol's surroundings in every way for SECONDS
 
 soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
 	@exec $(BIN)/python -m batchback.local.soak
+
+large: $(STAMP) ## take batches of ten thousand jobs through the whole service on this machine
+	@exec $(BIN)/python -m batchback.local.large
 
 bench: $(STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
 	@exec $(BIN)/python -m benchmarks $(if $(FULL),--full)

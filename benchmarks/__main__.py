@@ -8,7 +8,18 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import cold_start, cost, counts, cpu, field, machine, package, page, report
+from benchmarks import (
+    cold_start,
+    cost,
+    counts,
+    cpu,
+    field,
+    largest,
+    machine,
+    package,
+    page,
+    report,
+)
 from benchmarks.environments import NotMade
 
 Results = dict[str, Any]
@@ -40,6 +51,7 @@ def _parts(*, full: bool) -> dict[str, Callable[[], Any]]:
         "counts": lambda: counts.measure(full=full),
         "durations": lambda: cost.measure_durations(batches=20 if full else 5),
         "cpu": lambda: cpu.measure(full=full),
+        "largest": lambda: largest.measure(full=full),
         "field": lambda: field.measure(jobs=1_000, latencies_ms=(0, 20), repeats=5 if full else 1),
         "cold_start": lambda: cold_start.measure(repeats=10 if full else 2),
         "package": _package,
@@ -89,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="everything, some 15 minutes; writes docs/performance.md",
+        help="everything, some 20 minutes; writes docs/performance.md",
     )
     parser.add_argument("--only", choices=[*_parts(full=False)], help="one part, shown as JSON")
     return parser

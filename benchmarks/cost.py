@@ -24,7 +24,7 @@ AWS_ROUND_TRIP_MS = 4
 #: What a batch and its results are kept.
 _KEPT_MONTHS = 60 / 730
 
-_FULL_CORE_MB = 1769
+FULL_CORE_MB = 1769
 #: START, END and REPORT of each invocation, with CloudWatch's 26 bytes for each line.
 _LAMBDA_LOG_BYTES = 400
 _MILLION = 1_000_000
@@ -70,7 +70,7 @@ def measure_durations(*, batches: int) -> dict[str, list[dict[str, float]]]:
 
 def billed_ms(*, wall_ms: float, cpu_ms: float, round_trips: float) -> float:
     """The duration of an invocation in Lambda, by the model above."""
-    slower = _FULL_CORE_MB / MEMORY_MB - 1
+    slower = FULL_CORE_MB / MEMORY_MB - 1
     return wall_ms + cpu_ms * slower + round_trips * AWS_ROUND_TRIP_MS
 
 

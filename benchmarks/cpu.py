@@ -20,7 +20,7 @@ MANY_SMALL, ONE_LARGE = (50, 200), (1, 10_000)
 
 _QUICK = (MANY_SMALL, ONE_LARGE)
 #: How many at once, and of how many jobs each.
-_FULL = ((1, 200), (10, 200), MANY_SMALL, (10, 1_000), (5, 2_000), (2, 5_000), ONE_LARGE)
+_FULL = ((1, 200), (10, 200), MANY_SMALL, (1, 1_000), (1, 2_000), (1, 5_000), ONE_LARGE)
 _WARM_UP_JOBS = 100
 #: What is measured at least, in jobs: what is less is done again and again.
 _JOBS_AT_LEAST = 10_000

@@ -1,10 +1,13 @@
 """The functions of the service, as Lambda has them: their names, handlers and events."""
 
 import base64
+import json
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from batchback import project
 from batchback.local.invocation import Context
 from benchmarks import payloads
 
@@ -13,6 +16,8 @@ API, RUN_JOBS, ADVANCE_BATCH = "api", "run_jobs", "advance_batch"
 FUNCTIONS = (API, RUN_JOBS, ADVANCE_BATCH)
 
 KEY, SECRET = "demo", "demo-secret"
+
+_CONFIGURED_AS = {API: "api_handler"}
 
 
 def handler(function: str) -> Callable[[dict[str, Any], Context], Any]:
@@ -26,6 +31,21 @@ def handler(function: str) -> Callable[[dict[str, Any], Context], Any]:
     }
     found: Callable[[dict[str, Any], Context], Any] = handlers[function]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What Lambda gives a function."""
+
+    memory_mb: int
+    seconds: int
+
+
+def given(function: str) -> Given:
+    """As .chalice/config.json asks for it."""
+    config = json.loads((project.root() / ".chalice" / "config.json").read_text())
+    of_function = config["lambda_functions"][_CONFIGURED_AS.get(function, function)]
+    return Given(of_function["lambda_memory_size"], of_function["lambda_timeout"])
 
 
 def gateway_event(action: str, body: object, **headers: str) -> dict[str, Any]:

@@ -96,8 +96,8 @@ class TakingReceiver:
     def __init__(self) -> None:
         self.results: list[int] = []
 
-    def post(self, url: str, *, body: bytes, **_: object) -> Reply | NoReply:  # noqa: ARG002
-        self.results.append(len(json.loads(body)["results"]))
+    def post(self, url: str, *, body: Sequence[bytes], **_: object) -> Reply | NoReply:  # noqa: ARG002
+        self.results.append(len(json.loads(b"".join(body))["results"]))
         return Reply(status=200)
 
 

@@ -1,11 +1,12 @@
 """docs/performance.md: all tables of a full run, composed from its results."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from batchback import project
-from benchmarks import cpu, limits
+from benchmarks import cpu, limits, scale
+from benchmarks.functions import API, FUNCTIONS, given
 from benchmarks.report import GOALS, Results, goal_row
 
 _HEAD = """# Performance
@@ -40,8 +41,12 @@ def page(results: Results) -> str:
                 _field(results["field"]),
                 "## CPU and memory",
                 _cpu(results["cpu"]["rows"]),
+                "## Scale",
+                _scale(results),
                 "## Where the limits are",
                 _limits(results),
+                "## The largest batch",
+                _largest(results["largest"]),
                 "## Cold start",
                 _cold_start(results["cold_start"]),
             ]
@@ -143,6 +148,27 @@ def _cpu(rows: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
+def _scale(results: Results) -> str:
+    head = ["batches at once", "jobs in each", "write units", "read units", "requests"]
+    head += [f"CPU of {step}" for step in cpu.STEPS]
+    rows = scale.growth(results["counts"]["table"], results["cpu"]["rows"])
+    return (
+        "Per job, and as a multiple of what a job takes in a batch of 200 (the CPU: in 50 such "
+        "batches at once):\n\n"
+        + _markdown(
+            head,
+            [
+                [
+                    str(row["batches_at_once"]),
+                    f"{row['jobs']:,}",
+                    *("" if each is None else f"{each:.2f}" for each in row["ratios"]),
+                ]
+                for row in rows
+            ],
+        )
+    )
+
+
 def _limits(results: Results) -> str:
     rows = limits.of_batches(results["counts"]["table"])
     per_second = limits.batches_per_second(results["counts"]["headline"]["warm"])
@@ -166,6 +192,40 @@ def _limits(results: Results) -> str:
         )
         + f"\n\nAll batches together: the index of alarms takes {per_second:,.0f} batches a second."
     )
+
+
+def _largest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A column for each batch; a line for each thing, and what Lambda gives beside it."""
+    about = [f"answers of {row['answer_bytes']:,} B" for row in rows]
+    lines = [
+        ["request, as Lambda gets it", "6 MB", *_each(rows, "request_event_bytes", _mb)],
+        ["callback", "", *_each(rows, "callback", str)],
+        ["pages of `results`", "", *_each(rows, "pages", str)],
+        ["the largest, as Lambda returns it", "6 MB", *_each(rows, "page_event_bytes", _mb)],
+        ["the slowest", f"{given(API).seconds} s", *_each(rows, "page_seconds", _seconds)],
+    ]
+    for function in FUNCTIONS:
+        has = given(function)
+        seconds = [_seconds(row["seconds"][function]) for row in rows]
+        peaks = [_mb(row["peak_bytes"][function]) for row in rows]
+        lines += [
+            [f"`{function}`, time", f"{has.seconds} s", *seconds],
+            [f"`{function}`, memory", f"{has.memory_mb} MB", *peaks],
+        ]
+    sizes = f"{rows[0]['jobs']:,} jobs of {rows[0]['job_bytes']:,} B in one batch:\n\n"
+    return sizes + _markdown(["", "given", *about], lines)
+
+
+def _each(rows: Iterable[Mapping[str, Any]], key: str, shown: Callable[[Any], str]) -> list[str]:
+    return [shown(row[key]) for row in rows]
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s"
 
 
 def _cold_start(found: Mapping[str, Any]) -> str:

@@ -122,11 +122,19 @@ class StubbedService:
         self.workers = workers
         self._aws = aws
 
-    def submit(self, jobs: Sequence[Any]) -> None:
+    def submit(self, jobs: Sequence[Any]) -> str:
+        """The id of a batch of these jobs."""
         order = {"jobs": [*jobs], "callbackUrl": f"{self.platform.address}/callback"}
-        answer = ask(self._aws, "POST", "/invoke/api", gateway_event("run", order))
+        id: str = json.loads(self.ask("run", order)["body"])["asyncId"]
+        return id
+
+    def ask(self, action: str, parameters: object) -> dict[str, Any]:
+        """What `api` answers a caller, as Lambda hands it back."""
+        event = gateway_event(action, parameters)
+        answer: dict[str, Any] = ask(self._aws, "POST", "/invoke/api", event)
         if answer["statusCode"] != 200:
-            raise RuntimeError(f"A batch was not accepted: {answer}")
+            raise RuntimeError(f"{action} was refused: {answer}")
+        return answer
 
     def usage(self) -> dict[str, Any]:
         """What each function has used since it was last asked, once all of them are done."""

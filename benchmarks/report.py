@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from batchback import project
-from benchmarks import cpu
+from benchmarks import cpu, largest
 from benchmarks.field import FIELD, OURS, OURS_SIGNING
+from benchmarks.functions import ADVANCE_BATCH
 
 Results = dict[str, Any]
 
@@ -60,6 +61,12 @@ GOALS = (
 _BESIDE = (
     Goal(what="read units per job", key="read_units_per_job", most=0),
     Goal(what="AWS requests per job, every container cold", key="requests_per_job_cold", most=0),
+    Goal(
+        what="memory of advance_batch for the largest callback, bytes",
+        key="largest_callback_peak_bytes",
+        most=0,
+        form="{:,.0f}",
+    ),
 )
 
 
@@ -78,6 +85,9 @@ def headline(results: Results) -> Results:
         "dollars_per_million_jobs": sum(results["cost"]["dollars_per_million_jobs"].values()),
         "worker_cpu_ms_per_job": small,
         "large_batch_ratio": large / small,
+        "largest_callback_peak_bytes": largest.heaviest_callback(results["largest"])["peak_bytes"][
+            ADVANCE_BATCH
+        ],
         "import_ratio": results["cold_start"]["import_ratio"],
         "zip_bytes": results["package"]["zip_bytes"],
         **_of_the_field(results["field"]["by_latency"]),

@@ -263,7 +263,7 @@ VARIABLES = (
     ),
     Variable(
         name="PLATFORM_HEADER",
-        meaning="The fixed header, `Name: value`, or `ssm` where it is kept "
+        meaning="The fixed header, `Name: value` in ASCII, or `ssm` where it is kept "
         "[in Parameter Store](#the-platforms-header); only with `PLATFORM_AUTH` `header`. "
         "`-` for none.",
         parse=_header,

@@ -708,7 +708,7 @@ class TestReceiving:
         assert headers["content-length"] == str(len(body))
         signed = signing.webhook_headers(
             message_id=f"{ASYNC_ID}-1",
-            body=body,
+            body=[body],
             secrets=[SECRET],
             now=START + timedelta(seconds=1),
         )

@@ -14,7 +14,7 @@ from tests.samples import WEBHOOK_SECRET
 SIGNED = signing.iws_headers(
     key="demo", secret="x", target="/", body=b"", now=START, content_type="application/json"
 )
-CALLBACK = signing.webhook_headers(message_id="i", body=b"", secrets=[WEBHOOK_SECRET], now=START)
+CALLBACK = signing.webhook_headers(message_id="i", body=[], secrets=[WEBHOOK_SECRET], now=START)
 LEAKS = {
     "a secret": "key demo, with secret demo-secret",
     "a callback secret": f"secrets=[{WEBHOOK_SECRET!r}]",

@@ -199,13 +199,26 @@ class TestWords:
         assert settings.is_header_kept(environ) == is_looked_for
 
     @pytest.mark.parametrize(
-        "text", ["X-Key", ": value", "X-Key:", "X-Key: ", "X Key: a", "é: a", "A: a\nB: b"]
+        "text",
+        [
+            "X-Key",
+            ": value",
+            "X-Key:",
+            "X-Key: ",
+            "X Key: a",
+            "é: a",
+            "A: a\nB: b",
+            "A: a\rb",
+            "A: a\tb",
+            "A: a\0b",
+            "A: ключ",
+            "A: a\u2028b",
+        ],
     )
     def test_another_header_is_refused_without_being_told(self, text: str) -> None:
         """Its value is a secret."""
-        assert (
-            fault(PLATFORM_HEADER=text) == "Wrong settings: PLATFORM_HEADER must be 'Name: value'"
-        )
+        told = "PLATFORM_HEADER must be one line, 'Name: value', in printable ASCII"
+        assert fault(PLATFORM_HEADER=text) == f"Wrong settings: {told}"
 
 
 class TestStage:

@@ -110,7 +110,9 @@ def _show(desk: _Desk, options: argparse.Namespace) -> object:
             "committed, or its life is over (EXPIRY_HOURS)."
         )
     order = desk.store.find_order(batch)
-    return batch_life.life(batch, order, desk.store.read_chunks(batch), desk.shell.now())
+    return batch_life.life(
+        batch, order, desk.store.read_chunks(batch, batch.chunks), desk.shell.now()
+    )
 
 
 # ---- redrive

@@ -33,7 +33,7 @@ from chalicelib.domain.networks import Address
 MAX_HEAD_BYTES = 300_000
 #: What may come in all: the longest body that is kept, in chunks of a few bytes.
 MAX_RECEIVED_BYTES = 4_000_000
-#: What of a body is sent in one go with the headers: a packet less, and no copy of a large one.
+#: A body up to this is sent in one go with the headers: a system call and a packet less.
 _SENT_TOGETHER_BYTES = 32_768
 
 
@@ -110,11 +110,11 @@ class Connections:
 
     @contextmanager
     def post(
-        self, call: Call, target: str, headers: Mapping[str, str], body: bytes
+        self, call: Call, target: str, headers: Mapping[str, str], body: Sequence[bytes]
     ) -> Iterator[HTTPResponse]:
-        """The answer to one POST, tried once; whoever asked reads its body. A ValueError where
-        target or headers hold what no line does."""
-        head = self._head(target, headers, len(body))
+        """The answer to one POST of a body in blocks, tried once; whoever asked reads the answer's
+        body. A ValueError where target or headers hold what no line does."""
+        head = self._head(target, headers, sum(map(len, body)))
         connection = self._take(call)
         may_be_kept = False
         try:
@@ -163,12 +163,14 @@ def _close_all(connections: "deque[_AnySocket]") -> None:
         connection.close()
 
 
-def _send(connection: "_AnySocket", head: bytes, body: bytes) -> None:
+def _send(connection: "_AnySocket", head: bytes, body: Sequence[bytes]) -> None:
     """Whoever goes before all is sent may have answered all the same: 410 needs no body."""
     with suppress(BrokenPipeError, ConnectionResetError):
-        connection.sendall(head + body[:_SENT_TOGETHER_BYTES])
-        if len(body) > _SENT_TOGETHER_BYTES:
-            connection.sendall(memoryview(body)[_SENT_TOGETHER_BYTES:])
+        if len(body) == 1 and len(body[0]) <= _SENT_TOGETHER_BYTES:
+            connection.sendall(head + body[0])
+        else:
+            for block in (head, *body):
+                connection.sendall(block)
 
 
 def _is_silent(connection: "_AnySocket") -> bool:

@@ -184,16 +184,18 @@ class DynamoBatchStore:
         }
         return map(items.read_due, self._pages(query))
 
-    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
+    def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
+        if not chunks:
+            return
         found = self._query(
             "part BETWEEN :first AND :last",
             batch,
             {
-                ":first": {"S": items.chunk_prefix(batch.submission, first)},
-                ":last": {"S": items.after_all_chunks(batch.submission)},
+                ":first": {"S": items.chunk_prefix(batch.submission, chunks[0])},
+                ":last": {"S": items.after_chunk(batch.submission, chunks[-1])},
             },
         )
-        expected = iter(batch.chunks[first:])
+        expected = iter(chunks)
         for number, of_chunk in groupby(found, key=items.chunk_of):
             for missing in iter(lambda: next(expected), number):
                 yield items.read_chunk(batch, missing, [])

@@ -109,7 +109,7 @@ class HttpPlatform:
             seconds=self._timeout_seconds,
             find_addresses=self._find_addresses,
         )
-        answer = self._connections.post(call, target, headers, body)
+        answer = self._connections.post(call, target, headers, [body])
         return _make(call, answer, MAX_ANSWER_BYTES, unpacks=True)
 
     def _credentials(self, target: str, body: bytes, key: Key) -> Mapping[str, str] | None:
@@ -142,7 +142,7 @@ class HttpReceiver:
         self._tls = tls_trusting(certificates)
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
     ) -> Reply | NoReply:
         """One POST to an address we are willing to call, answered or not within the time-out in
         all. Never raises. Where one of a name's addresses is refused, none of them is called."""

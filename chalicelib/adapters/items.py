@@ -59,9 +59,9 @@ def chunk_prefix(submission: str, chunk: int) -> str:
     return f"1#{submission}#{chunk:04}#"
 
 
-def after_all_chunks(submission: str) -> str:
-    """Sorts behind the last part of a submission's chunks."""
-    return f"1#{submission}#~"
+def after_chunk(submission: str, chunk: int) -> str:
+    """Sorts behind the last part of a chunk."""
+    return f"{chunk_prefix(submission, chunk)}~"
 
 
 def chunk_of(item: Item) -> int:

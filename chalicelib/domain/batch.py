@@ -143,6 +143,10 @@ class Batch:
         """The jobs of a chunk: consecutive, numbered through the whole batch."""
         return range(chunk * self.chunk_size, min((chunk + 1) * self.chunk_size, self.total))
 
+    def chunks_of(self, jobs: range) -> range:
+        """The chunks that consecutive jobs are in; jobs beyond the last are in none."""
+        return self.chunks[jobs.start // self.chunk_size : -(-jobs.stop // self.chunk_size)]
+
     @property
     def has_all_chunks_done(self) -> bool:
         return len(self.done) == len(self.chunks)

@@ -5,7 +5,7 @@ texts that were stored, never parsed and written again.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.batch import Answer, Batch, Chunk, Counts, Job, Verdict
@@ -17,6 +17,8 @@ MAX_PAGE_BYTES = 3_500_000
 MAX_ESCAPED_BYTES = 5_900_000
 #: The largest callback that is sent: it is composed, signed and posted within one lease.
 MAX_CALLBACK_BYTES = 50_000_000
+#: Large enough that sending one is not all overhead, small beside a body.
+_BLOCK_BYTES = 64 * 1024
 
 _BRACKETS = len('{"asyncId":"","results":[]}') + 32
 _META = 100
@@ -67,17 +69,18 @@ def whole_size_bytes(batch: Batch) -> int:
     return _BRACKETS + batch.answered.result_bytes + batch.total - 1
 
 
-def fitting(texts: Iterable[str]) -> list[str]:
-    """As many of the results, from the first on, as fit one answer whole."""
+def fitting(texts: Iterable[str]) -> tuple[list[str], bool]:
+    """As many of the results, from the first on, as fit one answer whole, and whether these are
+    all of them. No more are asked for than tells that."""
     taken: list[str] = []
     size = escaped = _BRACKETS + _META
     for text in texts:
         size += len(text.encode()) + 1
         escaped += len(json.dumps(text))
         if size > MAX_PAGE_BYTES or escaped > MAX_ESCAPED_BYTES:
-            break
+            return taken, False
         taken.append(text)
-    return taken
+    return taken, True
 
 
 def pieces(batch_id: str, results: Iterable[str]) -> Iterator[bytes]:
@@ -88,6 +91,18 @@ def pieces(batch_id: str, results: Iterable[str]) -> Iterator[bytes]:
         yield (separator + text).encode()
         separator = ","
     yield b"]}"
+
+
+def in_blocks(pieces: Iterable[bytes]) -> Sequence[bytes]:
+    """A body held once: joined into one it would be there twice, in its pieces and whole."""
+    blocks: list[bytes] = []
+    block = bytearray()
+    for piece in pieces:
+        block += piece
+        if len(block) >= _BLOCK_BYTES:
+            blocks.append(bytes(block))
+            block.clear()
+    return [*blocks, bytes(block)]
 
 
 def with_meta(body: bytes, *, total: int, page: Page, count: int) -> bytes:

@@ -156,10 +156,11 @@ def iws_headers(
 
 
 def webhook_headers(
-    *, message_id: str, body: bytes, secrets: Sequence[str], now: datetime
+    *, message_id: str, body: Sequence[bytes], secrets: Sequence[str], now: datetime
 ) -> dict[str, str]:
-    """The headers of a callback: one signature for each live secret, so that a receiver that
-    knows either of two can verify it. The id must hold no `.`, which parts it from the rest."""
+    """The headers of a callback, whose body is in blocks: one signature for each live secret, so
+    that a receiver that knows either of two can verify it. The id must hold no `.`, which parts it
+    from the rest."""
     timestamp = str(int(now.timestamp()))
     head = f"{message_id}.{timestamp}.".encode()
     signatures = [_webhook_signature(secret, head, body) for secret in secrets]
@@ -170,11 +171,12 @@ def webhook_headers(
     }
 
 
-def _webhook_signature(secret: str, head: bytes, body: bytes) -> str:
+def _webhook_signature(secret: str, head: bytes, body: Sequence[bytes]) -> str:
     """Without a copy of the body, which may be 50 MB."""
     key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     mac = hmac.new(key, head, hashlib.sha256)
-    mac.update(body)
+    for block in body:
+        mac.update(block)
     return "v1," + base64.b64encode(mac.digest()).decode()
 
 

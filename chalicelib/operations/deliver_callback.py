@@ -1,7 +1,7 @@
 """One attempt at a completed batch's callback: lease, compose, sign, POST, record."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -81,27 +81,29 @@ class DeliverCallback:
             return None
         return self._post(batch, url, secrets, body, seconds_left)
 
-    def _compose(self, batch: Batch) -> bytes:
+    def _compose(self, batch: Batch) -> Sequence[bytes]:
+        """The body, read once and held once: it is signed before it is sent."""
         texts = (
             result.text
-            for chunk in self.store.read_chunks(batch)
+            for chunk in self.store.read_chunks(batch, batch.chunks)
             for result in results.results_of(chunk, batch.round)
         )
-        return b"".join(results.pieces(batch.batch_id, texts))
+        return results.in_blocks(results.pieces(batch.batch_id, texts))
 
     def _post(
         self,
         batch: Batch,
         url: str,
         secrets: list[str],
-        body: bytes,
+        body: Sequence[bytes],
         seconds_left: Callable[[], float],
     ) -> Delivered | TryAgain | Refused:
         now = self.clock.now()
         headers = signing.webhook_headers(
             message_id=f"{batch.batch_id}-{batch.round}", body=body, secrets=secrets, now=now
         )
-        wanted = _SECONDS_PER_ATTEMPT + _SECONDS_PER_MEGABYTE * len(body) / 1_000_000
+        megabytes = sum(map(len, body)) / 1_000_000
+        wanted = _SECONDS_PER_ATTEMPT + _SECONDS_PER_MEGABYTE * megabytes
         reply = self.receiver.post(
             url,
             headers={"Content-Type": "application/json", **headers},

@@ -75,8 +75,8 @@ class BatchStore(Protocol):
         """The ids of an account's batches created after a moment, the newest first, as an index
         tells it: a batch of this second may be missing yet."""
 
-    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
-        """All chunks from `first` on, in order, a page of the database in memory at a time."""
+    def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
+        """Consecutive chunks, in order, a page of the database and a chunk in memory at a time."""
 
     def admit(self, account: str, admission: Admission) -> Usage:
         """One conditional write to the account's usage, and the usage then: the place is among the
@@ -123,10 +123,10 @@ class Receiver(Protocol):
     """Where callbacks go: an address a stranger chose."""
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
     ) -> Reply | NoReply:
         """One POST to an address we are willing to call, answered or not within the time-out in
-        all. Never raises."""
+        all. The body comes in blocks and is sent without a copy. Never raises."""
 
 
 class SideBySide(Protocol):

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import dropwhile, takewhile
 
 from chalicelib.domain import results
 from chalicelib.domain.account import Caller
@@ -69,24 +68,23 @@ class ReadBatch:
         """All of it or TooLarge, never a part that could be taken for the whole."""
         size = results.whole_size_bytes(batch)
         if size > results.MAX_PAGE_BYTES:
-            raise _too_large(size)
-        texts = [*_texts(self._results(batch, 0), partial=partial)]
-        if len(results.fitting(texts)) < len(texts):
-            raise _too_large(sum(len(text.encode()) for text in texts))
+            raise _too_large(f"{size}")
+        found = _texts(self._results(batch, batch.chunks), partial=partial)
+        texts, are_all = results.fitting(found)
+        if not are_all:
+            raise _too_large(f"more than {sum(len(text.encode()) for text in texts)}")
         return b"".join(results.pieces(batch.batch_id, texts))
 
     def _page(self, batch: Batch, page: Page, *, partial: bool) -> bytes:
-        found = dropwhile(
-            lambda result: result.index < page.start, self._results(batch, page.start)
-        )
-        on_page = takewhile(lambda result: result.index < page.start + page.per_page, found)
-        texts = results.fitting(_texts(on_page, partial=partial))
+        on_page = range(page.start, page.start + page.per_page)
+        found = self._results(batch, batch.chunks_of(on_page))
+        wanted = (result for result in found if result.index in on_page)
+        texts, _ = results.fitting(_texts(wanted, partial=partial))
         body = b"".join(results.pieces(batch.batch_id, texts))
         return results.with_meta(body, total=batch.total, page=page, count=len(texts))
 
-    def _results(self, batch: Batch, start: int) -> Iterator[Result]:
-        """The results from the chunk on that holds job `start`."""
-        for chunk in self.store.read_chunks(batch, start // batch.chunk_size):
+    def _results(self, batch: Batch, chunks: range) -> Iterator[Result]:
+        for chunk in self.store.read_chunks(batch, chunks):
             yield from results.results_of(chunk, batch.round)
 
 
@@ -94,7 +92,7 @@ def _texts(found: Iterable[Result], *, partial: bool) -> Iterator[str]:
     return (result.indexed_text if partial else result.text for result in found)
 
 
-def _too_large(size: int) -> TooLarge:
+def _too_large(size: str) -> TooLarge:
     return TooLarge(
         f"The results are {size} bytes and do not fit one answer: "
         "page through them with 'start' and 'perPage'"

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+import re
 import socket
 import ssl
 import struct
@@ -59,6 +60,18 @@ class Visit:
         seen = Seen(target=first.split(" ")[1], headers=headers, body=body)
         self.server.seen.append(seen)
         return seen
+
+    def pass_over(self) -> int:
+        """One whole request of which nothing is kept: the size of its body."""
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += self._receive()
+        head, _, body = head.partition(b"\r\n\r\n")
+        [size] = re.findall(rb"content-length: (\d+)", head.lower())
+        left = int(size) - len(body)
+        while left:
+            left -= len(self._receive())
+        return int(size)
 
     def send(self, data: bytes) -> None:
         self.connection.sendall(data)
@@ -321,7 +334,7 @@ def post(
     return receiver.post(
         url,
         headers={"Content-Type": "application/json", "webhook-id": "b1-1"},
-        body=body,
+        body=[body],
         timeout_seconds=seconds,
     )
 

@@ -146,13 +146,21 @@ class TestChunks:
         self, store: BatchStore, total: int, per_message: int
     ) -> None:
         batch = saved(store, total, jobs_per_message=per_message)
-        read = [job for chunk in store.read_chunks(batch) for job in chunk.jobs or ()]
+        read = [job for chunk in store.read_chunks(batch, batch.chunks) for job in chunk.jobs or ()]
         assert read == [*some_jobs(total)]
 
-    def test_reading_can_begin_at_any_chunk(self, store: BatchStore) -> None:
+    @pytest.mark.parametrize("chunks", [range(5, 8), range(2, 4), range(1)])
+    def test_only_the_chunks_that_are_asked_for_are_read(
+        self, store: BatchStore, chunks: range
+    ) -> None:
         batch = saved(store, 16)
-        assert [chunk.number for chunk in store.read_chunks(batch, 5)] == [5, 6, 7]
-        assert [*store.read_chunks(batch, 8)] == []
+        read = [*store.read_chunks(batch, chunks)]
+        assert [chunk.number for chunk in read] == [*chunks]
+        assert all(chunk.jobs for chunk in read)
+
+    def test_of_no_chunks_none_are_read(self, store: BatchStore) -> None:
+        batch = saved(store, 16)
+        assert [*store.read_chunks(batch, batch.chunks[8:])] == []
 
     def test_values_come_back_as_they_went_in(self, store: BatchStore) -> None:
         params = '{"big":' + "9" * 4300 + ',"one":1.0,"text":"é😀\\ud83d\\u0000","many":[[]]}'
@@ -176,7 +184,7 @@ class TestChunks:
         batch = new_batch(16)
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs is None
-        assert [chunk.jobs for chunk in store.read_chunks(batch)] == [None] * 8
+        assert [chunk.jobs for chunk in store.read_chunks(batch, batch.chunks)] == [None] * 8
 
     def test_answers_are_read_with_their_chunk_in_order(self, store: BatchStore) -> None:
         batch = saved(store, 12, chunk_size=12)

@@ -486,6 +486,19 @@ class TestReceiver:
             "connection": "close",
         }
 
+    def test_a_body_in_blocks_arrives_in_one(self, servers: Servers) -> None:
+        """With its length, so that the receiver knows what is coming, and in no chunks."""
+        server = servers(answering(OK))
+        blocks = [b'{"asyncId":"', b"b1" * 100_000, b"", b'"}']
+        reply = a_receiver().post(
+            f"http://{NAME}:{server.port}/", headers={}, body=blocks, timeout_seconds=AMPLE
+        )
+        assert isinstance(reply, Reply)
+        [seen] = server.seen
+        assert seen.body == b"".join(blocks)
+        assert seen.headers["content-length"] == "200014"
+        assert "transfer-encoding" not in seen.headers
+
     def test_its_compression_is_its_own_business(self, servers: Servers) -> None:
         """A receiver that took the callback is not asked again because its body is broken."""
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n"

@@ -41,6 +41,21 @@ def cpu_row(batches: int, jobs: int, ms: float) -> dict[str, Any]:
     }
 
 
+LARGEST = {
+    "jobs": 10_000,
+    "job_bytes": 345,
+    "answer_bytes": 4_600,
+    "request_event_bytes": 3_900_000,
+    "callback": "delivered",
+    "callback_error": None,
+    "pages": 15,
+    "page_event_bytes": 3_800_000,
+    "page_seconds": 0.25,
+    "seconds": {"api": 3.0, "run_jobs": 2.0, "advance_batch": 0.1},
+    "peak_bytes": {"api": 104_000_000, "run_jobs": 80_000_000, "advance_batch": 60_000_000},
+}
+
+
 def contestant(ms: float) -> dict[str, float]:
     return {
         "cpu_ms_per_job": ms,
@@ -69,6 +84,7 @@ def results() -> dict[str, Any]:
             {"name": "QStash", "dollars_per_million_jobs": 10.0, "how": "that", "without": "this"}
         ],
         "cpu": {"rows": [cpu_row(50, 200, 1.0), cpu_row(1, 10_000, 1.3)]},
+        "largest": [LARGEST],
         "field": {
             "jobs": 1_000,
             "by_latency": {"0": field, "20": field},
@@ -91,6 +107,7 @@ def test_the_numbers_looked_at_first_are_all_there(results: dict[str, Any]) -> N
     assert wanted <= {*results}
     assert results["dollars_per_million_jobs"] == 0.29
     assert results["large_batch_ratio"] == 1.3
+    assert results["largest_callback_peak_bytes"] == 60_000_000
     assert {*results["peers"]} == {"arq"}
     assert results["peers"]["arq"]["cpu_ms_per_job"] == 1.5
     assert results["peers"]["arq"]["jobs_per_second"] == 500
@@ -115,6 +132,9 @@ def test_the_page_has_every_table(results: dict[str, Any]) -> None:
     assert "make bench FULL=1" in text
     assert "| 1 | 10,000 | 5,000 B, 50,000 B | refused: HTTP 413 |" in text
     assert "| arq | 1.50 ms | 500 |" in text
+    assert "| request, as Lambda gets it | 6 MB | 3.9 MB |" in text
+    assert "| `run_jobs`, time | 60 s | 2.0 s |" in text
+    assert "| `api`, memory | 1024 MB | 104.0 MB |" in text
     assert "celery was skipped: redis-server is not installed." in text
     for line in text.splitlines():
         if line.startswith("|"):

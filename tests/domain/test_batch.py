@@ -97,6 +97,20 @@ class TestChunksOfABatch:
         assert batch.chunks_to_do == [1, 2, 4, 5, 6]
         assert not batch.has_all_chunks_done
 
+    @pytest.mark.parametrize(
+        ("jobs", "chunks"),
+        [
+            (range(1), range(1)),
+            (range(24, 26), range(2)),
+            (range(25, 50), range(1, 2)),
+            (range(180, 1_180), range(7, 8)),
+            (range(200, 300), range(8, 8)),
+            (range(10**9, 10**9 + 1), range(8, 8)),
+        ],
+    )
+    def test_jobs_are_looked_for_in_their_chunks_only(self, jobs: range, chunks: range) -> None:
+        assert a_batch(200).chunks_of(jobs) == chunks
+
     def test_all_chunks_are_done_when_none_is_to_do(self) -> None:
         batch = a_batch(16, done=frozenset(range(8)))
         assert batch.chunks_to_do == []

@@ -151,11 +151,23 @@ def largest(unit: str) -> str:
 UNITS = ["e", "é", "中", "😀", '\\"', "\\\\", "\\u0000", "\x7f"]
 
 
+class TestBlocks:
+    @given(sizes=st.lists(st.integers(0, 100_000), max_size=20))
+    def test_they_are_the_body(self, sizes: list[int]) -> None:
+        pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+        assert b"".join(results.in_blocks(pieces)) == b"".join(pieces)
+
+    def test_small_pieces_share_them(self) -> None:
+        """A write for each result would be a packet for each."""
+        blocks = results.in_blocks([b"x" * 600] * 10_000)
+        assert 80 < len(blocks) < 100
+
+
 class TestPages:
     @pytest.mark.parametrize("unit", UNITS)
     def test_a_page_of_the_largest_results_holds_one_at_least_and_fits(self, unit: str) -> None:
         texts = [largest(unit)] * 8
-        taken = results.fitting(texts)
+        taken, _ = results.fitting(texts)
         assert 0 < len(taken) < len(texts)
         page = Page(start=10**9, per_page=1_000)
         body = results.with_meta(body_of(taken), total=10_000, page=page, count=len(taken))
@@ -166,23 +178,23 @@ class TestPages:
     @pytest.mark.parametrize("unit", UNITS)
     def test_a_page_ends_only_where_the_next_result_does_not_fit(self, unit: str) -> None:
         texts = [largest(unit)] * 8
-        more = texts[: len(results.fitting(texts)) + 1]
+        more = texts[: len(results.fitting(texts)[0]) + 1]
         size = len(body_of(more)) + 100
         escaped = len(json.dumps(body_of(more).decode())) + 2 * len(more) + 200
         assert size > MAX_PAGE_BYTES or escaped > MAX_ESCAPED_BYTES
 
     def test_results_are_taken_from_the_first_on_and_never_past_one_that_does_not_fit(self) -> None:
         small, large = '{"n":1}', '{"n":"' + "e" * MAX_PAGE_BYTES + '"}'
-        assert results.fitting([small, small]) == [small, small]
-        assert results.fitting([small, large, small]) == [small]
-        assert results.fitting([]) == []
+        assert results.fitting([small, small]) == ([small, small], True)
+        assert results.fitting([small, large, small]) == ([small], False)
+        assert results.fitting([]) == ([], True)
 
     def test_only_as_many_are_read_as_fit(self) -> None:
         def endless() -> Any:
             while True:
                 yield largest("e")
 
-        assert 0 < len(results.fitting(endless())) < 10
+        assert 0 < len(results.fitting(endless())[0]) < 10
 
     @pytest.mark.parametrize("texts", [[], ['{"n":1}', '{"n":2}']])
     def test_a_page_is_the_body_with_where_it_stands(self, texts: list[str]) -> None:

@@ -453,7 +453,7 @@ BODY = b'{"asyncId":"0123456789abcdef0123456789abcdef","results":[]}'
 def callback(*secrets: str, body: bytes = BODY, now: datetime | None = None) -> dict[str, str]:
     """A callback's headers; the library that verifies them looks at the real clock."""
     now = now or datetime.now(UTC)
-    return webhook_headers(message_id=MESSAGE_ID, body=body, secrets=secrets, now=now)
+    return webhook_headers(message_id=MESSAGE_ID, body=[body], secrets=secrets, now=now)
 
 
 class TestCallbacks:
@@ -474,6 +474,12 @@ class TestCallbacks:
             "webhook-timestamp": str(int(START.timestamp())),
             "webhook-signature": Webhook(WEBHOOK_SECRET).sign(MESSAGE_ID, START, BODY.decode()),
         }
+
+    @given(blocks=st.lists(st.binary()))
+    def test_a_body_in_blocks_is_signed_as_one(self, blocks: list[bytes]) -> None:
+        secrets = [OTHER_SECRET, WEBHOOK_SECRET]
+        in_blocks = webhook_headers(message_id=MESSAGE_ID, body=blocks, secrets=secrets, now=START)
+        assert in_blocks == callback(*secrets, body=b"".join(blocks), now=START)
 
     def test_during_a_rotation_each_secret_verifies_them(self) -> None:
         headers = callback(OTHER_SECRET, WEBHOOK_SECRET)

@@ -52,7 +52,7 @@ class Receiver:
         reply = HttpReceiver(policy=policy).post(
             f"{self.address}/callback",
             headers={"Content-Type": "application/json", **headers},
-            body=body,
+            body=[body],
             timeout_seconds=PATIENCE_SECONDS,
         )
         assert isinstance(reply, Reply), reply
@@ -185,7 +185,7 @@ def signed(
     """As the service signs."""
     return signing.webhook_headers(
         message_id=message_id or f"{uuid.uuid4().hex}-1",
-        body=body,
+        body=[body],
         secrets=secrets or [SECRET],
         now=datetime.now(UTC) - age,
     )

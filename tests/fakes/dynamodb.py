@@ -133,8 +133,8 @@ class FakeBatchStore:
         found.sort(key=lambda head: head.created_at, reverse=True)
         return iter([head.batch_id for head in found])
 
-    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
-        for chunk in batch.chunks[first:]:
+    def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
+        for chunk in chunks:
             yield self.load_chunk(batch, chunk)
 
     def admit(self, account: str, admission: Admission) -> Usage:

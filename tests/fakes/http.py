@@ -1,7 +1,7 @@
 """A platform and a receiver that answer as they are told, and remember who asked."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,7 @@ class FakeReceiver:
     posts: list[Post] = field(default_factory=list)
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
     ) -> Reply | NoReply:
-        self.posts.append(Post(url, headers, body, timeout_seconds))
+        self.posts.append(Post(url, headers, b"".join(body), timeout_seconds))
         return self.answers.pop(0) if self.answers else Reply(status=200)

@@ -24,7 +24,7 @@ def callback(
     sent: bytes | None = None,
 ) -> Request:
     headers = signing.webhook_headers(
-        message_id="abc-1", body=body, secrets=[secret], now=datetime.now(UTC) - age
+        message_id="abc-1", body=[body], secrets=[secret], now=datetime.now(UTC) - age
     )
     return Request(
         method="POST", target="/callback?x=1", headers=headers, body=body if sent is None else sent

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import Batch
-from chalicelib.domain.message import BatchMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.errors import Unavailable
@@ -102,6 +102,21 @@ class TestLooks:
         world.clock.advance(seconds=60)
         world.look(batch)
         assert world.head(batch).next_look_at == batch.deadline
+
+    def test_of_a_large_batch_it_reads_the_head_alone(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> NoReturn:
+            raise AssertionError
+
+        batch = world.submitted(1_000)
+        for chunk in range(0, 40, 2):
+            world.work(JobsMessage.of(batch, chunk))
+        world.clock.advance(seconds=60)
+        for read in ("load_chunk", "read_chunks"):
+            monkeypatch.setattr(world.store, read, fail)
+        world.look(batch)
+        assert [message.chunk for message, _ in world.queue.jobs] == [*range(1, 40, 2)]
 
 
 class TestDelivering:

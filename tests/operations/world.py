@@ -91,7 +91,7 @@ class World:
         head = self.head(batch)
         return {
             index: answer
-            for chunk in self.store.read_chunks(head)
+            for chunk in self.store.read_chunks(head, head.chunks)
             for index, answer in chunk.answers(head.round).items()
         }
 
@@ -99,7 +99,7 @@ class World:
         head = self.head(batch)
         return [
             result.text
-            for chunk in self.store.read_chunks(head)
+            for chunk in self.store.read_chunks(head, head.chunks)
             for result in results_of(chunk, head.round)
         ]
 

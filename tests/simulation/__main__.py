@@ -1,5 +1,6 @@
-"""`make simulate SECONDS=300`: every pair of crash points of every scenario first, then storms by
-chance, as long as told. The last line says how many schedules and how many promises broken."""
+"""`make simulate SECONDS=300`: every pair of crash points of every scenario first, and between them
+batches of ten thousand jobs, then storms by chance, as long as told. The last line says how many
+schedules and how many promises broken."""
 
 import sys
 import time
@@ -8,6 +9,7 @@ from itertools import count, islice
 
 from tests.simulation.chance import run_seed
 from tests.simulation.enumerated import ACTIONS, LIMITED, PATHS, SHAPES, shaped
+from tests.simulation.large import TEN_THOUSAND, Large, run_large
 from tests.simulation.promises import check
 from tests.simulation.scenario import Scenario
 from tests.simulation.schedules import every_schedule
@@ -30,14 +32,16 @@ def main(seconds: float, first_seed: int) -> int:
 
 
 def schedules(first_seed: int) -> Iterator[int]:
-    """The number of schedules run, as they are run: in turn a scenario and a hundred storms, so
-    that a short time sees both."""
+    """The number of schedules run, as they are run: in turn a scenario with storms between its
+    shapes, and a large batch, so that a short time sees all of them."""
     seeds = count(first_seed)
+    large = ((each, seed) for seed in count(first_seed) for each in TEN_THOUSAND)
     for crashes in (0, 1, 2):
         for scenario in (*PATHS, *ACTIONS, *LIMITED):
             for shape in SHAPES:
                 yield enumerated(shaped(scenario, shape), crashes)
                 yield from (storm(seed) for seed in islice(seeds, 100))
+            yield ten_thousand_jobs(*next(large))
     yield from map(storm, seeds)
 
 
@@ -46,6 +50,14 @@ def enumerated(scenario: Scenario, crashes: int) -> int:
         return every_schedule(scenario, crashes, check)
     except AssertionError as broken:
         raise AssertionError(f"{scenario}, {crashes} crashes: {broken}") from broken
+
+
+def ten_thousand_jobs(large: Large, seed: int) -> int:
+    try:
+        run_large(large, seed)
+    except AssertionError as broken:
+        raise AssertionError(f"{large}, seed {seed}: {broken}") from broken
+    return 1
 
 
 def storm(seed: int) -> int:

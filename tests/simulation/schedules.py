@@ -25,8 +25,9 @@ from tests.simulation.world import (
 
 #: A caller that was not answered asks again after this time, with the same Idempotency-Key.
 CALLER_WAITS = timedelta(minutes=10)
-#: More than any schedule takes; a run that gets here is stuck.
+#: More than any schedule takes, with so many more for each chunk; a run that gets here is stuck.
 MAX_INVOCATIONS = 300
+INVOCATIONS_PER_CHUNK = 5
 
 _FUNCTIONS = {"jobs": "run_jobs", "batches": "advance_batch", "jobs-dead": "bury_jobs"}
 _MAX_RECEIVES = {"jobs": MAX_RECEIVES, "batches": MAX_BATCH_RECEIVES, "jobs-dead": 100}
@@ -64,16 +65,21 @@ def run_to_rest(state: State, check: Check) -> None:
 
 def _explore(state: State, crashes: int, check: Check) -> int:
     runs = 0
-    for _ in range(MAX_INVOCATIONS):
+    for _ in range(most_invocations(state)):
         invocation = next_invocation(state)
         if invocation is None:
-            if _goes_on(state, check):
+            if goes_on(state, check):
                 continue
             return runs + 1
         if crashes:
             runs += _explore_crashes(state, invocation, crashes, check)
         run(state, invocation)
     raise Stuck(f"still busy at {state.now}: {state.queue} {state.head}")
+
+
+def most_invocations(state: State) -> int:
+    chunks = state.scenario.jobs // state.scenario.chunk_size
+    return MAX_INVOCATIONS + INVOCATIONS_PER_CHUNK * chunks
 
 
 def _explore_crashes(state: State, invocation: Invocation, crashes: int, check: Check) -> int:
@@ -88,7 +94,7 @@ def _explore_crashes(state: State, invocation: Invocation, crashes: int, check: 
     raise AssertionError
 
 
-def _goes_on(state: State, check: Check) -> bool:
+def goes_on(state: State, check: Check) -> bool:
     """At rest: an action that was to come at a later moment comes now, the promises are checked,
     and where the scenario says so the caller begins again."""
     if state.action_at is not None:
@@ -230,7 +236,7 @@ def _act(state: State, running: Invocation | None) -> bool:
 def _drain(state: State, running: Invocation | None) -> None:
     """Every other message that can be had now is worked off, while one invocation stands still."""
     own = running.message.number if running and running.message else None
-    for _ in range(MAX_INVOCATIONS):
+    for _ in range(most_invocations(state)):
         upcoming = [
             message
             for message in state.queue

@@ -5,6 +5,7 @@ import pytest
 from tests.simulation.chance import run_seed
 from tests.simulation.enumerated import ACTIONS, LARGE, LIMITED, PATHS, SMALL, shaped
 from tests.simulation.faults import FAULTS
+from tests.simulation.large import TEN_THOUSAND, Large, run_large
 from tests.simulation.limit_faults import LIMIT_FAULTS
 from tests.simulation.promises import Broken, check
 from tests.simulation.scenario import Scenario
@@ -75,6 +76,13 @@ def test_another_batch_at_any_moment_leaves_the_limits_kept(
     scenario: Scenario, crashes: int
 ) -> None:
     tell(every_schedule(shaped(scenario, SMALL[0]), crashes, check))
+
+
+@pytest.mark.parametrize("large", TEN_THOUSAND, ids=[each.scenario.name for each in TEN_THOUSAND])
+def test_a_thousand_jobs_at_once_leave_every_promise_kept(large: Large) -> None:
+    """With ten thousand: `make simulate`."""
+    for seed in range(2):
+        run_large(large, seed, jobs=1_000)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_AT_ONCE))

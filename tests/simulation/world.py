@@ -158,7 +158,7 @@ class State:
     def results(self, head: Batch) -> bytes:
         texts = (
             result.text
-            for chunk in self.store.read_chunks(head)
+            for chunk in self.store.read_chunks(head, head.chunks)
             for result in results_of(chunk, head.round)
         )
         return b"".join(pieces(head.batch_id, texts))
@@ -404,9 +404,9 @@ class Ports:
     def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
         return self._state.store.find_of_account(account, since)
 
-    def read_chunks(self, batch: Batch, first: int = 0) -> Iterator[Chunk]:
+    def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
         found: Iterator[Chunk] = self._read(
-            "read_chunks", lambda: self._state.store.read_chunks(batch, first)
+            "read_chunks", lambda: self._state.store.read_chunks(batch, chunks)
         )
         return found
 
@@ -461,9 +461,9 @@ class Ports:
         return reply
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
     ) -> Reply | NoReply:
-        done: Reply | NoReply = self._effect("post", lambda: self._posted(headers, body))
+        done: Reply | NoReply = self._effect("post", lambda: self._posted(headers, b"".join(body)))
         return done
 
     def _posted(self, headers: Mapping[str, str], body: bytes) -> Reply | NoReply:

@@ -13,6 +13,7 @@ import requests
 
 from batchback.cli import main
 from batchback.client import Client, Job, Refused
+from batchback.local.large import VARIABLES, Large
 from batchback.local.process import ServiceProcess, is_alive, tries, until
 from batchback.local.soak import Plan, Soak
 from batchback.shell import Shell
@@ -100,7 +101,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Service
     short job time-out, one with workers that can be killed."""
     first = ServiceProcess(tmp_path_factory.mktemp("first"), variables={"JOB_TIMEOUT_SECONDS": "1"})
     second = ServiceProcess(
-        tmp_path_factory.mktemp("second"), *SHORT.options, variables=SHORT.variables
+        tmp_path_factory.mktemp("second"), *SHORT.options, variables=SHORT.variables | VARIABLES
     )
     with first, second:
         yield [first, second]
@@ -306,6 +307,15 @@ class TestSideBySide:
         tally = Soak(SHORT, processes[1]).run()
         assert tally.faults == [], processes[1].said()
         assert tally.kills == 2
+
+    def test_large_batches_end_however_much_comes_of_them(
+        self, processes: list[ServiceProcess]
+    ) -> None:
+        """The short form of `make large`, where there are ten thousand jobs."""
+        large = Large(processes[1], jobs=250, callback_bytes=1_000_000)
+        told = [*large.stories()]
+        assert [story.faults for story in told] == [[], [], []], processes[1].said()
+        assert [story.name for story in told] == ["many", "heavy", "cancelled"]
 
     def test_sigterm_ends_it_and_leaves_no_process_behind(self, beside: Local) -> None:
         pids = [beside.process.pid, *beside.process.where()["workerPids"]]

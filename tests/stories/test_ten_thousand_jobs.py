@@ -7,6 +7,7 @@ import pytest
 from chalice.test import Client
 
 from chalicelib.adapters.items import head_item
+from chalicelib.domain.batch import Batch, Chunk
 from tests.app.conftest import Front, serve
 from tests.stories.test_one_batch import jobs
 
@@ -56,6 +57,26 @@ def test_they_all_run_and_come_back_in_order(front: Front) -> None:
     assert [result["response"] for result in page.json["results"]] == [
         {"echo": {"n": n}} for n in range(9_990, TOTAL)
     ]
+
+
+def test_reading_takes_no_more_chunks_than_are_asked_for(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async_id = submit(front)
+    front.work_off()
+    load, loaded = front.store.load_chunk, []
+
+    def remembered(batch: Batch, chunk: int) -> Chunk:
+        loaded.append(chunk)
+        return load(batch, chunk)
+
+    monkeypatch.setattr(front.store, "load_chunk", remembered)
+    front.call("results", {"async": async_id, "start": 4_015, "perPage": 10})
+    assert loaded == [200, 201]
+    loaded.clear()
+    for action in ("progress", "list", "repost", "restart"):
+        assert front.call(action, {"async": async_id}).status == 200
+    assert loaded == []
 
 
 def test_cancelled_before_any_ran_they_all_end_and_the_head_stays_small(front: Front) -> None:

@@ -1,0 +1,49 @@
+"""How what a job takes grows with the size of its batch, and with batches at once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks import cpu, payloads
+
+Row = Mapping[str, Any]
+
+_COUNTED = ("write_units_per_job", "read_units_per_job", "requests_per_job")
+#: Of so many batches of so many jobs are the counts that all are held against; for CPU it is more
+#: of them, so that there is enough to measure.
+_COUNTS_OF = (1, 200)
+
+
+def growth(counted: Sequence[Row], measured: Sequence[Row]) -> list[dict[str, Any]]:
+    """For each number of batches and of jobs that was counted or measured, what a job takes as a
+    multiple of what it takes in batches of 200: units, requests, then the CPU of each step. None:
+    not measured. Counted are those with small payloads."""
+    counts = {_shape(row): row for row in counted if _is_small(row)}
+    cpus = {_shape(row): row["cpu_ms_per_job"] for row in measured}
+    return [
+        {
+            "batches_at_once": shape[0],
+            "jobs": shape[1],
+            "ratios": [
+                *(_ratio(counts, shape, _COUNTS_OF, name) for name in _COUNTED),
+                *(_ratio(cpus, shape, cpu.MANY_SMALL, step) for step in cpu.STEPS),
+            ],
+        }
+        for shape in sorted({*counts, *cpus}, key=lambda shape: (shape[1], shape[0]))
+    ]
+
+
+def _ratio(
+    rows: Mapping[tuple[int, int], Row], shape: tuple[int, int], base: tuple[int, int], name: str
+) -> float | None:
+    if shape not in rows or base not in rows:
+        return None
+    ratio: float = rows[shape][name] / rows[base][name]
+    return ratio
+
+
+def _shape(row: Row) -> tuple[int, int]:
+    return row["batches_at_once"], row["jobs"]
+
+
+def _is_small(row: Row) -> bool:
+    return (row["status"], row["job_bytes"]) == (200, payloads.SMALL.job)

@@ -1,0 +1,88 @@
+"""Batches of ten thousand jobs. There are too many moments in one to try them all: what goes wrong
+goes wrong at moments drawn from a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.domain.batch import chunk_size
+from chalicelib.domain.outcome import NoReply, Reply
+from tests.simulation.promises import check
+from tests.simulation.scenario import Scenario, answers, refusing
+from tests.simulation.schedules import Stuck, goes_on, most_invocations, next_invocation, run
+from tests.simulation.world import State, begin
+
+JOBS = 10_000
+#: One message in so many loses its worker, where workers die.
+_DEADLY = 40
+#: An effect for each job, and some for each chunk: so many moments there are for something to
+#: happen besides.
+_EFFECTS_PER_JOB = 1.1
+#: In such a batch one job in so many fails.
+_FAILING = 100
+
+
+def _now_and_then(index: int, before: int) -> Any:
+    return _failing(index, before, 2)
+
+
+def _for_good(index: int, before: int) -> Any:
+    return _failing(index, before, 5)
+
+
+def _failing(index: int, before: int, times: int) -> Reply | NoReply | Any:
+    fails = index % _FAILING == 0 and before < times
+    return Reply(status=503) if fails else answers(index, before)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Large:
+    """A scenario, and whether its workers die."""
+
+    scenario: Scenario
+    is_deadly: bool = False
+
+
+_GIVEN_UP = frozenset(range(0, JOBS, _FAILING))
+TEN_THOUSAND = (
+    Large(scenario=Scenario(name="plain", jobs=JOBS)),
+    Large(scenario=Scenario(name="deadly", jobs=JOBS), is_deadly=True),
+    Large(
+        scenario=Scenario(name="failing", jobs=JOBS, platform=_now_and_then, receiver=refusing(2)),
+        is_deadly=True,
+    ),
+    Large(scenario=Scenario(name="cancel", jobs=JOBS, action="cancel"), is_deadly=True),
+    Large(
+        scenario=Scenario(
+            name="restart",
+            jobs=JOBS,
+            action="restart",
+            platform=_for_good,
+            without_answer=_GIVEN_UP,
+        )
+    ),
+    Large(scenario=Scenario(name="cancel-restart", jobs=JOBS, action="cancel-restart")),
+    Large(scenario=Scenario(name="repost", jobs=JOBS, action="repost")),
+    Large(scenario=Scenario(name="overtake", jobs=JOBS, action="overtake")),
+    Large(scenario=Scenario(name="duplicate", jobs=JOBS, action="duplicate")),
+    Large(scenario=Scenario(name="same-key-twice", jobs=JOBS, action="submit")),
+)
+
+
+def run_large(large: Large, seed: int, jobs: int = JOBS) -> State:
+    """The state in which the schedule of a seed ends, with every promise checked."""
+    scenario = replace(large.scenario, jobs=jobs, chunk_size=chunk_size(jobs, 25), per_flush=10)
+    rng = random.Random(f"{scenario.name}-{seed}")
+    state = begin(scenario)
+    if scenario.action:
+        state.action_at = rng.randrange(round(jobs * _EFFECTS_PER_JOB))
+    for _ in range(most_invocations(state)):
+        invocation = next_invocation(state)
+        if invocation is not None:
+            dies = large.is_deadly and rng.randrange(_DEADLY) == 0
+            run(state, invocation, crash_after=rng.randrange(30) if dies else None)
+        elif not goes_on(state, check):
+            return state
+    raise Stuck(f"still busy at {state.now}")
