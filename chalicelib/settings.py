@@ -292,7 +292,7 @@ VARIABLES = (
         name="JOBS_PER_MESSAGE",
         meaning="The most jobs one message carries, and one worker runs.",
         parse=_whole(1, 100),
-        default="25",
+        default="50",
     ),
     Variable(
         name="JOBS_SIDE_BY_SIDE",

@@ -52,7 +52,7 @@ class TestDefaults:
             ("job_timeout_seconds", 30),
             ("job_retry_seconds", 2),
             ("max_jobs_per_batch", 200),
-            ("jobs_per_message", 25),
+            ("jobs_per_message", 50),
             ("jobs_side_by_side", 25),
             ("max_concurrent_workers", 10),
             ("flush_seconds", 1.0),

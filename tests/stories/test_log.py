@@ -55,7 +55,7 @@ def test_every_line_of_a_life_says_of_which_batch_and_of_whose_it_is(life: OnMot
         "batch reposted",
         "batch restarted",
         "callback attempted",
-        "job called",
+        "call failed",
         "jobs run",
         "request",
     }
