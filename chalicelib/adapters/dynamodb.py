@@ -36,6 +36,10 @@ _ITEMS_PER_REQUEST = 25
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS_PER_REQUEST = 100
 _PAUSES = (0.05, 0.2, 0.8, 1.6)
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+_THROTTLES = frozenset(
+    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
+)
 #: What a process remembers of keys and accounts at most, so that its memory stays bounded.
 _MOST_REMEMBERED = 1_000
 #: The conditions, in words. A name in brackets is an attribute.
@@ -127,8 +131,18 @@ class DynamoBatchStore:
         return items.read_chunk(batch, chunk, found)
 
     def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
+        """Where answers are large, workers write more than the batch's partition takes. Who waits
+        for it makes no call twice, as whoever gives the message back does."""
+        item = items.answers_item(batch, chunk, part)
+        for pause in _PAUSES:
+            with suppress(_Throttled):
+                return self._put_if_free(item)
+            self._sleep(pause)
+        return self._put_if_free(item)
+
+    def _put_if_free(self, item: Item) -> bool:
         try:
-            self._put(items.answers_item(batch, chunk, part), condition=_NUMBER_IS_FREE)
+            self._put(item, condition=_NUMBER_IS_FREE)
         except _ConditionFailed:
             return False
         return True
@@ -343,6 +357,10 @@ class _ConditionFailed(Exception):
         self.item = item
 
 
+class _Throttled(Unavailable):
+    """A request that was not let in, however often the SDK tried: it did nothing."""
+
+
 class _translated:  # noqa: N801 - reads as a word where it is used
     """A block in which botocore's exceptions become ours."""
 
@@ -353,9 +371,15 @@ class _translated:  # noqa: N801 - reads as a word where it is used
         if isinstance(error, ClientError) and _is_of_a_condition(error):
             found: Any = error.response.get("Item")
             raise _ConditionFailed(found) from error
+        if isinstance(error, ClientError) and _code(error) in _THROTTLES:
+            raise _Throttled(str(aws.unavailable("DynamoDB", error))) from error
         if isinstance(error, ClientError | BotoCoreError):
             raise aws.unavailable("DynamoDB", error) from error
 
 
 def _is_of_a_condition(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    return _code(error) == "ConditionalCheckFailedException"
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
