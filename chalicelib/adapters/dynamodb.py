@@ -135,8 +135,11 @@ class DynamoBatchStore:
         for it makes no call twice, as whoever gives the message back does."""
         item = items.answers_item(batch, chunk, part)
         for pause in _PAUSES:
-            with suppress(_Throttled):
+            try:
                 return self._put_if_free(item)
+            except Unavailable as error:
+                if not _is_a_throttle(error.__cause__):
+                    raise
             self._sleep(pause)
         return self._put_if_free(item)
 
@@ -357,10 +360,6 @@ class _ConditionFailed(Exception):
         self.item = item
 
 
-class _Throttled(Unavailable):
-    """A request that was not let in, however often the SDK tried: it did nothing."""
-
-
 class _translated:  # noqa: N801 - reads as a word where it is used
     """A block in which botocore's exceptions become ours."""
 
@@ -371,15 +370,14 @@ class _translated:  # noqa: N801 - reads as a word where it is used
         if isinstance(error, ClientError) and _is_of_a_condition(error):
             found: Any = error.response.get("Item")
             raise _ConditionFailed(found) from error
-        if isinstance(error, ClientError) and _code(error) in _THROTTLES:
-            raise _Throttled(str(aws.unavailable("DynamoDB", error))) from error
         if isinstance(error, ClientError | BotoCoreError):
             raise aws.unavailable("DynamoDB", error) from error
 
 
 def _is_of_a_condition(error: ClientError) -> bool:
-    return _code(error) == "ConditionalCheckFailedException"
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
-def _code(error: ClientError) -> str:
-    return error.response["Error"]["Code"]
+def _is_a_throttle(error: BaseException | None) -> bool:
+    """Of a request that was not let in, however often the SDK tried, and that did nothing."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in _THROTTLES
