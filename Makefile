@@ -36,7 +36,7 @@ check: $(STAMP) ## everything that must be green: lint, format, types, tests
 	@$(PYTEST)
 
 e2e: $(STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
-	@exec $(BIN)/python -m pytest -q e2e
+	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile e2e
 
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(STAGE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))

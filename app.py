@@ -62,7 +62,7 @@ def run_jobs(event: SQSEvent) -> None:
     with _logged("run_jobs") as about:
         for record in event:
             message = parse_jobs(record.body)
-            about["batch_id"] = message.batch_id
+            about.update(batch_id=message.batch_id, account=message.account)
             wiring.service().run_jobs(
                 message,
                 receive_count=_receive_count(record),
@@ -76,7 +76,7 @@ def advance_batch(event: SQSEvent) -> None:
     with _logged("advance_batch") as about:
         for record in event:
             message = parse_batch(record.body)
-            about["batch_id"] = message.batch_id
+            about.update(batch_id=message.batch_id, account=message.account)
             wiring.service().advance_batch(message, _seconds_left(event))
 
 
@@ -86,7 +86,7 @@ def bury_jobs(event: SQSEvent) -> None:
     with _logged("bury_jobs") as about:
         for record in event:
             message = parse_jobs(record.body)
-            about["batch_id"] = message.batch_id
+            about.update(batch_id=message.batch_id, account=message.account)
             wiring.service().bury_jobs(message)
 
 

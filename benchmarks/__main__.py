@@ -19,6 +19,7 @@ from benchmarks import (
     package,
     page,
     report,
+    tuning,
 )
 from benchmarks.environments import NotMade
 
@@ -55,6 +56,7 @@ def _parts(*, full: bool) -> dict[str, Callable[[], Any]]:
         "field": lambda: field.measure(jobs=1_000, latencies_ms=(0, 20), repeats=5 if full else 1),
         "cold_start": lambda: cold_start.measure(repeats=10 if full else 2),
         "package": _package,
+        "tuning": lambda: tuning.measure() if full else None,
     }
 
 

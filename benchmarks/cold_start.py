@@ -26,6 +26,8 @@ from batchback import project
 from benchmarks import environments
 
 _FLOOR = "floor"
+#: What the floor imports and we do not ship.
+_OF_THE_FLOOR = ("charset-normalizer", "idna", "requests")
 _CLIENTS = (
     "import botocore.session; session = botocore.session.get_session(); "
     "[session.create_client(name) for name in ('dynamodb', 'sqs')]"
@@ -82,9 +84,11 @@ def _folder(name: str) -> Path:
 
 
 def _files() -> Iterator[metadata.PackagePath]:
-    """What requirements.txt brings, and the two files that Chalice puts into every package."""
+    """What requirements.txt brings and the floor needs, and the two files that Chalice puts into
+    every package."""
     lines = (project.root() / "requirements.txt").read_text().splitlines()
-    for package in [line.split("==")[0] for line in lines if "==" in line]:
+    shipped = [line.split("==")[0] for line in lines if "==" in line]
+    for package in (*shipped, *_OF_THE_FLOOR):
         for file in metadata.files(package) or []:
             if ".." not in file.parts and "__pycache__" not in file.parts:
                 yield file

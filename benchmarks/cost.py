@@ -47,17 +47,19 @@ class Usage:
     stored_bytes: float
 
 
-def measure_durations(*, batches: int) -> dict[str, list[dict[str, float]]]:
-    """For each function its invocations, with their wall and CPU time, while batches of 200 jobs
-    run one after the other."""
+def measure_durations(
+    *, batches: int, jobs: int = _JOBS, latency_ms: int = PLATFORM_MS, **settings: str
+) -> dict[str, list[dict[str, float]]]:
+    """For each function its invocations, with their wall and CPU time, while batches run one after
+    the other."""
     with stub_platform() as platform:
-        platform.behave(latency_ms=PLATFORM_MS, answer_bytes=payloads.HEADLINE.answer)
-        with stubbed_service(platform) as service:
+        platform.behave(latency_ms=latency_ms, answer_bytes=payloads.HEADLINE.answer)
+        with stubbed_service(platform, **settings) as service:
             for number in range(batches + 1):
                 if number == 1:
                     service.usage()  # the first one only warmed up
-                service.submit(payloads.jobs(_JOBS, payloads.HEADLINE.job, seed=number))
-                platform.next_callback(_JOBS)
+                service.submit(payloads.jobs(jobs, payloads.HEADLINE.job, seed=number))
+                platform.next_callback(jobs)
             usage = service.usage()
     return {
         function: [
@@ -68,20 +70,24 @@ def measure_durations(*, batches: int) -> dict[str, list[dict[str, float]]]:
     }
 
 
-def billed_ms(*, wall_ms: float, cpu_ms: float, round_trips: float) -> float:
+def billed_ms(
+    *, wall_ms: float, cpu_ms: float, round_trips: float, memory_mb: int = MEMORY_MB
+) -> float:
     """The duration of an invocation in Lambda, by the model above."""
-    slower = FULL_CORE_MB / MEMORY_MB - 1
+    slower = FULL_CORE_MB / memory_mb - 1
     return wall_ms + cpu_ms * slower + round_trips * AWS_ROUND_TRIP_MS
 
 
 def usage_of(
-    counted: Mapping[str, Any], durations: Mapping[str, Sequence[Mapping[str, float]]]
+    counted: Mapping[str, Any],
+    durations: Mapping[str, Sequence[Mapping[str, float]]],
+    memory_mb: int = MEMORY_MB,
 ) -> Usage:
     """What the headline batch uses: its counts, and the durations of its functions."""
     jobs = counted["jobs"]
     invocations = counted["invocations"]
     billed = {
-        function: _median_billed_ms(counted, function, durations[function])
+        function: median_billed_ms(counted, function, durations[function], memory_mb)
         for function in FUNCTIONS
     }
     seconds = sum(invocations[function] * billed[function] for function in FUNCTIONS) / 1000
@@ -92,19 +98,25 @@ def usage_of(
         read_units=counted["read_units_per_job"] * jobs,
         sqs_requests=(counted["sqs_requests_per_job"] + counted["poller_requests_per_job"]) * jobs,
         invocations=total,
-        gb_seconds=seconds * MEMORY_MB / 1024,
+        gb_seconds=seconds * memory_mb / 1024,
         api_requests=1,
         log_bytes=counted["log_bytes_per_job"] * jobs + total * _LAMBDA_LOG_BYTES,
         stored_bytes=counted["stored_bytes_per_job"] * jobs,
     )
 
 
-def _median_billed_ms(
-    counted: Mapping[str, Any], function: str, durations: Sequence[Mapping[str, float]]
+def median_billed_ms(
+    counted: Mapping[str, Any],
+    function: str,
+    durations: Sequence[Mapping[str, float]],
+    memory_mb: int = MEMORY_MB,
 ) -> float:
+    """Of a function's invocations."""
     requests = sum(counted["by_function"][function]["requests"].values())
     round_trips = requests / counted["invocations"][function]
-    return statistics.median(billed_ms(**each, round_trips=round_trips) for each in durations)
+    return statistics.median(
+        billed_ms(**each, round_trips=round_trips, memory_mb=memory_mb) for each in durations
+    )
 
 
 def dollars_per_million_jobs(usage: Usage) -> dict[str, float]:

@@ -44,18 +44,18 @@ def measure(*, full: bool) -> dict[str, Any]:
 
 def _headline() -> dict[str, Any]:
     with service_on_moto(payloads.HEADLINE.answer) as service:
-        warm = _row(service, payloads.HEADLINE, 1, HEADLINE_JOBS)
+        warm = count(service, payloads.HEADLINE, 1, HEADLINE_JOBS)
         service.starts_cold = True
-        cold = _row(service, payloads.HEADLINE, 1, HEADLINE_JOBS)
+        cold = count(service, payloads.HEADLINE, 1, HEADLINE_JOBS)
     return {"warm": warm, "cold": cold}
 
 
 def _rows(sizes: Sizes, shapes: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
     with service_on_moto(sizes.answer) as service:
-        return [_row(service, sizes, batches, jobs) for batches, jobs in shapes]
+        return [count(service, sizes, batches, jobs) for batches, jobs in shapes]
 
 
-def _row(service: ServiceOnMoto, sizes: Sizes, batches: int, jobs: int) -> dict[str, Any]:
+def count(service: ServiceOnMoto, sizes: Sizes, batches: int, jobs: int) -> dict[str, Any]:
     """Batches of so many jobs, worked off together. What cannot be sent has its status and no
     more; any other fault ends the benchmark: numbers of a batch that failed mean nothing."""
     service.submit(payloads.jobs(_WARM_UP_JOBS, sizes.job))

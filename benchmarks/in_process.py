@@ -7,9 +7,11 @@ queues, one message at a time, as Lambda's pollers would.
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
@@ -45,18 +47,20 @@ _NUMBER = re.compile(rb'"number":(\d+)')
 
 
 @contextmanager
-def service_on_moto(answer_bytes: int, stage: str = "bench") -> Iterator["ServiceOnMoto"]:
+def service_on_moto(
+    answer_bytes: int, stage: str = "bench", **settings: str
+) -> Iterator["ServiceOnMoto"]:
     """A service without a batch in it, on tables and queues from the real template."""
     make_moto_atomic()
     with patch.dict(os.environ), mock_aws():
-        _prepare_environment(stage)
+        _prepare_environment(stage, settings)
         create_resources(stage)
         _forget_what_is_kept()
         yield ServiceOnMoto(answer_bytes)
     _forget_what_is_kept()
 
 
-def _prepare_environment(stage: str) -> None:
+def _prepare_environment(stage: str, settings: Mapping[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
@@ -67,26 +71,29 @@ def _prepare_environment(stage: str) -> None:
             "AWS_DEFAULT_REGION": _REGION,
             "AWS_ACCESS_KEY_ID": "bench",
             "AWS_SECRET_ACCESS_KEY": "bench",
+            **settings,
         }
     )
 
 
 def _forget_what_is_kept() -> None:
     """The clients and the service that a container keeps are those of one environment."""
-    for kept in (aws.dynamodb, aws.sqs, wiring.service):
+    for kept in (aws.session, aws.dynamodb, aws.sqs, wiring.service):
         kept.cache_clear()
 
 
 @dataclass(slots=True)
 class AnsweringPlatform:
-    """Answers every job at once."""
+    """Answers every job: at once, or each after a time of its own between two."""
 
     answer_bytes: int
+    seconds: tuple[float, float] = (0, 0)
 
     def call(self, *, body: bytes, **_: object) -> Reply | NoReply:
         match = _NUMBER.search(body)
         assert match  # noqa: S101 - every job of payloads has one
         text = payloads.answer(int(match[1]), self.answer_bytes)
+        time.sleep(Random(match[1]).uniform(*self.seconds))
         return Reply(status=200, body=text.encode())
 
 
@@ -128,6 +135,10 @@ class ServiceOnMoto:
             callback_secret=demo_account.new_callback_secret(),
         )
         self._start_anew()
+
+    def slow_down(self, least: float, most: float) -> None:
+        """From now on the platform takes so many seconds for a job."""
+        self._platform.seconds = (least, most)
 
     def submit(self, jobs: Sequence[Any]) -> int:
         """The status of the answer to `run`."""

@@ -10,9 +10,12 @@ from typing import Any
 from benchmarks import units
 from chalicelib.adapters.items import DUE_BUCKETS
 from chalicelib.domain.batch import chunk_size
+from chalicelib.settings import VARIABLES
 
 UNITS_PER_SECOND = 1_000
-_JOBS_PER_MESSAGE = 25
+_JOBS_PER_MESSAGE = next(
+    int(each.default) for each in VARIABLES if each.name == "JOBS_PER_MESSAGE" and each.default
+)
 
 
 def of_batches(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from batchback import project
-from benchmarks import cpu, limits, scale
+from benchmarks import cost, cpu, limits, scale
 from benchmarks.functions import API, FUNCTIONS, given
 from benchmarks.report import GOALS, Results, goal_row
+from benchmarks.tuning import JOBS
 
 _HEAD = """# Performance
 
@@ -43,6 +44,8 @@ def page(results: Results) -> str:
                 _cpu(results["cpu"]["rows"]),
                 "## Scale",
                 _scale(results),
+                "## A worker's settings",
+                _tuning(results["tuning"]),
                 "## Where the limits are",
                 _limits(results),
                 "## The largest batch",
@@ -167,6 +170,67 @@ def _scale(results: Results) -> str:
             ],
         )
     )
+
+
+def _tuning(tuning: Mapping[str, Any]) -> str:
+    return (
+        f"A batch of {JOBS:,} jobs, {cost.MEMORY_MB} MB: dollars per million jobs, and the seconds "
+        "of ten workers, by what the platform takes for a call:\n\n"
+        + _by_latency(tuning["messages"])
+        + "\n\nThe same by memory, at 100 ms:\n\n"
+        + _by_memory(tuning["messages"])
+        + "\n\nA platform that takes 0.2 to 2 s, by how often answers are recorded:\n\n"
+        + _markdown(
+            ["seconds", "write units", "requests"],
+            [
+                [
+                    f"{row['flush_seconds']:g}",
+                    f"{row['write_units_per_job']:.3f}",
+                    f"{row['requests_per_job']:.3f}",
+                ]
+                for row in tuning["flushes"]
+            ],
+        )
+    )
+
+
+def _by_latency(rows: Sequence[Mapping[str, Any]]) -> str:
+    latencies = list(rows[0]["by_latency"])
+    head = ["jobs per message", "side by side", "write units", "requests"]
+    return _markdown(
+        [*head, *(f"{latency} ms" for latency in latencies)],
+        [
+            [
+                *_divided(row),
+                f"{row['write_units_per_job']:.3f}",
+                f"{row['requests_per_job']:.3f}",
+                *(_modelled(row["by_latency"][each][cost.MEMORY_MB]) for each in latencies),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _by_memory(rows: Sequence[Mapping[str, Any]]) -> str:
+    memories = list(rows[0]["by_latency"][cost.PLATFORM_MS])
+    return _markdown(
+        ["jobs per message", "side by side", *(f"{memory:,} MB" for memory in memories)],
+        [
+            [
+                *_divided(row),
+                *(_modelled(row["by_latency"][cost.PLATFORM_MS][each]) for each in memories),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _divided(row: Mapping[str, Any]) -> list[str]:
+    return [str(row["jobs_per_message"]), str(row["side_by_side"])]
+
+
+def _modelled(row: Mapping[str, float]) -> str:
+    return f"${row['dollars_per_million_jobs']:.2f}, {row['seconds']:.1f} s"
 
 
 def _limits(results: Results) -> str:

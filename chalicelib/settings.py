@@ -263,7 +263,7 @@ VARIABLES = (
     ),
     Variable(
         name="PLATFORM_HEADER",
-        meaning="The fixed header, `Name: value`, or `ssm` where it is kept "
+        meaning="The fixed header, `Name: value` in ASCII, or `ssm` where it is kept "
         "[in Parameter Store](#the-platforms-header); only with `PLATFORM_AUTH` `header`. "
         "`-` for none.",
         parse=_header,
@@ -292,7 +292,7 @@ VARIABLES = (
         name="JOBS_PER_MESSAGE",
         meaning="The most jobs one message carries, and one worker runs.",
         parse=_whole(1, 100),
-        default="25",
+        default="50",
     ),
     Variable(
         name="JOBS_SIDE_BY_SIDE",

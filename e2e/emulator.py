@@ -83,16 +83,26 @@ class Emulator:
         self, *argv: str, stdin: str = "", status: int = Status.OK
     ) -> "subprocess.CompletedProcess[str]":
         """The command as an operator runs it whose AWS is this one, ended with such a status."""
-        ran = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "batchback", *argv],
+        return self.run(sys.executable, "-m", "batchback", *argv, stdin=stdin, status=status)
+
+    def run(
+        self, *argv: str, stdin: str = "", status: int = 0
+    ) -> "subprocess.CompletedProcess[str]":
+        """Any command, for its owner, where the AWS command line is at hand."""
+        ran = subprocess.run(  # noqa: S603 - our own
+            argv,
             cwd=project.root(),
-            env={"PATH": os.defpath, **self._owner},
+            env={
+                "PATH": f"{PYTHON.parent}{os.pathsep}{os.defpath}",
+                "HOME": self._folder.name,
+                **self._owner,
+            },
             input=stdin,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert ran.returncode == status, ran.stderr
+        assert ran.returncode == status, f"{ran.stdout}{ran.stderr}"
         return ran
 
     def client(self, service: str) -> Any:

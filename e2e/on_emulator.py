@@ -5,18 +5,24 @@ changed in it is said where it is changed.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import count
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from batchback import project
 from batchback.client import Client
 from batchback.local.http_server import Answer, Request
 from batchback.local.platform import DemonstrationPlatform
-from batchback.local.process import DidNotHappen, tries, until
+from batchback.local.process import DidNotHappen, until
 from batchback.local.receiver import DemonstrationReceiver
+from batchback.operator import deploy_script, package
+from batchback.operator.resources import parameters_of_stage
 from chalicelib.settings import Names
 from e2e.emulator import Emulator
 from e2e.packages import Package
@@ -28,7 +34,12 @@ KEY, SECRET = "demo", "demo-secret"
 _BUCKET = "packages"
 #: How long the message of a dead worker stays hidden: longer than the next one takes to start. AWS
 #: wants at least as long as a worker may run, which is too long to wait for here.
-_VISIBILITY_SECONDS = 15
+VISIBILITY_SECONDS = 15
+#: And the tables are deleted with the emulator.
+OTHER_PARAMETERS = {
+    "DeletionProtection": "false",
+    "JobsVisibilitySeconds": str(VISIBILITY_SECONDS),
+}
 #: Five workers may start at once, on a machine that does other things too.
 PATIENCE_SECONDS = 90
 
@@ -58,7 +69,8 @@ class OnEmulator:
 
     def __init__(self, package: Package) -> None:
         self._package = package
-        self._change_sets = count(1)
+        #: Of the functions, where they are others than the stage's.
+        self.variables: dict[str, str] = {}
         self.emulator = Emulator()
         self.platform = DeadlyPlatform(self)
 
@@ -66,8 +78,10 @@ class OnEmulator:
         with ExitStack() as opened:
             opened.enter_context(self.emulator)
             self._platform_address = opened.enter_context(self.platform.serve()).address
-            self._upload()
+            self._folder = Path(opened.enter_context(TemporaryDirectory(prefix="batchback-e2e-")))
+            self.emulator.client("s3").create_bucket(Bucket=_BUCKET)
             self.deploy()
+            self._do_what_the_emulator_passes_over()
             self.receiver = DemonstrationReceiver(callback_secret=self._let_in())
             self.callback_url = f"{opened.enter_context(self.receiver.serve()).address}/callback"
             self.caller = opened.enter_context(Client(self.address, KEY, SECRET))
@@ -76,6 +90,17 @@ class OnEmulator:
 
     def __exit__(self, *_: object) -> None:
         self._opened.close()
+
+    def _do_what_the_emulator_passes_over(self) -> None:
+        """It stands in the template."""
+        tables = self.emulator.client("dynamodb")
+        expiry = {"Enabled": True, "AttributeName": "expires_at"}
+        tables.update_time_to_live(TableName=NAMES.batches_table, TimeToLiveSpecification=expiry)
+        backup = {"PointInTimeRecoveryEnabled": True}
+        for table in (NAMES.batches_table, NAMES.keys_table):
+            tables.update_continuous_backups(
+                TableName=table, PointInTimeRecoverySpecification=backup
+            )
 
     def _let_in(self) -> str:
         """Imports the key that the platform knows. The callback secret of its new account."""
@@ -95,19 +120,76 @@ class OnEmulator:
     # ---- what befalls it
 
     @contextmanager
-    def no_worker_runs_jobs(self) -> Iterator[None]:
-        functions = self.emulator.client("lambda")
-        found = functions.list_event_source_mappings(FunctionName=f"{STACK}-run_jobs")
+    def nothing_feeds(self, function: str) -> Iterator[str]:
+        """Gives the id of the trigger that is off."""
+        functions = self._functions
+        found = functions.list_event_source_mappings(FunctionName=f"{STACK}-{function}")
         [mapping] = found["EventSourceMappings"]
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         try:
-            yield
+            yield mapping["UUID"]
         finally:
             functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    @contextmanager
+    def messages_of_jobs_come_back_after(self, seconds: int) -> Iterator[None]:
+        queues = self.emulator.client("sqs")
+        url = queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"]
+        change = partial(queues.set_queue_attributes, QueueUrl=url)
+        change(Attributes={"VisibilityTimeout": str(seconds)})
+        try:
+            yield
+        finally:
+            change(Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})
+
+    @contextmanager
+    def may_no_longer(self, function: str, statement: str) -> Iterator[None]:
+        """One statement less in the policy of a function's role."""
+        roles = self.emulator.client("iam")
+        configuration = self._functions.get_function_configuration(FunctionName=function)
+        role = configuration["Role"].rpartition("/")[2]
+        [name] = roles.list_role_policies(RoleName=role)["PolicyNames"]
+        policy = roles.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        left = [each for each in policy["Statement"] if each["Sid"] != statement]
+        put = partial(roles.put_role_policy, RoleName=role, PolicyName=name)
+        put(PolicyDocument=json.dumps({**policy, "Statement": left}))
+        try:
+            yield
+        finally:
+            put(PolicyDocument=json.dumps(policy))
+
+    @contextmanager
+    def is_set_by_hand(self, function: str, **variables: str) -> Iterator[None]:
+        """As somebody does in the console."""
+        found = self._functions.get_function_configuration(FunctionName=function)
+        was = found["Environment"]
+        change = partial(self._functions.update_function_configuration, FunctionName=function)
+        change(Environment={"Variables": {**was["Variables"], **variables}})
+        try:
+            yield
+        finally:
+            change(Environment={"Variables": was["Variables"]})
 
     def lose_messages_of_jobs(self) -> None:
         queues = self.emulator.client("sqs")
         queues.purge_queue(QueueUrl=queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"])
+
+    def give_up_messages_of_batches(self) -> int:
+        """Has them die, as SQS does with what a function gave back each time. How many there
+        were."""
+        queues = self.emulator.client("sqs")
+        home, dead = (
+            queues.get_queue_url(QueueName=name)["QueueUrl"]
+            for name in (NAMES.batches_queue, NAMES.batches_dead_queue)
+        )
+        count = 0
+        receive = partial(queues.receive_message, QueueUrl=home, WaitTimeSeconds=1)
+        while found := receive().get("Messages"):
+            for message in found:
+                queues.send_message(QueueUrl=dead, MessageBody=message["Body"])
+                queues.delete_message(QueueUrl=home, ReceiptHandle=message["ReceiptHandle"])
+                count += 1
+        return count
 
     def put_alarm_forward(self, async_id: str) -> None:
         """To now: a batch of which everything was sent is looked at after half an hour."""
@@ -121,29 +203,17 @@ class OnEmulator:
     # ---- deployed
 
     def deploy(self, **variables: str) -> list[str]:
-        """Makes the stack, or changes it to other variables: as `aws cloudformation deploy` does,
-        by a change set, from a template on S3. Gives what was changed."""
-        template = self._template(variables)
-        self._s3.put_object(Bucket=_BUCKET, Key="template.json", Body=json.dumps(template).encode())
-        changes = self._cloudformation.create_change_set(
-            StackName=STACK,
-            ChangeSetName=f"e2e-{next(self._change_sets)}",
-            ChangeSetType="UPDATE" if self._stack() else "CREATE",
-            TemplateURL=f"{self.emulator.address}/{_BUCKET}/template.json",
-            Parameters=[
-                {"ParameterKey": "DeletionProtection", "ParameterValue": "false"},
-                {
-                    "ParameterKey": "JobsVisibilitySeconds",
-                    "ParameterValue": str(_VISIBILITY_SECONDS),
-                },
-            ],
-            Capabilities=["CAPABILITY_IAM"],
-        )
-        return self._execute(changes["Id"])
-
-    def delete(self) -> None:
-        self._cloudformation.delete_stack(StackName=STACK)
-        self.until(lambda: not self._stack(), "deleted")
+        """Makes the stack, or changes it to other variables: by the script that is packaged, from a
+        package that is fit for this machine. Gives what was changed."""
+        folder = self._folder / "package"
+        folder.mkdir(exist_ok=True)
+        shutil.copy(self._package.zip, folder)
+        (folder / package.TEMPLATE).write_text(json.dumps(self._template(variables)))
+        parameters = {**parameters_of_stage(STAGE), **OTHER_PARAMETERS}
+        script = deploy_script.script(STAGE, parameters, project.tags(STAGE))
+        (folder / package.SCRIPT).write_text(script)
+        self.emulator.run("/bin/sh", str(folder / package.SCRIPT), _BUCKET)
+        return self._changes()
 
     @property
     def address(self) -> str:
@@ -173,66 +243,38 @@ class OnEmulator:
             if line.startswith("{")
         ]
 
-    def _execute(self, change_set: str) -> list[str]:
-        found: dict[str, Any] = {}
-        for _ in tries("a change set", PATIENCE_SECONDS):
-            found = self._cloudformation.describe_change_set(ChangeSetName=change_set)
-            if found["Status"] in {"CREATE_COMPLETE", "FAILED"}:
-                break
-        assert found["Status"] == "CREATE_COMPLETE", found
-        self._cloudformation.execute_change_set(ChangeSetName=change_set)
-        self.until(lambda: self._stack().endswith("_COMPLETE"), "deployed")
-        assert self._stack() in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, self._failures()
-        return [each["ResourceChange"]["LogicalResourceId"] for each in found["Changes"]]
-
-    def _stack(self) -> str:
-        """Its status; nothing where there is none."""
-        stacks = self._cloudformation.list_stacks()["StackSummaries"]
-        is_there = [
-            each["StackStatus"]
-            for each in stacks
-            if each["StackName"] == STACK and each["StackStatus"] != "DELETE_COMPLETE"
-        ]
-        return is_there[0] if is_there else ""
-
-    def _failures(self) -> list[str]:
-        events = self._cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
-        return [
-            f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason')}"
-            for each in events
-            if each["ResourceStatus"].endswith("FAILED")
-        ]
-
-    def _upload(self) -> None:
-        self._s3.create_bucket(Bucket=_BUCKET)
-        self._s3.upload_file(str(self._package.zip), _BUCKET, "deployment.zip")
+    def _changes(self) -> list[str]:
+        """Of the last change set of the stack."""
+        client = self._cloudformation
+        sets = client.list_change_sets(StackName=STACK)["Summaries"]
+        newest = max(sets, key=itemgetter("CreationTime"))
+        changes = client.describe_change_set(ChangeSetName=newest["ChangeSetId"])["Changes"]
+        return [each["ResourceChange"]["LogicalResourceId"] for each in changes]
 
     def _template(self, variables: Mapping[str, str]) -> dict[str, Any]:
-        """The template as `aws cloudformation package` leaves it, and then for this machine."""
+        """For this machine."""
         template = self._package.template()
+        self.variables = {
+            "PLATFORM_ADDRESS": self._platform_address,
+            "ALLOWED_CALLBACK_NETWORKS": "127.0.0.0/8",
+            **variables,
+        }
         for resource in template["Resources"].values():
             properties = resource["Properties"]
             if resource["Type"] == "AWS::Serverless::Function":
-                properties["CodeUri"] = {"Bucket": _BUCKET, "Key": "deployment.zip"}
-                properties["Environment"]["Variables"].update(
-                    {
-                        "PLATFORM_ADDRESS": self._platform_address,
-                        "ALLOWED_CALLBACK_NETWORKS": "127.0.0.0/8",
-                        **variables,
-                    }
-                )
+                properties["Environment"]["Variables"].update(self.variables)
             if resource["Type"] == "AWS::IAM::Role":
                 for policy in properties["Policies"]:
                     _as_the_emulator_reads_it(policy["PolicyDocument"])
         return template
 
     @property
-    def _cloudformation(self) -> Any:
-        return self.emulator.client("cloudformation")
+    def _functions(self) -> Any:
+        return self.emulator.client("lambda")
 
     @property
-    def _s3(self) -> Any:
-        return self.emulator.client("s3")
+    def _cloudformation(self) -> Any:
+        return self.emulator.client("cloudformation")
 
 
 def _as_the_emulator_reads_it(policy: dict[str, Any]) -> None:

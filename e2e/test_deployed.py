@@ -1,5 +1,9 @@
 """The service deployed from the zip by the template: functions by their roles, routes of API
-Gateway, queues, the schedule."""
+Gateway, queues, the schedule. And what an operator has of it: where something here is not the
+stage's own (on_emulator.py), the doctor must say so, and of nothing else.
+
+One file, so that one emulator does.
+"""
 
 import base64
 import json
@@ -9,13 +13,31 @@ from typing import Any
 import pytest
 import requests
 
+from batchback import project
 from batchback.client import Refused
+from batchback.operator import policies
+from batchback.operator.resources import parameters_of_stage
 from batchback.shell import Status
-from e2e.on_emulator import KEY, PATIENCE_SECONDS, SECRET, STACK, STAGE, OnEmulator
+from e2e.on_emulator import (
+    KEY,
+    NAMES,
+    OTHER_PARAMETERS,
+    PATIENCE_SECONDS,
+    SECRET,
+    STACK,
+    STAGE,
+    VISIBILITY_SECONDS,
+    OnEmulator,
+)
 
+#: Where no others start beside it.
+LONGER_THAN_ONE_WORKER_STARTS_SECONDS = 7
 WORKERS = ["advance_batch", "bury_jobs", "run_jobs", "sweep"]
 
+BY_ITS_PIPELINE = "deploy it by its pipeline (docs/packaging.md)"
+
 Order = dict[str, Any]
+Findings = dict[str, dict[str, Any]]
 
 
 def order(service: OnEmulator, total: int) -> Order:
@@ -62,6 +84,22 @@ def events_of(service: OnEmulator, function: str, event: str) -> list[dict[str, 
     return [line for line in logged if line["event"] == event]
 
 
+def findings(service: OnEmulator, *options: str) -> Findings:
+    told = service.emulator.batchback(
+        *("doctor", "--stage", STAGE, "--address", service.address, *options),
+        status=Status.REFUSED,
+    )
+    return {each["check"]: each for each in json.loads(told.stdout)}
+
+
+def wrong(found: Findings) -> dict[str, tuple[str, str]]:
+    return {check: (each["found"], each["mend"]) for check, each in found.items() if not each["ok"]}
+
+
+def ops(service: OnEmulator, command: str, *options: str) -> Any:
+    return json.loads(service.emulator.batchback("ops", command, "--stage", STAGE, *options).stdout)
+
+
 class TestBatches:
     @pytest.mark.parametrize("submit", [signed, basic])
     @pytest.mark.parametrize("total", [1, 20, 200])
@@ -103,8 +141,9 @@ class TestWorstCases:
         """Three deliveries, three dead workers, the dead-letter queue, `bury_jobs`."""
         wanted = order(service, 2)
         wanted["jobs"][1]["params"]["killsAfter"] = 1
-        async_id = signed(service, wanted)
-        good, killer = callback_of(service, async_id)["results"]
+        with service.messages_of_jobs_come_back_after(LONGER_THAN_ONE_WORKER_STARTS_SECONDS):
+            async_id = signed(service, wanted)
+            good, killer = callback_of(service, async_id)["results"]
         assert good["response"]["results"][0]["status"] == "invited"
         assert killer["response"]["errorCode"] == 461
         assert [each["batch_id"] for each in events_of(service, "bury_jobs", "job buried")] == [
@@ -116,7 +155,7 @@ class TestWorstCases:
     def test_a_batch_whose_messages_were_lost_is_woken_by_the_schedule(
         self, service: OnEmulator
     ) -> None:
-        with service.no_worker_runs_jobs():
+        with service.nothing_feeds("run_jobs"):
             async_id = signed(service, order(service, 3))
             service.lose_messages_of_jobs()
         assert service.caller.progress(async_id)["jobs"]["waiting"] == 3
@@ -133,6 +172,13 @@ class TestStack:
         assert sorted(functions) == [STACK, *(f"{STACK}-{name}" for name in WORKERS)]
         logs = service.resources("AWS::Logs::LogGroup").values()
         assert sorted(logs) == [f"/aws/lambda/{name}" for name in sorted(functions)]
+
+    def test_it_has_the_parameters_and_tags_of_the_stage(self, service: OnEmulator) -> None:
+        cloudformation = service.emulator.client("cloudformation")
+        [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        assert parameters == {**parameters_of_stage(STAGE), **OTHER_PARAMETERS}
+        assert {each["Key"]: each["Value"] for each in stack["Tags"]} == project.tags(STAGE)
 
     def test_the_api_has_no_stage_but_its_own(self, service: OnEmulator) -> None:
         gateway = service.emulator.client("apigateway")
@@ -153,6 +199,79 @@ class TestStack:
         )
         assert "is a pipeline's" in refused.stderr
         assert service.caller.ping()
+
+
+class TestDoctor:
+    @pytest.fixture
+    def expected(self, service: OnEmulator) -> set[str]:
+        """What it has to say of a stage that is well, here."""
+        others = "stack", "visibility of jobs"
+        everywhere = [
+            f"{what} {each}" for each in policies.MAY for what in ("function", "policy of")
+        ]
+        assert service.variables
+        return {*others, *everywhere}
+
+    def test_all_is_well_but_what_is_other_here(
+        self, service: OnEmulator, expected: set[str]
+    ) -> None:
+        caller = ("--key", KEY, "--secret", SECRET, "--callback-url", service.callback_url)
+        found = findings(service, *caller)
+        told = wrong(found)
+        assert {*told} == expected
+        assert told["stack"][0].endswith(": DeletionProtection, JobsVisibilitySeconds")
+        assert told["visibility of jobs"][0].startswith(f"{VISIBILITY_SECONDS} s, and 6 times")
+        for function in policies.MAY:
+            others = ", ".join(sorted(service.variables))
+            assert told[f"function {function}"][0].endswith(f"config.json has it: {others}")
+            *_, statements = told[f"policy of {function}"][0].partition("committed one: ")
+            assert {*statements.split(", ")} <= {"BatchesQueue", "JobsQueue"}
+        assert {mend.rpartition(", then ")[2] for _, mend in told.values()} == {BY_ITS_PIPELINE}
+        assert found["ping"]["found"].startswith("signed and understood at ")
+        assert found["batch"]["found"].endswith(": test.ping ran, its callback is delivered")
+
+    def test_what_is_broken_is_named_with_what_mends_it(
+        self, service: OnEmulator, expected: set[str]
+    ) -> None:
+        with (
+            service.nothing_feeds("bury_jobs") as trigger,
+            service.may_no_longer(f"{STACK}-run_jobs", "Keys"),
+            service.is_set_by_hand(f"{STACK}-sweep", FLUSH_SECONDS="2"),
+        ):
+            told = wrong(findings(service, "--no-batch"))
+        assert {*told} - expected == {"messages of bury_jobs", "ping", "batch"}
+        assert told["messages of bury_jobs"] == (
+            f"{NAMES.jobs_dead_queue} feeds it, and is Disabled",
+            f"aws lambda update-event-source-mapping --uuid {trigger} --enabled",
+        )
+        assert told["policy of run_jobs"][0].endswith(": BatchesQueue, JobsQueue, Keys")
+        assert "FLUSH_SECONDS" in told["function sweep"][0]
+
+
+class TestOps:
+    def test_dead_letters_are_found_and_go_back_to_work(self, service: OnEmulator) -> None:
+        """Of a batch whose jobs are done, and that nobody has looked at since."""
+        with service.nothing_feeds("advance_batch"):
+            async_id = signed(service, order(service, 3))
+            results = service.caller.results
+            service.until(lambda: len(results(async_id, partial=True)["results"]) == 3, "recorded")
+            letters = service.give_up_messages_of_batches()
+        [listed] = [each for each in ops(service, "list") if each["batchId"] == async_id]
+        assert (listed["status"], listed["jobs"]["succeeded"]) == ("running", 3)
+        shown = ops(service, "show", async_id)
+        assert (shown["jobs"]["succeeded"], shown["jobs"]["waiting"]) == (3, 0)
+        assert (shown["completedAt"], shown["callback"]["attempts"]) == (None, 0)
+        assert "batchback ops redrive --stage prod" in self.doctor(service)
+        found = {"queue": "batches-dead", "found": letters, "unreadable": 0}
+        found["batches"] = {async_id: letters}
+        assert ops(service, "redrive", "--dry-run") == {**found, "moved": 0}
+        assert ops(service, "redrive") == {**found, "moved": letters}
+        assert len(callback_of(service, async_id)["results"]) == 3
+        assert ops(service, "show", async_id)["callback"]["state"] == "delivered"
+        assert ops(service, "redrive")["found"] == 0
+
+    def doctor(self, service: OnEmulator) -> str:
+        return wrong(findings(service, "--no-batch"))["dead letters"][1]
 
 
 class TestResources:

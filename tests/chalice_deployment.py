@@ -24,9 +24,6 @@ class Deployed:
 
     #: By `chalice deploy`.
     lambda_name: str
-    #: In the template of `chalice package`; CloudFormation puts the stack's name before it and
-    #: chance after it.
-    logical_id: str
     #: All that the role may do.
     policies: list[Any]
     #: Whether Lambda tells X-Ray of what it does.
@@ -45,7 +42,6 @@ def deployed(stage: str, configuration: Mapping[str, Any]) -> dict[str, Deployed
             [role, _] = resources[logical_id]["Properties"]["Role"]["Fn::GetAtt"]
             found[function.resource_name] = Deployed(
                 lambda_name=function.function_name,
-                logical_id=logical_id,
                 policies=resources[role]["Properties"]["Policies"],
                 is_traced=resources[logical_id]["Properties"]["Tracing"] == "Active",
             )

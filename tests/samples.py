@@ -17,7 +17,7 @@ DEMO_CALLER = Caller(account="acme", key="demo")
 ORDER = Order(callback_url="https://example.com/callback", request_hash="0" * 64)
 
 
-def a_batch(total: int = 3, *, jobs_per_message: int = 25, **fields: Any) -> Batch:
+def a_batch(total: int = 3, *, jobs_per_message: int = 50, **fields: Any) -> Batch:
     """A batch that was just submitted."""
     first_look_at = START + timedelta(seconds=60)
     batch = Batch(

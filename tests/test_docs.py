@@ -405,10 +405,10 @@ class TestHowItWorks:
     NAME = "docs/how-it-works.md"
 
     def test_the_stored_items_are_those_of_the_code(self) -> None:
-        batch = a_batch(200, submission="<submission>")
+        batch = a_batch(400, submission="<submission>")
         [jobs] = [
             item
-            for item in items.jobs_items(batch, some_jobs(200))
+            for item in items.jobs_items(batch, some_jobs(400))
             if items.chunk_of(item) == 7  # the chunk that the page shows
         ]
         answers = items.answers_item(batch, 7, AnswersPart(round=1, number=0, answers={}))

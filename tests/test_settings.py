@@ -52,7 +52,7 @@ class TestDefaults:
             ("job_timeout_seconds", 30),
             ("job_retry_seconds", 2),
             ("max_jobs_per_batch", 200),
-            ("jobs_per_message", 25),
+            ("jobs_per_message", 50),
             ("jobs_side_by_side", 25),
             ("max_concurrent_workers", 10),
             ("flush_seconds", 1.0),
@@ -199,13 +199,26 @@ class TestWords:
         assert settings.is_header_kept(environ) == is_looked_for
 
     @pytest.mark.parametrize(
-        "text", ["X-Key", ": value", "X-Key:", "X-Key: ", "X Key: a", "é: a", "A: a\nB: b"]
+        "text",
+        [
+            "X-Key",
+            ": value",
+            "X-Key:",
+            "X-Key: ",
+            "X Key: a",
+            "é: a",
+            "A: a\nB: b",
+            "A: a\rb",
+            "A: a\tb",
+            "A: a\0b",
+            "A: ключ",
+            "A: a\u2028b",
+        ],
     )
     def test_another_header_is_refused_without_being_told(self, text: str) -> None:
         """Its value is a secret."""
-        assert (
-            fault(PLATFORM_HEADER=text) == "Wrong settings: PLATFORM_HEADER must be 'Name: value'"
-        )
+        told = "PLATFORM_HEADER must be one line, 'Name: value', in printable ASCII"
+        assert fault(PLATFORM_HEADER=text) == f"Wrong settings: {told}"
 
 
 class TestStage:

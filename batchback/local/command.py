@@ -1,10 +1,7 @@
 """`batchback local`: until SIGINT or SIGTERM, then gone at once, with exit status 0."""
 
 import argparse
-import os
 import signal
-import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import fields
@@ -21,13 +18,10 @@ _WAKE_SECONDS = 0.1
 def run(arguments: argparse.Namespace) -> int:
     """The exit status: 0 when told to stop, 2 with one sentence where it cannot start."""
     stop_at_signals()
-    others = set(threading.enumerate())
     try:
-        status = _serve(arguments)
+        return _serve(arguments)
     except KeyboardInterrupt:
-        status = 0
-    leave_behind_calls_in_flight(status, others)
-    return status
+        return 0
 
 
 def stop_at_signals() -> None:
@@ -35,16 +29,6 @@ def stop_at_signals() -> None:
     being stopped a second one changes nothing."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-
-
-def leave_behind_calls_in_flight(status: int, others: set[threading.Thread]) -> None:
-    """Ends the process where threads that were started since `others` would hold it: the pool of a
-    worker that calls a platform which takes its time."""
-    held = [thread for thread in set(threading.enumerate()) - others if not thread.daemon]
-    if held:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 def _wait_for_the_signal() -> None:

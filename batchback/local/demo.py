@@ -5,14 +5,13 @@ import http.client
 import json
 import re
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from batchback.errors import CannotGoOn
-from batchback.local.command import leave_behind_calls_in_flight, stop_at_signals
+from batchback.local.command import stop_at_signals
 from batchback.local.log import say
 from batchback.local.service import LocalService, Options, example_batch, running
 
@@ -28,17 +27,14 @@ class DemoFailed(Exception):
 def main() -> int:
     """The exit status: 0 when the callback has come and its signature verifies."""
     stop_at_signals()
-    others = set(threading.enumerate())
     try:
-        status = _run()
+        return _run()
     except (CannotGoOn, DemoFailed) as reason:
         say(f"batchback: {reason}")
-        status = 1
+        return 1
     except KeyboardInterrupt:
         say("batchback: interrupted")
-        status = 130
-    leave_behind_calls_in_flight(status, others)
-    return status
+        return 130
 
 
 def _run() -> int:

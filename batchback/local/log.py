@@ -1,7 +1,8 @@
 """What the local service says while it runs: on stderr, for people.
 
-The service logs a line of JSON for each request, job and delivery on stdout, where Lambda collects
-it. Here that becomes words, and what went as it should is left out where there is much of it.
+The service logs a line of JSON for each request, message and delivery on stdout, where Lambda
+collects it. Here that becomes words, and what went as it should is left out where there is much of
+it.
 """
 
 import io
@@ -12,7 +13,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 #: What is left out: the events of which there are many, when they end so.
-_EXPECTED: dict[str, set[object]] = {"job called": {"succeeded", "failed"}, "request": {200}}
+_EXPECTED: dict[str, set[object]] = {"call failed": {"failed"}, "request": {200}}
 #: Fields that say nothing here, where there is one account, or that are shown otherwise.
 _UNSHOWN = {"event", "stage", "account", "traceback", "round"}
 

@@ -11,25 +11,26 @@ from typing import Any
 from batchback import project
 from batchback.operator import policies
 from batchback.operator.diagnosis import Check, Wrong
+from batchback.operator.mends import bring_up, deploy
 from batchback.operator.stage import Stage
-from chalicelib.settings import Names
 
-#: What Chalice and Lambda go by where the configuration says nothing.
+#: What Chalice goes by where the configuration says nothing.
 _DEFAULT_TIMEOUT_SECONDS = 60
+_DEFAULT_MEMORY_MB = 128
 _EACH_MINUTE = "rate(1 minute)"
 _ABLE = {"Active", "Inactive"}  # Inactive: idle for long, and woken by the next call
 
 
 def timeout_seconds(function: str, stage: Stage) -> int:
     """As .chalice/config.json has it: the nearest of function, stage and application."""
-    seconds: int = project.configured(
-        project.configuration(),
-        stage.name,
-        function,
-        "lambda_timeout",
-        default=_DEFAULT_TIMEOUT_SECONDS,
+    return _configured(function, stage, "lambda_timeout", _DEFAULT_TIMEOUT_SECONDS)
+
+
+def _configured(function: str, stage: Stage, name: str, default: int) -> int:
+    value: int = project.configured(
+        project.configuration(), stage.name, function, name, default=default
     )
-    return seconds
+    return value
 
 
 def checks(stage: Stage) -> list[Check]:
@@ -131,8 +132,10 @@ class Functions:
             client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
             for name in inline
         ]
-        if documents != [_committed(function, self.stage)]:
-            raise Wrong(f"{role} has another than the committed one", self._deploy)
+        if others := _other_statements(documents, _committed(function, self.stage)):
+            raise Wrong(
+                f"{role} has another than the committed one: {', '.join(others)}", self._deploy
+            )
         if attached:
             also = ", ".join(each["PolicyArn"] for each in attached)
             raise Wrong(
@@ -142,14 +145,13 @@ class Functions:
         return f"{role} has {policies.file_name(function, self.stage.name)} and no other"
 
     def judge_log(self, function: str) -> str:
-        group = f"/aws/lambda/{lambda_name(function, self.stage.names)}"
+        group = f"/aws/lambda/{policies.lambda_name(function, self.stage.name)}"
         answer = self.stage.client("logs").describe_log_groups(logGroupNamePrefix=group)
         found = [each for each in answer["logGroups"] if each["logGroupName"] == group]
-        up = f"batchback resources up --stage {self.stage.name}"
         if not found:
-            raise Wrong(f"there is no {group}", up)
+            raise Wrong(f"there is no {group}", bring_up(self.stage))
         if "retentionInDays" not in found[0]:
-            raise Wrong(f"{group} keeps its lines for ever", up)
+            raise Wrong(f"{group} keeps its lines for ever", bring_up(self.stage))
         return f"{group}, kept for {found[0]['retentionInDays']} days"
 
     def _find(self, function: str) -> dict[str, Any]:
@@ -158,7 +160,7 @@ class Functions:
         return self._known[function]
 
     def _describe(self, function: str) -> dict[str, Any]:
-        name = lambda_name(function, self.stage.names)
+        name = policies.lambda_name(function, self.stage.name)
         try:
             found: dict[str, Any] = self._lambda.get_function_configuration(FunctionName=name)
         except self._lambda.exceptions.ResourceNotFoundException as error:
@@ -177,20 +179,29 @@ class Functions:
 
     @property
     def _deploy(self) -> str:
-        return f"chalice deploy --stage {self.stage.name}"
-
-
-def lambda_name(function: str, names: Names) -> str:
-    return policies.lambda_names(function, names.stage)[0]
+        return deploy(self.stage)
 
 
 def _other_settings(found: dict[str, Any], function: str, stage: Stage) -> list[str]:
     """The names of those that differ; a value may be a secret."""
-    there = found.get("Environment", {}).get("Variables", {})
-    others = [name for name, value in stage.variables.items() if there.get(name) != value]
+    there, wanted = found.get("Environment", {}).get("Variables", {}), stage.variables
+    others = sorted(name for name in {**there, **wanted} if there.get(name) != wanted.get(name))
     if found["Timeout"] != timeout_seconds(function, stage):
         others.append("lambda_timeout")
+    if found["MemorySize"] != _configured(
+        function, stage, "lambda_memory_size", _DEFAULT_MEMORY_MB
+    ):
+        others.append("lambda_memory_size")
     return others
+
+
+def _other_statements(documents: list[Any], committed: Any) -> list[str]:
+    """What is in the policies of a role and not in the committed one, and the other way round."""
+    there = [each for document in documents for each in document["Statement"]]
+    wanted = committed["Statement"]
+    others = [each for each in wanted if each not in there]
+    others += [each for each in there if each not in wanted]
+    return sorted({each.get("Sid", "a statement without a Sid") for each in others})
 
 
 def _committed(function: str, stage: Stage) -> Any:

@@ -1,4 +1,5 @@
-"""`batchback package`: what a pipeline deploys, the zip of the functions and one template of all.
+"""`batchback package`: what a pipeline deploys, the zip of the functions and one template of all,
+with the script that deploys them.
 
 It is made by `chalice package` from a copy of what ships and of nothing else, so that no file and
 no variable of this machine slips in. The same checkout gives the same bytes.
@@ -20,7 +21,8 @@ from typing import Any
 
 from batchback import project
 from batchback.errors import CannotGoOn
-from batchback.operator import deployment_zip, pipeline_template
+from batchback.operator import deploy_script, deployment_zip, pipeline_template
+from batchback.operator.resources import parameters_of_stage
 from batchback.operator.stage import add_stage
 from batchback.shell import Shell, Status
 from chalicelib.settings import VARIABLES
@@ -28,6 +30,7 @@ from chalicelib.settings import VARIABLES
 ARCHITECTURES = ("arm64", "x86_64")
 ZIP = "deployment.zip"
 TEMPLATE = "sam.json"
+SCRIPT = "deploy.sh"
 
 _OLDEST_PIP = (26, 1)
 #: So that no region and no account has to be at hand: the template names neither.
@@ -48,12 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the functions, instead of the stage's own in .chalice/config.json",
     )
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, help="where to put both (build/package/NAME)"
+        "--out", metavar="DIR", type=Path, help="where to put them (build/package/NAME)"
     )
 
 
 def run(options: argparse.Namespace, shell: Shell) -> int:
-    """Repeats safely; what was in the folder under the same two names is replaced."""
+    """Repeats safely; what was in the folder under the same names is replaced."""
     stage: str = options.stage
     parameters = _parameters(stage)
     _check_pip()
@@ -67,8 +70,17 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
         )
         requirements = (project.root() / "requirements.txt").read_text("utf-8")
         content = deployment_zip.finished(made / ZIP, requirements)
-    _put(out, {ZIP: content, TEMPLATE: json.dumps(template, indent=2).encode() + b"\n"}, shell)
-    shell.print_json({"zip": os.fspath(out / ZIP), "template": os.fspath(out / TEMPLATE)})
+    script = deploy_script.script(stage, parameters, project.tags(stage))
+    text = json.dumps(template, indent=2) + "\n"
+    _put(out, {ZIP: content, TEMPLATE: text.encode(), SCRIPT: script.encode()}, shell)
+    _warn_of_header(stage, shell)
+    shell.print_json(
+        {
+            "zip": os.fspath(out / ZIP),
+            "template": os.fspath(out / TEMPLATE),
+            "script": os.fspath(out / SCRIPT),
+        }
+    )
     return Status.OK
 
 
@@ -83,10 +95,19 @@ def _check_pip() -> None:
 
 
 def _parameters(stage: str) -> Mapping[str, str]:
-    parameters = project.stack_parameters(stage)
+    parameters = parameters_of_stage(stage)
     if stage == project.LOCAL_STAGE:
         raise CannotGoOn(f"The stage {stage} is this machine: there is nothing to deploy.")
     return parameters
+
+
+def _warn_of_header(stage: str, shell: Shell) -> None:
+    header = project.environment(stage).get("PLATFORM_HEADER", "").strip()
+    if header not in {"", "-", "ssm"}:
+        shell.say(
+            f"the platform's header stands in {TEMPLATE} as it is, for whoever gets hold of the "
+            "package: keep it in Parameter Store (PLATFORM_HEADER ssm, docs/settings.md)"
+        )
 
 
 def _put(out: Path, contents: Mapping[str, bytes], shell: Shell) -> None:

@@ -5,7 +5,7 @@ undone as one.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from batchback import project
@@ -26,13 +26,16 @@ _RECURSIVE = {"app.run_jobs", "app.advance_batch"}
 def merged(
     functions: Template, resources: Template, stage: str, parameters: Mapping[str, str]
 ) -> Template:
-    """Both in one, with the stage and its parameters as defaults; CannotGoOn where both use one
+    """Both in one, with all the parameters of the stage as defaults; CannotGoOn where both use one
     name."""
     functions, resources = copy.deepcopy((functions, resources))
     whole = {**functions, "Description": resources["Description"]}
     for section in _SECTIONS:
         whole[section] = _joined(section, functions, resources)
-    whole["Parameters"] = dict(_with_defaults(resources["Parameters"], stage, parameters))
+    whole["Parameters"] = {
+        name: {**declared, "Default": _default(declared["Type"], parameters[name])}
+        for name, declared in resources["Parameters"].items()
+    }
     needed = [
         name
         for name, each in resources["Resources"].items()
@@ -48,6 +51,11 @@ def merged(
     return whole
 
 
+def _default(kind: str, value: str) -> str | int:
+    """A number as one, as the linter wants it."""
+    return int(value) if kind == "Number" and value.isdecimal() else value
+
+
 def _joined(section: str, functions: Template, resources: Template) -> Template:
     of_functions, of_resources = functions.get(section, {}), resources.get(section, {})
     if both := sorted(of_functions.keys() & of_resources.keys()):
@@ -56,19 +64,6 @@ def _joined(section: str, functions: Template, resources: Template) -> Template:
             "rename those of .chalice/resources.json."
         )
     return {**of_resources, **of_functions}
-
-
-def _with_defaults(
-    declared: Mapping[str, Template], stage: str, given: Mapping[str, str]
-) -> Iterator[tuple[str, Template]]:
-    if unknown := sorted(given.keys() - declared.keys()):
-        raise CannotGoOn(
-            f"stages.{stage}.resources in .chalice/config.json has no {', '.join(unknown)}, "
-            f"only {', '.join(declared)}."
-        )
-    for name, parameter in declared.items():
-        default = {"Stage": stage, **given}.get(name)
-        yield name, parameter if default is None else {**parameter, "Default": default}
 
 
 def _function(resource: Template, stage: str, needed: list[str]) -> Template:

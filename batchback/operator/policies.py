@@ -210,19 +210,15 @@ def _statement(resource: Resource, actions: tuple[str, ...], names: Names) -> di
 def _of_log(function: str, stage: str) -> dict[str, Any]:
     """A log group's ARN in a policy ends with `:*`, whose streams it is then too.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"""
-    groups = [
-        _arn("logs", f"log-group:/aws/lambda/{name}:*") for name in lambda_names(function, stage)
-    ]
-    return _allow("OwnLog", "logs", _LOG, groups)
+    group = _arn("logs", f"log-group:/aws/lambda/{lambda_name(function, stage)}:*")
+    return _allow("OwnLog", "logs", _LOG, [group])
 
 
-def lambda_names(function: str, stage: str) -> tuple[str, str]:
-    """What `chalice deploy` calls a function, and CloudFormation one of a packaged stack of the
-    name batchback-STAGE. In neither can a stage be taken for the beginning of another's name."""
-    stack = f"batchback-{stage}"
-    if function == "api_handler":
-        return stack, f"{stack}-APIHandler-*"
-    return f"{stack}-{function}", f"{stack}-{function.title().replace('_', '')}-*"
+def lambda_name(function: str, stage: str) -> str:
+    """What `chalice deploy` calls a function, and the template of a pipeline too. No stage can be
+    taken for the beginning of another's name."""
+    stack = project.stack_name(stage)
+    return stack if function == "api_handler" else f"{stack}-{function}"
 
 
 def _allow(

@@ -7,6 +7,8 @@ from typing import Any
 from batchback import project
 from batchback.operator.diagnosis import Check, Wrong
 from batchback.operator.function_checks import timeout_seconds
+from batchback.operator.mends import bring_up
+from batchback.operator.resources import parameters_of, parameters_of_stage
 from batchback.operator.stage import Stage
 
 #: A stack at rest.
@@ -41,9 +43,9 @@ def checks(stage: Stage) -> list[Check]:
 def _of_aws(stage: Stage) -> list[Check]:
     names = stage.names
     consumers = {
-        "jobs": (names.jobs_queue, "run_jobs"),
-        "jobs-dead": (names.jobs_dead_queue, "bury_jobs"),
-        "batches": (names.batches_queue, "advance_batch"),
+        "jobs": (names.jobs_queue, "run_jobs", "JobsVisibilitySeconds"),
+        "jobs-dead": (names.jobs_dead_queue, "bury_jobs", "JobsDeadVisibilitySeconds"),
+        "batches": (names.batches_queue, "advance_batch", "BatchesVisibilitySeconds"),
     }
     return [
         Check(name="stack", look=partial(_stack, stage)),
@@ -51,14 +53,10 @@ def _of_aws(stage: Stage) -> list[Check]:
         Check(name="backup of batches", look=partial(_backup, stage, names.batches_table)),
         Check(name="backup of keys", look=partial(_backup, stage, names.keys_table)),
         *[
-            Check(name=f"visibility of {key}", look=partial(_visibility, stage, queue, function))
-            for key, (queue, function) in consumers.items()
+            Check(name=f"visibility of {key}", look=partial(_visibility, stage, *consumer))
+            for key, consumer in consumers.items()
         ],
     ]
-
-
-def bring_up(stage: Stage) -> str:
-    return f"batchback resources up --stage {stage.name}"
 
 
 def _stack(stage: Stage) -> str:
@@ -82,7 +80,12 @@ def _stack(stage: Stage) -> str:
         )
     if others := _other_than_wanted(client.get_template(StackName=name)["TemplateBody"]):
         raise Wrong(f"not as .chalice/resources.json has it: {', '.join(others)}", bring_up(stage))
-    return f"{name} in {status}, as .chalice/resources.json has it"
+    there, wanted = parameters_of(found), parameters_of_stage(stage.name)
+    if others := [each for each, value in wanted.items() if there.get(each) != value]:
+        raise Wrong(
+            f"not with the resources of .chalice/config.json: {', '.join(others)}", bring_up(stage)
+        )
+    return f"{name} in {status}, as .chalice/resources.json and .chalice/config.json have it"
 
 
 def _other_than_wanted(body: Any) -> list[str]:
@@ -95,7 +98,7 @@ def _other_than_wanted(body: Any) -> list[str]:
 def _table(stage: Stage, name: str) -> str:
     table = stage.client("dynamodb").describe_table(TableName=name)["Table"]
     states = {name: table["TableStatus"]} | {
-        f"index {index['IndexName']}": index["IndexStatus"]
+        f"index {index['IndexName']}": index.get("IndexStatus", "ACTIVE")
         for index in table.get("GlobalSecondaryIndexes", [])
     }
     if resting := [f"{each} is {state}" for each, state in states.items() if state != "ACTIVE"]:
@@ -144,13 +147,14 @@ def _dead_letters(stage: Stage) -> str:
     return found
 
 
-def _visibility(stage: Stage, name: str, function: str) -> str:
+def _visibility(stage: Stage, name: str, function: str, parameter: str) -> str:
     wanted = _VISIBILITY_PER_TIMEOUT * timeout_seconds(function, stage)
     found = int(_attributes(stage, name)["VisibilityTimeout"])
     if found < wanted:
         raise Wrong(
             f"{found} s, and 6 times the time-out of {function} is {wanted} s",
-            f"set it in .chalice/resources.json, then {bring_up(stage)}",
+            f"{parameter} in stages.{stage.name}.resources of .chalice/config.json must be that at "
+            f"least, then {bring_up(stage)}",
         )
     return f"{found} s, 6 times the time-out of {function} or more"
 

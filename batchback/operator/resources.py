@@ -86,23 +86,38 @@ def _plan(stage: Stage) -> Plan:
 
 
 def _parameters(stage: Stage) -> dict[str, str]:
-    """The template's defaults, and what the stage's configuration sets instead."""
+    parameters = parameters_of_stage(stage.name)
+    for name, value in parameters.items():
+        if value.startswith("arn:") and value.split(":")[3] != stage.region:
+            raise CannotGoOn(
+                f"{name} of {_place_of_parameters(stage.name)} is not of the stage's region, "
+                f"{stage.region}."
+            )
+    return parameters
+
+
+def parameters_of_stage(stage: str) -> dict[str, str]:
+    """Every parameter of the template: its default, or what the stage's configuration sets
+    instead."""
     declared = json.loads(project.template())["Parameters"]
     del declared["Stage"]
-    given = project.stack_parameters(stage.name)
-    where = f"stages.{stage.name}.resources in .chalice/config.json"
-    for name, value in given.items():
-        if name not in declared:
-            raise CannotGoOn(f"{where} has no {name}, only {', '.join(declared)}.")
-        if value.startswith("arn:") and value.split(":")[3] != stage.region:
-            raise CannotGoOn(f"{name} of {where} is not of the stage's region, {stage.region}.")
+    given = project.stack_parameters(stage)
+    if unknown := sorted(given.keys() - declared.keys()):
+        raise CannotGoOn(
+            f"{_place_of_parameters(stage)} has no {', '.join(unknown)}, "
+            f"only {', '.join(declared)}."
+        )
     defaults = {name: str(parameter["Default"]) for name, parameter in declared.items()}
-    return {"Stage": stage.name, **defaults, **given}
+    return {"Stage": stage, **defaults, **given}
+
+
+def _place_of_parameters(stage: str) -> str:
+    return f"stages.{stage}.resources in .chalice/config.json"
 
 
 def _refuse_unless_ready(stage: Stage, stack: Stack, found: "StackTypeDef") -> None:
     _refuse_while_busy(stage, stack, found)
-    if _is_of_a_pipeline(_template_of(stack)):
+    if is_of_a_pipeline(_template_of(stack)):
         raise _Refused(
             f"Stack {stack.name} is a pipeline's, made of `batchback package`: this would delete "
             "its functions and its API, so change it by the pipeline."
@@ -164,23 +179,25 @@ def _make_sure(
     stage: Stage, stack: Stack, found: "StackTypeDef", options: argparse.Namespace
 ) -> None:
     _refuse_while_busy(stage, stack, found)
-    _refuse_while_protected(stage, found)
+    _refuse_while_protected(stage, stack, found)
     if not options.force:
         _refuse_while_batches_are_open(stage)
     if not options.yes:
         _ask(stage, stack.shell)
 
 
-def _refuse_while_protected(stage: Stage, found: "StackTypeDef") -> None:
+def _refuse_while_protected(stage: Stage, stack: Stack, found: "StackTypeDef") -> None:
     """Only where `up` can end the protection: of a creation that failed, tables may be left whose
     protection no update of the stack reaches any more."""
-    is_protected = _parameters_of(found).get("DeletionProtection") == "true"
+    is_protected = parameters_of(found).get("DeletionProtection") == "true"
     if is_protected and found["StackStatus"] in _READY:
+        bring_up = f"run `batchback resources up --stage {stage.name}`"
+        if is_of_a_pipeline(_template_of(stack)):
+            bring_up = "deploy it by its pipeline"
         raise _Refused(
             f"Stage {stage.name} is protected from deletion. To delete it all the same, set "
             f"DeletionProtection to false in stages.{stage.name}.resources of "
-            f".chalice/config.json, run `batchback resources up --stage {stage.name}`, "
-            "then this again."
+            f".chalice/config.json, {bring_up}, then this again."
         )
 
 
@@ -235,7 +252,7 @@ def _show(stage: Stage, stack: Stack, _: argparse.Namespace) -> None:
             "region": stage.region,
             "status": found["StackStatus"],
             "statusReason": found.get("StackStatusReason") or None,
-            "parameters": _parameters_of(found),
+            "parameters": parameters_of(found),
             "outputs": _outputs_of(found),
             "outOfDate": _differences(_plan(stage), stack, found),
             "drift": found.get("DriftInformation", {}).get("StackDriftStatus", "NOT_CHECKED"),
@@ -248,13 +265,13 @@ def _differences(plan: Plan, stack: Stack, found: "StackTypeDef") -> list[str]:
     """What `up` would change: of a pipeline's stack nothing, for it refuses."""
     differences = []
     template = _template_of(stack)
-    if _is_of_a_pipeline(template):
+    if is_of_a_pipeline(template):
         return []
     if template != json.loads(plan.template):
         differences.append("template")
     if {each["Key"]: each["Value"] for each in found.get("Tags", [])} != plan.tags:
         differences.append("tags")
-    is_now = _parameters_of(found)
+    is_now = parameters_of(found)
     wanted = plan.parameters
     return differences + [name for name in wanted if wanted[name] != is_now.get(name)]
 
@@ -264,13 +281,13 @@ def _template_of(stack: Stack) -> Any:
     return json.loads(body) if isinstance(body, str) else body
 
 
-def _is_of_a_pipeline(template: Any) -> bool:
+def is_of_a_pipeline(template: Any) -> bool:
     """Whether the functions are in it, as Chalice names them or as they become."""
     kinds = {resource["Type"] for resource in template["Resources"].values()}
     return not kinds.isdisjoint({"AWS::Serverless::Function", "AWS::Lambda::Function"})
 
 
-def _parameters_of(found: "StackTypeDef") -> dict[str, str]:
+def parameters_of(found: "StackTypeDef") -> dict[str, str]:
     return {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
 
 

@@ -79,8 +79,8 @@ class _Service:
         if progress.get("status") == "running":
             raise Wrong(
                 f"batch {batch_id} still runs after {_PATIENCE_SECONDS} s",
-                f"batchback ops show {batch_id} --stage {self.stage.name}; its `job called` lines "
-                "say whether the platform answers",
+                f"batchback ops show {batch_id} --stage {self.stage.name}; its `call failed` lines "
+                "say what the platform answers",
             )
         response = caller.results(batch_id)["results"][0]["response"]
         return f"{batch_id}: {_of_platform(response)}{_of_callback(progress)}"

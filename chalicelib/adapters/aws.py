@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+from botocore.session import Session
 
 from chalicelib.errors import Misconfigured, Unavailable
 
@@ -21,30 +21,40 @@ _CONFIG = Config(
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=10,
+    # botocore would compose its own, of 20 parts, for each request: a tenth of the request's CPU.
+    user_agent="batchback",
 )
 
 
 @cache
+def session() -> Session:
+    """What clients share: with one of its own, the second would take 0.1 s more."""
+    return Session()
+
+
+@cache
 def dynamodb() -> "DynamoDBClient":
-    try:
-        return boto3.client("dynamodb", config=_CONFIG)
-    except NoRegionError as error:
-        raise _no_region() from error
+    client: DynamoDBClient = _client("dynamodb")
+    return client
 
 
 @cache
 def sqs() -> "SQSClient":
-    try:
-        return boto3.client("sqs", config=_CONFIG)
-    except NoRegionError as error:
-        raise _no_region() from error
+    client: SQSClient = _client("sqs")
+    return client
 
 
 @cache
 def ssm() -> "SSMClient":
     """Made only where something is kept there: a client of another service takes 0.1 s."""
+    client: SSMClient = _client("ssm")
+    return client
+
+
+def _client(service: str) -> Any:
+    """Of botocore alone: boto3 adds nothing to a client but its import."""
     try:
-        return boto3.client("ssm", config=_CONFIG)
+        return session().create_client(service, config=_CONFIG)
     except NoRegionError as error:
         raise _no_region() from error
 

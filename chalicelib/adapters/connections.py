@@ -1,12 +1,12 @@
 """Connections for the call in hand: where they may go, and how much time and data they may take.
 
-    requests.Session ── Transport ── urllib3's pools ── _HttpConnection ── _Socket
-                                                        _HttpsConnection ── _TlsSocket
+    Connections ── _Socket, _TlsSocket    know the call in hand
+                └─ _Answer                http.client's reading of what comes
 
 A new connection goes to an address of the call in hand and nowhere else. Before each read and
-write a socket asks the call in hand for the time that is left, and after each read it tells what
-came. Connections outlive calls, so the call in hand is known by thread (`in_hand`), not by
-connection. Why not otherwise: docs/decisions/0003-outgoing-http.md.
+write its socket asks that call for the time that is left, and after each read it tells what came.
+A connection is one call's at a time; it outlives the call where the answer was read to its end.
+Why not otherwise: docs/decisions/0003-outgoing-http.md.
 
 This module does not know what is sent, to whom, or what an answer means.
 """
@@ -14,23 +14,18 @@ This module does not know what is sent, to whom, or what an answer means.
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
-from http.client import HTTPException, HTTPResponse
-from http.cookiejar import DefaultCookiePolicy
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPException, HTTPResponse
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
 import certifi
-from requests import Response, Session
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NewConnectionError
 
 from chalicelib.domain.networks import Address
 
@@ -38,6 +33,8 @@ from chalicelib.domain.networks import Address
 MAX_HEAD_BYTES = 300_000
 #: What may come in all: the longest body that is kept, in chunks of a few bytes.
 MAX_RECEIVED_BYTES = 4_000_000
+#: What of a body is sent in one go with the headers: a packet less, and no copy of a large one.
+_SENT_TOGETHER_BYTES = 32_768
 
 
 class AddressRefused(Exception):
@@ -99,74 +96,108 @@ class Call:
             answers.put(error)
 
 
-_in_hand: ContextVar[Call] = ContextVar("_in_hand")
+class Connections:
+    """Connections to one server, for any number of threads. Up to `keep` are kept for the calls to
+    come."""
 
-
-@contextmanager
-def in_hand(call: Call) -> Iterator[None]:
-    """Makes this the call that the connections of this thread ask."""
-    token = _in_hand.set(call)
-    try:
-        yield
-    finally:
-        _in_hand.reset(token)
-
-
-def new_session(transport: "Transport") -> Session:
-    """A session that takes nothing from the environment and keeps nothing."""
-    session = _Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.mount("http://", transport)
-    session.mount("https://", transport)
-    return session
-
-
-class _Session(Session):
-    """A session that does not know redirects. Where it is only told not to follow them, requests
-    still reads the whole body of each, however long, to prepare the request after it."""
-
-    def get_redirect_target(self, resp: Response) -> None:  # noqa: ARG002 - the name is requests'
-        return None
-
-
-class Transport(HTTPAdapter):
-    """requests' way into urllib3, there with our connections and our TLS. It tries once."""
-
-    def __init__(self, connections: int, tls: ssl.SSLContext) -> None:
+    def __init__(self, *, host: str, port: int, tls: ssl.SSLContext | None, keep: int) -> None:
+        self._host = host
+        self._port = port
         self._tls = tls
-        super().__init__(pool_connections=1, pool_maxsize=connections)
+        self._keep = keep
+        self._kept: deque[_AnySocket] = deque()
+        weakref.finalize(self, _close_all, self._kept)
 
-    def init_poolmanager(
-        self,
-        connections: int,
-        maxsize: int,
-        block: bool = False,  # noqa: FBT001, FBT002 - requests' signature
-        **options: Any,
-    ) -> None:
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    @contextmanager
+    def post(
+        self, call: Call, target: str, headers: Mapping[str, str], body: Sequence[bytes]
+    ) -> Iterator[HTTPResponse]:
+        """The answer to one POST of a body in blocks, tried once; whoever asked reads the answer's
+        body. A ValueError where target or headers hold what no line does."""
+        head = self._head(target, headers, sum(map(len, body)))
+        connection = self._take(call)
+        may_be_kept = False
+        try:
+            _send(connection, head, body)
+            with _Answer(connection, method="POST") as answer:
+                answer.begin()
+                call.has_head = True
+                yield answer
+                may_be_kept = answer.isclosed() and not answer.will_close
+        finally:
+            if may_be_kept and len(self._kept) < self._keep:
+                self._kept.append(connection)
+            else:
+                connection.close()
 
-    def close(self) -> None:
-        """Closes the connections at once. urllib3's manager leaves that to the garbage collector,
-        and then a receiver may wait long for the end of its connection."""
-        for key in self.poolmanager.pools.keys():  # noqa: SIM118 - it is no dictionary
-            self.poolmanager.pools[key].close()
-        super().close()
+    def _head(self, target: str, headers: Mapping[str, str], length: int) -> bytes:
+        lines = [
+            f"POST {target} HTTP/1.1",
+            f"Host: {self._authority}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+            f"Content-Length: {length}",
+        ]
+        if not all(map(str.isprintable, lines)):
+            raise ValueError("a header must not hold control characters")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
-    def cert_verify(self, *_: Any) -> None:
-        """Nothing to do: the TLS context has its certificates. requests would have them loaded
-        again for each connection, which takes longer than a call."""
+    @property
+    def _authority(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        is_default = self._port == (HTTPS_PORT if self._tls else HTTP_PORT)
+        return host if is_default else f"{host}:{self._port}"
+
+    def _take(self, call: Call) -> "_AnySocket":
+        """The connection that was used last, if nothing has happened on it since; or a new one."""
+        with suppress(IndexError):
+            while not _is_silent(kept := self._kept.pop()):
+                kept.close()
+            kept.call = call
+            return kept
+        connection = _connect(call, self._port)
+        return _secured(connection, self._host, self._tls) if self._tls else connection
+
+
+def _close_all(connections: "deque[_AnySocket]") -> None:
+    for connection in connections:
+        connection.close()
+
+
+def _send(connection: "_AnySocket", head: bytes, body: Sequence[bytes]) -> None:
+    """Whoever goes before all is sent may have answered all the same: 410 needs no body."""
+    first, *others = body
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(head + first[:_SENT_TOGETHER_BYTES])
+        if len(first) > _SENT_TOGETHER_BYTES:
+            connection.sendall(memoryview(first)[_SENT_TOGETHER_BYTES:])
+        for block in others:
+            connection.sendall(block)
+
+
+def _is_silent(connection: "_AnySocket") -> bool:
+    """Whether the other side has neither closed it nor said anything unasked."""
+    if isinstance(connection, _TlsSocket) and connection.pending():
+        return False
+    connection.settimeout(0)
+    try:
+        socket.socket.recv(connection, 1, socket.MSG_PEEK)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
 
 
 class _Answer(HTTPResponse):
     """http.client's reading of an answer, where it is too trusting."""
 
     def begin(self) -> None:
-        """Where a length is told that does not count, the next answer may be anywhere
-        (RFC 9112, section 6.3): the connection is not used again."""
+        """Of two lengths one is wrong. Where one is told that does not count, the next answer may
+        be anywhere: the connection is not used again (RFC 9112, section 6.3)."""
         super().begin()
-        if (self.chunked or self.length == 0) and self.headers.get("Content-Length", "0") != "0":
+        fields = self.headers.get_all("Content-Length", [])
+        lengths = {length.strip() for told in fields for length in told.split(",")}
+        if len(lengths) > 1 and not self.chunked:
+            raise HTTPException("lengths that differ")
+        if (self.chunked or self.length == 0) and lengths - {"0"}:
             self.will_close = True
 
     def _read_status(self) -> tuple[str, int, str]:
@@ -183,50 +214,21 @@ class _Answer(HTTPResponse):
         return size
 
 
-class _HttpConnection(HTTPConnection):
-    response_class = _Answer
-
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
-
-
-class _HttpsConnection(HTTPSConnection):
-    response_class = _Answer
-
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
-def _connect(connection: HTTPConnection) -> socket.socket:
-    """A connection to the first address of the call in hand that takes one. Its errors come as
-    urllib3's own: others it takes for those of a connection that is there."""
-    try:
-        return _connect_to_first(_in_hand.get(), connection.port)
-    except OSError as error:
-        raise NewConnectionError(connection, "no connection") from error
-
-
-def _connect_to_first(call: Call, port: int) -> socket.socket:
-    """Each address gets its share of the time that is left."""
+def _connect(call: Call, port: int) -> "_Socket":
+    """A connection to the first address of the call that takes one; each gets its share of the
+    time that is left."""
     addresses = call.addresses()
     if not addresses:
         raise OSError(0, "there is no address")
     for place, address in enumerate(addresses[:-1]):
         with suppress(OSError):
-            return _connect_to(address, port, call.seconds_left() / (len(addresses) - place))
-    return _connect_to(addresses[-1], port, call.seconds_left())
+            return _connect_to(address, port, call, call.seconds_left() / (len(addresses) - place))
+    return _connect_to(addresses[-1], port, call, call.seconds_left())
 
 
-def _connect_to(address: Address, port: int, seconds: float) -> socket.socket:
+def _connect_to(address: Address, port: int, call: Call, seconds: float) -> "_Socket":
     connection = _Socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+    connection.call = call
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(seconds)
@@ -237,34 +239,52 @@ def _connect_to(address: Address, port: int, seconds: float) -> socket.socket:
     return connection
 
 
+def _secured(connection: "_Socket", host: str, tls: ssl.SSLContext) -> "_TlsSocket":
+    """The same connection over TLS. What is checked is the name, and not the address."""
+    secured = tls.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
+    assert isinstance(secured, _TlsSocket)  # noqa: S101 - as `tls_trusting` has it
+    secured.call = connection.call
+    try:
+        secured.do_handshake()
+    except OSError:
+        secured.close()
+        raise
+    return secured
+
+
 class _Socket(socket.socket):
     """Each of its reads and writes is over when the call in hand is."""
 
+    call: Call
+
     def recv_into(self, *arguments: Any, **options: Any) -> int:
-        call = _in_hand.get()
-        self.settimeout(call.seconds_left())
-        return call.count(super().recv_into(*arguments, **options))
+        self.settimeout(self.call.seconds_left())
+        return self.call.count(super().recv_into(*arguments, **options))
 
     def sendall(self, *arguments: Any) -> None:
-        self.settimeout(_in_hand.get().seconds_left())
+        self.settimeout(self.call.seconds_left())
         super().sendall(*arguments)
 
 
 class _TlsSocket(ssl.SSLSocket):
     """The same over TLS. One handshake, however many messages it takes, is one wait."""
 
+    call: Call
+
     def do_handshake(self, *arguments: Any) -> None:
-        self.settimeout(_in_hand.get().seconds_left())
+        self.settimeout(self.call.seconds_left())
         super().do_handshake(*arguments)
 
     def recv_into(self, *arguments: Any, **options: Any) -> int:
-        call = _in_hand.get()
-        self.settimeout(call.seconds_left())
-        return call.count(super().recv_into(*arguments, **options))
+        self.settimeout(self.call.seconds_left())
+        return self.call.count(super().recv_into(*arguments, **options))
 
     def send(self, *arguments: Any) -> int:
-        self.settimeout(_in_hand.get().seconds_left())
+        self.settimeout(self.call.seconds_left())
         return super().send(*arguments)
+
+
+_AnySocket = _Socket | _TlsSocket
 
 
 @cache

@@ -11,27 +11,21 @@ docs/decisions/0003-outgoing-http.md.
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
 from ipaddress import ip_address
-from urllib.parse import urlsplit
-
-from requests import PreparedRequest, Response, Session
-from requests.exceptions import RequestException
-from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader
+from urllib.parse import quote, urlsplit
 
 from chalicelib.adapters.connections import (
     AddressRefused,
     Call,
+    Connections,
     TooMuch,
-    Transport,
-    in_hand,
-    new_session,
     tls_trusting,
 )
+from chalicelib.adapters.unpacking import CannotUnpack, Read, unpacking
 from chalicelib.domain.account import Header, Key, PlatformAuth
 from chalicelib.domain.address import (
     AddressPolicy,
@@ -57,6 +51,9 @@ _JSON = "application/json"
 _USER_AGENT = "batchback"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SIZE = re.compile(r"[0-9]{1,18}")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+#: Of a path, beside letters and digits: RFC 3986, section 3.3, and what is encoded already.
+_SENT_AS_THEY_ARE = "/%:@!$&'()*+,;=-._~"
 
 
 def resolve(host: str, port: int) -> list[Address]:
@@ -80,15 +77,14 @@ class HttpPlatform:
         certificates: str | None = None,
         resolve: Resolve = resolve,
     ) -> None:
-        base = urlsplit(_canonical(address))
-        self._origin = f"{base.scheme}://{base.netloc}"
-        self._prefix = base.path.rstrip("/")
-        self._find_addresses = partial(resolve, base.hostname or "", base.port or 0)
+        endpoint = _read_address(address)
+        self._prefix = endpoint.target
+        self._find_addresses = partial(resolve, endpoint.host, endpoint.port)
         self._auth = auth
         self._header = header
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._session = new_session(Transport(connections, tls_trusting(certificates)))
+        self._connections = _connections(endpoint, tls_trusting(certificates), keep=connections)
 
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
@@ -101,6 +97,7 @@ class HttpPlatform:
         if credentials is None:
             return NoReply(reason="the key has no secret to sign with", is_final=True)
         headers = {
+            "User-Agent": _USER_AGENT,
             "Accept": _JSON,
             "Accept-Encoding": "gzip",
             "Content-Type": _JSON,
@@ -112,8 +109,8 @@ class HttpPlatform:
             seconds=self._timeout_seconds,
             find_addresses=self._find_addresses,
         )
-        request = _post(self._origin + target, headers, body, len(body))
-        return _make(call, self._session, request, MAX_ANSWER_BYTES, unpacks=True)
+        answer = self._connections.post(call, target, headers, [body])
+        return _make(call, answer, MAX_ANSWER_BYTES, unpacks=True)
 
     def _credentials(self, target: str, body: bytes, key: Key) -> Mapping[str, str] | None:
         """The headers that prove whose call it is; None: the key has no live secret."""
@@ -130,7 +127,8 @@ class HttpPlatform:
 
 
 class HttpReceiver:
-    """Receivers of callbacks. Each delivery has a session of its own: strangers share nothing."""
+    """Receivers of callbacks. Each delivery has a connection of its own: strangers share
+    nothing."""
 
     def __init__(
         self,
@@ -156,10 +154,15 @@ class HttpReceiver:
             seconds=timeout_seconds,
             find_addresses=partial(self._find_addresses, endpoint),
         )
-        sent = {**headers, "Accept-Encoding": "identity", "Connection": "close"}
-        with closing(new_session(Transport(1, self._tls))) as session:
-            request = _post(endpoint.url, sent, body, sum(map(len, body)))
-            return _make(call, session, request, MAX_RECEIVER_ANSWER_BYTES, unpacks=False)
+        sent = {
+            "User-Agent": _USER_AGENT,
+            **headers,
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        }
+        connections = _connections(endpoint, self._tls, keep=0)
+        answer = connections.post(call, endpoint.target, sent, body)
+        return _make(call, answer, MAX_RECEIVER_ANSWER_BYTES, unpacks=False)
 
     def _find_addresses(self, endpoint: Endpoint) -> Sequence[Address]:
         if endpoint.address is not None:
@@ -172,29 +175,33 @@ class HttpReceiver:
         return addresses
 
 
+def _connections(endpoint: Endpoint, tls: ssl.SSLContext, *, keep: int) -> Connections:
+    is_tls = endpoint.scheme == "https"
+    return Connections(
+        host=endpoint.host, port=endpoint.port, tls=tls if is_tls else None, keep=keep
+    )
+
+
 def _make(
-    call: Call, session: Session, request: PreparedRequest, most: int, *, unpacks: bool
+    call: Call, answer: AbstractContextManager[HTTPResponse], most: int, *, unpacks: bool
 ) -> Reply | NoReply:
     try:
-        with (
-            in_hand(call),
-            session.send(request, stream=True, allow_redirects=False, proxies={}) as response,
-        ):
-            call.has_head = True
-            return _read(response, most, unpacks=unpacks)
+        with answer as response:
+            return _read(call, response, most, unpacks=unpacks)
     except AddressRefused as error:
         return _refused(f"the callback's address leads to {error}")
-    except (OSError, HTTPError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException, CannotUnpack, ValueError) as error:
         return NoReply(reason=_in_words(error, call))
 
 
-def _read(response: Response, most: int, *, unpacks: bool) -> Reply:
+def _read(call: Call, response: HTTPResponse, most: int, *, unpacks: bool) -> Reply:
     """The answer as far as it is kept; asking for one byte more tells whether it went on."""
-    if not unpacks:
-        response.raw.headers.discard("Content-Encoding")
-    body = _read_body(response, most + 1)
+    encoding = response.headers.get("Content-Encoding", "") if unpacks else ""
+    body = _read_body(unpacking(encoding, response.read, call.seconds_left), most + 1)
+    if len(body) <= most and response.length:
+        raise IncompleteRead(body, response.length)
     return Reply(
-        status=response.status_code,
+        status=response.status,
         body=body[:most],
         is_cut=len(body) > most,
         declared_bytes=_declared_bytes(response.headers),
@@ -202,19 +209,19 @@ def _read(response: Response, most: int, *, unpacks: bool) -> Reply:
     )
 
 
-def _read_body(response: Response, most: int) -> bytes:
+def _read_body(read: Read, most: int) -> bytes:
     """The first bytes of the body, counted unpacked: no more of it is unpacked than asked for.
     Only the read that finds nothing sees that the body is whole, and lets the connection go."""
     body = b""
     while len(body) < most:
-        piece = response.raw.read(min(most - len(body), _PIECE_BYTES), decode_content=True)
+        piece = read(min(most - len(body), _PIECE_BYTES))
         if not piece:
             break
         body += piece
     return body
 
 
-def _declared_bytes(headers: Mapping[str, str]) -> int | None:
+def _declared_bytes(headers: HTTPMessage) -> int | None:
     """The size of the body, where Content-Length says that and not the size of something else."""
     size = headers.get("Content-Length", "")
     if "Content-Encoding" in headers or "Transfer-Encoding" in headers:
@@ -238,19 +245,17 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (TooMuch, "the answer was not complete after {call.received_bytes} bytes"),
     (IncompleteRead, "the answer broke off"),
     (HTTPException, "the answer is not HTTP"),
-    (InvalidHeader, "the answer is not HTTP"),
-    (DecodeError, "the answer's compression cannot be read"),
+    (CannotUnpack, "the answer's compression cannot be read"),
 )
 
 
 def _in_words(error: Exception, call: Call) -> str:
     """Why there is no answer. The texts of exceptions are not shown: some hold the URL."""
-    for cause in _causes(error):
-        for kind, words in _WORDS:
-            if isinstance(cause, kind):
-                return words.format(error=cause, call=call, reason=_reason(cause))
-        if isinstance(cause, OSError) and cause.strerror:
-            return f"no connection to {call.whom}: {cause.strerror.lower()}"
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return words.format(error=error, call=call, reason=_reason(error))
+    if isinstance(error, OSError) and error.strerror:
+        return f"no connection to {call.whom}: {error.strerror.lower()}"
     return f"no answer from {call.whom}: {type(error).__name__}"
 
 
@@ -260,34 +265,13 @@ def _reason(error: BaseException) -> str:
     return str(reason).replace("_", " ").lower()
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception, and those it was made of by the layers it came through."""
-    if error is not None:
-        yield error
-        yield from _causes(error.__cause__)
-        yield from _causes(error.__context__)
-
-
-def _post(
-    url: str, headers: Mapping[str, str], body: bytes | Sequence[bytes], size_bytes: int
-) -> PreparedRequest:
-    """A request made by hand. requests would parse and quote its URL once more, in its own way,
-    and add what the session and the environment hold."""
-    request = PreparedRequest()
-    request.method = "POST"
-    request.url = url
-    request.headers = CaseInsensitiveDict(
-        {"User-Agent": _USER_AGENT, **headers, "Content-Length": str(size_bytes)}
-    )
-    request.body = body  # type: ignore[assignment]  # urllib3 sends blocks one by one
-    return request
-
-
-def _canonical(address: str) -> str:
+def _read_address(address: str) -> Endpoint:
     """The operator's address in plain ASCII, so that what is signed is what is sent."""
-    request = PreparedRequest()
     try:
-        request.prepare_url(address, None)
-    except RequestException as error:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna").decode()
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError) as error:
         raise Misconfigured(f"PLATFORM_ADDRESS must be an address to call: {error}") from error
-    return request.url or ""
+    path = quote(parts.path.rstrip("/"), safe=_SENT_AS_THEY_ARE)
+    return Endpoint(scheme=parts.scheme, host=host, port=port, target=path)

@@ -60,10 +60,12 @@ Header = tuple[str, str]
 
 
 def parse_header(text: str) -> Header:
-    """`Name: value`, or ValueError, which does not repeat it: the value is a secret."""
+    """`Name: value`, or ValueError, which does not repeat it: the value is a secret. White space
+    around either, such as the end of a file's line, is not part of it.
+    https://www.rfc-editor.org/rfc/rfc9110.html#section-5.5"""
     name, _, value = map(str.strip, text.partition(":"))
-    if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not value or not value.isprintable():
-        raise ValueError("must be 'Name: value'")
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[ -~]+", value):
+        raise ValueError("must be one line, 'Name: value', in printable ASCII")
     return name, value
 
 

@@ -279,8 +279,9 @@ def _why_not_written(name: str, policy: AddressPolicy) -> str | None:
 
 
 def _target(written: str) -> str:
-    """Whole, with nothing left to encode, and every code in capitals: urllib3 would do the same on
-    the way, and one `%` that begins no code would make it encode all others once more."""
+    """Whole, with nothing left to encode, and every code in capitals, as it is sent: also as others
+    would send it who encode what they are given, such as urllib3. One `%` that begins no code would
+    make them encode all others once more."""
     target = written if written.startswith("/") else f"/{written}"
     encoded = _ENCODED.sub(
         lambda found: found.group().upper() if found["code"] else "%25",

@@ -13,8 +13,8 @@ from chalicelib.domain.states import BatchState, CallbackState
 
 #: Keeps the head, which holds the set of finished chunks, under 4 KB.
 MAX_CHUNKS = 500
-#: While a batch has few jobs they are spread over this many messages, so that they run at once.
-CHUNKS_WHILE_FEW = 8
+#: While a batch has few jobs they are spread over this many messages, so that no worker has many.
+CHUNKS_WHILE_FEW = 4
 
 
 class Verdict(StrEnum):
@@ -196,8 +196,8 @@ class Due:
 
 
 def chunk_size(total: int, jobs_per_message: int) -> int:
-    """How many jobs one message carries: one while a batch is small, so that its jobs run at
-    once; `jobs_per_message` in larger ones; more only where the head would grow too large."""
+    """How many jobs one message carries: one while a batch is small; `jobs_per_message` in larger
+    ones; more only where the head would grow too large."""
     size = max(1, min(jobs_per_message, total // CHUNKS_WHILE_FEW))
     return max(size, -(-total // MAX_CHUNKS))
 

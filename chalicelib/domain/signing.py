@@ -21,6 +21,7 @@ FRESHNESS = timedelta(minutes=5)
 
 #: A key's name. The surrogates, which are no characters, no database takes.
 _KEY = r"[^:\s\ud800-\udfff]{1,256}"
+_VERSION = "1.0"
 _IWS = re.compile(rf"IWS ({_KEY}):([0-9A-Fa-f]{{40}})")
 _IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( UTC)?", re.IGNORECASE)
 #: What API Gateway renames a header to that it keeps for itself.
@@ -37,7 +38,7 @@ class SignedRequest:
     #: Path and query in every form the caller may have sent them: a gateway hands on one of them.
     targets: Sequence[str]
     body: bytes = field(repr=False)
-    version: str = "1.0"
+    version: str = _VERSION
 
     def header(self, name: str) -> str:
         return self.headers.get(name) or self.headers.get(_REMAPPED + name) or ""
@@ -127,36 +128,31 @@ def _sign(secret: str, text: str) -> str:
 
 
 def _text(request: SignedRequest, target: str, md5: str) -> str:
-    return "".join(
-        [
-            "POST",
-            md5,
-            request.headers.get("content-type", ""),
-            "" if request.ivvy_date else request.header("date"),
-            target,
-            request.version,
-            _ivvy_text(request.headers),
-        ]
-    ).lower()
+    content_type = request.headers.get("content-type", "")
+    date = "" if request.ivvy_date else request.header("date")
+    named = ivvy_headers(request.headers)
+    ivvy = "&".join(f"{name}={named[name]}" for name in sorted(named))
+    return _joined(md5, content_type, date, target, request.version, ivvy)
+
+
+def _joined(md5: str, content_type: str, date: str, target: str, version: str, ivvy: str) -> str:
+    return "".join(["POST", md5, content_type, date, target, version, ivvy]).lower()
 
 
 def iws_headers(
     *, key: str, secret: str, target: str, body: bytes, now: datetime, content_type: str
 ) -> dict[str, str]:
     """The headers that sign a request of ours as `key`."""
-    headers = {
+    md5 = _md5(body)
+    date = f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    text = _joined(md5, content_type, "", target, _VERSION, f"ivvydate={date}")
+    return {
         "Content-Type": content_type,
-        "Content-MD5": _md5(body),
-        "IVVY-Date": f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
-        "X-Api-Version": "1.0",
+        "Content-MD5": md5,
+        "IVVY-Date": date,
+        "X-Api-Version": _VERSION,
+        "X-Api-Authorization": f"IWS {key}:{_sign(secret, text)}",
     }
-    signed = SignedRequest(
-        headers={name.lower(): value for name, value in headers.items()},
-        targets=(target,),
-        body=body,
-    )
-    headers["X-Api-Authorization"] = f"IWS {key}:{iws_signature(signed, target, secret)}"
-    return headers
 
 
 def webhook_headers(
@@ -195,11 +191,6 @@ def _md5(body: bytes) -> str:
 
 def _is_ivvy(name: str) -> bool:
     return name.lower().startswith("ivvy")
-
-
-def _ivvy_text(headers: Mapping[str, str]) -> str:
-    named = ivvy_headers(headers)
-    return "&".join(f"{name}={named[name]}" for name in sorted(named))
 
 
 def _sent_at(request: SignedRequest) -> datetime | None:

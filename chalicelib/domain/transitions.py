@@ -71,16 +71,17 @@ def finish_chunk(batch: Batch, chunk: Chunk) -> Change:
 
 
 def complete(batch: Batch, now: datetime) -> Change:
-    """Ends a batch all of whose chunks are done, and makes its callback due."""
-    due = now if batch.callback is CallbackState.WAITING else None
+    """Ends a batch all of whose chunks are done, and makes its callback due: at once for whoever
+    ends it, and for the sweep if nothing has come of that."""
+    is_due = batch.callback is CallbackState.WAITING
     return Change(
         only_if={**_running(batch), "cancelled": batch.cancelled},
         put={
             "state": after(BATCH_MOVES, batch.state, BatchEvent.ALL_CHUNKS_DONE),
             "completed_at": now,
             "next_look_at": None,
-            "next_try_at": due,
-            "due_at": due,
+            "next_try_at": now if is_due else None,
+            "due_at": _alarm_after_lease(now) if is_due else None,
         },
     )
 
@@ -177,7 +178,7 @@ def take_lease(batch: Batch, token: str, now: datetime) -> Change:
             "lease": token,
             "attempts": batch.attempts + 1,
             "next_try_at": lease_ends_at,
-            "due_at": lease_ends_at,
+            "due_at": _alarm_after_lease(now),
         },
     )
 
@@ -275,6 +276,13 @@ def may_deliver(batch: Batch, now: datetime) -> bool:
         and batch.next_try_at is not None
         and now + (timedelta() if batch.lease else EARLY) >= batch.next_try_at
     )
+
+
+def _alarm_after_lease(now: datetime) -> datetime:
+    """When to see what became of a delivery that begins now; in full minutes, as the sweep comes.
+    Whoever completes a batch sets the alarm that the lease taken right after it asks for too: two
+    writes of the index less."""
+    return (now + LEASE + timedelta(minutes=1)).replace(second=0, microsecond=0)
 
 
 def _end_callback(

@@ -186,24 +186,32 @@ class RunJobs:
         )
         found = outcome.judge_job(reply, self.clock.now(), attempt=work.message.attempt)
         took_ms = round((self.clock.now() - started_at) / timedelta(milliseconds=1))
+        called = _Called(index=job.index, found=found, took_ms=took_ms)
+        if outcome.word(found) != "succeeded":
+            self._complain(work, called)
+        return called
+
+    def _complain(self, work: _Work, called: _Called) -> None:
+        """A line for a call that did not succeed; those that did have one together."""
         self.journal.write(
-            "job called",
+            "call failed",
             batch_id=work.batch.batch_id,
             account=work.batch.account,
-            index=job.index,
+            index=called.index,
             attempt=work.message.attempt,
-            outcome=outcome.word(found),
-            took_ms=took_ms,
+            outcome=outcome.word(called.found),
+            took_ms=called.took_ms,
         )
-        return _Called(index=job.index, found=found, took_ms=took_ms)
 
     def _tell(self, work: _Work, called: Iterable[_Called]) -> None:
-        """One line for the message, with what its jobs add to the metrics."""
+        """One line for the message and all its jobs, with what they add to the metrics."""
         verdicts = Counter(outcome.word(each.found) for each in called)
         self.journal.write(
             "jobs run",
             batch_id=work.batch.batch_id,
             account=work.batch.account,
+            chunk=work.chunk.number,
+            attempt=work.message.attempt,
             succeeded=verdicts["succeeded"],
             failed=verdicts["failed"] + verdicts["gave_up"],
             retried=verdicts["tryagain"],

@@ -154,13 +154,13 @@ class TestChunks:
     def test_only_the_chunks_that_are_asked_for_are_read(
         self, store: BatchStore, chunks: range
     ) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, jobs_per_message=2)
         read = [*store.read_chunks(batch, chunks)]
         assert [chunk.number for chunk in read] == [*chunks]
         assert all(chunk.jobs for chunk in read)
 
     def test_of_no_chunks_none_are_read(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, jobs_per_message=2)
         assert [*store.read_chunks(batch, batch.chunks[8:])] == []
 
     def test_values_come_back_as_they_went_in(self, store: BatchStore) -> None:
@@ -207,7 +207,7 @@ class TestChunks:
             store.record(batch, 0, part)
 
     def test_a_chunk_nobody_stored_is_read_as_one_without_jobs(self, store: BatchStore) -> None:
-        batch = new_batch(16)
+        batch = new_batch(16, jobs_per_message=2)
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs is None
         assert [chunk.jobs for chunk in store.read_chunks(batch, batch.chunks)] == [None] * 8
@@ -235,7 +235,7 @@ class TestChunks:
 
 class TestChanges:
     def test_a_chunk_is_finished_once(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, jobs_per_message=2)
         change = transitions.finish_chunk(batch, full_chunk(batch, 1))
         after = store.change(batch, change)
         assert after
@@ -290,7 +290,7 @@ class TestChanges:
 
 class TestMarkers:
     def test_a_marker_is_read_with_its_chunk_until_it_is_removed(self, store: BatchStore) -> None:
-        batch = saved(store, 16)
+        batch = saved(store, 16, jobs_per_message=2)
         marker = Marker(round=2, hops=3, receive_count=4, deaths=5)
         store.mark(batch, 1, 2, marker)
         assert store.load_chunk(batch, 1).markers == {2: marker}

@@ -9,11 +9,11 @@ import tracemalloc
 import warnings
 from collections.abc import Callable
 from functools import cache
+from http.client import HTTPResponse
 from threading import Event
 from typing import TypeVar
 
 import pytest
-from urllib3.response import HTTPResponse
 
 from chalicelib.adapters.connections import MAX_HEAD_BYTES, MAX_RECEIVED_BYTES
 from chalicelib.adapters.http import MAX_RECEIVER_ANSWER_BYTES
@@ -174,9 +174,9 @@ class TestSlowness:
         asked: list[int] = []
         read = HTTPResponse.read
 
-        def note(self: HTTPResponse, amt: int, **options: bool) -> bytes:
+        def note(self: HTTPResponse, amt: int) -> bytes:
             asked.append(amt)
-            return read(self, amt, **options)
+            return read(self, amt)
 
         monkeypatch.setattr(HTTPResponse, "read", note)
         server = servers(flooding(GZIPPED, gzip.compress(b"") * 500))
@@ -268,7 +268,7 @@ class TestEndlessness:
     @both_ways
     @pytest.mark.parametrize("behave", CUT.values(), ids=CUT)
     def test_a_body_is_cut(self, servers: Servers, send: Send, behave: Behave) -> None:
-        """So is that of a redirect, which requests would read to its end."""
+        """So is that of a redirect, which clients that follow them would read to its end."""
         server = servers(behave)
         reply, peak = with_peak(lambda: send(server, AMPLE))
         assert isinstance(reply, Reply)

@@ -4,6 +4,7 @@ test_hostile_servers.py; where they do not go: test_hostile_addresses.py."""
 import gzip
 import ipaddress
 import socket
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 import certifi
 import pytest
 
+from chalicelib.adapters.connections import tls_trusting
 from chalicelib.adapters.http import MAX_RECEIVER_ANSWER_BYTES, HttpReceiver
 from chalicelib.domain.account import PlatformAuth, Secret
 from chalicelib.domain.address import AddressPolicy
@@ -92,6 +94,23 @@ def test_an_answer_that_just_fits_is_whole(servers: Servers, send: Send) -> None
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {most}\r\n\r\n".encode()
     reply = send(servers(answering(head + b"x" * most)), AMPLE)
     assert reply == Reply(status=200, body=b"x" * most, declared_bytes=most)
+
+
+@both_ways
+def test_whoever_answers_need_not_have_read_everything(servers: Servers, send: Send) -> None:
+    """A receiver that is gone says so at once, and goes."""
+
+    def behave(visit: Visit) -> None:
+        visit.connection.recv(1)
+        visit.send(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n")
+
+    server = servers(behave)
+    body = b"x" * 30_000_000
+    if send is send_as_platform:
+        reply = call(a_platform(server.address), body)
+    else:
+        reply = post(a_receiver(), f"http://{NAME}:{server.port}/", body=body)
+    assert reply == Reply(status=410, declared_bytes=0)
 
 
 @both_ways
@@ -191,15 +210,24 @@ class TestTls:
     def test_an_authority_from_the_environment_is_not_believed(
         self, servers: Servers, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Neither requests' variables count nor OpenSSL's."""
+        """Neither the variables of HTTP libraries count nor OpenSSL's."""
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
             monkeypatch.setenv(name, str(certificates.authority))
         server = servers(answering(OK), tls=certificates.server())
-        receiver = a_receiver(certificates=certifi.where())
-        reply = post(receiver, f"https://{NAME}:{server.port}/")
+        reply = post(a_receiver(), f"https://{NAME}:{server.port}/")
         assert isinstance(reply, NoReply)
         assert "was not accepted" in reply.reason
         assert server.seen == []
+
+    def test_the_authorities_that_are_believed_are_those_that_are_pinned(self) -> None:
+        """All of certifi's and no others, wherever this runs."""
+        theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        theirs.load_verify_locations(certifi.where())
+        ours = tls_trusting(None)
+        assert {*ours.get_ca_certs(binary_form=True)} == {*theirs.get_ca_certs(binary_form=True)}
+        assert len(ours.get_ca_certs()) > 100
+        assert ours.verify_mode is ssl.CERT_REQUIRED
+        assert ours.check_hostname
 
     def test_an_address_needs_a_certificate_of_its_own(
         self, servers: Servers, certificates: Certificates
@@ -277,10 +305,53 @@ class TestPlatform:
         reply = call(a_platform(server.address, auth=PlatformAuth.HEADER, header=lambda: header))
         assert reply == NoReply(reason="no answer from the platform: ValueError")
 
-    def test_an_address_that_cannot_be_read_is_the_operators_fault(self) -> None:
+    def test_its_address_is_called_in_plain_ascii(self, servers: Servers) -> None:
+        """What is encoded already stays so, and what is signed is what is sent."""
+        asked: list[tuple[str, int]] = []
+
+        def resolve(host: str, port: int) -> list[Any]:
+            asked.append((host, port))
+            return [ipaddress.ip_address("127.0.0.1")]
+
+        server = servers(answering(OK))
+        address = f"http://Bücher.example:{server.port}/ein präfix/%2f"
+        platform = a_platform(address, auth=PlatformAuth.IWS, resolve=resolve)
+        assert isinstance(call(platform), Reply)
+        assert asked == [("xn--bcher-kva.example", server.port)]
+        [seen] = server.seen
+        assert seen.headers["host"] == f"xn--bcher-kva.example:{server.port}"
+        path = "/ein%20pr%C3%A4fix/%2f/api/1.0/event?action=inviteContacts"
+        assert seen.target == path
+        signed = SignedRequest(headers=seen.headers, targets=[path], body=seen.body)
+        assert iws_verifies(signed, "demo-secret", seen.headers["x-api-authorization"][-40:])
+
+    @pytest.mark.parametrize(
+        ("address", "asked"),
+        [
+            ("http://platform.example", ("platform.example", 80)),
+            ("https://platform.example/", ("platform.example", 443)),
+            ("https://[2606:4700:4700::1111]:8443/a", ("2606:4700:4700::1111", 8443)),
+        ],
+    )
+    def test_a_port_that_is_not_written_is_the_schemes(
+        self, address: str, asked: tuple[str, int]
+    ) -> None:
+        """And an address in brackets is looked up without them."""
+        found: list[tuple[str, int]] = []
+
+        def resolve(host: str, port: int) -> list[Any]:
+            found.append((host, port))
+            return []
+
+        reply = call(a_platform(address, resolve=resolve))
+        assert reply == NoReply(reason="no connection to the platform: there is no address")
+        assert found == [asked]
+
+    @pytest.mark.parametrize("address", ["http://[", "ftp://a", "http://a..b/", "http://a:x/"])
+    def test_an_address_that_cannot_be_read_is_the_operators_fault(self, address: str) -> None:
         """It is found out when the service starts."""
         with pytest.raises(Misconfigured, match="PLATFORM_ADDRESS"):
-            a_platform("http://[")
+            a_platform(address)
 
     def test_a_connection_is_used_again(self, servers: Servers) -> None:
         """After answers of every kind that were read to their ends."""
@@ -324,6 +395,20 @@ class TestPlatform:
             reply = call(platform)
             assert isinstance(reply, Reply)
             assert reply.status == 200
+
+    def test_nor_is_it_over_tls(self, servers: Servers, certificates: Certificates) -> None:
+        """Where it may wait, decrypted, in what holds the connection."""
+        more = b"HTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n"
+        padded = OK + b" " * (8_192 - len(OK)) + more
+        server = servers(answering(padded), tls=certificates.server())
+        platform = a_platform(
+            f"https://{NAME}:{server.port}",
+            certificates=str(certificates.authority),
+            resolve=leading_to("127.0.0.1"),
+        )
+        replies = [call(platform) for _ in range(3)]
+        assert [reply.status for reply in replies if isinstance(reply, Reply)] == [200] * 3
+        assert server.visits == 3
 
     def test_cookies_are_not_sent_back(self, servers: Servers) -> None:
         """One caller's session is never another's."""

@@ -68,7 +68,9 @@ def test_one_that_is_exchanged_is_used_within_minutes(ssm: Any, world: World) ->
     assert header() == ("X-Key", "newer")
 
 
-@pytest.mark.parametrize("value", ["nonsense", "X-Key:", "X Key: very", "X-Key: a\nX-Evil: b"])
+@pytest.mark.parametrize(
+    "value", ["nonsense", "X-Key:", "X Key: very", "X-Key: a\nX-Evil: b", "X-Key: ключ"]
+)
 def test_where_it_cannot_be_read_again_the_old_one_is_used_and_the_log_says_so(
     ssm: Any, world: World, value: str
 ) -> None:
@@ -77,7 +79,7 @@ def test_where_it_cannot_be_read_again_the_old_one_is_used_and_the_log_says_so(
     for _ in range(2):
         world.clock.advance(seconds=REMEMBERED.total_seconds())
         assert header() == ("X-Key", "very-secret")
-    told = f"The parameter {NAME} must be 'Name: value'"
+    told = f"The parameter {NAME} must be one line, 'Name: value', in printable ASCII"
     assert [line["error"] for line in world.journal.of("header not read")] == [told] * 2
     put(ssm, "X-Key: newer")
     world.clock.advance(seconds=REMEMBERED.total_seconds())

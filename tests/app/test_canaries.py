@@ -176,7 +176,7 @@ class TestUnexpectedErrors:
         assert front.call("test?action=ping").status == 500
         error = only_line(capsys)["error"]
         assert "PLATFORM_ADDRESS must be an http or https address" in error
-        assert "PLATFORM_HEADER must be 'Name: value'" in error
+        assert "PLATFORM_HEADER must be one line, 'Name: value'" in error
 
 
 class TestLibraries:

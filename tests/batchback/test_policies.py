@@ -17,7 +17,7 @@ from batchback.operator import policies
 from batchback.operator.policies import MAY
 from batchback.shell import Shell, Status
 from chalicelib.settings import Names
-from tests.chalice_deployment import Deployed, deployed
+from tests.chalice_deployment import deployed
 from tests.iam.policy import Policy, Request
 
 HERE = project.root() / ".chalice"
@@ -68,13 +68,12 @@ class TestChalice:
             [only] = found.policies
             assert only["PolicyDocument"] == policies.policy(function, Names(stage))
 
-    def test_a_function_writes_its_own_log_under_the_names_that_it_gets(self) -> None:
+    def test_a_function_writes_its_own_log_under_the_name_that_it_gets(self) -> None:
         for function, found in deployed("prod", project.configuration()).items():
-            for name in lambda_names("prod", found):
-                group = f"log-group:/aws/lambda/{name}"
-                assert is_allowed(function, "logs:CreateLogGroup", f"{group}:*")
-                assert is_allowed(function, "logs:CreateLogStream", f"{group}:log-stream:s")
-                assert is_allowed(function, "logs:PutLogEvents", f"{group}:log-stream:s")
+            group = f"log-group:/aws/lambda/{found.lambda_name}"
+            assert is_allowed(function, "logs:CreateLogGroup", f"{group}:*")
+            assert is_allowed(function, "logs:CreateLogStream", f"{group}:log-stream:s")
+            assert is_allowed(function, "logs:PutLogEvents", f"{group}:log-stream:s")
 
     def test_no_function_writes_the_log_of_another_or_of_another_stage(self) -> None:
         """Also of one whose name begins with this one's."""
@@ -83,15 +82,9 @@ class TestChalice:
         everybody = {stage: deployed(stage, configuration) for stage in ("prod", "dev", "prod-2")}
         for function, (stage, theirs) in product(MAY, everybody.items()):
             for other, found in theirs.items():
-                for name in lambda_names(stage, found):
-                    stream = f"log-group:/aws/lambda/{name}:log-stream:s"
-                    is_own = (stage, other) == ("prod", function)
-                    assert is_allowed(function, "logs:PutLogEvents", stream) is is_own, name
-
-
-def lambda_names(stage: str, found: Deployed) -> tuple[str, str]:
-    """What `chalice deploy` and CloudFormation call it."""
-    return found.lambda_name, f"batchback-{stage}-{found.logical_id}-1A2B3C4D5E6F"
+                stream = f"log-group:/aws/lambda/{found.lambda_name}:log-stream:s"
+                is_own = (stage, other) == ("prod", function)
+                assert is_allowed(function, "logs:PutLogEvents", stream) is is_own, stream
 
 
 def operations(service: str) -> list[str]:

@@ -126,9 +126,9 @@ class TestABatch:
         tallies = service.counter.tallies
         assert sum((each.requests for each in tallies.values()), Counter()) == sent
         assert NOBODY not in tallies
-        assert service.invocations == {API: 1, RUN_JOBS: 10, ADVANCE_BATCH: 1}
-        assert tallies[RUN_JOBS].requests["PutItem"] == 10
-        assert tallies[in_process.POLLERS].sqs_requests == 2 * 11
+        assert service.invocations == {API: 1, RUN_JOBS: 5, ADVANCE_BATCH: 1}
+        assert tallies[RUN_JOBS].requests["PutItem"] == 5
+        assert tallies[in_process.POLLERS].sqs_requests == 2 * 6
         assert sum(tallies[function].failed_conditions for function in FUNCTIONS) == 0
 
     def test_what_the_service_refuses_is_told(self, aws: None) -> None:  # noqa: ARG002

@@ -49,14 +49,15 @@ class TestChunkSize:
     @pytest.mark.parametrize(
         ("total", "per_message", "size"),
         [
-            (1, 25, 1),
-            (3, 25, 1),
-            (15, 25, 1),
-            (16, 25, 2),
-            (199, 25, 24),
+            (1, 50, 1),
+            (3, 50, 1),
+            (7, 50, 1),
+            (8, 50, 2),
+            (199, 50, 49),
+            (200, 50, 50),
             (200, 25, 25),
-            (1_000, 25, 25),
-            (10_000, 25, 25),
+            (1_000, 50, 50),
+            (10_000, 50, 50),
             (10_000, 100, 100),
             (500, 1, 1),
             (501, 1, 2),
@@ -93,7 +94,7 @@ class TestChunksOfABatch:
         assert all(batch.indexes(chunk) for chunk in batch.chunks)
 
     def test_what_is_to_do_is_what_is_not_done(self) -> None:
-        batch = a_batch(16, done=frozenset({0, 3, 7}))
+        batch = a_batch(16, jobs_per_message=2, done=frozenset({0, 3, 7}))
         assert batch.chunks_to_do == [1, 2, 4, 5, 6]
         assert not batch.has_all_chunks_done
 
@@ -112,7 +113,7 @@ class TestChunksOfABatch:
         assert a_batch(200).chunks_of(jobs) == chunks
 
     def test_all_chunks_are_done_when_none_is_to_do(self) -> None:
-        batch = a_batch(16, done=frozenset(range(8)))
+        batch = a_batch(16, jobs_per_message=2, done=frozenset(range(8)))
         assert batch.chunks_to_do == []
         assert batch.has_all_chunks_done
 

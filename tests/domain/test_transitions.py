@@ -21,6 +21,9 @@ from tests.samples import a_batch, gave_up, some_jobs, succeeded
 
 MILLISECOND, SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+#: From START, 7 seconds after a full minute, to the one at which the sweep sees what became of a
+#: delivery that begins then.
+ALARM = timedelta(seconds=173)
 Decide = Callable[[Batch], Change]
 
 
@@ -189,9 +192,24 @@ class TestComplete:
             completed_at=START + HOUR,
             next_look_at=None,
             next_try_at=START + HOUR,
-            due_at=START + HOUR,
+            due_at=START + HOUR + ALARM,
         )
         assert transitions.may_deliver(after, START + HOUR)
+
+    @pytest.mark.parametrize("seconds", [0, 0.001, 59.999, 60])
+    def test_the_sweep_comes_in_a_full_minute_once_a_delivery_would_have_ended(
+        self, seconds: float
+    ) -> None:
+        now = START + timedelta(seconds=seconds)
+        after = changed(a_batch(1), lambda head: transitions.complete(head, now))
+        assert after.due_at
+        assert (after.due_at.second, after.due_at.microsecond) == (0, 0)
+        assert LEASE < after.due_at - now <= LEASE + MINUTE
+
+    def test_who_delivers_at_once_leaves_the_alarm_where_it_is(self) -> None:
+        ended = changed(a_batch(1), lambda head: transitions.complete(head, START))
+        leased = changed(ended, lambda head: transitions.take_lease(head, "ours", START + SECOND))
+        assert leased.due_at == ended.due_at
 
     def test_without_a_callback_url_nothing_is_due_any_more(self) -> None:
         head = a_batch(1, callback=CallbackState.NONE)
@@ -273,7 +291,7 @@ class TestLease:
         head = completed(attempts=3)
         after = changed(head, lambda head: transitions.take_lease(head, "ours", START))
         assert after == replace(
-            head, attempts=4, lease="ours", next_try_at=START + LEASE, due_at=START + LEASE
+            head, attempts=4, lease="ours", next_try_at=START + LEASE, due_at=START + ALARM
         )
 
     def test_one_of_two_gets_it(self) -> None:

@@ -30,7 +30,7 @@ class TestRunning:
     ) -> None:
         batch = world.submitted(200)
         world.work(JobsMessage.of(batch, 2))
-        assert [call.params["n"] for call in world.platform.calls] == [*range(50, 75)]
+        assert [call.params["n"] for call in world.platform.calls] == [*range(100, 150)]
         assert {answer.verdict for answer in world.answers(batch).values()} == {Verdict.SUCCEEDED}
         assert world.head(batch).done == {2}
 

@@ -160,7 +160,7 @@ def test_a_life_with_all_that_can_go_wrong_outside(
     events = events_of(written, heard, outside)
     assert errors == ""
     assert events["callback attempted"] >= 5
-    assert {"request", "batch accepted", "job called", "jobs run", "batch completed"} <= {*events}
+    assert {"request", "batch accepted", "call failed", "jobs run", "batch completed"} <= {*events}
 
 
 @pytest.mark.parametrize("auth", [PlatformAuth.HEADER])

@@ -62,7 +62,7 @@ ACCOUNT = "demo"
 def test_of_a_submission_and_of_the_end_of_its_jobs(watched: Watched) -> None:
     watched.life.submit(jobs(200))
     watched.life.work_off()
-    assert len(watched.jobs_messages) == 8
+    assert len(watched.jobs_messages) == 4
     assert len(watched.batch_messages) >= 1
     assert watched.groups == {ACCOUNT}
 

@@ -174,6 +174,7 @@ def test_no_secret_is_in_a_message_in_the_batches_table_in_the_log_or_in_an_answ
     )
     life.platform.answer = lambda call: next(answers) or echo(call)
     life.receiver.answers = [Reply(status=500)]
+    life.configure(JOBS_PER_MESSAGE="2")
     async_id = life.submit(jobs(20))
     life.work_off()
     assert len(seen) > 10

@@ -162,21 +162,20 @@ def the_platforms_header_is_kept_in_parameter_store(life: OnMoto) -> None:
 
 
 def lambda_writes_the_logs(life: OnMoto) -> None:
-    """In the names of the functions, whether Chalice or CloudFormation gave them theirs. The code
-    makes no such calls, and Lambda is not here: so these are its calls as AWS documents them."""
+    """In the names of the functions. The code makes no such calls, and Lambda is not here: so these
+    are its calls as AWS documents them."""
     logs: Any = boto3.client("logs")
     life.iam.watch(logs)
     stage = life.names.stage
     configuration = {"app_name": "batchback", "stages": {stage: {"autogen_policy": True}}}
     for function, found in deployed(stage, configuration).items():
-        for name in (found.lambda_name, f"batchback-{stage}-{found.logical_id}-1A2B3C4D5E6F"):
-            group, stream = f"/aws/lambda/{name}", "2026/11/23/[$LATEST]0"
-            event = {"timestamp": int(life.clock.now().timestamp() * 1000), "message": "{}"}
-            with life.iam.acting(function):
-                with suppress(logs.exceptions.ResourceAlreadyExistsException):
-                    logs.create_log_group(logGroupName=group)
-                logs.create_log_stream(logGroupName=group, logStreamName=stream)
-                logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+        group, stream = f"/aws/lambda/{found.lambda_name}", "2026/11/23/[$LATEST]0"
+        event = {"timestamp": int(life.clock.now().timestamp() * 1000), "message": "{}"}
+        with life.iam.acting(function):
+            with suppress(logs.exceptions.ResourceAlreadyExistsException):
+                logs.create_log_group(logGroupName=group)
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
 
 STORIES = [

@@ -18,6 +18,7 @@ def webhook_ids(life: OnMoto) -> list[str]:
 def test_a_batch_is_cancelled_restarted_and_reposted(life: OnMoto) -> None:
     """A full life: half of it runs, it is cancelled, the other half runs after a restart, and the
     callback, which could not be delivered, is sent again."""
+    life.configure(JOBS_PER_MESSAGE="5")
     async_id = life.submit(jobs(40))
     for message in life.receive()[:4]:
         life.deliver(message)

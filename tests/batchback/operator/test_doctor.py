@@ -15,8 +15,7 @@ import boto3
 import pytest
 
 from batchback import project
-from batchback.local.aws import create_resources
-from batchback.operator import doctor, function_checks, policies
+from batchback.operator import doctor, policies, resources
 from batchback.operator.stage import Stage
 from batchback.shell import Status
 from chalicelib.settings import Names
@@ -51,15 +50,20 @@ def deployed(
     session: boto3.Session,
 ) -> Iterator[None]:
     """All that `batchback resources up` and `chalice deploy` make, as far as it is looked at."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        create_resources(STAGE)
+    session.client("cloudformation").create_stack(
+        StackName=project.stack_name(STAGE),
+        TemplateBody=project.template(),
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in resources.parameters_of_stage(STAGE).items()
+        ],
+    )
     _make_what_moto_leaves_out(session.client("dynamodb"))
     for function in policies.MAY:
         _deploy(function, session)
     yield
     for function in policies.MAY:
-        name = function_checks.lambda_name(function, NAMES)
+        name = policies.lambda_name(function, STAGE)
         session.client("iam").delete_role_policy(RoleName=name, PolicyName=name)
         session.client("iam").delete_role(RoleName=name)
 
@@ -74,7 +78,7 @@ def _make_what_moto_leaves_out(dynamodb: Any) -> None:
 
 
 def _deploy(function: str, session: boto3.Session) -> None:
-    name = function_checks.lambda_name(function, NAMES)
+    name = policies.lambda_name(function, STAGE)
     iam, functions = session.client("iam"), session.client("lambda")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     document = (project.root() / ".chalice" / policies.file_name(function, STAGE)).read_text()
@@ -85,9 +89,8 @@ def _deploy(function: str, session: boto3.Session) -> None:
         Role=role,
         Handler="app.app",
         Code={"ZipFile": _code()},
-        Timeout=project.configured(
-            project.configuration(), STAGE, function, "lambda_timeout", default=60
-        ),
+        Timeout=_configured(function, "lambda_timeout"),
+        MemorySize=_configured(function, "lambda_memory_size"),
         Environment={"Variables": project.environment(STAGE)},
     )
     if function in QUEUES:
@@ -98,6 +101,10 @@ def _deploy(function: str, session: boto3.Session) -> None:
         events = session.client("events")
         events.put_rule(Name=rule, ScheduleExpression="rate(1 minute)")
         events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": made["FunctionArn"]}])
+
+
+def _configured(function: str, name: str) -> Any:
+    return project.configured(project.configuration(), STAGE, function, name, default=None)
 
 
 def _code() -> bytes:
@@ -271,6 +278,17 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         "KeysTable",
         UP,
     ),
+    "another parameter": (
+        STACKS,
+        lambda answer: [
+            each.update(ParameterValue="7777")
+            for each in answer["Stacks"][0]["Parameters"]
+            if each["ParameterKey"] == "JobsVisibilitySeconds"
+        ],
+        "stack",
+        "not with the resources of .chalice/config.json: JobsVisibilitySeconds",
+        UP,
+    ),
     "a table in the making": (
         "dynamodb.describe_table",
         put("Table", "TableStatus", value="CREATING"),
@@ -351,6 +369,20 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         "lambda_timeout",
         DEPLOY,
     ),
+    "other memory": (
+        CONFIGURATION,
+        put("MemorySize", value=128),
+        "function bury_jobs",
+        "lambda_memory_size",
+        DEPLOY,
+    ),
+    "a setting that the configuration does not have": (
+        CONFIGURATION,
+        put("Environment", "Variables", "JOBS_SIDE_BY_SIDE", value="1"),
+        "function run_jobs",
+        "JOBS_SIDE_BY_SIDE",
+        DEPLOY,
+    ),
     "two versions at once": (
         CONFIGURATION,
         lambda answer: answer.update(CodeSha256=answer["FunctionName"]),
@@ -413,7 +445,7 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         "iam.get_role_policy",
         drop("PolicyDocument", "Statement", 0),
         "policy of sweep",
-        "batchback-dev-sweep has another",
+        "batchback-dev-sweep has another than the committed one: Batches",
         DEPLOY,
     ),
     "a policy too many": (
@@ -451,17 +483,43 @@ def test_what_is_wrong_is_found_and_said_how_to_mend(
     what: str,
     mend: str,
 ) -> None:
-    """Only the one check is made: all of them take long."""
     moto.changes[operation] = change
-    every = doctor._checks
-    monkeypatch.setattr(
-        doctor, "_checks", lambda *given: [each for each in every(*given) if each.name == check]
-    )
+    look_only_at(monkeypatch, check)
     assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
     told, mended_by = wrong(operator)[check]
     assert what in told
     assert mend in mended_by
     assert f"WRONG {check}: " in operator.is_told
+
+
+def look_only_at(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
+    """All of them take long."""
+    every = doctor._checks
+    monkeypatch.setattr(
+        doctor, "_checks", lambda *given: [each for each in every(*given) if each.name in checks]
+    )
+
+
+class TestAPipelinesStage:
+    def test_it_is_mended_by_its_pipeline(
+        self, operator: User, moto: Aws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither of the commands may touch it, so neither is told."""
+        look_only_at(monkeypatch, "stack", "queue jobs", "function sweep", "log of sweep")
+        moto.changes = {
+            "cloudformation.get_template": put(
+                "TemplateBody", "Resources", "RunJobs", value={"Type": "AWS::Serverless::Function"}
+            ),
+            QUEUE_ATTRIBUTES: put("Attributes", "RedrivePolicy", value="{}"),
+            CONFIGURATION: put("Timeout", value=3),
+            "logs.describe_log_groups": put("logGroups", value=[]),
+        }
+        operator.types("doctor", "--stage", STAGE)
+        assert found(operator)["stack"]["ok"]
+        assert {check: mend for check, (_, mend) in wrong(operator).items()} == dict.fromkeys(
+            ("queue jobs", "function sweep", "log of sweep"),
+            "deploy it by its pipeline (docs/packaging.md)",
+        )
 
 
 class TestWithoutAStage:

@@ -1,8 +1,13 @@
 """`batchback package` up to where it would ask a registry; what comes of it then, e2e/ looks at."""
 
+import io
 import json
+import os
+import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +15,9 @@ import pytest
 
 from batchback import project
 from batchback.errors import CannotGoOn
-from batchback.operator import deployment_zip, package, pipeline_template
-from batchback.shell import Status
+from batchback.operator import deploy_script, deployment_zip, package, pipeline_template
+from batchback.operator.resources import parameters_of_stage
+from batchback.shell import Shell, Status
 from tests.batchback.test_cli import User
 from tests.chalice_deployment import template
 
@@ -103,7 +109,8 @@ FUNCTIONS = {
 
 
 def merged(**parameters: str) -> dict[str, Any]:
-    return pipeline_template.merged(OF_CHALICE, RESOURCES, STAGE, parameters)
+    of_stage = {**parameters_of_stage(STAGE), **parameters}
+    return pipeline_template.merged(OF_CHALICE, RESOURCES, STAGE, of_stage)
 
 
 class TestTemplate:
@@ -123,7 +130,7 @@ class TestTemplate:
         defaults = {name: each["Default"] for name, each in parameters.items()}
         assert parameters.keys() == RESOURCES["Parameters"].keys()
         assert defaults["Stage"] == STAGE
-        assert defaults["LogRetentionDays"] == "7"
+        assert (defaults["LogRetentionDays"], defaults["JobsVisibilitySeconds"]) == (7, 360)
         assert defaults["Monitoring"] == RESOURCES["Parameters"]["Monitoring"]["Default"]
 
     def test_a_function_waits_for_what_it_would_miss(self) -> None:
@@ -162,9 +169,112 @@ class TestTemplate:
         with pytest.raises(CannotGoOn, match=r"Sweep in the Resources .* rename those"):
             pipeline_template.merged(OF_CHALICE, clashing, STAGE, {})
 
-    def test_a_parameter_that_there_is_not_is_an_error(self) -> None:
-        with pytest.raises(CannotGoOn, match=r"stages\.prod\.resources .* has no Nope, only Stage"):
-            merged(Nope="1")
+
+#: Writes down what it is called with, one word a line.
+AWS = """\
+#!/bin/sh
+for word in "$@"; do printf '%s\\n' "$word" >> "$CALLS"; done
+echo >> "$CALLS"
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One with a package, a shell, and an `aws` that does nothing."""
+
+    folder: Path
+
+    def runs(self, script: str, *argv: str) -> "subprocess.CompletedProcess[str]":
+        path = self.folder / "package" / package.SCRIPT
+        path.write_text(script)
+        return subprocess.run(  # noqa: S603 - the script under test
+            ["/bin/sh", path, *argv],
+            env={"PATH": f"{self.folder}:{os.defpath}", "CALLS": f"{self.folder}/calls"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def calls(self) -> list[list[str]]:
+        """Of `aws`, each in words."""
+        path = self.folder / "calls"
+        text = path.read_text() if path.exists() else ""
+        return [call.split("\n") for call in text.split("\n\n") if call]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "aws").write_text(AWS)
+    (tmp_path / "aws").chmod(0o755)
+    return Machine(tmp_path)
+
+
+def after(option: str, call: list[str]) -> list[str]:
+    """The values of an option of a command line."""
+    rest = call[call.index(option) + 1 :]
+    return [*takewhile(lambda word: not word.startswith("--"), rest)]
+
+
+class TestScript:
+    def test_every_parameter_is_given_each_time(self, machine: Machine) -> None:
+        """A stack that is updated would keep those that it has."""
+        for stage in ("prod", "dev"):
+            parameters = parameters_of_stage(stage)
+            machine.runs(deploy_script.script(stage, parameters, project.tags(stage)), "b")
+            _, deploy, _ = machine.calls[-3:]
+            given = dict(each.split("=", 1) for each in after("--parameter-overrides", deploy))
+            assert given == parameters
+            assert given.keys() == RESOURCES["Parameters"].keys()
+
+    def test_the_stack_has_the_stages_tags_whatever_is_in_them(self, machine: Machine) -> None:
+        tags = {"stage": "prod", "team": 'it\'s "ours" $HOME `id`', "empty": ""}
+        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), tags), "b")
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert after("--tags", machine.calls[1]) == [f"{name}={tags[name]}" for name in tags]
+
+    def test_a_stage_without_tags_gives_none(self, machine: Machine) -> None:
+        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}), "b")
+        assert ran.returncode == 0
+        assert "--tags" not in machine.calls[1]
+
+    @pytest.mark.parametrize(
+        ("is_protected", "option"),
+        [
+            ("true", "--enable-termination-protection"),
+            ("false", "--no-enable-termination-protection"),
+        ],
+    )
+    def test_a_protected_stage_has_a_stack_that_is(
+        self, machine: Machine, is_protected: str, option: str
+    ) -> None:
+        parameters = {**parameters_of_stage(STAGE), "DeletionProtection": is_protected}
+        machine.runs(deploy_script.script(STAGE, parameters, {}), "b")
+        assert machine.calls[2] == [
+            "cloudformation",
+            "update-termination-protection",
+            "--stack-name",
+            "batchback-prod",
+            option,
+        ]
+
+    def test_the_package_goes_by_the_bucket_that_is_named(self, machine: Machine) -> None:
+        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}), "my bucket")
+        pack, deploy, _ = machine.calls
+        assert ran.returncode == 0
+        assert (pack[1], deploy[1]) == ("package", "deploy")
+        assert after("--template-file", pack) == [package.TEMPLATE]
+        assert after("--output-template-file", pack) == after("--template-file", deploy)
+        for call in (pack, deploy):
+            assert after("--s3-bucket", call) == ["my bucket"]
+            assert after("--s3-prefix", call) == ["batchback-prod"]
+
+    def test_without_a_bucket_nothing_happens_and_it_is_said(self, machine: Machine) -> None:
+        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}))
+        assert ran.returncode
+        assert "name a bucket in the region of the stage" in ran.stderr
+        assert machine.calls == []
 
 
 class TestCopy:
@@ -232,6 +342,18 @@ class TestCommand:
             "batchback: The stage local is this machine: there is nothing to deploy.\n"
         )
 
+    def test_a_header_that_would_stand_in_the_package_is_said(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing of it but that."""
+        told = io.StringIO()
+        for value in ("X-Key: very-secret", "ssm", "-", ""):
+            monkeypatch.setattr(project, "environment", lambda _, v=value: {"PLATFORM_HEADER": v})
+            package._warn_of_header(STAGE, Shell(stderr=told))
+        assert told.getvalue().count("\n") == 1
+        assert "stands in sam.json as it is" in told.getvalue()
+        assert "very-secret" not in told.getvalue()
+
     def test_a_pip_that_would_check_no_hashes_is_not_used(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -244,6 +366,7 @@ class TestCommand:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / ".chalice").mkdir()
+        (tmp_path / ".chalice" / "resources.json").write_text(project.template())
         (tmp_path / "chalicelib").mkdir()
         (tmp_path / "requirements.txt").write_text("")
         (tmp_path / "app.py").write_text("raise ValueError('a wrong setting')\n")

@@ -262,7 +262,19 @@ class TestProtection:
         assert operator.types(*down) == Status.REFUSED
         assert "Stage prod is protected from deletion." in operator.is_told
         assert "set DeletionProtection to false in stages.prod.resources" in operator.is_told
+        assert "run `batchback resources up --stage prod`" in operator.is_told
         assert fake.asked == []
+
+    def test_that_of_a_pipelines_stack_ends_by_the_pipeline(
+        self, operator: User, scripted: Script, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`up` would refuse."""
+        fake = scripted("CREATE_COMPLETE", parameters={"DeletionProtection": "true"})
+        body = {"Resources": {"Api": {"Type": "AWS::Serverless::Function"}}}
+        monkeypatch.setattr(fake, "get_template", lambda **_: {"TemplateBody": body})
+        assert operator.types("resources", "down", "--stage", "prod", "--yes") == Status.REFUSED
+        assert "resources up" not in operator.is_told
+        assert "deploy it by its pipeline, then this again" in operator.is_told
 
     def test_up_ends_the_protection_that_the_configuration_gives_up(
         self, operator: User, scripted: Script

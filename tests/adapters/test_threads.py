@@ -1,0 +1,166 @@
+"""Calls side by side, in real threads. Nothing here waits for a time to pass: what is to happen at
+the same time is made to wait for each other."""
+
+import gc
+import threading
+from collections.abc import Callable
+from functools import partial
+from threading import Barrier, Event
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.threads import ThreadsSideBySide
+
+#: Long enough for whatever is awaited to happen.
+AMPLE = 20.0
+
+
+def side_by_side(threads: int = 3, flush_seconds: float = AMPLE) -> ThreadsSideBySide:
+    return ThreadsSideBySide(threads, flush_seconds)
+
+
+def numbered(count: int) -> list[Callable[[], int]]:
+    return [partial(int, number) for number in range(count)]
+
+
+def whose(_: int) -> threading.Thread:
+    return threading.current_thread()
+
+
+def threads_of(service: ThreadsSideBySide, calls: int) -> set[threading.Thread]:
+    """Who makes so many calls, each of which waits until all have begun."""
+    together = Barrier(calls)
+
+    def call() -> threading.Thread:
+        together.wait(AMPLE)
+        return threading.current_thread()
+
+    return {thread for group in service.run([call] * calls) for thread in group}
+
+
+def test_every_call_is_made_once_and_gives_its_result() -> None:
+    """Many more than there are threads, one run after the other."""
+    service = side_by_side()
+    for count in (0, 1, 2, 3, 4, 100):
+        results = [result for group in service.run(numbered(count)) for result in group]
+        assert sorted(results) == [*range(count)]
+
+
+def test_so_many_calls_are_under_way_at_once() -> None:
+    """Three that wait for each other get on; a fourth would have to wait."""
+    assert len(threads_of(side_by_side(3), 3)) == 3
+
+
+def test_no_more_than_that_are() -> None:
+    """The others follow as threads get free."""
+    calls = [partial(whose, number) for number in range(50)]
+    assert len({thread for group in side_by_side(3).run(calls) for thread in group}) <= 3
+
+
+def test_one_call_needs_no_thread() -> None:
+    """A message of one job is the rule where jobs are tried again."""
+    [[thread]] = side_by_side().run([partial(whose, 0)])
+    assert thread is threading.current_thread()
+
+
+def test_the_threads_stay_for_the_next_run() -> None:
+    """A container runs message after message."""
+    service = side_by_side(3)
+    first = threads_of(service, 3)
+    assert all(threads_of(service, 3) == first for _ in range(20))
+
+
+def test_runs_at_the_same_time_do_not_wait_for_each_other() -> None:
+    """Several invocations may share a process: each has as many threads as it may."""
+    service = side_by_side(2)
+    together = Barrier(4)
+    found: list[int] = []
+
+    def run() -> None:
+        for group in service.run([partial(together.wait, AMPLE)] * 2):
+            found.extend(group)
+
+    others = [threading.Thread(target=run) for _ in range(2)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(AMPLE)
+    assert sorted(found) == [0, 1, 2, 3]
+
+
+def test_results_come_while_others_are_out() -> None:
+    """Every flush interval, so that a worker's death loses no more than that."""
+    release = Event()
+    calls: list[Callable[[], int]] = [partial(int, 1), partial(release.wait, AMPLE)]
+    run = side_by_side(2, flush_seconds=0.01).run(calls)
+    assert next(run) == [1]
+    release.set()
+    assert [*run] == [[True]]
+
+
+def test_what_a_call_raises_is_raised_once_all_have_returned() -> None:
+    """The others' results are given before."""
+
+    def fail() -> int:
+        raise LookupError("no")
+
+    given: list[int] = []
+
+    def take_all() -> None:
+        for group in side_by_side(2).run([*numbered(2), fail, *numbered(3)]):
+            given.extend(group)
+
+    with pytest.raises(LookupError, match="no"):
+        take_all()
+    assert sorted(given) == [0, 0, 1, 1, 2]
+
+
+@pytest.mark.parametrize("error", [IndexError, SystemExit])
+def test_no_error_of_a_call_costs_a_thread(error: type[BaseException]) -> None:
+    """Not even those that end threads, or that the threads mean something by."""
+
+    def fail() -> None:
+        raise error
+
+    service = side_by_side(2)
+    before = threads_of(service, 2)
+    with pytest.raises(error):
+        [*service.run([fail] * 5)]
+    assert threads_of(service, 2) == before
+
+
+def test_who_stops_listening_leaves_nothing_running_behind() -> None:
+    """What has begun is waited for, and the rest is not made: a container sleeps between messages,
+    and a call that it slept through has missed its deadline."""
+    made: list[int] = []
+    may_end = Event()
+
+    def call() -> int:
+        may_end.wait(AMPLE)
+        return 0
+
+    service = side_by_side(2, flush_seconds=0.01)
+    calls: list[Any] = [partial(int, 7), call, call, *[partial(made.append, 1)] * 50_000]
+    run: Any = service.run(calls)
+    assert next(run) == [7]
+    closing = threading.Thread(target=run.close)
+    closing.start()
+    may_end.set()
+    closing.join(AMPLE)
+    count = len(made)
+    assert count < 50_000
+    assert len(threads_of(service, 2)) == 2
+    assert len(made) == count
+
+
+def test_threads_that_nobody_can_use_any_more_end() -> None:
+    """And none of them holds a process that ends."""
+    service = side_by_side(3)
+    threads = threads_of(service, 3)
+    assert all(thread.daemon for thread in threads)
+    del service
+    gc.collect()
+    for thread in threads:
+        thread.join(AMPLE)
+    assert not any(thread.is_alive() for thread in threads)
