@@ -109,14 +109,14 @@ class TestLooks:
         def fail(*_: object) -> NoReturn:
             raise AssertionError
 
-        batch = world.submitted(1_000)
-        for chunk in range(0, 20, 2):
+        batch = world.submitted(1_000, chunk_size=25)
+        for chunk in range(0, 40, 2):
             world.work(JobsMessage.of(batch, chunk))
         world.clock.advance(seconds=60)
         for read in ("load_chunk", "read_chunks"):
             monkeypatch.setattr(world.store, read, fail)
         world.look(batch)
-        assert [message.chunk for message, _ in world.queue.jobs] == [*range(1, 20, 2)]
+        assert [message.chunk for message, _ in world.queue.jobs] == [*range(1, 40, 2)]
 
 
 class TestDelivering:
