@@ -33,7 +33,7 @@ from chalicelib.domain.networks import Address
 MAX_HEAD_BYTES = 300_000
 #: What may come in all: the longest body that is kept, in chunks of a few bytes.
 MAX_RECEIVED_BYTES = 4_000_000
-#: What of a body is sent in one go with the headers: a packet less, and no copy of a large one.
+#: A body up to this is sent in one go with the headers: a system call and a packet less.
 _SENT_TOGETHER_BYTES = 32_768
 
 
@@ -165,13 +165,12 @@ def _close_all(connections: "deque[_AnySocket]") -> None:
 
 def _send(connection: "_AnySocket", head: bytes, body: Sequence[bytes]) -> None:
     """Whoever goes before all is sent may have answered all the same: 410 needs no body."""
-    first, *others = body
     with suppress(BrokenPipeError, ConnectionResetError):
-        connection.sendall(head + first[:_SENT_TOGETHER_BYTES])
-        if len(first) > _SENT_TOGETHER_BYTES:
-            connection.sendall(memoryview(first)[_SENT_TOGETHER_BYTES:])
-        for block in others:
-            connection.sendall(block)
+        if len(body) == 1 and len(body[0]) <= _SENT_TOGETHER_BYTES:
+            connection.sendall(head + body[0])
+        else:
+            for block in (head, *body):
+                connection.sendall(block)
 
 
 def _is_silent(connection: "_AnySocket") -> bool:

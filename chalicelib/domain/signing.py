@@ -95,10 +95,10 @@ def iws_verifier(request: SignedRequest, signature: str) -> Callable[[str], bool
     declared = request.header("content-md5").lower()
     body_is_whole = hmac.compare_digest(_bytes(declared), _bytes(md5)) or not declared
     is_one_request = body_is_whole and not request.is_ambiguous
-    texts = [_text(request, target, md5) for target in request.targets]
+    texts = [iws_text(request, target, md5) for target in request.targets]
 
     def verifies(secret: str) -> bool:
-        matches = [hmac.compare_digest(_sign(secret, text), signature) for text in texts]
+        matches = [hmac.compare_digest(iws_signature(text, secret), signature) for text in texts]
         return any(matches) and is_one_request
 
     return verifies
@@ -114,25 +114,17 @@ def ivvy_headers(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def iws_signature(request: SignedRequest, target: str, secret: str) -> str:
-    return _sign(secret, iws_text(request, target))
-
-
-def iws_text(request: SignedRequest, target: str) -> str:
-    """What is signed."""
-    return _text(request, target, _md5(request.body))
-
-
-def _sign(secret: str, text: str) -> str:
+def iws_signature(text: str, secret: str) -> str:
     return hmac.new(_bytes(secret), _bytes(text), hashlib.sha1).hexdigest()
 
 
-def _text(request: SignedRequest, target: str, md5: str) -> str:
+def iws_text(request: SignedRequest, target: str, md5: str | None = None) -> str:
+    """What is signed. `md5`: the body's, where it is known."""
     content_type = request.headers.get("content-type", "")
     date = "" if request.ivvy_date else request.header("date")
     named = ivvy_headers(request.headers)
     ivvy = "&".join(f"{name}={named[name]}" for name in sorted(named))
-    return _joined(md5, content_type, date, target, request.version, ivvy)
+    return _joined(md5 or _md5(request.body), content_type, date, target, request.version, ivvy)
 
 
 def _joined(md5: str, content_type: str, date: str, target: str, version: str, ivvy: str) -> str:
@@ -151,7 +143,7 @@ def iws_headers(
         "Content-MD5": md5,
         "IVVY-Date": date,
         "X-Api-Version": _VERSION,
-        "X-Api-Authorization": f"IWS {key}:{_sign(secret, text)}",
+        "X-Api-Authorization": f"IWS {key}:{iws_signature(text, secret)}",
     }
 
 

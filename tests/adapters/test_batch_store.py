@@ -10,7 +10,7 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from chalicelib.adapters import aws as clients
 from chalicelib.adapters import dynamodb
@@ -182,6 +182,31 @@ class TestChunks:
         store.save_jobs(batch, ORDER, jobs)
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs == tuple(jobs)
+
+    @pytest.mark.usefixtures("aws")
+    def test_answers_that_the_table_does_not_let_in_yet_wait(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All of a batch is in one partition, and takes what that takes."""
+        client: Any = clients.dynamodb()
+        pauses: list[float] = []
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
+        batch = saved(store, 1)
+        part = AnswersPart(round=1, number=0, answers={0: succeeded()})
+        put, refusals = client.put_item, iter(range(3))
+
+        def refuse_some(**request: Any) -> Any:
+            if next(refusals, None) is None:
+                return put(**request)
+            raise throttled("PutItem")
+
+        monkeypatch.setattr(client, "put_item", refuse_some)
+        assert store.record(batch, 0, part)
+        assert len(pauses) == 3
+        assert store.load_chunk(batch, 0).parts == (part,)
+        refusals = iter(range(99))
+        with pytest.raises(Unavailable, match="ProvisionedThroughputExceededException"):
+            store.record(batch, 0, part)
 
     def test_a_chunk_nobody_stored_is_read_as_one_without_jobs(self, store: BatchStore) -> None:
         batch = new_batch(16, jobs_per_message=2)
@@ -441,6 +466,11 @@ class TestLargeBatches:
 def side_by_side_store(client: Any) -> DynamoBatchStore:
     threads = ThreadsSideBySide(3, flush_seconds=1)
     return DynamoBatchStore(client, "batchback-local-batches", sleep=_never, side_by_side=threads)
+
+
+def throttled(operation: str) -> ClientError:
+    code = "ProvisionedThroughputExceededException"
+    return ClientError({"Error": {"Code": code, "Message": "slower"}}, operation)
 
 
 def place(**fields: Any) -> Place:

@@ -289,8 +289,9 @@ class TestExamples:
         headers = {"Content-Type": "application/json", "IVVY-Date": "2026-11-23 14:49:08 UTC"}
         lowered = {name.lower(): value for name, value in headers.items()}
         signed = SignedRequest(headers=lowered, targets=(target,), body=body)
-        signature = signing.iws_signature(signed, target, "demo-secret")
-        assert f"\n    {signing.iws_text(signed, target)}\n" in text
+        signed_text = signing.iws_text(signed, target)
+        signature = signing.iws_signature(signed_text, "demo-secret")
+        assert f"\n    {signed_text}\n" in text
         assert f"\n    X-Api-Authorization: IWS demo:{signature}\n" in text
         headers["X-Api-Authorization"] = f"IWS demo:{signature}"
         assert front.send(target, body, headers=headers).status == 404

@@ -101,7 +101,7 @@ class TestVectors:
     @valid_vectors
     def test_a_signature_over_the_path_with_the_stage_verifies(self, vector: Vector) -> None:
         staged = "/api" + vector["target"]
-        signature = iws_signature(request_of(vector), staged, vector["secret"])
+        signature = iws_signature(iws_text(request_of(vector), staged), vector["secret"])
         signed = {**vector, "signature": signature}
         now = moment_of(vector)
         assert is_accepted(request_of(vector, vector["target"], staged), signed, now)
@@ -579,7 +579,7 @@ class TestIvvyHeaders:
         """Whether what was signed with SIGNED still verifies, sent with these."""
         target = "/api/1.0/batch?action=run"
         made = SignedRequest(headers=self.SIGNED, targets=[target], body=b"{}")
-        signature = iws_signature(made, target, "secret")
+        signature = iws_signature(iws_text(made, target), "secret")
         sent = SignedRequest(headers=headers, targets=[target], body=b"{}")
         return iws_verifies(sent, "secret", signature)
 
