@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 _ITEMS_PER_REQUEST = 25
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS_PER_REQUEST = 100
+_PAUSES = (0.05, 0.2, 0.8, 1.6)
 #: Nine seconds in all: 10 MB of jobs that do not compress are as many thousand write units, and a
 #: partition takes 1,000 a second.
-_PAUSES = (0.05, 0.2, 0.8, 1.6, 3.2, 3.2)
+_PAUSES_OF_JOBS = (*_PAUSES, 3.2, 3.2)
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _THROTTLES = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
@@ -291,7 +292,7 @@ class DynamoBatchStore:
 
     def _write_together(self, parts: list[Item]) -> None:
         requests: Any = {self._table: [{"PutRequest": {"Item": part}} for part in parts]}
-        for pause in (*_PAUSES, None):
+        for pause in (*_PAUSES_OF_JOBS, None):
             with _translated():
                 answer = self._client.batch_write_item(RequestItems=requests)
             requests = answer.get("UnprocessedItems")

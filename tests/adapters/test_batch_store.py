@@ -398,7 +398,7 @@ class TestFindingMany:
         monkeypatch.setattr(client, "batch_get_item", read_one)
         assert len(store.find_all([batch.batch_id for batch in batches])) == 3
         assert len(pauses) == 2
-        with pytest.raises(Unavailable, match="left 2 items unread"):
+        with pytest.raises(Unavailable, match="left 4 items unread"):
             store.find_all([f"{number:032}" for number in range(9)])
 
 
