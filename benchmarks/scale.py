@@ -10,14 +10,15 @@ Row = Mapping[str, Any]
 _COUNTED = ("write_units_per_job", "read_units_per_job", "requests_per_job")
 #: Of so many batches of so many jobs are the counts that all are held against; for CPU it is more
 #: of them, so that there is enough to measure.
-_COUNTS_OF = (1, 200)
+_JOBS = 200
+_COUNTS_OF = (1, _JOBS)
 
 
 def growth(counted: Sequence[Row], measured: Sequence[Row]) -> list[dict[str, Any]]:
-    """For each number of batches and of jobs that was counted or measured, what a job takes as a
-    multiple of what it takes in batches of 200: units, requests, then the CPU of each step. None:
-    not measured. Counted are those with small payloads."""
-    counts = {_shape(row): row for row in counted if _is_small(row)}
+    """For each number of batches and of 200 jobs and more that was counted or measured, what a job
+    takes as a multiple of what it takes in batches of 200: units, requests, then the CPU of each
+    step. None: not measured. Counted are those with small payloads."""
+    counts = {_shape(row): row for row in counted if _is_comparable(row)}
     cpus = {_shape(row): row["cpu_ms_per_job"] for row in measured}
     return [
         {
@@ -45,5 +46,6 @@ def _shape(row: Row) -> tuple[int, int]:
     return row["batches_at_once"], row["jobs"]
 
 
-def _is_small(row: Row) -> bool:
-    return (row["status"], row["job_bytes"]) == (200, payloads.SMALL.job)
+def _is_comparable(row: Row) -> bool:
+    is_small = (row["status"], row["job_bytes"]) == (200, payloads.SMALL.job)
+    return is_small and row["jobs"] >= _JOBS

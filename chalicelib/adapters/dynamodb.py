@@ -36,6 +36,10 @@ _ITEMS_PER_REQUEST = 25
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS_PER_REQUEST = 100
 _PAUSES = (0.05, 0.2, 0.8, 1.6)
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+_THROTTLES = frozenset(
+    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
+)
 #: What a process remembers of keys and accounts at most, so that its memory stays bounded.
 _MOST_REMEMBERED = 1_000
 #: The conditions, in words. A name in brackets is an attribute.
@@ -127,8 +131,21 @@ class DynamoBatchStore:
         return items.read_chunk(batch, chunk, found)
 
     def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
+        """Where answers are large, workers write more than the batch's partition takes. Who waits
+        for it makes no call twice, as whoever gives the message back does."""
+        item = items.answers_item(batch, chunk, part)
+        for pause in _PAUSES:
+            try:
+                return self._put_if_free(item)
+            except Unavailable as error:
+                if not _is_a_throttle(error.__cause__):
+                    raise
+            self._sleep(pause)
+        return self._put_if_free(item)
+
+    def _put_if_free(self, item: Item) -> bool:
         try:
-            self._put(items.answers_item(batch, chunk, part), condition=_NUMBER_IS_FREE)
+            self._put(item, condition=_NUMBER_IS_FREE)
         except _ConditionFailed:
             return False
         return True
@@ -359,3 +376,8 @@ class _translated:  # noqa: N801 - reads as a word where it is used
 
 def _is_of_a_condition(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _is_a_throttle(error: BaseException | None) -> bool:
+    """Of a request that was not let in, however often the SDK tried, and that did nothing."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in _THROTTLES

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.adapters import aws as clients
 from chalicelib.adapters import dynamodb
@@ -179,6 +180,31 @@ class TestChunks:
         store.save_jobs(batch, ORDER, jobs)
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs == tuple(jobs)
+
+    @pytest.mark.usefixtures("aws")
+    def test_answers_that_the_table_does_not_let_in_yet_wait(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All of a batch is in one partition, and takes what that takes."""
+        client: Any = clients.dynamodb()
+        pauses: list[float] = []
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
+        batch = saved(store, 1)
+        part = AnswersPart(round=1, number=0, answers={0: succeeded()})
+        put, refusals = client.put_item, iter(range(3))
+
+        def refuse_some(**request: Any) -> Any:
+            if next(refusals, None) is None:
+                return put(**request)
+            raise throttled("PutItem")
+
+        monkeypatch.setattr(client, "put_item", refuse_some)
+        assert store.record(batch, 0, part)
+        assert len(pauses) == 3
+        assert store.load_chunk(batch, 0).parts == (part,)
+        refusals = iter(range(99))
+        with pytest.raises(Unavailable, match="ProvisionedThroughputExceededException"):
+            store.record(batch, 0, part)
 
     def test_a_chunk_nobody_stored_is_read_as_one_without_jobs(self, store: BatchStore) -> None:
         batch = new_batch(16, jobs_per_message=2)
@@ -372,6 +398,11 @@ class TestFindingMany:
         assert len(pauses) == 2
         with pytest.raises(Unavailable, match="left 4 items unread"):
             store.find_all([f"{number:032}" for number in range(9)])
+
+
+def throttled(operation: str) -> ClientError:
+    code = "ProvisionedThroughputExceededException"
+    return ClientError({"Error": {"Code": code, "Message": "slower"}}, operation)
 
 
 def place(**fields: Any) -> Place:

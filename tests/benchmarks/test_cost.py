@@ -77,4 +77,4 @@ def test_a_batch_ends_as_fast_as_its_partition_takes_writes() -> None:
     }
     [found] = limits.of_batches([row, {"status": 413}])
     assert math.isclose(found["jobs_per_second"], 4_000)
-    assert (found["jobs_per_chunk"], found["head_units"]) == (25, 3)
+    assert (found["jobs_per_chunk"], found["head_units"]) == (50, 3)

@@ -37,9 +37,10 @@ def test_all_is_held_against_batches_of_two_hundred() -> None:
     ]
 
 
-def test_large_payloads_and_refused_batches_are_left_out() -> None:
+def test_large_payloads_small_batches_and_refused_ones_are_left_out() -> None:
     rows = scale.growth(
         [
+            counted(1, 10, 4.0),
             counted(1, 200, 0.4),
             counted(1, 200, 9.0, sizes=payloads.LARGE),
             counted(1, 10_000, 0.4, status=413),

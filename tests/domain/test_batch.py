@@ -110,7 +110,7 @@ class TestChunksOfABatch:
         ],
     )
     def test_jobs_are_looked_for_in_their_chunks_only(self, jobs: range, chunks: range) -> None:
-        assert a_batch(200).chunks_of(jobs) == chunks
+        assert a_batch(200, jobs_per_message=25).chunks_of(jobs) == chunks
 
     def test_all_chunks_are_done_when_none_is_to_do(self) -> None:
         batch = a_batch(16, jobs_per_message=2, done=frozenset(range(8)))

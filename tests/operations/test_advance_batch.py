@@ -109,7 +109,7 @@ class TestLooks:
         def fail(*_: object) -> NoReturn:
             raise AssertionError
 
-        batch = world.submitted(1_000)
+        batch = world.submitted(1_000, chunk_size=25)
         for chunk in range(0, 40, 2):
             world.work(JobsMessage.of(batch, chunk))
         world.clock.advance(seconds=60)

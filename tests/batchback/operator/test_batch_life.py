@@ -30,6 +30,7 @@ def told() -> dict[str, Any]:
     """Of eight jobs two are done, three failed, one gave up, and two wait."""
     batch = a_batch(
         8,
+        jobs_per_message=1,
         done=frozenset({0, 1, 2, 3, 4, 5}),
         attempts=2,
         last_status=503,
