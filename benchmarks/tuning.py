@@ -3,9 +3,9 @@ docs/settings.md were chosen by.
 
 A batch of 1,000 jobs, so that it is the settings that divide it into messages. Requests and units
 are counted as in `counts`, durations (of batches of four messages) and dollars modelled as in
-`cost`. The time of a batch is that
-of its workers, ten at a time, one wave after the other; nothing waits for SQS, and no container is
-cold. Memory changes the share of a core that a function has, and its price.
+`cost`. The time of a batch is that of its workers, ten at a time, one wave after the other; nothing
+waits for SQS, and no container is cold. Memory changes the share of a core that a function has, and
+its price.
 """
 
 from typing import Any

@@ -48,7 +48,6 @@ from tests.samples import a_batch, some_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-#: Described already, and not in the Makefile yet: to be emptied when they are.
 #: The id that the examples speak of.
 ASYNC_ID = "e35e06ee592d17a42dc9e6252a058617"
 
