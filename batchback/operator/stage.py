@@ -163,6 +163,7 @@ _NOT_THERE = {
     "ResourceNotFoundException",
     "AWS.SimpleQueueService.NonExistentQueue",
     "QueueDoesNotExist",
+    "TableNotFoundException",  # of DescribeContinuousBackups alone
 }
 _WRONG_CREDENTIALS = {
     "ExpiredToken",
