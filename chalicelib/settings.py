@@ -149,8 +149,8 @@ def _stage_of(environ: Mapping[str, str]) -> str:
     stage = environ.get("STAGE")
     if not stage:
         raise Misconfigured(
-            "STAGE is not set: give the stage its name in .chalice/config.json, under "
-            "stages.<name>.environment_variables"
+            "STAGE is not set: .chalice/config.json has no such stage, or does not give it its "
+            "name under stages.<name>.environment_variables"
         )
     return stage
 
