@@ -395,6 +395,7 @@ class TestPlatform:
             reply = call(platform)
             assert isinstance(reply, Reply)
             assert reply.status == 200
+        assert server.visits == 3
 
     def test_nor_is_it_over_tls(self, servers: Servers, certificates: Certificates) -> None:
         """Where it may wait, decrypted, in what holds the connection."""
