@@ -80,7 +80,10 @@ class Call:
         """Where the connection may go. A name server that dawdles cannot be interrupted, so it is
         asked by a thread that is left behind when the time is over."""
         answers: SimpleQueue[Sequence[Address] | Exception] = SimpleQueue()
-        Thread(target=self._look_up, args=[answers], daemon=True).start()
+        try:
+            Thread(target=self._look_up, args=[answers], daemon=True).start()
+        except RuntimeError:
+            raise OSError(0, "there is no thread left to look its name up") from None
         try:
             answer = answers.get(timeout=self.seconds_left())
         except Empty:
