@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from batchback import project
-from benchmarks import cost, cpu, limits, scale
+from benchmarks import cost, cpu, limits, prices, scale
 from benchmarks.functions import API, FUNCTIONS, given
 from benchmarks.report import GOALS, Results, goal_row
 from benchmarks.tuning import JOBS
@@ -38,6 +38,7 @@ def page(results: Results) -> str:
                 "## Cost",
                 _cost(results["cost"]["dollars_per_million_jobs"]),
                 _hosted(results["hosted"]),
+                _prices(),
                 "## Beside queue libraries",
                 _field(results["field"]),
                 "## CPU and memory",
@@ -105,6 +106,21 @@ def _hosted(services: Iterable[Mapping[str, Any]]) -> str:
         [
             [each["name"], f"${each['dollars_per_million_jobs']:.2f}", each["how"], each["without"]]
             for each in services
+        ],
+    )
+
+
+def _prices() -> str:
+    """What all of these dollars were computed from."""
+    return _markdown(
+        ["list price", "of", "read on"],
+        [
+            [
+                f"${price.dollars:g} for {price.per:,.0f}",
+                f"[{price.unit}]({price.source})",
+                price.as_of,
+            ]
+            for price in prices.ALL
         ],
     )
 

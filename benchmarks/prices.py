@@ -67,8 +67,8 @@ LAMBDA_REQUESTS = Price(
     as_of=_READ,
 )
 LAMBDA_GB_SECONDS = Price(
-    dollars=0.0000133334,
-    per=1,
+    dollars=13.3334,
+    per=_MILLION,
     unit="Lambda GB-seconds, arm64",
     source="https://aws.amazon.com/lambda/pricing/",
     as_of=_READ,

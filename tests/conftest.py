@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Guard(), "leaks")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: some tests wait for processes."""
     return (os.cpu_count() or 1) + 1

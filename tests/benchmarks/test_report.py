@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import page, report
+from benchmarks import page, prices, report
 from benchmarks.report import GOALS, goal_row
 
 COUNTED = {
@@ -134,6 +134,13 @@ def test_the_numbers_looked_at_first_are_all_there(results: dict[str, Any]) -> N
 def test_what_is_over_its_goal_is_marked(results: dict[str, Any]) -> None:
     over = {goal.key for goal in GOALS if goal_row(goal, results)[2].endswith("(over)")}
     assert over == {"write_units_per_job", "large_batch_ratio"}
+
+
+def test_every_price_is_shown_with_its_source_and_day(results: dict[str, Any]) -> None:
+    shown = page.page(results)
+    assert [
+        each.unit for each in prices.ALL if f"({each.source}) | {each.as_of}" not in shown
+    ] == []
 
 
 def test_what_was_not_measured_is_said(results: dict[str, Any]) -> None:
