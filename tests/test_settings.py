@@ -220,6 +220,12 @@ class TestWords:
         told = "PLATFORM_HEADER must be one line, 'Name: value', in printable ASCII"
         assert fault(PLATFORM_HEADER=text) == f"Wrong settings: {told}"
 
+    @pytest.mark.parametrize("name", ["Host", "content-type", "Transfer-Encoding"])
+    def test_so_is_one_that_is_sent_anyway(self, name: str) -> None:
+        """It would be there twice."""
+        told = f"PLATFORM_HEADER must be another header than {name}, which is not for it to say"
+        assert fault(PLATFORM_HEADER=f"{name}: secret") == f"Wrong settings: {told}"
+
 
 class TestStage:
     @pytest.mark.parametrize("text", ["a", "local", "prod-eu-1", "a" * 30])

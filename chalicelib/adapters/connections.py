@@ -80,7 +80,10 @@ class Call:
         """Where the connection may go. A name server that dawdles cannot be interrupted, so it is
         asked by a thread that is left behind when the time is over."""
         answers: SimpleQueue[Sequence[Address] | Exception] = SimpleQueue()
-        Thread(target=self._look_up, args=[answers], daemon=True).start()
+        try:
+            Thread(target=self._look_up, args=[answers], daemon=True).start()
+        except RuntimeError:
+            raise OSError(0, "there is no thread left to look its name up") from None
         try:
             answer = answers.get(timeout=self.seconds_left())
         except Empty:
@@ -94,6 +97,10 @@ class Call:
             answers.put(self.find_addresses())
         except (OSError, ValueError, AddressRefused) as error:
             answers.put(error)
+
+
+#: A call that nothing more is read for.
+_OVER = Call(whom="nobody", seconds=0, find_addresses=list)
 
 
 class Connections:
@@ -119,7 +126,7 @@ class Connections:
         may_be_kept = False
         try:
             _send(connection, head, body)
-            with _Answer(connection, method="POST") as answer:
+            with _Answer(connection) as answer:
                 answer.begin()
                 call.has_head = True
                 yield answer
@@ -186,18 +193,36 @@ def _is_silent(connection: "_AnySocket") -> bool:
 
 
 class _Answer(HTTPResponse):
-    """http.client's reading of an answer, where it is too trusting."""
+    """http.client's reading of an answer to a POST, where it is too trusting."""
+
+    def __init__(self, connection: "_AnySocket") -> None:
+        super().__init__(connection, method="POST")
+        self._connection = connection
 
     def begin(self) -> None:
-        """Of two lengths one is wrong. Where one is told that does not count, the next answer may
-        be anywhere: the connection is not used again (RFC 9112, section 6.3)."""
+        """Of two lengths one is wrong. Where one is told that does not count, or an encoding that
+        http.client does not know, the next answer may be anywhere: the connection is not used
+        again. 204 and 304 have no body, whatever they tell (RFC 9112, section 6.3)."""
         super().begin()
+        if self.length == 0:
+            self.chunked = False
+        if len(self.headers.get_all("Transfer-Encoding", [])) > self.chunked:
+            self.will_close = True
         fields = self.headers.get_all("Content-Length", [])
         lengths = {length.strip() for told in fields for length in told.split(",")}
         if len(lengths) > 1 and not self.chunked:
             raise HTTPException("lengths that differ")
         if (self.chunked or self.length == 0) and lengths - {"0"}:
             self.will_close = True
+
+    def _close_conn(self) -> None:
+        """What was read beyond the end, which goes with the reader, was no answer of its own: the
+        connection is not used again. With no time left, the reader shows what it has."""
+        self._connection.call = _OVER
+        with suppress(OSError):
+            if self.fp.peek():
+                self.will_close = True
+        super()._close_conn()  # type: ignore[misc]
 
     def _read_status(self) -> tuple[str, int, str]:
         """Passes over whatever announces an answer (RFC 9110, section 15.2), as http.client does

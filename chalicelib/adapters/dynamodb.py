@@ -293,14 +293,24 @@ class DynamoBatchStore:
     def _write_together(self, parts: list[Item]) -> None:
         requests: Any = {self._table: [{"PutRequest": {"Item": part}} for part in parts]}
         for pause in (*_PAUSES_OF_JOBS, None):
-            with _translated():
-                answer = self._client.batch_write_item(RequestItems=requests)
-            requests = answer.get("UnprocessedItems")
+            requests = self._left_of(requests)
             if not requests:
                 return
             if pause is None:
                 raise Unavailable(f"DynamoDB left {len(requests[self._table])} items unwritten")
             self._sleep(pause)
+
+    def _left_of(self, requests: Any) -> Any:
+        """What of it DynamoDB did not write. Where that is all of it, it may be said by an error.
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
+        try:
+            with _translated():
+                answer = self._client.batch_write_item(RequestItems=requests)
+        except Unavailable as error:
+            if _is_a_throttle(error.__cause__):
+                return requests
+            raise
+        return answer.get("UnprocessedItems")
 
     def _read_together(self, keys: list[Item]) -> list[Item]:
         requests: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}

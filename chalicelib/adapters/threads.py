@@ -24,18 +24,28 @@ class ThreadsSideBySide:
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
         """The results as they come: all at the end, or every `flush_seconds` while some are out.
-        What a call raises is raised here, once all calls have returned. Who does not wait for the
-        end waits for the calls that have begun, and the others are not made."""
+        What a call raises is raised here. Whoever raises, or does not wait for the end, waits for
+        the calls that have begun, and the others are not made."""
         if len(calls) < 2:
             yield from ([call()] for call in calls)
             return
-        run = _Run(calls, workers=min(self._threads, len(calls)))
-        for _ in range(run.workers):
-            self._worker().runs.put(run)
+        workers = self._workers(min(self._threads, len(calls)))
+        run = _Run(calls, workers=len(workers))
+        for worker in workers:
+            worker.runs.put(run)
         try:
             yield from run.results(self._flush_seconds)
         finally:
             run.end()
+
+    def _workers(self, wanted: int) -> "list[_Worker]":
+        """Fewer where the system has no more threads; RuntimeError where it has none at all. None
+        of them has begun: what is raised leaves nothing running behind."""
+        workers = [self._worker()]
+        with suppress(RuntimeError):
+            while len(workers) < wanted:
+                workers.append(self._worker())
+        return workers
 
     def _worker(self) -> "_Worker":
         with suppress(IndexError):
@@ -87,6 +97,7 @@ class _Run(Generic[Result]):
             self._results.append(call())
         except BaseException as error:  # noqa: BLE001 - it is raised where the results are awaited
             self._errors.append(error)
+            self._waiting.clear()
 
 
 class _Worker(Thread):

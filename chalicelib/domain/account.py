@@ -58,6 +58,22 @@ class Account:
 #: The name and the value of a header.
 Header = tuple[str, str]
 
+#: What is sent with every call anyway, in lower case. Of two lines of one name a server believes
+#: either, and of these some say where a request ends.
+_SENT_ANYWAY = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "idempotency-key",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+
 
 def parse_header(text: str) -> Header:
     """`Name: value`, or ValueError, which does not repeat it: the value is a secret. White space
@@ -66,6 +82,8 @@ def parse_header(text: str) -> Header:
     name, _, value = map(str.strip, text.partition(":"))
     if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[ -~]+", value):
         raise ValueError("must be one line, 'Name: value', in printable ASCII")
+    if name.lower() in _SENT_ANYWAY:
+        raise ValueError(f"must be another header than {name}, which is not for it to say")
     return name, value
 
 

@@ -150,8 +150,8 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     absent, past or senseless (RFC 9110, section 10.2.3)."""
     if header is None:
         return None
-    if re.fullmatch(r"[0-9]{1,9}", header.strip()):
-        return float(header)
+    if seconds := re.fullmatch(r"[ \t]*([0-9]{1,9})[ \t]*", header):
+        return float(seconds[1])
     try:
         moment = parsedate_to_datetime(header)
     except (ValueError, OverflowError):

@@ -435,8 +435,10 @@ class TestLargeBatches:
         """Whoever stores them hears of it once no request is on its way any more."""
         client: Any = clients.dynamodb()
         write, answered = client.batch_write_item, []
+        all_three = Barrier(3, timeout=20)
 
         def fail_where_the_order_is(RequestItems: Any) -> Any:  # noqa: N803 - DynamoDB's own
+            all_three.wait()
             answered.append(RequestItems)
             if "0#order" in str(RequestItems):
                 raise EndpointConnectionError(endpoint_url="https://example.com")
@@ -461,6 +463,29 @@ class TestLargeBatches:
         with pytest.raises(Unavailable, match="left 25 items unwritten"):
             store.save_jobs(large, ORDER, some_jobs(60))
         assert 8 < sum(pauses) < 10
+
+    @pytest.mark.usefixtures("aws")
+    def test_so_is_what_it_takes_nothing_of(
+        self, large: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of which an error tells, where what is left over is told in the answer."""
+        client: Any = clients.dynamodb()
+        pauses: list[float] = []
+        write, refusals = client.batch_write_item, iter(range(4))
+
+        def refuse_some(**request: Any) -> Any:
+            if next(refusals, None) is None:
+                return write(**request)
+            raise throttled("BatchWriteItem")
+
+        monkeypatch.setattr(client, "batch_write_item", refuse_some)
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
+        store.save_jobs(large, ORDER, some_jobs(60))
+        assert len(pauses) == 4
+        assert store.find_order(large) == ORDER
+        refusals = iter(range(99))
+        with pytest.raises(Unavailable, match="left 25 items unwritten"):
+            store.save_jobs(large, ORDER, some_jobs(60))
 
 
 def side_by_side_store(client: Any) -> DynamoBatchStore:

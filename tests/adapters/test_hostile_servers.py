@@ -694,8 +694,25 @@ class TestTheNextCall:
             CHUNKED + b"-1\r\n{}\r\n0\r\n\r\n",
             HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
             HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n",
+            HEAD + b"Content-Length: 2\r\n\r\n{} and more",
+            CHUNKED + b"2\r\n{}\r\n0\r\n\r\n and more",
+            HEAD + b"Content-Length: 2\r\nTransfer-Encoding: gzip, chunked\r\n\r\n{}",
+            HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+            b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
         ],
-        ids=["cut", "two lengths", "no content", "negative", "two sizes", "header"],
+        ids=[
+            "cut",
+            "two lengths",
+            "no content",
+            "negative",
+            "two sizes",
+            "header",
+            "more",
+            "more than chunks",
+            "unknown encoding",
+            "two encodings",
+            "no chunks",
+        ],
     )
     def test_it_gets_a_connection_of_its_own(self, servers: Servers, answer: bytes) -> None:
         """After an answer that did not end where it should have, or may not have."""

@@ -170,6 +170,23 @@ def test_a_name_server_that_dawdles_is_not_waited_for() -> None:
     assert reply == NoReply(reason=f"no answer within {SHORT:g} seconds")
 
 
+def test_where_no_thread_is_left_nothing_is_called(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be called later: it is no error of the worker's."""
+    server = servers(answering(OK))
+    platform = a_platform(server.address)
+
+    def fail(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("chalicelib.adapters.connections.Thread.start", fail)
+        reason = "no connection to the platform: there is no thread left to look its name up"
+        assert call(platform) == NoReply(reason=reason)
+    assert isinstance(call(platform), Reply)
+
+
 def test_no_time_is_no_call(servers: Servers) -> None:
     """A worker may have used up its time before it gets here."""
     server = servers(answering(OK))
@@ -395,6 +412,7 @@ class TestPlatform:
             reply = call(platform)
             assert isinstance(reply, Reply)
             assert reply.status == 200
+        assert server.visits == 3
 
     def test_nor_is_it_over_tls(self, servers: Servers, certificates: Certificates) -> None:
         """Where it may wait, decrypted, in what holds the connection."""

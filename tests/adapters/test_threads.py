@@ -99,21 +99,58 @@ def test_results_come_while_others_are_out() -> None:
     assert [*run] == [[True]]
 
 
-def test_what_a_call_raises_is_raised_once_all_have_returned() -> None:
-    """The others' results are given before."""
+def test_what_a_call_raises_is_raised_once_those_that_have_begun_have_returned() -> None:
+    """Their results are given before. The others are not made: where a service does not answer,
+    fifty requests to it would take all of a function's time."""
+    both_have_begun = Barrier(2)
 
     def fail() -> int:
+        both_have_begun.wait(AMPLE)
         raise LookupError("no")
 
     given: list[int] = []
+    calls: list[Callable[[], int]] = [both_have_begun.wait, fail, *[partial(int, 7)] * 50_000]
 
     def take_all() -> None:
-        for group in side_by_side(2).run([*numbered(2), fail, *numbered(3)]):
+        for group in side_by_side(2).run(calls):
             given.extend(group)
 
     with pytest.raises(LookupError, match="no"):
         take_all()
-    assert sorted(given) == [0, 0, 1, 1, 2]
+    assert given[0] in {0, 1}
+    assert len(given) < 50_000
+
+
+@pytest.mark.parametrize("there_are", [1, 2])
+def test_where_there_are_fewer_threads_fewer_do_it(
+    monkeypatch: pytest.MonkeyPatch, there_are: int
+) -> None:
+    """A system has so many, and no more."""
+    service = limited_to(there_are, monkeypatch)
+    results = [result for group in service.run(numbered(50)) for result in group]
+    assert sorted(results) == [*range(50)]
+
+
+def test_where_there_are_none_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = limited_to(0, monkeypatch)
+    made: list[int] = []
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        [*service.run([partial(made.append, 1)] * 5)]
+    assert not made
+
+
+def limited_to(threads: int, monkeypatch: pytest.MonkeyPatch) -> ThreadsSideBySide:
+    """A service of three threads, on a system that has only so many."""
+    start, left = threading.Thread.start, [None] * threads
+
+    def start_if_one_is_left(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_if_one_is_left)
+    return side_by_side(3)
 
 
 @pytest.mark.parametrize("error", [IndexError, SystemExit])

@@ -249,7 +249,9 @@ class TestRetryAfter:
     ) -> None:
         assert retry_after(header, START) == seconds
 
-    @pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "1e3", "٣", "0x10", ","])
+    @pytest.mark.parametrize(
+        "header", [None, "", "soon", "-5", "1.5", "1e3", "٣", "0x10", ",", "\x1d4"]
+    )
     def test_an_absent_or_senseless_one_asks_for_nothing(self, header: str | None) -> None:
         assert retry_after(header, START) is None
 
