@@ -4,7 +4,7 @@
 .PHONY: help run serve test check e2e package simulate soak large fuzz bench audit lock clean
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 SECONDS ?= 60
 # Newer than what it was made from: the environment is up to date.
 STAMP := .venv/.stamp
@@ -36,7 +36,7 @@ check: $(STAMP) ## everything that must be green: lint, format, types, tests
 	@$(PYTEST)
 
 e2e: $(STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
-	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile e2e
+	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
 
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(STAGE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
