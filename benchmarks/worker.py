@@ -10,21 +10,19 @@ is gone. What the functions log is written line by line, as in Lambda, to where 
 import http.client
 import json
 import os
-import re
 import resource
 import socket
 import sys
 import threading
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import Any, TextIO
 
 from batchback.local.invocation import Context
+from batchback.local.memory import peak_bytes
 from benchmarks.functions import handler
 
 _TIMEOUT_SECONDS = 120
-_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
 class Usage:
@@ -47,11 +45,7 @@ class Usage:
 def _peak_bytes() -> int:
     """The most that was ever resident. On Linux getrusage would tell the parent's, where that was
     more; macOS has nothing better, and counts in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        match = _PEAK.search(status.read_text())
-        return int(match[1]) * 1024 if match else 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_bytes(os.getpid()) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 class Runtime:

@@ -10,20 +10,20 @@ more; the system tells it on Linux.
 
 import hashlib
 import json
-import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from batchback.client import CallFailed, Client, Job
+from batchback.client import CallFailed, Job
 from batchback.local.http_server import Answer, HttpServer, Request
+from batchback.local.memory import peak_bytes
+from batchback.local.outside import Outside
 from batchback.local.process import DidNotHappen, ServiceProcess, until
 from batchback.local.receiver import verifies
 from chalicelib.domain.results import MAX_CALLBACK_BYTES
@@ -45,7 +45,6 @@ _SLOW_MS = 800
 _BRACKETS = len('{"asyncId":"","results":[]}') + 32
 _RESULT_BYTES = JOB_BYTES + len('"request":') - len('"params":') + len(',"response":') + len(",")
 _CANCELLED = {"errorCode": 461, "message": "Cancelled"}
-_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 #: Whether a response is right for the job of this number.
 IsRight = Callable[[int, Any], bool]
@@ -106,18 +105,16 @@ class Large:
         jobs: int = JOBS,
         callback_bytes: int = MAX_CALLBACK_BYTES,
     ) -> None:
-        self._where = service.where()
+        where = service.where()
+        self._worker_pids = where["workerPids"]
+        self._outside = Outside(where, _HTTP_SECONDS)
         self._jobs = [_job(number) for number in range(jobs)]
         self._callback_bytes = callback_bytes
-        self._inbox = Inbox(self._where["callbackSecret"])
+        self._inbox = Inbox(where["callbackSecret"])
 
     def stories(self) -> Iterator[Story]:
         """Each when its batch has ended."""
-        with (
-            self._client,
-            self._http,
-            HttpServer(self._inbox.answer, name="inbox") as inbox,
-        ):
+        with self._outside, HttpServer(self._inbox.answer, name="inbox") as inbox:
             for tell in (self._many, self._heavy, self._cancelled):
                 story = Story(name=tell.__name__.strip("_"))
                 try:
@@ -128,17 +125,17 @@ class Large:
 
     def worker_peak_bytes(self) -> int:
         """The most that a worker process ever held; 0 where the system does not tell."""
-        return max(map(_peak_bytes, self._where["workerPids"]), default=0)
+        return max(map(peak_bytes, self._worker_pids), default=0)
 
     def _many(self, story: Story, callback_url: str) -> None:
-        self._tell_platform({})
+        self._outside.tell("platform", {})
         id = self._submit(story, callback_url)
         self._wait_for_callback(story, id)
         self._check(story, id, _is_answer)
 
     def _heavy(self, story: Story, callback_url: str) -> None:
         each = (self._callback_bytes - _BRACKETS) // len(self._jobs) - _RESULT_BYTES
-        self._tell_platform({"namespace": "event", "bytes": each})
+        self._outside.tell("platform", {"namespace": "event", "bytes": each})
         id = self._submit(story, callback_url)
         self._wait_for_callback(story, id)
         self._check(story, id, lambda _, response: len(_dump(response)) == each)
@@ -146,22 +143,22 @@ class Large:
             story.faults.append("the callback is not as large as it was to be")
 
     def _cancelled(self, story: Story, callback_url: str) -> None:
-        self._tell_platform({"namespace": "event", "sleepMs": _SLOW_MS})
+        self._outside.tell("platform", {"namespace": "event", "sleepMs": _SLOW_MS})
         id = self._submit(story, callback_url)
-        self._until(lambda: self._client.progress(id)["progress"], "running")
-        self._client.cancel(id)
+        self._until(lambda: self._outside.client.progress(id)["progress"], "running")
+        self._outside.client.cancel(id)
         self._wait_for_callback(story, id)
         self._check(story, id, lambda n, found: found == _CANCELLED or _is_answer(n, found))
-        if self._client.progress(id)["status"] != "cancelled":
+        if self._outside.client.progress(id)["status"] != "cancelled":
             story.faults.append("it did not end as cancelled")
-        self._tell_platform({})
-        self._client.restart(id)
+        self._outside.tell("platform", {})
+        self._outside.client.restart(id)
         self._wait_for_callback(story, id, round=2)
         self._check(story, id, _is_answer, round=2)
 
     def _submit(self, story: Story, callback_url: str) -> str:
         began_at = time.monotonic()
-        id = self._client.run(self._jobs, callback_url)["asyncId"]
+        id = self._outside.client.run(self._jobs, callback_url)["asyncId"]
         story.accepted_seconds = time.monotonic() - began_at
         return id
 
@@ -171,7 +168,7 @@ class Large:
         story.seconds += time.monotonic() - began_at
 
     def _has_called_back(self, id: str, round: int) -> bool:
-        callback = self._client.progress(id)["callback"]
+        callback = self._outside.client.progress(id)["callback"]
         if callback["status"] == "failed":
             raise DidNotHappen(f"its callback failed: {callback['lastError']}")
         return callback["status"] == "delivered" and f"{id}-{round}" in self._inbox.callbacks
@@ -211,28 +208,9 @@ class Large:
             return
 
     def _page(self, id: str, start: int) -> bytes:
-        answer = self._http.post(
-            f"{self._where['address']}/api/1.0/batch?action=results",
-            json={"async": id, "start": start},
-            auth=(self._where["key"], self._where["secret"]),
-            timeout=_HTTP_SECONDS,
-        )
+        answer = self._outside.results(id, start=start)
         answer.raise_for_status()
         return answer.content
-
-    def _tell_platform(self, wish: dict[str, Any]) -> None:
-        address = f"{self._where['platform']}/behave"
-        self._http.post(address, json=wish, timeout=_HTTP_SECONDS).raise_for_status()
-
-    @cached_property
-    def _client(self) -> Client:
-        return Client(self._where["address"], self._where["key"], self._where["secret"])
-
-    @cached_property
-    def _http(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
-        return session
 
 
 def main() -> int:
@@ -269,12 +247,6 @@ def _is_answer(number: int, response: Any) -> bool:
 
 def _dump(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def _peak_bytes(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status")
-    match = _PEAK.search(status.read_text()) if status.exists() else None
-    return int(match[1]) * 1024 if match else 0
 
 
 if __name__ == "__main__":

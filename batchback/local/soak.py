@@ -27,13 +27,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from batchback.client import CallFailed, Client
+from batchback.client import CallFailed
+from batchback.local.outside import Outside
 from batchback.local.process import DidNotHappen, ServiceProcess, is_alive, tries, until
 
 _TICK_SECONDS = 0.2
@@ -143,12 +143,14 @@ class Soak:
         self._service = service
         self._chance = random.Random(plan.seed)  # noqa: S311 - repeatable, not secret
         self._tally = Tally()
-        self._where = service.where()
+        where = service.where()
+        self._receiver = where["receiver"]
+        self._outside = Outside(where, _HTTP_SECONDS)
         #: The batches by their number.
         self._ids: dict[int, str] = {}
 
     def run(self) -> Tally:
-        with self._client, self._http:
+        with self._outside:
             try:
                 self._live()
             except (DidNotHappen, CallFailed, requests.RequestException) as error:
@@ -163,26 +165,26 @@ class Soak:
             self._trouble_the_service()
             self._ids = dict(submitted)
         self._wait_for_all(give_up_at)
-        self._tell("platform", {})
+        self._outside.tell("platform", {})
         self._check_round(1)
         self._restart_what_gave_up(give_up_at)
         self._check_calls()
 
     def _trouble_the_platform(self) -> None:
         job = {"namespace": "event", "action": "inviteContacts"}
-        self._tell("platform", {"namespace": "event", "sleepMs": self._plan.call_ms})
+        self._outside.tell("platform", {"namespace": "event", "sleepMs": self._plan.call_ms})
         failing = {"status": 503, "times": self._plan.failures, "seed": self._plan.seed}
-        self._tell("platform", {**job, **failing, "probability": self._plan.failing})
+        self._outside.tell("platform", {**job, **failing, "probability": self._plan.failing})
 
     def _submit(self, number: int) -> tuple[int, str]:
         path = f"/callback/{number}"
-        self._tell("receiver", {"path": path, "status": 503, "times": 1})
-        answer = self._client.run(
+        self._outside.tell("receiver", {"path": path, "status": 503, "times": 1})
+        answer = self._outside.client.run(
             [
                 {"namespace": "event", "action": "inviteContacts", "params": params}
                 for params in self._params(number)
             ],
-            f"{self._where['receiver']}{path}",
+            f"{self._receiver}{path}",
             f"soak-{self._plan.seed}-{number}",
         )
         return number, answer["asyncId"]
@@ -196,7 +198,7 @@ class Soak:
 
     def _trouble_the_service(self) -> None:
         """Kills workers once there is work for them."""
-        until(lambda: self._get("platform", "/calls"), "calling", _HTTP_SECONDS)
+        until(lambda: self._outside.get("platform", "/calls"), "calling", _HTTP_SECONDS)
         for _ in tries("done with all kills", self._plan.patience_seconds, _TICK_SECONDS):
             time.sleep(self._chance.uniform(*self._plan.pause_seconds))
             self._kill_one()
@@ -220,17 +222,17 @@ class Soak:
                 if not waiting:
                     return
         self._tally.faults += [
-            f"batch {id} is not called back: {json.dumps(self._client.progress(id))}"
+            f"batch {id} is not called back: {json.dumps(self._outside.client.progress(id))}"
             for id in waiting
         ]
 
     def _has_called_back(self, id: str) -> bool:
-        progress = self._client.progress(id)
+        progress = self._outside.client.progress(id)
         callback = progress["callback"]
         if progress["status"] == "completed" and callback["status"] == "failed":
             raise DidNotHappen(f"batch {id}: its callback failed: {callback['lastError']}")
         if progress["status"] == "completed" and _is_far(callback["nextAttemptAt"]):
-            self._client.repost(id)
+            self._outside.client.repost(id)
             self._tally.reposted += 1
         return progress["status"] == "completed" and callback["status"] == "delivered"
 
@@ -242,26 +244,29 @@ class Soak:
             of_round = posts[f"{id}-{round}"]
             if round > 1 and not of_round:
                 continue
+            results = self._outside.results(id).content
             self._tally.faults += [
                 f"batch {number} ({id}), round {round}: {fault}"
                 for fault in [
-                    *_wrong_posts(of_round, self._results(id), at_least=2 if round == 1 else 1),
-                    *_wrong_results(self._params(number), self._results(id), all_right=all_right),
+                    *_wrong_posts(of_round, results, at_least=2 if round == 1 else 1),
+                    *_wrong_results(self._params(number), results, all_right=all_right),
                 ]
             ]
 
     def _restart_what_gave_up(self, give_up_at: float) -> None:
         """A job that failed five times, or whose worker was killed three times, has its failure
         recorded. After a restart, on a platform that is well, it has its answer."""
-        unlucky = [id for id in self._ids.values() if _holds_gave_up(self._results(id))]
+        unlucky = [
+            id for id in self._ids.values() if _holds_gave_up(self._outside.results(id).content)
+        ]
         for id in unlucky:
-            self._client.restart(id)
+            self._outside.client.restart(id)
         self._tally.restarted = len(unlucky)
         self._wait_for_all(give_up_at)
         self._check_round(2, all_right=True)
 
     def _check_calls(self) -> None:
-        calls = self._get("platform", "/calls")
+        calls = self._outside.get("platform", "/calls")
         self._tally.calls = len(calls)
         self._tally.calls_failed = sum(call["status"] == 503 for call in calls)
         made = {call["idempotencyKey"] for call in calls}
@@ -272,35 +277,9 @@ class Soak:
     def _posts(self) -> dict[str, list[dict[str, Any]]]:
         """What the receiver got, by its webhook-id."""
         posts: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for post in self._get("receiver", "/received"):
+        for post in self._outside.get("receiver", "/received"):
             posts[post["headers"].get("webhook-id", "")].append(post)
         return posts
-
-    def _results(self, id: str) -> bytes:
-        response = self._http.post(
-            f"{self._where['address']}/api/1.0/batch?action=results",
-            json={"async": id},
-            auth=(self._where["key"], self._where["secret"]),
-            timeout=_HTTP_SECONDS,
-        )
-        return response.content
-
-    def _get(self, whom: str, path: str) -> Any:
-        return self._http.get(self._where[whom] + path, timeout=_HTTP_SECONDS).json()
-
-    def _tell(self, whom: str, wish: dict[str, Any]) -> None:
-        told = self._http.post(f"{self._where[whom]}/behave", json=wish, timeout=_HTTP_SECONDS)
-        told.raise_for_status()
-
-    @cached_property
-    def _client(self) -> Client:
-        return Client(self._where["address"], self._where["key"], self._where["secret"])
-
-    @cached_property
-    def _http(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
-        return session
 
 
 def _wrong_posts(posts: list[dict[str, Any]], results: bytes, *, at_least: int) -> Iterator[str]:

@@ -28,6 +28,7 @@ from chalicelib.adapters.connections import (
 from chalicelib.adapters.unpacking import CannotUnpack, Read, unpacking
 from chalicelib.domain.account import Header, Key, PlatformAuth
 from chalicelib.domain.address import (
+    DEFAULT_PORTS,
     AddressPolicy,
     Endpoint,
     Refusal,
@@ -51,7 +52,6 @@ _JSON = "application/json"
 _USER_AGENT = "batchback"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SIZE = re.compile(r"[0-9]{1,18}")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 #: Of a path, beside letters and digits: RFC 3986, section 3.3, and what is encoded already.
 _SENT_AS_THEY_ARE = "/%:@!$&'()*+,;=-._~"
 
@@ -270,7 +270,7 @@ def _read_address(address: str) -> Endpoint:
     try:
         parts = urlsplit(address)
         host = (parts.hostname or "").encode("idna").decode()
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
     except (ValueError, KeyError) as error:
         raise Misconfigured(f"PLATFORM_ADDRESS must be an address to call: {error}") from error
     path = quote(parts.path.rstrip("/"), safe=_SENT_AS_THEY_ARE)

@@ -25,7 +25,7 @@ from chalicelib.domain.networks import (
 
 MAX_URL_CHARACTERS = 2_048
 _MAX_NAME_CHARACTERS = 253
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +164,14 @@ def _why_not_extras(parts: re.Match[str]) -> str | None:
 
 def _read_port(written: str | None, scheme: str) -> int | None:
     if written is None:
-        return _DEFAULT_PORTS[scheme]
+        return DEFAULT_PORTS[scheme]
     return int(written) if _PORT.fullmatch(written) else None
 
 
 def _why_not_port(port: int | None) -> str | None:
     if port is None:
         return "the port is not a number"
-    if port in _DEFAULT_PORTS.values() or 1024 <= port <= 65_535:
+    if port in DEFAULT_PORTS.values() or 1024 <= port <= 65_535:
         return None
     return f"port {port} is not called: 80, 443 and 1024 to 65535 are"
 
