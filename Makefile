@@ -21,7 +21,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## send one batch through the whole service and show the callback that comes out
-	@exec $(BIN)/python -m batchback.local.demo
+	@exec $(BIN)/python -m batchback_local.demo
 
 serve: $(STAMP) ## run the whole service on this machine until Ctrl-C
 	@exec $(BIN)/batchback local
@@ -45,10 +45,10 @@ simulate: $(STAMP) ## break the protocol's surroundings in every way for SECONDS
 	@exec $(BIN)/python -m tests.simulation $(SECONDS)
 
 soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
-	@exec $(BIN)/python -m batchback.local.soak
+	@exec $(BIN)/python -m tests.trials.soak
 
 large: $(STAMP) ## take batches of ten thousand jobs through the whole service on this machine
-	@exec $(BIN)/python -m batchback.local.large
+	@exec $(BIN)/python -m tests.trials.large
 
 bench: $(STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
 	@exec $(BIN)/python -m benchmarks $(if $(FULL),--full)
@@ -75,7 +75,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	echo "Making .venv with $$("$$python" --version): two minutes, this once." >&2; \
 	"$$python" -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e ./client -e .
 	@touch $@
 
 $(TOOLS_STAMP): requirements-tools.txt | $(STAMP)

@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from batchback import project
+from batchback_ops import project
 from benchmarks import environments
 
 _FLOOR = "floor"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from batchback import project
+from batchback_ops import project
 from benchmarks import units
 from benchmarks.units import Item
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from batchback import project
+from batchback_ops import project
 
 PEERS = Path(__file__).parent / "peers"
 _MADE_FROM = "made-from"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batchback import project
-from batchback.local.invocation import Context
+from batchback_local.invocation import Context
+from batchback_ops import project
 from benchmarks import payloads
 
 API, RUN_JOBS, ADVANCE_BATCH = "api", "run_jobs", "advance_batch"

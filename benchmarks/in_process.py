@@ -18,9 +18,9 @@ from unittest.mock import patch
 import boto3
 from moto import mock_aws
 
-from batchback.local import demo_account
-from batchback.local.aws import create_resources, make_moto_atomic
-from batchback.local.invocation import Context, sqs_event
+from batchback_local import demo_account
+from batchback_local.aws import create_resources, make_moto_atomic
+from batchback_local.invocation import Context, sqs_event
 from benchmarks import payloads
 from benchmarks.counting import RequestCounter
 from benchmarks.functions import (

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from batchback import project
+from batchback_ops import project
 from benchmarks.environments import PEERS
 
 _OURS = ("boto3", "botocore", "chalice", "moto", "pydantic", "requests", "urllib3")

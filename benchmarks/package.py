@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from batchback import project
+from batchback_ops import project
 from benchmarks import environments
 from benchmarks.environments import NotMade
 

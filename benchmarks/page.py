@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from batchback import project
+from batchback_ops import project
 from benchmarks import cost, cpu, limits, prices, scale
 from benchmarks.functions import API, FUNCTIONS, given
 from benchmarks.report import GOALS, Results, goal_row

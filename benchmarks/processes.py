@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from batchback import project
-from batchback.local import demo_account
+from batchback_local import demo_account
+from batchback_ops import project
 from benchmarks.functions import ADVANCE_BATCH, API, KEY, RUN_JOBS, SECRET, gateway_event
 from chalicelib.settings import Names
 

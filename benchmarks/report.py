@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchback import project
+from batchback_ops import project
 from benchmarks import cpu, largest
 from benchmarks.field import FIELD, OURS, OURS_SIGNING
 from benchmarks.functions import ADVANCE_BATCH

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-
-from batchback import project
-from batchback.local.http_server import HOST
-from batchback.local.process import DidNotHappen, until
 from batchback.shell import Status
+
+from batchback_local.http_server import HOST
+from batchback_local.process import DidNotHappen, until
+from batchback_ops import project
 
 #: `make e2e` makes it.
 PYTHON = project.root() / "build" / "e2e" / "bin" / "python"

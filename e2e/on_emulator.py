@@ -15,14 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from batchback import project
 from batchback.client import Client
-from batchback.local.http_server import Answer, Request
-from batchback.local.platform import DemonstrationPlatform
-from batchback.local.process import DidNotHappen, until
-from batchback.local.receiver import DemonstrationReceiver
-from batchback.operator import deploy_script, package
-from batchback.operator.resources import parameters_of_stage
+
+from batchback_local.http_server import Answer, Request
+from batchback_local.platform import DemonstrationPlatform
+from batchback_local.process import DidNotHappen, until
+from batchback_local.receiver import DemonstrationReceiver
+from batchback_ops import deploy_script, package, project
+from batchback_ops.resources import parameters_of_stage
 from chalicelib.settings import Names
 from e2e.emulator import Emulator
 from e2e.packages import Package

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from batchback.cli import main
-from batchback.operator import package
 from batchback.shell import Status
+
+from batchback_ops import package
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,8 @@ import pytest
 from moto.apigateway import responses
 from moto.apigateway.utils import deserialize_body
 
-from batchback import project
-from batchback.local.aws import EmbeddedAws
-from batchback.operator import package, policies
+from batchback_local.aws import EmbeddedAws
+from batchback_ops import package, policies, project
 from chalicelib import settings
 from chalicelib.settings import Names
 

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 import requests
-
-from batchback import project
 from batchback.client import Refused
-from batchback.operator import policies
-from batchback.operator.resources import parameters_of_stage
 from batchback.shell import Status
+
+from batchback_ops import policies, project
+from batchback_ops.resources import parameters_of_stage
 from e2e.on_emulator import (
     KEY,
     NAMES,

@@ -15,7 +15,7 @@ from chalice.policy import AppPolicyGenerator
 from chalice.utils import OSUtils
 
 import app
-from batchback import project
+from batchback_ops import project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from chalice.deploy import models
 from chalice.deploy.appgraph import ApplicationGraphBuilder
 
 import app
-from batchback import project
+from batchback_ops import project
 from chalicelib.domain import results, transitions
 from chalicelib.operations import deliver_callback, run_jobs, sweep
 from chalicelib.settings import VARIABLES

@@ -17,19 +17,20 @@ from typing import Any, ClassVar
 
 import boto3
 import pytest
+from batchback import cli
+from batchback.shell import Shell, Status
 from chalice.cli import cli as chalice_cli
 from chalice.test import Client
 from click import Context
 
-from batchback import cli, local, project
-from batchback.local.behaviour import Behaviours
-from batchback.local.http_server import Request
-from batchback.local.platform import DemonstrationPlatform
-from batchback.local.service import LocalService
-from batchback.operator import doctor, keys, ops, policies, resources
-from batchback.operator.policies import Resource
-from batchback.operator.stage import open_stage
-from batchback.shell import Shell, Status
+import batchback_local as local
+from batchback_local.behaviour import Behaviours
+from batchback_local.http_server import Request
+from batchback_local.platform import DemonstrationPlatform
+from batchback_local.service import LocalService
+from batchback_ops import doctor, keys, ops, policies, project, resources
+from batchback_ops.policies import Resource
+from batchback_ops.stage import open_stage
 from chalicelib import errors
 from chalicelib.adapters import items, usage
 from chalicelib.adapters.journal import METRICS
@@ -41,9 +42,9 @@ from chalicelib.domain.signing import SignedRequest
 from chalicelib.errors import BatchbackError, CallerError, ServiceError
 from chalicelib.settings import VARIABLES, Names, Variable
 from tests.app.conftest import Answer, Front, basic, serve
-from tests.batchback.operator.test_keys import ENDPOINT, ISSUED, Operator, empty_the_table
 from tests.fakes.clock import START
 from tests.fakes.http import Call
+from tests.ops.test_keys import ENDPOINT, ISSUED, Operator, empty_the_table
 from tests.samples import a_batch, some_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -354,7 +355,7 @@ class TestDeploying:
             cli._parser().parse_args(words)
             return
         parser = argparse.ArgumentParser()
-        import_module(f"batchback.operator.{words[0]}").add_arguments(parser)
+        import_module(f"batchback_ops.{words[0]}").add_arguments(parser)
         parser.parse_args(words[1:])
 
     def test_the_dollars_are_units_times_prices(self) -> None:
@@ -391,7 +392,7 @@ class TestDeploying:
         ]
         sources = "".join(
             path.read_text("utf-8")
-            for folder in ("batchback", "chalicelib")
+            for folder in ("batchback_local", "batchback_ops", "chalicelib", "client")
             for path in ROOT.glob(f"{folder}/**/*.py")
         )
         assert len(told) == 7

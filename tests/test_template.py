@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from batchback import project
+from batchback_ops import project
 from chalicelib.adapters.journal import METRICS, NAMESPACE
 from chalicelib.domain import retry
 from chalicelib.domain.message import MAX_RECEIVES

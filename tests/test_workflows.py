@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from batchback import project
+from batchback_ops import project
 
 ROOT = project.root()
 WORKFLOWS = {path.stem: path for path in sorted(ROOT.glob(".github/workflows/*.yml"))}

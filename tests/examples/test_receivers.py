@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batchback.local.http_server import Answer, HttpServer, Request
+from batchback_local.http_server import Answer, HttpServer, Request
 from chalicelib.adapters.http import HttpReceiver
 from chalicelib.domain import signing
 from chalicelib.domain.address import AddressPolicy

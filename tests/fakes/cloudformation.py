@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from batchback import project
+from batchback_ops import project
 
 Event = dict[str, str]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-
 from batchback.client import Client, Job
-from batchback.local.process import ServiceProcess, tries
+
+from batchback_local.process import ServiceProcess, tries
 from tests.description import Description, description
 
 #: Few, so that bodies at the limit are small, and there is time for many.

@@ -8,8 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from batchback import project
-from batchback.operator import policies
+from batchback_ops import policies, project
 from chalicelib.settings import Names
 from tests.iam.enforcement import Enforcement
 from tests.iam.policy import Policy

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from batchback.local.aws import EmbeddedAws, create_resources
+from batchback_local.aws import EmbeddedAws, create_resources
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batchback.local.aws import EmbeddedAws, create_resources
-from batchback.local.errors import CannotStart, PortInUse
+from batchback_local.aws import EmbeddedAws, create_resources
+from batchback_local.errors import CannotStart, PortInUse
 from chalicelib.settings import Names
 from tests.local.conftest import STAGE
 

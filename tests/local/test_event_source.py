@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chalice.app import Chalice, SQSEvent
 
-from batchback.local.event_source import EventSources, Running, Schedule
-from batchback.local.invocation import Function
+from batchback_local.event_source import EventSources, Running, Schedule
+from batchback_local.invocation import Function
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

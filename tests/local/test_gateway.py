@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from chalice.app import Chalice
 
-from batchback.local.errors import PortInUse
-from batchback.local.gateway import Gateway
-from batchback.local.service_code import stage_configuration
+from batchback_local.errors import PortInUse
+from batchback_local.gateway import Gateway
+from batchback_local.service_code import stage_configuration
 
 ALL_METHODS = ["GET", "HEAD", "POST"]
 

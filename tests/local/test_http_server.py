@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batchback.local.errors import PortInUse
-from batchback.local.http_server import Answer, HttpServer, Request
+from batchback_local.errors import PortInUse
+from batchback_local.http_server import Answer, HttpServer, Request
 
 
 def echo(request: Request) -> Answer:

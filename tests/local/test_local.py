@@ -5,9 +5,9 @@ from dataclasses import fields
 
 import pytest
 
-from batchback import project
-from batchback.local import add_arguments, environment
-from batchback.local.service import Options
+from batchback_local import add_arguments, environment
+from batchback_local.service import Options
+from batchback_ops import project
 
 #: README and contract name them: whoever changes one changes a promise.
 AWS_PORT, PLATFORM_PORT, RECEIVER_PORT = 4566, 4567, 4568

@@ -24,11 +24,11 @@ import pytest
 from moto.sqs import models as moto_sqs
 
 import app
-from batchback.local import demo_account
-from batchback.local.aws import create_resources
-from batchback.local.invocation import Context, Function, scheduled_event, sqs_event
-from batchback.operator import policies
-from batchback.operator.key_table import KeyTable
+from batchback_local import demo_account
+from batchback_local.aws import create_resources
+from batchback_local.invocation import Context, Function, scheduled_event, sqs_event
+from batchback_ops import policies
+from batchback_ops.key_table import KeyTable
 from chalicelib import settings, wiring
 from chalicelib.adapters import aws
 from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore

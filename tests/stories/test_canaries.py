@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from batchback.local.http_server import Answer, HttpServer, Request
+from batchback_local.http_server import Answer, HttpServer, Request
 from chalicelib.adapters.http import HttpPlatform, HttpReceiver
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.domain.account import PlatformAuth

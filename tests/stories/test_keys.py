@@ -12,8 +12,7 @@ import boto3
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from batchback import project
-from batchback.operator import credentials
+from batchback_ops import credentials, project
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.operations import run_jobs

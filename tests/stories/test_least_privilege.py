@@ -13,7 +13,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
 
-from batchback.operator import policies
+from batchback_ops import policies
 from chalicelib.domain.outcome import NoReply, Reply
 from tests.chalice_deployment import deployed
 from tests.fakes.http import Call, echo

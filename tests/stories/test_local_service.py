@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import requests
-
 from batchback.cli import main
 from batchback.client import Client, Job, Refused
-from batchback.local.large import VARIABLES, Large
-from batchback.local.process import ServiceProcess, is_alive, tries, until
-from batchback.local.soak import Plan, Soak
 from batchback.shell import Shell
+
+from batchback_local.process import ServiceProcess, is_alive, tries, until
 from tests.leaks import found_in
+from tests.trials.large import VARIABLES, Large
+from tests.trials.soak import Plan, Soak
 
 #: Nothing here takes so long, unless it is broken.
 PATIENCE_SECONDS = 60

@@ -8,11 +8,10 @@ from typing import Any
 
 import boto3
 import pytest
-
-from batchback import project
 from batchback.cli import main
-from batchback.operator import dead_letters
 from batchback.shell import Shell, Status
+
+from batchback_ops import dead_letters, project
 from chalicelib.domain.outcome import Reply
 from tests.stories.on_moto import OnMoto
 from tests.stories.test_one_batch import jobs

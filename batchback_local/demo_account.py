@@ -1,0 +1,29 @@
+"""The demonstration's key and account in the keys table, as the command line would put them."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from batchback_ops import credentials
+from batchback_ops.key_table import KeyTable
+from chalicelib.domain.account import Account, Key, Secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_ACCOUNT = "demo"
+
+
+def new_callback_secret() -> str:
+    return credentials.new_callback_secret(secrets.token_bytes)
+
+
+def put(
+    client: "DynamoDBClient", table: str, *, key: str, secret: str, callback_secret: str
+) -> None:
+    """The key may call, and callbacks of its account are signed with the callback secret, unless
+    there are such a key and account already."""
+    keys, now = KeyTable(client, table), datetime.now(UTC)
+    secret_of_account = (Secret(value=callback_secret),)
+    keys.add_account(Account(account=_ACCOUNT, callback_secrets=secret_of_account, created_at=now))
+    keys.add_key(Key(key=key, account=_ACCOUNT, secrets=(Secret(value=secret),), created_at=now))

@@ -1,0 +1,64 @@
+"""The environment that the service's code finds itself in, as Lambda's configuration gives it."""
+
+import os
+from collections.abc import Mapping, MutableMapping
+
+from batchback_local.errors import CannotStart
+from batchback_ops import project
+
+#: The longest that SQS hides a message.
+_LONGEST_SECONDS = 43_200
+
+
+def prepare(
+    *,
+    aws_endpoint: str,
+    platform: str,
+    environ: MutableMapping[str, str] | None = None,
+) -> None:
+    """Sets what the local stage's configuration sets, where the user has not set it, with the
+    addresses of this run. AWS is the embedded one whatever the user has set: nothing here may ever
+    reach a real account."""
+    environ = os.environ if environ is None else environ
+    for name in [name for name in environ if name.startswith("AWS_")]:
+        del environ[name]
+    for name, value in project.environment(project.LOCAL_STAGE).items():
+        if not environ.get(name):
+            environ[name] = value
+    environ.update(_aws(aws_endpoint))
+    environ["PLATFORM_ADDRESS"] = platform
+    for name in ("NO_PROXY", "no_proxy"):
+        environ[name] = ",".join(filter(None, [environ.get(name), "127.0.0.1,localhost"]))
+
+
+def named_platform(option: str | None, environ: Mapping[str, str] | None = None) -> str | None:
+    """The platform that the user wants called; None: the demonstration's."""
+    environ = os.environ if environ is None else environ
+    return option or environ.get("PLATFORM_ADDRESS") or None
+
+
+def visibility_seconds(environ: Mapping[str, str] | None = None) -> int | None:
+    """LOCAL_VISIBILITY_SECONDS: after how long the message of a worker that died comes back; None:
+    after the minutes that the template says."""
+    return _seconds("LOCAL_VISIBILITY_SECONDS", environ)
+
+
+def sweep_seconds(environ: Mapping[str, str] | None = None) -> int | None:
+    """LOCAL_SWEEP_SECONDS: how often what is scheduled runs; None: as often as in AWS."""
+    return _seconds("LOCAL_SWEEP_SECONDS", environ)
+
+
+def _seconds(name: str, environ: Mapping[str, str] | None) -> int | None:
+    text = (os.environ if environ is None else environ).get(name, "")
+    if text and not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _LONGEST_SECONDS):
+        raise CannotStart(f"{name} must be a number from 1 to {_LONGEST_SECONDS}, not {text!r}")
+    return int(text) if text else None
+
+
+def _aws(endpoint: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }

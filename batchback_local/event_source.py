@@ -1,0 +1,251 @@
+"""What Lambda's event source mappings and EventBridge's schedules do for a Chalice app.
+
+Each queue is long-polled; its messages go to the app's own handlers, several invocations at once,
+in threads. A handler that returns has its messages deleted; one that raises gets them back when
+their visibility time-out is over. Nothing here knows what the handlers do.
+
+Unlike Lambda it does not end a function whose time is up, and two invocations share one process.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
+
+from batchback_local.invocation import Event, Function, scheduled_event, sqs_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+#: How many invocations of one function run side by side in a process.
+AT_ONCE = 8
+#: A long poll. One that is on its way when all is stopped is not waited for.
+_WAIT_SECONDS = 1
+#: The most messages that one ReceiveMessage gives.
+_MESSAGES_PER_RECEIVE = 10
+#: The pause after SQS did not answer.
+_PAUSE_SECONDS = 0.5
+#: What polls and invocations in flight get to end when all is stopped; then they are left behind.
+_GRACE_SECONDS = 0.3
+
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSources:
+    """The queues and schedules of an app, ready to run. Which function has how long is for
+    `timeout_seconds` to say, by its name."""
+
+    app: Chalice
+    timeout_seconds: Callable[[str], float]
+    log: Log
+
+    def queues(self) -> list["QueuePoller"]:
+        client = boto3.client(
+            "sqs", config=Config(max_pool_connections=64, retries={"total_max_attempts": 1})
+        )
+        configs = [each for each in self.app.event_sources if isinstance(each, SQSEventConfig)]
+        return [self._queue(client, config) for config in configs]
+
+    def schedules(self, every_seconds: float | None = None) -> list["Schedule"]:
+        """`every_seconds`: how often all of them run, instead of as each says itself."""
+        configs = [e for e in self.app.event_sources if isinstance(e, ScheduledEventConfig)]
+        return [
+            Schedule(self._function(config.name), every_seconds or _every_seconds(config), self.log)
+            for config in configs
+        ]
+
+    def _queue(self, client: "SQSClient", config: SQSEventConfig) -> "QueuePoller":
+        name = config.queue or str(config.queue_arn).rpartition(":")[2]
+        return QueuePoller(
+            client,
+            url=client.get_queue_url(QueueName=name)["QueueUrl"],
+            function=self._function(config.name),
+            batch_size=config.batch_size,
+            at_once=min(config.maximum_concurrency or AT_ONCE, AT_ONCE),
+            log=self.log,
+        )
+
+    def _function(self, name: str) -> Function:
+        return Function(
+            name=name,
+            handler=self.app.handler_map[name],
+            timeout_seconds=self.timeout_seconds(name),
+        )
+
+
+class Running:
+    """Pollers and schedules, each in its thread, between `with` and its end, which takes a moment
+    at most: none of the threads holds the process."""
+
+    def __init__(self, sources: Sequence["QueuePoller | Schedule"]) -> None:
+        self._stopping = threading.Event()
+        self._sources = sources
+        self._threads = [
+            threading.Thread(target=source.run, args=(self._stopping,), daemon=True)
+            for source in sources
+        ]
+
+    def __enter__(self) -> "Running":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        give_up_at = time.monotonic() + _GRACE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0, give_up_at - time.monotonic()))
+        while any(source.is_busy for source in self._sources) and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+
+
+class QueuePoller:
+    """The event source mapping of one queue."""
+
+    def __init__(
+        self,
+        client: "SQSClient",
+        *,
+        url: str,
+        function: Function,
+        batch_size: int,
+        at_once: int,
+        log: Log,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._function = function
+        self._batch_size = batch_size
+        self._at_once = at_once
+        self._log = log
+        self._free = threading.Semaphore(at_once)
+        self._busy = 0
+        self._counting = threading.Lock()
+        attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        self._arn = attributes["Attributes"]["QueueArn"]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an invocation is in flight."""
+        return self._busy > 0
+
+    def run(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                self._poll(stopping)
+            except (ClientError, BotoCoreError) as error:
+                if not stopping.wait(_PAUSE_SECONDS):
+                    self._log(f"{self._function.name}: the queue does not answer: {error}")
+
+    def _poll(self, stopping: threading.Event) -> None:
+        """Takes as many messages as there are free workers for."""
+        free = self._claim()
+        taken = 0
+        try:
+            batches = self._receive(free) if free else []
+            if stopping.is_set():
+                self._give_back(batches)
+                return
+            for batch in batches:
+                threading.Thread(target=self._work, args=(batch,), daemon=True).start()
+                taken += 1
+        finally:
+            self._release(free - taken)
+
+    def _give_back(self, batches: Sequence[Sequence[Any]]) -> None:
+        """Lets others see at once what came too late for us."""
+        for message in (message for batch in batches for message in batch):
+            self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            )
+
+    def _claim(self) -> int:
+        """How many workers are now ours: at least one, or none after a while."""
+        if not self._free.acquire(timeout=_WAIT_SECONDS):
+            return 0
+        claimed = 1
+        while claimed < self._at_once and self._free.acquire(blocking=False):
+            claimed += 1
+        return claimed
+
+    def _release(self, workers: int) -> None:
+        if workers:
+            self._free.release(workers)
+
+    def _receive(self, workers: int) -> list[list[Any]]:
+        answer = self._client.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=min(_MESSAGES_PER_RECEIVE, workers * self._batch_size),
+            WaitTimeSeconds=_WAIT_SECONDS,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        messages = answer.get("Messages", [])
+        size = self._batch_size
+        return [messages[start : start + size] for start in range(0, len(messages), size)]
+
+    def _work(self, messages: Sequence[Any]) -> None:
+        self._count(+1)
+        try:
+            self._function.invoke(self._event(messages))
+            for message in messages:
+                self._client.delete_message(
+                    QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"]
+                )
+        except Exception as error:  # noqa: BLE001 - as Lambda: whatever it is, the messages stay
+            self._log(f"{self._function.name} failed, its message will come back: {error!r}")
+        finally:
+            self._count(-1)
+            self._release(1)
+
+    def _event(self, messages: Sequence[Any]) -> Event:
+        return sqs_event(messages, queue_arn=self._arn, region=self._client.meta.region_name)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._busy += change
+
+
+class Schedule:
+    """One scheduled function, invoked each time its interval is over; never twice at once."""
+
+    def __init__(self, function: Function, every_seconds: float, log: Log) -> None:
+        self._function = function
+        self.every_seconds = every_seconds
+        self._log = log
+        self.is_busy = False
+
+    def run(self, stopping: threading.Event) -> None:
+        while not stopping.wait(self.every_seconds):
+            self._fire()
+
+    def _fire(self) -> None:
+        self.is_busy = True
+        region = boto3.session.Session().region_name or "us-east-1"
+        event = scheduled_event(self._function.name, region=region, now=datetime.now(UTC))
+        try:
+            self._function.invoke(event)
+        except Exception as error:  # noqa: BLE001 - as EventBridge: the next time it is called again
+            self._log(f"{self._function.name} failed: {error!r}")
+        self.is_busy = False
+
+
+def _every_seconds(config: ScheduledEventConfig) -> float:
+    expression = config.schedule_expression
+    text = expression if isinstance(expression, str) else expression.to_string()
+    match = _RATE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{config.name}: only rate(...) schedules run here, not {text}")
+    return int(match[1]) * _UNIT_SECONDS[match[2]]

@@ -1,0 +1,132 @@
+"""The whole local service as a process of its own, for whoever drives it from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from batchback_ops import project
+
+#: How long the service gets to come up, and to stop.
+_START_SECONDS = 60
+_STOP_SECONDS = 15
+_POLL_SECONDS = 0.05
+#: What would lead the service elsewhere than to its own demonstration.
+_NOT_INHERITED = ("STAGE", "PLATFORM_ADDRESS", "PLATFORM_AUTH", "PLATFORM_HEADER")
+#: How much of the service's words is shown where it does not come up.
+_LAST_LINES = 100
+
+
+class DidNotHappen(Exception):
+    """What was waited for did not come in time; the text says what."""
+
+
+class ServiceProcess:
+    """`batchback local` between `with` and its end, which leaves nothing behind."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Starts it; what it says goes to service.log in the folder."""
+        self._ready_file = folder / "ready.json"
+        self._log = folder / "service.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "batchback", "local", *self._ready_options(options)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=project.root(),
+                env={**_environment(os.environ), **(variables or {})},
+            )
+
+    def __enter__(self) -> "ServiceProcess":
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._has_ended:
+            self._process.kill()
+        self._process.wait()
+
+    def where(self) -> dict[str, Any]:
+        """The ready file as it is now: every address, table, queue and worker."""
+        found: dict[str, Any] = json.loads(self._ready_file.read_text())
+        return found
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _wait_until_ready(self) -> None:
+        until(lambda: self._has_ended or self._ready_file.exists(), "ready", _START_SECONDS)
+        if self._has_ended:
+            raise DidNotHappen(f"the service ended at once:\n{self.said()}")
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def stop(self) -> int:
+        """The exit status after SIGTERM."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # it says where each of its threads is
+            self._process.wait()
+            raise DidNotHappen(f"SIGTERM does not stop the service:\n{self.said()}") from None
+
+    def said(self) -> str:
+        """The last of what it said."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+
+    def _ready_options(self, options: Sequence[str]) -> list[str]:
+        return [*options, "--ready-file", os.fspath(self._ready_file)]
+
+
+def until(holds: Callable[[], object], what: str, seconds: float) -> None:
+    """Waits until something holds; DidNotHappen after so many seconds."""
+    for _ in tries(what, seconds):
+        if holds():
+            return
+
+
+def tries(what: str, seconds: float, pause: float = _POLL_SECONDS) -> Iterator[None]:
+    """Again and again with a pause in between; DidNotHappen after so many seconds."""
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at:
+        yield
+        time.sleep(pause)
+    raise DidNotHappen(f"not {what} within {seconds:g} s")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and not only its exit status that nobody fetched."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    inherited = {
+        name: value
+        for name, value in environ.items()
+        if name not in _NOT_INHERITED and not name.startswith("AWS_")
+    }
+    return {**inherited, "PYTHONFAULTHANDLER": "1"}

@@ -1,0 +1,268 @@
+"""Starts the whole service, says where everything is, and stops it.
+
+    embedded AWS -> resources -> demo key -> receiver, platform -> app -> gateway -> event sources
+
+The environment is prepared before app.py is imported, as in Lambda. What is started is stopped in
+the opposite order, and nothing of it can hold the process.
+"""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+from chalice.app import Chalice
+
+from batchback_local import demo_account, environment, service_code
+from batchback_local.aws import EmbeddedAws, create_resources
+from batchback_local.errors import CannotStart, PortInUse
+from batchback_local.event_source import Running
+from batchback_local.gateway import Gateway
+from batchback_local.log import ReadableLog, say
+from batchback_local.platform import DemonstrationPlatform
+from batchback_local.receiver import DemonstrationReceiver
+from batchback_local.workers import WorkerProcesses
+from chalicelib import settings
+from chalicelib.domain.account import PlatformAuth
+from chalicelib.settings import Names
+
+_PREFERRED_PORT = 8000
+#: What the local stage's configuration, and so `chalice local --stage local` and the commands of
+#: operators, take for granted.
+_AWS_PORT, _PLATFORM_PORT, _RECEIVER_PORT = 4566, 4567, 4568
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What `batchback local` is asked for. Ports not named are None."""
+
+    port: int | None = None
+    aws_port: int | None = None
+    platform_port: int | None = None
+    receiver_port: int | None = None
+    platform: str | None = None
+    key: str = "demo"
+    secret: str = "demo-secret"  # noqa: S105 - the demonstration's
+    no_http: bool = False
+    worker_processes: int = 0
+    ready_file: str | None = None
+
+    def with_fixed_ports(self) -> "Options":
+        """The same, with the ports that `chalice local` looks for where none are named."""
+        return replace(
+            self,
+            aws_port=self.aws_port or _AWS_PORT,
+            platform_port=self.platform_port or _PLATFORM_PORT,
+            receiver_port=self.receiver_port or _RECEIVER_PORT,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalService:
+    """Where everything is."""
+
+    #: Without /api/1.0; None: `chalice local` serves it.
+    address: str | None
+    aws_endpoint: str
+    region: str
+    platform: str
+    receiver: str
+    key: str
+    secret: str
+    callback_secret: str
+    names: Names
+    queue_urls: dict[str, str]
+    worker_pids: tuple[int, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """What the ready file holds."""
+        return {
+            "address": self.address,
+            "awsEndpoint": self.aws_endpoint,
+            "region": self.region,
+            "platform": self.platform,
+            "receiver": self.receiver,
+            "key": self.key,
+            "secret": self.secret,
+            "callbackSecret": self.callback_secret,
+            "stage": self.names.stage,
+            "tables": {"batches": self.names.batches_table, "keys": self.names.keys_table},
+            "queues": _queues(self.names),
+            "queueUrls": self.queue_urls,
+            "pid": os.getpid(),
+            "workerPids": list(self.worker_pids),
+        }
+
+    def in_words(self) -> str:
+        """For people: every address, and a batch to send."""
+        address = self.address or f"http://127.0.0.1:{_PREFERRED_PORT}"
+        curl = [
+            *("curl", "-sS", "-u", f"{self.key}:{self.secret}"),
+            *("-H", "Content-Type: application/json"),
+            *("-d", json.dumps(example_batch(self.receiver))),
+            f"{address}/api/1.0/batch?action=run",
+        ]
+        return "\n".join(
+            [
+                f"  service    {self.address or 'chalice local --stage local --port 8000'}",
+                f"  platform   {self.platform}    (GET /calls, POST /behave)",
+                f"  receiver   {self.receiver}    (GET /received, POST /behave)",
+                f"  AWS        {self.aws_endpoint}    stage {self.names.stage}",
+                f"  key        {self.key}, with secret {self.secret}",
+                "",
+                "Send a batch, then look at what the receiver got:",
+                "",
+                f"  {shlex.join(curl)}",
+                f"  curl -sS {self.receiver}/received",
+                "",
+            ]
+        )
+
+
+def example_batch(receiver: str) -> dict[str, Any]:
+    """The two jobs of the API's documentation."""
+    invite = {"namespace": "event", "action": "inviteContacts"}
+    return {
+        "jobs": [
+            {**invite, "params": {"event": 1, "contacts": [1, 2, 3]}},
+            {**invite, "params": {"event": 2, "contacts": [1, 2, 4]}},
+        ],
+        "callbackUrl": f"{receiver}/callback",
+    }
+
+
+@contextmanager
+def running(options: Options) -> Iterator[LocalService]:
+    """The whole service, up; CannotStart with the reason where it does not come up."""
+    if options.no_http:
+        options = options.with_fixed_ports()
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(ReadableLog(sys.stderr)))
+        yield _start(options, stack)
+
+
+def _start(options: Options, stack: ExitStack) -> LocalService:
+    aws = stack.enter_context(_embedded_aws(options.aws_port))
+    callback_secret = demo_account.new_callback_secret()
+    receiver = stack.enter_context(
+        DemonstrationReceiver(callback_secret=callback_secret).serve(options.receiver_port or 0)
+    )
+    platform = _platform(options, stack)
+    environment.prepare(aws_endpoint=aws.endpoint, platform=platform)
+    names = settings.names()
+    _fill(names, options, callback_secret)
+    app = service_code.load_app()
+    service = LocalService(
+        address=None if options.no_http else _serve(app, options.port, stack),
+        aws_endpoint=aws.endpoint,
+        region=os.environ["AWS_DEFAULT_REGION"],
+        platform=platform,
+        receiver=receiver.address,
+        key=options.key,
+        secret=options.secret,
+        callback_secret=callback_secret,
+        names=names,
+        queue_urls=_queue_urls(names),
+    )
+    return _work(service, app, options, stack)
+
+
+def _embedded_aws(port: int | None) -> EmbeddedAws:
+    """At the port named, or where the commands of operators look first, or anywhere."""
+    try:
+        return EmbeddedAws(port or _AWS_PORT)
+    except PortInUse:
+        if port:
+            raise
+        return EmbeddedAws()
+
+
+def _platform(options: Options, stack: ExitStack) -> str:
+    """The address of the platform: the one named, or the demonstration's, which is started."""
+    named = environment.named_platform(options.platform)
+    if named:
+        return named
+    platform = DemonstrationPlatform(
+        key=options.key,
+        secret=options.secret,
+        checks_signatures=os.environ.get("PLATFORM_AUTH", PlatformAuth.IWS) == PlatformAuth.IWS,
+    )
+    return stack.enter_context(platform.serve(options.platform_port or 0)).address
+
+
+def _fill(names: Names, options: Options, callback_secret: str) -> None:
+    create_resources(names.stage, visibility_seconds=environment.visibility_seconds())
+    demo_account.put(
+        boto3.client("dynamodb"),
+        names.keys_table,
+        key=options.key,
+        secret=options.secret,
+        callback_secret=callback_secret,
+    )
+
+
+def _serve(app: Chalice, port: int | None, stack: ExitStack) -> str:
+    """The service's address: at the port named, or at 8000 where that is free, or anywhere."""
+    config = service_code.stage_configuration()
+    try:
+        gateway = Gateway(app, config, port or _PREFERRED_PORT)
+    except PortInUse:
+        if port:
+            raise
+        say(f"Port {_PREFERRED_PORT} is in use: the service takes a free one.")
+        gateway = Gateway(app, config, 0)
+    return stack.enter_context(gateway).address
+
+
+def _work(service: LocalService, app: Chalice, options: Options, stack: ExitStack) -> LocalService:
+    """Starts the workers, in this process or in others; the schedules are always here."""
+    ready_file = Path(options.ready_file) if options.ready_file else None
+    sources = service_code.event_sources(app)
+    stack.enter_context(Running(sources.schedules(environment.sweep_seconds())))
+    if not options.worker_processes:
+        stack.enter_context(Running(sources.queues()))
+        _write_ready_file(ready_file, service)
+        return service
+    workers = WorkerProcesses(
+        options.worker_processes,
+        on_change=lambda pids: _write_ready_file(
+            ready_file, replace(service, worker_pids=tuple(pids))
+        ),
+    )
+    stack.enter_context(workers)
+    return replace(service, worker_pids=tuple(workers.pids))
+
+
+def _write_ready_file(path: Path | None, service: LocalService) -> None:
+    """Whoever sees the file sees all of it."""
+    if path is None:
+        return
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(json.dumps(service.as_json(), indent=2) + "\n")
+        unfinished.replace(path)
+    except OSError as error:
+        raise CannotStart(f"The ready file cannot be written: {error}") from error
+
+
+def _queues(names: Names) -> dict[str, str]:
+    return {
+        "jobs": names.jobs_queue,
+        "jobsDead": names.jobs_dead_queue,
+        "batches": names.batches_queue,
+        "batchesDead": names.batches_dead_queue,
+    }
+
+
+def _queue_urls(names: Names) -> dict[str, str]:
+    client = boto3.client("sqs")
+    return {
+        role: client.get_queue_url(QueueName=queue)["QueueUrl"]
+        for role, queue in _queues(names).items()
+    }

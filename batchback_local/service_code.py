@@ -1,0 +1,53 @@
+"""The service's own code, brought into this process as Lambda brings it into a container."""
+
+import importlib
+import os
+import sys
+from functools import cached_property
+
+from chalice.app import Chalice
+from chalice.config import Config
+
+from batchback_local.errors import CannotStart
+from batchback_local.event_source import EventSources
+from batchback_local.log import say
+from batchback_ops import project
+
+
+def load_app() -> Chalice:
+    """The app, once the environment is prepared; CannotStart where that is misconfigured.
+
+    A container makes its clients and operations lazily, in the first of its invocations, which
+    never run side by side. Here they do, so all is made now."""
+    from chalicelib import wiring
+    from chalicelib.errors import Misconfigured
+
+    sys.path.insert(0, str(project.root()))
+    try:
+        app: Chalice = importlib.import_module("app").app
+        service = wiring.service()
+        for name, member in vars(type(service)).items():
+            if isinstance(member, cached_property):
+                getattr(service, name)
+    except Misconfigured as error:
+        raise CannotStart(str(error)) from error
+    return app
+
+
+def event_sources(app: Chalice) -> EventSources:
+    return EventSources(app=app, timeout_seconds=_timeout_seconds, log=say)
+
+
+def stage_configuration(function: str = "api_handler") -> Config:
+    """The local stage's configuration, as Chalice reads it for one function."""
+    return Config(
+        chalice_stage=project.LOCAL_STAGE,
+        function_name=function,
+        user_provided_params={"project_dir": os.fspath(project.root())},
+        config_from_disk=project.configuration(),
+    )
+
+
+def _timeout_seconds(function: str) -> float:
+    seconds: int | None = stage_configuration(function).lambda_timeout
+    return seconds or 60

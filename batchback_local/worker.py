@@ -1,0 +1,43 @@
+"""A worker process: polls the queues over HTTP, as its own Lambda container would.
+
+It is told to go by the end of its standard input, which comes when its parent closes it and also
+when its parent is killed, whatever kills it.
+"""
+
+import os
+import signal
+import sys
+import threading
+
+from batchback_local.log import ReadableLog, say
+
+READY = b"ready\n"
+
+
+def main() -> None:
+    """Runs until its standard input ends. Ctrl-C is for the parent to hear."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
+    answer_to, sys.stdout = sys.stdout.buffer, ReadableLog(sys.stderr)
+
+    from batchback_local.event_source import Running
+    from batchback_local.service_code import event_sources, load_app
+
+    sources = event_sources(load_app()).queues()
+    with Running(sources):
+        answer_to.write(READY)
+        answer_to.flush()
+        threading.Event().wait()
+
+
+def _leave_with_the_parent() -> None:
+    os.read(0, 1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception as error:  # noqa: BLE001 - the outermost wrapper: one line for the parent's log
+        say(f"A worker process cannot start: {error}")
+        os._exit(1)

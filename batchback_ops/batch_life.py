@@ -1,0 +1,174 @@
+"""The life of one batch as an operator reads it: what is stored of it, and nothing of its callers'.
+
+No parameters, no answers, no secrets, and of the callback's address the host alone. What each call
+and each attempt was is in the log; what is here is where the batch stands.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from urllib.parse import urlsplit
+
+from batchback_ops.standstill import why_stuck
+from chalicelib.domain import strict_json
+from chalicelib.domain.batch import Answer, Batch, Chunk, Order, Verdict
+from chalicelib.domain.retry import CALLBACK_TRIES
+
+
+def row(batch: Batch, now: datetime) -> dict[str, Any]:
+    """What a list tells of it; jobs are counted when their whole chunk is done."""
+    answered = batch.answered
+    return {
+        "batchId": batch.batch_id,
+        "account": batch.account,
+        "status": batch.status,
+        "progress": batch.progress,
+        "jobs": {
+            "total": batch.total,
+            "succeeded": answered.succeeded,
+            "failed": answered.failed,
+            "waiting": batch.total - answered.total,
+        },
+        "callback": batch.callback.value,
+        "attempts": batch.attempts,
+        "createdAt": time(batch.created_at),
+        "alarmAt": time(batch.due_at),
+        "stuck": why_stuck(batch, now),
+    }
+
+
+def life(
+    batch: Batch, order: Order | None, chunks: Iterable[Chunk], now: datetime
+) -> dict[str, Any]:
+    """All of it; jobs are counted one by one."""
+    read = [*chunks]
+    return {
+        "batchId": batch.batch_id,
+        "account": batch.account,
+        "key": batch.key,
+        "status": batch.status,
+        "stuck": why_stuck(batch, now),
+        "cancelled": batch.cancelled,
+        "round": batch.round,
+        "createdAt": time(batch.created_at),
+        "completedAt": time(batch.completed_at),
+        "deadline": time(batch.deadline),
+        "expiresAt": time(batch.expires_at),
+        "alarmAt": time(batch.due_at),
+        "jobs": _jobs(batch, read),
+        "chunks": _chunks(batch),
+        "looks": {
+            "taken": batch.looks,
+            "lastAt": time(batch.looked_at),
+            "doneAtLast": batch.done_at_last_look,
+            "nextAt": time(batch.next_look_at),
+        },
+        "underSuspicion": [*_markers(read)],
+        "callback": _callback(batch, order, now),
+    }
+
+
+def time(moment: datetime | None) -> str | None:
+    """As the log has it, to the millisecond."""
+    return (
+        None if moment is None else f"{moment.replace(tzinfo=None).isoformat('T', 'milliseconds')}Z"
+    )
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers in order, such as `0-24, 31`: ten thousand of them have room on a line."""
+    runs = groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
+    return ", ".join(_range([number for _, number in run]) for _, run in runs)
+
+
+def _range(run: list[int]) -> str:
+    return str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
+
+
+def _jobs(batch: Batch, chunks: list[Chunk]) -> dict[str, Any]:
+    """By state, those that somebody may look for by their indexes too."""
+    answers = {
+        index: answer for chunk in chunks for index, answer in chunk.answers(batch.round).items()
+    }
+    verdicts = Counter(answer.verdict for answer in answers.values())
+    return {
+        "total": batch.total,
+        "succeeded": verdicts[Verdict.SUCCEEDED],
+        "failed": verdicts[Verdict.FAILED],
+        "gaveUp": verdicts[Verdict.GAVE_UP],
+        "waiting": batch.total - len(answers),
+        "whichFailed": ranges(_with(answers, Verdict.FAILED)),
+        "whichGaveUp": ranges(_with(answers, Verdict.GAVE_UP)),
+        "whichWait": ranges(set(range(batch.total)) - answers.keys()),
+        "errorCodes": _error_codes(answers.values()),
+        "unreadable": ranges(
+            index for chunk in chunks if chunk.jobs is None for index in chunk.indexes
+        ),
+    }
+
+
+def _with(answers: dict[int, Answer], verdict: Verdict) -> Iterator[int]:
+    return (index for index, answer in answers.items() if answer.verdict is verdict)
+
+
+def _error_codes(answers: Iterable[Answer]) -> dict[str, int]:
+    """How many of the failed jobs were answered with which code, the most frequent first."""
+    failed = [answer for answer in answers if answer.verdict is not Verdict.SUCCEEDED]
+    return dict(Counter(map(_error_code, failed)).most_common())
+
+
+def _error_code(answer: Answer) -> str:
+    try:
+        response = strict_json.parse(answer.response.encode("utf-8", "surrogatepass"))
+    except strict_json.NotStrictJson:
+        return "none"
+    code = response.get("errorCode") if isinstance(response, dict) else None
+    return str(code) if isinstance(code, int) else "none"
+
+
+def _chunks(batch: Batch) -> dict[str, Any]:
+    return {
+        "total": len(batch.chunks),
+        "jobsInEach": batch.chunk_size,
+        "done": len(batch.done),
+        "whichAreToDo": ranges(batch.chunks_to_do),
+    }
+
+
+def _markers(chunks: Iterable[Chunk]) -> Iterator[dict[str, Any]]:
+    """The jobs that ran alone when they were last seen, because a worker had died before."""
+    for chunk in chunks:
+        for index, marker in sorted(chunk.markers.items()):
+            yield {
+                "index": index,
+                "chunk": chunk.number,
+                "round": marker.round,
+                "deliveries": marker.receive_count,
+                "deaths": marker.deaths,
+            }
+
+
+def _callback(batch: Batch, order: Order | None, now: datetime) -> dict[str, Any]:
+    is_leased = batch.lease is not None and batch.next_try_at is not None
+    return {
+        "state": batch.callback.value,
+        "to": _whom(order),
+        "series": batch.callback_round,
+        "attempts": batch.attempts,
+        "attemptsLeft": CALLBACK_TRIES - batch.attempts,
+        "lastStatus": batch.last_status,
+        "lastError": batch.last_error,
+        "nextTryAt": time(batch.next_try_at),
+        "beingSentNow": is_leased and batch.next_try_at is not None and now < batch.next_try_at,
+    }
+
+
+def _whom(order: Order | None) -> str | None:
+    """Scheme, host and port: what else is in an address may be a secret of the receiver's."""
+    if order is None or order.callback_url is None:
+        return None
+    parts = urlsplit(order.callback_url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}"

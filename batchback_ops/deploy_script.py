@@ -1,0 +1,45 @@
+"""The shell script that deploys a package, with all that no template can say.
+
+A stack that is updated keeps the parameters that it has, whatever the template's defaults are by
+then, and neither tags nor protection are part of a template: so the script gives them all, each
+time. https://docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/
+"""
+
+import shlex
+from collections.abc import Mapping
+
+from batchback_ops import project
+
+_SCRIPT = """\
+#!/bin/sh
+# Makes stack {stack} of what lies beside this file, or changes it to that: `sh deploy.sh BUCKET`,
+# with the AWS command line and a bucket in the stage's region. Repeats safely.
+set -eu
+bucket=${{1:?name a bucket in the region of the stage}}
+export AWS_PAGER=
+cd "$(dirname "$0")"
+aws cloudformation package --template-file sam.json --use-json \\
+    --s3-bucket "$bucket" --s3-prefix {stack} --output-template-file deploy.json
+aws cloudformation deploy --template-file deploy.json \\
+    --s3-bucket "$bucket" --s3-prefix {stack} \\
+    --stack-name {stack} --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset \\
+    --parameter-overrides{parameters}{tags}
+aws cloudformation update-termination-protection --stack-name {stack} \\
+    {protection}
+"""
+_NEXT_LINE = " \\\n    "
+
+
+def script(stage: str, parameters: Mapping[str, str], tags: Mapping[str, str]) -> str:
+    """For a POSIX shell. `parameters` are all of the template's."""
+    is_protected = parameters["DeletionProtection"] == "true"
+    return _SCRIPT.format(
+        stack=project.stack_name(stage),
+        parameters=_pairs(parameters),
+        tags=f"{_NEXT_LINE}--tags{_pairs(tags)}" if tags else "",
+        protection=f"--{'' if is_protected else 'no-'}enable-termination-protection",
+    )
+
+
+def _pairs(values: Mapping[str, str]) -> str:
+    return "".join(_NEXT_LINE + shlex.quote(f"{name}={value}") for name, value in values.items())

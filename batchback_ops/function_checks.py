@@ -1,0 +1,211 @@
+"""Whether a stage's functions are there, of one version, and get what they wait for.
+
+`chalice deploy` and the template of a pipeline give them the same names.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from batchback_ops import policies, project
+from batchback_ops.diagnosis import Check, Wrong
+from batchback_ops.mends import bring_up, deploy
+from batchback_ops.stage import Stage
+
+#: What Chalice goes by where the configuration says nothing.
+_DEFAULT_TIMEOUT_SECONDS = 60
+_DEFAULT_MEMORY_MB = 128
+_EACH_MINUTE = "rate(1 minute)"
+_ABLE = {"Active", "Inactive"}  # Inactive: idle for long, and woken by the next call
+
+
+def timeout_seconds(function: str, stage: Stage) -> int:
+    """As .chalice/config.json has it: the nearest of function, stage and application."""
+    return _configured(function, stage, "lambda_timeout", _DEFAULT_TIMEOUT_SECONDS)
+
+
+def _configured(function: str, stage: Stage, name: str, default: int) -> int:
+    value: int = project.configured(
+        project.configuration(), stage.name, function, name, default=default
+    )
+    return value
+
+
+def checks(stage: Stage) -> list[Check]:
+    functions = Functions(stage=stage)
+    names = stage.names
+    queues = {
+        "run_jobs": names.jobs_queue,
+        "advance_batch": names.batches_queue,
+        "bury_jobs": names.jobs_dead_queue,
+    }
+    return [
+        *[Check(name=f"function {each}", look=partial(functions.judge, each)) for each in _ALL],
+        Check(name="code", look=functions.judge_code),
+        *[
+            Check(name=f"messages of {each}", look=partial(functions.judge_mapping, each, queue))
+            for each, queue in queues.items()
+        ],
+        Check(name="schedule of sweep", look=partial(functions.judge_schedule, "sweep")),
+        *[
+            Check(name=f"policy of {each}", look=partial(functions.judge_role, each))
+            for each in _ALL
+        ],
+        *[Check(name=f"log of {each}", look=partial(functions.judge_log, each)) for each in _ALL],
+    ]
+
+
+_ALL = tuple(policies.MAY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Functions:
+    """The functions of a stage, each asked for once."""
+
+    stage: Stage
+
+    def judge(self, function: str) -> str:
+        found = self._find(function)
+        able = found.get("State", "Active") in _ABLE
+        if not able or found.get("LastUpdateStatus", "Successful") != "Successful":
+            raise Wrong(
+                f"{found.get('State')}, its last update {found.get('LastUpdateStatus')}: "
+                f"{found.get('LastUpdateStatusReason') or found.get('StateReason')}",
+                self._deploy,
+            )
+        if others := [*_other_settings(found, function, self.stage)]:
+            raise Wrong(f"not as .chalice/config.json has it: {', '.join(others)}", self._deploy)
+        return f"{found['FunctionName']}, {found['Runtime']}, {found['Timeout']} s"
+
+    def judge_code(self) -> str:
+        """A deployment that broke off leaves two versions that may not understand each other."""
+        codes = {function: self._find(function)["CodeSha256"] for function in _ALL}
+        if len(set(codes.values())) > 1:
+            versions = ", ".join(f"{each} {code[:8]}" for each, code in codes.items())
+            raise Wrong(f"not all functions are of one version: {versions}", self._deploy)
+        return f"all functions are of one version, {codes[_ALL[0]][:8]}"
+
+    def judge_mapping(self, function: str, queue: str) -> str:
+        name = self._find(function)["FunctionName"]
+        answer = self._lambda.list_event_source_mappings(FunctionName=name)
+        mappings = answer["EventSourceMappings"]
+        if [each["EventSourceArn"].rpartition(":")[2] for each in mappings] != [queue]:
+            sources = [each["EventSourceArn"] for each in mappings]
+            raise Wrong(f"it is fed by {sources or 'nothing'}, not by {queue}", self._deploy)
+        [mapping] = mappings
+        if mapping["State"] != "Enabled":
+            enable = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled"
+            raise Wrong(f"{queue} feeds it, and is {mapping['State']}", enable)
+        if mapping["BatchSize"] != 1:
+            raise Wrong(f"{mapping['BatchSize']} messages come at once, not 1", self._deploy)
+        at_once = mapping.get("ScalingConfig", {}).get("MaximumConcurrency", "as many as it likes")
+        return f"from {queue}, one by one, workers at once: {at_once}"
+
+    def judge_schedule(self, function: str) -> str:
+        client = self.stage.client("events")
+        arn = self._find(function)["FunctionArn"]
+        rules = [
+            client.describe_rule(Name=name)
+            for name in client.list_rule_names_by_target(TargetArn=arn)["RuleNames"]
+        ]
+        if not rules:
+            raise Wrong("nothing runs it", self._deploy)
+        on = [rule for rule in rules if rule["State"] == "ENABLED"]
+        if not on:
+            raise Wrong(
+                f"its rule is {rules[0]['State']}",
+                f"aws events enable-rule --name {rules[0]['Name']}",
+            )
+        if on[0]["ScheduleExpression"] != _EACH_MINUTE:
+            raise Wrong(f"{on[0]['ScheduleExpression']}, not {_EACH_MINUTE}", self._deploy)
+        return _EACH_MINUTE
+
+    def judge_role(self, function: str) -> str:
+        """Its own policy and no other."""
+        role = self._find(function)["Role"].rpartition("/")[2]
+        client = self.stage.client("iam")
+        inline = client.list_role_policies(RoleName=role)["PolicyNames"]
+        attached = client.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        documents = [
+            client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in inline
+        ]
+        if others := _other_statements(documents, _committed(function, self.stage)):
+            raise Wrong(
+                f"{role} has another than the committed one: {', '.join(others)}", self._deploy
+            )
+        if attached:
+            also = ", ".join(each["PolicyArn"] for each in attached)
+            raise Wrong(
+                f"{role} has more: {also}",
+                f"aws iam detach-role-policy --role-name {role} --policy-arn ARN",
+            )
+        return f"{role} has {policies.file_name(function, self.stage.name)} and no other"
+
+    def judge_log(self, function: str) -> str:
+        group = f"/aws/lambda/{policies.lambda_name(function, self.stage.name)}"
+        answer = self.stage.client("logs").describe_log_groups(logGroupNamePrefix=group)
+        found = [each for each in answer["logGroups"] if each["logGroupName"] == group]
+        if not found:
+            raise Wrong(f"there is no {group}", bring_up(self.stage))
+        if "retentionInDays" not in found[0]:
+            raise Wrong(f"{group} keeps its lines for ever", bring_up(self.stage))
+        return f"{group}, kept for {found[0]['retentionInDays']} days"
+
+    def _find(self, function: str) -> dict[str, Any]:
+        if function not in self._known:
+            self._known[function] = self._describe(function)
+        return self._known[function]
+
+    def _describe(self, function: str) -> dict[str, Any]:
+        name = policies.lambda_name(function, self.stage.name)
+        try:
+            found: dict[str, Any] = self._lambda.get_function_configuration(FunctionName=name)
+        except self._lambda.exceptions.ResourceNotFoundException as error:
+            raise Wrong(
+                f"there is no function {name} in {self.stage.region}", self._deploy
+            ) from error
+        return found
+
+    @cached_property
+    def _known(self) -> dict[str, dict[str, Any]]:
+        return {}
+
+    @cached_property
+    def _lambda(self) -> Any:
+        return self.stage.client("lambda")
+
+    @property
+    def _deploy(self) -> str:
+        return deploy(self.stage)
+
+
+def _other_settings(found: dict[str, Any], function: str, stage: Stage) -> list[str]:
+    """The names of those that differ; a value may be a secret."""
+    there, wanted = found.get("Environment", {}).get("Variables", {}), stage.variables
+    others = sorted(name for name in {**there, **wanted} if there.get(name) != wanted.get(name))
+    if found["Timeout"] != timeout_seconds(function, stage):
+        others.append("lambda_timeout")
+    if found["MemorySize"] != _configured(
+        function, stage, "lambda_memory_size", _DEFAULT_MEMORY_MB
+    ):
+        others.append("lambda_memory_size")
+    return others
+
+
+def _other_statements(documents: list[Any], committed: Any) -> list[str]:
+    """What is in the policies of a role and not in the committed one, and the other way round."""
+    there = [each for document in documents for each in document["Statement"]]
+    wanted = committed["Statement"]
+    others = [each for each in wanted if each not in there]
+    others += [each for each in there if each not in wanted]
+    return sorted({each.get("Sid", "a statement without a Sid") for each in others})
+
+
+def _committed(function: str, stage: Stage) -> Any:
+    path = project.root() / ".chalice" / policies.file_name(function, stage.name)
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise Wrong(f"there is no .chalice/{path.name}", "batchback policies") from error

@@ -1,0 +1,127 @@
+"""The keys table as operators' commands change it. What the items look like is in `key_items`.
+
+Every write is conditional, so that nobody's change is lost: what is added never replaces anything,
+and what is changed is still what was read. A write that the SDK repeats finds itself.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from batchback.errors import CannotGoOn
+
+from chalicelib.adapters import key_items
+from chalicelib.adapters.items import Item
+from chalicelib.domain.account import Account, Key, Secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Secrets = tuple[Secret, ...]
+
+
+class KeyTable:
+    """The keys and accounts of one stage. Errors of AWS pass through."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def find_key(self, key: str) -> Key | None:
+        item = self._get(key_items.key_id(key))
+        return key_items.read_key(item) if item else None
+
+    def find_account(self, account: str) -> Account | None:
+        item = self._get(key_items.account_id(account))
+        return key_items.read_account(item) if item else None
+
+    def list_keys(self) -> Iterator[Key]:
+        """All keys, in no order."""
+        scan = self._client.get_paginator("scan")
+        for page in scan.paginate(TableName=self._table, ConsistentRead=True):
+            yield from map(key_items.read_key, filter(key_items.is_key, page["Items"]))
+
+    def add_key(self, key: Key) -> Key:
+        """Puts the key if there is none of this name, and gives the one that is there then."""
+        return key_items.read_key(self._add(key_items.key_item(key)))
+
+    def add_account(self, account: Account) -> Account:
+        """Puts the account if there is none of this name, and gives the one that is there then."""
+        return key_items.read_account(self._add(key_items.account_item(account)))
+
+    def rotate_key(self, key: str, rotate: Callable[[Key], Secrets]) -> Key | None:
+        """Gives the key the secrets that `rotate` makes of what is there; None: there is no such
+        key. What `rotate` raises passes through, and nothing is written. CannotGoOn where somebody
+        else rotates the key in the same moment."""
+        item = self._rotate(
+            key_items.key_id(key), "secrets", lambda seen: rotate(key_items.read_key(seen))
+        )
+        return key_items.read_key(item) if item else None
+
+    def rotate_account(self, account: str, rotate: Callable[[Account], Secrets]) -> Account | None:
+        """The same for an account's callback secrets."""
+        item = self._rotate(
+            key_items.account_id(account),
+            "callback_secrets",
+            lambda seen: rotate(key_items.read_account(seen)),
+        )
+        return key_items.read_account(item) if item else None
+
+    def revoke(self, key: str) -> Key | None:
+        """The key, revoked for good now if it was not before; None: there is no such key."""
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key={"id": {"S": key_items.key_id(key)}},
+                UpdateExpression="SET #state = :revoked",
+                ConditionExpression="attribute_exists(id)",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues={":revoked": {"S": key_items.REVOKED}},
+                ReturnValues="ALL_NEW",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return None
+        return key_items.read_key(answer["Attributes"])
+
+    def _add(self, item: Item) -> Item:
+        """The item that is there then: this one, or the one that was there before."""
+        try:
+            self._client.put_item(
+                TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(id)"
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return self._get(item["id"]["S"]) or item
+        return item
+
+    def _rotate(self, id: str, attribute: str, rotate: Callable[[Item], Secrets]) -> Item | None:
+        seen = self._get(id)
+        if seen is None:
+            return None
+        wanted = key_items.secrets_attribute(rotate(seen))
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key={"id": {"S": id}},
+                UpdateExpression=f"SET {attribute} = :wanted",
+                ConditionExpression=f"{attribute} = :seen",
+                ExpressionAttributeValues={":wanted": wanted, ":seen": seen[attribute]},
+                ReturnValues="ALL_NEW",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return self._standing(id, attribute, wanted)
+        return answer["Attributes"]
+
+    def _standing(self, id: str, attribute: str, wanted: Item) -> Item:
+        """The item, if it holds what was wanted: the first of two same writes was ours."""
+        item = self._get(id)
+        if item is None or item[attribute] != wanted:
+            raise CannotGoOn(
+                "Somebody else has rotated this secret in the same moment: nothing was changed by "
+                "you, so look at what is there now, and begin anew if you still want to."
+            )
+        return item
+
+    def _get(self, id: str) -> Item | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key={"id": {"S": id}}, ConsistentRead=True
+        )
+        return answer.get("Item")

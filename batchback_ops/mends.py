@@ -1,0 +1,35 @@
+"""What puts a stage right: the commands that made it, or the pipeline that did."""
+
+import json
+from typing import Any
+
+from batchback_ops import project
+from batchback_ops.resources import is_of_a_pipeline
+from batchback_ops.stage import Stage
+
+_BY_ITS_PIPELINE = "deploy it by its pipeline (docs/packaging.md)"
+
+
+def bring_up(stage: Stage) -> str:
+    """What makes the stage's tables, queues and logs as the checkout says."""
+    return _BY_ITS_PIPELINE if _is_of_a_pipeline(stage) else _by_command(stage)
+
+
+def deploy(stage: Stage) -> str:
+    """What makes its functions, triggers and API so."""
+    return _BY_ITS_PIPELINE if _is_of_a_pipeline(stage) else f"chalice deploy --stage {stage.name}"
+
+
+def _by_command(stage: Stage) -> str:
+    return f"batchback resources up --stage {stage.name}"
+
+
+def _is_of_a_pipeline(stage: Stage) -> bool:
+    from botocore.exceptions import ClientError
+
+    client = stage.client("cloudformation")
+    try:
+        body: Any = client.get_template(StackName=project.stack_name(stage.name))["TemplateBody"]
+    except ClientError:  # no stack, or no leave to look at it: the check of the stack tells of it
+        return False
+    return is_of_a_pipeline(json.loads(body) if isinstance(body, str) else body)

@@ -1,0 +1,83 @@
+"""One template of a whole stage: what `chalice package` writes, and .chalice/resources.json.
+
+So a pipeline makes and changes functions, tables and queues in one operation, which succeeds or is
+undone as one.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from batchback.errors import CannotGoOn
+
+from batchback_ops import project
+
+Template = dict[str, Any]
+
+_SECTIONS = ("Parameters", "Conditions", "Resources", "Outputs")
+_FUNCTION = "AWS::Serverless::Function"
+_API = "AWS::Serverless::Api"
+#: A function that runs before these are there fails, or makes them itself, which is worse.
+_NEEDED_BY_FUNCTIONS = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
+#: These send messages to their own queue, and their messages count the hops. Lambda would stop such
+#: a chain after 16. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+_RECURSIVE = {"app.run_jobs", "app.advance_batch"}
+
+
+def merged(
+    functions: Template, resources: Template, stage: str, parameters: Mapping[str, str]
+) -> Template:
+    """Both in one, with all the parameters of the stage as defaults; CannotGoOn where both use one
+    name."""
+    functions, resources = copy.deepcopy((functions, resources))
+    whole = {**functions, "Description": resources["Description"]}
+    for section in _SECTIONS:
+        whole[section] = _joined(section, functions, resources)
+    whole["Parameters"] = {
+        name: {**declared, "Default": _default(declared["Type"], parameters[name])}
+        for name, declared in resources["Parameters"].items()
+    }
+    needed = [
+        name
+        for name, each in resources["Resources"].items()
+        if each["Type"] in _NEEDED_BY_FUNCTIONS
+    ]
+    for name, resource in whole["Resources"].items():
+        if resource["Type"] == _FUNCTION:
+            whole["Resources"][name] = _function(resource, stage, needed)
+        if resource["Type"] == _API:
+            # Without it SAM makes a second way in beside our stage, called "Stage".
+            # https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-api.html
+            resource["Properties"]["OpenApiVersion"] = "2.0"
+    return whole
+
+
+def _default(kind: str, value: str) -> str | int:
+    """A number as one, as the linter wants it."""
+    return int(value) if kind == "Number" and value.isdecimal() else value
+
+
+def _joined(section: str, functions: Template, resources: Template) -> Template:
+    of_functions, of_resources = functions.get(section, {}), resources.get(section, {})
+    if both := sorted(of_functions.keys() & of_resources.keys()):
+        raise CannotGoOn(
+            f"Chalice calls something {', '.join(both)} in the {section} of its template: "
+            "rename those of .chalice/resources.json."
+        )
+    return {**of_resources, **of_functions}
+
+
+def _function(resource: Template, stage: str, needed: list[str]) -> Template:
+    """Under the name that `chalice deploy` gives it, which logs, alarms and dashboard go by."""
+    properties = {**resource["Properties"]}
+    handler: str = properties["Handler"]
+    properties["FunctionName"] = _function_name(handler, stage)
+    if handler in _RECURSIVE:
+        properties["RecursiveLoop"] = "Allow"
+    return {**resource, "DependsOn": needed, "Properties": properties}
+
+
+def _function_name(handler: str, stage: str) -> str:
+    name = handler.removeprefix("app.")
+    stack = project.stack_name(stage)
+    return stack if name == "app" else f"{stack}-{name}"

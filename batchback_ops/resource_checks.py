@@ -1,0 +1,168 @@
+"""Whether a stage's stack, tables and queues are there, and as .chalice/resources.json has them."""
+
+import json
+from functools import partial
+from typing import Any
+
+from batchback_ops import project
+from batchback_ops.diagnosis import Check, Wrong
+from batchback_ops.function_checks import timeout_seconds
+from batchback_ops.mends import bring_up
+from batchback_ops.resources import parameters_of, parameters_of_stage
+from batchback_ops.stage import Stage
+
+#: A stack at rest.
+_AT_REST = {
+    "CREATE_COMPLETE",
+    "UPDATE_COMPLETE",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "IMPORT_COMPLETE",
+    "IMPORT_ROLLBACK_COMPLETE",
+}
+#: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+_VISIBILITY_PER_TIMEOUT = 6
+
+
+def checks(stage: Stage) -> list[Check]:
+    """On this machine there is no backup, and the time-outs may be other ones."""
+    names = stage.names
+    tables = {"batches": names.batches_table, "keys": names.keys_table}
+    queues = {"jobs": names.jobs_queue, "batches": names.batches_queue}
+    redrives = {"jobs": names.jobs_dead_queue, "batches": names.batches_dead_queue}
+    common = [
+        *[Check(name=f"table {key}", look=partial(_table, stage, tables[key])) for key in tables],
+        *[
+            Check(name=f"queue {key}", look=partial(_queue, stage, queues[key], redrives[key]))
+            for key in queues
+        ],
+        Check(name="dead letters", look=partial(_dead_letters, stage)),
+    ]
+    return common if stage.is_local else [*_of_aws(stage), *common]
+
+
+def _of_aws(stage: Stage) -> list[Check]:
+    names = stage.names
+    consumers = {
+        "jobs": (names.jobs_queue, "run_jobs", "JobsVisibilitySeconds"),
+        "jobs-dead": (names.jobs_dead_queue, "bury_jobs", "JobsDeadVisibilitySeconds"),
+        "batches": (names.batches_queue, "advance_batch", "BatchesVisibilitySeconds"),
+    }
+    return [
+        Check(name="stack", look=partial(_stack, stage)),
+        Check(name="expiry of batches", look=partial(_expiry, stage)),
+        Check(name="backup of batches", look=partial(_backup, stage, names.batches_table)),
+        Check(name="backup of keys", look=partial(_backup, stage, names.keys_table)),
+        *[
+            Check(name=f"visibility of {key}", look=partial(_visibility, stage, *consumer))
+            for key, consumer in consumers.items()
+        ],
+    ]
+
+
+def _stack(stage: Stage) -> str:
+    from botocore.exceptions import ClientError
+
+    name = project.stack_name(stage.name)
+    client = stage.client("cloudformation")
+    try:
+        [found] = client.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise Wrong(
+            f"there is no stack {name} in {stage.region}",
+            f"{bring_up(stage)}, or name the right region in AWS_DEFAULT_REGION",
+        ) from error
+    status: str = found["StackStatus"]
+    if status not in _AT_REST:
+        raise Wrong(
+            f"{name} is in {status}", f"batchback resources show --stage {stage.name} says why"
+        )
+    if others := _other_than_wanted(client.get_template(StackName=name)["TemplateBody"]):
+        raise Wrong(f"not as .chalice/resources.json has it: {', '.join(others)}", bring_up(stage))
+    there, wanted = parameters_of(found), parameters_of_stage(stage.name)
+    if others := [each for each, value in wanted.items() if there.get(each) != value]:
+        raise Wrong(
+            f"not with the resources of .chalice/config.json: {', '.join(others)}", bring_up(stage)
+        )
+    return f"{name} in {status}, as .chalice/resources.json and .chalice/config.json have it"
+
+
+def _other_than_wanted(body: Any) -> list[str]:
+    """The template of a pipeline holds more than ours."""
+    there = json.loads(body) if isinstance(body, str) else body
+    wanted: dict[str, Any] = json.loads(project.template())["Resources"]
+    return [name for name in wanted if there["Resources"].get(name) != wanted[name]]
+
+
+def _table(stage: Stage, name: str) -> str:
+    table = stage.client("dynamodb").describe_table(TableName=name)["Table"]
+    states = {name: table["TableStatus"]} | {
+        f"index {index['IndexName']}": index.get("IndexStatus", "ACTIVE")
+        for index in table.get("GlobalSecondaryIndexes", [])
+    }
+    if resting := [f"{each} is {state}" for each, state in states.items() if state != "ACTIVE"]:
+        raise Wrong(", ".join(resting), "wait until it is ACTIVE")
+    return f"{', '.join(states)}: active"
+
+
+def _expiry(stage: Stage) -> str:
+    answer = stage.client("dynamodb").describe_time_to_live(TableName=stage.names.batches_table)
+    found = answer["TimeToLiveDescription"]
+    if found.get("AttributeName") != "expires_at" or not found["TimeToLiveStatus"].startswith(
+        "ENABL"
+    ):
+        raise Wrong("nothing deletes batches whose life is over", bring_up(stage))
+    return "by expires_at"
+
+
+def _backup(stage: Stage, name: str) -> str:
+    answer = stage.client("dynamodb").describe_continuous_backups(TableName=name)
+    found = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    if found.get("PointInTimeRecoveryStatus") != "ENABLED":
+        raise Wrong("point-in-time recovery is off", bring_up(stage))
+    return "point-in-time recovery is on"
+
+
+def _queue(stage: Stage, name: str, dead: str) -> str:
+    attributes = _attributes(stage, name)
+    redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
+    if not redrive.get("deadLetterTargetArn", "").endswith(f":{dead}"):
+        raise Wrong(f"what dies does not go to {dead}", bring_up(stage))
+    waiting = attributes["ApproximateNumberOfMessages"]
+    return f"{waiting} waiting; after {redrive['maxReceiveCount']} deliveries to {dead}"
+
+
+def _dead_letters(stage: Stage) -> str:
+    """Those of jobs are bury_jobs's, which takes them at once."""
+    counts = {
+        queue: int(_attributes(stage, queue)["ApproximateNumberOfMessages"])
+        for queue in (stage.names.batches_dead_queue, stage.names.jobs_dead_queue)
+    }
+    found = ", ".join(f"{queue}: {count}" for queue, count in counts.items())
+    if counts[stage.names.batches_dead_queue]:
+        raise Wrong(
+            found, f"batchback ops redrive --stage {stage.name}, once their cause is mended"
+        )
+    return found
+
+
+def _visibility(stage: Stage, name: str, function: str, parameter: str) -> str:
+    wanted = _VISIBILITY_PER_TIMEOUT * timeout_seconds(function, stage)
+    found = int(_attributes(stage, name)["VisibilityTimeout"])
+    if found < wanted:
+        raise Wrong(
+            f"{found} s, and 6 times the time-out of {function} is {wanted} s",
+            f"{parameter} in stages.{stage.name}.resources of .chalice/config.json must be that at "
+            f"least, then {bring_up(stage)}",
+        )
+    return f"{found} s, 6 times the time-out of {function} or more"
+
+
+def _attributes(stage: Stage, name: str) -> dict[str, str]:
+    client = stage.client("sqs")
+    url = client.get_queue_url(QueueName=name)["QueueUrl"]
+    attributes: dict[str, str] = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
+        "Attributes"
+    ]
+    return attributes

@@ -1,0 +1,223 @@
+"""Whether the service answers, and does what it is there for: as a caller sees it."""
+
+import argparse
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from batchback.client import Client, Progress, Refused, Unreachable
+from batchback.shell import Shell
+
+from batchback_ops import project
+from batchback_ops.diagnosis import Check, Skipped, Wrong
+from batchback_ops.stage import Stage
+from chalicelib.errors import KeyRevoked, ParameterMissing, RequestStale
+
+#: Where `batchback local` is found where its port was free.
+_LOCAL_ADDRESS = "http://127.0.0.1:8000"
+_PATIENCE_SECONDS = 60
+_POLL_SECONDS = 0.5
+#: A platform that does not know the caller: nothing it is asked for would be done.
+_NOT_US = {401, 403, 463}
+#: What the service itself answers in the platform's place.
+_NO_ANSWER = 461
+
+
+def checks(options: argparse.Namespace, stage: Stage, shell: Shell) -> list[Check]:
+    service = _Service(options=options, stage=stage, shell=shell)
+    return [
+        Check(name="api", look=service.judge_answer),
+        Check(name="ping", look=service.judge_ping),
+        Check(name="batch", look=service.judge_batch),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Service:
+    options: argparse.Namespace
+    stage: Stage
+    shell: Shell
+
+    def judge_answer(self) -> str:
+        """A stranger must be refused in the service's own words: for that API Gateway, function
+        and table have to work together."""
+        try:
+            with self._client("nobody", "nothing") as stranger:
+                stranger.ping()
+        except Refused as refused:
+            if refused.error_code != 401:
+                raise self._failed(refused) from refused
+            return f"{self._address} answers"
+        except Unreachable as unreachable:
+            raise self._not_there(unreachable) from unreachable
+        raise Wrong(f"{self._address} answers anybody", "name the right --address")
+
+    def judge_ping(self) -> str:
+        with self._caller() as caller:
+            try:
+                return f"signed and understood at {caller.ping()['ack']}"
+            except Refused as refused:
+                raise self._not_understood(refused) from refused
+            except Unreachable as unreachable:
+                raise self._not_there(unreachable) from unreachable
+
+    def judge_batch(self) -> str:
+        """One job, `test.ping`, from submission to the callback where there is one."""
+        if self.options.no_batch:
+            raise Skipped("--no-batch")
+        with self._caller() as caller:
+            try:
+                return self._see_through(caller)
+            except Refused as refused:
+                raise self._not_understood(refused) from refused
+            except Unreachable as unreachable:
+                raise self._not_there(unreachable) from unreachable
+
+    def _see_through(self, caller: Client) -> str:
+        batch_id = self._submit(caller)
+        progress = self._wait(caller, batch_id)
+        if progress.get("status") == "running":
+            raise Wrong(
+                f"batch {batch_id} still runs after {_PATIENCE_SECONDS} s",
+                f"batchback ops show {batch_id} --stage {self.stage.name}; its `call failed` lines "
+                "say what the platform answers",
+            )
+        response = caller.results(batch_id)["results"][0]["response"]
+        return f"{batch_id}: {_of_platform(response)}{_of_callback(progress)}"
+
+    def _submit(self, caller: Client) -> str:
+        jobs: Any = [{"namespace": "test", "action": "ping"}]
+        try:
+            return caller.run(jobs, self.options.callback_url)["asyncId"]
+        except Refused as refused:
+            if self.options.callback_url or refused.specific_code != ParameterMissing.specific_code:
+                raise
+            raise Skipped(
+                "this stage insists on a callback: give --callback-url, an address of yours that "
+                "answers 2xx"
+            ) from refused
+
+    def _wait(self, caller: Client, batch_id: str) -> Progress:
+        """The progress when nothing is to come any more, or when patience is at its end."""
+        deadline = self.shell.monotonic() + _PATIENCE_SECONDS
+        while True:
+            progress = caller.progress(batch_id)
+            is_over = progress.get("status") != "running" and not _awaits_callback(progress)
+            if is_over or self.shell.monotonic() >= deadline:
+                return progress
+            self.shell.sleep(_POLL_SECONDS)
+
+    def _caller(self) -> Client:
+        key, secret = self._setting("key"), self._setting("secret")
+        if not key or not secret:
+            raise Skipped(
+                "give a key of this stage by --key and --secret, or in BATCHBACK_KEY and "
+                f"BATCHBACK_SECRET (batchback keys create --account doctor --stage "
+                f"{self.stage.name})"
+            )
+        return self._client(key, secret)
+
+    def _client(self, key: str, secret: str) -> Client:
+        try:
+            return Client(self._address, key, secret, now=self.shell.now)
+        except ValueError as error:
+            raise Wrong(str(error), "give --address, --key and --secret as they are") from error
+
+    @cached_property
+    def _address(self) -> str:
+        named = self._setting("address") or _deployed(self.stage)
+        if named:
+            return named
+        if self.stage.is_local:
+            return _LOCAL_ADDRESS
+        raise Wrong(
+            "nothing says where it is: there is no .chalice/deployed of this stage here, and no "
+            "EndpointURL of its stack",
+            f"chalice deploy --stage {self.stage.name}, or give --address",
+        )
+
+    def _setting(self, name: str) -> str:
+        given: str = getattr(self.options, name) or ""
+        return given or self.shell.environ.get(f"BATCHBACK_{name.upper()}", "")
+
+    def _not_there(self, unreachable: Unreachable) -> Wrong:
+        if self.stage.is_local:
+            return Wrong(str(unreachable), "make serve, and --address with what it prints")
+        return Wrong(
+            str(unreachable), f"chalice deploy --stage {self.stage.name}, or the right --address"
+        )
+
+    def _not_understood(self, refused: Refused) -> Wrong:
+        if refused.error_code == KeyRevoked.error_code:
+            create = f"batchback keys create --account A --stage {self.stage.name}"
+            return Wrong("the key is revoked", create)
+        if refused.specific_code == RequestStale.specific_code:
+            return Wrong(str(refused), "set the clock of this machine")
+        if refused.error_code == 401:
+            listing = f"batchback keys list --stage {self.stage.name}"
+            return Wrong("the key or its secret is wrong", listing)
+        return self._failed(refused)
+
+    def _failed(self, refused: Refused) -> Wrong:
+        return Wrong(str(refused), "`request failed` lines in the log of api_handler say why")
+
+
+def _of_platform(response: Any) -> str:
+    """What the job came back with: also an error, where it is the platform's own, says that jobs
+    get there."""
+    code = response.get("errorCode") if isinstance(response, dict) else None
+    if code is None:
+        return "test.ping ran"
+    said = f"the job came back with {code}: {response.get('message')}"
+    if code in _NOT_US:
+        raise Wrong(said, "see PLATFORM_AUTH, and whether the platform knows this key")
+    if code == _NO_ANSWER:
+        raise Wrong(said, "see PLATFORM_ADDRESS, and whether the platform is up")
+    return f"{said}, so jobs get to the platform, which has no test.ping"
+
+
+def _of_callback(progress: Progress) -> str:
+    """What became of the callback, for the end of a sentence."""
+    callback: Any = progress.get("callback", {"status": "none"})
+    if callback["status"] == "none":
+        return ""
+    if callback["status"] != "delivered":
+        why = callback.get("lastError") or f"HTTP {callback.get('lastStatus')}"
+        raise Wrong(
+            f"its callback is not delivered after {_PATIENCE_SECONDS} s at most: {why}",
+            "see what answers at --callback-url",
+        )
+    return ", its callback is delivered"
+
+
+def _awaits_callback(progress: Progress) -> bool:
+    """Between two tries it is known enough."""
+    callback: Any = progress.get("callback", {})
+    return callback.get("status") == "waiting" and not callback.get("attempts")
+
+
+def _deployed(stage: Stage) -> str | None:
+    """What `chalice deploy` left here, or a pipeline in the stack."""
+    if stage.is_local:
+        return None
+    path = project.root() / ".chalice" / "deployed" / f"{stage.name}.json"
+    if path.exists():
+        for resource in json.loads(path.read_text("utf-8")).get("resources", []):
+            if "rest_api_url" in resource:
+                return str(resource["rest_api_url"]).rstrip("/")
+    return _of_stack(stage)
+
+
+def _of_stack(stage: Stage) -> str | None:
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = stage.client("cloudformation").describe_stacks(
+            StackName=project.stack_name(stage.name)
+        )
+    except ClientError:  # the check of the stack tells of it
+        return None
+    outputs = answer["Stacks"][0].get("Outputs", [])
+    found = [each["OutputValue"] for each in outputs if each["OutputKey"] == "EndpointURL"]
+    return str(found[0]).rstrip("/") if found else None

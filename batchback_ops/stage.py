@@ -1,0 +1,182 @@
+"""A stage in AWS as an operator's commands reach it, and what AWS says, in one sentence."""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from batchback.errors import CannotGoOn
+from batchback.shell import Shell
+
+from batchback_ops import project
+from chalicelib.errors import TooNew, Unavailable
+from chalicelib.settings import Names
+
+if TYPE_CHECKING:
+    from boto3 import Session
+    from botocore.exceptions import ClientError
+
+
+def add_stage(parser: argparse.ArgumentParser) -> None:
+    """The option that every one of these commands has."""
+    parser.add_argument(
+        "--stage", metavar="NAME", required=True, help="a stage of .chalice/config.json"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Names, settings and clients of one stage. The stage `local` is the service on this machine:
+    its AWS is the one that AWS_ENDPOINT_URL or else its configuration names, and nothing else of
+    what the user has set for real accounts counts there."""
+
+    name: str
+    #: Its environment variables in .chalice/config.json.
+    variables: Mapping[str, str]
+    environ: Mapping[str, str]
+
+    @property
+    def names(self) -> Names:
+        return Names(self.name)
+
+    @property
+    def is_local(self) -> bool:
+        return self.name == project.LOCAL_STAGE
+
+    @property
+    def region(self) -> str:
+        region: str | None = self._session.region_name
+        if not region:
+            raise CannotGoOn(
+                "There is no AWS region: set AWS_DEFAULT_REGION, or a region in ~/.aws/config."
+            )
+        return region
+
+    def client(self, service: str) -> Any:
+        """A client of one AWS service, in the stage's region."""
+        from botocore.config import Config
+
+        make: Any = self._session.client  # its types want the service's name as a literal
+        if not self.is_local:
+            return make(service, region_name=self.region)
+        endpoint = self.environ.get("AWS_ENDPOINT_URL") or self.variables["AWS_ENDPOINT_URL"]
+        no_proxy = Config(proxies={})
+        return make(service, region_name=self.region, endpoint_url=endpoint, config=no_proxy)
+
+    @contextmanager
+    def in_words(self) -> Iterator[None]:
+        """A block in which what goes wrong with AWS is said in a sentence: as CannotGoOn."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            with _as_aws_said_it():
+                yield
+        except ClientError as error:
+            raise CannotGoOn(self._refusal(error)) from error
+        except BotoCoreError as error:
+            raise CannotGoOn(self._failure(error)) from error
+        except TooNew as error:
+            raise CannotGoOn(f"{error}, or use its checkout.") from error
+        except Unavailable as error:
+            raise CannotGoOn(f"{error}: try again.") from error
+
+    @cached_property
+    def _session(self) -> "Session":
+        return _session_of_this_machine(self.variables) if self.is_local else _session_of_the_user()
+
+    def _refusal(self, error: "ClientError") -> str:
+        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        if code in _NOT_THERE:
+            return (
+                f"Stage {self.name} has no resources in {self.region}: make them with "
+                f"`batchback resources up --stage {self.name}`, or name the right region."
+            )
+        if code in _WRONG_CREDENTIALS:
+            return (
+                f"AWS does not accept the credentials ({code}): sign in again, and see AWS_PROFILE."
+            )
+        if code in _DENIED:
+            return f"AWS denies you {error.operation_name}: {message}"
+        return f"AWS refused {error.operation_name} ({code}): {message}"
+
+    def _failure(self, error: Exception) -> str:
+        from botocore import exceptions
+
+        if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+            return "There are no AWS credentials: run `aws configure`, or set AWS_PROFILE."
+        if isinstance(
+            error,
+            exceptions.SSOError
+            | exceptions.TokenRetrievalError
+            | exceptions.CredentialRetrievalError,
+        ):
+            return f"Your AWS credentials cannot be had ({error}): sign in again."
+        if isinstance(error, exceptions.EndpointConnectionError) and self.is_local:
+            return (
+                "Nobody answers as this machine's AWS: start `batchback local`, and set "
+                "AWS_ENDPOINT_URL to the AWS address that it prints."
+            )
+        return f"AWS cannot be reached: {error}"
+
+
+@contextmanager
+def _as_aws_said_it() -> Iterator[None]:
+    """The adapters of the service say Unavailable of whatever AWS says; here its own words are
+    wanted."""
+    try:
+        yield
+    except TooNew:
+        raise
+    except Unavailable as error:
+        raise error.__cause__ or error from None
+
+
+def _session_of_the_user() -> "Session":
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
+    try:
+        return boto3.Session()
+    except ProfileNotFound as error:
+        raise CannotGoOn(
+            f"{error}: set AWS_PROFILE to one of `aws configure list-profiles`."
+        ) from error
+
+
+def _session_of_this_machine(variables: Mapping[str, str]) -> "Session":
+    """One that looks at no profile: the local service keeps everything under the credentials and
+    in the region of its own configuration."""
+    import boto3
+    from botocore.session import Session
+
+    no_profile = (None, None, None, None)
+    return boto3.Session(
+        botocore_session=Session(session_vars={"profile": no_profile}),
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        region_name=variables["AWS_DEFAULT_REGION"],
+    )
+
+
+_NOT_THERE = {
+    "ResourceNotFoundException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+    "TableNotFoundException",  # of DescribeContinuousBackups alone
+}
+_WRONG_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+
+
+def open_stage(name: str, shell: Shell) -> Stage:
+    """The stage of this name; CannotGoOn where .chalice/config.json has none."""
+    return Stage(name=name, variables=project.environment(name), environ=shell.environ)

@@ -1,0 +1,430 @@
+"""The client against a real HTTP server that checks every signature and answers by its script."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import requests
+from batchback.client import CallFailed, Client, Job, Refused, Unreachable
+
+from chalicelib.domain.signing import SignedRequest, is_fresh, iws_credentials, iws_verifies
+from tests.fakes.clock import START, FakeClock
+
+KEY, SECRET = "demo", "demo-secret"
+BATCH = "e35e06ee592d17a42dc9e6252a058617"
+JOB: Job = {"namespace": "event", "action": "inviteContacts", "params": {"event": 1}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as the service got it."""
+
+    #: From /api/1.0 on.
+    target: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def is_signed(self) -> bool:
+        request = SignedRequest(headers=self.headers, targets=(self.target,), body=self.body)
+        credentials = iws_credentials(self.headers.get("x-api-authorization", ""))
+        if credentials is None or credentials[0] != KEY or not is_fresh(request, START):
+            return False
+        return iws_verifies(request, SECRET, credentials[1])
+
+
+@dataclass(slots=True)
+class ScriptedService:
+    """Says 401 to whoever does not sign, and else the next line of its script."""
+
+    address: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    _script: list[tuple[int, bytes, dict[str, str]]] = field(default_factory=list)
+
+    def answers(self, *bodies: object, status: int = 200) -> None:
+        for body in bodies:
+            self.answers_bytes(json.dumps(body).encode(), status=status)
+
+    def answers_bytes(self, body: bytes, *, status: int = 200, **headers: str) -> None:
+        self._script.append((status, body, headers))
+
+    def refuses(self, error_code: int, specific_code: int, message: str, *reasons: str) -> None:
+        body = {"errorCode": error_code, "message": message, "specificCode": specific_code}
+        more = {"additionalMessages": reasons} if reasons else {}
+        self.answers({**body, **more}, status=error_code)
+
+    def next_answer(self, asked: Asked) -> tuple[int, bytes, dict[str, str]]:
+        self.asked.append(asked)
+        if not asked.is_signed:
+            return 401, b'{"errorCode": 401, "message": "Unauthorized", "specificCode": 0}', {}
+        return self._script.pop(0)
+
+
+@contextmanager
+def scripted_service() -> Iterator[ScriptedService]:
+    service = ScriptedService()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            status, body, headers = service.next_answer(
+                Asked(
+                    target=self.path[self.path.rindex("/api/1.0") :],
+                    path=self.path,
+                    headers={name.lower(): value for name, value in self.headers.items()},
+                    body=self.rfile.read(int(self.headers["Content-Length"])),
+                )
+            )
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        service.address = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield service
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def nobodys_address() -> str:
+    """An address of this machine where nothing listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+
+@pytest.fixture
+def service() -> Iterator[ScriptedService]:
+    with scripted_service() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def client(service: ScriptedService) -> Iterator[Client]:
+    with Client(service.address, KEY, SECRET, now=FakeClock().now) as client:
+        yield client
+
+
+class TestCalls:
+    def test_every_call_is_signed_and_answered(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """Each method is one POST whose signature verifies, and returns the service's JSON."""
+        service.answers({"ack": "2026-11-23 14:49:07 UTC"}, {"restarted": True})
+        assert client.ping() == {"ack": "2026-11-23 14:49:07 UTC"}
+        assert client.restart(BATCH) == {"restarted": True}
+        assert [asked.is_signed for asked in service.asked] == [True, True]
+
+    def test_run_sends_jobs_and_callback_url(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """run sends what it was given and nothing else."""
+        service.answers({"asyncId": BATCH}, {"asyncId": BATCH})
+        jobs: list[Job] = [JOB, {"namespace": "a", "action": "b"}]
+        assert client.run(iter(jobs), "http://example.com/") == {"asyncId": BATCH}
+        client.run([])
+        first, second = service.asked
+        assert first.target == "/api/1.0/batch?action=run"
+        assert first.json == {"jobs": jobs, "callbackUrl": "http://example.com/"}
+        assert "idempotency-key" not in first.headers
+        assert second.json == {"jobs": []}
+
+    def test_run_hands_on_the_idempotency_key(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """The key goes into the Idempotency-Key header."""
+        service.answers({"asyncId": BATCH})
+        client.run([], idempotency_key="order-66")
+        assert service.asked[0].headers["idempotency-key"] == "order-66"
+
+    @pytest.mark.parametrize(
+        ("method", "answer"),
+        [
+            ("progress", {"progress": 33}),
+            ("restart", {"restarted": True}),
+            ("repost", {"reposted": True}),
+            ("cancel", {"cancelled": True}),
+            ("results", {"asyncId": BATCH, "results": []}),
+        ],
+    )
+    def test_a_batch_is_named_as_documented(
+        self, service: ScriptedService, client: Client, method: str, answer: dict[str, object]
+    ) -> None:
+        """Every question about a batch is `{"async": id}`."""
+        service.answers(answer)
+        assert getattr(client, method)(BATCH) == answer
+        assert service.asked[0].target == f"/api/1.0/batch?action={method}"
+        assert service.asked[0].json == {"async": BATCH}
+
+    def test_results_and_list_can_be_paged(self, service: ScriptedService, client: Client) -> None:
+        """start and perPage are sent where they are given, also a start of 0."""
+        service.answers({"results": []}, {"results": []}, {"results": []})
+        client.results(BATCH, 0, 10, partial=True)
+        client.list(start=20, per_page=5)
+        client.list()
+        assert [asked.json for asked in service.asked] == [
+            {"async": BATCH, "start": 0, "perPage": 10, "partial": True},
+            {"start": 20, "perPage": 5},
+            {},
+        ]
+
+    def test_strings_and_numbers_arrive_unchanged(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """Accents, surrogates, long integers and 1.0 are the same on the other side and back."""
+        params = {"name": "é€😀", "lone": "\ud83d", "long": 10**400, "one": 1.0}
+        service.answers({"asyncId": BATCH, "results": [], "echo": params})
+        answer = client.call("batch", "results", params)
+        assert service.asked[0].json == answer["echo"] == params
+        assert b"1.0" in service.asked[0].body
+
+
+class TestAddress:
+    @pytest.mark.parametrize("suffix", ["", "/", "/api/1.0", "/api/1.0/"])
+    def test_the_api_path_may_be_there(self, service: ScriptedService, suffix: str) -> None:
+        """The address works with and without /api/1.0."""
+        service.answers({"ack": "now"})
+        with Client(service.address + suffix, KEY, SECRET, now=FakeClock().now) as client:
+            client.ping()
+        assert service.asked[0].path == "/api/1.0/test?action=ping"
+
+    def test_a_stage_is_called_and_not_signed(self, service: ScriptedService) -> None:
+        """What comes before /api/1.0 (API Gateway's stage, even one named api) is in the URL only:
+        the service never has to know it."""
+        service.answers({"ack": "now"})
+        with Client(service.address + "/api", KEY, SECRET, now=FakeClock().now) as client:
+            client.ping()
+        assert service.asked[0].path == "/api/api/1.0/test?action=ping"
+        assert service.asked[0].is_signed
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "",
+            "batch.example.com",
+            "ftp://batch.example.com",
+            "http://",
+            "http://host:99999",
+            "https://user:password@batch.example.com",
+            "https://batch.example.com/?a=b",
+            "https://batch.example.com/#top",
+        ],
+    )
+    def test_what_is_no_address_is_said_at_once(self, address: str) -> None:
+        """A ValueError before anything is sent."""
+        with pytest.raises(ValueError, match=r"address|Port"):
+            Client(address, KEY, SECRET)
+
+    @pytest.mark.parametrize("key", ["", "a:b", "a b", "clé", "a\nb", "k" * 257])
+    def test_what_is_no_key_is_said_at_once(self, key: str) -> None:
+        """A key that cannot stand in the header is a ValueError."""
+        with pytest.raises(ValueError, match="key"):
+            Client("https://batch.example.com", key, SECRET)
+
+    @pytest.mark.parametrize("idempotency_key", ["", "a b", "é", "a\r\nb", "k" * 256])
+    def test_what_is_no_idempotency_key_is_never_sent(
+        self, service: ScriptedService, client: Client, idempotency_key: str
+    ) -> None:
+        """A ValueError, and the service hears nothing."""
+        with pytest.raises(ValueError, match="idempotency key"):
+            client.run([], idempotency_key=idempotency_key)
+        assert service.asked == []
+
+
+class TestRefused:
+    def test_carries_the_codes_and_the_reasons(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """Refused is the service's error, field by field, and one line as text."""
+        service.refuses(400, 24092, "Incorrect job format", "jobs[3].action: missing", "jobs[4]: ?")
+        with pytest.raises(Refused) as caught:
+            client.run([])
+        refused = caught.value
+        assert (refused.error_code, refused.specific_code) == (400, 24092)
+        assert refused.message == "Incorrect job format"
+        assert refused.reasons == ("jobs[3].action: missing", "jobs[4]: ?")
+        assert str(refused) == (
+            "(400/24092): Incorrect job format: jobs[3].action: missing; jobs[4]: ?"
+        )
+        assert not refused.is_not_completed
+
+    def test_knows_what_may_be_asked_again(self, service: ScriptedService, client: Client) -> None:
+        """24114 means not completed."""
+        service.refuses(400, 24114, "Batch job not completed")
+        with pytest.raises(Refused) as caught:
+            client.results(BATCH)
+        assert caught.value.is_not_completed
+
+    def test_an_error_with_status_200_is_an_error(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """errorCode decides, as for the published clients."""
+        service.answers({"errorCode": 401, "message": "Unauthorized"})
+        with pytest.raises(Refused) as caught:
+            client.ping()
+        assert (caught.value.error_code, caught.value.specific_code) == (401, 0)
+
+    def test_a_wrong_secret_is_refused(self, service: ScriptedService) -> None:
+        """The signature does not verify, and the service says 401."""
+        with (
+            Client(service.address, KEY, "other", now=FakeClock().now) as client,
+            pytest.raises(Refused, match="401/0"),
+        ):
+            client.ping()
+
+    def test_odd_fields_do_no_harm(self, service: ScriptedService, client: Client) -> None:
+        """An error with nothing but its code is still an error with a text."""
+        service.answers({"errorCode": 500, "specificCode": None, "additionalMessages": "x"})
+        with pytest.raises(Refused) as caught:
+            client.ping()
+        assert str(caught.value) == "(500/0): no message"
+
+
+class TestUnreachable:
+    def test_nobody_listens(self) -> None:
+        """The reason is the address and what the operating system says."""
+        address = nobodys_address()
+        with (
+            Client(address, KEY, SECRET) as client,
+            pytest.raises(Unreachable) as caught,
+        ):
+            client.ping()
+        assert caught.value.reason == f"{address}: Connection refused"
+        assert isinstance(caught.value, CallFailed)
+
+    def test_the_reason_is_the_calls_own(self) -> None:
+        """An exception that the program was handling when it called is not taken for the cause."""
+        with Client(nobodys_address(), KEY, SECRET) as client:
+            try:
+                int("something else")
+            except ValueError:
+                with pytest.raises(Unreachable, match="Connection refused"):
+                    client.ping()
+
+    @pytest.mark.parametrize(
+        ("raised", "said"),
+        [
+            (requests.ConnectTimeout(), "no connection in 10 s"),
+            (requests.ReadTimeout(), "no answer in 35 s"),
+            (requests.exceptions.ProxyError("refused"), "by way of the proxy: refused"),
+            (requests.exceptions.ChunkedEncodingError(), "ChunkedEncodingError"),
+        ],
+    )
+    def test_what_the_network_does_is_said_in_words(
+        self, raised: requests.RequestException, said: str
+    ) -> None:
+        """Each failure of the transport is an Unreachable with a short reason."""
+
+        class Failing(requests.Session):
+            def post(self, *_: object, **__: object) -> NoReturn:
+                raise raised
+
+        client = Client("https://batch.example.com", KEY, SECRET, session=Failing())
+        with pytest.raises(Unreachable) as caught:
+            client.ping()
+        assert caught.value.reason == f"https://batch.example.com: {said}"
+
+    @pytest.mark.parametrize(
+        ("status", "body", "said"),
+        [
+            (502, b"<html>Bad", "answered 502 Bad Gateway: not an answer of the service"),
+            (200, b"<html>Hi", "answered 200 OK: not an answer of the service"),
+            (200, b"[]", "answered 200 OK: not an answer of the service"),
+            (200, b"{}", "answered 200 without 'ack', so it is another service"),
+            (200, b"[" * 100_000, "answered 200 OK: not an answer of the service"),
+            (201, b'{"ack": "x"}', "answered 201 Created: not an answer of the service"),
+            (403, b'{"message": "Forbidden"}', "answered 403 Forbidden: Forbidden"),
+            (429, b'{"message": "Limit"}', "answered 429 Too Many Requests: Limit"),
+        ],
+    )
+    def test_an_answer_that_is_not_the_services(
+        self, service: ScriptedService, client: Client, status: int, body: bytes, said: str
+    ) -> None:
+        """Whoever does not speak the contract is not the service: a gateway, or another site."""
+        service.answers_bytes(body, status=status)
+        with pytest.raises(Unreachable) as caught:
+            client.ping()
+        assert caught.value.reason == f"{service.address}: {said}"
+
+    def test_redirects_are_not_followed(self, service: ScriptedService, client: Client) -> None:
+        """A signed request goes nowhere but to the address."""
+        service.answers_bytes(b"", status=307, Location=f"{service.address}/api/1.0/elsewhere")
+        with pytest.raises(Unreachable, match="307"):
+            client.ping()
+        assert len(service.asked) == 1
+
+
+class TestEnvironment:
+    def test_this_machine_needs_no_proxy(
+        self, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A proxy in the environment is not asked for 127.0.0.1."""
+        monkeypatch.setenv("http_proxy", nobodys_address())
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        service.answers({"ack": "now"})
+        with Client(service.address, KEY, SECRET, now=FakeClock().now) as client:
+            assert client.ping() == {"ack": "now"}
+
+    def test_other_machines_are_reached_by_way_of_the_proxy(
+        self, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A proxy in the environment is used, as by every other program."""
+        monkeypatch.setenv("http_proxy", service.address)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        service.answers({"ack": "now"})
+        with Client("http://batch.example.com", KEY, SECRET, now=FakeClock().now) as client:
+            client.ping()
+        assert service.asked[0].path == "http://batch.example.com/api/1.0/test?action=ping"
+
+    def test_a_netrc_is_left_alone(
+        self, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """No password of another program is sent, whatever the session trusts."""
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        service.answers({"ack": "now"})
+        with requests.Session() as session:
+            client = Client(service.address, KEY, SECRET, session=session, now=FakeClock().now)
+            client.ping()
+        assert "authorization" not in service.asked[0].headers
+
+    def test_a_session_of_the_caller_stays_open(self, service: ScriptedService) -> None:
+        """Closing the client does not close what it does not own."""
+        closed: list[bool] = []
+
+        class Watched(requests.Session):
+            def close(self) -> None:
+                closed.append(True)
+                super().close()
+
+        with Watched() as session:
+            with Client(service.address, KEY, SECRET, session=session):
+                pass
+            assert closed == []

@@ -1,0 +1,109 @@
+"""What an operator is told of a batch: all that is ours, and nothing that is a caller's."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from batchback_ops import batch_life
+from chalicelib.domain.batch import Answer, AnswersPart, Batch, Chunk, Marker, Order, Verdict
+from chalicelib.domain.states import CallbackState
+from tests.fakes.clock import START
+from tests.samples import a_batch, some_jobs, succeeded
+
+FAILED = Answer(Verdict.FAILED, '{"errorCode":404,"message":"canary in an answer"}')
+GAVE_UP = Answer(Verdict.GAVE_UP, '{"errorCode":461,"message":"HTTP 500"}')
+NO_JSON = Answer(Verdict.FAILED, "canary")
+SECRET_URL = "https://me:canary@example.com:8443/canary/hook?token=canary"
+
+
+def chunk(batch: Batch, number: int, answers: dict[int, Answer], **fields: Any) -> Chunk:
+    indexes = batch.indexes(number)
+    jobs = some_jobs(batch.total)[indexes.start : indexes.stop]
+    part = AnswersPart(round=batch.round, number=0, answers=answers)
+    return Chunk(**{"number": number, "indexes": indexes, "jobs": jobs, "parts": (part,), **fields})
+
+
+@pytest.fixture
+def told() -> dict[str, Any]:
+    """Of eight jobs two are done, three failed, one gave up, and two wait."""
+    batch = a_batch(
+        8,
+        jobs_per_message=1,
+        done=frozenset({0, 1, 2, 3, 4, 5}),
+        attempts=2,
+        last_status=503,
+        last_error="HTTP 503",
+        lease="token",
+        next_try_at=START + timedelta(seconds=150),
+    )
+    answers = [succeeded(), succeeded(), FAILED, FAILED, NO_JSON, GAVE_UP]
+    chunks = [chunk(batch, index, {index: answer}) for index, answer in enumerate(answers)]
+    marker = Marker(round=1, hops=2, receive_count=3, deaths=1)
+    chunks.append(chunk(batch, 6, {}, markers={6: marker}))
+    chunks.append(chunk(batch, 7, {}, jobs=None))
+    order = Order(callback_url=SECRET_URL, request_hash="0" * 64)
+    return batch_life.life(batch, order, chunks, START + timedelta(seconds=1, milliseconds=5))
+
+
+def test_jobs_are_counted_one_by_one_and_named_where_somebody_may_look_for_them(
+    told: dict[str, Any],
+) -> None:
+    assert told["jobs"] == {
+        "total": 8,
+        "succeeded": 2,
+        "failed": 3,
+        "gaveUp": 1,
+        "waiting": 2,
+        "whichFailed": "2-4",
+        "whichGaveUp": "5",
+        "whichWait": "6-7",
+        "errorCodes": {"404": 2, "none": 1, "461": 1},
+        "unreadable": "7",
+    }
+
+
+def test_a_job_whose_worker_died_is_under_suspicion(told: dict[str, Any]) -> None:
+    assert told["underSuspicion"] == [
+        {"index": 6, "chunk": 6, "round": 1, "deliveries": 3, "deaths": 1}
+    ]
+
+
+def test_the_callback_is_told_with_the_host_that_it_goes_to_and_no_more(
+    told: dict[str, Any],
+) -> None:
+    assert told["callback"] == {
+        "state": "waiting",
+        "to": "https://example.com:8443",
+        "series": 1,
+        "attempts": 2,
+        "attemptsLeft": 6,
+        "lastStatus": 503,
+        "lastError": "HTTP 503",
+        "nextTryAt": "2026-11-02T10:02:30.000Z",
+        "beingSentNow": True,
+    } | {"nextTryAt": batch_life.time(START + timedelta(seconds=150))}
+
+
+def test_nothing_of_what_callers_and_platforms_wrote_is_told(told: dict[str, Any]) -> None:
+    assert "canary" not in json.dumps(told)
+
+
+def test_a_batch_without_a_callback_is_told_too() -> None:
+    batch = a_batch(callback=CallbackState.NONE)
+    told = batch_life.life(batch, None, [], START)
+    assert (told["callback"]["to"], told["callback"]["state"]) == (None, "none")
+    assert told["callback"]["beingSentNow"] is False
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([], ""), ([7], "7"), ([3, 1, 2], "1-3"), ([0, 1, 3, 5, 6], "0-1, 3, 5-6")],
+)
+def test_numbers_in_a_row_are_a_range(numbers: list[int], text: str) -> None:
+    assert batch_life.ranges(numbers) == text
+
+
+def test_times_are_as_the_log_has_them() -> None:
+    assert batch_life.time(START.replace(microsecond=5_000)).endswith(".005Z")  # type: ignore[union-attr]

@@ -1,0 +1,767 @@
+"""`batchback doctor` over a whole stage on moto: it finds nothing wrong, and then each thing that
+is made wrong, with what mends it."""
+
+import copy
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from batchback.shell import Status
+
+from batchback_ops import doctor, policies, project, resources
+from batchback_ops.stage import Stage
+from chalicelib.settings import Names
+from tests.client.test_cli import User
+from tests.client.test_client import (
+    BATCH,
+    Asked,
+    ScriptedService,
+    nobodys_address,
+    scripted_service,
+)
+
+#: Where nobody else's tests have a stack.
+REGION = "eu-south-1"
+STAGE = "dev"
+NAMES = Names(STAGE)
+QUEUES = {
+    "run_jobs": NAMES.jobs_queue,
+    "advance_batch": NAMES.batches_queue,
+    "bury_jobs": NAMES.jobs_dead_queue,
+}
+
+
+@pytest.fixture(scope="module")
+def session() -> boto3.Session:
+    return boto3.Session(region_name=REGION)
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    aws: None,  # noqa: ARG001 - moto must be up
+    session: boto3.Session,
+) -> Iterator[None]:
+    """All that `batchback resources up` and `chalice deploy` make, as far as it is looked at."""
+    session.client("cloudformation").create_stack(
+        StackName=project.stack_name(STAGE),
+        TemplateBody=project.template(),
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in resources.parameters_of_stage(STAGE).items()
+        ],
+    )
+    _make_what_moto_leaves_out(session.client("dynamodb"))
+    for function in policies.MAY:
+        _deploy(function, session)
+    yield
+    for function in policies.MAY:
+        name = policies.lambda_name(function, STAGE)
+        session.client("iam").delete_role_policy(RoleName=name, PolicyName=name)
+        session.client("iam").delete_role(RoleName=name)
+
+
+def _make_what_moto_leaves_out(dynamodb: Any) -> None:
+    """It stands in the template."""
+    expiry = {"Enabled": True, "AttributeName": "expires_at"}
+    dynamodb.update_time_to_live(TableName=NAMES.batches_table, TimeToLiveSpecification=expiry)
+    for table in (NAMES.batches_table, NAMES.keys_table):
+        backup = {"PointInTimeRecoveryEnabled": True}
+        dynamodb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=backup)
+
+
+def _deploy(function: str, session: boto3.Session) -> None:
+    name = policies.lambda_name(function, STAGE)
+    iam, functions = session.client("iam"), session.client("lambda")
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    document = (project.root() / ".chalice" / policies.file_name(function, STAGE)).read_text()
+    iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=document)
+    made = functions.create_function(
+        FunctionName=name,
+        Runtime="python3.11",
+        Role=role,
+        Handler="app.app",
+        Code={"ZipFile": _code()},
+        Timeout=_configured(function, "lambda_timeout"),
+        MemorySize=_configured(function, "lambda_memory_size"),
+        Environment={"Variables": project.environment(STAGE)},
+    )
+    if function in QUEUES:
+        arn = f"arn:aws:sqs:{REGION}:123456789012:{QUEUES[function]}"
+        functions.create_event_source_mapping(FunctionName=name, EventSourceArn=arn, BatchSize=1)
+    if function == "sweep":
+        rule = f"{name}-event"
+        events = session.client("events")
+        events.put_rule(Name=rule, ScheduleExpression="rate(1 minute)")
+        events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": made["FunctionArn"]}])
+
+
+def _configured(function: str, name: str) -> Any:
+    return project.configured(project.configuration(), STAGE, function, name, default=None)
+
+
+def _code() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("app.py"), "")
+    return content.getvalue()
+
+
+#: What a test makes of an answer of AWS.
+Change = Callable[[Any], object]
+
+
+class Aws:
+    """Clients of moto whose answers a test may change."""
+
+    def __init__(self, session: boto3.Session) -> None:
+        self._session = session
+        self._clients: dict[str, Any] = {}
+        self.changes: dict[str, Change] = {}
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self._session.client(service)  # type: ignore[call-overload]
+        return _Client(self._clients[service], service, self.changes)
+
+
+class _Client:
+    def __init__(self, client: Any, service: str, changes: dict[str, Change]) -> None:
+        self._client = client
+        self._service = service
+        self._changes = changes
+
+    def __getattr__(self, operation: str) -> Any:
+        change = self._changes.get(f"{self._service}.{operation}")
+        found = getattr(self._client, operation)
+        return partial(_changed, found, change) if change else found
+
+
+def _changed(operation: Callable[..., Any], change: Change, **request: Any) -> Any:
+    answer = copy.deepcopy(operation(**request))
+    change(answer)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def clients(session: boto3.Session) -> Aws:
+    """boto3 makes them slowly."""
+    return Aws(session)
+
+
+@pytest.fixture
+def moto(
+    deployed: None,  # noqa: ARG001 - what the clients find
+    clients: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Aws:
+    clients.changes = {}
+    monkeypatch.setattr(Stage, "client", lambda _, service: clients.client(service))
+    return clients
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[ScriptedService]:
+    with scripted_service() as service:
+        yield service
+
+
+@pytest.fixture
+def service(services: ScriptedService) -> ScriptedService:
+    """It refuses strangers by itself."""
+    services._script.clear()
+    return services
+
+
+@pytest.fixture
+def operator(service: ScriptedService) -> User:
+    return User({**os.environ, "AWS_DEFAULT_REGION": REGION, "BATCHBACK_ADDRESS": service.address})
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+
+def found(operator: User) -> dict[str, dict[str, Any]]:
+    return {finding["check"]: finding for finding in operator.reads}
+
+
+def wrong(operator: User) -> dict[str, tuple[str, str]]:
+    return {
+        finding["check"]: (finding["found"], finding["mend"])
+        for finding in operator.reads
+        if finding["ok"] is False
+    }
+
+
+class TestAStage:
+    @pytest.mark.usefixtures("moto")
+    def test_nothing_is_wrong_with_one_that_was_just_deployed(self, operator: User) -> None:
+        status = operator.types("doctor", "--stage", STAGE)
+        assert wrong(operator) == {}
+        assert status == Status.OK
+        assert [check for check, each in found(operator).items() if each["ok"] is None] == [
+            "ping",
+            "batch",
+        ]
+        assert "BATCHBACK_KEY" in found(operator)["ping"]["found"]
+        assert found(operator)["region"]["found"] == REGION
+        assert "looked at: 0 wrong, 2 skipped" in operator.is_told
+        assert operator.is_told.count("\n") == len(operator.reads) + 1
+
+    @pytest.mark.usefixtures("moto")
+    def test_no_value_of_the_environment_is_told(self, operator: User, moto: Aws) -> None:
+        """The header for the platform is one of them."""
+        moto.changes["lambda.get_function_configuration"] = lambda answer: answer["Environment"][
+            "Variables"
+        ].update(PLATFORM_ADDRESS="canary")
+        operator.types("doctor", "--stage", STAGE)
+        assert "PLATFORM_ADDRESS" in operator.is_told
+        assert "canary" not in operator.is_told + operator.stdout.getvalue()
+
+
+def put(*path: Any, value: Any) -> Change:
+    """Changes one place of an answer."""
+
+    def change(answer: Any) -> None:
+        for step in path[:-1]:
+            answer = answer[step]
+        answer[path[-1]] = value
+
+    return change
+
+
+def drop(*path: Any) -> Change:
+    def change(answer: Any) -> None:
+        for step in path[:-1]:
+            answer = answer[step]
+        del answer[path[-1]]
+
+    return change
+
+
+UP = "batchback resources up --stage dev"
+DEPLOY = "chalice deploy --stage dev"
+QUEUE_ATTRIBUTES = "sqs.get_queue_attributes"
+MAPPINGS = "lambda.list_event_source_mappings"
+CONFIGURATION = "lambda.get_function_configuration"
+STACKS = "cloudformation.describe_stacks"
+
+#: What is changed, and what is then wrong: the check, a part of what it found, a part of the mend.
+ILLS: dict[str, tuple[str, Change, str, str, str]] = {
+    "an operation that failed": (
+        STACKS,
+        put("Stacks", 0, "StackStatus", value="UPDATE_ROLLBACK_FAILED"),
+        "stack",
+        "UPDATE_ROLLBACK_FAILED",
+        "batchback resources show --stage dev",
+    ),
+    "an older template": (
+        "cloudformation.get_template",
+        drop("TemplateBody", "Resources", "JobsQueue", "Properties", "RedrivePolicy"),
+        "stack",
+        "JobsQueue",
+        UP,
+    ),
+    "a resource that is not there yet": (
+        "cloudformation.get_template",
+        drop("TemplateBody", "Resources", "KeysTable"),
+        "stack",
+        "KeysTable",
+        UP,
+    ),
+    "another parameter": (
+        STACKS,
+        lambda answer: [
+            each.update(ParameterValue="7777")
+            for each in answer["Stacks"][0]["Parameters"]
+            if each["ParameterKey"] == "JobsVisibilitySeconds"
+        ],
+        "stack",
+        "not with the resources of .chalice/config.json: JobsVisibilitySeconds",
+        UP,
+    ),
+    "a table in the making": (
+        "dynamodb.describe_table",
+        put("Table", "TableStatus", value="CREATING"),
+        "table batches",
+        "is CREATING",
+        "wait",
+    ),
+    "an index in the making": (
+        "dynamodb.describe_table",
+        lambda answer: [
+            index.update(IndexStatus="CREATING")
+            for index in answer["Table"].get("GlobalSecondaryIndexes", [])
+        ],
+        "table batches",
+        "index due is CREATING",
+        "wait",
+    ),
+    "no expiry": (
+        "dynamodb.describe_time_to_live",
+        put("TimeToLiveDescription", value={"TimeToLiveStatus": "DISABLED"}),
+        "expiry of batches",
+        "nothing deletes",
+        UP,
+    ),
+    "no backup": (
+        "dynamodb.describe_continuous_backups",
+        drop("ContinuousBackupsDescription", "PointInTimeRecoveryDescription"),
+        "backup of keys",
+        "is off",
+        UP,
+    ),
+    "no way for dead letters": (
+        QUEUE_ATTRIBUTES,
+        lambda answer: answer["Attributes"].pop("RedrivePolicy", None),
+        "queue batches",
+        "batchback-dev-batches-dead",
+        UP,
+    ),
+    "dead letters": (
+        QUEUE_ATTRIBUTES,
+        put("Attributes", "ApproximateNumberOfMessages", value="3"),
+        "dead letters",
+        "batchback-dev-batches-dead: 3",
+        "batchback ops redrive --stage dev",
+    ),
+    "messages that come back too soon": (
+        QUEUE_ATTRIBUTES,
+        put("Attributes", "VisibilityTimeout", value="359"),
+        "visibility of jobs",
+        "359 s",
+        UP,
+    ),
+    "a function that fails to start": (
+        CONFIGURATION,
+        lambda answer: answer.update(State="Failed", StateReason="no such role"),
+        "function sweep",
+        "no such role",
+        DEPLOY,
+    ),
+    "an update that failed": (
+        CONFIGURATION,
+        lambda answer: answer.update(LastUpdateStatus="Failed", LastUpdateStatusReason="too big"),
+        "function run_jobs",
+        "too big",
+        DEPLOY,
+    ),
+    "another stage's settings": (
+        CONFIGURATION,
+        put("Environment", "Variables", "STAGE", value="prod"),
+        "function api_handler",
+        "STAGE",
+        DEPLOY,
+    ),
+    "another time-out": (
+        CONFIGURATION,
+        put("Timeout", value=3),
+        "function advance_batch",
+        "lambda_timeout",
+        DEPLOY,
+    ),
+    "other memory": (
+        CONFIGURATION,
+        put("MemorySize", value=128),
+        "function bury_jobs",
+        "lambda_memory_size",
+        DEPLOY,
+    ),
+    "a setting that the configuration does not have": (
+        CONFIGURATION,
+        put("Environment", "Variables", "JOBS_SIDE_BY_SIDE", value="1"),
+        "function run_jobs",
+        "JOBS_SIDE_BY_SIDE",
+        DEPLOY,
+    ),
+    "two versions at once": (
+        CONFIGURATION,
+        lambda answer: answer.update(CodeSha256=answer["FunctionName"]),
+        "code",
+        "not all functions are of one version",
+        DEPLOY,
+    ),
+    "nothing that feeds it": (
+        MAPPINGS,
+        put("EventSourceMappings", value=[]),
+        "messages of bury_jobs",
+        "nothing",
+        DEPLOY,
+    ),
+    "another queue that feeds it": (
+        MAPPINGS,
+        put(
+            "EventSourceMappings", 0, "EventSourceArn", value="arn:aws:sqs:x:1:batchback-prod-jobs"
+        ),
+        "messages of run_jobs",
+        "batchback-prod-jobs",
+        DEPLOY,
+    ),
+    "a mapping that is off": (
+        MAPPINGS,
+        lambda answer: answer["EventSourceMappings"][0].update(State="Disabled", UUID="7"),
+        "messages of run_jobs",
+        "Disabled",
+        "aws lambda update-event-source-mapping --uuid 7 --enabled",
+    ),
+    "several messages at once": (
+        MAPPINGS,
+        put("EventSourceMappings", 0, "BatchSize", value=10),
+        "messages of advance_batch",
+        "10 messages",
+        DEPLOY,
+    ),
+    "no schedule": (
+        "events.list_rule_names_by_target",
+        put("RuleNames", value=[]),
+        "schedule of sweep",
+        "nothing runs it",
+        DEPLOY,
+    ),
+    "a schedule that is off": (
+        "events.describe_rule",
+        put("State", value="DISABLED"),
+        "schedule of sweep",
+        "DISABLED",
+        "aws events enable-rule --name batchback-dev-sweep-event",
+    ),
+    "another schedule": (
+        "events.describe_rule",
+        put("ScheduleExpression", value="rate(1 hour)"),
+        "schedule of sweep",
+        "rate(1 hour)",
+        DEPLOY,
+    ),
+    "another policy": (
+        "iam.get_role_policy",
+        drop("PolicyDocument", "Statement", 0),
+        "policy of sweep",
+        "batchback-dev-sweep has another than the committed one: Batches",
+        DEPLOY,
+    ),
+    "a policy too many": (
+        "iam.list_attached_role_policies",
+        put("AttachedPolicies", value=[{"PolicyArn": "arn:aws:iam::aws:policy/Any"}]),
+        "policy of bury_jobs",
+        "arn:aws:iam::aws:policy/Any",
+        "aws iam detach-role-policy --role-name batchback-dev-bury_jobs",
+    ),
+    "a log without an end": (
+        "logs.describe_log_groups",
+        drop("logGroups", 0, "retentionInDays"),
+        "log of sweep",
+        "for ever",
+        UP,
+    ),
+    "no log": (
+        "logs.describe_log_groups",
+        put("logGroups", value=[]),
+        "log of api_handler",
+        "there is no /aws/lambda/batchback-dev",
+        UP,
+    ),
+}
+
+
+@pytest.mark.parametrize(("operation", "change", "check", "what", "mend"), ILLS.values(), ids=ILLS)
+def test_what_is_wrong_is_found_and_said_how_to_mend(
+    operator: User,
+    moto: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    change: Change,
+    check: str,
+    what: str,
+    mend: str,
+) -> None:
+    moto.changes[operation] = change
+    look_only_at(monkeypatch, check)
+    assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+    told, mended_by = wrong(operator)[check]
+    assert what in told
+    assert mend in mended_by
+    assert f"WRONG {check}: " in operator.is_told
+
+
+def look_only_at(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
+    """All of them take long."""
+    every = doctor._checks
+    monkeypatch.setattr(
+        doctor, "_checks", lambda *given: [each for each in every(*given) if each.name in checks]
+    )
+
+
+class TestAPipelinesStage:
+    def test_it_is_mended_by_its_pipeline(
+        self, operator: User, moto: Aws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither of the commands may touch it, so neither is told."""
+        look_only_at(monkeypatch, "stack", "queue jobs", "function sweep", "log of sweep")
+        moto.changes = {
+            "cloudformation.get_template": put(
+                "TemplateBody", "Resources", "RunJobs", value={"Type": "AWS::Serverless::Function"}
+            ),
+            QUEUE_ATTRIBUTES: put("Attributes", "RedrivePolicy", value="{}"),
+            CONFIGURATION: put("Timeout", value=3),
+            "logs.describe_log_groups": put("logGroups", value=[]),
+        }
+        operator.types("doctor", "--stage", STAGE)
+        assert found(operator)["stack"]["ok"]
+        assert {check: mend for check, (_, mend) in wrong(operator).items()} == dict.fromkeys(
+            ("queue jobs", "function sweep", "log of sweep"),
+            "deploy it by its pipeline (docs/packaging.md)",
+        )
+
+
+class TestWithoutAStage:
+    @pytest.fixture(autouse=True)
+    def moto_elsewhere(self, moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In a region where there is nothing."""
+        elsewhere = Aws(boto3.Session(region_name="ca-west-1"))
+        assert moto
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "ca-west-1")
+        monkeypatch.setattr(Stage, "client", lambda _, service: elsewhere.client(service))
+
+    def test_everything_is_wrong_and_the_region_is_named(self, operator: User) -> None:
+        assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+        ills = wrong(operator)
+        assert ills["stack"] == (
+            "there is no stack batchback-dev in ca-west-1",
+            f"{UP}, or name the right region in AWS_DEFAULT_REGION",
+        )
+        assert ills["function sweep"] == (
+            "there is no function batchback-dev-sweep in ca-west-1",
+            DEPLOY,
+        )
+        for check in ("table keys", "backup of keys"):
+            assert "has no resources in ca-west-1" in ills[check][0]
+        assert "api" not in ills
+
+
+class TestCannotBegin:
+    """Nothing can be looked at: exit status 2, one sentence, and nothing on stdout."""
+
+    @pytest.mark.parametrize(
+        ("stage", "variables", "says"),
+        [
+            ("nope", {}, "There is no stage 'nope'"),
+            ("dev", {"AWS_DEFAULT_REGION": ""}, "There is no AWS region"),
+            ("dev", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "aws configure"),
+            ("dev", {"AWS_PROFILE": "nobody"}, "set AWS_PROFILE"),
+        ],
+    )
+    @pytest.mark.usefixtures("aws")
+    def test_it_says_what_is_missing(
+        self,
+        operator: User,
+        monkeypatch: pytest.MonkeyPatch,
+        stage: str,
+        variables: dict[str, str],
+        says: str,
+        tmp_path: Path,
+    ) -> None:
+        nothing = os.fspath(tmp_path / "none")
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            monkeypatch.setenv(name, nothing)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+        assert operator.types("doctor", "--stage", stage) == Status.USAGE
+        assert says in operator.is_told
+        assert operator.stdout.getvalue() == ""
+
+
+ACK = {"ack": "2026-11-23 14:49:07 UTC"}
+SUBMITTED = {"asyncId": BATCH}
+DONE = {"progress": 100, "status": "completed", "callback": {"status": "none"}}
+RUNNING = {"progress": 0, "status": "running", "callback": {"status": "none"}}
+KEYS = ("--key", "demo", "--secret", "demo-secret")
+
+
+def results(response: object) -> object:
+    return {"asyncId": BATCH, "results": [{"response": response}]}
+
+
+def called_back(status: str, attempts: int = 1, error: str | None = None) -> object:
+    callback = {"status": status, "attempts": attempts, "lastStatus": 404, "lastError": error}
+    return {**DONE, "callback": callback}
+
+
+class TestService:
+    """Of the whole only what the service answers; the stage `local` has nothing else to look at
+    that is of AWS alone."""
+
+    @pytest.fixture(autouse=True)
+    def only_the_service(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("batchback_ops.resource_checks.checks", lambda _: [])
+
+    def test_a_batch_runs_from_submission_to_its_callback(
+        self, operator: User, service: ScriptedService
+    ) -> None:
+        waiting = called_back("waiting", 0)
+        service.answers(ACK, SUBMITTED, RUNNING, waiting, called_back("delivered"), results(ACK))
+        status = operator.types("doctor", "--stage", "local", *KEYS, "--callback-url", "http://c/")
+        assert (wrong(operator), status) == ({}, Status.OK)
+        assert found(operator)["batch"]["found"] == (
+            f"{BATCH}: test.ping ran, its callback is delivered"
+        )
+        assert operator.time.seconds == 1.0
+        sent = json.loads(service.asked[-5].body)
+        assert sent == {
+            "jobs": [{"namespace": "test", "action": "ping"}],
+            "callbackUrl": "http://c/",
+        }
+
+    def test_a_service_that_insists_on_a_callback_is_left_alone_without_one(
+        self, operator: User, service: ScriptedService
+    ) -> None:
+        service.answers(ACK)
+        service.refuses(400, 23017, "'callbackUrl' is required")
+        assert operator.types("doctor", "--stage", "local", *KEYS) == Status.OK
+        assert "--callback-url" in found(operator)["batch"]["found"]
+        assert found(operator)["batch"]["ok"] is None
+
+    def test_no_batch_is_run_where_none_is_wanted(
+        self, operator: User, service: ScriptedService
+    ) -> None:
+        service.answers(ACK)
+        assert operator.types("doctor", "--stage", "local", *KEYS, "--no-batch") == Status.OK
+        assert found(operator)["batch"]["ok"] is None
+
+    def test_a_platform_that_does_not_know_the_action_was_reached(
+        self, operator: User, service: ScriptedService
+    ) -> None:
+        service.answers(ACK, SUBMITTED, DONE, results({"errorCode": 404, "message": "x"}))
+        assert operator.types("doctor", "--stage", "local", *KEYS) == Status.OK
+        assert "jobs get to the platform" in found(operator)["batch"]["found"]
+
+    @pytest.mark.parametrize(
+        ("answers", "what", "mend"),
+        [
+            ([DONE, results({"errorCode": 461, "message": "x"})], "461", "PLATFORM_ADDRESS"),
+            ([DONE, results({"errorCode": 401, "message": "x"})], "401", "PLATFORM_AUTH"),
+            ([called_back("failed", 1, "HTTP 404"), results(ACK)], "HTTP 404", "--callback-url"),
+            ([called_back("waiting"), results(ACK)], "HTTP 404", "--callback-url"),
+            ([RUNNING] * 130, "still runs after 60 s", f"batchback ops show {BATCH} --stage local"),
+        ],
+        ids=["no answer", "not us", "callback refused", "callback to be tried again", "stuck"],
+    )
+    def test_a_batch_that_does_not_end_well_says_where_to_look(
+        self,
+        operator: User,
+        service: ScriptedService,
+        answers: list[object],
+        what: str,
+        mend: str,
+    ) -> None:
+        service.answers(ACK, SUBMITTED, *answers)
+        assert operator.types("doctor", "--stage", "local", *KEYS) == Status.REFUSED
+        told, mended_by = wrong(operator)["batch"]
+        assert what in told
+        assert mend in mended_by
+
+    @pytest.mark.parametrize(
+        ("refusal", "what", "mend"),
+        [
+            ((401, 0, "Unauthorized"), "key or its secret is wrong", "batchback keys list"),
+            ((401, 23005, "Request is stale"), "stale", "clock"),
+            ((463, 0, "Key revoked"), "revoked", "batchback keys create"),
+            ((500, 0, "Internal server error"), "500", "request failed"),
+        ],
+    )
+    def test_a_ping_that_is_refused_says_what_to_do(
+        self,
+        operator: User,
+        service: ScriptedService,
+        refusal: tuple[int, int, str],
+        what: str,
+        mend: str,
+    ) -> None:
+        service.refuses(*refusal)
+        words = ("doctor", "--stage", "local", *KEYS, "--no-batch")
+        assert operator.types(*words) == Status.REFUSED
+        told, mended_by = wrong(operator)["ping"]
+        assert what in told
+        assert mend in mended_by
+
+    @pytest.mark.parametrize(
+        ("answer", "status", "what"),
+        [
+            (ACK, 200, "answers anybody"),
+            ({"errorCode": 500, "message": "x", "specificCode": 0}, 500, "500"),
+            ({"message": "Missing Authentication Token"}, 403, "Missing Authentication Token"),
+        ],
+    )
+    def test_an_address_where_somebody_else_answers_is_found(
+        self,
+        operator: User,
+        service: ScriptedService,
+        monkeypatch: pytest.MonkeyPatch,
+        answer: object,
+        status: int,
+        what: str,
+    ) -> None:
+        """Somebody who does not look at signatures."""
+        monkeypatch.setattr(Asked, "is_signed", True)
+        service.answers(answer, status=status)
+        assert operator.types("doctor", "--stage", "local") == Status.REFUSED
+        assert what in wrong(operator)["api"][0]
+
+    @pytest.mark.usefixtures("service")
+    def test_an_address_where_nobody_answers_is_found(self, operator: User) -> None:
+        words = ("doctor", "--stage", "local", "--address", nobodys_address())
+        assert operator.types(*words) == Status.REFUSED
+        assert wrong(operator)["api"][1] == "make serve, and --address with what it prints"
+
+
+class TestAddress:
+    """Where the API is, when nobody says it."""
+
+    @pytest.fixture
+    def checkout(self, tmp_path: Path, moto: Aws, monkeypatch: pytest.MonkeyPatch) -> Path:
+        assert moto
+        monkeypatch.setattr(project, "root", lambda: tmp_path)
+        (tmp_path / ".chalice" / "deployed").mkdir(parents=True)
+        for check in ("resource_checks.checks", "function_checks.checks"):
+            monkeypatch.setattr(f"batchback_ops.{check}", lambda _: [])
+        return tmp_path
+
+    @pytest.fixture
+    def stranger(self) -> User:
+        return User({})
+
+    @pytest.fixture(autouse=True)
+    def configuration(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        configuration = project.configuration()
+        monkeypatch.setattr(project, "configuration", lambda: configuration)
+
+    def test_chalice_has_written_it_down(
+        self, checkout: Path, stranger: User, service: ScriptedService
+    ) -> None:
+        resources = [{"name": "sweep"}, {"name": "rest_api", "rest_api_url": service.address + "/"}]
+        file = checkout / ".chalice" / "deployed" / "dev.json"
+        file.write_text(json.dumps({"resources": resources}))
+        assert stranger.types("doctor", "--stage", "dev") == Status.OK
+        assert found(stranger)["api"]["found"] == f"{service.address} answers"
+
+    @pytest.mark.usefixtures("checkout")
+    def test_the_stack_of_a_pipeline_has_it(
+        self, moto: Aws, stranger: User, service: ScriptedService
+    ) -> None:
+        output = {"OutputKey": "EndpointURL", "OutputValue": f"{service.address}/"}
+        moto.changes[STACKS] = put("Stacks", 0, "Outputs", value=[output])
+        assert stranger.types("doctor", "--stage", "dev") == Status.OK
+        assert found(stranger)["api"]["found"] == f"{service.address} answers"
+
+    @pytest.mark.usefixtures("checkout")
+    def test_where_nothing_has_it_it_is_asked_for(self, stranger: User) -> None:
+        assert stranger.types("doctor", "--stage", "dev") == Status.REFUSED
+        assert "give --address" in wrong(stranger)["api"][1]

@@ -1,0 +1,384 @@
+"""`batchback package` up to where it would ask a registry; what comes of it then, e2e/ looks at."""
+
+import io
+import json
+import os
+import subprocess
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batchback.errors import CannotGoOn
+from batchback.shell import Shell, Status
+
+from batchback_ops import deploy_script, deployment_zip, package, pipeline_template, project
+from batchback_ops.resources import parameters_of_stage
+from tests.chalice_deployment import template
+from tests.client.test_cli import User
+
+STAGE = "prod"
+REQUIREMENTS = """\
+# what Lambda gets
+Some.Package[extra]==1.2 \\
+    --hash=sha256:0000
+other_package==3.0  # with a reason
+"""
+SHIPPED = {
+    "app.py": "NAMES = {'a', 'b', 'c'}\n",
+    "some_package/__init__.py": "",
+    "some_package-1.2.dist-info/METADATA": "Name: Some.Package",
+    "other_package-3.0.dist-info/METADATA": "Name: other_package",
+}
+
+Zipped = Callable[..., Path]
+
+
+@pytest.fixture
+def zipped(tmp_path: Path) -> Zipped:
+    """A zip as Chalice leaves it."""
+
+    def make(files: dict[str, str], year: int = 2026) -> Path:
+        path = tmp_path / f"{year}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), text)
+        return path
+
+    return make
+
+
+def without(name: str) -> dict[str, str]:
+    return {path: text for path, text in SHIPPED.items() if not path.startswith(name)}
+
+
+class TestZip:
+    def test_every_source_gets_byte_code_that_nobody_checks(
+        self, zipped: Zipped, tmp_path: Path
+    ) -> None:
+        finished = tmp_path / "finished.zip"
+        finished.write_bytes(deployment_zip.finished(zipped(SHIPPED), REQUIREMENTS))
+        with zipfile.ZipFile(finished) as archive:
+            names = archive.namelist()
+            [compiled] = [name for name in names if name.startswith("__pycache__/app.")]
+            code = archive.read(compiled)
+            assert archive.read("app.py").decode() == SHIPPED["app.py"]
+        assert {*SHIPPED} < {*names}
+        assert len([name for name in names if name.endswith(".pyc")]) == 2
+        assert code[4:8] == b"\x01\0\0\0"
+        assert b"/var/task/app.py" in code
+
+    def test_the_same_files_give_the_same_bytes_in_any_order_and_year(self, zipped: Zipped) -> None:
+        backwards = dict(reversed(SHIPPED.items()))
+        one = deployment_zip.finished(zipped(SHIPPED), REQUIREMENTS)
+        assert one == deployment_zip.finished(zipped(backwards, 2030), REQUIREMENTS)
+
+    def test_a_dependency_that_chalice_left_out_is_an_error(self, zipped: Zipped) -> None:
+        with pytest.raises(CannotGoOn, match=r"^No wheel of other-package==3\.0 fits Lambda's"):
+            deployment_zip.finished(zipped(without("other")), REQUIREMENTS)
+
+    def test_one_that_is_pinned_to_another_version_is_an_error(self, zipped: Zipped) -> None:
+        other = REQUIREMENTS.replace("3.0", "3.1")
+        with pytest.raises(CannotGoOn, match=r"No wheel of other-package==3\.1"):
+            deployment_zip.finished(zipped(SHIPPED), other)
+
+    def test_one_that_nothing_pins_is_an_error(self, zipped: Zipped) -> None:
+        with pytest.raises(CannotGoOn, match=r"does not pin new==1, .* add it there"):
+            deployment_zip.finished(
+                zipped({**SHIPPED, "new-1.dist-info/METADATA": "Name: new"}), REQUIREMENTS
+            )
+
+    def test_what_is_no_python_is_an_error(self, zipped: Zipped) -> None:
+        with pytest.raises(CannotGoOn, match=r"Not all of the zip is Python 3: .*/app\.py.*"):
+            deployment_zip.finished(zipped({**SHIPPED, "app.py": "print 1\n"}), REQUIREMENTS)
+
+
+RESOURCES = json.loads(project.template())
+OF_CHALICE = template(STAGE, project.configuration())
+FUNCTIONS = {
+    "APIHandler": "batchback-prod",
+    "RunJobs": "batchback-prod-run_jobs",
+    "AdvanceBatch": "batchback-prod-advance_batch",
+    "BuryJobs": "batchback-prod-bury_jobs",
+    "Sweep": "batchback-prod-sweep",
+}
+
+
+def merged(**parameters: str) -> dict[str, Any]:
+    of_stage = {**parameters_of_stage(STAGE), **parameters}
+    return pipeline_template.merged(OF_CHALICE, RESOURCES, STAGE, of_stage)
+
+
+class TestTemplate:
+    def test_both_are_in_it(self) -> None:
+        whole = merged()
+        for section in ("Resources", "Outputs"):
+            assert whole[section].keys() == {*OF_CHALICE[section], *RESOURCES[section]}
+        assert whole["Transform"] == OF_CHALICE["Transform"]
+        assert whole["Conditions"] == RESOURCES["Conditions"]
+        assert {name: whole["Resources"][name] for name in RESOURCES["Resources"]} == RESOURCES[
+            "Resources"
+        ]
+
+    def test_the_parameters_are_the_stages(self) -> None:
+        """So that who deploys it has none to give."""
+        parameters = merged(LogRetentionDays="7")["Parameters"]
+        defaults = {name: each["Default"] for name, each in parameters.items()}
+        assert parameters.keys() == RESOURCES["Parameters"].keys()
+        assert defaults["Stage"] == STAGE
+        assert (defaults["LogRetentionDays"], defaults["JobsVisibilitySeconds"]) == (7, 360)
+        assert defaults["Monitoring"] == RESOURCES["Parameters"]["Monitoring"]["Default"]
+
+    def test_a_function_waits_for_what_it_would_miss(self) -> None:
+        """Its trigger waits for the function in its turn."""
+        whole = merged()["Resources"]
+        for name in FUNCTIONS:
+            assert {whole[needed]["Type"] for needed in whole[name]["DependsOn"]} == {
+                "AWS::DynamoDB::Table",
+                "AWS::Logs::LogGroup",
+                "AWS::SQS::Queue",
+            }
+            assert len(whole[name]["DependsOn"]) == 11
+
+    def test_a_function_has_the_name_that_chalice_deploy_gives_it(self) -> None:
+        whole = merged()["Resources"]
+        named = {name: whole[name]["Properties"]["FunctionName"] for name in FUNCTIONS}
+        assert named == FUNCTIONS
+
+    def test_lambda_does_not_stop_chains_that_count_their_own_hops(self) -> None:
+        whole = merged()["Resources"]
+        allowed = [
+            name for name in FUNCTIONS if whole[name]["Properties"].get("RecursiveLoop") == "Allow"
+        ]
+        assert allowed == ["RunJobs", "AdvanceBatch"]
+
+    def test_the_api_gets_no_second_stage(self) -> None:
+        assert merged()["Resources"]["RestAPI"]["Properties"]["OpenApiVersion"] == "2.0"
+
+    def test_neither_original_is_changed(self) -> None:
+        before = repr([OF_CHALICE, RESOURCES])
+        merged(LogRetentionDays="7")
+        assert repr([OF_CHALICE, RESOURCES]) == before
+
+    def test_a_name_that_both_use_is_an_error(self) -> None:
+        clashing = {**RESOURCES, "Resources": {"Sweep": RESOURCES["Resources"]["JobsQueue"]}}
+        with pytest.raises(CannotGoOn, match=r"Sweep in the Resources .* rename those"):
+            pipeline_template.merged(OF_CHALICE, clashing, STAGE, {})
+
+
+#: Writes down what it is called with, one word a line.
+AWS = """\
+#!/bin/sh
+for word in "$@"; do printf '%s\\n' "$word" >> "$CALLS"; done
+echo >> "$CALLS"
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One with a package, a shell, and an `aws` that does nothing."""
+
+    folder: Path
+
+    def runs(self, script: str, *argv: str) -> "subprocess.CompletedProcess[str]":
+        path = self.folder / "package" / package.SCRIPT
+        path.write_text(script)
+        return subprocess.run(  # noqa: S603 - the script under test
+            ["/bin/sh", path, *argv],
+            env={"PATH": f"{self.folder}:{os.defpath}", "CALLS": f"{self.folder}/calls"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def calls(self) -> list[list[str]]:
+        """Of `aws`, each in words."""
+        path = self.folder / "calls"
+        text = path.read_text() if path.exists() else ""
+        return [call.split("\n") for call in text.split("\n\n") if call]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "aws").write_text(AWS)
+    (tmp_path / "aws").chmod(0o755)
+    return Machine(tmp_path)
+
+
+def after(option: str, call: list[str]) -> list[str]:
+    """The values of an option of a command line."""
+    rest = call[call.index(option) + 1 :]
+    return [*takewhile(lambda word: not word.startswith("--"), rest)]
+
+
+class TestScript:
+    def test_every_parameter_is_given_each_time(self, machine: Machine) -> None:
+        """A stack that is updated would keep those that it has."""
+        for stage in ("prod", "dev"):
+            parameters = parameters_of_stage(stage)
+            machine.runs(deploy_script.script(stage, parameters, project.tags(stage)), "b")
+            _, deploy, _ = machine.calls[-3:]
+            given = dict(each.split("=", 1) for each in after("--parameter-overrides", deploy))
+            assert given == parameters
+            assert given.keys() == RESOURCES["Parameters"].keys()
+
+    def test_the_stack_has_the_stages_tags_whatever_is_in_them(self, machine: Machine) -> None:
+        tags = {"stage": "prod", "team": 'it\'s "ours" $HOME `id`', "empty": ""}
+        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), tags), "b")
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert after("--tags", machine.calls[1]) == [f"{name}={tags[name]}" for name in tags]
+
+    def test_a_stage_without_tags_gives_none(self, machine: Machine) -> None:
+        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}), "b")
+        assert ran.returncode == 0
+        assert "--tags" not in machine.calls[1]
+
+    @pytest.mark.parametrize(
+        ("is_protected", "option"),
+        [
+            ("true", "--enable-termination-protection"),
+            ("false", "--no-enable-termination-protection"),
+        ],
+    )
+    def test_a_protected_stage_has_a_stack_that_is(
+        self, machine: Machine, is_protected: str, option: str
+    ) -> None:
+        parameters = {**parameters_of_stage(STAGE), "DeletionProtection": is_protected}
+        machine.runs(deploy_script.script(STAGE, parameters, {}), "b")
+        assert machine.calls[2] == [
+            "cloudformation",
+            "update-termination-protection",
+            "--stack-name",
+            "batchback-prod",
+            option,
+        ]
+
+    def test_the_package_goes_by_the_bucket_that_is_named(self, machine: Machine) -> None:
+        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}), "my bucket")
+        pack, deploy, _ = machine.calls
+        assert ran.returncode == 0
+        assert (pack[1], deploy[1]) == ("package", "deploy")
+        assert after("--template-file", pack) == [package.TEMPLATE]
+        assert after("--output-template-file", pack) == after("--template-file", deploy)
+        for call in (pack, deploy):
+            assert after("--s3-bucket", call) == ["my bucket"]
+            assert after("--s3-prefix", call) == ["batchback-prod"]
+
+    def test_without_a_bucket_nothing_happens_and_it_is_said(self, machine: Machine) -> None:
+        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}))
+        assert ran.returncode
+        assert "name a bucket in the region of the stage" in ran.stderr
+        assert machine.calls == []
+
+
+class TestCopy:
+    @pytest.fixture
+    def checkout(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """One that somebody has worked in."""
+        root = tmp_path / "checkout"
+        for name in (
+            "app.py",
+            "requirements.txt",
+            "notes.py",
+            ".env",
+            "chalicelib/__init__.py",
+            "chalicelib/domain/batch.py",
+            "chalicelib/domain/batch.py~",
+            "chalicelib/domain/__pycache__/batch.cpython-311.pyc",
+            "chalicelib/dump.json",
+            "chalicelib/empty/notes.txt",
+            ".chalice/policy-prod-run_jobs.json",
+            ".chalice/policy-dev-run_jobs.json",
+            ".chalice/deployed/prod.json",
+            ".chalice/deployments/old.zip",
+        ):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text("")
+        monkeypatch.setattr(project, "root", lambda: root)
+        return root
+
+    @pytest.mark.usefixtures("checkout")
+    def test_what_ships_is_in_it_and_nothing_that_lies_about(self, tmp_path: Path) -> None:
+        copy = tmp_path / "copy"
+        package.copy_what_ships(copy, STAGE)
+        assert {
+            path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()
+        } == {
+            "app.py",
+            "requirements.txt",
+            "chalicelib/__init__.py",
+            "chalicelib/domain/batch.py",
+            ".chalice/config.json",
+            ".chalice/policy-prod-run_jobs.json",
+        }
+
+    @pytest.mark.usefixtures("checkout")
+    def test_the_architecture_may_be_another_than_the_stages(self, tmp_path: Path) -> None:
+        configured = project.configuration()
+        for architecture, found in (("x86_64", "x86_64"), (None, None)):
+            copy = tmp_path / str(architecture)
+            package.copy_what_ships(copy, STAGE, architecture)
+            written = json.loads((copy / ".chalice" / "config.json").read_text())
+            assert written["stages"][STAGE].get("lambda_architecture") == found
+            assert written["stages"]["dev"] == configured["stages"]["dev"]
+
+
+class TestCommand:
+    def test_a_stage_that_there_is_not_is_said_in_one_sentence(self) -> None:
+        operator = User({})
+        assert operator.types("package", "--stage", "nope") == Status.USAGE
+        assert "There is no stage 'nope' in .chalice/config.json" in operator.is_told
+
+    def test_this_machine_is_nothing_to_deploy_to(self) -> None:
+        operator = User({})
+        assert operator.types("package", "--stage", "local") == Status.USAGE
+        assert operator.is_told == (
+            "batchback: The stage local is this machine: there is nothing to deploy.\n"
+        )
+
+    def test_a_header_that_would_stand_in_the_package_is_said(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing of it but that."""
+        told = io.StringIO()
+        for value in ("X-Key: very-secret", "ssm", "-", ""):
+            monkeypatch.setattr(project, "environment", lambda _, v=value: {"PLATFORM_HEADER": v})
+            package._warn_of_header(STAGE, Shell(stderr=told))
+        assert told.getvalue().count("\n") == 1
+        assert "stands in sam.json as it is" in told.getvalue()
+        assert "very-secret" not in told.getvalue()
+
+    def test_a_pip_that_would_check_no_hashes_is_not_used(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(package, "version", lambda _: "26.0.1")
+        operator = User({})
+        assert operator.types("package", "--stage", STAGE) == Status.USAGE
+        assert "pip 26.0.1 is too old to check the hashes" in operator.is_told
+
+    def test_what_chalice_says_last_is_said_where_it_fails(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / ".chalice").mkdir()
+        (tmp_path / ".chalice" / "resources.json").write_text(project.template())
+        (tmp_path / "chalicelib").mkdir()
+        (tmp_path / "requirements.txt").write_text("")
+        (tmp_path / "app.py").write_text("raise ValueError('a wrong setting')\n")
+        monkeypatch.setattr(project, "root", lambda: tmp_path)
+        operator = User({})
+        assert operator.types("package", "--stage", STAGE) == Status.USAGE
+        assert operator.is_told == (
+            "batchback: `chalice package` failed: ValueError: a wrong setting\n"
+        )
+
+    def test_nothing_of_the_environment_gets_into_the_template(self) -> None:
+        environ = {"PATH": "/bin", "MAX_CONCURRENT_WORKERS": "3", "AWS_PROFILE": "me"}
+        kept = package._environment({**environ, "PYTHONPATH": "x", "PIP_PROXY": "p"}, Path("copy"))
+        assert not {"MAX_CONCURRENT_WORKERS", "AWS_PROFILE", "PYTHONPATH"} & kept.keys()
+        assert (kept["PATH"], kept["PIP_PROXY"]) == ("/bin", "p")
+        assert kept["PIP_CONSTRAINT"] == "copy/requirements.txt"

@@ -1,0 +1,346 @@
+"""The policies that are deployed are those of their one source, each where Chalice puts it."""
+
+import io
+import json
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from batchback.cli import main
+from batchback.shell import Shell, Status
+from chalice.constants import LAMBDA_TRUST_POLICY
+
+from batchback_ops import policies, project
+from batchback_ops.policies import MAY
+from chalicelib.settings import Names
+from tests.chalice_deployment import deployed
+from tests.iam.policy import Policy, Request
+
+HERE = project.root() / ".chalice"
+STAGES = [*project.configuration()["stages"]]
+ARN = "arn:aws:{service}:eu-west-1:123456789012:{path}"
+
+
+@cache
+def policy(function: str, stage: str = "prod") -> Policy:
+    return Policy(policies.policy(function, Names(stage)))
+
+
+def is_allowed(function: str, action: str, path: str, *keys: str) -> bool:
+    """In the stage prod."""
+    resource = ARN.format(service=action.partition(":")[0], path=path)
+    request = Request(action=action, resource=resource, partition_keys=keys or None)
+    return policy(function).judge(request) is not None
+
+
+class TestFiles:
+    def test_every_file_is_what_the_source_makes(self) -> None:
+        """Where it is not: `batchback policies`."""
+        wanted = policies.policy_files(project.configuration())
+        there = {path.name: path.read_text("utf-8") for path in HERE.glob("policy-*.json")}
+        assert there == wanted
+        assert len(there) == len(STAGES) * len(MAY)
+
+    def test_the_configuration_names_each_and_no_other(self) -> None:
+        configuration = project.configuration()
+        assert policies.naming_policies(configuration) == configuration
+        named = [
+            function["iam_policy_file"]
+            for stage in configuration["stages"].values()
+            for function in stage["lambda_functions"].values()
+        ]
+        assert sorted(named) == sorted(policies.policy_files(configuration))
+
+
+class TestChalice:
+    """Its own code reads the configuration and the files."""
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_every_role_has_exactly_the_policy_of_its_function(self, stage: str) -> None:
+        """Nothing is added, as Chalice adds polling and logs to policies that it makes itself."""
+        functions = deployed(stage, project.configuration())
+        assert {*functions} == {*MAY}
+        for function, found in functions.items():
+            [only] = found.policies
+            assert only["PolicyDocument"] == policies.policy(function, Names(stage))
+
+    def test_a_function_writes_its_own_log_under_the_name_that_it_gets(self) -> None:
+        for function, found in deployed("prod", project.configuration()).items():
+            group = f"log-group:/aws/lambda/{found.lambda_name}"
+            assert is_allowed(function, "logs:CreateLogGroup", f"{group}:*")
+            assert is_allowed(function, "logs:CreateLogStream", f"{group}:log-stream:s")
+            assert is_allowed(function, "logs:PutLogEvents", f"{group}:log-stream:s")
+
+    def test_no_function_writes_the_log_of_another_or_of_another_stage(self) -> None:
+        """Also of one whose name begins with this one's."""
+        stages = {**project.configuration()["stages"], "prod-2": {"autogen_policy": True}}
+        configuration = {**project.configuration(), "stages": stages}
+        everybody = {stage: deployed(stage, configuration) for stage in ("prod", "dev", "prod-2")}
+        for function, (stage, theirs) in product(MAY, everybody.items()):
+            for other, found in theirs.items():
+                stream = f"log-group:/aws/lambda/{found.lambda_name}:log-stream:s"
+                is_own = (stage, other) == ("prod", function)
+                assert is_allowed(function, "logs:PutLogEvents", stream) is is_own, stream
+
+
+def operations(service: str) -> list[str]:
+    """Everything that can be asked of a service."""
+    model = botocore.session.get_session().get_service_model(service)
+    return [f"{service}:{operation}" for operation in model.operation_names]
+
+
+class TestTraces:
+    """X-Ray is asked for in the configuration, for a stage or for one function."""
+
+    def configuration(self, **of_stage: Any) -> dict[str, Any]:
+        prod = {**project.configuration()["stages"]["prod"], **of_stage}
+        stages = {**project.configuration()["stages"], "prod": prod}
+        return {**project.configuration(), "stages": stages}
+
+    def traced(self, configuration: dict[str, Any]) -> set[str]:
+        """The files of the functions that may send traces."""
+        files = policies.policy_files(configuration)
+        return {name for name, text in files.items() if "xray:" in text}
+
+    def test_nobody_may_send_any_as_it_is(self) -> None:
+        assert self.traced(project.configuration()) == set()
+
+    def test_a_stage_that_is_traced_may_send_them_and_no_other(self) -> None:
+        files = self.traced(self.configuration(xray=True))
+        assert files == {policies.file_name(function, "prod") for function in MAY}
+
+    def test_a_function_may_be_traced_alone(self) -> None:
+        functions = {
+            **project.configuration()["stages"]["prod"]["lambda_functions"],
+            "sweep": {"xray": True},
+        }
+        files = self.traced(self.configuration(lambda_functions=functions))
+        assert files == {policies.file_name("sweep", "prod")}
+
+    def test_chalice_turns_it_on_by_the_same_words(self) -> None:
+        functions = deployed("prod", self.configuration(xray=True))
+        assert {found.is_traced for found in functions.values()} == {True}
+        assert {each.is_traced for each in deployed("prod", self.configuration()).values()} == {
+            False
+        }
+
+    def test_what_a_traced_function_may_do_besides_stays_the_same(self) -> None:
+        plain = policies.policy("sweep", Names("prod"))["Statement"]
+        [*rest, traces] = policies.policy("sweep", Names("prod"), is_traced=True)["Statement"]
+        assert rest == plain
+        assert traces == {
+            "Sid": "Traces",
+            "Effect": "Allow",
+            "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+            "Resource": ["*"],
+        }
+
+
+class TestWhatNobodyMay:
+    @pytest.mark.parametrize("function", MAY)
+    def test_keys_are_read_one_by_one_by_who_needs_them_and_never_written(
+        self, function: str
+    ) -> None:
+        table = f"table/{Names('prod').keys_table}"
+        allowed = {
+            (action, key)
+            for action in operations("dynamodb")
+            for path in (table, f"{table}/index/x", f"{table}/stream/x", "*")
+            for key in ("key#demo", "account#demo")
+            if is_allowed(function, action, path, key)
+        }
+        assert allowed == {
+            "api_handler": {("dynamodb:GetItem", "key#demo")},
+            "run_jobs": {("dynamodb:GetItem", "key#demo")},
+            "advance_batch": {("dynamodb:GetItem", "account#demo")},
+        }.get(function, set())
+
+    @pytest.mark.parametrize("function", MAY)
+    @pytest.mark.parametrize("auth", ["header", "iws", "none", None])
+    @pytest.mark.parametrize("header", ["ssm", "X-Key: plain", None])
+    def test_the_platforms_header_is_read_by_who_calls_it_where_it_is_kept_there(
+        self, function: str, auth: str | None, header: str | None
+    ) -> None:
+        given = {"PLATFORM_AUTH": auth, "PLATFORM_HEADER": header}
+        variables = {name: value for name, value in given.items() if value}
+        allowed = Policy(policies.policy(function, Names("prod"), variables))
+        parameter = ARN.format(service="ssm", path="parameter/batchback-prod/platform-header")
+        found = {
+            action
+            for action in operations("ssm")
+            if allowed.judge(Request(action=action, resource=parameter, partition_keys=None))
+        }
+        is_used = (function, auth, header) == ("run_jobs", "header", "ssm")
+        assert found == ({"ssm:GetParameter"} if is_used else set())
+
+    @pytest.mark.parametrize("function", MAY)
+    def test_nothing_of_another_stage_is_allowed(self, function: str) -> None:
+        """Also of those whose names begin with the stage's, or end with it."""
+        for theirs in ("dev", "prod-2", "prod-batches", "pro", "a-prod"):
+            for permission in policy(function, theirs).permissions:
+                resource = permission.resource.replace("*", "x")
+                request = Request(action=permission.action, resource=resource, partition_keys=())
+                assert policy(function, theirs).judge(request)
+                assert policy(function, "prod").judge(request) is None, resource
+
+    @pytest.mark.parametrize("function", MAY)
+    def test_every_permission_names_its_action_and_the_stage(self, function: str) -> None:
+        for permission in policy(function).permissions:
+            assert "*" not in permission.action
+            partition, service, region, account, path = permission.resource.split(":", 5)[1:]
+            assert (partition, region, account) == ("*", "*", "*")
+            assert permission.action.startswith(f"{service}:")
+            assert "batchback-prod" in path
+
+
+class TestAnotherOpinion:
+    def test_a_linter_that_knows_every_action_and_its_resources_finds_only_what_is_wrong(
+        self,
+    ) -> None:
+        from cfnlint.api import lint  # the two take seconds, which no other test needs
+        from cfnlint.config import ManualArgs
+
+        wrong = policies.policy("sweep", Names("prod"))
+        wrong["Statement"][0]["Action"] = ["dynamodb:UpdateItems"]
+        wrong["Statement"][1]["Resource"] = ["arn:*:sqs:*:*:batchback-prod-jobs"]
+        kept = {"PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
+        right = [policies.policy(function, Names("prod"), kept) for function in MAY]
+        right += [deployers_policy()]
+        template = {"Resources": {f"R{n}": role(each) for n, each in enumerate([wrong, *right])}}
+        found = lint(
+            json.dumps(template), config=ManualArgs(include_checks=["I"], regions=["us-east-1"])
+        )
+        assert {(match.path[1], match.rule.id) for match in found} == {
+            ("R0", "W3037"),
+            ("R0", "I3510"),
+        }
+
+
+def deployers_policy() -> Any:
+    """Of docs/deploying.md."""
+    page = (project.root() / "docs" / "deploying.md").read_text("utf-8")
+    _, _, text = page.partition("<!-- the deployer's policy -->\n```json\n")
+    return json.loads(text.partition("```")[0])
+
+
+def role(policy: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": LAMBDA_TRUST_POLICY,
+            "Policies": [{"PolicyName": "Only", "PolicyDocument": policy}],
+        },
+    }
+
+
+class TestCommand:
+    """`batchback policies`, in a checkout of its own."""
+
+    @pytest.fixture
+    def checkout(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Checkout":
+        monkeypatch.setattr(project, "root", lambda: tmp_path)
+        (tmp_path / ".chalice").mkdir()
+        return Checkout(tmp_path / ".chalice", monkeypatch)
+
+    def test_a_new_stage_needs_only_to_stand_in_the_configuration(
+        self, checkout: "Checkout"
+    ) -> None:
+        checkout.configure(prod=a_stage("prod"), staging=a_stage("staging"))
+        assert checkout.generate() == Status.OK
+        assert len(checkout.policies) == 2 * len(MAY)
+        configured = checkout.configuration["stages"]["staging"]["lambda_functions"]["sweep"]
+        assert configured == {"iam_policy_file": "policy-staging-sweep.json"}
+        written = json.loads((checkout.path / "policy-staging-sweep.json").read_text("utf-8"))
+        assert written == policies.policy("sweep", Names("staging"))
+        assert "wrote .chalice/policy-staging-sweep.json" in checkout.said
+
+    def test_a_stage_that_keeps_the_platforms_header_may_read_it(
+        self, checkout: "Checkout"
+    ) -> None:
+        kept = {"STAGE": "prod", "PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
+        checkout.configure(prod={"environment_variables": kept}, dev=a_stage("dev"))
+        checkout.generate()
+        files = [path.name for path in checkout.path.glob("*") if "ssm:" in path.read_text("utf-8")]
+        assert files == ["policy-prod-run_jobs.json"]
+
+    def test_what_else_is_configured_stays(self, checkout: "Checkout") -> None:
+        mine = {**a_stage("prod"), "lambda_functions": {"sweep": {"lambda_timeout": 40}}}
+        checkout.configure(prod=mine)
+        checkout.generate()
+        assert checkout.configuration["app_name"] == "mine"
+        assert checkout.configuration["stages"]["prod"]["lambda_functions"]["sweep"] == {
+            "lambda_timeout": 40,
+            "iam_policy_file": "policy-prod-sweep.json",
+        }
+
+    def test_a_second_time_it_has_nothing_to_do(self, checkout: "Checkout") -> None:
+        checkout.configure(prod=a_stage("prod"))
+        checkout.generate()
+        before = {path: path.stat().st_mtime_ns for path in checkout.path.iterdir()}
+        checkout.generate()
+        assert {path: path.stat().st_mtime_ns for path in checkout.path.iterdir()} == before
+        assert checkout.said == "batchback: every function of the stages prod has its policy\n"
+
+    def test_the_policies_of_a_stage_that_is_gone_go_too_and_nothing_else(
+        self, checkout: "Checkout"
+    ) -> None:
+        checkout.configure(prod=a_stage("prod"), dev=a_stage("dev"))
+        checkout.generate()
+        (checkout.path / "policy-of-ours.json").write_text("{}", "utf-8")
+        checkout.configure(prod=a_stage("prod"))
+        checkout.generate()
+        assert "removed .chalice/policy-dev-sweep.json" in checkout.said
+        assert checkout.policies == [
+            "policy-of-ours.json",
+            *sorted(policies.file_name(function, "prod") for function in MAY),
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "variables", "says"),
+        [
+            ("prod", {"STAGE": "production"}, '"STAGE": "prod"'),
+            ("prod", {}, '"STAGE": "prod"'),
+            ("Prod", {"STAGE": "Prod"}, "lower-case letters"),
+        ],
+    )
+    def test_a_stage_that_its_resources_are_not_named_after_is_refused_before_anything_is_written(
+        self, checkout: "Checkout", name: str, variables: dict[str, str], says: str
+    ) -> None:
+        checkout.configure(dev=a_stage("dev"), **{name: {"environment_variables": variables}})
+        assert checkout.generate() == Status.USAGE
+        assert says in checkout.said
+        assert checkout.policies == []
+
+
+def a_stage(name: str) -> dict[str, Any]:
+    return {"environment_variables": {"STAGE": name}}
+
+
+class Checkout:
+    """A .chalice of its own, and a shell in it."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = path
+        self.said = ""
+        monkeypatch.setattr(project, "configuration", lambda: self.configuration)
+
+    def configure(self, **stages: Any) -> None:
+        text = json.dumps({"app_name": "mine", "stages": stages})
+        (self.path / "config.json").write_text(text, "utf-8")
+
+    def generate(self) -> int:
+        stderr = io.StringIO()
+        status = main(["policies"], shell=Shell(environ={}, stderr=stderr))
+        self.said = stderr.getvalue()
+        return status
+
+    @property
+    def configuration(self) -> Any:
+        return json.loads((self.path / "config.json").read_text("utf-8"))
+
+    @property
+    def policies(self) -> list[str]:
+        return sorted(path.name for path in self.path.glob("policy-*.json"))
