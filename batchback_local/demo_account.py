@@ -4,8 +4,8 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from batchback_ops import credentials
-from batchback_ops.key_table import KeyTable
+from batchback_ops.keys import credentials
+from batchback_ops.keys.table import KeyTable
 from chalicelib.domain.account import Account, Key, Secret
 
 if TYPE_CHECKING:

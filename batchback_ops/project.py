@@ -45,13 +45,35 @@ def stack_name(stage: str) -> str:
     return f"batchback-{stage}"
 
 
-def stack_parameters(stage: str) -> dict[str, str]:
+def function_name(function: str, stage: str) -> str:
+    """What `chalice deploy` calls a function, and the template of a pipeline too. No stage can be
+    taken for the beginning of another's name."""
+    stack = stack_name(stage)
+    return stack if function == "api_handler" else f"{stack}-{function}"
+
+
+def configured_parameters(stage: str) -> dict[str, str]:
     """The parameters of the template that a stage sets. Chalice passes over them."""
     given: dict[str, Any] = _stage(stage).get("resources", {})
     return {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in given.items()
     }
+
+
+def stack_parameters(stage: str) -> dict[str, str]:
+    """Every parameter of the template: its default, or what the stage's configuration sets
+    instead."""
+    declared = json.loads(template())["Parameters"]
+    del declared["Stage"]
+    given = configured_parameters(stage)
+    if unknown := sorted(given.keys() - declared.keys()):
+        raise CannotGoOn(
+            f"stages.{stage}.resources in .chalice/config.json has no {', '.join(unknown)}, "
+            f"only {', '.join(declared)}."
+        )
+    defaults = {name: str(parameter["Default"]) for name, parameter in declared.items()}
+    return {"Stage": stage, **defaults, **given}
 
 
 def tags(stage: str) -> dict[str, str]:

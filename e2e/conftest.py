@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from batchback_ops.package import ARCHITECTURES
+from batchback_ops.package.command import ARCHITECTURES
 from e2e import packages
 from e2e.on_emulator import STAGE, OnEmulator
 from e2e.packages import Package

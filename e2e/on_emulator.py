@@ -21,8 +21,8 @@ from batchback_local.http_server import Answer, Request
 from batchback_local.platform import DemonstrationPlatform
 from batchback_local.process import DidNotHappen, until
 from batchback_local.receiver import DemonstrationReceiver
-from batchback_ops import deploy_script, package, project
-from batchback_ops.resources import parameters_of_stage
+from batchback_ops import project
+from batchback_ops.package import chalice_package, deploy_script
 from chalicelib.settings import Names
 from e2e.emulator import Emulator
 from e2e.packages import Package
@@ -208,11 +208,11 @@ class OnEmulator:
         folder = self._folder / "package"
         folder.mkdir(exist_ok=True)
         shutil.copy(self._package.zip, folder)
-        (folder / package.TEMPLATE).write_text(json.dumps(self._template(variables)))
-        parameters = {**parameters_of_stage(STAGE), **OTHER_PARAMETERS}
+        (folder / chalice_package.TEMPLATE).write_text(json.dumps(self._template(variables)))
+        parameters = {**project.stack_parameters(STAGE), **OTHER_PARAMETERS}
         script = deploy_script.script(STAGE, parameters, project.tags(STAGE))
-        (folder / package.SCRIPT).write_text(script)
-        self.emulator.run("/bin/sh", str(folder / package.SCRIPT), _BUCKET)
+        (folder / deploy_script.NAME).write_text(script)
+        self.emulator.run("/bin/sh", str(folder / deploy_script.NAME), _BUCKET)
         return self._changes()
 
     @property

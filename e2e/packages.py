@@ -8,7 +8,7 @@ from typing import Any
 from batchback.cli import main
 from batchback.shell import Status
 
-from batchback_ops import package
+from batchback_ops.package import chalice_package
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +20,13 @@ class Package:
 
     @property
     def zip(self) -> Path:
-        return self.folder / package.ZIP
+        return self.folder / chalice_package.ZIP
 
     def template(self) -> dict[str, Any]:
         """A copy of one's own at each call."""
-        parsed: dict[str, Any] = json.loads((self.folder / package.TEMPLATE).read_text("utf-8"))
+        parsed: dict[str, Any] = json.loads(
+            (self.folder / chalice_package.TEMPLATE).read_text("utf-8")
+        )
         return parsed
 
 

@@ -19,7 +19,10 @@ from moto.apigateway import responses
 from moto.apigateway.utils import deserialize_body
 
 from batchback_local.aws import EmbeddedAws
-from batchback_ops import package, policies, project
+from batchback_ops import project
+from batchback_ops.package import chalice_package
+from batchback_ops.policies import documents
+from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib import settings
 from chalicelib.settings import Names
 
@@ -28,7 +31,7 @@ NAMES = Names(STAGE)
 REGION = "us-east-1"
 FUNCTIONS = {
     f"batchback-{STAGE}" + ("" if name == "api_handler" else f"-{name}"): name
-    for name in policies.MAY
+    for name in PERMISSIONS
 }
 TRIGGERS = {
     f"batchback-{STAGE}-run_jobs": NAMES.jobs_queue,
@@ -123,7 +126,7 @@ class Deployment:
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Deployed twice, the second time with another setting."""
     folder = tmp_path_factory.mktemp("chalice") / "copy"
-    package.copy_what_ships(folder, STAGE)
+    chalice_package.copy_what_ships(folder, STAGE)
     with pytest.MonkeyPatch.context() as patch, EmbeddedAws() as aws:
         patch.setattr(responses, "deserialize_body", _as_openapi(deserialize_body))
         deployment = Deployment(folder, aws.endpoint)
@@ -171,7 +174,7 @@ class TestFunctions:
 
     @pytest.mark.parametrize("name", FUNCTIONS)
     def test_each_may_do_what_its_policy_says(self, deployment: Deployment, name: str) -> None:
-        assert deployment.policy_of(name) == policies.policy(FUNCTIONS[name], NAMES)
+        assert deployment.policy_of(name) == documents.policy(FUNCTIONS[name], NAMES)
 
 
 class TestTriggers:

@@ -15,8 +15,8 @@ import requests
 from batchback.client import Refused
 from batchback.shell import Status
 
-from batchback_ops import policies, project
-from batchback_ops.resources import parameters_of_stage
+from batchback_ops import project
+from batchback_ops.policies.permissions import PERMISSIONS
 from e2e.on_emulator import (
     KEY,
     NAMES,
@@ -176,7 +176,7 @@ class TestStack:
         cloudformation = service.emulator.client("cloudformation")
         [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
-        assert parameters == {**parameters_of_stage(STAGE), **OTHER_PARAMETERS}
+        assert parameters == {**project.stack_parameters(STAGE), **OTHER_PARAMETERS}
         assert {each["Key"]: each["Value"] for each in stack["Tags"]} == project.tags(STAGE)
 
     def test_the_api_has_no_stage_but_its_own(self, service: OnEmulator) -> None:
@@ -206,7 +206,7 @@ class TestDoctor:
         """What it has to say of a stage that is well, here."""
         others = "stack", "visibility of jobs"
         everywhere = [
-            f"{what} {each}" for each in policies.MAY for what in ("function", "policy of")
+            f"{what} {each}" for each in PERMISSIONS for what in ("function", "policy of")
         ]
         assert service.variables
         return {*others, *everywhere}
@@ -220,7 +220,7 @@ class TestDoctor:
         assert {*told} == expected
         assert told["stack"][0].endswith(": DeletionProtection, JobsVisibilitySeconds")
         assert told["visibility of jobs"][0].startswith(f"{VISIBILITY_SECONDS} s, and 6 times")
-        for function in policies.MAY:
+        for function in PERMISSIONS:
             others = ", ".join(sorted(service.variables))
             assert told[f"function {function}"][0].endswith(f"config.json has it: {others}")
             *_, statements = told[f"policy of {function}"][0].partition("committed one: ")

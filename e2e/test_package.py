@@ -17,7 +17,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from batchback_ops import project
-from batchback_ops.package import TEMPLATE
+from batchback_ops.package.chalice_package import TEMPLATE
 from e2e import packages
 from e2e.conftest import HERE
 from e2e.packages import Package

@@ -123,12 +123,12 @@ class TestFunctions:
     @pytest.mark.parametrize("stage", STAGES)
     def test_a_stage_sets_only_parameters_that_the_template_has(self, stage: str) -> None:
         known = json.loads(project.template())["Parameters"]
-        for name, value in project.stack_parameters(stage).items():
+        for name, value in project.configured_parameters(stage).items():
             assert name in known
             assert value in map(str, known[name].get("AllowedValues", [value]))
 
     def test_prod_is_protected_and_watched(self) -> None:
-        parameters = project.stack_parameters("prod")
+        parameters = project.configured_parameters("prod")
         assert parameters["DeletionProtection"] == "true"
         assert parameters.get("Monitoring", "true") == "true"
 

@@ -28,8 +28,13 @@ from batchback_local.behaviour import Behaviours
 from batchback_local.http_server import Request
 from batchback_local.platform import DemonstrationPlatform
 from batchback_local.service import LocalService
-from batchback_ops import doctor, keys, ops, policies, project, resources
-from batchback_ops.policies import Resource
+from batchback_ops import project
+from batchback_ops.doctor import command as doctor
+from batchback_ops.keys import command as keys
+from batchback_ops.ops import command as ops
+from batchback_ops.policies import permissions
+from batchback_ops.policies.permissions import Resource
+from batchback_ops.resources import command as resources
 from batchback_ops.stage import open_stage
 from chalicelib import errors
 from chalicelib.adapters import items, usage
@@ -166,7 +171,7 @@ class TestAllPages:
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
     def test_every_file_of_ours_that_is_named_exists(self, path: Path) -> None:
         ours = re.compile(
-            r"(?:\.?(?:batchback|chalice|chalicelib|docs|tests)/[\w./-]+|[\w-]+\.txt)"
+            r"(?:\.?(?:batchback_\w+|chalice|chalicelib|client|docs|tests)/[\w./-]+|[\w-]+\.txt)"
         )
         named = [name for name in codes(path.read_text("utf-8")) if ours.fullmatch(name)]
         assert [name for name in named if not (ROOT / name).exists()] == []
@@ -218,19 +223,19 @@ class TestWhoMayDoWhat:
         "take": "ReceiveMessage, DeleteMessage, GetQueueAttributes",
     }
     RESOURCES: ClassVar = {
-        "table `batches`": policies.BATCHES,
-        "its index `by_account`": policies.BATCHES_BY_ACCOUNT,
-        "its index `due`": policies.BATCHES_DUE,
-        "table `keys`, `key#` items": policies.KEYS,
-        "table `keys`, `account#` items": policies.ACCOUNTS,
-        "the platform's header, where it is in Parameter Store": policies.PLATFORM_HEADER,
-        "queue `jobs`": policies.JOBS_QUEUE,
-        "queue `jobs-dead`": policies.JOBS_DEAD_QUEUE,
-        "queue `batches`": policies.BATCHES_QUEUE,
+        "table `batches`": permissions.BATCHES,
+        "its index `by_account`": permissions.BATCHES_BY_ACCOUNT,
+        "its index `due`": permissions.BATCHES_DUE,
+        "table `keys`, `key#` items": permissions.KEYS,
+        "table `keys`, `account#` items": permissions.ACCOUNTS,
+        "the platform's header, where it is in Parameter Store": permissions.PLATFORM_HEADER,
+        "queue `jobs`": permissions.JOBS_QUEUE,
+        "queue `jobs-dead`": permissions.JOBS_DEAD_QUEUE,
+        "queue `batches`": permissions.BATCHES_QUEUE,
     }
 
     def test_every_function_may_do_what_the_table_says_and_nothing_else(self) -> None:
-        functions = [*policies.MAY]
+        functions = [*permissions.PERMISSIONS]
         shown: dict[str, dict[Resource, set[str]]] = {function: {} for function in functions}
         columns = [f"`{function.removesuffix('_handler')}`" for function in functions]
         *found, log = rows("docs/how-it-works.md", " | ".join(["| what", *columns]))
@@ -241,7 +246,7 @@ class TestWhoMayDoWhat:
         assert log == ["its own log group", *["write"] * len(functions)]
         assert shown == {
             function: {resource: {*actions} for resource, actions in may.items()}
-            for function, may in policies.MAY.items()
+            for function, may in permissions.PERMISSIONS.items()
         }
 
     def _actions(self, cell: str) -> set[str]:
@@ -266,7 +271,7 @@ class TestResources:
     def test_what_a_stage_has_instead_is_what_it_has(self) -> None:
         for name, meaning, _ in self.TABLE():
             for stage, value in re.findall(r"`(\w+)` has `?(\w+)", meaning):
-                assert project.stack_parameters(stage)[codes(name)[0]] == value
+                assert project.configured_parameters(stage)[codes(name)[0]] == value
 
     def test_every_option_of_the_command_is_there(self) -> None:
         parser = argparse.ArgumentParser()
@@ -355,7 +360,7 @@ class TestDeploying:
             cli._parser().parse_args(words)
             return
         parser = argparse.ArgumentParser()
-        import_module(f"batchback_ops.{words[0]}").add_arguments(parser)
+        import_module(f"batchback_ops.{words[0]}.command").add_arguments(parser)
         parser.parse_args(words[1:])
 
     def test_the_dollars_are_units_times_prices(self) -> None:

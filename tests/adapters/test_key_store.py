@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from batchback_ops.key_table import KeyTable
+from batchback_ops.keys.table import KeyTable
 from chalicelib.adapters import dynamodb as dynamodb_adapter
 from chalicelib.adapters.dynamodb import DynamoKeyStore
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret

@@ -6,8 +6,8 @@ from typing import Any
 
 import boto3
 
-from batchback_ops import credentials
-from batchback_ops.key_table import KeyTable
+from batchback_ops.keys import credentials
+from batchback_ops.keys.table import KeyTable
 from chalicelib.domain.outcome import NoReply, Reply
 from tests.fakes.http import Call, echo
 from tests.stories.on_moto import OnMoto

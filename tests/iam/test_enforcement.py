@@ -8,7 +8,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from batchback_ops import policies, project
+from batchback_ops import project
+from batchback_ops.policies import documents
+from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib.settings import Names
 from tests.iam.enforcement import Enforcement
 from tests.iam.policy import Policy
@@ -23,7 +25,7 @@ class Clients:
     """The clients of functions of the stage prod."""
 
     def __init__(self) -> None:
-        self.iam = Enforcement({function: Policy(_deployed(function)) for function in policies.MAY})
+        self.iam = Enforcement({function: Policy(_deployed(function)) for function in PERMISSIONS})
         self.dynamodb = boto3.client("dynamodb")
         self.sqs = boto3.client("sqs")
         self.logs: Any = boto3.client("logs")
@@ -65,7 +67,7 @@ class Clients:
 
 def _deployed(function: str) -> Any:
     """The very file."""
-    name = policies.file_name(function, PROD.stage)
+    name = documents.file_name(function, PROD.stage)
     return json.loads((project.root() / ".chalice" / name).read_text("utf-8"))
 
 
@@ -139,7 +141,7 @@ def test_a_function_is_denied_the_business_of_others(
 
 
 def test_every_function_is_denied_something() -> None:
-    assert {function for function, _, _ in BUSINESS_OF_OTHERS} == {*policies.MAY}
+    assert {function for function, _, _ in BUSINESS_OF_OTHERS} == {*PERMISSIONS}
 
 
 def test_a_denial_is_remembered_whoever_catches_it(clients: Clients) -> None:

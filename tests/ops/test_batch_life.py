@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batchback_ops import batch_life
+from batchback_ops.ops import batch_life
 from chalicelib.domain.batch import Answer, AnswersPart, Batch, Chunk, Marker, Order, Verdict
 from chalicelib.domain.states import CallbackState
 from tests.fakes.clock import START

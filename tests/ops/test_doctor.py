@@ -15,7 +15,10 @@ import boto3
 import pytest
 from batchback.shell import Status
 
-from batchback_ops import doctor, policies, project, resources
+from batchback_ops import project
+from batchback_ops.doctor import command as doctor
+from batchback_ops.policies import documents
+from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
 from chalicelib.settings import Names
 from tests.client.test_cli import User
@@ -54,15 +57,15 @@ def deployed(
         TemplateBody=project.template(),
         Parameters=[
             {"ParameterKey": name, "ParameterValue": value}
-            for name, value in resources.parameters_of_stage(STAGE).items()
+            for name, value in project.stack_parameters(STAGE).items()
         ],
     )
     _make_what_moto_leaves_out(session.client("dynamodb"))
-    for function in policies.MAY:
+    for function in PERMISSIONS:
         _deploy(function, session)
     yield
-    for function in policies.MAY:
-        name = policies.lambda_name(function, STAGE)
+    for function in PERMISSIONS:
+        name = project.function_name(function, STAGE)
         session.client("iam").delete_role_policy(RoleName=name, PolicyName=name)
         session.client("iam").delete_role(RoleName=name)
 
@@ -77,10 +80,10 @@ def _make_what_moto_leaves_out(dynamodb: Any) -> None:
 
 
 def _deploy(function: str, session: boto3.Session) -> None:
-    name = policies.lambda_name(function, STAGE)
+    name = project.function_name(function, STAGE)
     iam, functions = session.client("iam"), session.client("lambda")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    document = (project.root() / ".chalice" / policies.file_name(function, STAGE)).read_text()
+    document = (project.root() / ".chalice" / documents.file_name(function, STAGE)).read_text()
     iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=document)
     made = functions.create_function(
         FunctionName=name,
@@ -601,7 +604,7 @@ class TestService:
 
     @pytest.fixture(autouse=True)
     def only_the_service(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("batchback_ops.resource_checks.checks", lambda _: [])
+        monkeypatch.setattr("batchback_ops.doctor.command.resource_checks.checks", lambda _: [])
 
     def test_a_batch_runs_from_submission_to_its_callback(
         self, operator: User, service: ScriptedService
@@ -731,7 +734,7 @@ class TestAddress:
         monkeypatch.setattr(project, "root", lambda: tmp_path)
         (tmp_path / ".chalice" / "deployed").mkdir(parents=True)
         for check in ("resource_checks.checks", "function_checks.checks"):
-            monkeypatch.setattr(f"batchback_ops.{check}", lambda _: [])
+            monkeypatch.setattr(f"batchback_ops.doctor.{check}", lambda _: [])
         return tmp_path
 
     @pytest.fixture

@@ -17,7 +17,7 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell
 
 from batchback_ops import stage
-from batchback_ops.key_table import KeyTable
+from batchback_ops.keys.table import KeyTable
 from chalicelib.adapters.dynamodb import DynamoKeyStore
 from chalicelib.domain.account import Account, Key, Secret
 from chalicelib.settings import Names

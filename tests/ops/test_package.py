@@ -15,8 +15,9 @@ import pytest
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 
-from batchback_ops import deploy_script, deployment_zip, package, pipeline_template, project
-from batchback_ops.resources import parameters_of_stage
+from batchback_ops import project
+from batchback_ops.package import chalice_package, deploy_script, deployment_zip, pipeline_template
+from batchback_ops.package import command as package
 from tests.chalice_deployment import template
 from tests.client.test_cli import User
 
@@ -108,7 +109,7 @@ FUNCTIONS = {
 
 
 def merged(**parameters: str) -> dict[str, Any]:
-    of_stage = {**parameters_of_stage(STAGE), **parameters}
+    of_stage = {**project.stack_parameters(STAGE), **parameters}
     return pipeline_template.merged(OF_CHALICE, RESOURCES, STAGE, of_stage)
 
 
@@ -184,7 +185,7 @@ class Machine:
     folder: Path
 
     def runs(self, script: str, *argv: str) -> "subprocess.CompletedProcess[str]":
-        path = self.folder / "package" / package.SCRIPT
+        path = self.folder / "package" / deploy_script.NAME
         path.write_text(script)
         return subprocess.run(  # noqa: S603 - the script under test
             ["/bin/sh", path, *argv],
@@ -220,7 +221,7 @@ class TestScript:
     def test_every_parameter_is_given_each_time(self, machine: Machine) -> None:
         """A stack that is updated would keep those that it has."""
         for stage in ("prod", "dev"):
-            parameters = parameters_of_stage(stage)
+            parameters = project.stack_parameters(stage)
             machine.runs(deploy_script.script(stage, parameters, project.tags(stage)), "b")
             _, deploy, _ = machine.calls[-3:]
             given = dict(each.split("=", 1) for each in after("--parameter-overrides", deploy))
@@ -229,12 +230,12 @@ class TestScript:
 
     def test_the_stack_has_the_stages_tags_whatever_is_in_them(self, machine: Machine) -> None:
         tags = {"stage": "prod", "team": 'it\'s "ours" $HOME `id`', "empty": ""}
-        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), tags), "b")
+        ran = machine.runs(deploy_script.script(STAGE, project.stack_parameters(STAGE), tags), "b")
         assert (ran.returncode, ran.stderr) == (0, "")
         assert after("--tags", machine.calls[1]) == [f"{name}={tags[name]}" for name in tags]
 
     def test_a_stage_without_tags_gives_none(self, machine: Machine) -> None:
-        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}), "b")
+        ran = machine.runs(deploy_script.script(STAGE, project.stack_parameters(STAGE), {}), "b")
         assert ran.returncode == 0
         assert "--tags" not in machine.calls[1]
 
@@ -248,7 +249,7 @@ class TestScript:
     def test_a_protected_stage_has_a_stack_that_is(
         self, machine: Machine, is_protected: str, option: str
     ) -> None:
-        parameters = {**parameters_of_stage(STAGE), "DeletionProtection": is_protected}
+        parameters = {**project.stack_parameters(STAGE), "DeletionProtection": is_protected}
         machine.runs(deploy_script.script(STAGE, parameters, {}), "b")
         assert machine.calls[2] == [
             "cloudformation",
@@ -259,18 +260,20 @@ class TestScript:
         ]
 
     def test_the_package_goes_by_the_bucket_that_is_named(self, machine: Machine) -> None:
-        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}), "my bucket")
+        ran = machine.runs(
+            deploy_script.script(STAGE, project.stack_parameters(STAGE), {}), "my bucket"
+        )
         pack, deploy, _ = machine.calls
         assert ran.returncode == 0
         assert (pack[1], deploy[1]) == ("package", "deploy")
-        assert after("--template-file", pack) == [package.TEMPLATE]
+        assert after("--template-file", pack) == [chalice_package.TEMPLATE]
         assert after("--output-template-file", pack) == after("--template-file", deploy)
         for call in (pack, deploy):
             assert after("--s3-bucket", call) == ["my bucket"]
             assert after("--s3-prefix", call) == ["batchback-prod"]
 
     def test_without_a_bucket_nothing_happens_and_it_is_said(self, machine: Machine) -> None:
-        ran = machine.runs(deploy_script.script(STAGE, parameters_of_stage(STAGE), {}))
+        ran = machine.runs(deploy_script.script(STAGE, project.stack_parameters(STAGE), {}))
         assert ran.returncode
         assert "name a bucket in the region of the stage" in ran.stderr
         assert machine.calls == []
@@ -305,7 +308,7 @@ class TestCopy:
     @pytest.mark.usefixtures("checkout")
     def test_what_ships_is_in_it_and_nothing_that_lies_about(self, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
-        package.copy_what_ships(copy, STAGE)
+        chalice_package.copy_what_ships(copy, STAGE)
         assert {
             path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()
         } == {
@@ -322,7 +325,7 @@ class TestCopy:
         configured = project.configuration()
         for architecture, found in (("x86_64", "x86_64"), (None, None)):
             copy = tmp_path / str(architecture)
-            package.copy_what_ships(copy, STAGE, architecture)
+            chalice_package.copy_what_ships(copy, STAGE, architecture)
             written = json.loads((copy / ".chalice" / "config.json").read_text())
             assert written["stages"][STAGE].get("lambda_architecture") == found
             assert written["stages"]["dev"] == configured["stages"]["dev"]
@@ -378,7 +381,9 @@ class TestCommand:
 
     def test_nothing_of_the_environment_gets_into_the_template(self) -> None:
         environ = {"PATH": "/bin", "MAX_CONCURRENT_WORKERS": "3", "AWS_PROFILE": "me"}
-        kept = package._environment({**environ, "PYTHONPATH": "x", "PIP_PROXY": "p"}, Path("copy"))
+        kept = chalice_package._environment(
+            {**environ, "PYTHONPATH": "x", "PIP_PROXY": "p"}, Path("copy")
+        )
         assert not {"MAX_CONCURRENT_WORKERS", "AWS_PROFILE", "PYTHONPATH"} & kept.keys()
         assert (kept["PATH"], kept["PIP_PROXY"]) == ("/bin", "p")
         assert kept["PIP_CONSTRAINT"] == "copy/requirements.txt"

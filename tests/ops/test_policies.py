@@ -13,8 +13,9 @@ from batchback.cli import main
 from batchback.shell import Shell, Status
 from chalice.constants import LAMBDA_TRUST_POLICY
 
-from batchback_ops import policies, project
-from batchback_ops.policies import MAY
+from batchback_ops import project
+from batchback_ops.policies import documents
+from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib.settings import Names
 from tests.chalice_deployment import deployed
 from tests.iam.policy import Policy, Request
@@ -26,7 +27,7 @@ ARN = "arn:aws:{service}:eu-west-1:123456789012:{path}"
 
 @cache
 def policy(function: str, stage: str = "prod") -> Policy:
-    return Policy(policies.policy(function, Names(stage)))
+    return Policy(documents.policy(function, Names(stage)))
 
 
 def is_allowed(function: str, action: str, path: str, *keys: str) -> bool:
@@ -39,20 +40,20 @@ def is_allowed(function: str, action: str, path: str, *keys: str) -> bool:
 class TestFiles:
     def test_every_file_is_what_the_source_makes(self) -> None:
         """Where it is not: `batchback policies`."""
-        wanted = policies.policy_files(project.configuration())
+        wanted = documents.policy_files(project.configuration())
         there = {path.name: path.read_text("utf-8") for path in HERE.glob("policy-*.json")}
         assert there == wanted
-        assert len(there) == len(STAGES) * len(MAY)
+        assert len(there) == len(STAGES) * len(PERMISSIONS)
 
     def test_the_configuration_names_each_and_no_other(self) -> None:
         configuration = project.configuration()
-        assert policies.naming_policies(configuration) == configuration
+        assert documents.naming_policies(configuration) == configuration
         named = [
             function["iam_policy_file"]
             for stage in configuration["stages"].values()
             for function in stage["lambda_functions"].values()
         ]
-        assert sorted(named) == sorted(policies.policy_files(configuration))
+        assert sorted(named) == sorted(documents.policy_files(configuration))
 
 
 class TestChalice:
@@ -62,10 +63,10 @@ class TestChalice:
     def test_every_role_has_exactly_the_policy_of_its_function(self, stage: str) -> None:
         """Nothing is added, as Chalice adds polling and logs to policies that it makes itself."""
         functions = deployed(stage, project.configuration())
-        assert {*functions} == {*MAY}
+        assert {*functions} == {*PERMISSIONS}
         for function, found in functions.items():
             [only] = found.policies
-            assert only["PolicyDocument"] == policies.policy(function, Names(stage))
+            assert only["PolicyDocument"] == documents.policy(function, Names(stage))
 
     def test_a_function_writes_its_own_log_under_the_name_that_it_gets(self) -> None:
         for function, found in deployed("prod", project.configuration()).items():
@@ -79,7 +80,7 @@ class TestChalice:
         stages = {**project.configuration()["stages"], "prod-2": {"autogen_policy": True}}
         configuration = {**project.configuration(), "stages": stages}
         everybody = {stage: deployed(stage, configuration) for stage in ("prod", "dev", "prod-2")}
-        for function, (stage, theirs) in product(MAY, everybody.items()):
+        for function, (stage, theirs) in product(PERMISSIONS, everybody.items()):
             for other, found in theirs.items():
                 stream = f"log-group:/aws/lambda/{found.lambda_name}:log-stream:s"
                 is_own = (stage, other) == ("prod", function)
@@ -102,7 +103,7 @@ class TestTraces:
 
     def traced(self, configuration: dict[str, Any]) -> set[str]:
         """The files of the functions that may send traces."""
-        files = policies.policy_files(configuration)
+        files = documents.policy_files(configuration)
         return {name for name, text in files.items() if "xray:" in text}
 
     def test_nobody_may_send_any_as_it_is(self) -> None:
@@ -110,7 +111,7 @@ class TestTraces:
 
     def test_a_stage_that_is_traced_may_send_them_and_no_other(self) -> None:
         files = self.traced(self.configuration(xray=True))
-        assert files == {policies.file_name(function, "prod") for function in MAY}
+        assert files == {documents.file_name(function, "prod") for function in PERMISSIONS}
 
     def test_a_function_may_be_traced_alone(self) -> None:
         functions = {
@@ -118,7 +119,7 @@ class TestTraces:
             "sweep": {"xray": True},
         }
         files = self.traced(self.configuration(lambda_functions=functions))
-        assert files == {policies.file_name("sweep", "prod")}
+        assert files == {documents.file_name("sweep", "prod")}
 
     def test_chalice_turns_it_on_by_the_same_words(self) -> None:
         functions = deployed("prod", self.configuration(xray=True))
@@ -128,8 +129,8 @@ class TestTraces:
         }
 
     def test_what_a_traced_function_may_do_besides_stays_the_same(self) -> None:
-        plain = policies.policy("sweep", Names("prod"))["Statement"]
-        [*rest, traces] = policies.policy("sweep", Names("prod"), is_traced=True)["Statement"]
+        plain = documents.policy("sweep", Names("prod"))["Statement"]
+        [*rest, traces] = documents.policy("sweep", Names("prod"), is_traced=True)["Statement"]
         assert rest == plain
         assert traces == {
             "Sid": "Traces",
@@ -140,7 +141,7 @@ class TestTraces:
 
 
 class TestWhatNobodyMay:
-    @pytest.mark.parametrize("function", MAY)
+    @pytest.mark.parametrize("function", PERMISSIONS)
     def test_keys_are_read_one_by_one_by_who_needs_them_and_never_written(
         self, function: str
     ) -> None:
@@ -158,7 +159,7 @@ class TestWhatNobodyMay:
             "advance_batch": {("dynamodb:GetItem", "account#demo")},
         }.get(function, set())
 
-    @pytest.mark.parametrize("function", MAY)
+    @pytest.mark.parametrize("function", PERMISSIONS)
     @pytest.mark.parametrize("auth", ["header", "iws", "none", None])
     @pytest.mark.parametrize("header", ["ssm", "X-Key: plain", None])
     def test_the_platforms_header_is_read_by_who_calls_it_where_it_is_kept_there(
@@ -166,7 +167,7 @@ class TestWhatNobodyMay:
     ) -> None:
         given = {"PLATFORM_AUTH": auth, "PLATFORM_HEADER": header}
         variables = {name: value for name, value in given.items() if value}
-        allowed = Policy(policies.policy(function, Names("prod"), variables))
+        allowed = Policy(documents.policy(function, Names("prod"), variables))
         parameter = ARN.format(service="ssm", path="parameter/batchback-prod/platform-header")
         found = {
             action
@@ -176,7 +177,7 @@ class TestWhatNobodyMay:
         is_used = (function, auth, header) == ("run_jobs", "header", "ssm")
         assert found == ({"ssm:GetParameter"} if is_used else set())
 
-    @pytest.mark.parametrize("function", MAY)
+    @pytest.mark.parametrize("function", PERMISSIONS)
     def test_nothing_of_another_stage_is_allowed(self, function: str) -> None:
         """Also of those whose names begin with the stage's, or end with it."""
         for theirs in ("dev", "prod-2", "prod-batches", "pro", "a-prod"):
@@ -186,7 +187,7 @@ class TestWhatNobodyMay:
                 assert policy(function, theirs).judge(request)
                 assert policy(function, "prod").judge(request) is None, resource
 
-    @pytest.mark.parametrize("function", MAY)
+    @pytest.mark.parametrize("function", PERMISSIONS)
     def test_every_permission_names_its_action_and_the_stage(self, function: str) -> None:
         for permission in policy(function).permissions:
             assert "*" not in permission.action
@@ -203,11 +204,11 @@ class TestAnotherOpinion:
         from cfnlint.api import lint  # the two take seconds, which no other test needs
         from cfnlint.config import ManualArgs
 
-        wrong = policies.policy("sweep", Names("prod"))
+        wrong = documents.policy("sweep", Names("prod"))
         wrong["Statement"][0]["Action"] = ["dynamodb:UpdateItems"]
         wrong["Statement"][1]["Resource"] = ["arn:*:sqs:*:*:batchback-prod-jobs"]
         kept = {"PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
-        right = [policies.policy(function, Names("prod"), kept) for function in MAY]
+        right = [documents.policy(function, Names("prod"), kept) for function in PERMISSIONS]
         right += [deployers_policy()]
         template = {"Resources": {f"R{n}": role(each) for n, each in enumerate([wrong, *right])}}
         found = lint(
@@ -250,11 +251,11 @@ class TestCommand:
     ) -> None:
         checkout.configure(prod=a_stage("prod"), staging=a_stage("staging"))
         assert checkout.generate() == Status.OK
-        assert len(checkout.policies) == 2 * len(MAY)
+        assert len(checkout.policies) == 2 * len(PERMISSIONS)
         configured = checkout.configuration["stages"]["staging"]["lambda_functions"]["sweep"]
         assert configured == {"iam_policy_file": "policy-staging-sweep.json"}
         written = json.loads((checkout.path / "policy-staging-sweep.json").read_text("utf-8"))
-        assert written == policies.policy("sweep", Names("staging"))
+        assert written == documents.policy("sweep", Names("staging"))
         assert "wrote .chalice/policy-staging-sweep.json" in checkout.said
 
     def test_a_stage_that_keeps_the_platforms_header_may_read_it(
@@ -295,7 +296,7 @@ class TestCommand:
         assert "removed .chalice/policy-dev-sweep.json" in checkout.said
         assert checkout.policies == [
             "policy-of-ours.json",
-            *sorted(policies.file_name(function, "prod") for function in MAY),
+            *sorted(documents.file_name(function, "prod") for function in PERMISSIONS),
         ]
 
     @pytest.mark.parametrize(

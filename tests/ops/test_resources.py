@@ -132,7 +132,7 @@ class TestUp:
         operator.types("resources", "up", "--stage", "dev")
         kept = {"id": {"S": "key#demo"}}
         dynamodb.put_item(TableName=NAMES.keys_table, Item=kept)
-        was = project.stack_parameters("dev")
+        was = project.configured_parameters("dev")
         configure(resources={**was, "JobsVisibilitySeconds": 400})
         again = User(operator.environ)
         assert again.types("resources", "up", "--stage", "dev") == Status.OK

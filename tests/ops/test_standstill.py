@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batchback_ops.standstill import why_stuck
+from batchback_ops.ops.standstill import why_stuck
 from chalicelib.domain import transitions
 from chalicelib.domain.states import BatchState, CallbackState
 from tests.fakes.clock import START

@@ -27,8 +27,9 @@ import app
 from batchback_local import demo_account
 from batchback_local.aws import create_resources
 from batchback_local.invocation import Context, Function, scheduled_event, sqs_event
-from batchback_ops import policies
-from batchback_ops.key_table import KeyTable
+from batchback_ops.keys.table import KeyTable
+from batchback_ops.policies import documents
+from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib import settings, wiring
 from chalicelib.adapters import aws
 from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
@@ -78,8 +79,8 @@ class OnMoto:
         self.names = settings.Names(self._stage)
         self.iam = Enforcement(
             {
-                name: Policy(policies.policy(name, self.names, _HEADER_IS_KEPT))
-                for name in policies.MAY
+                name: Policy(documents.policy(name, self.names, _HEADER_IS_KEPT))
+                for name in PERMISSIONS
             }
         )
         self.dynamodb, self.sqs = _dynamodb(), _sqs()

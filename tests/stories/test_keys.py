@@ -12,7 +12,8 @@ import boto3
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from batchback_ops import credentials, project
+from batchback_ops import project
+from batchback_ops.keys import credentials
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.operations import run_jobs

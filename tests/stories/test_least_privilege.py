@@ -13,7 +13,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
 
-from batchback_ops import policies
+from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib.domain.outcome import NoReply, Reply
 from tests.chalice_deployment import deployed
 from tests.fakes.http import Call, echo
@@ -26,7 +26,7 @@ def test_no_call_is_denied(told: Enforcement) -> None:
     assert told.denied == []
 
 
-@pytest.mark.parametrize("function", policies.MAY)
+@pytest.mark.parametrize("function", PERMISSIONS)
 def test_every_permission_is_used(told: Enforcement, function: str) -> None:
     assert told.unused(function) == set()
 

@@ -11,7 +11,8 @@ import pytest
 from batchback.cli import main
 from batchback.shell import Shell, Status
 
-from batchback_ops import dead_letters, project
+from batchback_ops import project
+from batchback_ops.ops import dead_letters
 from chalicelib.domain.outcome import Reply
 from tests.stories.on_moto import OnMoto
 from tests.stories.test_one_batch import jobs

@@ -71,7 +71,7 @@ def _local(argv: Sequence[str], shell: Shell) -> int:
 
 def _operate(command: str, argv: Sequence[str], shell: Shell) -> int:
     """A command of whoever deploys the service: everything after it is that module's own affair."""
-    module = import_module(f"batchback_ops.{command}")
+    module = import_module(f"batchback_ops.{command}.command")
     parser = argparse.ArgumentParser(
         f"batchback {command}", description=_OPERATING[command], allow_abbrev=False
     )

@@ -14,8 +14,8 @@ from typing import Any
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 
-from batchback_ops import credentials
-from batchback_ops.key_table import KeyTable
+from batchback_ops.keys import credentials
+from batchback_ops.keys.table import KeyTable
 from batchback_ops.stage import add_stage, open_stage
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 

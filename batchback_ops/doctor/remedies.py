@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from batchback_ops import project
-from batchback_ops.resources import is_of_a_pipeline
+from batchback_ops.resources.stack import is_of_a_pipeline
 from batchback_ops.stage import Stage
 
 _BY_ITS_PIPELINE = "deploy it by its pipeline (docs/packaging.md)"

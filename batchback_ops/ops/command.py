@@ -13,10 +13,10 @@ from functools import cached_property
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 
-from batchback_ops import batch_life, dead_letters
-from batchback_ops.dead_letters import DeadLetter, DeadLetterQueue
+from batchback_ops.ops import batch_life, dead_letters
+from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
+from batchback_ops.ops.standstill import why_stuck
 from batchback_ops.stage import Stage, add_stage, open_stage
-from batchback_ops.standstill import why_stuck
 from chalicelib.adapters.dynamodb import DynamoBatchStore
 from chalicelib.operations.ports import BatchStore
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
-from batchback_ops.standstill import why_stuck
+from batchback_ops.ops.standstill import why_stuck
 from chalicelib.domain import strict_json
 from chalicelib.domain.batch import Answer, Batch, Chunk, Order, Verdict
 from chalicelib.domain.retry import CALLBACK_TRIES

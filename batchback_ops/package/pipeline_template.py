@@ -78,6 +78,5 @@ def _function(resource: Template, stage: str, needed: list[str]) -> Template:
 
 
 def _function_name(handler: str, stage: str) -> str:
-    name = handler.removeprefix("app.")
-    stack = project.stack_name(stage)
-    return stack if name == "app" else f"{stack}-{name}"
+    function = "api_handler" if handler == "app.app" else handler.removeprefix("app.")
+    return project.function_name(function, stage)

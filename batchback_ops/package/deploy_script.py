@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from batchback_ops import project
 
+#: Of its file, beside the zip and the template.
+NAME = "deploy.sh"
 _SCRIPT = """\
 #!/bin/sh
 # Makes stack {stack} of what lies beside this file, or changes it to that: `sh deploy.sh BUCKET`,

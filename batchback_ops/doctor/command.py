@@ -10,8 +10,8 @@ from dataclasses import asdict
 
 from batchback.shell import Shell, Status
 
-from batchback_ops import function_checks, resource_checks, service_checks
-from batchback_ops.diagnosis import Check, Finding, find
+from batchback_ops.doctor import function_checks, resource_checks, service_checks
+from batchback_ops.doctor.diagnosis import Check, Finding, find
 from batchback_ops.stage import Stage, add_stage, open_stage
 
 

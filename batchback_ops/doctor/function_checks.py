@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from batchback_ops import policies, project
-from batchback_ops.diagnosis import Check, Wrong
-from batchback_ops.mends import bring_up, deploy
+from batchback_ops import project
+from batchback_ops.doctor.diagnosis import Check, Wrong
+from batchback_ops.doctor.remedies import bring_up, deploy
+from batchback_ops.policies.documents import file_name
+from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
 
 #: What Chalice goes by where the configuration says nothing.
@@ -56,7 +58,7 @@ def checks(stage: Stage) -> list[Check]:
     ]
 
 
-_ALL = tuple(policies.MAY)
+_ALL = tuple(PERMISSIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +143,10 @@ class Functions:
                 f"{role} has more: {also}",
                 f"aws iam detach-role-policy --role-name {role} --policy-arn ARN",
             )
-        return f"{role} has {policies.file_name(function, self.stage.name)} and no other"
+        return f"{role} has {file_name(function, self.stage.name)} and no other"
 
     def judge_log(self, function: str) -> str:
-        group = f"/aws/lambda/{policies.lambda_name(function, self.stage.name)}"
+        group = f"/aws/lambda/{project.function_name(function, self.stage.name)}"
         answer = self.stage.client("logs").describe_log_groups(logGroupNamePrefix=group)
         found = [each for each in answer["logGroups"] if each["logGroupName"] == group]
         if not found:
@@ -159,7 +161,7 @@ class Functions:
         return self._known[function]
 
     def _describe(self, function: str) -> dict[str, Any]:
-        name = policies.lambda_name(function, self.stage.name)
+        name = project.function_name(function, self.stage.name)
         try:
             found: dict[str, Any] = self._lambda.get_function_configuration(FunctionName=name)
         except self._lambda.exceptions.ResourceNotFoundException as error:
@@ -204,7 +206,7 @@ def _other_statements(documents: list[Any], committed: Any) -> list[str]:
 
 
 def _committed(function: str, stage: Stage) -> Any:
-    path = project.root() / ".chalice" / policies.file_name(function, stage.name)
+    path = project.root() / ".chalice" / file_name(function, stage.name)
     try:
         return json.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -7,7 +7,7 @@ ends, and a second one has to wait for it.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchback.shell import Shell
 
@@ -160,6 +160,16 @@ class Stack:
         pages = self.client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
         events = (event for page in pages for event in page["StackEvents"])
         return takewhile(lambda event: event["EventId"] != before, events)
+
+
+def is_of_a_pipeline(template: Any) -> bool:
+    """Whether the functions are in it, as Chalice names them or as they become."""
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
+    return not kinds.isdisjoint({"AWS::Serverless::Function", "AWS::Lambda::Function"})
+
+
+def parameters_of(found: "StackTypeDef") -> dict[str, str]:
+    return {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
 
 
 def _parameters(plan: Plan) -> "list[ParameterTypeDef]":

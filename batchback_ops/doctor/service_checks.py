@@ -10,7 +10,7 @@ from batchback.client import Client, Progress, Refused, Unreachable
 from batchback.shell import Shell
 
 from batchback_ops import project
-from batchback_ops.diagnosis import Check, Skipped, Wrong
+from batchback_ops.doctor.diagnosis import Check, Skipped, Wrong
 from batchback_ops.stage import Stage
 from chalicelib.errors import KeyRevoked, ParameterMissing, RequestStale
 

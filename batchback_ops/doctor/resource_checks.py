@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any
 
 from batchback_ops import project
-from batchback_ops.diagnosis import Check, Wrong
-from batchback_ops.function_checks import timeout_seconds
-from batchback_ops.mends import bring_up
-from batchback_ops.resources import parameters_of, parameters_of_stage
+from batchback_ops.doctor.diagnosis import Check, Wrong
+from batchback_ops.doctor.function_checks import timeout_seconds
+from batchback_ops.doctor.remedies import bring_up
+from batchback_ops.resources.stack import parameters_of
 from batchback_ops.stage import Stage
 
 #: A stack at rest.
@@ -80,7 +80,7 @@ def _stack(stage: Stage) -> str:
         )
     if others := _other_than_wanted(client.get_template(StackName=name)["TemplateBody"]):
         raise Wrong(f"not as .chalice/resources.json has it: {', '.join(others)}", bring_up(stage))
-    there, wanted = parameters_of(found), parameters_of_stage(stage.name)
+    there, wanted = parameters_of(found), project.stack_parameters(stage.name)
     if others := [each for each, value in wanted.items() if there.get(each) != value]:
         raise Wrong(
             f"not with the resources of .chalice/config.json: {', '.join(others)}", bring_up(stage)

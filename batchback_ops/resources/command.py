@@ -13,7 +13,7 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 
 from batchback_ops import project
-from batchback_ops.stack import Plan, Stack, StackFailed
+from batchback_ops.resources.stack import Plan, Stack, StackFailed, is_of_a_pipeline, parameters_of
 from batchback_ops.stage import Stage, add_stage, open_stage
 from chalicelib.errors import Misconfigured
 
@@ -87,33 +87,14 @@ def _plan(stage: Stage) -> Plan:
 
 
 def _parameters(stage: Stage) -> dict[str, str]:
-    parameters = parameters_of_stage(stage.name)
+    parameters = project.stack_parameters(stage.name)
     for name, value in parameters.items():
         if value.startswith("arn:") and value.split(":")[3] != stage.region:
             raise CannotGoOn(
-                f"{name} of {_place_of_parameters(stage.name)} is not of the stage's region, "
-                f"{stage.region}."
+                f"{name} of stages.{stage.name}.resources in .chalice/config.json is not of the "
+                f"stage's region, {stage.region}."
             )
     return parameters
-
-
-def parameters_of_stage(stage: str) -> dict[str, str]:
-    """Every parameter of the template: its default, or what the stage's configuration sets
-    instead."""
-    declared = json.loads(project.template())["Parameters"]
-    del declared["Stage"]
-    given = project.stack_parameters(stage)
-    if unknown := sorted(given.keys() - declared.keys()):
-        raise CannotGoOn(
-            f"{_place_of_parameters(stage)} has no {', '.join(unknown)}, "
-            f"only {', '.join(declared)}."
-        )
-    defaults = {name: str(parameter["Default"]) for name, parameter in declared.items()}
-    return {"Stage": stage, **defaults, **given}
-
-
-def _place_of_parameters(stage: str) -> str:
-    return f"stages.{stage}.resources in .chalice/config.json"
 
 
 def _refuse_unless_ready(stage: Stage, stack: Stack, found: "StackTypeDef") -> None:
@@ -280,16 +261,6 @@ def _differences(plan: Plan, stack: Stack, found: "StackTypeDef") -> list[str]:
 def _template_of(stack: Stack) -> Any:
     body: Any = stack.client.get_template(StackName=stack.name)["TemplateBody"]
     return json.loads(body) if isinstance(body, str) else body
-
-
-def is_of_a_pipeline(template: Any) -> bool:
-    """Whether the functions are in it, as Chalice names them or as they become."""
-    kinds = {resource["Type"] for resource in template["Resources"].values()}
-    return not kinds.isdisjoint({"AWS::Serverless::Function", "AWS::Lambda::Function"})
-
-
-def parameters_of(found: "StackTypeDef") -> dict[str, str]:
-    return {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
 
 
 def _outputs_of(found: "StackTypeDef") -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Check a stage and suggest fixes."""

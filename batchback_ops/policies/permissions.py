@@ -1,0 +1,98 @@
+"""What each Lambda function may do in AWS: the one source of the policies that are deployed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chalicelib.settings import Names, is_header_kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """Something of a stage that functions may be allowed to use."""
+
+    #: As the policies and the docs call it.
+    name: str
+    service: str
+    #: The end of its ARN.
+    path: Callable[[Names], str]
+    #: Of a table: which items of it, by the partition key.
+    #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    partition_keys: str | None = None
+    #: Whether a stage with these environment variables has it.
+    is_there: Callable[[Mapping[str, str]], bool] = lambda _: True
+
+
+def _batches(names: Names) -> str:
+    return f"table/{names.batches_table}"
+
+
+def _keys(names: Names) -> str:
+    return f"table/{names.keys_table}"
+
+
+BATCHES = Resource(name="Batches", service="dynamodb", path=_batches)
+BATCHES_BY_ACCOUNT = Resource(
+    name="BatchesByAccount",
+    service="dynamodb",
+    path=lambda names: f"{_batches(names)}/index/by_account",
+)
+BATCHES_DUE = Resource(
+    name="BatchesDue", service="dynamodb", path=lambda names: f"{_batches(names)}/index/due"
+)
+#: What callers sign with, and the service in their name.
+KEYS = Resource(name="Keys", service="dynamodb", path=_keys, partition_keys="key#*")
+#: What callbacks are signed with.
+ACCOUNTS = Resource(name="Accounts", service="dynamodb", path=_keys, partition_keys="account#*")
+JOBS_QUEUE = Resource(name="JobsQueue", service="sqs", path=lambda names: names.jobs_queue)
+JOBS_DEAD_QUEUE = Resource(
+    name="JobsDeadQueue", service="sqs", path=lambda names: names.jobs_dead_queue
+)
+BATCHES_QUEUE = Resource(name="BatchesQueue", service="sqs", path=lambda names: names.batches_queue)
+
+#: Its value is encrypted with AWS's key for parameters, which asks nobody in the account for more.
+PLATFORM_HEADER = Resource(
+    name="PlatformHeader",
+    service="ssm",
+    path=lambda names: f"parameter{names.platform_header}",
+    is_there=is_header_kept,
+)
+
+#: SendMessage allows SendMessageBatch too.
+_SEND = ("GetQueueUrl", "SendMessage")
+#: What Lambda does in a function's name with the queue whose messages it hands over.
+#: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+_TAKE = ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
+
+#: The functions by the names that Chalice has for them. Each writes its own log besides.
+PERMISSIONS: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
+    "api_handler": {
+        BATCHES: ("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+        BATCHES_BY_ACCOUNT: ("Query",),
+        KEYS: ("GetItem",),
+        JOBS_QUEUE: _SEND,
+        BATCHES_QUEUE: _SEND,
+    },
+    "run_jobs": {
+        BATCHES: ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+        KEYS: ("GetItem",),
+        PLATFORM_HEADER: ("GetParameter",),
+        JOBS_QUEUE: (*_SEND, *_TAKE),
+        BATCHES_QUEUE: _SEND,
+    },
+    "advance_batch": {
+        BATCHES: ("GetItem", "PutItem", "Query", "UpdateItem"),
+        ACCOUNTS: ("GetItem",),
+        JOBS_QUEUE: _SEND,
+        BATCHES_QUEUE: (*_SEND, *_TAKE),
+    },
+    "bury_jobs": {
+        BATCHES: ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+        JOBS_DEAD_QUEUE: _TAKE,
+        BATCHES_QUEUE: _SEND,
+    },
+    "sweep": {
+        BATCHES: ("UpdateItem",),
+        BATCHES_DUE: ("Query",),
+        BATCHES_QUEUE: _SEND,
+    },
+}

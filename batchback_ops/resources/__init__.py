@@ -1,0 +1,1 @@
+"""A stage's CloudFormation stack, made from .chalice/resources.json."""
