@@ -2,9 +2,9 @@
 
     api             API Gateway        answers callers
     run_jobs        queue `jobs`       runs the jobs of one message
-    advance_batch   queue `batches`    looks at one batch and does what is due
+    advance_batch   queue `batches`    checks one batch and does what is due
     bury_jobs       queue `jobs-dead`  finds out what killed the workers of a message
-    sweep           every minute       has the batches looked at whose alarm went off
+    sweep           every minute       sends the batches that are due to advance_batch
 
 What they do is in chalicelib, whose `__init__` is the map. A handler that returns deletes its
 message; one that raises gets exactly that message back.
@@ -72,7 +72,7 @@ def run_jobs(event: SQSEvent) -> None:
 
 @app.on_sqs_message(queue=names.batches_queue, batch_size=1, name="advance_batch")
 def advance_batch(event: SQSEvent) -> None:
-    """Looks at one batch."""
+    """Checks one batch and does what is due."""
     with _logged("advance_batch") as about:
         for record in event:
             message = parse_batch(record.body)

@@ -212,7 +212,7 @@ class ServiceOnMoto:
         service = wiring.service()
         service.platform = self._platform
         service.receiver = self.receiver
-        service.requests_side_by_side = CountedSideBySide(self.counter)
+        service.concurrent_requests = CountedSideBySide(self.counter)
 
 
 class _ByteCount:

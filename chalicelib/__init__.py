@@ -11,8 +11,8 @@ The life of a batch:
                     the head (the one commit), then sends a message per chunk
     run_jobs        one message: runs the jobs of a chunk side by side and records their answers;
                     whoever records the last one puts the chunk among the head's `done`
-    advance_batch   looks at one batch and does what is due: sends, completes, calls back
-    sweep           every minute has the batches looked at whose alarm went off, so that nothing is
+    advance_batch   checks one batch and does what is due: sends, completes, calls back
+    sweep           every minute sends the batches that are due to advance_batch, so that nothing is
                     stuck whatever was lost; bury_jobs ends the jobs that kill their workers
     read_batch      progress, results and list, at any time; rerun_batch: restart, repost, cancel
 

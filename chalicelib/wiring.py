@@ -17,8 +17,8 @@ from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
 from chalicelib.adapters.http import HttpPlatform, HttpReceiver
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import SqsQueue
-from chalicelib.adapters.ssm import KeptHeader
-from chalicelib.adapters.threads import ThreadsSideBySide
+from chalicelib.adapters.ssm import SsmHeader
+from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Header, PlatformAuth
 from chalicelib.domain.address import AddressPolicy, why_not_url
 from chalicelib.domain.limits import Limits
@@ -29,11 +29,11 @@ from chalicelib.operations.deliver_callback import DeliverCallback
 from chalicelib.operations.ports import (
     BatchStore,
     Clock,
+    Concurrent,
     KeyStore,
     Platform,
     Queue,
     Receiver,
-    SideBySide,
 )
 from chalicelib.operations.record_answers import RecordAnswers
 from chalicelib.operations.run_jobs import RunJobs
@@ -72,7 +72,7 @@ class Service:
         return DynamoBatchStore(
             aws.dynamodb(),
             self.settings.names.batches_table,
-            side_by_side=self.requests_side_by_side,
+            concurrent=self.concurrent_requests,
         )
 
     @cached_property
@@ -94,13 +94,13 @@ class Service:
             aws.sqs(),
             jobs_queue=names.jobs_queue,
             batches_queue=names.batches_queue,
-            side_by_side=self.requests_side_by_side,
+            concurrent=self.concurrent_requests,
         )
 
     @cached_property
-    def requests_side_by_side(self) -> SideBySide:
+    def concurrent_requests(self) -> Concurrent:
         """For the many requests of a large batch, each of which only waits."""
-        return ThreadsSideBySide(REQUESTS_AT_ONCE, flush_seconds=1)
+        return ConcurrentThreads(REQUESTS_AT_ONCE, flush_seconds=1)
 
     @cached_property
     def platform(self) -> Platform:
@@ -119,7 +119,7 @@ class Service:
         if self.settings.platform_auth is not PlatformAuth.HEADER:
             return lambda: None
         if header == "ssm":
-            return KeptHeader(
+            return SsmHeader(
                 aws.ssm(), self.settings.names.platform_header, self.clock, self.journal
             )
         return lambda: header
@@ -227,12 +227,12 @@ class Service:
             queue=self.queue,
             platform=self.platform,
             record=self.record,
-            side_by_side=ThreadsSideBySide(
+            concurrent=ConcurrentThreads(
                 self.settings.jobs_side_by_side, self.settings.flush_seconds
             ),
             clock=self.clock,
             journal=self.journal,
-            chance=random.random,
+            random_unit=random.random,
             job_timeout_seconds=self.settings.job_timeout_seconds,
             job_retry_seconds=self.settings.job_retry_seconds,
         )
@@ -253,7 +253,7 @@ class Service:
                 receiver=self.receiver,
                 clock=self.clock,
                 journal=self.journal,
-                chance=random.random,
+                random_unit=random.random,
                 new_id=_new_id,
             ),
         )

@@ -196,7 +196,7 @@ class OnEmulator:
         self.emulator.client("dynamodb").update_item(
             TableName=NAMES.batches_table,
             Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},
-            UpdateExpression="SET next_look_at = :now, due_at = :now",
+            UpdateExpression="SET next_check_at = :now, due_at = :now",
             ExpressionAttributeValues={":now": {"N": f"{time.time():.3f}"}},
         )
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.domain.account import Account, Caller, Key, Secret
-from chalicelib.domain.batch import Answer, Batch, Job, Order, Verdict, chunk_size
+from chalicelib.domain.batch import Answer, Batch, Job, SubmissionTerms, Verdict, chunk_size
 from chalicelib.domain.states import BatchState, CallbackState
 from tests.fakes.clock import START
 
@@ -14,12 +14,12 @@ WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode
 DEMO_KEY = Key(key="demo", account="acme", secrets=(Secret(value="demo-secret"),))
 DEMO_ACCOUNT = Account(account="acme", callback_secrets=(Secret(value=WEBHOOK_SECRET),))
 DEMO_CALLER = Caller(account="acme", key="demo")
-ORDER = Order(callback_url="https://example.com/callback", request_hash="0" * 64)
+TERMS = SubmissionTerms(callback_url="https://example.com/callback", request_hash="0" * 64)
 
 
 def a_batch(total: int = 3, *, jobs_per_message: int = 50, **fields: Any) -> Batch:
     """A batch that was just submitted."""
-    first_look_at = START + timedelta(seconds=60)
+    first_check_at = START + timedelta(seconds=60)
     batch = Batch(
         batch_id="0123456789abcdef0123456789abcdef",
         submission="fedcba9876543210fedcba9876543210",
@@ -33,8 +33,8 @@ def a_batch(total: int = 3, *, jobs_per_message: int = 50, **fields: Any) -> Bat
         round_began_at=START,
         deadline=START + timedelta(hours=12),
         expires_at=START + timedelta(hours=60),
-        next_look_at=first_look_at,
-        due_at=first_look_at,
+        next_check_at=first_check_at,
+        due_at=first_check_at,
         callback=CallbackState.WAITING,
     )
     return replace(batch, **fields)
@@ -50,5 +50,5 @@ def succeeded(text: str = '{"ok":true}') -> Answer:
     return Answer(Verdict.SUCCEEDED, text)
 
 
-def gave_up(text: str = '{"errorCode":461,"message":"HTTP 500"}') -> Answer:
-    return Answer(Verdict.GAVE_UP, text)
+def unanswered(text: str = '{"errorCode":461,"message":"HTTP 500"}') -> Answer:
+    return Answer(Verdict.UNANSWERED, text)

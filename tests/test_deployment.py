@@ -161,7 +161,7 @@ class TestTime:
         assert timeout("advance_batch") < lease <= QUEUES["BatchesQueue"]["VisibilityTimeout"]
 
     def test_a_claim_outlasts_the_look_that_it_makes_room_for(self) -> None:
-        assert transitions.CLAIM.total_seconds() > timeout("advance_batch")
+        assert transitions.RESERVATION.total_seconds() > timeout("advance_batch")
 
     def test_a_sweep_ends_before_the_next_begins(self) -> None:
         assert sweep._SECONDS_TO_END < timeout("sweep") < _MINUTE

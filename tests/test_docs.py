@@ -419,7 +419,7 @@ class TestHowItWorks:
         answers = items.answers_item(batch, 7, AnswersPart(round=1, number=0, answers={}))
         assert [codes(row[0])[0] for row in rows(self.NAME, "| part |")] == [
             items.HEAD,
-            items.order_part("<submission>"),
+            items.terms_part("<submission>"),
             jobs["part"]["S"],
             answers["part"]["S"],
             items.marker_part(batch, 7, 181),

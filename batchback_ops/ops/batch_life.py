@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from batchback_ops.ops.standstill import why_stuck
 from chalicelib.domain import strict_json
-from chalicelib.domain.batch import Answer, Batch, Chunk, Order, Verdict
+from chalicelib.domain.batch import Answer, Batch, Chunk, SubmissionTerms, Verdict
 from chalicelib.domain.retry import CALLBACK_TRIES
 
 
@@ -40,7 +40,7 @@ def row(batch: Batch, now: datetime) -> dict[str, Any]:
 
 
 def life(
-    batch: Batch, order: Order | None, chunks: Iterable[Chunk], now: datetime
+    batch: Batch, order: SubmissionTerms | None, chunks: Iterable[Chunk], now: datetime
 ) -> dict[str, Any]:
     """All of it; jobs are counted one by one."""
     read = [*chunks]
@@ -60,10 +60,10 @@ def life(
         "jobs": _jobs(batch, read),
         "chunks": _chunks(batch),
         "looks": {
-            "taken": batch.looks,
-            "lastAt": time(batch.looked_at),
-            "doneAtLast": batch.done_at_last_look,
-            "nextAt": time(batch.next_look_at),
+            "taken": batch.checks,
+            "lastAt": time(batch.checked_at),
+            "doneAtLast": batch.done_at_last_check,
+            "nextAt": time(batch.next_check_at),
         },
         "underSuspicion": [*_markers(read)],
         "callback": _callback(batch, order, now),
@@ -97,10 +97,10 @@ def _jobs(batch: Batch, chunks: list[Chunk]) -> dict[str, Any]:
         "total": batch.total,
         "succeeded": verdicts[Verdict.SUCCEEDED],
         "failed": verdicts[Verdict.FAILED],
-        "gaveUp": verdicts[Verdict.GAVE_UP],
+        "gaveUp": verdicts[Verdict.UNANSWERED],
         "waiting": batch.total - len(answers),
         "whichFailed": ranges(_with(answers, Verdict.FAILED)),
-        "whichGaveUp": ranges(_with(answers, Verdict.GAVE_UP)),
+        "whichGaveUp": ranges(_with(answers, Verdict.UNANSWERED)),
         "whichWait": ranges(set(range(batch.total)) - answers.keys()),
         "errorCodes": _error_codes(answers.values()),
         "unreadable": ranges(
@@ -150,7 +150,7 @@ def _markers(chunks: Iterable[Chunk]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _callback(batch: Batch, order: Order | None, now: datetime) -> dict[str, Any]:
+def _callback(batch: Batch, order: SubmissionTerms | None, now: datetime) -> dict[str, Any]:
     is_leased = batch.lease is not None and batch.next_try_at is not None
     return {
         "state": batch.callback.value,
@@ -165,7 +165,7 @@ def _callback(batch: Batch, order: Order | None, now: datetime) -> dict[str, Any
     }
 
 
-def _whom(order: Order | None) -> str | None:
+def _whom(order: SubmissionTerms | None) -> str | None:
     """Scheme, host and port: what else is in an address may be a secret of the receiver's."""
     if order is None or order.callback_url is None:
         return None

@@ -110,7 +110,7 @@ def _show(desk: _Desk, options: argparse.Namespace) -> object:
             f"There is no batch {options.id} in stage {desk.stage.name}: it never was, was never "
             "committed, or its life is over (EXPIRY_HOURS)."
         )
-    order = desk.store.find_order(batch)
+    order = desk.store.find_terms(batch)
     return batch_life.life(
         batch, order, desk.store.read_chunks(batch, batch.chunks), desk.shell.now()
     )

@@ -16,7 +16,7 @@ LATE = timedelta(minutes=10)
 #: Younger batches have a right to be slow.
 GROWN_UP = timedelta(hours=1)
 #: The second look of a round comes half an hour after the first, and finds what moved in between.
-_LOOKS_TO_JUDGE_BY = 2
+_CHECKS_TO_JUDGE_BY = 2
 
 
 def why_stuck(batch: Batch, now: datetime) -> str | None:
@@ -33,18 +33,18 @@ def why_stuck(batch: Batch, now: datetime) -> str | None:
 def _why_running(batch: Batch, now: datetime) -> str | None:
     if now - batch.deadline > LATE:
         return f"its deadline was {_ago(batch.deadline, now)}: does advance_batch run?"
-    if _is_late(batch.next_look_at, now):
-        return f"its look was due {_ago(batch.next_look_at, now)}: does advance_batch run?"
+    if _is_late(batch.next_check_at, now):
+        return f"its look was due {_ago(batch.next_check_at, now)}: does advance_batch run?"
     if now - batch.created_at > GROWN_UP and _has_not_moved(batch):
         return (
-            f"no chunk was finished since the look {_ago(batch.looked_at, now)}: "
+            f"no chunk was finished since the look {_ago(batch.checked_at, now)}: "
             "does run_jobs run, and does the platform answer?"
         )
     return None
 
 
 def _has_not_moved(batch: Batch) -> bool:
-    return batch.looks >= _LOOKS_TO_JUDGE_BY and len(batch.done) == batch.done_at_last_look
+    return batch.checks >= _CHECKS_TO_JUDGE_BY and len(batch.done) == batch.done_at_last_check
 
 
 def _is_late(moment: datetime | None, now: datetime) -> bool:

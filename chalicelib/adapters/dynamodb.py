@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters import aws, expressions, items, key_items, usage
-from chalicelib.adapters.in_turn import InTurn
 from chalicelib.adapters.items import Item
+from chalicelib.adapters.sequential import Sequential
 from chalicelib.domain.account import Account, Key
 from chalicelib.domain.batch import (
     AnswersPart,
@@ -23,12 +23,12 @@ from chalicelib.domain.batch import (
     Due,
     Job,
     Marker,
-    Order,
+    SubmissionTerms,
 )
-from chalicelib.domain.limits import Admission, Place, Usage
+from chalicelib.domain.limits import AccountUsage, Admission, Slot
 from chalicelib.domain.transitions import Change
 from chalicelib.errors import Unavailable
-from chalicelib.operations.ports import Clock, SideBySide
+from chalicelib.operations.ports import Clock, Concurrent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,12 +63,12 @@ class DynamoBatchStore:
         client: "DynamoDBClient",
         table: str,
         sleep: Callable[[float], None] = time.sleep,
-        side_by_side: SideBySide = InTurn(),  # noqa: B008 - it holds nothing
+        concurrent: Concurrent = Sequential(),  # noqa: B008 - it holds nothing
     ) -> None:
         self._client = client
         self._table = table
         self._sleep = sleep
-        self._side_by_side = side_by_side
+        self._concurrent = concurrent
 
     def find(self, batch_id: str) -> Batch | None:
         return items.read_head(self._get(batch_id, items.HEAD))
@@ -80,18 +80,18 @@ class DynamoBatchStore:
         heads = map(items.read_head, chain.from_iterable(found))
         return {head.batch_id: head for head in heads if head}
 
-    def find_order(self, batch: Batch) -> Order | None:
-        item = self._get(batch.batch_id, items.order_part(batch.submission))
-        return items.read_order(item) if item else None
+    def find_terms(self, batch: Batch) -> SubmissionTerms | None:
+        item = self._get(batch.batch_id, items.terms_part(batch.submission))
+        return items.read_terms(item) if item else None
 
-    def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
-        parts = [items.order_item(batch, order), *items.jobs_items(batch, jobs)]
+    def save_jobs(self, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]) -> None:
+        parts = [items.terms_item(batch, terms), *items.jobs_items(batch, jobs)]
         groups = range(0, len(parts), _ITEMS_PER_REQUEST)
         writes = [
             partial(self._write_together, parts[start : start + _ITEMS_PER_REQUEST])
             for start in groups
         ]
-        for _ in self._side_by_side.run(writes):
+        for _ in self._concurrent.run(writes):
             pass
 
     def commit(self, batch: Batch, now: datetime) -> Batch | None:
@@ -177,7 +177,7 @@ class DynamoBatchStore:
             if due is not None:
                 yield due
 
-    def claim(self, due: Due, until: datetime) -> Batch | None:
+    def reserve(self, due: Due, until: datetime) -> Batch | None:
         try:
             answer = self._call(
                 self._client.update_item,
@@ -233,7 +233,7 @@ class DynamoBatchStore:
         for missing in expected:
             yield items.read_chunk(batch, missing, [])
 
-    def admit(self, account: str, admission: Admission) -> Usage:
+    def admit(self, account: str, admission: Admission) -> AccountUsage:
         try:
             answer = self._change_usage(
                 account,
@@ -249,10 +249,10 @@ class DynamoBatchStore:
         with suppress(_ConditionFailed):
             self._change_usage(account, **usage.undoing_of(admission))
 
-    def vacate(self, account: str, places: Collection[Place]) -> None:
-        self._change_usage(account, **usage.vacating_of(places))
+    def vacate(self, account: str, slots: Collection[Slot]) -> None:
+        self._change_usage(account, **usage.vacating_of(slots))
 
-    def claim_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
+    def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
         try:
             self._change_usage(account, **usage.pruning_of(seen, now))
         except _ConditionFailed:

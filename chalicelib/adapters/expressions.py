@@ -84,8 +84,8 @@ def _finished(change: Change) -> dict[str, Any]:
     if change.finish is None:
         return {}
     chunk = _number_set(frozenset({change.finish}))
-    adds = {"done": chunk, "gave_up": chunk} if change.finish_gave_up else {"done": chunk}
-    group = COUNTS["gave_up_counts" if change.finish_gave_up else "counts"]
+    adds = {"done": chunk, "gave_up": chunk} if change.finish_unanswered else {"done": chunk}
+    group = COUNTS["unanswered_counts" if change.finish_unanswered else "counts"]
     counts = {
         attribute: {"N": str(getattr(change.finish_counts, part))}
         for part, attribute in group.items()

@@ -22,7 +22,16 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain import packing
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
+from chalicelib.domain.batch import (
+    AnswersPart,
+    Batch,
+    Chunk,
+    Counts,
+    Due,
+    Job,
+    Marker,
+    SubmissionTerms,
+)
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.transitions import FieldValue
 from chalicelib.errors import TooNew
@@ -51,7 +60,7 @@ def key(batch_id: str, part: str) -> Item:
     return {"batch_id": {"S": batch_id}, "part": {"S": part}}
 
 
-def order_part(submission: str) -> str:
+def terms_part(submission: str) -> str:
     return f"0#order#{submission}"
 
 
@@ -77,18 +86,18 @@ def _common(batch: Batch, part: str) -> Item:
     }
 
 
-def order_item(batch: Batch, order: Order) -> Item:
-    url = {"callback_url": {"S": order.callback_url}} if order.callback_url else {}
+def terms_item(batch: Batch, terms: SubmissionTerms) -> Item:
+    url = {"callback_url": {"S": terms.callback_url}} if terms.callback_url else {}
     return {
-        **_common(batch, order_part(batch.submission)),
-        "request_hash": {"S": order.request_hash},
+        **_common(batch, terms_part(batch.submission)),
+        "request_hash": {"S": terms.request_hash},
         **url,
     }
 
 
-def read_order(item: Item) -> Order:
+def read_terms(item: Item) -> SubmissionTerms:
     known(item)
-    return Order(
+    return SubmissionTerms(
         callback_url=item.get("callback_url", {}).get("S"),
         request_hash=item["request_hash"]["S"],
     )
@@ -172,7 +181,7 @@ def _answers_part(round: int, number: int, packed: bytes) -> AnswersPart:
 #: The attributes that hold a group of counts.
 COUNTS = {
     "counts": {"succeeded": "succeeded", "failed": "failed", "result_bytes": "result_bytes"},
-    "gave_up_counts": {
+    "unanswered_counts": {
         "succeeded": "gave_up_succeeded",
         "failed": "gave_up_failed",
         "result_bytes": "gave_up_result_bytes",
@@ -189,6 +198,21 @@ def head_item(batch: Batch) -> Item:
     }
 
 
+#: Fields whose attribute is called otherwise: a name that is stored stays.
+_STORED_AS = {
+    "unanswered": "gave_up",
+    "next_check_at": "next_look_at",
+    "checks": "looks",
+    "checked_at": "looked_at",
+    "done_at_last_check": "done_at_last_look",
+}
+
+
+def attribute_of(field: str) -> str:
+    """The name of the attribute that holds a field."""
+    return _STORED_AS.get(field, field)
+
+
 def attributes_of(values: Mapping[str, FieldValue], batch_id: str) -> dict[str, Any]:
     """Fields as attributes; None: the attribute is absent."""
     attributes: dict[str, Any] = {}
@@ -198,7 +222,7 @@ def attributes_of(values: Mapping[str, FieldValue], batch_id: str) -> dict[str, 
             for part, attribute in COUNTS[name].items():
                 attributes[attribute] = {"N": str(getattr(counts, part))}
         else:
-            attributes[name] = _attribute(value)
+            attributes[attribute_of(name)] = _attribute(value)
     if "due_at" in values:
         is_due = values["due_at"] is not None
         attributes["due_bucket"] = {"S": due_bucket(batch_id)} if is_due else None
@@ -246,7 +270,7 @@ def _field(name: str, item: Item) -> Any:
     if name in COUNTS:
         numbers = {part: _int(item.get(of)) for part, of in COUNTS[name].items()}
         return Counts(**numbers)
-    return _READERS[name](item.get(name))
+    return _READERS[name](item.get(attribute_of(name)))
 
 
 def _int(attribute: Item | None) -> int:
@@ -293,11 +317,11 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "completed_at": moment,
     "cancelled": _flag,
     "done": _numbers,
-    "gave_up": _numbers,
-    "next_look_at": moment,
-    "looks": _int,
-    "looked_at": moment,
-    "done_at_last_look": _int,
+    "unanswered": _numbers,
+    "next_check_at": moment,
+    "checks": _int,
+    "checked_at": moment,
+    "done_at_last_check": _int,
     "callback": lambda attribute: CallbackState(_text(attribute) or ""),
     "callback_round": _int,
     "attempts": _int,

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters import aws
-from chalicelib.adapters.in_turn import InTurn
+from chalicelib.adapters.sequential import Sequential
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.errors import TooNew, Unavailable
-from chalicelib.operations.ports import SideBySide
+from chalicelib.operations.ports import Concurrent
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -45,13 +45,13 @@ class SqsQueue:
         jobs_queue: str,
         batches_queue: str,
         sleep: Callable[[float], None] = time.sleep,
-        side_by_side: SideBySide = InTurn(),  # noqa: B008 - it holds nothing
+        concurrent: Concurrent = Sequential(),  # noqa: B008 - it holds nothing
     ) -> None:
         self._client = client
         self._jobs_queue = jobs_queue
         self._batches_queue = batches_queue
         self._sleep = sleep
-        self._side_by_side = side_by_side
+        self._concurrent = concurrent
 
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
         """All the messages, ten a request; those that SQS lists as failed are sent again."""
@@ -66,7 +66,7 @@ class SqsQueue:
             )
             for start in groups
         ]
-        for _ in self._side_by_side.run(sends):
+        for _ in self._concurrent.run(sends):
             pass
 
     def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:

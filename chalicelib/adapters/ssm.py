@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REMEMBERED = timedelta(minutes=5)
 
 
-class KeptHeader:
+class SsmHeader:
     """A header of a SecureString parameter. It is read when this is made, which raises
     Misconfigured or Unavailable where that fails; then again every few minutes, by whoever comes
     first, and where that fails the one that was read before stays in use, and the log says so."""

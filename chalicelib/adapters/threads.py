@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class ThreadsSideBySide:
+class ConcurrentThreads:
     """Runs as many calls at once as it may have threads; the others follow as threads get free.
     Runs do not wait for each other: two at the same time have that many threads each. Between runs
     the threads wait, and none of them holds a process that ends."""

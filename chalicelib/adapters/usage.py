@@ -16,12 +16,12 @@ from typing import Any
 
 from chalicelib.adapters import items
 from chalicelib.adapters.items import Item
-from chalicelib.domain.limits import Admission, Charge, Place, Usage
+from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 
 USAGE = "0#usage"
 #: The conditions, in words. A name without a colon is an attribute.
-_HAS_A_PLACE = "(attribute_not_exists(places) OR size(places) < :fewer_than)"
-_HOLDS_THE_PLACE = "contains(places, :text)"
+_HAS_A_SLOT = "(attribute_not_exists(places) OR size(places) < :fewer_than)"
+_HOLDS_THE_SLOT = "contains(places, :text)"
 #: A repeat of the very write that took effect: what was let in once is charged once.
 _IS_NOT_IN_YET = "NOT contains(places, :text)"
 _NOTHING_TO_PAY = "(attribute_not_exists(paid_until) OR paid_until <= :now)"
@@ -34,10 +34,10 @@ def key(account: str) -> Item:
     return items.key(f"account#{account}", USAGE)
 
 
-def read(item: Item | None) -> Usage:
+def read(item: Item | None) -> AccountUsage:
     found = items.known(item or {})
-    return Usage(
-        open=frozenset(map(_place, found.get("places", {}).get("SS", []))),
+    return AccountUsage(
+        open=frozenset(map(_slot, found.get("places", {}).get("SS", []))),
         paid_until=items.moment(found.get("paid_until")),
         pruned_at=items.moment(found.get("pruned_at")),
     )
@@ -50,22 +50,22 @@ def admission_of(admission: Admission) -> dict[str, Any]:
 
 
 def undoing_of(admission: Admission) -> dict[str, Any]:
-    """The reverse of an admission, where its place is still there."""
+    """The reverse of an admission, where its slot is still there."""
     give_back = _Part(
         action="DELETE",
         what="places :places",
-        only_if=_HOLDS_THE_PLACE,
-        values=_held(admission.place),
+        only_if=_HOLDS_THE_SLOT,
+        values=_held(admission.slot),
     )
     return _update(give_back, *([_refund(admission.charge)] if admission.charge else []))
 
 
-def vacating_of(places: Collection[Place]) -> dict[str, Any]:
-    return _update(_Part(action="DELETE", what="places :places", values={":places": _set(places)}))
+def vacating_of(slots: Collection[Slot]) -> dict[str, Any]:
+    return _update(_Part(action="DELETE", what="places :places", values={":places": _set(slots)}))
 
 
 def pruning_of(seen: datetime | None, now: datetime) -> dict[str, Any]:
-    """The claim to look through the places, where nobody made it since `seen`."""
+    """The claim to look through the slots, where nobody made it since `seen`."""
     values = {":now": items.number(now), **({":seen": items.number(seen)} if seen else {})}
     condition = _PRUNED_WHEN_SEEN if seen else _NEVER_PRUNED
     return _update(_Part(action="SET", what="pruned_at = :now", only_if=condition, values=values))
@@ -82,13 +82,13 @@ class _Part:
 
 
 def _take(admission: Admission) -> _Part:
-    values = _held(admission.place)
+    values = _held(admission.slot)
     if admission.fewer_than is None:
         return _Part(action="SET", what="places = :places", only_if=_IS_NOT_IN_YET, values=values)
     return _Part(
         action="ADD",
         what="places :places",
-        only_if=f"{_HAS_A_PLACE} AND {_IS_NOT_IN_YET}",
+        only_if=f"{_HAS_A_SLOT} AND {_IS_NOT_IN_YET}",
         values={**values, ":fewer_than": {"N": str(admission.fewer_than)}},
     )
 
@@ -127,22 +127,22 @@ def _update(*parts: _Part) -> dict[str, Any]:
     }
 
 
-def _held(place: Place) -> Item:
-    return {":places": _set([place]), ":text": {"S": _text(place)}}
+def _held(slot: Slot) -> Item:
+    return {":places": _set([slot]), ":text": {"S": _text(slot)}}
 
 
-def _set(places: Collection[Place]) -> dict[str, list[str]]:
-    return {"SS": sorted(map(_text, places))}
+def _set(slots: Collection[Slot]) -> dict[str, list[str]]:
+    return {"SS": sorted(map(_text, slots))}
 
 
-def _text(place: Place) -> str:
-    began_at = items.number(place.began_at)["N"]
-    return f"{began_at}#{place.batch_id}#{place.submission}#{place.round}"
+def _text(slot: Slot) -> str:
+    began_at = items.number(slot.began_at)["N"]
+    return f"{began_at}#{slot.batch_id}#{slot.submission}#{slot.round}"
 
 
-def _place(text: str) -> Place:
+def _slot(text: str) -> Slot:
     began_at, batch_id, submission, round = text.split("#")
-    return Place(
+    return Slot(
         batch_id=batch_id,
         submission=submission,
         round=int(round),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import quote
 
-from chalicelib.domain import names
+from chalicelib.domain import hostnames
 from chalicelib.domain.networks import (
     LOOPBACK,
     Address,
@@ -195,7 +195,7 @@ def _ends_in_number(name: str) -> bool:
     """Whether this is an address or nothing: no top-level domain is a number.
     https://url.spec.whatwg.org/#ends-in-a-number-checker, and in any script."""
     last = name.rpartition(".")[2]
-    return names.is_number(last) or _HEXADECIMAL.fullmatch(last) is not None
+    return hostnames.is_number(last) or _HEXADECIMAL.fullmatch(last) is not None
 
 
 def _judge_ipv6(written: str, policy: AddressPolicy) -> _Host:
@@ -261,17 +261,17 @@ def _why_not_name(name: str, policy: AddressPolicy) -> str | None:
     """Local names pass where a local network is allowed: where they lead is judged like all."""
     if len(name) > _MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
         return f"{name[:100]} is not a host name"
-    if names.is_metadata(name):
+    if hostnames.is_metadata(name):
         return f"{name} is the name of a cloud's metadata service"
-    if names.is_loopback(name):
+    if hostnames.is_loopback(name):
         return None if policy.allows_loopback else f"{name} is the name of the machine itself"
-    if names.is_local(name) and not policy.allowed_networks:
+    if hostnames.is_local(name) and not policy.allowed_networks:
         return f"{name} is a name of a local network"
     return _why_not_written(name, policy)
 
 
 def _why_not_written(name: str, policy: AddressPolicy) -> str | None:
-    for address in names.written_addresses(name):
+    for address in hostnames.written_addresses(name):
         kind = why_not_address(address, policy)
         if kind:
             return f"{name[:100]} leads to {address}, {kind}"

@@ -6,7 +6,7 @@ This module does not know how anything is stored, what time it is, or what a job
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.states import BatchState, CallbackState
@@ -16,13 +16,21 @@ MAX_CHUNKS = 500
 #: While a batch has few jobs they are spread over this many messages, so that no worker has many.
 CHUNKS_WHILE_FEW = 4
 
+#: A message that comes a little before its time is as good as one in time.
+EARLY = timedelta(seconds=5)
+
+#: Restarts of a running batch have an effect once in this time.
+BETWEEN_RESTARTS = timedelta(minutes=5)
+
+NO_RESTART_BEFORE_EXPIRY = timedelta(hours=2)
+
 
 class Verdict(StrEnum):
     """What a recorded answer amounts to. Stored: a value never changes its meaning."""
 
     SUCCEEDED = "s"  #: the platform did it
     FAILED = "f"  #: the platform answered, with an error or with what cannot be used
-    GAVE_UP = "g"  #: the call never got an answer: a restart runs this job again
+    UNANSWERED = "g"  #: the call never got an answer: a restart runs this job again
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class SubmissionTerms:
     """What never changes about a submission besides its jobs."""
 
     callback_url: str | None
@@ -100,20 +108,20 @@ class Batch:
 
     #: The finished chunks: a set, because a counter lies after a redelivery.
     done: frozenset[int] = frozenset()
-    #: Those of `done` that hold an answer that gave up; a restart takes them out again.
-    gave_up: frozenset[int] = frozenset()
-    #: Of the jobs in `done` but not in `gave_up`.
+    #: Those of `done` that hold an unanswered job; a restart takes them out again.
+    unanswered: frozenset[int] = frozenset()
+    #: Of the jobs in `done` but not in `unanswered`.
     counts: Counts = field(default_factory=Counts)
-    #: Of the jobs in `gave_up`.
-    gave_up_counts: Counts = field(default_factory=Counts)
+    #: Of the jobs in `unanswered`.
+    unanswered_counts: Counts = field(default_factory=Counts)
 
     #: When to see whether anything was lost; None once there is nothing to wait for.
-    next_look_at: datetime | None
-    #: Looks taken in this round, and when the last one was.
-    looks: int = 0
-    looked_at: datetime | None = None
-    #: How many chunks were done at the last look.
-    done_at_last_look: int = 0
+    next_check_at: datetime | None
+    #: Checks recorded in this round, and when the last one was.
+    checks: int = 0
+    checked_at: datetime | None = None
+    #: How many chunks were done at the last check.
+    done_at_last_check: int = 0
 
     callback: CallbackState
     #: Makes the callback writes of an older completion or an older repost lose.
@@ -125,7 +133,7 @@ class Batch:
     last_status: int | None = None
     last_error: str | None = None
 
-    #: The sweep's alarm, and nothing else: what is due is judged by the times above.
+    #: When the sweep finds it, and nothing else: what is due is judged by the times above.
     due_at: datetime | None = None
 
     #: The token of the last restart, repost or cancel, by which it knows itself.
@@ -169,9 +177,42 @@ class Batch:
     def is_past_deadline(self, now: datetime) -> bool:
         return now >= self.deadline
 
+    def is_check_before(self, moment: datetime) -> bool:
+        """Whether the next check, as far as known, comes before a moment."""
+        return self.next_check_at is not None and self.next_check_at < moment
+
+    def is_check_due(self, now: datetime) -> bool:
+        return self.next_check_at is not None and now >= self.next_check_at
+
+    @property
+    def has_stood_still(self) -> bool:
+        """Whether nothing was finished since the last check, or this round has had none: what is
+        not done may never have been sent, or lost."""
+        return self.checks == 0 or len(self.done) == self.done_at_last_check
+
+    def is_to_be_ended(self, now: datetime) -> bool:
+        """Whether the jobs without an answer get one now instead of a call."""
+        return self.cancelled or self.is_past_deadline(now)
+
+    def was_checked_lately(self, now: datetime) -> bool:
+        return self.checked_at is not None and now - self.checked_at < BETWEEN_RESTARTS
+
+    def is_near_its_end(self, now: datetime) -> bool:
+        """Whether a restart would leave too little time to run and call back."""
+        return now > self.expires_at - NO_RESTART_BEFORE_EXPIRY
+
+    def may_deliver(self, now: datetime) -> bool:
+        """Whether the callback is due: its time has come, and nobody's lease still runs."""
+        return (
+            self.is_completed
+            and self.callback is CallbackState.WAITING
+            and self.next_try_at is not None
+            and now + (timedelta() if self.lease else EARLY) >= self.next_try_at
+        )
+
     @property
     def answered(self) -> Counts:
-        return self.counts + self.gave_up_counts
+        return self.counts + self.unanswered_counts
 
     @property
     def progress(self) -> int:
@@ -189,7 +230,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A batch whose alarm went off, as the index tells it: a little old, perhaps."""
+    """A batch that is due, as the index tells it: a little old, perhaps."""
 
     batch_id: str
     due_at: datetime
@@ -238,7 +279,7 @@ class Chunk:
 
     def answers(self, round: int) -> dict[int, Answer]:
         """The answer that stands for each job in a round: the first recorded in the newest round
-        that has one. Later rounds do not count, and an older round's gave-up answer is none."""
+        that has one. Later rounds do not count, and an older round's unanswered one is none."""
         standing: dict[int, Answer] = {}
         settled_in: dict[int, int] = {}
         for part in self.parts:
@@ -247,12 +288,12 @@ class Chunk:
             for index, answer in part.answers.items():
                 if settled_in.get(index) == part.round:
                     continue
-                if index not in standing or standing[index].verdict is Verdict.GAVE_UP:
+                if index not in standing or standing[index].verdict is Verdict.UNANSWERED:
                     standing[index], settled_in[index] = answer, part.round
         return {
             index: answer
             for index, answer in standing.items()
-            if answer.verdict is not Verdict.GAVE_UP or settled_in[index] == round
+            if answer.verdict is not Verdict.UNANSWERED or settled_in[index] == round
         }
 
     def missing(self, round: int) -> list[int]:
@@ -268,5 +309,5 @@ class Chunk:
         return replace(self, parts=(*self.parts, part))
 
 
-def holds_gave_up(answers: Iterable[Answer]) -> bool:
-    return any(answer.verdict is Verdict.GAVE_UP for answer in answers)
+def holds_unanswered(answers: Iterable[Answer]) -> bool:
+    return any(answer.verdict is Verdict.UNANSWERED for answer in answers)

@@ -1,12 +1,12 @@
 """How much an account may have going: open batches, and jobs a minute.
 
 What an account has going is its usage: one record, and every write to it is one condition and what
-is then written, so that of two who reach for the last place one gets it.
+is then written, so that of two who reach for the last slot one gets it.
 
-**Open batches** are a set of places, one for each round of each submission, and never a counter. A
-place is taken before its round can begin and given up after its round has ended: whoever dies in
-between, there are never more rounds that run than places taken. A place that nobody gave up is
-found when places are short, by a look at the batches that hold them.
+**Open batches** are a set of slots, one for each round of each submission, and never a counter. A
+slot is taken before its round can begin and given up after its round has ended: whoever dies in
+between, there are never more rounds that run than slots taken. A slot that nobody gave up is
+found when slots are short, by a look at the batches that hold them.
 
 **Jobs a minute** are one time, `paid_until`: each job let in moves it on by a minute's share, and
 it may be a minute ahead of now at most (the generic cell rate algorithm, ITU-T I.371).
@@ -26,17 +26,17 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.batch import Batch
 
-#: How long a round may be on its way between taking its place and beginning: twice as long as the
+#: How long a round may be on its way between taking its slot and beginning: twice as long as the
 #: function lives that lets it in.
 GRACE = timedelta(seconds=60)
-#: How often an account's places are looked through at most, however many requests find them taken;
+#: How often an account's slots are looked through at most, however many requests find them taken;
 #: and when to ask again, where they all are.
 BETWEEN_PRUNINGS = timedelta(seconds=10)
 MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Slot:
     """What a round of a submission holds among the open batches of its account."""
 
     batch_id: str
@@ -45,7 +45,7 @@ class Place:
     began_at: datetime
 
     @classmethod
-    def of(cls, batch: Batch) -> "Place":
+    def of(cls, batch: Batch) -> "Slot":
         return cls(
             batch_id=batch.batch_id,
             submission=batch.submission,
@@ -56,19 +56,19 @@ class Place:
     def is_abandoned(self, standing: Batch | None, now: datetime) -> bool:
         """Whether its round has ended, or never began, as the batch tells that stands under the id
         now. A round that does not stand may still be on its way: it is left alone for the grace."""
-        if standing is not None and Place.of(standing) == self:
+        if standing is not None and Slot.of(standing) == self:
             return not standing.is_running or standing.is_expired(now)
         return now - self.began_at >= GRACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class AccountUsage:
     """What an account has going."""
 
-    open: frozenset[Place] = frozenset()
+    open: frozenset[Slot] = frozenset()
     #: Until when the jobs let in so far are paid for; None: there were none yet.
     paid_until: datetime | None = None
-    #: When the places were last looked through.
+    #: When the slots were last looked through.
     pruned_at: datetime | None = None
 
     def may_be_pruned(self, now: datetime) -> bool:
@@ -88,11 +88,11 @@ class Charge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """One conditional write that lets a round begin: it takes the place and charges for the jobs,
+    """One conditional write that lets a round begin: it takes the slot and charges for the jobs,
     or does neither."""
 
-    place: Place
-    #: On condition that fewer are open. None: places are not limited, and only the newest is kept.
+    slot: Slot
+    #: On condition that fewer are open. None: slots are not limited, and only the newest is kept.
     fewer_than: int | None
     #: None: jobs are not limited.
     charge: Charge | None
@@ -109,21 +109,21 @@ class Limits:
     def are_off(self) -> bool:
         return not self.open_batches and not self.jobs_per_minute
 
-    def admission(self, place: Place, jobs: int, paid_until: datetime | None) -> Admission:
+    def admission(self, slot: Slot, jobs: int, paid_until: datetime | None) -> Admission:
         """The write that lets a round of so many jobs begin, if the account is paid until about
         then. If it is not, the write changes nothing and brings the right time."""
         return Admission(
-            place=place,
+            slot=slot,
             fewer_than=self.open_batches or None,
-            charge=self._charge(jobs, place.began_at, paid_until) if self.jobs_per_minute else None,
+            charge=self._charge(jobs, slot.began_at, paid_until) if self.jobs_per_minute else None,
         )
 
-    def wait_for_a_place(self, usage: Usage) -> timedelta | None:
+    def wait_for_a_slot(self, usage: AccountUsage) -> timedelta | None:
         """None: there is one."""
         is_full = 0 < self.open_batches <= len(usage.open)
         return BETWEEN_PRUNINGS if is_full else None
 
-    def wait_for_jobs(self, usage: Usage, jobs: int, now: datetime) -> timedelta | None:
+    def wait_for_jobs(self, usage: AccountUsage, jobs: int, now: datetime) -> timedelta | None:
         """How long until so many jobs may be let in; None: they may be now."""
         if not self.jobs_per_minute or usage.paid_until is None:
             return None

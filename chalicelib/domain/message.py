@@ -6,7 +6,7 @@ from datetime import datetime
 from chalicelib.domain.batch import Batch, Chunk, Marker
 
 #: Lambda stops a chain of function -> queue -> same function after 16 hops; ours ends before, and
-#: the batch's next look begins a new one.
+#: the batch's next check begins a new one.
 #: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 MAX_HOPS = 12
 #: A message that was received so often and came back each time goes to the dead-letter queue; the

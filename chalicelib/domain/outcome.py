@@ -81,7 +81,7 @@ def judge_job(reply: Reply | NoReply, now: datetime, *, attempt: int) -> Answer 
     An answer that cannot be used is recorded as what it was."""
     judged = _judge_reply(reply, now)
     if isinstance(judged, TryAgain) and attempt >= JOB_TRIES:
-        return gave_up(f"Gave up after {attempt} attempts: {judged.reason}")
+        return unanswered(f"Gave up after {attempt} attempts: {judged.reason}")
     return judged
 
 
@@ -110,24 +110,24 @@ def is_success(found: Answer | TryAgain) -> bool:
     return isinstance(found, Answer) and found.verdict is Verdict.SUCCEEDED
 
 
-def gave_up(reason: str) -> Answer:
+def unanswered(reason: str) -> Answer:
     """The answer of a job whose call never got one: a restart runs it again."""
-    return Answer(Verdict.GAVE_UP, _error(_FAILED_REQUEST, reason))
+    return Answer(Verdict.UNANSWERED, _error(_FAILED_REQUEST, reason))
 
 
 def past_deadline() -> Answer:
     """The answer of a job that was not answered in time."""
-    return gave_up("Not answered before the batch's deadline")
+    return unanswered("Not answered before the batch's deadline")
 
 
 def cancelled() -> Answer:
     """The answer of a job that had none when its batch was cancelled."""
-    return gave_up("Cancelled")
+    return unanswered("Cancelled")
 
 
 def worker_died() -> Answer:
     """The answer of a job that killed every worker that ran it."""
-    return gave_up("The worker that ran this job died each time")
+    return unanswered("The worker that ran this job died each time")
 
 
 def unreadable() -> Answer:
@@ -163,7 +163,7 @@ def retry_after(header: str | None, now: datetime) -> float | None:
 
 def _judge_reply(reply: Reply | NoReply, now: datetime) -> Answer | TryAgain:
     if isinstance(reply, NoReply):
-        return gave_up(reply.reason) if reply.is_final else TryAgain(reason=reply.reason)
+        return unanswered(reply.reason) if reply.is_final else TryAgain(reason=reply.reason)
     if reply.status in TRANSIENT or reply.status >= 500:
         return TryAgain(
             reason=f"HTTP {reply.status}",

@@ -1,6 +1,6 @@
 """When to try again, as data: a schedule gives a wait, or says that it was the last.
 
-Seconds throughout. `chance` is a number from 0 to 1 that the caller draws: this room has none.
+Seconds throughout. `random_unit` is a number from 0 to 1 that the caller draws: this room has none.
 """
 
 import math
@@ -31,16 +31,18 @@ CALLBACK_TRIES = len(CALLBACK_WAITS) + 1
 _LONGEST_RETRY_AFTER = 100 * _HOUR
 
 
-def job_wait(attempt: int, *, first_wait: float, retry_after: float | None, chance: float) -> int:
+def job_wait(
+    attempt: int, *, first_wait: float, retry_after: float | None, random_unit: float
+) -> int:
     """Whole seconds until a job's next call, after call number `attempt` failed for now. Drawn
     between half of the schedule's wait and all of it; a `Retry-After` is waited for at least, up
     to 15 minutes."""
-    wait = first_wait * float(JOB_BACKOFF) ** (attempt - 1) * (0.5 + chance / 2)
+    wait = first_wait * float(JOB_BACKOFF) ** (attempt - 1) * (0.5 + random_unit / 2)
     return min(MAX_MESSAGE_DELAY, math.ceil(max(1, wait, retry_after or 0)))
 
 
-def callback_wait(attempt: int, retry_after: float | None, chance: float) -> float:
+def callback_wait(attempt: int, retry_after: float | None, random_unit: float) -> float:
     """Seconds until a callback's next attempt, after attempt number `attempt` failed: the
     schedule's wait and up to a tenth more, or the receiver's `Retry-After` where that is later."""
-    wait = CALLBACK_WAITS[attempt - 1] * (1 + chance / 10)
+    wait = CALLBACK_WAITS[attempt - 1] * (1 + random_unit / 10)
     return max(wait, min(retry_after or 0, _LONGEST_RETRY_AFTER))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from chalicelib.domain.batch import Batch, Chunk, Counts, holds_gave_up
+from chalicelib.domain.batch import Batch, Chunk, Counts, holds_unanswered
 from chalicelib.domain.results import count
 from chalicelib.domain.retry import CALLBACK_TRIES, callback_wait
 from chalicelib.domain.states import (
@@ -23,20 +23,15 @@ from chalicelib.domain.states import (
 )
 
 #: When to see whether a submission's own sending got done.
-FIRST_LOOK = timedelta(seconds=60)
+FIRST_CHECK = timedelta(seconds=60)
 #: From one look to the next; the last repeats.
-LOOKS = (timedelta(minutes=30), timedelta(minutes=60))
+CHECKS = (timedelta(minutes=30), timedelta(minutes=60))
 #: A delivery that has not been recorded by then died: longer than the function may run.
 LEASE = timedelta(seconds=150)
-#: A message that comes a little before its time is as good as one in time.
-EARLY = timedelta(seconds=5)
 #: How long the sweep gives an SQS message that makes a next try punctual.
 GRACE = timedelta(minutes=2)
-#: How long a claim of the sweep keeps other sweeps away.
-CLAIM = timedelta(minutes=5)
-#: Restarts of a running batch have an effect once in this time.
-BETWEEN_HASTENED_LOOKS = timedelta(minutes=5)
-NO_RESTART_BEFORE_EXPIRY = timedelta(hours=2)
+#: How long a reservation of the sweep keeps other sweeps away.
+RESERVATION = timedelta(minutes=5)
 LAST_HOUR = timedelta(hours=1)
 
 FieldValue = str | int | bool | datetime | frozenset[int] | Counts | None
@@ -52,8 +47,8 @@ class Change:
     put: Mapping[str, FieldValue] = field(default_factory=dict)
     #: A chunk that joins `done`, on condition that it is not there yet.
     finish: int | None = None
-    #: Whether that chunk joins `gave_up` too, and its counts those of that group.
-    finish_gave_up: bool = False
+    #: Whether that chunk joins `unanswered` too, and its counts those of that group.
+    finish_unanswered: bool = False
     #: What that chunk adds to the counts of its group.
     finish_counts: Counts = field(default_factory=Counts)
     #: Chunks that leave `done`.
@@ -65,7 +60,7 @@ def finish_chunk(batch: Batch, chunk: Chunk) -> Change:
     return Change(
         only_if=_same_round(batch),
         finish=chunk.number,
-        finish_gave_up=holds_gave_up(chunk.answers(batch.round).values()),
+        finish_unanswered=holds_unanswered(chunk.answers(batch.round).values()),
         finish_counts=count(chunk, batch.round),
     )
 
@@ -79,33 +74,33 @@ def complete(batch: Batch, now: datetime) -> Change:
         put={
             "state": after(BATCH_MOVES, batch.state, BatchEvent.ALL_CHUNKS_DONE),
             "completed_at": now,
-            "next_look_at": None,
+            "next_check_at": None,
             "next_try_at": now if is_due else None,
-            "due_at": _alarm_after_lease(now) if is_due else None,
+            "due_at": _due_after_lease(now) if is_due else None,
         },
     )
 
 
-def take_look(batch: Batch, now: datetime) -> Change:
+def record_check(batch: Batch, now: datetime) -> Change:
     """Records that what was to be sent is sent; written after the last of it was."""
-    next_look_at = min(now + LOOKS[min(batch.looks, len(LOOKS) - 1)], batch.deadline)
+    next_check_at = min(now + CHECKS[min(batch.checks, len(CHECKS) - 1)], batch.deadline)
     return Change(
-        only_if={**_running(batch), "looks": batch.looks},
+        only_if={**_running(batch), "checks": batch.checks},
         put={
-            "looks": batch.looks + 1,
-            "looked_at": now,
-            "done_at_last_look": len(batch.done),
-            "next_look_at": next_look_at,
-            "due_at": next_look_at,
+            "checks": batch.checks + 1,
+            "checked_at": now,
+            "done_at_last_check": len(batch.done),
+            "next_check_at": next_check_at,
+            "due_at": next_check_at,
         },
     )
 
 
-def hasten_look(batch: Batch, token: str, now: datetime) -> Change:
+def check_now(batch: Batch, token: str, now: datetime) -> Change:
     """Makes a running batch's look due."""
     return Change(
-        only_if={**_running(batch), "next_look_at": batch.next_look_at},
-        put={"next_look_at": now, "due_at": now, "rerun": token},
+        only_if={**_running(batch), "next_check_at": batch.next_check_at},
+        put={"next_check_at": now, "due_at": now, "rerun": token},
     )
 
 
@@ -115,7 +110,7 @@ def cancel(batch: Batch, token: str, now: datetime) -> Change:
 
 
 def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Change:
-    """Begins a new round of a completed batch: the chunks that hold a gave-up answer are to do
+    """Begins a new round of a completed batch: the chunks that hold a unanswered one are to do
     again, and a callback follows anew."""
     return Change(
         only_if=_completed(batch),
@@ -125,19 +120,19 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
             "round_began_at": now,
             "completed_at": None,
             "cancelled": None,
-            "gave_up": None,
-            "gave_up_counts": None,
-            "looks": 0,
-            "looked_at": None,
-            "done_at_last_look": 0,
-            "next_look_at": now,
+            "unanswered": None,
+            "unanswered_counts": None,
+            "checks": 0,
+            "checked_at": None,
+            "done_at_last_check": 0,
+            "next_check_at": now,
             "deadline": min(now + deadline, batch.expires_at - LAST_HOUR),
             **_new_callback(batch),
             "next_try_at": None,
             "due_at": now,
             "rerun": token,
         },
-        reopen=batch.gave_up,
+        reopen=batch.unanswered,
     )
 
 
@@ -154,16 +149,16 @@ def repost(batch: Batch, token: str, now: datetime) -> Change:
     )
 
 
-def postpone_look(batch: Batch, moment: datetime) -> Change:
-    """Moves the next look behind a wait, so that the wait is not taken for a standstill."""
-    next_look_at = min(moment, batch.deadline)
+def postpone_check(batch: Batch, moment: datetime) -> Change:
+    """Moves the next check behind a wait, so that the wait is not taken for a standstill."""
+    next_check_at = min(moment, batch.deadline)
     return Change(
-        only_if={**_running(batch), "next_look_at": batch.next_look_at},
-        put={"next_look_at": next_look_at, "due_at": next_look_at},
+        only_if={**_running(batch), "next_check_at": batch.next_check_at},
+        put={"next_check_at": next_check_at, "due_at": next_check_at},
     )
 
 
-def forget_alarm(batch: Batch) -> Change:
+def clear_due(batch: Batch) -> Change:
     """Takes an expired batch out of the sweep's sight, until the database deletes it."""
     return Change(only_if=_same_round(batch), put={"due_at": None})
 
@@ -178,7 +173,7 @@ def take_lease(batch: Batch, token: str, now: datetime) -> Change:
             "lease": token,
             "attempts": batch.attempts + 1,
             "next_try_at": lease_ends_at,
-            "due_at": _alarm_after_lease(now),
+            "due_at": _due_after_lease(now),
         },
     )
 
@@ -214,7 +209,7 @@ def record_failed_attempt(
     next_try_at: datetime,
 ) -> Change:
     """An attempt failed, and the next comes at `next_try_at`. A message with a delay makes it
-    punctual; the alarm comes later and finds the try made, or the message lost."""
+    punctual; the due time comes later and finds the try made, or the message lost."""
     return Change(
         only_if=_delivering(batch),
         put={
@@ -229,59 +224,20 @@ def record_failed_attempt(
 
 
 def next_try_at(
-    batch: Batch, now: datetime, retry_after: float | None, chance: float
+    batch: Batch, now: datetime, retry_after: float | None, random_unit: float
 ) -> datetime | None:
     """When the attempt after `batch.attempts` is due; None where it was the last, or where the
     next would come after the batch's life."""
     if batch.attempts >= CALLBACK_TRIES:
         return None
-    moment = now + timedelta(seconds=callback_wait(batch.attempts, retry_after, chance))
+    moment = now + timedelta(seconds=callback_wait(batch.attempts, retry_after, random_unit))
     return moment if moment < batch.expires_at else None
 
 
-def is_look_before(batch: Batch, moment: datetime) -> bool:
-    """Whether the next look, as far as known, comes before a moment."""
-    return batch.next_look_at is not None and batch.next_look_at < moment
-
-
-def is_look_due(batch: Batch, now: datetime) -> bool:
-    return batch.next_look_at is not None and now >= batch.next_look_at
-
-
-def has_stood_still(batch: Batch) -> bool:
-    """Whether nothing was finished since the last look, or none was taken in this round: what is
-    not done may never have been sent, or lost."""
-    return batch.looks == 0 or len(batch.done) == batch.done_at_last_look
-
-
-def is_to_be_ended(batch: Batch, now: datetime) -> bool:
-    """Whether the jobs without an answer get one now instead of a call."""
-    return batch.cancelled or batch.is_past_deadline(now)
-
-
-def was_looked_at_lately(batch: Batch, now: datetime) -> bool:
-    return batch.looked_at is not None and now - batch.looked_at < BETWEEN_HASTENED_LOOKS
-
-
-def is_near_its_end(batch: Batch, now: datetime) -> bool:
-    """Whether a restart would leave too little time to run and call back."""
-    return now > batch.expires_at - NO_RESTART_BEFORE_EXPIRY
-
-
-def may_deliver(batch: Batch, now: datetime) -> bool:
-    """Whether the callback is due: nobody holds a lease that still runs, and the time has come."""
-    return (
-        batch.is_completed
-        and batch.callback is CallbackState.WAITING
-        and batch.next_try_at is not None
-        and now + (timedelta() if batch.lease else EARLY) >= batch.next_try_at
-    )
-
-
-def _alarm_after_lease(now: datetime) -> datetime:
+def _due_after_lease(now: datetime) -> datetime:
     """When to see what became of a delivery that begins now; in full minutes, as the sweep comes.
-    Whoever completes a batch sets the alarm that the lease taken right after it asks for too: two
-    writes of the index less."""
+    Completing a batch sets the due time that the lease taken right after it asks for: two writes of
+    the index less."""
     return (now + LEASE + timedelta(minutes=1)).replace(second=0, microsecond=0)
 
 

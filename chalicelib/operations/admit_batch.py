@@ -1,11 +1,11 @@
-"""Lets a round of a batch begin within its account's limits, and gives its place up at its end."""
+"""Lets a round of a batch begin within its account's limits, and gives its slot up at its end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.domain.batch import Batch
-from chalicelib.domain.limits import Limits, Place, Usage
+from chalicelib.domain.limits import AccountUsage, Limits, Slot
 from chalicelib.errors import TooManyRequests, Unavailable
 from chalicelib.operations.ports import BatchStore, Journal
 
@@ -24,14 +24,14 @@ class AdmitBatch:
     heard: dict[str, datetime | None] = field(default_factory=dict)
 
     def __call__(self, batch: Batch, jobs: int) -> None:
-        """Takes a place for the batch's round and charges for so many jobs, or raises
+        """Takes a slot for the batch's round and charges for so many jobs, or raises
         TooManyRequests and does neither. Where it raises Unavailable, either may have happened."""
         if self.limits.are_off:
             return
-        place = Place.of(batch)
+        slot = Slot.of(batch)
         for _ in range(_TRIES):
-            usage = self._try(batch, place, jobs)
-            if place in usage.open:
+            usage = self._try(batch, slot, jobs)
+            if slot in usage.open:
                 return
             self._refuse_jobs(batch, usage, jobs)
             self._refuse_or_make_room(batch, usage)
@@ -39,31 +39,31 @@ class AdmitBatch:
 
     def undo(self, batch: Batch, jobs: int) -> None:
         """Gives back what a round that will never begin was let in with. Where that fails, its
-        place is found when places are short."""
+        slot is found when slots are short."""
         if self.limits.are_off:
             return
-        admission = self.limits.admission(Place.of(batch), jobs, None)
+        admission = self.limits.admission(Slot.of(batch), jobs, None)
         self._if_possible(batch, lambda: self.store.undo_admission(batch.account, admission))
 
     def leave(self, batch: Batch) -> None:
-        """Gives up the place of a round that has ended; where that fails, the same."""
+        """Gives up the slot of a round that has ended; where that fails, the same."""
         if not self.limits.open_batches:
             return
-        self._if_possible(batch, lambda: self.store.vacate(batch.account, [Place.of(batch)]))
+        self._if_possible(batch, lambda: self.store.vacate(batch.account, [Slot.of(batch)]))
 
-    def _try(self, batch: Batch, place: Place, jobs: int) -> Usage:
+    def _try(self, batch: Batch, slot: Slot, jobs: int) -> AccountUsage:
         paid_until = self.heard.get(batch.account)
-        usage = self.store.admit(batch.account, self.limits.admission(place, jobs, paid_until))
+        usage = self.store.admit(batch.account, self.limits.admission(slot, jobs, paid_until))
         self.heard[batch.account] = usage.paid_until
         return usage
 
-    def _refuse_jobs(self, batch: Batch, usage: Usage, jobs: int) -> None:
+    def _refuse_jobs(self, batch: Batch, usage: AccountUsage, jobs: int) -> None:
         wait = self.limits.wait_for_jobs(usage, jobs, batch.round_began_at)
         if wait is not None:
             raise self._refusal(batch, "jobs a minute", self.limits.jobs_per_minute, wait)
 
-    def _refuse_or_make_room(self, batch: Batch, usage: Usage) -> None:
-        wait = self.limits.wait_for_a_place(usage)
+    def _refuse_or_make_room(self, batch: Batch, usage: AccountUsage) -> None:
+        wait = self.limits.wait_for_a_slot(usage)
         if wait is not None and not self._prune(batch.account, usage, batch.round_began_at):
             raise self._refusal(batch, "open batches", self.limits.open_batches, wait)
 
@@ -74,16 +74,16 @@ class AdmitBatch:
         )
         return refusal
 
-    def _prune(self, account: str, usage: Usage, now: datetime) -> bool:
-        """Whether places were found that nobody holds any more, and are free now. Claimed first:
-        a flood of requests that find all places taken does not read all batches each time."""
+    def _prune(self, account: str, usage: AccountUsage, now: datetime) -> bool:
+        """Whether slots were found that nobody holds any more, and are free now. Claimed first:
+        a flood of requests that find all slots taken does not read all batches each time."""
         if not usage.may_be_pruned(now):
             return False
-        if not self.store.claim_pruning(account, usage.pruned_at, now):
+        if not self.store.reserve_pruning(account, usage.pruned_at, now):
             return False
-        standing = self.store.find_all({place.batch_id for place in usage.open})
+        standing = self.store.find_all({slot.batch_id for slot in usage.open})
         abandoned = [
-            place for place in usage.open if place.is_abandoned(standing.get(place.batch_id), now)
+            slot for slot in usage.open if slot.is_abandoned(standing.get(slot.batch_id), now)
         ]
         if abandoned:
             self.store.vacate(account, abandoned)
@@ -94,5 +94,5 @@ class AdmitBatch:
             give_back()
         except Unavailable as error:
             self.journal.write(
-                "place kept", batch_id=batch.batch_id, account=batch.account, error=str(error)
+                "slot kept", batch_id=batch.batch_id, account=batch.account, error=str(error)
             )

@@ -35,18 +35,18 @@ class AdvanceBatch:
             return
         if batch.is_running:
             batch = self._advance(batch, message, seconds_left)
-        if transitions.may_deliver(batch, self.clock.now()):
+        if batch.may_deliver(self.clock.now()):
             self.deliver(batch, seconds_left)
 
     def _advance(
         self, batch: Batch, message: BatchMessage, seconds_left: Callable[[], float]
     ) -> Batch:
-        is_to_be_ended = transitions.is_to_be_ended(batch, self.clock.now())
+        is_to_be_ended = batch.is_to_be_ended(self.clock.now())
         if is_to_be_ended and batch.chunks_to_do:
             batch = self._answer_the_rest(batch, message, seconds_left)
         if batch.has_all_chunks_done:
             return self._complete(batch)
-        if not is_to_be_ended and transitions.is_look_due(batch, self.clock.now()):
+        if not is_to_be_ended and batch.is_check_due(self.clock.now()):
             self._look(batch)
         return batch
 
@@ -89,7 +89,7 @@ class AdvanceBatch:
 
     def _look(self, batch: Batch) -> None:
         """Sends the unfinished chunks again where nothing moves; the look is recorded last."""
-        if transitions.has_stood_still(batch):
+        if batch.has_stood_still:
             self.journal.write(
                 "chunks sent again",
                 batch_id=batch.batch_id,
@@ -97,4 +97,4 @@ class AdvanceBatch:
                 chunks=len(batch.chunks_to_do),
             )
             self.queue.send_jobs([JobsMessage.of(batch, chunk) for chunk in batch.chunks_to_do])
-        self.store.change(batch, transitions.take_look(batch, self.clock.now()))
+        self.store.change(batch, transitions.record_check(batch, self.clock.now()))

@@ -15,7 +15,7 @@ _DEATHS_TO_BLAME = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuryJobs:
     """A job under whose marker the message's last two deliveries died gets its failure. Any other
-    dead message was not a job's fault, and is left to the next look."""
+    dead message was not a job's fault, and is left to the next check."""
 
     store: BatchStore
     record: RecordAnswers

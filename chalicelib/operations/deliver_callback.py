@@ -31,7 +31,7 @@ class DeliverCallback:
     receiver: Receiver
     clock: Clock
     journal: Journal
-    chance: Callable[[], float]
+    random_unit: Callable[[], float]
     new_id: Callable[[], str]
 
     def __call__(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
@@ -41,13 +41,13 @@ class DeliverCallback:
                 batch, Refused(reason="the last attempt was not heard of again"), started_at
             )
             return
-        order = self.store.find_order(batch)
+        terms = self.store.find_terms(batch)
         account = self.keys.find_account(batch.account)
         secrets = account.live_callback_secrets(self.clock.now()) if account else []
         leased = self._lease(batch)
         if leased is None:
             return
-        url = order.callback_url if order else None
+        url = terms.callback_url if terms else None
         found = self._attempt(leased, url, secrets, seconds_left)
         if found is not None:
             self._record_outcome(leased, found, started_at)
@@ -137,7 +137,7 @@ class DeliverCallback:
     ) -> datetime | None:
         if not isinstance(found, TryAgain):
             return None
-        return transitions.next_try_at(batch, now, found.retry_after, self.chance())
+        return transitions.next_try_at(batch, now, found.retry_after, self.random_unit())
 
     def _remind(self, batch: Batch, seconds: int) -> None:
         """Makes a near next try punctual; a far one is the sweep's."""

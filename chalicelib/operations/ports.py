@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from chalicelib.domain.account import Account, Key
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, Order
-from chalicelib.domain.limits import Admission, Place, Usage
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, SubmissionTerms
+from chalicelib.domain.limits import AccountUsage, Admission, Slot
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.transitions import Change
@@ -33,9 +33,9 @@ class BatchStore(Protocol):
     def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
         """Those of the batches that there are, expired ones too, by their ids."""
 
-    def find_order(self, batch: Batch) -> Order | None: ...
+    def find_terms(self, batch: Batch) -> SubmissionTerms | None: ...
 
-    def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
+    def save_jobs(self, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]) -> None:
         """Stores what the head will point to. Repeats safely; without a head nobody reads it."""
 
     def commit(self, batch: Batch, now: datetime) -> Batch | None:
@@ -64,11 +64,11 @@ class BatchStore(Protocol):
         """Removes it, if it is there."""
 
     def find_due(self, now: datetime) -> Iterator[Due]:
-        """The batches whose alarm has gone off, as an index tells it: some may be missing yet or
+        """The batches that are due, as an index tells it: some may be missing yet or
         there still."""
 
-    def claim(self, due: Due, until: datetime) -> Batch | None:
-        """Moves the alarm to `until` if it is still the one that was seen, and gives the batch;
+    def reserve(self, due: Due, until: datetime) -> Batch | None:
+        """Moves the due time to `until` if it is still the one that was seen, and gives the batch;
         None where somebody else was faster."""
 
     def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
@@ -78,17 +78,17 @@ class BatchStore(Protocol):
     def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
         """Consecutive chunks, in order, a page of the database and a chunk in memory at a time."""
 
-    def admit(self, account: str, admission: Admission) -> Usage:
-        """One conditional write to the account's usage, and the usage then: the place is among the
+    def admit(self, account: str, admission: Admission) -> AccountUsage:
+        """One conditional write to the account's usage, and the usage then: the slot is among the
         open ones if the conditions held, and also on a repeat."""
 
     def undo_admission(self, account: str, admission: Admission) -> None:
-        """Gives place and charge back, if the place is still there: repeats safely."""
+        """Gives place and charge back, if the slot is still there: repeats safely."""
 
-    def vacate(self, account: str, places: Collection[Place]) -> None:
+    def vacate(self, account: str, slots: Collection[Slot]) -> None:
         """Takes places, at least one, out of the open ones, if they are there."""
 
-    def claim_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
+    def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
         """Whether the places are ours to look through: the last to do so are still those that were
         seen."""
 
@@ -129,7 +129,7 @@ class Receiver(Protocol):
         all. The body comes in blocks and is sent without a copy. Never raises."""
 
 
-class SideBySide(Protocol):
+class Concurrent(Protocol):
     """Runs calls at the same time."""
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:

@@ -1,5 +1,5 @@
 """restart, repost and cancel: one conditional write on the head each, then a message to have the
-batch looked at. Where the message is lost the alarm, set by the same write, does it."""
+batch checked. If the message is lost, the due time set by the same write does it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
-from chalicelib.domain.limits import Place
+from chalicelib.domain.limits import Slot
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.states import CallbackState
 from chalicelib.domain.transitions import Change
@@ -58,13 +58,13 @@ class RerunBatch:
     def _restart(self, batch: Batch, token: str, now: datetime) -> Change | None:
         if batch.is_running and batch.cancelled:
             raise Conflict("The batch is being cancelled")
-        if transitions.is_near_its_end(batch, now):
+        if batch.is_near_its_end(now):
             raise Conflict("The batch is too near the end of its life to be restarted")
         if batch.is_completed:
             return transitions.restart(batch, token, now, self.deadline)
-        if transitions.was_looked_at_lately(batch, now):
+        if batch.was_checked_lately(now):
             return None
-        return transitions.hasten_look(batch, token, now)
+        return transitions.check_now(batch, token, now)
 
     def _repost(self, batch: Batch, token: str, now: datetime) -> Change:
         if not batch.is_completed:
@@ -99,12 +99,12 @@ class RerunBatch:
         if "round" not in change.put:
             return self.store.change(batch, change) is not None
         again = replace(batch, round=batch.round + 1, round_began_at=now)
-        self.admit(again, batch.gave_up_counts.total)
+        self.admit(again, batch.unanswered_counts.total)
         if self.store.change(batch, change):
             return True
         standing = self.store.find(batch.batch_id)
-        if standing is None or Place.of(standing) != Place.of(again):
-            self.admit.undo(again, batch.gave_up_counts.total)
+        if standing is None or Slot.of(standing) != Slot.of(again):
+            self.admit.undo(again, batch.unanswered_counts.total)
         return False
 
     def _find(self, caller: Caller, batch_id: str) -> Batch:

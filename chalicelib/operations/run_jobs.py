@@ -19,17 +19,17 @@ from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import (
     BatchStore,
     Clock,
+    Concurrent,
     Journal,
     KeyStore,
     Platform,
     Queue,
-    SideBySide,
 )
 from chalicelib.operations.record_answers import RecordAnswers
 
 #: What a worker keeps of its time to record answers and hand on.
 _SECONDS_TO_RECORD = 10
-#: A wait longer than this would be mistaken for a standstill at the next look.
+#: A wait longer than this would be mistaken for a standstill at the next check.
 _LONG_WAIT_SECONDS = 60
 
 SecondsLeft = Callable[[], float]
@@ -71,11 +71,11 @@ class RunJobs:
     keys: KeyStore
     queue: Queue
     platform: Platform
-    side_by_side: SideBySide
+    concurrent: Concurrent
     record: RecordAnswers
     clock: Clock
     journal: Journal
-    chance: Callable[[], float]
+    random_unit: Callable[[], float]
     job_timeout_seconds: float
     job_retry_seconds: float
 
@@ -165,7 +165,7 @@ class RunJobs:
         chunk = work.chunk
         all_called: list[_Called] = []
         calls = [partial(self._call, work, job, key) for job in jobs]
-        for called in self.side_by_side.run(calls):
+        for called in self.concurrent.run(calls):
             answers = {each.index: each.found for each in called if isinstance(each.found, Answer)}
             chunk = self.record(work.batch, chunk, answers)
             all_called += called
@@ -215,7 +215,7 @@ class RunJobs:
             chunk=work.chunk.number,
             attempt=work.message.attempt,
             succeeded=verdicts["succeeded"],
-            failed=verdicts["failed"] + verdicts["gave_up"],
+            failed=verdicts["failed"] + verdicts["unanswered"],
             retried=verdicts["tryagain"],
             durations_ms=[
                 each.took_ms for each in called if not isinstance(each.found, NotStarted)
@@ -229,11 +229,11 @@ class RunJobs:
             self._send([work.message.handed_on(not_started)])
         for wait, indexes in self._waits(work, called).items():
             self._send([work.message.handed_on(indexes, next_attempt=True)], wait)
-            self._postpone_look(work.batch, wait)
+            self._postpone_check(work.batch, wait)
 
     def _waits(self, work: _Work, called: Iterable[_Called]) -> dict[int, list[int]]:
         """The jobs to try again by their wait: one draw for all, so that they share messages."""
-        chance = self.chance()
+        random_unit = self.random_unit()
         waits: dict[int, list[int]] = defaultdict(list)
         for each in called:
             if isinstance(each.found, TryAgain):
@@ -241,18 +241,18 @@ class RunJobs:
                     work.message.attempt,
                     first_wait=self.job_retry_seconds,
                     retry_after=each.found.retry_after,
-                    chance=chance,
+                    random_unit=random_unit,
                 )
                 waits[wait].append(each.index)
         return waits
 
     def _send(self, messages: list[JobsMessage], delay_seconds: int = 0) -> None:
-        """Sends what has hops left; the rest is the next look's."""
+        """Sends what has hops left; the rest is the next check's."""
         sendable = [message for message in messages if message.may_be_sent]
         if sendable:
             self.queue.send_jobs(sendable, delay_seconds)
 
-    def _postpone_look(self, batch: Batch, wait: int) -> None:
-        behind = self.clock.now() + timedelta(seconds=wait) + transitions.FIRST_LOOK
-        if wait > _LONG_WAIT_SECONDS and transitions.is_look_before(batch, behind):
-            self.store.change(batch, transitions.postpone_look(batch, behind))
+    def _postpone_check(self, batch: Batch, wait: int) -> None:
+        behind = self.clock.now() + timedelta(seconds=wait) + transitions.FIRST_CHECK
+        if wait > _LONG_WAIT_SECONDS and batch.is_check_before(behind):
+            self.store.change(batch, transitions.postpone_check(batch, behind))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
-from chalicelib.domain.batch import Batch, Order
+from chalicelib.domain.batch import Batch, SubmissionTerms
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
@@ -46,15 +46,15 @@ class SubmitBatch:
         """The id of the new batch, or of the one that the same key and body made before. The same
         key with another body is a Conflict."""
         now = self.clock.now()
-        order = Order(
+        terms = SubmissionTerms(
             callback_url=submission.callback_url, request_hash=hashlib.sha256(body).hexdigest()
         )
         batch = self._new_batch(caller, submission, self._id_for(caller, idempotency_key), now)
         standing = self._standing(batch, now) if idempotency_key else None
         if standing is None:
-            standing = self._let_in(batch, order, submission, now)
+            standing = self._let_in(batch, terms, submission, now)
         if standing is not None and standing.submission != batch.submission:
-            return self._same_again(standing, order)
+            return self._same_again(standing, terms)
         self.journal.write(
             "batch accepted", batch_id=batch.batch_id, account=batch.account, jobs=batch.total
         )
@@ -72,10 +72,10 @@ class SubmitBatch:
         standing = self._asking(self.store.find, batch.batch_id)
         return None if standing is None or standing.is_expired(now) else standing
 
-    def _same_again(self, standing: Batch, order: Order) -> str:
+    def _same_again(self, standing: Batch, terms: SubmissionTerms) -> str:
         """The id of a batch that is there already, if it is the same one."""
-        known = self._asking(self.store.find_order, standing)
-        if known is None or known.request_hash != order.request_hash:
+        known = self._asking(self.store.find_terms, standing)
+        if known is None or known.request_hash != terms.request_hash:
             raise Conflict("The Idempotency-Key was used before with another body")
         return standing.batch_id
 
@@ -90,7 +90,7 @@ class SubmitBatch:
         self, caller: Caller, submission: Submission, batch_id: str, now: datetime
     ) -> Batch:
         total = len(submission.jobs)
-        first_look_at = now + transitions.FIRST_LOOK
+        first_check_at = now + transitions.FIRST_CHECK
         calls_back = submission.callback_url is not None
         return Batch(
             batch_id=batch_id,
@@ -105,18 +105,18 @@ class SubmitBatch:
             round_began_at=now,
             deadline=now + self.deadline,
             expires_at=(now + self.expiry).replace(microsecond=0),
-            next_look_at=first_look_at,
-            due_at=first_look_at,
+            next_check_at=first_check_at,
+            due_at=first_check_at,
             callback=CallbackState.WAITING if calls_back else CallbackState.NONE,
         )
 
     def _let_in(
-        self, batch: Batch, order: Order, submission: Submission, now: datetime
+        self, batch: Batch, terms: SubmissionTerms, submission: Submission, now: datetime
     ) -> Batch | None:
         """Has the batch let in, then saved; what is not saved after all gives its place back."""
         try:
             self._admit(batch)
-            standing = self._save(batch, order, submission, now)
+            standing = self._save(batch, terms, submission, now)
         except NotSaved:
             self.admit.undo(batch, batch.total)
             raise
@@ -131,11 +131,11 @@ class SubmitBatch:
             raise NotSaved from error
 
     def _save(
-        self, batch: Batch, order: Order, submission: Submission, now: datetime
+        self, batch: Batch, terms: SubmissionTerms, submission: Submission, now: datetime
     ) -> Batch | None:
         """Stores everything, the head last. Where another live head stands, gives that."""
         try:
-            self.store.save_jobs(batch, order, submission.jobs)
+            self.store.save_jobs(batch, terms, submission.jobs)
         except Unavailable as error:
             raise NotSaved from error  # without a head nothing runs
         try:
@@ -155,11 +155,11 @@ class SubmitBatch:
         return standing
 
     def _send(self, batch: Batch) -> None:
-        """Sends every chunk. The batch is safe already: what cannot be sent now, the first look
+        """Sends every chunk. The batch is safe already: what cannot be sent now, the first check
         sends."""
         try:
             self.queue.send_jobs([JobsMessage.of(batch, chunk) for chunk in batch.chunks])
-            self.store.change(batch, transitions.take_look(batch, self.clock.now()))
+            self.store.change(batch, transitions.record_check(batch, self.clock.now()))
         except Unavailable as error:
             self.journal.write(
                 "batch not sent yet",

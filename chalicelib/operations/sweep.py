@@ -1,4 +1,4 @@
-"""Every minute: claim the batches whose alarm went off, and have each looked at."""
+"""Every minute: reserve the batches that are due, and have each checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SECONDS_TO_END = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """Claims before it does anything else, so that a batch that cannot be looked at comes again in
+    """Reserves before it does anything else, so that a batch that cannot be checked comes again in
     five minutes and keeps nobody waiting."""
 
     store: BatchStore
@@ -35,11 +35,11 @@ class Sweep:
 
     def _wake(self, due: Due) -> None:
         now = self.clock.now()
-        batch = self.store.claim(due, now + transitions.CLAIM)
+        batch = self.store.reserve(due, now + transitions.RESERVATION)
         if batch is None:
             return
         if batch.is_expired(now):
-            self.store.change(batch, transitions.forget_alarm(batch))
+            self.store.change(batch, transitions.clear_due(batch))
             return
         self.queue.send_batch(BatchMessage.of(batch))
         self.journal.write(

@@ -15,16 +15,16 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from chalicelib.adapters import aws as clients
 from chalicelib.adapters import dynamodb
 from chalicelib.adapters.dynamodb import DynamoBatchStore
-from chalicelib.adapters.threads import ThreadsSideBySide
+from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker
-from chalicelib.domain.limits import Admission, Charge, Place, Usage
+from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 from chalicelib.domain.states import BatchState
 from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import BatchStore
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
-from tests.samples import ORDER, a_batch, gave_up, some_jobs, succeeded
+from tests.samples import TERMS, a_batch, some_jobs, succeeded, unanswered
 
 LATER = START + timedelta(hours=61)
 Result = TypeVar("Result")
@@ -48,7 +48,7 @@ def new_batch(total: int = 3, **fields: Any) -> Batch:
 
 def saved(store: BatchStore, total: int = 3, **fields: Any) -> Batch:
     batch = new_batch(total, **fields)
-    store.save_jobs(batch, ORDER, some_jobs(total))
+    store.save_jobs(batch, TERMS, some_jobs(total))
     assert store.commit(batch, START) == batch
     return batch
 
@@ -75,7 +75,7 @@ class TestSaving:
     def test_a_committed_batch_is_read_back_as_it_was(self, store: BatchStore) -> None:
         batch = saved(store)
         assert store.find(batch.batch_id) == batch
-        assert store.find_order(batch) == ORDER
+        assert store.find_terms(batch) == TERMS
 
     def test_every_field_of_a_head_survives(self, store: BatchStore) -> None:
         batch = saved(
@@ -84,15 +84,15 @@ class TestSaving:
             cancelled=True,
             completed_at=START + timedelta(milliseconds=1),
             done=frozenset({0, 2}),
-            gave_up=frozenset({2}),
+            unanswered=frozenset({2}),
             counts=Counts(succeeded=1, failed=2, result_bytes=3),
-            gave_up_counts=Counts(succeeded=4, failed=5, result_bytes=6),
-            next_look_at=None,
-            looks=7,
-            looked_at=START,
+            unanswered_counts=Counts(succeeded=4, failed=5, result_bytes=6),
+            next_check_at=None,
+            checks=7,
+            checked_at=START,
             rerun="token",
             round_began_at=START + timedelta(hours=1),
-            done_at_last_look=8,
+            done_at_last_check=8,
             callback_round=9,
             attempts=10,
             next_try_at=START,
@@ -105,7 +105,7 @@ class TestSaving:
 
     def test_jobs_saved_without_a_head_are_no_batch(self, store: BatchStore) -> None:
         batch = new_batch()
-        store.save_jobs(batch, ORDER, some_jobs(3))
+        store.save_jobs(batch, TERMS, some_jobs(3))
         assert store.find(batch.batch_id) is None
 
     def test_a_repeated_commit_finds_itself(self, store: BatchStore) -> None:
@@ -168,7 +168,7 @@ class TestChunks:
     def test_values_come_back_as_they_went_in(self, store: BatchStore) -> None:
         params = '{"big":' + "9" * 4300 + ',"one":1.0,"text":"é😀\\ud83d\\u0000","many":[[]]}'
         batch = new_batch(1)
-        store.save_jobs(batch, ORDER, [Job(0, "event", "inviteContacts", params)])
+        store.save_jobs(batch, TERMS, [Job(0, "event", "inviteContacts", params)])
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs == (Job(0, "event", "inviteContacts", params),)
 
@@ -179,7 +179,7 @@ class TestChunks:
             for index in range(10)
         ]
         batch = new_batch(10, chunk_size=10)
-        store.save_jobs(batch, ORDER, jobs)
+        store.save_jobs(batch, TERMS, jobs)
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs == tuple(jobs)
 
@@ -232,7 +232,7 @@ class TestChunks:
         store.record(batch, 0, part(0, 0))
         other = replace(batch, submission=uuid.uuid4().hex)
         assert store.load_chunk(other, 0).parts == ()
-        assert store.find_order(other) is None
+        assert store.find_terms(other) is None
 
 
 class TestChanges:
@@ -250,13 +250,13 @@ class TestChanges:
     def test_a_chunk_that_gave_up_is_counted_apart(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         chunk = replace(
-            full_chunk(batch, 0), parts=(AnswersPart(round=1, number=0, answers={0: gave_up()}),)
+            full_chunk(batch, 0), parts=(AnswersPart(round=1, number=0, answers={0: unanswered()}),)
         )
         after = store.change(batch, transitions.finish_chunk(batch, chunk))
         assert after
         assert after.done == {0}
-        assert after.gave_up == {0}
-        assert (after.counts.total, after.gave_up_counts.failed) == (0, 1)
+        assert after.unanswered == {0}
+        assert (after.counts.total, after.unanswered_counts.failed) == (0, 1)
 
     def test_a_change_for_another_round_or_submission_does_nothing(self, store: BatchStore) -> None:
         batch = saved(store, 1)
@@ -268,7 +268,7 @@ class TestChanges:
         batch = saved(store, 1)
         after = store.change(batch, transitions.complete(batch, START))
         assert after
-        assert after.next_look_at is None
+        assert after.next_check_at is None
         assert after.state is BatchState.COMPLETED
         assert after == store.find(batch.batch_id)
 
@@ -320,14 +320,14 @@ class TestAlarms:
         batch = saved(store)
         assert batch.due_at
         due = Due(batch_id=batch.batch_id, due_at=batch.due_at)
-        claimed = store.claim(due, LATER)
+        claimed = store.reserve(due, LATER)
         assert claimed == replace(batch, due_at=LATER)
-        assert store.claim(due, LATER) is None
+        assert store.reserve(due, LATER) is None
         assert store.find(batch.batch_id) == claimed
 
     def test_a_batch_without_alarm_is_not_found(self, store: BatchStore) -> None:
         batch = saved(store, 1)
-        store.change(batch, transitions.forget_alarm(batch))
+        store.change(batch, transitions.clear_due(batch))
         assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
 
     @pytest.mark.usefixtures("aws")
@@ -423,8 +423,8 @@ class TestLargeBatches:
 
         monkeypatch.setattr(client, "batch_write_item", wait_for_the_others)
         store = side_by_side_store(client)
-        store.save_jobs(large, ORDER, some_jobs(60))
-        assert store.find_order(large) == ORDER
+        store.save_jobs(large, TERMS, some_jobs(60))
+        assert store.find_terms(large) == TERMS
         stored = [store.load_chunk(large, chunk).jobs for chunk in large.chunks]
         assert stored == [(job,) for job in some_jobs(60)]
 
@@ -446,7 +446,7 @@ class TestLargeBatches:
 
         monkeypatch.setattr(client, "batch_write_item", fail_where_the_order_is)
         with pytest.raises(Unavailable, match="DynamoDB: EndpointConnectionError"):
-            side_by_side_store(client).save_jobs(large, ORDER, some_jobs(60))
+            side_by_side_store(client).save_jobs(large, TERMS, some_jobs(60))
         assert len(answered) == 3
 
     @pytest.mark.usefixtures("aws")
@@ -461,7 +461,7 @@ class TestLargeBatches:
         )
         store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
         with pytest.raises(Unavailable, match="left 25 items unwritten"):
-            store.save_jobs(large, ORDER, some_jobs(60))
+            store.save_jobs(large, TERMS, some_jobs(60))
         assert 8 < sum(pauses) < 10
 
     @pytest.mark.usefixtures("aws")
@@ -480,17 +480,17 @@ class TestLargeBatches:
 
         monkeypatch.setattr(client, "batch_write_item", refuse_some)
         store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
-        store.save_jobs(large, ORDER, some_jobs(60))
+        store.save_jobs(large, TERMS, some_jobs(60))
         assert len(pauses) == 4
-        assert store.find_order(large) == ORDER
+        assert store.find_terms(large) == TERMS
         refusals = iter(range(99))
         with pytest.raises(Unavailable, match="left 25 items unwritten"):
-            store.save_jobs(large, ORDER, some_jobs(60))
+            store.save_jobs(large, TERMS, some_jobs(60))
 
 
 def side_by_side_store(client: Any) -> DynamoBatchStore:
-    threads = ThreadsSideBySide(3, flush_seconds=1)
-    return DynamoBatchStore(client, "batchback-local-batches", sleep=_never, side_by_side=threads)
+    threads = ConcurrentThreads(3, flush_seconds=1)
+    return DynamoBatchStore(client, "batchback-local-batches", sleep=_never, concurrent=threads)
 
 
 def throttled(operation: str) -> ClientError:
@@ -498,17 +498,17 @@ def throttled(operation: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "slower"}}, operation)
 
 
-def place(**fields: Any) -> Place:
-    return Place.of(new_batch(**fields))
+def place(**fields: Any) -> Slot:
+    return Slot.of(new_batch(**fields))
 
 
 def admission(
-    of: Place, *, fewer_than: int | None = None, charge: Charge | None = None
+    of: Slot, *, fewer_than: int | None = None, charge: Charge | None = None
 ) -> Admission:
-    return Admission(place=of, fewer_than=fewer_than, charge=charge)
+    return Admission(slot=of, fewer_than=fewer_than, charge=charge)
 
 
-def usage_of(store: BatchStore, account: str) -> Usage:
+def usage_of(store: BatchStore, account: str) -> AccountUsage:
     """As the answer to what cannot be let in tells it."""
     never = Charge(cost=timedelta(), now=LATER, no_later_than=START)
     return store.admit(account, admission(place(), charge=never))
@@ -550,7 +550,7 @@ class TestUsage:
         for fewer_than in (2, 9, None):
             ours = admission(place(), fewer_than=fewer_than, charge=replace(BUSY, cost=SECOND))
             usage = store.admit(account, ours)
-            assert ours.place in usage.open
+            assert ours.slot in usage.open
             assert store.admit(account, ours) == usage
             store.undo_admission(account, ours)
 
@@ -634,10 +634,10 @@ class TestUsage:
 
     def test_one_of_two_claims_the_pruning(self, store: BatchStore, account: str) -> None:
         later = START + 10 * SECOND
-        assert store.claim_pruning(account, None, START)
-        assert not store.claim_pruning(account, None, START)
-        assert store.claim_pruning(account, START, later)
-        assert not store.claim_pruning(account, START, later)
+        assert store.reserve_pruning(account, None, START)
+        assert not store.reserve_pruning(account, None, START)
+        assert store.reserve_pruning(account, START, later)
+        assert not store.reserve_pruning(account, START, later)
         assert usage_of(store, account).pruned_at == later
 
     def test_a_usage_is_no_batch_and_in_no_list(self, store: BatchStore, account: str) -> None:

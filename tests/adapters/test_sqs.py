@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.in_turn import InTurn
+from chalicelib.adapters.sequential import Sequential
 from chalicelib.adapters.sqs import (
     SqsQueue,
     compose_batch,
@@ -16,9 +16,9 @@ from chalicelib.adapters.sqs import (
     parse_batch,
     parse_jobs,
 )
-from chalicelib.adapters.threads import ThreadsSideBySide
+from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain.message import BatchMessage, JobsMessage
-from chalicelib.operations.ports import SideBySide
+from chalicelib.operations.ports import Concurrent
 
 LOOK = BatchMessage(batch_id="a", account="acme", hops=5)
 
@@ -47,13 +47,13 @@ class RecordingClient:
         return {"Failed": [{"Id": id} for id in failed]}
 
 
-def queue_over(client: RecordingClient, side_by_side: SideBySide | None = None) -> SqsQueue:
+def queue_over(client: RecordingClient, concurrent: Concurrent | None = None) -> SqsQueue:
     return SqsQueue(
         client,  # type: ignore[arg-type]
         jobs_queue="jobs",
         batches_queue="batches",
         sleep=lambda _: None,
-        side_by_side=side_by_side or InTurn(),
+        concurrent=concurrent or Sequential(),
     )
 
 
@@ -93,7 +93,7 @@ def test_the_requests_for_many_messages_are_on_their_way_together() -> None:
         JobsMessage(batch_id="a", account="acme", submission="b", round=1, chunk=n)
         for n in range(20)
     ]
-    queue_over(client, ThreadsSideBySide(2, flush_seconds=1)).send_jobs(messages)
+    queue_over(client, ConcurrentThreads(2, flush_seconds=1)).send_jobs(messages)
     sent = {parse_jobs(each["MessageBody"]).chunk for each in client.sent}
     assert (sent, len(client.sent), client.asked) == ({*range(20)}, 20, ["jobs"])
 

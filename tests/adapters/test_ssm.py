@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from chalicelib import settings
-from chalicelib.adapters.ssm import REMEMBERED, KeptHeader
+from chalicelib.adapters.ssm import REMEMBERED, SsmHeader
 from chalicelib.domain.account import PlatformAuth
 from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.wiring import Service
@@ -44,8 +44,8 @@ class World:
         self.clock = FakeClock()
         self.journal = FakeJournal()
 
-    def header(self, client: Any) -> KeptHeader:
-        return KeptHeader(client, NAME, self.clock, self.journal)
+    def header(self, client: Any) -> SsmHeader:
+        return SsmHeader(client, NAME, self.clock, self.journal)
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.threads import ThreadsSideBySide
+from chalicelib.adapters.threads import ConcurrentThreads
 
 #: Long enough for whatever is awaited to happen.
 AMPLE = 20.0
 
 
-def side_by_side(threads: int = 3, flush_seconds: float = AMPLE) -> ThreadsSideBySide:
-    return ThreadsSideBySide(threads, flush_seconds)
+def concurrent(threads: int = 3, flush_seconds: float = AMPLE) -> ConcurrentThreads:
+    return ConcurrentThreads(threads, flush_seconds)
 
 
 def numbered(count: int) -> list[Callable[[], int]]:
@@ -28,7 +28,7 @@ def whose(_: int) -> threading.Thread:
     return threading.current_thread()
 
 
-def threads_of(service: ThreadsSideBySide, calls: int) -> set[threading.Thread]:
+def threads_of(service: ConcurrentThreads, calls: int) -> set[threading.Thread]:
     """Who makes so many calls, each of which waits until all have begun."""
     together = Barrier(calls)
 
@@ -41,7 +41,7 @@ def threads_of(service: ThreadsSideBySide, calls: int) -> set[threading.Thread]:
 
 def test_every_call_is_made_once_and_gives_its_result() -> None:
     """Many more than there are threads, one run after the other."""
-    service = side_by_side()
+    service = concurrent()
     for count in (0, 1, 2, 3, 4, 100):
         results = [result for group in service.run(numbered(count)) for result in group]
         assert sorted(results) == [*range(count)]
@@ -49,31 +49,31 @@ def test_every_call_is_made_once_and_gives_its_result() -> None:
 
 def test_so_many_calls_are_under_way_at_once() -> None:
     """Three that wait for each other get on; a fourth would have to wait."""
-    assert len(threads_of(side_by_side(3), 3)) == 3
+    assert len(threads_of(concurrent(3), 3)) == 3
 
 
 def test_no_more_than_that_are() -> None:
     """The others follow as threads get free."""
     calls = [partial(whose, number) for number in range(50)]
-    assert len({thread for group in side_by_side(3).run(calls) for thread in group}) <= 3
+    assert len({thread for group in concurrent(3).run(calls) for thread in group}) <= 3
 
 
 def test_one_call_needs_no_thread() -> None:
     """A message of one job is the rule where jobs are tried again."""
-    [[thread]] = side_by_side().run([partial(whose, 0)])
+    [[thread]] = concurrent().run([partial(whose, 0)])
     assert thread is threading.current_thread()
 
 
 def test_the_threads_stay_for_the_next_run() -> None:
     """A container runs message after message."""
-    service = side_by_side(3)
+    service = concurrent(3)
     first = threads_of(service, 3)
     assert all(threads_of(service, 3) == first for _ in range(20))
 
 
 def test_runs_at_the_same_time_do_not_wait_for_each_other() -> None:
     """Several invocations may share a process: each has as many threads as it may."""
-    service = side_by_side(2)
+    service = concurrent(2)
     together = Barrier(4)
     found: list[int] = []
 
@@ -93,7 +93,7 @@ def test_results_come_while_others_are_out() -> None:
     """Every flush interval, so that a worker's death loses no more than that."""
     release = Event()
     calls: list[Callable[[], int]] = [partial(int, 1), partial(release.wait, AMPLE)]
-    run = side_by_side(2, flush_seconds=0.01).run(calls)
+    run = concurrent(2, flush_seconds=0.01).run(calls)
     assert next(run) == [1]
     release.set()
     assert [*run] == [[True]]
@@ -112,7 +112,7 @@ def test_what_a_call_raises_is_raised_once_those_that_have_begun_have_returned()
     calls: list[Callable[[], int]] = [both_have_begun.wait, fail, *[partial(int, 7)] * 50_000]
 
     def take_all() -> None:
-        for group in side_by_side(2).run(calls):
+        for group in concurrent(2).run(calls):
             given.extend(group)
 
     with pytest.raises(LookupError, match="no"):
@@ -139,7 +139,7 @@ def test_where_there_are_none_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) 
     assert not made
 
 
-def limited_to(threads: int, monkeypatch: pytest.MonkeyPatch) -> ThreadsSideBySide:
+def limited_to(threads: int, monkeypatch: pytest.MonkeyPatch) -> ConcurrentThreads:
     """A service of three threads, on a system that has only so many."""
     start, left = threading.Thread.start, [None] * threads
 
@@ -150,7 +150,7 @@ def limited_to(threads: int, monkeypatch: pytest.MonkeyPatch) -> ThreadsSideBySi
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start_if_one_is_left)
-    return side_by_side(3)
+    return concurrent(3)
 
 
 @pytest.mark.parametrize("error", [IndexError, SystemExit])
@@ -160,7 +160,7 @@ def test_no_error_of_a_call_costs_a_thread(error: type[BaseException]) -> None:
     def fail() -> None:
         raise error
 
-    service = side_by_side(2)
+    service = concurrent(2)
     before = threads_of(service, 2)
     with pytest.raises(error):
         [*service.run([fail] * 5)]
@@ -177,7 +177,7 @@ def test_who_stops_listening_leaves_nothing_running_behind() -> None:
         may_end.wait(AMPLE)
         return 0
 
-    service = side_by_side(2, flush_seconds=0.01)
+    service = concurrent(2, flush_seconds=0.01)
     calls: list[Any] = [partial(int, 7), call, call, *[partial(made.append, 1)] * 50_000]
     run: Any = service.run(calls)
     assert next(run) == [7]
@@ -193,7 +193,7 @@ def test_who_stops_listening_leaves_nothing_running_behind() -> None:
 
 def test_threads_that_nobody_can_use_any_more_end() -> None:
     """And none of them holds a process that ends."""
-    service = side_by_side(3)
+    service = concurrent(3)
     threads = threads_of(service, 3)
     assert all(thread.daemon for thread in threads)
     del service

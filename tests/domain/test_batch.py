@@ -16,11 +16,11 @@ from chalicelib.domain.batch import (
     Counts,
     Verdict,
     chunk_size,
-    holds_gave_up,
+    holds_unanswered,
 )
 from chalicelib.domain.states import BatchState, CallbackState
 from tests.fakes.clock import START
-from tests.samples import a_batch, gave_up, some_jobs, succeeded
+from tests.samples import a_batch, some_jobs, succeeded, unanswered
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -38,7 +38,7 @@ class TestWords:
 
     def test_verdicts_are_stored_as_they_always_were(self) -> None:
         stored = {verdict.name: verdict.value for verdict in Verdict}
-        assert stored == {"SUCCEEDED": "s", "FAILED": "f", "GAVE_UP": "g"}
+        assert stored == {"SUCCEEDED": "s", "FAILED": "f", "UNANSWERED": "g"}
 
     def test_states_are_the_words_of_the_contract(self) -> None:
         assert [*BatchState] == ["running", "completed"]
@@ -149,13 +149,15 @@ class TestProgress:
         self, total: int, numbers: tuple[int, int, int, int], state: BatchState
     ) -> None:
         counts = Counts(succeeded=numbers[0], failed=numbers[1])
-        gave_up_counts = Counts(succeeded=numbers[2], failed=numbers[3])
-        batch = a_batch(total, state=state, counts=counts, gave_up_counts=gave_up_counts)
+        unanswered_counts = Counts(succeeded=numbers[2], failed=numbers[3])
+        batch = a_batch(total, state=state, counts=counts, unanswered_counts=unanswered_counts)
         assert 0 <= batch.progress <= 100
         assert (batch.progress == 100) == (state is BatchState.COMPLETED)
 
     def test_jobs_that_gave_up_count_as_answered(self) -> None:
-        batch = a_batch(4, counts=Counts(succeeded=1), gave_up_counts=Counts(succeeded=1, failed=1))
+        batch = a_batch(
+            4, counts=Counts(succeeded=1), unanswered_counts=Counts(succeeded=1, failed=1)
+        )
         assert batch.answered == Counts(succeeded=2, failed=1)
         assert batch.progress == 75
 
@@ -212,8 +214,8 @@ class TestCounts:
 
 
 FIRST, SECOND = succeeded('{"n":1}'), succeeded('{"n":2}')
-LOST = gave_up()
-OTHER_LOST = gave_up('{"errorCode":461,"message":"no connection"}')
+LOST = unanswered()
+OTHER_LOST = unanswered('{"errorCode":461,"message":"no connection"}')
 
 
 class TestAnswers:
@@ -290,7 +292,7 @@ class TestAnswers:
             missing = [
                 index
                 for index in range(total)
-                if index not in standing or standing[index].verdict is Verdict.GAVE_UP
+                if index not in standing or standing[index].verdict is Verdict.UNANSWERED
             ]
             fresh: dict[int, Answer] = {}
             flushes = data.draw(st.lists(st.lists(st.sampled_from(missing or [0])), max_size=4))
@@ -305,7 +307,7 @@ class TestAnswers:
             expected = {
                 index: answer
                 for index, answer in standing.items()
-                if index in fresh or answer.verdict is not Verdict.GAVE_UP
+                if index in fresh or answer.verdict is not Verdict.UNANSWERED
             }
             assert a_chunk(*parts, total=total).answers(round) == expected
 
@@ -340,4 +342,4 @@ class TestGaveUp:
     def test_only_a_call_that_never_got_an_answer_gave_up(
         self, answers: list[Answer], holds: bool
     ) -> None:
-        assert holds_gave_up(answers) is holds
+        assert holds_unanswered(answers) is holds

@@ -11,10 +11,10 @@ from chalicelib.domain.limits import (
     BETWEEN_PRUNINGS,
     GRACE,
     MINUTE,
+    AccountUsage,
     Charge,
     Limits,
-    Place,
-    Usage,
+    Slot,
 )
 from chalicelib.domain.states import BatchState
 from tests.fakes.clock import START
@@ -28,13 +28,13 @@ CONFIG = Path(__file__).parents[2] / ".chalice" / "config.json"
 class TestPlaces:
     def test_a_round_that_runs_holds_its_place(self) -> None:
         batch = a_batch()
-        assert not Place.of(batch).is_abandoned(batch, START + timedelta(hours=11))
+        assert not Slot.of(batch).is_abandoned(batch, START + timedelta(hours=11))
 
     def test_one_that_has_ended_or_expired_does_not(self) -> None:
         batch = a_batch()
         completed = replace(batch, state=BatchState.COMPLETED)
-        assert Place.of(batch).is_abandoned(completed, START)
-        assert Place.of(batch).is_abandoned(batch, batch.expires_at)
+        assert Slot.of(batch).is_abandoned(completed, START)
+        assert Slot.of(batch).is_abandoned(batch, batch.expires_at)
 
     @pytest.mark.parametrize(
         "standing",
@@ -48,14 +48,14 @@ class TestPlaces:
         ids=["nothing", "another-submission", "another-round", "another-try", "an-ended-one"],
     )
     def test_one_that_does_not_stand_is_given_time_to_arrive(self, standing: object) -> None:
-        place = Place.of(a_batch())
+        place = Slot.of(a_batch())
         assert not place.is_abandoned(standing, START + GRACE - SECOND)  # type: ignore[arg-type]
         assert place.is_abandoned(standing, START + GRACE)  # type: ignore[arg-type]
 
     def test_a_restart_holds_another_place_than_the_round_before(self) -> None:
         batch = a_batch()
-        assert Place.of(replace(batch, round=2)) != Place.of(batch)
-        assert Place.of(replace(batch, round_began_at=START + SECOND)) != Place.of(batch)
+        assert Slot.of(replace(batch, round=2)) != Slot.of(batch)
+        assert Slot.of(replace(batch, round_began_at=START + SECOND)) != Slot.of(batch)
 
     def test_the_grace_is_longer_than_the_function_lives_that_lets_in(self) -> None:
         timeout = json.loads(CONFIG.read_text())["lambda_functions"]["api_handler"][
@@ -64,8 +64,8 @@ class TestPlaces:
         assert 2 * timedelta(seconds=timeout) <= GRACE
 
     def test_places_are_looked_through_now_and_then(self) -> None:
-        assert Usage().may_be_pruned(START)
-        pruned = Usage(pruned_at=START)
+        assert AccountUsage().may_be_pruned(START)
+        pruned = AccountUsage(pruned_at=START)
         assert not pruned.may_be_pruned(START + BETWEEN_PRUNINGS - SECOND)
         assert pruned.may_be_pruned(START + BETWEEN_PRUNINGS)
 
@@ -73,17 +73,17 @@ class TestPlaces:
 class TestOpenBatches:
     @pytest.mark.parametrize(("limit", "is_full"), [(0, False), (1, True), (2, True), (3, False)])
     def test_one_waits_where_all_places_are_taken(self, limit: int, is_full: bool) -> None:
-        usage = Usage(open=frozenset({Place.of(a_batch()), Place.of(a_batch(round=2))}))
-        wait = Limits(open_batches=limit).wait_for_a_place(usage)
+        usage = AccountUsage(open=frozenset({Slot.of(a_batch()), Slot.of(a_batch(round=2))}))
+        wait = Limits(open_batches=limit).wait_for_a_slot(usage)
         assert wait == (BETWEEN_PRUNINGS if is_full else None)
 
     def test_an_admission_is_on_condition_of_a_place(self) -> None:
-        place = Place.of(a_batch())
+        place = Slot.of(a_batch())
         admission = Limits(open_batches=7).admission(place, 3, None)
-        assert (admission.place, admission.fewer_than, admission.charge) == (place, 7, None)
+        assert (admission.slot, admission.fewer_than, admission.charge) == (place, 7, None)
 
     def test_without_a_limit_it_is_on_no_condition(self) -> None:
-        assert Limits(jobs_per_minute=1).admission(Place.of(a_batch()), 3, None).fewer_than is None
+        assert Limits(jobs_per_minute=1).admission(Slot.of(a_batch()), 3, None).fewer_than is None
 
     def test_limits_are_off_where_both_are(self) -> None:
         assert Limits().are_off
@@ -136,7 +136,7 @@ class TestJobsPerMinute:
         got, paid_until = 0, None
         for second in range(600):
             now = START + second * SECOND
-            place = Place.of(a_batch(round_began_at=now))
+            place = Slot.of(a_batch(round_began_at=now))
             usage = store.admit("acme", limits.admission(place, 7, paid_until))
             got += 7 if place in usage.open else 0
             paid_until = usage.paid_until
@@ -148,10 +148,10 @@ class TestJobsPerMinute:
         limits = Limits(jobs_per_minute=100)
         for ahead in range(0, 70_000, 333):
             paid_until = START + timedelta(milliseconds=ahead)
-            usage = Usage(paid_until=paid_until)
+            usage = AccountUsage(paid_until=paid_until)
             store = FakeBatchStore()
             store.usages["acme"] = usage
-            place = Place.of(a_batch())
+            place = Slot.of(a_batch())
             after = store.admit("acme", limits.admission(place, jobs, paid_until))
             is_in = place in after.open
             assert is_in == (limits.wait_for_jobs(usage, jobs, START) is None)
@@ -159,7 +159,7 @@ class TestJobsPerMinute:
 
 def charge(*, limit: int, jobs: int, paid_until: datetime | None = None) -> Charge:
     limits = Limits(jobs_per_minute=limit)
-    charge = limits.admission(Place.of(a_batch()), jobs, paid_until).charge
+    charge = limits.admission(Slot.of(a_batch()), jobs, paid_until).charge
     assert charge is not None
     return charge
 
@@ -168,4 +168,4 @@ def wait(
     *, limit: int, jobs: int, paid_until: datetime | None, now: datetime = START
 ) -> timedelta | None:
     limits = Limits(jobs_per_minute=limit)
-    return limits.wait_for_jobs(Usage(paid_until=paid_until), jobs, now)
+    return limits.wait_for_jobs(AccountUsage(paid_until=paid_until), jobs, now)

@@ -10,7 +10,7 @@ from chalicelib.domain.batch import AnswersPart, Chunk
 from chalicelib.domain.message import MAX_HOPS, BatchMessage, JobsMessage
 from chalicelib.domain.states import BatchState
 from tests.fakes.clock import START
-from tests.samples import a_batch, gave_up, some_jobs, succeeded
+from tests.samples import a_batch, some_jobs, succeeded, unanswered
 
 #: Lambda stops a chain of function -> queue -> same function after so many.
 LAMBDA_STOPS_AFTER = 16
@@ -110,7 +110,7 @@ class TestConcern:
     def test_it_misses_its_own_jobs_that_have_no_answer_in_its_round(
         self, indexes: tuple[int, ...] | None, round: int, missing: list[int]
     ) -> None:
-        answers = {4: succeeded(), 6: gave_up()}
+        answers = {4: succeeded(), 6: unanswered()}
         chunk = Chunk(
             number=1,
             indexes=range(4, 8),

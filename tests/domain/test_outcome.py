@@ -56,7 +56,7 @@ class TestJobsAnswer:
     @pytest.mark.parametrize("status", TRANSIENT)
     def test_after_the_last_attempt_it_gave_up_and_says_why(self, status: int) -> None:
         found = answer(Reply(status=status, body=OK), attempt=JOB_TRIES)
-        assert found.verdict is Verdict.GAVE_UP
+        assert found.verdict is Verdict.UNANSWERED
         assert error_of(found) == {
             "errorCode": 461,
             "message": f"Gave up after {JOB_TRIES} attempts: HTTP {status}",
@@ -66,12 +66,12 @@ class TestJobsAnswer:
         lost = NoReply(reason="no connection")
         assert judge_job(lost, START, attempt=4) == TryAgain(reason="no connection")
         found = answer(lost, attempt=5)
-        assert found.verdict is Verdict.GAVE_UP
+        assert found.verdict is Verdict.UNANSWERED
         assert error_of(found)["message"] == "Gave up after 5 attempts: no connection"
 
     def test_what_we_refuse_to_call_is_not_tried_again(self) -> None:
         found = answer(NoReply(reason="the address is private", is_final=True))
-        assert found.verdict is Verdict.GAVE_UP
+        assert found.verdict is Verdict.UNANSWERED
         assert error_of(found) == {"errorCode": 461, "message": "the address is private"}
 
     @pytest.mark.parametrize("status", TRANSIENT)
@@ -176,10 +176,10 @@ class TestOurOwnAnswers:
     @pytest.mark.parametrize(
         ("found", "verdict", "code"),
         [
-            (outcome.gave_up("no answer"), Verdict.GAVE_UP, 461),
-            (outcome.past_deadline(), Verdict.GAVE_UP, 461),
-            (outcome.cancelled(), Verdict.GAVE_UP, 461),
-            (outcome.worker_died(), Verdict.GAVE_UP, 461),
+            (outcome.unanswered("no answer"), Verdict.UNANSWERED, 461),
+            (outcome.past_deadline(), Verdict.UNANSWERED, 461),
+            (outcome.cancelled(), Verdict.UNANSWERED, 461),
+            (outcome.worker_died(), Verdict.UNANSWERED, 461),
             (outcome.unreadable(), Verdict.FAILED, 461),
             (outcome.failed_request("not JSON", "<html>"), Verdict.FAILED, 461),
             (outcome.key_revoked(), Verdict.FAILED, 463),
@@ -289,7 +289,7 @@ class TestRetryAfter:
 @pytest.mark.parametrize(
     ("found", "word"),
     [
-        (outcome.gave_up("x"), "gave_up"),
+        (outcome.unanswered("x"), "unanswered"),
         (Answer(Verdict.SUCCEEDED, "{}"), "succeeded"),
         (TryAgain(reason="x"), "tryagain"),
         (Delivered(status=200), "delivered"),

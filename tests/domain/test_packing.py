@@ -101,7 +101,7 @@ class TestAnswers:
         assert unpack_answers(stored) == {
             7: Answer(Verdict.SUCCEEDED, '{"ok":true}'),
             8: Answer(Verdict.FAILED, '{"errorCode":400}'),
-            9: Answer(Verdict.GAVE_UP, '{"errorCode":461}'),
+            9: Answer(Verdict.UNANSWERED, '{"errorCode":461}'),
         }
 
 

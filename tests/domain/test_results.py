@@ -14,7 +14,7 @@ from chalicelib.domain.outcome import MAX_ANSWER_BYTES
 from chalicelib.domain.results import MAX_ESCAPED_BYTES, MAX_PAGE_BYTES, Page
 from chalicelib.domain.states import BatchState
 from chalicelib.domain.submission import MAX_JOB_BYTES
-from tests.samples import a_batch, gave_up, some_jobs, succeeded
+from tests.samples import a_batch, some_jobs, succeeded, unanswered
 
 BATCH_ID = a_batch().batch_id
 #: What Lambda takes of an answer, of which the body is one string.
@@ -51,7 +51,7 @@ def body_of(texts: list[str]) -> bytes:
 
 class TestBody:
     def test_it_is_these_bytes(self) -> None:
-        chunk = a_chunk({0: succeeded(), 1: gave_up("null")}, some_jobs(2))
+        chunk = a_chunk({0: succeeded(), 1: unanswered("null")}, some_jobs(2))
         assert body_of(texts_of(chunk)) == (
             b'{"asyncId":"0123456789abcdef0123456789abcdef","results":['
             b'{"namespace":"event","action":"inviteContacts","request":{"n":0},"response":{"ok":true}},'
@@ -95,7 +95,7 @@ class TestResultsOfAChunk:
         assert [result.index for result in results.results_of(chunk, 1)] == [0, 2]
 
     def test_only_what_stands_in_the_round_is_a_result(self) -> None:
-        chunk = a_chunk({0: gave_up()}, some_jobs(1)).with_part(
+        chunk = a_chunk({0: unanswered()}, some_jobs(1)).with_part(
             AnswersPart(round=2, number=0, answers={0: succeeded("2")})
         )
         assert [json.loads(text)["response"] for text in texts_of(chunk, 2)] == [2]
@@ -103,7 +103,7 @@ class TestResultsOfAChunk:
 
     def test_a_job_that_cannot_be_read_has_a_result_with_an_empty_request(self) -> None:
         """One broken item never holds a batch."""
-        chunk = a_chunk({7: gave_up("null"), 8: gave_up("null")}, None, first=7)
+        chunk = a_chunk({7: unanswered("null"), 8: unanswered("null")}, None, first=7)
         found = [*results.results_of(chunk, 1)]
         assert [result.index for result in found] == [7, 8]
         empty: dict[str, Any] = {"namespace": "", "action": "", "request": {}, "response": None}
@@ -116,7 +116,7 @@ class TestResultsOfAChunk:
 
 class TestCount:
     def test_a_success_is_counted_apart_from_every_failure(self) -> None:
-        answers = {0: succeeded(), 1: gave_up(), 2: Answer(Verdict.FAILED, "{}"), 3: succeeded()}
+        answers = {0: succeeded(), 1: unanswered(), 2: Answer(Verdict.FAILED, "{}"), 3: succeeded()}
         counts = results.count(a_chunk(answers, some_jobs(4)), 1)
         assert (counts.succeeded, counts.failed, counts.total) == (2, 2, 4)
 
@@ -134,7 +134,7 @@ class TestCount:
         assert results.whole_size_bytes(batch) == len(body_of(texts_of(chunk)))
 
     def test_jobs_that_gave_up_weigh_too(self) -> None:
-        lost = a_batch(2, gave_up_counts=Counts(failed=2, result_bytes=10))
+        lost = a_batch(2, unanswered_counts=Counts(failed=2, result_bytes=10))
         had = a_batch(2, counts=Counts(failed=2, result_bytes=10))
         assert results.whole_size_bytes(lost) == results.whole_size_bytes(had)
 

@@ -14,7 +14,7 @@ from chalicelib.domain.retry import (
 )
 
 MINUTE, HOUR = 60, 3600
-chances = st.floats(0, 1)
+units = st.floats(0, 1)
 #: Calls after which another follows.
 attempts_of_a_job = st.integers(1, JOB_TRIES - 1)
 attempts_of_a_callback = st.integers(1, CALLBACK_TRIES - 1)
@@ -30,8 +30,8 @@ class TestJobs:
     def test_each_wait_is_four_times_the_one_before(
         self, attempt: int, shortest: int, longest: int
     ) -> None:
-        def wait(chance: float) -> int:
-            return job_wait(attempt, first_wait=4, retry_after=None, chance=chance)
+        def wait(random_unit: float) -> int:
+            return job_wait(attempt, first_wait=4, retry_after=None, random_unit=random_unit)
 
         assert (wait(0), wait(1)) == (shortest, longest)
         assert wait(0.5) == (shortest + longest) // 2
@@ -40,24 +40,26 @@ class TestJobs:
         attempt=attempts_of_a_job,
         first_wait=st.integers(1, 14),
         retry_after=st.none() | st.floats(0, 999_999_999),
-        chance=chances,
+        random_unit=units,
     )
     def test_a_wait_is_one_that_a_message_can_be_delayed_by(
-        self, attempt: int, first_wait: int, retry_after: float | None, chance: float
+        self, attempt: int, first_wait: int, retry_after: float | None, random_unit: float
     ) -> None:
-        wait = job_wait(attempt, first_wait=first_wait, retry_after=retry_after, chance=chance)
+        wait = job_wait(
+            attempt, first_wait=first_wait, retry_after=retry_after, random_unit=random_unit
+        )
         assert type(wait) is int
         assert 1 <= wait <= MAX_MESSAGE_DELAY
 
-    @given(attempt=attempts_of_a_job, retry_after=st.floats(0, 2_000), chance=chances)
+    @given(attempt=attempts_of_a_job, retry_after=st.floats(0, 2_000), random_unit=units)
     def test_retry_after_is_waited_for_at_least_up_to_15_minutes(
-        self, attempt: int, retry_after: float, chance: float
+        self, attempt: int, retry_after: float, random_unit: float
     ) -> None:
-        wait = job_wait(attempt, first_wait=2, retry_after=retry_after, chance=chance)
+        wait = job_wait(attempt, first_wait=2, retry_after=retry_after, random_unit=random_unit)
         assert wait >= min(retry_after, 15 * MINUTE)
 
     def test_a_retry_after_shorter_than_the_schedule_shortens_nothing(self) -> None:
-        assert job_wait(3, first_wait=2, retry_after=1, chance=1) == 32
+        assert job_wait(3, first_wait=2, retry_after=1, random_unit=1) == 32
 
     def test_the_longest_delay_is_the_queues(self) -> None:
         assert MAX_MESSAGE_DELAY == 15 * MINUTE
@@ -80,23 +82,23 @@ class TestCallbacks:
     def test_all_tries_fit_the_time_between_deadline_and_expiry(self) -> None:
         assert sum(callback_wait(n, None, 1) for n in range(1, CALLBACK_TRIES)) < 48 * HOUR
 
-    @given(attempt=attempts_of_a_callback, chance=chances)
+    @given(attempt=attempts_of_a_callback, random_unit=units)
     def test_a_wait_is_the_schedules_and_up_to_a_tenth_more(
-        self, attempt: int, chance: float
+        self, attempt: int, random_unit: float
     ) -> None:
         scheduled = CALLBACK_WAITS[attempt - 1]
-        assert scheduled <= callback_wait(attempt, None, chance) <= scheduled * 1.1 + 1e-6
+        assert scheduled <= callback_wait(attempt, None, random_unit) <= scheduled * 1.1 + 1e-6
 
     def test_chance_moves_the_wait(self) -> None:
         assert callback_wait(2, None, 0) == 300
         assert callback_wait(2, None, 1) == pytest.approx(330)
 
-    @given(attempt=attempts_of_a_callback, retry_after=st.floats(0, 60 * HOUR), chance=chances)
+    @given(attempt=attempts_of_a_callback, retry_after=st.floats(0, 60 * HOUR), random_unit=units)
     def test_retry_after_is_waited_for_at_least_and_the_schedule_too(
-        self, attempt: int, retry_after: float, chance: float
+        self, attempt: int, retry_after: float, random_unit: float
     ) -> None:
-        wait = callback_wait(attempt, retry_after, chance)
-        assert wait == max(retry_after, callback_wait(attempt, None, chance))
+        wait = callback_wait(attempt, retry_after, random_unit)
+        assert wait == max(retry_after, callback_wait(attempt, None, random_unit))
 
     def test_a_senseless_retry_after_stays_a_number_of_seconds_that_a_clock_can_add(self) -> None:
         """Longer than any batch lives, and short enough for a date."""

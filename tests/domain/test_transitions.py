@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts
+from chalicelib.domain.batch import EARLY, AnswersPart, Batch, Chunk, Counts
 from chalicelib.domain.results import results_of
 from chalicelib.domain.retry import CALLBACK_TRIES, CALLBACK_WAITS
 from chalicelib.domain.states import BatchState, CallbackState
-from chalicelib.domain.transitions import EARLY, FIRST_LOOK, GRACE, LEASE, Change
+from chalicelib.domain.transitions import FIRST_CHECK, GRACE, LEASE, Change
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
-from tests.samples import a_batch, gave_up, some_jobs, succeeded
+from tests.samples import a_batch, some_jobs, succeeded, unanswered
 
 MILLISECOND, SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -55,7 +55,7 @@ def delivering(**fields: Any) -> Batch:
 
 
 def full_chunk(number: int = 0, *, lost: bool = False) -> Chunk:
-    answers = {number: gave_up() if lost else succeeded()}
+    answers = {number: unanswered() if lost else succeeded()}
     return Chunk(
         number=number,
         indexes=range(number, number + 1),
@@ -66,9 +66,9 @@ def full_chunk(number: int = 0, *, lost: bool = False) -> Chunk:
 
 WHILE_RUNNING: dict[str, Decide] = {
     "complete": lambda head: transitions.complete(head, START),
-    "take_look": lambda head: transitions.take_look(head, START),
-    "postpone_look": lambda head: transitions.postpone_look(head, START + HOUR),
-    "hasten_look": lambda head: transitions.hasten_look(head, "token", START),
+    "record_check": lambda head: transitions.record_check(head, START),
+    "postpone_check": lambda head: transitions.postpone_check(head, START + HOUR),
+    "check_now": lambda head: transitions.check_now(head, "token", START),
     "cancel": lambda head: transitions.cancel(head, "token", START),
 }
 WHILE_COMPLETED: dict[str, Decide] = {
@@ -86,11 +86,11 @@ WHILE_DELIVERING: dict[str, Decide] = {
 }
 ANY_TIME: dict[str, Decide] = {
     "finish_chunk": lambda head: transitions.finish_chunk(head, full_chunk()),
-    "forget_alarm": transitions.forget_alarm,
+    "clear_due": transitions.clear_due,
 }
 ALL = {**WHILE_RUNNING, **WHILE_COMPLETED, **WHILE_DELIVERING, **ANY_TIME}
 #: Made again they change nothing.
-REPEATABLE = {"cancel", "forget_alarm"}
+REPEATABLE = {"cancel", "clear_due"}
 
 
 def head_for(name: str) -> Batch:
@@ -170,8 +170,8 @@ class TestFinishChunk:
         head = a_batch(3)
         chunk = full_chunk(1, lost=True)
         after = changed(head, lambda head: transitions.finish_chunk(head, chunk))
-        assert after.done == after.gave_up == frozenset({1})
-        assert (after.counts, after.gave_up_counts.failed) == (Counts(), 1)
+        assert after.done == after.unanswered == frozenset({1})
+        assert (after.counts, after.unanswered_counts.failed) == (Counts(), 1)
 
     def test_what_gave_up_in_an_older_round_and_was_answered_since_gave_up_no_more(self) -> None:
         chunk = full_chunk(0, lost=True).with_part(
@@ -179,7 +179,7 @@ class TestFinishChunk:
         )
         head = a_batch(1, round=2)
         after = changed(head, lambda head: transitions.finish_chunk(head, chunk))
-        assert (after.gave_up, after.counts.succeeded) == (frozenset(), 1)
+        assert (after.unanswered, after.counts.succeeded) == (frozenset(), 1)
 
 
 class TestComplete:
@@ -190,11 +190,11 @@ class TestComplete:
             head,
             state=BatchState.COMPLETED,
             completed_at=START + HOUR,
-            next_look_at=None,
+            next_check_at=None,
             next_try_at=START + HOUR,
             due_at=START + HOUR + ALARM,
         )
-        assert transitions.may_deliver(after, START + HOUR)
+        assert after.may_deliver(START + HOUR)
 
     @pytest.mark.parametrize("seconds", [0, 0.001, 59.999, 60])
     def test_the_sweep_comes_in_a_full_minute_once_a_delivery_would_have_ended(
@@ -214,8 +214,8 @@ class TestComplete:
     def test_without_a_callback_url_nothing_is_due_any_more(self) -> None:
         head = a_batch(1, callback=CallbackState.NONE)
         after = changed(head, lambda head: transitions.complete(head, START))
-        assert (after.next_look_at, after.next_try_at, after.due_at) == (None, None, None)
-        assert not transitions.may_deliver(after, START + HOUR)
+        assert (after.next_check_at, after.next_try_at, after.due_at) == (None, None, None)
+        assert not after.may_deliver(START + HOUR)
 
     @pytest.mark.parametrize("cancelled", [True, False])
     def test_it_loses_where_a_cancel_came_in_between(self, cancelled: bool) -> None:
@@ -230,60 +230,62 @@ class TestComplete:
 
 class TestLooks:
     def test_the_first_look_comes_after_a_minute(self) -> None:
-        assert FIRST_LOOK == MINUTE
+        assert FIRST_CHECK == MINUTE
 
-    @pytest.mark.parametrize(("looks", "wait"), [(0, 30), (1, 60), (2, 60), (50, 60)])
-    def test_looks_come_after_30_minutes_and_then_hourly(self, looks: int, wait: int) -> None:
-        head = a_batch(3, looks=looks, done=frozenset({1}))
-        after = changed(head, lambda head: transitions.take_look(head, START))
-        next_look_at = START + timedelta(minutes=wait)
+    @pytest.mark.parametrize(("checks", "wait"), [(0, 30), (1, 60), (2, 60), (50, 60)])
+    def test_looks_come_after_30_minutes_and_then_hourly(self, checks: int, wait: int) -> None:
+        head = a_batch(3, checks=checks, done=frozenset({1}))
+        after = changed(head, lambda head: transitions.record_check(head, START))
+        next_check_at = START + timedelta(minutes=wait)
         assert after == replace(
             head,
-            looks=looks + 1,
-            looked_at=START,
-            done_at_last_look=1,
-            next_look_at=next_look_at,
-            due_at=next_look_at,
+            checks=checks + 1,
+            checked_at=START,
+            done_at_last_check=1,
+            next_check_at=next_check_at,
+            due_at=next_check_at,
         )
 
-    @pytest.mark.parametrize("decide", [WHILE_RUNNING["take_look"], WHILE_RUNNING["postpone_look"]])
+    @pytest.mark.parametrize(
+        "decide", [WHILE_RUNNING["record_check"], WHILE_RUNNING["postpone_check"]]
+    )
     def test_no_look_comes_after_the_deadline(self, decide: Decide) -> None:
         head = a_batch(deadline=START + MINUTE)
         after = changed(head, decide)
-        assert (after.next_look_at, after.due_at) == (head.deadline, head.deadline)
+        assert (after.next_check_at, after.due_at) == (head.deadline, head.deadline)
 
     def test_a_wait_moves_the_next_look_behind_it(self) -> None:
         head = a_batch()
-        after = changed(head, lambda head: transitions.postpone_look(head, START + HOUR))
-        assert after == replace(head, next_look_at=START + HOUR, due_at=START + HOUR)
+        after = changed(head, lambda head: transitions.postpone_check(head, START + HOUR))
+        assert after == replace(head, next_check_at=START + HOUR, due_at=START + HOUR)
 
     def test_a_wait_moves_no_look_that_was_taken_or_moved_meanwhile(self) -> None:
         head = a_batch()
-        decided = transitions.postpone_look(head, START + HOUR)
-        assert applied(replace(head, next_look_at=START + 2 * HOUR), decided) is None
+        decided = transitions.postpone_check(head, START + HOUR)
+        assert applied(replace(head, next_check_at=START + 2 * HOUR), decided) is None
 
     def test_a_look_is_due_from_its_moment_on(self) -> None:
         head = a_batch()
-        assert not transitions.is_look_due(head, START + MINUTE - MILLISECOND)
-        assert transitions.is_look_due(head, START + MINUTE)
-        assert not transitions.is_look_due(replace(head, next_look_at=None), START + HOUR)
+        assert not head.is_check_due(START + MINUTE - MILLISECOND)
+        assert head.is_check_due(START + MINUTE)
+        assert not replace(head, next_check_at=None).is_check_due(START + HOUR)
 
     def test_a_look_comes_before_what_is_later(self) -> None:
         head = a_batch()
-        assert transitions.is_look_before(head, START + MINUTE + MILLISECOND)
-        assert not transitions.is_look_before(head, START + MINUTE)
-        assert not transitions.is_look_before(replace(head, next_look_at=None), START + HOUR)
+        assert head.is_check_before(START + MINUTE + MILLISECOND)
+        assert not head.is_check_before(START + MINUTE)
+        assert not replace(head, next_check_at=None).is_check_before(START + HOUR)
 
     @pytest.mark.parametrize(
-        ("looks", "done_then", "done_now", "still"),
+        ("checks", "done_then", "done_now", "still"),
         [(0, 0, 0, True), (0, 0, 2, True), (1, 0, 0, True), (1, 2, 2, True), (1, 1, 2, False)],
     )
     def test_a_batch_stands_still_where_nothing_was_finished_since_the_last_look(
-        self, looks: int, done_then: int, done_now: int, still: bool
+        self, checks: int, done_then: int, done_now: int, still: bool
     ) -> None:
         done = frozenset(range(done_now))
-        head = a_batch(looks=looks, done_at_last_look=done_then, done=done)
-        assert transitions.has_stood_still(head) is still
+        head = a_batch(checks=checks, done_at_last_check=done_then, done=done)
+        assert head.has_stood_still is still
 
 
 class TestLease:
@@ -362,13 +364,13 @@ class TestRestart:
     def test_a_new_round_begins_with_the_chunks_that_hold_what_gave_up(self) -> None:
         head = delivering(
             done=frozenset({0, 1, 2}),
-            gave_up=frozenset({1}),
+            unanswered=frozenset({1}),
             counts=Counts(succeeded=2, result_bytes=20),
-            gave_up_counts=Counts(failed=1, result_bytes=10),
+            unanswered_counts=Counts(failed=1, result_bytes=10),
             cancelled=True,
-            looks=3,
-            looked_at=START,
-            done_at_last_look=2,
+            checks=3,
+            checked_at=START,
+            done_at_last_check=2,
             last_status=500,
             last_error="HTTP 500",
         )
@@ -383,12 +385,12 @@ class TestRestart:
             completed_at=None,
             cancelled=False,
             done=frozenset({0, 2}),
-            gave_up=frozenset(),
-            gave_up_counts=Counts(),
-            looks=0,
-            looked_at=None,
-            done_at_last_look=0,
-            next_look_at=START + HOUR,
+            unanswered=frozenset(),
+            unanswered_counts=Counts(),
+            checks=0,
+            checked_at=None,
+            done_at_last_check=0,
+            next_check_at=START + HOUR,
             deadline=START + 13 * HOUR,
             callback=CallbackState.WAITING,
             callback_round=2,
@@ -403,9 +405,9 @@ class TestRestart:
 
     def test_it_looks_at_once_and_sends(self) -> None:
         after = changed(completed(), WHILE_COMPLETED["restart"])
-        assert transitions.is_look_due(after, START)
-        assert transitions.has_stood_still(after)
-        assert not transitions.may_deliver(after, START + HOUR)
+        assert after.is_check_due(START)
+        assert after.has_stood_still
+        assert not after.may_deliver(START + HOUR)
 
     def test_its_deadline_leaves_the_callback_the_last_hour_of_the_batchs_life(self) -> None:
         """The original expiry stays."""
@@ -433,19 +435,19 @@ class TestRestart:
     def test_it_is_too_late_in_the_last_two_hours(self) -> None:
         head = completed()
         last = head.expires_at - 2 * HOUR
-        assert not transitions.is_near_its_end(head, last - MILLISECOND)
-        assert transitions.is_near_its_end(head, last + MILLISECOND)
+        assert not head.is_near_its_end(last - MILLISECOND)
+        assert head.is_near_its_end(last + MILLISECOND)
 
     def test_a_running_batch_is_looked_at_at_once_instead(self) -> None:
-        head = a_batch(looks=1, next_look_at=START + HOUR)
-        after = changed(head, WHILE_RUNNING["hasten_look"])
-        assert after == replace(head, next_look_at=START, due_at=START, rerun="token")
+        head = a_batch(checks=1, next_check_at=START + HOUR)
+        after = changed(head, WHILE_RUNNING["check_now"])
+        assert after == replace(head, next_check_at=START, due_at=START, rerun="token")
 
     def test_a_running_batch_is_looked_at_once_in_five_minutes(self) -> None:
-        head = a_batch(looked_at=START)
-        assert transitions.was_looked_at_lately(head, START + 5 * MINUTE - MILLISECOND)
-        assert not transitions.was_looked_at_lately(head, START + 5 * MINUTE)
-        assert not transitions.was_looked_at_lately(a_batch(), START)
+        head = a_batch(checked_at=START)
+        assert head.was_checked_lately(START + 5 * MINUTE - MILLISECOND)
+        assert not head.was_checked_lately(START + 5 * MINUTE)
+        assert not a_batch().was_checked_lately(START)
 
 
 class TestRepost:
@@ -466,7 +468,7 @@ class TestRepost:
             due_at=START,
             rerun="token",
         )
-        assert transitions.may_deliver(after, START)
+        assert after.may_deliver(START)
 
     def test_whoever_delivers_meanwhile_records_nothing_of_the_older_series(self) -> None:
         head = delivering()
@@ -496,12 +498,12 @@ class TestCancel:
     def test_jobs_of_a_cancelled_or_late_batch_are_answered_without_a_call(
         self, fields: dict[str, Any], now: datetime, is_ended: bool
     ) -> None:
-        assert transitions.is_to_be_ended(a_batch(**fields), now) is is_ended
+        assert a_batch(**fields).is_to_be_ended(now) is is_ended
 
 
 def test_an_expired_batch_leaves_the_sweeps_sight_and_nothing_else_changes() -> None:
     head = a_batch()
-    assert changed(head, transitions.forget_alarm) == replace(head, due_at=None)
+    assert changed(head, transitions.clear_due) == replace(head, due_at=None)
 
 
 class TestNextTry:
@@ -527,15 +529,15 @@ class TestNextTry:
     @given(
         attempts=st.integers(1, CALLBACK_TRIES - 1),
         asked=st.none() | st.floats(0, 999_999_999),
-        chance=st.floats(0, 1),
+        random_unit=st.floats(0, 1),
         after=st.timedeltas(timedelta(), timedelta(hours=60)),
     )
     def test_it_is_later_than_now_and_asked_for_and_within_life(
-        self, attempts: int, asked: float | None, chance: float, after: timedelta
+        self, attempts: int, asked: float | None, random_unit: float, after: timedelta
     ) -> None:
         head = delivering(attempts=attempts)
         now = START + after
-        moment = transitions.next_try_at(head, now, asked, chance)
+        moment = transitions.next_try_at(head, now, asked, random_unit)
         if moment is not None:
             assert now + timedelta(seconds=asked or 0) <= moment < head.expires_at
             assert now < moment
@@ -564,9 +566,9 @@ class TestMayDeliver:
         ],
     )
     def test_when(self, fields: dict[str, Any], now: datetime, may: bool) -> None:
-        assert transitions.may_deliver(completed(**fields), now) is may
+        assert completed(**fields).may_deliver(now) is may
 
     def test_the_alarm_alone_makes_nothing_due(self) -> None:
         """A sweep's claim moves `due_at`, and must neither hurry nor hold up a try."""
-        assert not transitions.may_deliver(completed(next_try_at=START + HOUR), START)
-        assert transitions.may_deliver(completed(due_at=START + HOUR), START)
+        assert not completed(next_try_at=START + HOUR).may_deliver(START)
+        assert completed(due_at=START + HOUR).may_deliver(START)

@@ -7,8 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.account import Account, Key
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker, Order
-from chalicelib.domain.limits import Admission, Charge, Place, Usage
+from chalicelib.domain.batch import (
+    AnswersPart,
+    Batch,
+    Chunk,
+    Counts,
+    Due,
+    Job,
+    Marker,
+    SubmissionTerms,
+)
+from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 from chalicelib.domain.transitions import Change
 
 
@@ -16,11 +25,11 @@ class FakeBatchStore:
     def __init__(self) -> None:
         self.heads: dict[str, Batch] = {}
         self.voided: dict[str, set[str]] = {}
-        self.orders: dict[tuple[str, str], Order] = {}
+        self.terms: dict[tuple[str, str], SubmissionTerms] = {}
         self.jobs: dict[tuple[str, str, int], tuple[Job, ...]] = {}
         self.answers: dict[tuple[str, str, int, int, int], AnswersPart] = {}
         self.markers: dict[tuple[str, str, int, int], Marker] = {}
-        self.usages: dict[str, Usage] = {}
+        self.usages: dict[str, AccountUsage] = {}
         self._lock = threading.RLock()
 
     def copy(self) -> "FakeBatchStore":
@@ -28,7 +37,7 @@ class FakeBatchStore:
         other = FakeBatchStore()
         other.heads = dict(self.heads)
         other.voided = {batch_id: set(voided) for batch_id, voided in self.voided.items()}
-        other.orders = dict(self.orders)
+        other.terms = dict(self.terms)
         other.jobs = dict(self.jobs)
         other.answers = dict(self.answers)
         other.markers = dict(self.markers)
@@ -41,11 +50,11 @@ class FakeBatchStore:
     def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
         return {id: self.heads[id] for id in batch_ids if id in self.heads}
 
-    def find_order(self, batch: Batch) -> Order | None:
-        return self.orders.get((batch.batch_id, batch.submission))
+    def find_terms(self, batch: Batch) -> SubmissionTerms | None:
+        return self.terms.get((batch.batch_id, batch.submission))
 
-    def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
-        self.orders[batch.batch_id, batch.submission] = order
+    def save_jobs(self, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]) -> None:
+        self.terms[batch.batch_id, batch.submission] = terms
         for chunk in batch.chunks:
             indexes = batch.indexes(chunk)
             of_chunk = tuple(jobs[indexes.start : indexes.stop])
@@ -116,7 +125,7 @@ class FakeBatchStore:
         ]
         return iter(sorted(alarms, key=lambda due: due.due_at))
 
-    def claim(self, due: Due, until: datetime) -> Batch | None:
+    def reserve(self, due: Due, until: datetime) -> Batch | None:
         with self._lock:
             head = self.heads.get(due.batch_id)
             if head is None or head.due_at != due.due_at:
@@ -137,10 +146,10 @@ class FakeBatchStore:
         for chunk in chunks:
             yield self.load_chunk(batch, chunk)
 
-    def admit(self, account: str, admission: Admission) -> Usage:
+    def admit(self, account: str, admission: Admission) -> AccountUsage:
         with self._lock:
             usage = self._usage(account)
-            is_in = admission.place in usage.open
+            is_in = admission.slot in usage.open
             if not is_in and _has_room(usage, admission) and _is_paid(usage, admission.charge):
                 self.usages[account] = _admitted(usage, admission)
             return self._usage(account)
@@ -148,19 +157,19 @@ class FakeBatchStore:
     def undo_admission(self, account: str, admission: Admission) -> None:
         with self._lock:
             usage = self._usage(account)
-            if admission.place not in usage.open:
+            if admission.slot not in usage.open:
                 return
-            self.vacate(account, [admission.place])
+            self.vacate(account, [admission.slot])
             if admission.charge and usage.paid_until:
                 paid_until = usage.paid_until - admission.charge.cost
                 self.usages[account] = replace(self._usage(account), paid_until=paid_until)
 
-    def vacate(self, account: str, places: Collection[Place]) -> None:
+    def vacate(self, account: str, places: Collection[Slot]) -> None:
         with self._lock:
             usage = self._usage(account)
             self.usages[account] = replace(usage, open=usage.open - {*places})
 
-    def claim_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
+    def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
         with self._lock:
             usage = self._usage(account)
             if usage.pruned_at != seen:
@@ -168,8 +177,8 @@ class FakeBatchStore:
             self.usages[account] = replace(usage, pruned_at=now)
             return True
 
-    def _usage(self, account: str) -> Usage:
-        return self.usages.get(account, Usage())
+    def _usage(self, account: str) -> AccountUsage:
+        return self.usages.get(account, AccountUsage())
 
 
 class FakeKeyStore:
@@ -184,11 +193,11 @@ class FakeKeyStore:
         return self.accounts.get(account)
 
 
-def _has_room(usage: Usage, admission: Admission) -> bool:
+def _has_room(usage: AccountUsage, admission: Admission) -> bool:
     return admission.fewer_than is None or len(usage.open) < admission.fewer_than
 
 
-def _is_paid(usage: Usage, charge: Charge | None) -> bool:
+def _is_paid(usage: AccountUsage, charge: Charge | None) -> bool:
     if charge is None:
         return True
     if charge.no_later_than is None:
@@ -196,8 +205,8 @@ def _is_paid(usage: Usage, charge: Charge | None) -> bool:
     return usage.paid_until is not None and charge.now < usage.paid_until <= charge.no_later_than
 
 
-def _admitted(usage: Usage, admission: Admission) -> Usage:
-    place = frozenset({admission.place})
+def _admitted(usage: AccountUsage, admission: Admission) -> AccountUsage:
+    place = frozenset({admission.slot})
     after = replace(usage, open=place if admission.fewer_than is None else usage.open | place)
     charge = admission.charge
     if charge is None:
@@ -231,18 +240,18 @@ def _changed(head: Batch, change: Change) -> Batch:
 
 
 def _finished(head: Batch, change: Change, chunk: frozenset[int]) -> dict[str, Any]:
-    if not change.finish_gave_up:
+    if not change.finish_unanswered:
         return {"done": head.done | chunk, "counts": head.counts + change.finish_counts}
     return {
         "done": head.done | chunk,
-        "gave_up": head.gave_up | chunk,
-        "gave_up_counts": head.gave_up_counts + change.finish_counts,
+        "unanswered": head.unanswered | chunk,
+        "unanswered_counts": head.unanswered_counts + change.finish_counts,
     }
 
 
 _EMPTY: dict[str, Any] = {
     "cancelled": False,
     "done": frozenset(),
-    "gave_up": frozenset(),
-    "gave_up_counts": Counts(),
+    "unanswered": frozenset(),
+    "unanswered_counts": Counts(),
 }

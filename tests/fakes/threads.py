@@ -6,7 +6,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-class FakeSideBySide:
+class FakeConcurrent:
     def __init__(self, per_flush: int = 10_000) -> None:
         self._per_flush = per_flush
 

@@ -67,12 +67,12 @@ def end(life: OnMoto, begun: dict[str, str]) -> dict[str, Any]:
         life.sweep()
         life.work_off()
         life.clock.advance(minutes=5)
-    gave_up = begun["delivered, and gave up on all jobs"]
-    before = _outcome(life, gave_up)
-    life.ask("restart", {"async": gave_up})
+    unanswered = begun["delivered, and gave up on all jobs"]
+    before = _outcome(life, unanswered)
+    life.ask("restart", {"async": unanswered})
     life.work_off()
     ended = {name: {"id": id, **_outcome(life, id)} for name, id in begun.items()}
-    return {**ended, "before it was restarted": {"id": gave_up, **before}}
+    return {**ended, "before it was restarted": {"id": unanswered, **before}}
 
 
 def _outcome(life: OnMoto, async_id: str) -> dict[str, Any]:

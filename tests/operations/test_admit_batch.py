@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from chalicelib.domain.batch import Batch, chunk_size
-from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE, MINUTE, Limits, Place, Usage
+from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE, MINUTE, AccountUsage, Limits, Slot
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.states import BatchState
 from chalicelib.domain.submission import Submission
@@ -23,7 +23,7 @@ from tests.samples import DEMO_CALLER, a_batch, some_jobs
 
 ACCOUNT = DEMO_CALLER.account
 SECOND = timedelta(seconds=1)
-USAGE_CALLS = ["admit", "undo_admission", "vacate", "claim_pruning", "find_all"]
+USAGE_CALLS = ["admit", "undo_admission", "vacate", "reserve_pruning", "find_all"]
 
 
 class Service(World):
@@ -57,14 +57,14 @@ class Service(World):
         before = self.store.copy()
         with pytest.raises(TooManyRequests) as refused:
             self.submit(jobs, key)
-        for of in ("heads", "orders", "jobs"):
+        for of in ("heads", "terms", "jobs"):
             assert getattr(self.store, of) == getattr(before, of)
         assert self.usage.open == before.usages[ACCOUNT].open
         assert self.usage.paid_until == before.usages[ACCOUNT].paid_until
         return refused.value
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> AccountUsage:
         return self.store.usages[ACCOUNT]
 
     def found(self, batch_id: str) -> Batch:
@@ -167,7 +167,7 @@ class TestOpenBatches:
         service.run_to_the_end()
         assert service.found(batch_id).is_completed
         assert service.usage.open == frozenset()
-        pruning = counted(service, "claim_pruning", monkeypatch)
+        pruning = counted(service, "reserve_pruning", monkeypatch)
         service.submit()
         assert pruning.made == 0
 
@@ -176,7 +176,7 @@ class TestOpenBatches:
         service.submit()
         other = a_batch(account="other")
         service.admit(other, other.total)
-        assert service.store.usages["other"].open == {Place.of(other)}
+        assert service.store.usages["other"].open == {Slot.of(other)}
 
     def test_a_repeat_is_answered_and_neither_counted_nor_refused(
         self, monkeypatch: pytest.MonkeyPatch
@@ -196,7 +196,7 @@ class TestOpenBatches:
         service.run_to_the_end()
         assert service.found(batch_id).is_completed
         assert len(service.receiver.posts) == 1
-        assert len(service.journal.of("place kept")) == 1
+        assert len(service.journal.of("slot kept")) == 1
         assert len(service.usage.open) == 1
         service.submit()
         assert len(service.usage.open) == 1
@@ -234,7 +234,7 @@ class TestOpenBatches:
         service = Service(open_batches=1)
         service.submit()
         reads = counted(service, "find_all", monkeypatch)
-        monkeypatch.setattr(service.store, "claim_pruning", lambda *_: False)
+        monkeypatch.setattr(service.store, "reserve_pruning", lambda *_: False)
         service.refused()
         assert reads.made == 0
 
@@ -247,7 +247,7 @@ class TestNotSaved:
         service = Service(open_batches=1, jobs_per_minute=60)
         service.submit(3)
         service.run_to_the_end()
-        assert service.usage == Usage(paid_until=START + 3 * SECOND)
+        assert service.usage == AccountUsage(paid_until=START + 3 * SECOND)
         return service
 
     @pytest.mark.parametrize("call", ["save_jobs", "commit"])
@@ -257,7 +257,7 @@ class TestNotSaved:
         failing(service, call, monkeypatch)
         with pytest.raises(NotSaved):
             service.submit(5)
-        assert service.usage == Usage(paid_until=START + 3 * SECOND)
+        assert service.usage == AccountUsage(paid_until=START + 3 * SECOND)
         service.submit(57)
 
     @pytest.mark.parametrize("takes_effect", [True, False])
@@ -267,7 +267,7 @@ class TestNotSaved:
         failing(service, "admit", monkeypatch, takes_effect=takes_effect)
         with pytest.raises(NotSaved):
             service.submit(5)
-        assert service.usage == Usage(paid_until=START + 3 * SECOND)
+        assert service.usage == AccountUsage(paid_until=START + 3 * SECOND)
 
     def test_where_that_fails_too_the_place_is_free_after_the_grace(
         self, service: Service, monkeypatch: pytest.MonkeyPatch
@@ -276,7 +276,7 @@ class TestNotSaved:
         failing(service, "undo_admission", monkeypatch)
         with pytest.raises(NotSaved):
             service.submit()
-        assert len(service.journal.of("place kept")) == 1
+        assert len(service.journal.of("slot kept")) == 1
         service.refused()
         service.clock.advance(seconds=GRACE.total_seconds())
         service.submit()
@@ -288,7 +288,7 @@ class TestNotSaved:
         failing(service, "void", monkeypatch)
         with pytest.raises(OutcomeUnknown):
             service.submit()
-        assert service.usage.open == {Place.of(commit.arguments[0])}
+        assert service.usage.open == {Slot.of(commit.arguments[0])}
         service.clock.advance(seconds=GRACE.total_seconds())
         service.refused()
 
@@ -310,7 +310,9 @@ class TestNotSaved:
         monkeypatch.setattr(service.store, "find", lambda _: None)
         assert [service.submit(key="once")] == overtaker
         [head] = service.store.heads.values()
-        assert service.usage == Usage(open=frozenset({Place.of(head)}), paid_until=START + SECOND)
+        assert service.usage == AccountUsage(
+            open=frozenset({Slot.of(head)}), paid_until=START + SECOND
+        )
 
 
 class TestJobsPerMinute:
@@ -352,7 +354,7 @@ class TestJobsPerMinute:
     ) -> None:
         service = Service(open_batches=1, jobs_per_minute=60)
         service.submit(60)
-        pruning = counted(service, "claim_pruning", monkeypatch)
+        pruning = counted(service, "reserve_pruning", monkeypatch)
         assert service.refused(30).retry_after == 30
         assert pruning.made == 0
 
@@ -394,7 +396,7 @@ class TestRequests:
     ) -> None:
         service = Service(open_batches=9)
         admit = counted(service, "admit", monkeypatch)
-        admit.call = lambda *_: Usage()
+        admit.call = lambda *_: AccountUsage()
         with pytest.raises(NotSaved):
             service.submit()
         assert admit.made == 5
@@ -431,7 +433,7 @@ class TestRestart:
     ) -> None:
         service.rerun.restart(DEMO_CALLER, half_done)
         head = service.found(half_done)
-        assert service.usage.open == {Place.of(head)}
+        assert service.usage.open == {Slot.of(head)}
         assert service.usage.paid_until == service.clock.now() + SECOND
         service.refused()
         service.run_to_the_end()
@@ -443,7 +445,7 @@ class TestRestart:
         ended = service.found(half_done)
         service.rerun.restart(DEMO_CALLER, half_done)
         service.admit.leave(ended)
-        assert service.usage.open == {Place.of(service.found(half_done))}
+        assert service.usage.open == {Slot.of(service.found(half_done))}
 
     def test_over_the_limit_it_is_refused_and_the_batch_stays_as_it_is(
         self, service: Service, half_done: str
@@ -466,7 +468,7 @@ class TestRestart:
 
         monkeypatch.setattr(service.store, "change", repeated)
         service.rerun.restart(DEMO_CALLER, half_done)
-        assert service.usage.open == {Place.of(service.found(half_done))}
+        assert service.usage.open == {Slot.of(service.found(half_done))}
 
     def test_one_that_lost_a_race_gives_back_place_and_charge(
         self, service: Service, half_done: str, monkeypatch: pytest.MonkeyPatch

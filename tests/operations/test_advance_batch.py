@@ -40,7 +40,7 @@ class TestCompleting:
         world.look(done)
         head = world.head(done)
         assert (head.state, head.callback) == (BatchState.COMPLETED, CallbackState.DELIVERED)
-        assert (head.completed_at, head.due_at, head.next_look_at) == (START, None, None)
+        assert (head.completed_at, head.due_at, head.next_check_at) == (START, None, None)
 
     def test_a_batch_with_chunks_to_do_is_left_running(self, world: World) -> None:
         batch = world.submitted(3)
@@ -75,8 +75,8 @@ class TestLooks:
         world.clock.advance(seconds=60)
         world.look(batch)
         assert [message.chunk for message, _ in world.queue.jobs] == [0, 1, 2]
-        assert world.head(batch).looks == 1
-        assert world.head(batch).next_look_at == START + timedelta(seconds=60, minutes=30)
+        assert world.head(batch).checks == 1
+        assert world.head(batch).next_check_at == START + timedelta(seconds=60, minutes=30)
 
     def test_a_look_before_its_time_sends_nothing(self, world: World) -> None:
         batch = world.submitted(3)
@@ -101,7 +101,7 @@ class TestLooks:
         batch = world.submitted(3, deadline=START + timedelta(minutes=10))
         world.clock.advance(seconds=60)
         world.look(batch)
-        assert world.head(batch).next_look_at == batch.deadline
+        assert world.head(batch).next_check_at == batch.deadline
 
     def test_of_a_large_batch_it_reads_the_head_alone(
         self, world: World, monkeypatch: pytest.MonkeyPatch

@@ -32,7 +32,7 @@ def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(
     world.store.mark(batch, 0, 0, LAST)
     bury(JobsMessage.of(batch, 0))
     answer = world.answers(batch)[0]
-    assert answer.verdict is Verdict.GAVE_UP
+    assert answer.verdict is Verdict.UNANSWERED
     assert "died each time" in answer.response
     assert world.store.markers == {}
     assert len(world.queue.batches) == 1
@@ -96,7 +96,7 @@ def test_a_poison_job_dies_alone_and_its_batch_completes(world: World, bury: Bur
     world.run_to_the_end()
     assert [answer.verdict for _, answer in sorted(world.answers(batch).items())] == [
         Verdict.SUCCEEDED,
-        Verdict.GAVE_UP,
+        Verdict.UNANSWERED,
         Verdict.SUCCEEDED,
     ]
     assert world.head(batch).is_completed

@@ -163,10 +163,10 @@ class TestTransientFailures:
         world.run_to_the_end()
         assert len(world.platform.calls) == 5
         assert world.answers(batch)[0] == Answer(
-            Verdict.GAVE_UP,
+            Verdict.UNANSWERED,
             '{"errorCode": 461, "message": "Gave up after 5 attempts: HTTP 503"}',
         )
-        assert world.head(batch).gave_up == {0}
+        assert world.head(batch).unanswered == {0}
 
     def test_jobs_with_the_same_wait_share_a_message(self, world: World) -> None:
         batch = world.submitted(25, chunk_size=25)
@@ -185,7 +185,7 @@ class TestTransientFailures:
         world.work(JobsMessage.of(batch, 0))
         [(_, delay)] = world.queue.jobs
         assert delay == 900
-        assert world.head(batch).next_look_at == START + timedelta(seconds=960)
+        assert world.head(batch).next_check_at == START + timedelta(seconds=960)
 
 
 class TestFinalFailures:
@@ -229,7 +229,7 @@ class TestFinalFailures:
         world.clock.set(batch.deadline)
         world.work(JobsMessage.of(batch, 0))
         assert world.platform.calls == []
-        assert world.answers(batch)[0].verdict is Verdict.GAVE_UP
+        assert world.answers(batch)[0].verdict is Verdict.UNANSWERED
 
     def test_jobs_that_cannot_be_read_hold_nobody_up(self, world: World) -> None:
         batch = world.submitted(2, chunk_size=2)
@@ -274,7 +274,7 @@ class TestLog:
         world.work(JobsMessage.of(world.submitted(1), 0))
         world.run_to_the_end()
         found = [(line["attempt"], line["outcome"]) for line in world.journal.of("call failed")]
-        assert found == [*((n, "tryagain") for n in range(1, 5)), (5, "gave_up")]
+        assert found == [*((n, "tryagain") for n in range(1, 5)), (5, "unanswered")]
 
 
 class TestTime:

@@ -72,8 +72,8 @@ def test_a_submitted_batch_is_stored_and_every_chunk_sent_once(world: World) -> 
 
 def test_the_first_look_comes_later_once_everything_was_sent(world: World) -> None:
     world.run()
-    assert world.only_head.next_look_at == START + timedelta(minutes=30)
-    assert world.only_head.looks == 1
+    assert world.only_head.next_check_at == START + timedelta(minutes=30)
+    assert world.only_head.checks == 1
 
 
 def test_messages_hold_nothing_of_the_caller(world: World) -> None:
@@ -92,8 +92,8 @@ def test_with_the_queue_down_the_batch_is_safe_and_the_first_look_sends(
     monkeypatch.setattr(world.queue, "send_jobs", fail)
     batch_id = world.run()
     assert world.only_head.batch_id == batch_id
-    assert world.only_head.next_look_at == START + timedelta(seconds=60)
-    assert world.only_head.looks == 0
+    assert world.only_head.next_check_at == START + timedelta(seconds=60)
+    assert world.only_head.checks == 0
 
 
 def test_where_the_jobs_cannot_be_saved_nothing_runs(

@@ -38,7 +38,7 @@ def test_a_claimed_batch_is_left_alone_for_five_minutes(world: World, sweep: Swe
     sweep(lambda: 50)
     assert len(world.queue.batches) == 1
     assert world.head(batch).due_at == START + timedelta(minutes=6)
-    assert world.head(batch).next_look_at == batch.next_look_at
+    assert world.head(batch).next_check_at == batch.next_check_at
 
 
 def test_an_expired_batch_leaves_the_sweeps_sight(world: World, sweep: Sweep) -> None:
@@ -53,14 +53,14 @@ def test_one_bad_batch_stops_nobody(
     world: World, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = (world.submitted(1, batch_id=name * 32) for name in "ab")
-    claim = world.store.claim
+    reserve = world.store.reserve
 
     def fail_once(due: Due, until: object) -> Batch | None:
         if due.batch_id == bad.batch_id:
             raise Unavailable("down")
-        return claim(due, until)  # type: ignore[arg-type]
+        return reserve(due, until)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(world.store, "claim", fail_once)
+    monkeypatch.setattr(world.store, "reserve", fail_once)
     world.clock.advance(seconds=60)
     sweep(lambda: 50)
     assert [message.batch_id for message, _ in world.queue.batches] == [good.batch_id]

@@ -18,8 +18,8 @@ from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
 from tests.fakes.http import Call, FakePlatform, FakeReceiver, echo
 from tests.fakes.journal import FakeJournal
 from tests.fakes.sqs import FakeQueue
-from tests.fakes.threads import FakeSideBySide
-from tests.samples import DEMO_ACCOUNT, DEMO_KEY, ORDER, a_batch, some_jobs
+from tests.fakes.threads import FakeConcurrent
+from tests.samples import DEMO_ACCOUNT, DEMO_KEY, TERMS, a_batch, some_jobs
 
 
 class World:
@@ -40,11 +40,11 @@ class World:
             keys=self.keys,
             queue=self.queue,
             platform=self.platform,
-            side_by_side=FakeSideBySide(per_flush),
+            concurrent=FakeConcurrent(per_flush),
             record=self.record,
             clock=self.clock,
             journal=self.journal,
-            chance=lambda: 1.0,
+            random_unit=lambda: 1.0,
             job_timeout_seconds=30,
             job_retry_seconds=2,
         )
@@ -62,7 +62,7 @@ class World:
                 receiver=self.receiver,
                 clock=self.clock,
                 journal=self.journal,
-                chance=lambda: 0.0,
+                random_unit=lambda: 0.0,
                 new_id=lambda: f"token-{next(ids)}",
             ),
         )
@@ -72,7 +72,7 @@ class World:
     ) -> Batch:
         """A batch that is stored and none of whose messages has arrived."""
         batch = a_batch(total, **fields)
-        self.store.save_jobs(batch, ORDER, jobs or some_jobs(total))
+        self.store.save_jobs(batch, TERMS, jobs or some_jobs(total))
         self.store.commit(batch, self.clock.now())
         return batch
 

@@ -7,13 +7,21 @@ from typing import Any
 import pytest
 
 from batchback_ops.ops import batch_life
-from chalicelib.domain.batch import Answer, AnswersPart, Batch, Chunk, Marker, Order, Verdict
+from chalicelib.domain.batch import (
+    Answer,
+    AnswersPart,
+    Batch,
+    Chunk,
+    Marker,
+    SubmissionTerms,
+    Verdict,
+)
 from chalicelib.domain.states import CallbackState
 from tests.fakes.clock import START
 from tests.samples import a_batch, some_jobs, succeeded
 
 FAILED = Answer(Verdict.FAILED, '{"errorCode":404,"message":"canary in an answer"}')
-GAVE_UP = Answer(Verdict.GAVE_UP, '{"errorCode":461,"message":"HTTP 500"}')
+UNANSWERED = Answer(Verdict.UNANSWERED, '{"errorCode":461,"message":"HTTP 500"}')
 NO_JSON = Answer(Verdict.FAILED, "canary")
 SECRET_URL = "https://me:canary@example.com:8443/canary/hook?token=canary"
 
@@ -38,12 +46,12 @@ def told() -> dict[str, Any]:
         lease="token",
         next_try_at=START + timedelta(seconds=150),
     )
-    answers = [succeeded(), succeeded(), FAILED, FAILED, NO_JSON, GAVE_UP]
+    answers = [succeeded(), succeeded(), FAILED, FAILED, NO_JSON, UNANSWERED]
     chunks = [chunk(batch, index, {index: answer}) for index, answer in enumerate(answers)]
     marker = Marker(round=1, hops=2, receive_count=3, deaths=1)
     chunks.append(chunk(batch, 6, {}, markers={6: marker}))
     chunks.append(chunk(batch, 7, {}, jobs=None))
-    order = Order(callback_url=SECRET_URL, request_hash="0" * 64)
+    order = SubmissionTerms(callback_url=SECRET_URL, request_hash="0" * 64)
     return batch_life.life(batch, order, chunks, START + timedelta(seconds=1, milliseconds=5))
 
 

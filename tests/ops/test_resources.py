@@ -231,13 +231,13 @@ class TestShow:
 
 RUNNING = a_batch()
 CALLING_BACK = a_batch(
-    state=BatchState.COMPLETED, completed_at=START, next_look_at=None, next_try_at=START
+    state=BatchState.COMPLETED, completed_at=START, next_check_at=None, next_try_at=START
 )
 OVER = a_batch(
     state=BatchState.COMPLETED,
     completed_at=START,
     callback=CallbackState.DELIVERED,
-    next_look_at=None,
+    next_check_at=None,
     due_at=None,
 )
 
@@ -335,7 +335,7 @@ def test_what_is_gone_already_is_as_asked_for(operator: User) -> None:
 def test_a_batch_is_open_from_its_commit_to_the_end_of_its_callback() -> None:
     """What counts them is the alarm, which every change up to the last one leaves set."""
     assert RUNNING.due_at
-    assert transitions.take_look(RUNNING, START).put["due_at"]
+    assert transitions.record_check(RUNNING, START).put["due_at"]
     assert transitions.complete(a_batch(done=frozenset({0, 1, 2})), START).put["due_at"]
     assert transitions.take_lease(CALLING_BACK, "token", START).put["due_at"]
     assert not transitions.record_delivery(CALLING_BACK, 200).put["due_at"]

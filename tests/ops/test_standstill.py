@@ -15,24 +15,24 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 NOW = START + 3 * HOUR
 #: A batch of 16 chunks in mid-life: it was looked at twice, and one chunk was done then.
 IN_MID_LIFE: dict[str, Any] = {
-    "looks": 2,
-    "looked_at": NOW - 20 * MINUTE,
-    "done_at_last_look": 1,
+    "checks": 2,
+    "checked_at": NOW - 20 * MINUTE,
+    "done_at_last_check": 1,
     "done": frozenset({0, 1}),
-    "next_look_at": NOW + 40 * MINUTE,
+    "next_check_at": NOW + 40 * MINUTE,
     "due_at": NOW + 40 * MINUTE,
 }
 COMPLETED: dict[str, Any] = {
     "state": BatchState.COMPLETED,
     "completed_at": NOW - HOUR,
-    "next_look_at": None,
+    "next_check_at": None,
     "due_at": None,
 }
 STUCK: dict[str, tuple[dict[str, Any], str]] = {
     "nobody sweeps": ({"due_at": NOW - 6 * MINUTE}, "does sweep run"),
-    "it is woken, and nobody looks": ({"next_look_at": NOW - 11 * MINUTE}, "does advance_batch"),
+    "it is woken, and nobody looks": ({"next_check_at": NOW - 11 * MINUTE}, "does advance_batch"),
     "it is past its deadline": (
-        {"deadline": NOW - 11 * MINUTE, "next_look_at": NOW - 11 * MINUTE},
+        {"deadline": NOW - 11 * MINUTE, "next_check_at": NOW - 11 * MINUTE},
         "its deadline was 11 min ago",
     ),
     "nothing moved since the last look": ({"done": frozenset({0})}, "does run_jobs run"),
@@ -44,8 +44,8 @@ STUCK: dict[str, tuple[dict[str, Any], str]] = {
 FINE: dict[str, dict[str, Any]] = {
     "it moves": {},
     "the sweep comes each minute": {"due_at": NOW - 4 * MINUTE},
-    "a claim puts its alarm off": {"next_look_at": NOW - 9 * MINUTE},
-    "the first look finds nothing to compare with": {"looks": 1, "done": frozenset({0})},
+    "a claim puts its alarm off": {"next_check_at": NOW - 9 * MINUTE},
+    "the first look finds nothing to compare with": {"checks": 1, "done": frozenset({0})},
     "it is young": {"created_at": NOW - 59 * MINUTE, "done": frozenset({0})},
     "its callback waits for the next try": {**COMPLETED, "next_try_at": NOW + HOUR},
     "its callback is delivered": {**COMPLETED, "callback": CallbackState.DELIVERED},
@@ -73,5 +73,7 @@ def test_a_restart_begins_anew() -> None:
     """What was true of the round before says nothing of this one."""
     ended = a_batch(16, **{**IN_MID_LIFE, **COMPLETED})
     restarted = transitions.restart(ended, "token", NOW, 12 * HOUR).put
-    again: dict[str, Any] = {name: restarted[name] for name in ("looks", "next_look_at", "due_at")}
+    again: dict[str, Any] = {
+        name: restarted[name] for name in ("checks", "next_check_at", "due_at")
+    }
     assert why_stuck(a_batch(16, **{**IN_MID_LIFE, **again, "done": frozenset({0})}), NOW) is None

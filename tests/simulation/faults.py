@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Job, Order
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Job, SubmissionTerms
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.transitions import Change
 from chalicelib.operations.deliver_callback import DeliverCallback
@@ -79,11 +79,11 @@ def the_message_to_batches_before_done() -> Iterator[None]:
 @contextmanager
 def the_head_before_the_jobs() -> Iterator[None]:
     """The batch is committed, and then its jobs are stored."""
-    held: dict[str, tuple[Batch, Order, Sequence[Job]]] = {}
+    held: dict[str, tuple[Batch, SubmissionTerms, Sequence[Job]]] = {}
     save_jobs, commit = Ports.save_jobs, Ports.commit
 
-    def hold(self: Ports, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
-        held[batch.submission] = (batch, order, jobs)
+    def hold(self: Ports, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]) -> None:
+        held[batch.submission] = (batch, terms, jobs)
 
     def commit_first(self: Ports, batch: Batch, now: datetime) -> Batch | None:
         standing = commit(self, batch, now)
@@ -177,12 +177,12 @@ def the_attempt_counted_after_the_post() -> Iterator[None]:
 @contextmanager
 def a_blind_due_at() -> Iterator[None]:
     """Whoever takes a look sets the alarm, whatever has become of the batch meanwhile."""
-    take_look = transitions.take_look
+    record_check = transitions.record_check
 
     def careless(batch: Batch, now: datetime) -> Change:
-        return replace(take_look(batch, now), only_if={"submission": batch.submission})
+        return replace(record_check(batch, now), only_if={"submission": batch.submission})
 
-    with patch.object(transitions, "take_look", careless):
+    with patch.object(transitions, "record_check", careless):
         yield
 
 

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from chalicelib.domain import limits
 from chalicelib.domain.batch import Batch
-from chalicelib.domain.limits import Place
+from chalicelib.domain.limits import Slot
 from chalicelib.operations.admit_batch import AdmitBatch
 from chalicelib.operations.advance_batch import AdvanceBatch
 from chalicelib.operations.rerun_batch import RerunBatch
@@ -61,12 +61,12 @@ def nobody_looks_for_abandoned_places() -> Iterator[None]:
 @contextmanager
 def only_ended_batches_give_up_their_places() -> Iterator[None]:
     """A place whose batch was never committed is taken for ever."""
-    is_abandoned = Place.is_abandoned
+    is_abandoned = Slot.is_abandoned
 
-    def patient(self: Place, standing: Batch | None, now: datetime) -> bool:
+    def patient(self: Slot, standing: Batch | None, now: datetime) -> bool:
         return standing is not None and is_abandoned(self, standing, now)
 
-    with patch.object(Place, "is_abandoned", patient):
+    with patch.object(Slot, "is_abandoned", patient):
         yield
 
 

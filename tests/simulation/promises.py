@@ -145,7 +145,7 @@ def _fails(state: State, index: int) -> bool:
 
 
 def _touched_nothing_else(state: State) -> None:
-    bystander = a_batch(2, batch_id=BYSTANDER, account="other", due_at=None, next_look_at=None)
+    bystander = a_batch(2, batch_id=BYSTANDER, account="other", due_at=None, next_check_at=None)
     _insist(state.store.find(BYSTANDER) == bystander, "another batch is left alone")
 
 

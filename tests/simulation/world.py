@@ -19,8 +19,8 @@ from functools import partial
 from typing import Any
 
 from chalicelib.domain.account import Key
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, Order
-from chalicelib.domain.limits import Admission, Place, Usage
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, SubmissionTerms
+from chalicelib.domain.limits import AccountUsage, Admission, Slot
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.results import pieces, results_of
@@ -38,8 +38,8 @@ from chalicelib.operations.submit_batch import SubmitBatch
 from chalicelib.operations.sweep import Sweep
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
-from tests.fakes.threads import FakeSideBySide
-from tests.samples import DEMO_ACCOUNT, DEMO_CALLER, DEMO_KEY, ORDER, a_batch, some_jobs
+from tests.fakes.threads import FakeConcurrent
+from tests.samples import DEMO_ACCOUNT, DEMO_CALLER, DEMO_KEY, TERMS, a_batch, some_jobs
 from tests.simulation.scenario import Scenario
 
 #: Seconds until a message whose function died is seen again: as in the template.
@@ -207,9 +207,9 @@ class World:
         return RunJobs(
             keys=self._ports,
             platform=self._ports,
-            side_by_side=FakeSideBySide(self.state.scenario.per_flush),
+            concurrent=FakeConcurrent(self.state.scenario.per_flush),
             record=self._record,
-            chance=lambda: 1.0,
+            random_unit=lambda: 1.0,
             job_timeout_seconds=30,
             job_retry_seconds=2,
             **self._common,
@@ -220,7 +220,7 @@ class World:
         deliver = DeliverCallback(
             keys=self._ports,
             receiver=self._ports,
-            chance=lambda: 0.0,
+            random_unit=lambda: 0.0,
             new_id=self.new_id,
             **self._common,
         )
@@ -267,12 +267,12 @@ class World:
     def _submit(self, _: None) -> None:
         self.state.submits += 1
         submission = Submission(
-            jobs=some_jobs(self.state.scenario.jobs), callback_url=ORDER.callback_url
+            jobs=some_jobs(self.state.scenario.jobs), callback_url=TERMS.callback_url
         )
         self.state.batch_id = self.submit(DEMO_CALLER, submission, b"{}", IDEMPOTENCY_KEY)
 
     def _submit_another(self, key: str | None) -> None:
-        submission = Submission(jobs=some_jobs(1), callback_url=ORDER.callback_url)
+        submission = Submission(jobs=some_jobs(1), callback_url=TERMS.callback_url)
         self.submit(DEMO_CALLER, submission, b"{}", key)
 
     def is_locked_out(self, patience: timedelta) -> bool:
@@ -354,12 +354,14 @@ class Ports:
         )
         return found
 
-    def find_order(self, batch: Batch) -> Order | None:
-        found: Order | None = self._read("find_order", lambda: self._state.store.find_order(batch))
+    def find_terms(self, batch: Batch) -> SubmissionTerms | None:
+        found: SubmissionTerms | None = self._read(
+            "find_terms", lambda: self._state.store.find_terms(batch)
+        )
         return found
 
-    def save_jobs(self, batch: Batch, order: Order, jobs: Sequence[Job]) -> None:
-        self._effect("save_jobs", lambda: self._state.store.save_jobs(batch, order, jobs))
+    def save_jobs(self, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]) -> None:
+        self._effect("save_jobs", lambda: self._state.store.save_jobs(batch, terms, jobs))
 
     def commit(self, batch: Batch, now: datetime) -> Batch | None:
         done: Batch | None = self._effect("commit", lambda: self._state.store.commit(batch, now))
@@ -397,8 +399,8 @@ class Ports:
         found: Iterator[Due] = self._read("find_due", lambda: self._state.store.find_due(now))
         return found
 
-    def claim(self, due: Due, until: datetime) -> Batch | None:
-        done: Batch | None = self._effect("claim", lambda: self._state.store.claim(due, until))
+    def reserve(self, due: Due, until: datetime) -> Batch | None:
+        done: Batch | None = self._effect("reserve", lambda: self._state.store.reserve(due, until))
         return done
 
     def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
@@ -410,20 +412,22 @@ class Ports:
         )
         return found
 
-    def admit(self, account: str, admission: Admission) -> Usage:
-        done: Usage = self._effect("admit", lambda: self._state.store.admit(account, admission))
+    def admit(self, account: str, admission: Admission) -> AccountUsage:
+        done: AccountUsage = self._effect(
+            "admit", lambda: self._state.store.admit(account, admission)
+        )
         return done
 
     def undo_admission(self, account: str, admission: Admission) -> None:
         undo = self._state.store.undo_admission
         self._effect("undo_admission", lambda: undo(account, admission))
 
-    def vacate(self, account: str, places: Collection[Place]) -> None:
+    def vacate(self, account: str, places: Collection[Slot]) -> None:
         self._effect("vacate", lambda: self._state.store.vacate(account, places))
 
-    def claim_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
-        claim = self._state.store.claim_pruning
-        done: bool = self._effect("claim_pruning", lambda: claim(account, seen, now))
+    def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
+        reserve = self._state.store.reserve_pruning
+        done: bool = self._effect("reserve_pruning", lambda: reserve(account, seen, now))
         return done
 
     # Queue
@@ -485,8 +489,8 @@ _KEYS = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
 def begin(scenario: Scenario) -> State:
     """The state before the caller submits, with somebody else's batch in it."""
     state = State(scenario=scenario)
-    bystander = a_batch(2, batch_id=BYSTANDER, account="other", due_at=None, next_look_at=None)
-    state.store.save_jobs(bystander, ORDER, some_jobs(2))
+    bystander = a_batch(2, batch_id=BYSTANDER, account="other", due_at=None, next_check_at=None)
+    state.store.save_jobs(bystander, TERMS, some_jobs(2))
     state.store.commit(bystander, START)
     state.store.answers[(BYSTANDER, bystander.submission, 0, 1, 0)] = AnswersPart(
         round=1, number=0, answers={}

@@ -121,7 +121,7 @@ class TestEveryItem:
         with pytest.raises(TooNew):
             items.read_chunk(self.BATCH, 0, [item])
 
-    @pytest.mark.parametrize("read", [items.read_head, items.read_order, usage.read])
+    @pytest.mark.parametrize("read", [items.read_head, items.read_terms, usage.read])
     def test_of_a_batch_or_an_account_is_refused(self, read: Callable[[Item], object]) -> None:
         with pytest.raises(TooNew, match="format 2, and this release knows formats up to 1"):
             read(dict(self.COMMON))

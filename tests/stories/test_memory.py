@@ -24,7 +24,7 @@ from chalicelib.operations.read_batch import ReadBatch
 from chalicelib.operations.record_answers import RecordAnswers
 from tests.adapters.http_servers import OK, Server, Visit, a_receiver
 from tests.operations.world import World
-from tests.samples import DEMO_CALLER, ORDER, a_batch
+from tests.samples import DEMO_CALLER, TERMS, a_batch
 
 MB = 1_000_000
 #: Of 512 MB what is left for one message.
@@ -72,7 +72,7 @@ class Table:
             for chunk in (head.chunks if answered else [])
             for number, group in enumerate(fitting(_answers(shape, head.indexes(chunk))))
         ]
-        stored = [items.head_item(head), items.order_item(head, replace(ORDER, callback_url=url))]
+        stored = [items.head_item(head), items.terms_item(head, replace(TERMS, callback_url=url))]
         stored += [*items.jobs_items(head, jobs), *parts]
         self._items = {item["part"]["S"]: item for item in stored}
 

@@ -87,6 +87,6 @@ def test_cancelled_before_any_ran_they_all_end_and_the_head_stays_small(front: F
     front.work_off()
     assert front.platform.calls == []
     assert front.call("progress", {"async": async_id}).json["jobs"]["failed"] == TOTAL
-    assert len(front.store.heads[async_id].gave_up) == 500
+    assert len(front.store.heads[async_id].unanswered) == 500
     assert head_bytes(front, async_id) < MAX_HEAD_BYTES
     assert len(front.receiver.posts) == 1

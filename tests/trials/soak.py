@@ -300,8 +300,8 @@ def _wrong_results(params: list[dict[str, Any]], body: bytes, *, all_right: bool
     for index, result in enumerate(results):
         response = result["response"]
         contacts = [invited["contact"] for invited in response.get("results", [])]
-        gave_up = response.get("errorCode") == _GAVE_UP and not all_right
-        if contacts != result["request"]["contacts"] and not gave_up:
+        unanswered = response.get("errorCode") == _GAVE_UP and not all_right
+        if contacts != result["request"]["contacts"] and not unanswered:
             yield f"job {index} has the answer {json.dumps(response)[:200]}"
 
 

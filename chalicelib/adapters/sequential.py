@@ -6,7 +6,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-class InTurn:
+class Sequential:
     """For whoever has few calls, or one thread."""
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
