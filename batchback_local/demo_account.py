@@ -1,7 +1,7 @@
 """The demonstration's key and account in the keys table, as the command line would put them."""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batchback_ops.keys import credentials
@@ -19,11 +19,17 @@ def new_callback_secret() -> str:
 
 
 def put(
-    client: "DynamoDBClient", table: str, *, key: str, secret: str, callback_secret: str
+    client: "DynamoDBClient",
+    table: str,
+    *,
+    key: str,
+    secret: str,
+    callback_secret: str,
+    now: datetime,
 ) -> None:
     """The key may call, and callbacks of its account are signed with the callback secret, unless
     there are such a key and account already."""
-    keys, now = KeyTable(client, table), datetime.now(UTC)
+    keys = KeyTable(client, table)
     secret_of_account = (Secret(value=callback_secret),)
     keys.add_account(Account(account=_ACCOUNT, callback_secrets=secret_of_account, created_at=now))
     keys.add_key(Key(key=key, account=_ACCOUNT, secrets=(Secret(value=secret),), created_at=now))

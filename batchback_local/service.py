@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,7 @@ def _fill(names: Names, options: Options, callback_secret: str) -> None:
         key=options.key,
         secret=options.secret,
         callback_secret=callback_secret,
+        now=datetime.now(UTC),
     )
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -148,6 +149,7 @@ class ServiceOnMoto:
             key=KEY,
             secret=SECRET,
             callback_secret=demo_account.new_callback_secret(),
+            now=datetime.now(UTC),
         )
         self._start_anew()
 

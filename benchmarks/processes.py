@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -197,6 +198,7 @@ def _put_key(aws: str) -> None:
         key=KEY,
         secret=SECRET,
         callback_secret=demo_account.new_callback_secret(),
+        now=datetime.now(UTC),
     )
 
 

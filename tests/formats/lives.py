@@ -12,9 +12,16 @@ from chalicelib.domain.outcome import NoReply, Reply
 from tests.fakes.http import Call, echo
 from tests.stories.on_moto import OnMoto
 
+#: A sample ends after three, unless its messages are lost.
+_MOST_SWEEPS = 30
+
 
 class WorkerDied(BaseException):
     """Takes the whole invocation with it."""
+
+
+class NeverEnded(AssertionError):
+    """Batches of a sample are due again and again, and nothing comes of them."""
 
 
 def jobs(total: int, action: str = "echo") -> list[dict[str, Any]]:
@@ -63,16 +70,24 @@ def _rotate_the_key(life: OnMoto) -> None:
 def end(life: OnMoto, begun: dict[str, str]) -> dict[str, Any]:
     """Lets everything go on to its end: what has come out of each batch."""
     life.clock.advance(seconds=721)  # what somebody had in hand is visible again
-    while any(life.head(async_id).due_at for async_id in begun.values()):
-        life.sweep()
-        life.work_off()
-        life.clock.advance(minutes=5)
+    _sweep_until_nothing_is_due(life, begun)
     unanswered = begun["delivered, and gave up on all jobs"]
     before = _outcome(life, unanswered)
     life.ask("restart", {"async": unanswered})
     life.work_off()
     ended = {name: {"id": id, **_outcome(life, id)} for name, id in begun.items()}
     return {**ended, "before it was restarted": {"id": unanswered, **before}}
+
+
+def _sweep_until_nothing_is_due(life: OnMoto, begun: dict[str, str]) -> None:
+    for _ in range(_MOST_SWEEPS):
+        still_due = [name for name, id in begun.items() if life.head(id).due_at]
+        if not still_due:
+            return
+        life.sweep()
+        life.work_off()
+        life.clock.advance(minutes=5)
+    raise NeverEnded(f"After {_MOST_SWEEPS} sweeps these are still due: {'; '.join(still_due)}")
 
 
 def _outcome(life: OnMoto, async_id: str) -> dict[str, Any]:

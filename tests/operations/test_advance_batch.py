@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NoReturn
 
 import pytest
-from standardwebhooks import Webhook
 
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import Batch
@@ -15,6 +14,7 @@ from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.errors import Unavailable
 from tests.fakes.clock import START
+from tests.fakes.webhooks import verify
 from tests.operations.world import World
 from tests.samples import WEBHOOK_SECRET
 
@@ -143,13 +143,9 @@ class TestDelivering:
     def test_a_receiver_can_verify_it_with_the_standard_library(
         self, world: World, done: Batch
     ) -> None:
-        world.clock.set(datetime.now(UTC).replace(microsecond=0))
-        world.store.heads[done.batch_id] = replace(
-            world.head(done), expires_at=world.clock.now() + timedelta(hours=1)
-        )
         world.look(done)
         [post] = world.receiver.posts
-        assert Webhook(WEBHOOK_SECRET).verify(post.body.decode(), dict(post.headers))
+        verify(WEBHOOK_SECRET, post.body, post.headers, now=world.clock.now())
 
     def test_every_attempt_has_the_same_id_and_the_same_bytes(
         self, world: World, done: Batch

@@ -68,7 +68,7 @@ class OnMoto:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._stage = f"story-{next(_stages)}"
         create_resources(self._stage)
-        self.clock = FakeClock(datetime.now(UTC).replace(microsecond=0))
+        self.clock = FakeClock()
         self.platform: Any = FakePlatform()
         self.receiver: Any = FakeReceiver()
         self.journal: Any = FakeJournal()
@@ -95,7 +95,8 @@ class OnMoto:
             self._queue(self.names.batches_queue, "advance_batch", app.advance_batch, 120),
             self._queue(self.names.jobs_dead_queue, "bury_jobs", app.bury_jobs, 60),
         ]
-        monkeypatch.setattr(moto_sqs, "unix_time_millis", self._milliseconds)
+        monkeypatch.setattr(moto_sqs, "unix_time", self._seconds)
+        monkeypatch.setattr(moto_sqs, "unix_time_millis", lambda: self._seconds() * 1000)
         monkeypatch.setattr(wiring, "service", self._container)
         monkeypatch.setattr(aws, "ssm", self._ssm)
         self.configure()
@@ -112,6 +113,7 @@ class OnMoto:
             key="demo",
             secret="demo-secret",
             callback_secret=WEBHOOK_SECRET,
+            now=self.clock.now(),
         )
 
     def replace(self, **adapters: Any) -> None:
@@ -260,8 +262,8 @@ class OnMoto:
         [queue] = [queue for queue in self._queues if queue.url == message["QueueUrl"]]
         return queue
 
-    def _milliseconds(self, _: object = None) -> float:
-        return self.clock.now().timestamp() * 1000
+    def _seconds(self) -> float:
+        return self.clock.now().timestamp()
 
 
 def alternating(messages: Sequence[Message]) -> Iterable[Message]:
