@@ -3,7 +3,7 @@
 from typing import Any, Self
 
 import requests
-from batchback.client import Client
+from batchback import Client
 
 
 class Outside:

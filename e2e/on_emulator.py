@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from batchback.client import Client
+from batchback import Client
 
 from batchback_local.http_server import Answer, Request
 from batchback_local.platform import DemonstrationPlatform

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from batchback.client import Refused
+from batchback import Refused
 from batchback.shell import Status
 
 from batchback_ops import project

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 
 import boto3
 import pytest
-from batchback import cli
+from batchback.command_line import OF_A_CHECKOUT
+from batchback.commands import batchback
 from batchback.shell import Shell, Status
 from chalice.cli import cli as chalice_cli
 from chalice.test import Client
@@ -356,8 +357,8 @@ class TestDeploying:
             chalice_cli.commands[command].make_parser(Context(chalice_cli)).parse_args([*options])
 
     def _understand(self, words: list[str]) -> None:
-        if words[0] not in cli._OPERATING:
-            cli._parser().parse_args(words)
+        if words[0] not in OF_A_CHECKOUT:
+            batchback.commands[words[0]].make_context(words[0], words[1:], obj=Shell(environ={}))
             return
         parser = argparse.ArgumentParser()
         import_module(f"batchback_ops.{words[0]}.command").add_arguments(parser)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from batchback.client import Client, Progress, Refused, Unreachable
+from batchback import Client, Progress, Refused, Unreachable
 from batchback.shell import Shell
 
 from batchback_ops import project

@@ -2,8 +2,10 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +14,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from batchback import command_line
 from batchback.cli import main
+from batchback.command_line import OF_A_CHECKOUT
 from batchback.shell import Shell
 
 from tests.client.test_client import (
@@ -26,6 +30,7 @@ from tests.client.test_client import (
 )
 from tests.fakes.clock import FakeClock
 
+ROOT = Path(__file__).parents[2]
 RESULTS = {"asyncId": BATCH, "results": [{**JOB, "response": {"é": 1.0}}]}
 
 
@@ -517,16 +522,16 @@ class TestUsage:
     ) -> None:
         """The usage is on stderr, nothing on stdout, nothing sent."""
         assert user.types(*argv) == 2
-        assert user.is_told.startswith("usage: batchback")
+        assert user.is_told.startswith("Usage: batchback")
         assert user.stdout.getvalue() == ""
         assert service.asked == []
 
     def test_help_names_every_command(self, user: User) -> None:
         """`batchback --help` is status 0, on stdout."""
         assert user.types("--help") == 0
-        listed = [line[4:].split(" ")[0] for line in user.stdout.getvalue().splitlines()]
+        listed = [line[2:].split(" ")[0] for line in user.stdout.getvalue().splitlines()]
         assert {"run", "progress", "results", "restart", "repost", "cancel"} <= {*listed}
-        assert {"list", "ping", "local"} <= {*listed}
+        assert {"list", "ping", *OF_A_CHECKOUT} <= {*listed}
 
     def test_version(self, user: User) -> None:
         """It is the package's."""
@@ -544,8 +549,89 @@ class TestUsage:
         )
         command = [sys.executable, "-c", program]
         done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 -- our own
-        assert done.stdout.startswith(b"usage: batchback")
+        assert done.stdout.startswith(b"Usage: batchback")
         assert done.stdout.endswith(b"[]\n")
+
+
+PLUGIN = """
+import click
+
+@click.command(help="Greet. And say more.")
+@click.option("--count", type=int)
+@click.pass_obj
+def hello(shell, count):
+    shell.say(f"hello {count}")
+    return count
+"""
+
+
+class TestCommandsFromElsewhere:
+    @pytest.fixture(autouse=True)
+    def installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A package that registers a command that works, and one that cannot be imported."""
+        (tmp_path / "greeting.py").write_text(PLUGIN)
+        metadata = tmp_path / "greeting-1.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Name: greeting\nVersion: 1\n")
+        (metadata / "entry_points.txt").write_text(
+            "[batchback.commands]\nhello = greeting:hello\nbroken = no_such_package:command\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+
+    @pytest.mark.parametrize("count", ["0", "7"])
+    def test_what_it_returns_is_the_exit_status(self, user: User, count: str) -> None:
+        """An entry point's command gets the Shell, and needs no address, key or secret."""
+        assert user.types("hello", "--count", count) == int(count)
+        assert user.is_told == f"batchback: hello {count}\n"
+
+    def test_nothing_returned_is_ok(self, user: User) -> None:
+        assert user.types("hello") == 0
+
+    def test_it_stands_in_the_help(self, user: User) -> None:
+        """With its first sentence; one that cannot be loaded says so and does no harm."""
+        assert user.types("--help") == 0
+        assert re.search(r"^  hello +Greet\.$", user.stdout.getvalue(), re.MULTILINE)
+        assert re.search(r"^  broken +cannot be loaded", user.stdout.getvalue(), re.MULTILINE)
+
+    def test_it_is_suggested(self, user: User) -> None:
+        assert user.types("helo") == 2
+        assert "Did you mean 'hello'?" in user.is_told
+
+    @pytest.mark.parametrize("argv", [[], ["--help"], ["--any", "thing"]])
+    def test_what_cannot_be_loaded_says_why(self, user: User, argv: list[str]) -> None:
+        """One sentence and status 2, whatever the arguments are."""
+        assert user.types("broken", *argv) == 2
+        assert user.is_told == (
+            "batchback: `batchback broken` cannot be loaded: No module named 'no_such_package'\n"
+        )
+
+
+class TestWithoutACheckout:
+    @pytest.fixture(autouse=True)
+    def nothing_registered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(command_line, "entry_points", lambda **_: [])
+
+    @pytest.mark.parametrize("name", sorted(OF_A_CHECKOUT))
+    @pytest.mark.parametrize("argv", [[], ["--help"], ["list", "--stage", "prod"]])
+    def test_a_command_of_the_checkout_says_what_it_needs(
+        self, user: User, name: str, argv: list[str]
+    ) -> None:
+        """One sentence and status 2."""
+        assert user.types(name, *argv) == 2
+        assert user.is_told == (
+            f"batchback: `batchback {name}` needs a checkout of the service: run `make run` in "
+            "one, then use its `.venv/bin/batchback`\n"
+        )
+
+    def test_the_help_lists_what_there_is(self, user: User) -> None:
+        assert user.types("--help") == 0
+        assert not [name for name in OF_A_CHECKOUT if f"\n  {name} " in user.stdout.getvalue()]
+
+
+def test_the_checkout_registers_its_commands() -> None:
+    """What the client calls the checkout's is what the checkout registers."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {*project["entry-points"]["batchback.commands"]} == OF_A_CHECKOUT
 
 
 class TestLocal:
@@ -574,10 +660,10 @@ class TestLocal:
         assert seen == []
 
     def test_it_says_what_to_install(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without the embedded AWS, one line says how to get it; status 2."""
+        """Without the embedded AWS, one line says what is missing; status 2."""
         monkeypatch.setitem(sys.modules, "batchback_local", None)
         assert user.types("local") == 2
-        assert user.is_told.endswith("pip install 'batchback[local]'\n")
+        assert user.is_told == ("batchback: `batchback local` needs the package batchback_local\n")
 
 
 def _ctrl_c(*_: object) -> None:

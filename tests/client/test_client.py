@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 import requests
-from batchback.client import CallFailed, Client, Job, Refused, Unreachable
+from batchback import CallFailed, Client, Job, Refused, Unreachable
 
 from chalicelib.domain.signing import SignedRequest, is_fresh, iws_credentials, iws_verifies
 from tests.fakes.clock import START, FakeClock

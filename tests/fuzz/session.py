@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from batchback.client import Client, Job
+from batchback import Client, Job
 
 from batchback_local.process import ServiceProcess, tries
 from tests.description import Description, description

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import requests
+from batchback import Client, Job, Refused
 from batchback.cli import main
-from batchback.client import Client, Job, Refused
 from batchback.shell import Shell
 
 from batchback_local.process import ServiceProcess, is_alive, tries, until

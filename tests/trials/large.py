@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from batchback.client import CallFailed, Job
+from batchback import CallFailed, Job
 
 from batchback_local.http_server import Answer, HttpServer, Request
 from batchback_local.memory import peak_bytes

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from batchback.client import CallFailed
+from batchback import CallFailed
 
 from batchback_local.outside import Outside
 from batchback_local.process import DidNotHappen, ServiceProcess, is_alive, tries, until

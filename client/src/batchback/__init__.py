@@ -1,1 +1,51 @@
-"""What runs outside Lambda: the command line, the client, and the service on one machine."""
+"""Send a batch of API calls to a Batchback service, follow it, fetch its results.
+
+    from batchback import Client
+
+    with Client("https://batch.example.com", key, secret) as client:
+        batch = client.run(jobs, "https://example.com/callback")
+        client.progress(batch["asyncId"])
+
+`Client` has one method for each action of the API. What a call can end in is Refused or
+Unreachable, both CallFailed. The command `batchback` does the same from a shell.
+"""
+
+from batchback.client import Client
+from batchback.errors import CallFailed, Refused, Unreachable
+from batchback.wire import (
+    Batches,
+    Callback,
+    Cancelled,
+    Job,
+    JobCounts,
+    Listed,
+    Meta,
+    Pong,
+    Progress,
+    Reposted,
+    Restarted,
+    Result,
+    Results,
+    Submitted,
+)
+
+__all__ = [
+    "Batches",
+    "CallFailed",
+    "Callback",
+    "Cancelled",
+    "Client",
+    "Job",
+    "JobCounts",
+    "Listed",
+    "Meta",
+    "Pong",
+    "Progress",
+    "Refused",
+    "Reposted",
+    "Restarted",
+    "Result",
+    "Results",
+    "Submitted",
+    "Unreachable",
+]

@@ -20,15 +20,27 @@ Nothing is sent twice on its own: who repeats a `run` gives it an idempotency ke
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
-from chalicelib.domain import strict_json
-from chalicelib.domain.signing import iws_headers
+from batchback import strict_json
+from batchback.errors import Refused, Unreachable
+from batchback.signing import iws_headers
+from batchback.wire import (
+    Batches,
+    Cancelled,
+    Job,
+    Pong,
+    Progress,
+    Reposted,
+    Restarted,
+    Results,
+    Submitted,
+)
 
 if TYPE_CHECKING:
     import requests
@@ -40,133 +52,6 @@ _API = "/api/1.0"
 _CONTENT_TYPE = "application/json; charset=utf-8"
 _KEY = re.compile(r"[!-9;-~]{1,256}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
-
-
-class CallFailed(Exception):
-    """The root: a call that has no result."""
-
-
-class Refused(CallFailed):
-    """The service said no; `reasons` name the faults."""
-
-    def __init__(
-        self, error_code: int, specific_code: int, message: str, reasons: Sequence[str] = ()
-    ) -> None:
-        super().__init__(error_code, specific_code, message, reasons)
-        self.error_code = error_code
-        self.specific_code = specific_code
-        self.message = message
-        self.reasons = tuple(reasons)
-
-    def __str__(self) -> str:
-        said = f"({self.error_code}/{self.specific_code}): {self.message}"
-        return f"{said}: {'; '.join(self.reasons)}" if self.reasons else said
-
-    @property
-    def is_not_completed(self) -> bool:
-        """Whether the batch still runs and the same question has an answer later."""
-        return self.specific_code == 24114
-
-    @property
-    def is_too_large(self) -> bool:
-        """Whether the request, or the answer to it, does not fit."""
-        return self.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-
-
-class Unreachable(CallFailed):
-    """No answer of the service came back; `reason` says what came instead."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Job(TypedDict):
-    """One call for the platform."""
-
-    namespace: str
-    action: str
-    params: NotRequired[Mapping[str, Any]]
-
-
-class Submitted(TypedDict):
-    asyncId: str
-
-
-class JobCounts(TypedDict):
-    total: int
-    succeeded: int
-    failed: int
-    waiting: int
-
-
-class Callback(TypedDict):
-    status: str
-    attempts: int
-    lastStatus: int | None
-    lastError: str | None
-    nextAttemptAt: str | None
-
-
-class Progress(TypedDict):
-    """The percentage, which every service of this API gives, and what only Batchback adds."""
-
-    progress: int
-    status: NotRequired[str]
-    jobs: NotRequired[JobCounts]
-    createdAt: NotRequired[str]
-    completedAt: NotRequired[str | None]
-    callback: NotRequired[Callback]
-
-
-class Meta(TypedDict):
-    totalResults: int
-    start: int
-    perPage: int
-    count: int
-
-
-class Result(TypedDict):
-    namespace: str
-    action: str
-    request: Any
-    response: Any
-    #: The place of the job in the batch, where only some of the results were asked for.
-    index: NotRequired[int]
-
-
-class Results(TypedDict):
-    asyncId: str
-    results: list[Result]
-    meta: NotRequired[Meta]
-
-
-class Restarted(TypedDict):
-    restarted: bool
-
-
-class Reposted(TypedDict):
-    reposted: bool
-
-
-class Cancelled(TypedDict):
-    cancelled: bool
-
-
-class Listed(TypedDict):
-    asyncId: str
-    status: str
-    progress: int
-    createdAt: str
-
-
-class Batches(TypedDict):
-    results: list[Listed]
-    meta: Meta
-
-
-class Pong(TypedDict):
-    ack: str
 
 
 class Client:

@@ -1,5 +1,58 @@
-"""Why a command cannot do what it was asked for, where that is somebody's to mend."""
+"""What goes wrong, by who can fix it.
+
+CallFailed          a call that has no result
+├── Refused         the service answered, and said no
+└── Unreachable     no answer of the service came back
+CannotGoOn          a command that its user can fix
+StillRunning        a batch that is not over when the time to wait for it is
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+
+class CallFailed(Exception):
+    """The root: a call that has no result."""
+
+
+class Refused(CallFailed):
+    """The service said no; `reasons` name the faults."""
+
+    def __init__(
+        self, error_code: int, specific_code: int, message: str, reasons: Sequence[str] = ()
+    ) -> None:
+        super().__init__(error_code, specific_code, message, reasons)
+        self.error_code = error_code
+        self.specific_code = specific_code
+        self.message = message
+        self.reasons = tuple(reasons)
+
+    def __str__(self) -> str:
+        said = f"({self.error_code}/{self.specific_code}): {self.message}"
+        return f"{said}: {'; '.join(self.reasons)}" if self.reasons else said
+
+    @property
+    def is_not_completed(self) -> bool:
+        """Whether the batch still runs and the same question has an answer later."""
+        return self.specific_code == 24114
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the request, or the answer to it, does not fit."""
+        return self.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class Unreachable(CallFailed):
+    """No answer of the service came back; `reason` says what came instead."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class CannotGoOn(Exception):
-    """The text is one sentence that says what to do."""
+    """A command cannot do what it was asked for; the text is one sentence that says what to do."""
+
+
+class StillRunning(Exception):
+    """The time to wait for a batch is up; the text is one sentence that says how to ask later."""

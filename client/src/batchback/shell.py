@@ -1,4 +1,4 @@
-"""What every command has in common: the machine it runs on, and what its exit status says."""
+"""What all commands share: the machine they run on, and what their exit status says."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 
 class Status(IntEnum):
@@ -48,10 +48,24 @@ class Shell:
         """In ASCII, which every terminal and every pipe takes, lone surrogates included."""
         print(json.dumps(value, indent=2), file=self.stdout, flush=True)
 
+    def show(self, value: Any, table: Callable[[Any], str], *, as_json: bool = False) -> None:
+        """As a table if a person looks at it, else as JSON."""
+        if as_json or not self.stdout.isatty():
+            self.print_json(value)
+        else:
+            self._print(table(value))
+
+    def _print(self, text: str) -> None:
+        """Whatever is in the text: a terminal's encoding may lack a character."""
+        encoding = self.stdout.encoding or "utf-8"
+        text = text.encode(encoding, "replace").decode(encoding)
+        print(text, file=self.stdout, flush=True)
+
     def say(self, text: str) -> None:
         """One line, whatever is in the text: part of it may come from a server."""
-        print(f"batchback: {_one_line(text)}", file=self.stderr, flush=True)
+        print(f"batchback: {printable(' '.join(text.split()))}", file=self.stderr, flush=True)
 
 
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+def printable(text: str) -> str:
+    """The text without what could paint a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,0 +1,213 @@
+"""The commands for callers, one for each action of the API."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from batchback import connection, tables
+from batchback.client import Client
+from batchback.command_line import CommandLine, examples
+from batchback.errors import CannotGoOn, Refused
+from batchback.request_file import read_request
+from batchback.shell import Shell
+from batchback.waiting import wait_for
+from batchback.wire import Results, Submitted
+
+_SUMMARY = "Send a batch of API calls to a Batchback service, follow it, fetch its results."
+_STATUSES = """\
+\b
+Environment:
+  BATCHBACK_ADDRESS, BATCHBACK_KEY, BATCHBACK_SECRET  in place of the options
+
+\b
+Exit status:
+  0  ok                             3  unreachable: nobody answered, or not the service
+  1  refused by the service         4  the batch is not completed yet
+  2  wrong usage, nothing was sent
+
+\b
+Example:
+  batchback run jobs.json --callback-url URL --wait
+"""
+
+batchback = CommandLine(
+    "batchback",
+    params=[*connection.OPTIONS],
+    help=_SUMMARY,
+    epilog=_STATUSES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+click.version_option(package_name="batchback", message="batchback %(version)s")(batchback)
+
+_Perform = Callable[..., Any]
+_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on a terminal too.")
+
+
+def _command(
+    name: str,
+    purpose: str,
+    *params: click.Parameter,
+    table: Callable[[Any], str] = tables.fields,
+    example: str = "",
+) -> Callable[[_Perform], _Perform]:
+    """Make a command of a function that calls the service and returns what to print."""
+
+    def add(perform: _Perform) -> _Perform:
+        @click.pass_context
+        def call(context: click.Context, /, *, as_json: bool, **given: Any) -> None:
+            shell: Shell = context.obj
+            with connection.open_client(context) as client:
+                shell.show(perform(client, shell, **given), table, as_json=as_json)
+
+        batchback.add_command(
+            click.Command(
+                name,
+                params=[*params, _JSON, *connection.OPTIONS],
+                callback=call,
+                help=purpose,
+                epilog=examples(f"batchback {name} {example}".rstrip()),
+            )
+        )
+        return perform
+
+    return add
+
+
+# ---- options
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise click.BadParameter(f"{text!r} is not a number of seconds over 0.")
+    return seconds
+
+
+def _files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="file")]
+
+
+_ID = click.Argument(["id"], metavar="ID")
+_PAGE = (
+    click.Option(["--start"], metavar="N", type=int, help="The first to show, from 0."),
+    click.Option(["--per-page"], metavar="N", type=int, help="How many to show."),
+)
+
+
+# ---- commands
+
+
+@_command(
+    "run",
+    'Submit a batch. FILE is JSON, {"jobs": [...], "callbackUrl": ...} or only the array of jobs; '
+    "- is standard input.",
+    click.Argument(["file"], metavar="FILE", shell_complete=_files),
+    click.Option(
+        ["--callback-url"], metavar="URL", help="Where to POST the results, if not as in FILE."
+    ),
+    click.Option(
+        ["--idempotency-key"],
+        metavar="TEXT",
+        help="Name this submission: sent again with the same name, it runs only once.",
+    ),
+    click.Option(["--wait"], is_flag=True, help="Wait until the batch is over; print the results."),
+    click.Option(
+        ["--timeout"],
+        metavar="SECONDS",
+        type=_seconds,
+        help="With --wait: stop waiting after SECONDS (exit status 4).",
+    ),
+    table=lambda value: (tables.results if "results" in value else tables.fields)(value),
+    example="jobs.json --callback-url URL --wait",
+)
+def _run(
+    client: Client,
+    shell: Shell,
+    *,
+    file: str,
+    callback_url: str | None,
+    idempotency_key: str | None,
+    wait: bool,
+    timeout: float | None,
+) -> Submitted | Results:
+    if timeout is not None and not wait:
+        raise CannotGoOn("--timeout says how long to --wait: give both")
+    request = read_request(file, callback_url, shell)
+    try:
+        submitted = client.submit(request, idempotency_key)
+    except ValueError as error:
+        raise CannotGoOn(str(error)) from error
+    return _results_in_time(submitted, client, timeout, shell) if wait else submitted
+
+
+def _results_in_time(
+    submitted: Submitted, client: Client, timeout: float | None, shell: Shell
+) -> Results:
+    batch_id = submitted["asyncId"]
+    shell.say(f"batch {batch_id} is submitted")
+    wait_for(batch_id, client, timeout, shell)
+    return _results_of(client, batch_id)
+
+
+@_command("progress", "Show how far a batch is.", _ID, example="ID")
+def _progress(client: Client, _: Shell, *, id: str) -> object:
+    return client.progress(id)
+
+
+@_command(
+    "results",
+    "Show the results of a completed batch.",
+    _ID,
+    *_PAGE,
+    click.Option(
+        ["--partial"], is_flag=True, help="Show the results so far, of a running batch too."
+    ),
+    table=tables.results,
+    example="ID --start 0 --per-page 100",
+)
+def _results(
+    client: Client, _: Shell, *, id: str, start: int | None, per_page: int | None, partial: bool
+) -> Results:
+    return _results_of(client, id, start=start, per_page=per_page, partial=partial)
+
+
+def _results_of(client: Client, batch_id: str, **wanted: Any) -> Results:
+    try:
+        return client.results(batch_id, **wanted)
+    except Refused as refused:
+        if not refused.is_too_large:
+            raise
+        how = f"batchback results {batch_id} --start 0 --per-page 100"
+        code, reasons = refused.specific_code, [*refused.reasons, how]
+        raise Refused(refused.error_code, code, refused.message, reasons) from refused
+
+
+@_command("list", "List your batches, newest first.", *_PAGE, table=tables.batches)
+def _list(client: Client, _: Shell, *, start: int | None, per_page: int | None) -> object:
+    return client.list(start, per_page)
+
+
+@_command("restart", "Run the jobs again that never got an answer.", _ID, example="ID")
+def _restart(client: Client, _: Shell, *, id: str) -> object:
+    return client.restart(id)
+
+
+@_command("repost", "Send the callback again.", _ID, example="ID")
+def _repost(client: Client, _: Shell, *, id: str) -> object:
+    return client.repost(id)
+
+
+@_command("cancel", "End a batch early.", _ID, example="ID")
+def _cancel(client: Client, _: Shell, *, id: str) -> object:
+    return client.cancel(id)
+
+
+@_command("ping", "Check that address, key, secret and clock are right.")
+def _ping(client: Client, _: Shell) -> object:
+    return client.ping()

@@ -1,0 +1,76 @@
+"""JSON as strictly as the service reads it, so that a fault is found before anything is sent.
+
+RFC 8259 throughout, and what the service adds to it: a key stands once in an object, nesting ends
+at 64, and a number that no double can hold is refused. The same cases hold both to it; the service
+alone limits what a whole body may take.
+"""
+
+import json
+import math
+from itertools import accumulate
+from typing import NoReturn
+
+MAX_DEPTH = 64
+#: Python reads integers up to this length (`sys.get_int_max_str_digits`).
+MAX_DIGITS = 4_300
+
+
+class NotStrictJson(ValueError):
+    """The text says why."""
+
+
+def parse(body: bytes) -> object:
+    """The value of a JSON text; NotStrictJson if it is none."""
+    _check_depth(body)
+    try:
+        value: object = _DECODER.decode(body.decode())
+    except NotStrictJson:
+        raise
+    except UnicodeDecodeError as error:
+        raise NotStrictJson(f"is not UTF-8 (at byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        raise NotStrictJson(f"is not JSON ({error.msg} at character {error.pos})") from error
+    except ValueError as error:
+        raise NotStrictJson(f"holds an integer of more than {MAX_DIGITS} digits") from error
+    return value
+
+
+def dump(value: object) -> str:
+    """Compact JSON text that UTF-8 can hold: a lone surrogate stays the escape it came as."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_depth(body: bytes) -> None:
+    """By the brackets outside of strings: Python's own reading ends in a RecursionError."""
+    text = body.replace(b"\\\\", b"").replace(b'\\"', b"").decode("latin-1")
+    outside_strings = "".join(text.split('"')[::2])
+    steps = (_STEPS[char] for char in outside_strings if char in _STEPS)
+    if max(accumulate(steps), default=0) > MAX_DEPTH:
+        raise NotStrictJson(f"is nested more than {MAX_DEPTH} deep")
+
+
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value: dict[str, object] = {}
+    for key, item in pairs:
+        if key in value:
+            raise NotStrictJson(f"has the key {key[:100]!r} twice in one object")
+        value[key] = item
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise NotStrictJson(f"holds {name}, which is not JSON")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise NotStrictJson(f"holds the number {text[:50]}, which is too large")
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)

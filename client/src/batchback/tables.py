@@ -1,0 +1,56 @@
+"""What a terminal shows in place of JSON."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+
+from batchback.shell import printable
+from batchback.wire import Batches, Results
+
+
+def fields(value: Mapping[str, object]) -> str:
+    """A line for each field, by the API's own name."""
+    return _aligned([*_flat(value)])
+
+
+def batches(page: Batches) -> str:
+    """A line for each batch."""
+    head = ["ASYNC ID", "STATUS", "PROGRESS", "CREATED"]
+    rows = [
+        [each["asyncId"], each["status"], f"{each['progress']}%", each["createdAt"]]
+        for each in page["results"]
+    ]
+    return _aligned([head, *rows])
+
+
+def results(page: Results) -> str:
+    """A line for each result, cut where the terminal ends."""
+    first = page["meta"]["start"] if "meta" in page else 0
+    rows = [
+        [str(each.get("index", place)), each["namespace"], each["action"], _text(each["response"])]
+        for place, each in enumerate(page["results"], first)
+    ]
+    return _aligned([["JOB", "NAMESPACE", "ACTION", "RESPONSE"], *rows])
+
+
+def _flat(value: Mapping[str, object], path: str = "") -> Iterator[list[str]]:
+    for name, held in value.items():
+        if isinstance(held, Mapping):
+            yield from _flat(held, f"{path}{name}.")
+        else:
+            yield [f"{path}{name}", _text(held)]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns two spaces apart, no line longer than the terminal is wide."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    width = shutil.get_terminal_size().columns
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in lines)

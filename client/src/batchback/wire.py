@@ -1,0 +1,92 @@
+"""The JSON of the API, typed: what the client sends and what the service answers."""
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+
+class Job(TypedDict):
+    """One call for the platform."""
+
+    namespace: str
+    action: str
+    params: NotRequired[Mapping[str, Any]]
+
+
+class Submitted(TypedDict):
+    asyncId: str
+
+
+class JobCounts(TypedDict):
+    total: int
+    succeeded: int
+    failed: int
+    waiting: int
+
+
+class Callback(TypedDict):
+    status: str
+    attempts: int
+    lastStatus: int | None
+    lastError: str | None
+    nextAttemptAt: str | None
+
+
+class Progress(TypedDict):
+    """The percentage, which every service of this API gives, and what only Batchback adds."""
+
+    progress: int
+    status: NotRequired[str]
+    jobs: NotRequired[JobCounts]
+    createdAt: NotRequired[str]
+    completedAt: NotRequired[str | None]
+    callback: NotRequired[Callback]
+
+
+class Meta(TypedDict):
+    totalResults: int
+    start: int
+    perPage: int
+    count: int
+
+
+class Result(TypedDict):
+    namespace: str
+    action: str
+    request: Any
+    response: Any
+    #: The place of the job in the batch, where only some of the results were asked for.
+    index: NotRequired[int]
+
+
+class Results(TypedDict):
+    asyncId: str
+    results: list[Result]
+    meta: NotRequired[Meta]
+
+
+class Restarted(TypedDict):
+    restarted: bool
+
+
+class Reposted(TypedDict):
+    reposted: bool
+
+
+class Cancelled(TypedDict):
+    cancelled: bool
+
+
+class Listed(TypedDict):
+    asyncId: str
+    status: str
+    progress: int
+    createdAt: str
+
+
+class Batches(TypedDict):
+    results: list[Listed]
+    meta: Meta
+
+
+class Pong(TypedDict):
+    ack: str
