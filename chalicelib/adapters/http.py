@@ -237,6 +237,8 @@ def _refused(reason: str) -> NoReply:
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLCertVerificationError, "the TLS certificate was not accepted: {error.verify_message}"),
     (ssl.SSLEOFError, "the connection was closed before the answer was complete"),
+    (ssl.SSLZeroReturnError, "the connection was closed before the answer was complete"),
+    (ssl.SSLSyscallError, "the connection was closed before the answer was complete"),
     (ssl.SSLError, "no TLS connection to {call.whom}: {reason}"),
     (TimeoutError, "no answer within {call.seconds:g} seconds"),
     (socket.gaierror, "the name of {call.whom} does not resolve"),

@@ -1,11 +1,13 @@
 """Calls over real HTTP, against servers on this machine. What they do when these are hostile:
 test_hostile_servers.py; where they do not go: test_hostile_addresses.py."""
 
+import errno
 import gzip
 import ipaddress
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +73,59 @@ def test_a_refused_connection_is_said_in_words(servers: Servers, send: Send) -> 
     assert reply.reason.startswith("no connection to the ")
     assert reply.reason.endswith(": connection refused")
     assert not reply.is_final
+
+
+def kinds_of(kind: type[OSError]) -> Iterator[type[OSError]]:
+    """It and every kind of it that a connection can raise."""
+    if kind.__module__ in {"builtins", "http.client", "socket", "ssl"}:
+        yield kind
+    for each in kind.__subclasses__():
+        yield from kinds_of(each)
+
+
+CLOSED = "the connection was closed before the answer was complete"
+NO_TLS = "no TLS connection to the platform: no cipher"
+#: What is said of each kind of TLS error. Which of them comes depends on OpenSSL and Python.
+SAID_OF_TLS: dict[type[OSError], str] = {
+    ssl.SSLCertVerificationError: "the TLS certificate was not accepted: it is old",
+    ssl.SSLEOFError: CLOSED,
+    ssl.SSLError: NO_TLS,
+    ssl.SSLSyscallError: CLOSED,
+    ssl.SSLWantReadError: NO_TLS,
+    ssl.SSLWantWriteError: NO_TLS,
+    ssl.SSLZeroReturnError: CLOSED,
+}
+
+
+def said_of(kind: type[OSError]) -> str:
+    """Why there is no answer, if a call ends with this kind of error."""
+
+    def fail(_host: str, _port: int) -> list[Any]:
+        error = kind(errno.EIO, "Input/output error")
+        if isinstance(error, ssl.SSLError):
+            vars(error).update(reason="NO_CIPHER", verify_message="it is old")
+        raise error
+
+    reply = call(a_platform("http://platform.example", resolve=fail))
+    assert isinstance(reply, NoReply)
+    return reply.reason
+
+
+@pytest.mark.parametrize("kind", [*kinds_of(ssl.SSLError)])
+def test_every_kind_of_tls_error_is_said_in_words(kind: type[OSError]) -> None:
+    """A kind that Python has newly got needs its words here."""
+    assert said_of(kind) == SAID_OF_TLS[kind]
+
+
+@pytest.mark.parametrize("kind", [*kinds_of(ConnectionError)])
+def test_a_connection_that_ends_is_closed_whoever_tells(kind: type[OSError]) -> None:
+    refused = "no connection to the platform: connection refused"
+    assert said_of(kind) == (refused if kind is ConnectionRefusedError else CLOSED)
+
+
+@pytest.mark.parametrize("kind", [*kinds_of(OSError)])
+def test_no_error_of_the_system_is_called_by_its_class(kind: type[OSError]) -> None:
+    assert kind.__name__ not in said_of(kind)
 
 
 @both_ways
