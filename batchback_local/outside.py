@@ -37,6 +37,13 @@ class Outside:
         """What the platform or the receiver remembers."""
         return self._http.get(self._where[whom] + path, timeout=self._timeout_seconds).json()
 
+    def is_calling(self, id: str) -> bool:
+        """Whether the platform has not answered yet a call that a job of the batch makes."""
+        return any(
+            call["status"] is None and call["idempotencyKey"].startswith(id)
+            for call in self.get("platform", "/calls")
+        )
+
     def tell(self, whom: str, wish: dict[str, Any]) -> None:
         """How the platform or the receiver behaves from now on."""
         address = f"{self._where[whom]}/behave"

@@ -145,7 +145,7 @@ class Large:
     def _cancelled(self, story: Story, callback_url: str) -> None:
         self._outside.tell("platform", {"namespace": "event", "sleepMs": _SLOW_MS})
         id = self._submit(story, callback_url)
-        self._until(lambda: self._outside.client.progress(id)["progress"], "running")
+        self._until(lambda: self._outside.is_calling(id), "calling the platform")
         self._outside.client.cancel(id)
         self._wait_for_callback(story, id)
         self._check(story, id, lambda n, found: found == _CANCELLED or _is_answer(n, found))
