@@ -4,24 +4,25 @@ import base64
 import json
 import re
 import tracemalloc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, ClassVar
 
+import batchback.signing
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
+import chalicelib.domain.signing
 from chalicelib.domain.account import Account, Key, Secret
 from chalicelib.domain.signing import (
     SignedRequest,
     basic_credentials,
     is_fresh,
     iws_credentials,
-    iws_headers,
     iws_signature,
     iws_text,
     iws_verifies,
@@ -32,12 +33,24 @@ from tests.fakes.webhooks import verify
 from tests.samples import DEMO_KEY, WEBHOOK_SECRET
 
 Vector = dict[str, Any]
+Sign = Callable[..., dict[str, str]]
 
 VECTORS: list[Vector] = json.loads(
     (Path(__file__).parent.parent / "vectors" / "iws-signing.json").read_text("utf-8")
 )
 SECOND, FIVE_MINUTES = timedelta(seconds=1), timedelta(minutes=5)
 TARGET = "/api/1.0/test?action=ping"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[chalicelib.domain.signing, batchback.signing],
+    ids=["service", "client"],
+)
+def sign(request: pytest.FixtureRequest) -> Sign:
+    """`iws_headers` of the service, which signs calls of the platform, and of the client."""
+    made: Sign = request.param.iws_headers
+    return made
 
 
 def named(vectors: Sequence[Vector]) -> pytest.MarkDecorator:
@@ -401,8 +414,10 @@ class TestOurRequests:
         body=st.binary(),
         now=st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     )
-    def test_what_we_sign_verifies(self, secret: str, body: bytes, now: datetime) -> None:
-        headers = iws_headers(
+    def test_what_we_sign_verifies(
+        self, sign: Sign, secret: str, body: bytes, now: datetime
+    ) -> None:
+        headers = sign(
             key="demo",
             secret=secret,
             target=TARGET,
@@ -423,8 +438,8 @@ class TestOurRequests:
         assert not iws_verifies(received, secret + "x", named[1])
 
     @named([vector for vector in VECTORS if vector["name"].startswith("net-")])
-    def test_we_sign_as_the_published_client_does(self, vector: Vector) -> None:
-        ours = iws_headers(
+    def test_we_sign_as_the_published_client_does(self, sign: Sign, vector: Vector) -> None:
+        ours = sign(
             key=vector["key"],
             secret=vector["secret"],
             target=vector["target"],
@@ -438,11 +453,9 @@ class TestOurRequests:
             "X-Api-Authorization": f"IWS {vector['key']}:{vector['signature']}",
         }
 
-    def test_the_date_is_utc_wherever_the_clock_is(self) -> None:
+    def test_the_date_is_utc_wherever_the_clock_is(self, sign: Sign) -> None:
         there = START.astimezone(timezone(timedelta(hours=10)))
-        headers = iws_headers(
-            key="k", secret="s", target=TARGET, body=b"", now=there, content_type="a"
-        )
+        headers = sign(key="k", secret="s", target=TARGET, body=b"", now=there, content_type="a")
         assert headers["IVVY-Date"] == "2026-11-23 14:49:07 UTC"
 
 

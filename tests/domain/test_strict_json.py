@@ -1,22 +1,19 @@
-"""What counts as JSON at the door, and that every value goes through as it came."""
+"""What counts as JSON at the door, and that every value goes through as it came: to the service
+and, so that it refuses the same, to the client."""
 
 import gc
 import json
 import math
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
 
+import batchback.strict_json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain import strict_json
-from chalicelib.domain.strict_json import (
-    MAX_CONTAINERS,
-    MAX_DEPTH,
-    MAX_DIGITS,
-    NotStrictJson,
-)
+import chalicelib.domain.strict_json
 
 #: Strings as JSON can hold them: lone surrogates too, pairs of them joined.
 strings = (st.text() | st.text(alphabet=["\ud83d", "\ude00", "\\", '"', "u", "é", "\0"])).map(
@@ -34,9 +31,19 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def why_not(body: bytes) -> str:
+SERVICE, CLIENT = chalicelib.domain.strict_json, batchback.strict_json
+
+
+@pytest.fixture(scope="module", params=[SERVICE, CLIENT], ids=["service", "client"])
+def strict_json(request: pytest.FixtureRequest) -> ModuleType:
+    """Either implementation."""
+    module: ModuleType = request.param
+    return module
+
+
+def why_not(strict_json: ModuleType, body: bytes) -> str:
     """What a caller is told."""
-    with pytest.raises(NotStrictJson) as refused:
+    with pytest.raises(strict_json.NotStrictJson) as refused:
         strict_json.parse(body)
     return str(refused.value)
 
@@ -47,7 +54,7 @@ def nested(depth: int, inside: str = "") -> bytes:
 
 class TestValues:
     @given(value=values)
-    def test_every_value_goes_through_as_it_came(self, value: Any) -> None:
+    def test_every_value_goes_through_as_it_came(self, strict_json: ModuleType, value: Any) -> None:
         """`repr` tells 1 from 1.0 and from True, and -0.0 from 0.0."""
         came = strict_json.parse(json.dumps(value).encode())
         assert repr(came) == repr(value)
@@ -56,7 +63,9 @@ class TestValues:
         assert repr(json.loads(goes)) == repr(value)
 
     @given(value=values)
-    def test_text_is_compact_and_only_lone_surrogates_are_escaped(self, value: Any) -> None:
+    def test_text_is_compact_and_only_lone_surrogates_are_escaped(
+        self, strict_json: ModuleType, value: Any
+    ) -> None:
         plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         text = strict_json.dump(value)
         assert len(text) >= len(plain)
@@ -83,55 +92,63 @@ class TestValues:
             ('{"":{"":null}}', '{"":{"":null}}'),
         ],
     )
-    def test_what_a_value_is_written_as(self, body: str, text: str) -> None:
+    def test_what_a_value_is_written_as(
+        self, strict_json: ModuleType, body: str, text: str
+    ) -> None:
         assert strict_json.dump(strict_json.parse(body.encode())) == text
 
     @pytest.mark.parametrize("sign", ["", "-"])
-    def test_integers_go_through_up_to_4300_digits(self, sign: str) -> None:
+    def test_integers_go_through_up_to_4300_digits(
+        self, strict_json: ModuleType, sign: str
+    ) -> None:
         longest = sign + "9" * 4_300
         assert strict_json.dump(strict_json.parse(f"[{longest}]".encode())) == f"[{longest}]"
 
     @pytest.mark.parametrize("sign", ["", "-"])
-    def test_longer_integers_are_refused(self, sign: str) -> None:
-        assert MAX_DIGITS == 4_300
-        assert "4300" in why_not(f'{{"a":{sign}1{"0" * 4_300}}}'.encode())
+    def test_longer_integers_are_refused(self, strict_json: ModuleType, sign: str) -> None:
+        assert strict_json.MAX_DIGITS == 4_300
+        assert "4300" in why_not(strict_json, f'{{"a":{sign}1{"0" * 4_300}}}'.encode())
 
-    def test_a_long_fraction_is_a_double_as_any(self) -> None:
+    def test_a_long_fraction_is_a_double_as_any(self, strict_json: ModuleType) -> None:
         assert strict_json.parse(b"0." + b"3" * 10_000) == 1 / 3
         assert strict_json.parse(b"1" + b"0" * 300 + b".0") == 1e300
 
 
 class TestDepth:
     @pytest.mark.parametrize("inside", ["", "1", '"a"', "null"])
-    def test_64_levels_are_accepted(self, inside: str) -> None:
-        assert MAX_DEPTH == 64
+    def test_64_levels_are_accepted(self, strict_json: ModuleType, inside: str) -> None:
+        assert strict_json.MAX_DEPTH == 64
         assert strict_json.dump(strict_json.parse(nested(64, inside))).encode() == nested(
             64, inside
         )
 
     @pytest.mark.parametrize("inside", ["", "1", "{}", "[]"])
-    def test_65_levels_are_refused(self, inside: str) -> None:
-        assert "64" in why_not(nested(65, inside))
+    def test_65_levels_are_refused(self, strict_json: ModuleType, inside: str) -> None:
+        assert "64" in why_not(strict_json, nested(65, inside))
 
     @pytest.mark.parametrize("inside", ["", "1"])
-    def test_objects_are_levels_too(self, inside: str) -> None:
+    def test_objects_are_levels_too(self, strict_json: ModuleType, inside: str) -> None:
         def objects(depth: int) -> bytes:
             return ('{"a":' * depth + (inside or "{}") + "}" * depth).encode()
 
         depth = 64 if inside else 63
         assert strict_json.parse(objects(depth))
-        assert "64" in why_not(objects(depth + 1))
+        assert "64" in why_not(strict_json, objects(depth + 1))
 
     @pytest.mark.parametrize("depth", [66, 1_000, 100_000, 3_000_000])
-    def test_any_depth_is_refused_in_the_same_words(self, depth: int) -> None:
-        assert why_not(nested(depth)) == why_not(nested(66, "1"))
+    def test_any_depth_is_refused_in_the_same_words(
+        self, strict_json: ModuleType, depth: int
+    ) -> None:
+        assert why_not(strict_json, nested(depth)) == why_not(strict_json, nested(66, "1"))
 
     @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
     @pytest.mark.parametrize("times", [65, 100_000])
-    def test_what_never_closes_is_deep_too(self, opening: str, times: int) -> None:
-        assert why_not((opening * times).encode()) == why_not(nested(66))
+    def test_what_never_closes_is_deep_too(
+        self, strict_json: ModuleType, opening: str, times: int
+    ) -> None:
+        assert why_not(strict_json, (opening * times).encode()) == why_not(strict_json, nested(66))
 
-    def test_what_is_wide_is_not_deep(self) -> None:
+    def test_what_is_wide_is_not_deep(self, strict_json: ModuleType) -> None:
         body = "[" + ",".join(["[[]]"] * 10_000) + "]"
         assert strict_json.dump(strict_json.parse(body.encode())) == body
 
@@ -139,29 +156,35 @@ class TestDepth:
         text=st.text('[]{}"\\a,:é', max_size=80)
         | st.lists(st.sampled_from(['"', "\\", "[" * 70, "]" * 70])).map("".join)
     )
-    def test_brackets_in_strings_are_no_levels(self, text: str) -> None:
+    def test_brackets_in_strings_are_no_levels(self, strict_json: ModuleType, text: str) -> None:
         assert strict_json.parse(json.dumps([text, {text: [text]}]).encode())
         assert strict_json.parse(json.dumps({text: text}, ensure_ascii=False).encode())
 
 
 class TestContainers:
-    def test_a_million_is_accepted_and_one_more_is_refused(self) -> None:
-        assert MAX_CONTAINERS == 1_000_000
-        million = "[" + ",".join(["{}", "[]"] * 499_999 + ["{}"]) + "]"
-        assert strict_json.parse(million.encode())
-        assert "more than 1000000 arrays and objects" in why_not(f"[{million}]".encode())
+    """What the service alone limits, for its memory."""
 
-    def test_brackets_in_strings_do_not_count(self) -> None:
+    def test_a_million_is_accepted_and_one_more_is_refused(
+        self,
+    ) -> None:
+        assert SERVICE.MAX_CONTAINERS == 1_000_000
+        million = "[" + ",".join(["{}", "[]"] * 499_999 + ["{}"]) + "]"
+        assert SERVICE.parse(million.encode())
+        assert "more than 1000000 arrays and objects" in why_not(SERVICE, f"[{million}]".encode())
+
+    def test_brackets_in_strings_do_not_count(
+        self,
+    ) -> None:
         text = "[{" * 1_000_000
-        assert strict_json.parse(json.dumps(text).encode()) == text
+        assert SERVICE.parse(json.dumps(text).encode()) == text
 
     @pytest.mark.parametrize("body", [b"[]", b"[", b"\xff"])
     def test_the_collector_is_left_as_it_was(self, body: bytes) -> None:
         for set_to in (gc.disable, gc.enable):
             set_to()
             was_enabled = gc.isenabled()
-            with suppress(NotStrictJson):
-                strict_json.parse(body)
+            with suppress(SERVICE.NotStrictJson):
+                SERVICE.parse(body)
             assert gc.isenabled() is was_enabled
 
 
@@ -209,10 +232,10 @@ class TestRefusals:
             ("\u00a0[]".encode(), "not JSON"),
         ],
     )
-    def test_it_is_refused_in_words(self, body: bytes, word: str) -> None:
-        assert word in why_not(body)
+    def test_it_is_refused_in_words(self, strict_json: ModuleType, body: bytes, word: str) -> None:
+        assert word in why_not(strict_json, body)
 
-    def test_the_same_key_in_different_objects_is_fine(self) -> None:
+    def test_the_same_key_in_different_objects_is_fine(self, strict_json: ModuleType) -> None:
         body = b'{"a":{"a":[{"a":1},{"a":2}]}}'
         assert strict_json.parse(body) == {"a": {"a": [{"a": 1}, {"a": 2}]}}
 
@@ -225,24 +248,37 @@ class TestRefusals:
             b'{"\\ud83d":1,"\\ud83d":2}',
         ],
     )
-    def test_words_are_short_and_can_be_sent(self, body: bytes) -> None:
-        assert len(why_not(body).encode()) < 300
+    def test_words_are_short_and_can_be_sent(self, strict_json: ModuleType, body: bytes) -> None:
+        assert len(why_not(strict_json, body).encode()) < 300
 
     @given(
         body=st.binary() | st.text().map(str.encode) | st.text('[]{}":,1e-.n\\u ').map(str.encode)
     )
-    def test_any_bytes_are_json_or_refused(self, body: bytes) -> None:
+    def test_any_bytes_are_json_or_refused(self, strict_json: ModuleType, body: bytes) -> None:
         try:
             value = strict_json.parse(body)
-        except NotStrictJson:
+        except strict_json.NotStrictJson:
             return
         assert json.loads(body.decode()) == value
 
     @given(number=st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,9})?[eE][+-]?[0-9]{1,4}", fullmatch=True))
-    def test_no_number_becomes_infinite(self, number: str) -> None:
+    def test_no_number_becomes_infinite(self, strict_json: ModuleType, number: str) -> None:
         try:
             value = strict_json.parse(number.encode())
-        except NotStrictJson:
+        except strict_json.NotStrictJson:
             return
         assert isinstance(value, float)
         assert math.isfinite(value)
+
+
+@given(body=st.binary() | st.text('[]{}":,1e-.n\\u ').map(str.encode))
+def test_both_say_the_same(body: bytes) -> None:
+    """The same value, or the same words."""
+    assert outcome(CLIENT, body) == outcome(SERVICE, body)
+
+
+def outcome(strict_json: ModuleType, body: bytes) -> object:
+    try:
+        return repr(strict_json.parse(body))
+    except ValueError as refused:
+        return refused.args
