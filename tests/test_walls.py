@@ -2,6 +2,7 @@
 
     app -> wiring -> adapters -> domain
     app -> operations -> domain -> errors
+    batchback's command line -> its library -> requests
 
 Every import is read from the source, those inside functions and for type checkers too: what a room
 names, it knows.
@@ -47,6 +48,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     OPERATIONS: {OPERATIONS, DOMAIN, ERRORS},
     ADAPTERS: {ADAPTERS, PORTS, DOMAIN, ERRORS},
 }
+#: What a program of a caller imports, and which therefore knows nothing of the command line.
+CLIENT_LIBRARY = {
+    f"batchback.{name}" for name in ("client", "errors", "signing", "strict_json", "wire")
+}
+MAY_IMPORT |= {"batchback": {"batchback", "click"}, "batchback.client": {"batchback", "requests"}}
 _CLIENTS = ("mypy_boto3_dynamodb", "mypy_boto3_sqs", "mypy_boto3_ssm")
 #: And an adapter the technology that it hides; `mypy_boto3_*` is there for type checkers alone.
 TECHNOLOGY: dict[str, set[str]] = {
@@ -58,15 +64,17 @@ TECHNOLOGY: dict[str, set[str]] = {
 }
 
 
-def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+def parsed(root: Path, *paths: Path) -> dict[str, ast.Module]:
+    """Modules by their names, which begin at a root."""
+    return {module_name(path, root): ast.parse(path.read_text("utf-8")) for path in sorted(paths)}
 
 
-def sources() -> list[Path]:
-    return [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
+def module_name(path: Path, root: Path) -> str:
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {module_name(path): ast.parse(path.read_text("utf-8")) for path in sources()}
+MODULES = parsed(ROOT, ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py"))
+CLIENT = parsed(ROOT / "client" / "src", *(ROOT / "client" / "src").rglob("*.py"))
 
 
 def imports(tree: ast.Module, module: str) -> Iterator[str]:
@@ -167,6 +175,26 @@ class TestDomainIsPure:
         assert not called & {"now", "utcnow", "today", "open", "print", "input", "getaddrinfo"}
 
 
+class TestClient:
+    @pytest.mark.parametrize("module", CLIENT)
+    def test_it_knows_itself_requests_and_click_and_nothing_else(self, module: str) -> None:
+        """So that it installs beside any project, one that has its own `chalicelib` too."""
+        assert forbidden(CLIENT[module], module) == []
+
+    @pytest.mark.parametrize("module", [*CLIENT_LIBRARY, "batchback"])
+    def test_its_library_knows_no_command_line(self, module: str) -> None:
+        known = {name for name in imports(CLIENT[module], module) if name.startswith("batchback")}
+        assert all(any(is_within(name, room) for room in CLIENT_LIBRARY) for name in known)
+
+    def test_its_metadata_asks_for_what_it_imports(self) -> None:
+        text = (ROOT / "client" / "pyproject.toml").read_text("utf-8")
+        wanted = {Requirement(each).name for each in tomllib.loads(text)["project"]["dependencies"]}
+        found = {
+            name.split(".")[0] for module in CLIENT for name in imports(CLIENT[module], module)
+        }
+        assert wanted == found - STDLIB - {"batchback"}
+
+
 class TestTheseTests:
     """A wall that lets everything through is none."""
 
@@ -192,6 +220,12 @@ class TestTheseTests:
             ("chalicelib.wiring", "from chalicelib.domainlike import x", 1),
             ("app", "from chalicelib.domain import batch", 1),
             ("app", "import json, chalice", 0),
+            ("batchback.client", "if TYPE_CHECKING:\n    import requests", 0),
+            ("batchback.client", "from batchback import strict_json", 0),
+            ("batchback.client", "import click", 1),
+            ("batchback.commands", "import requests", 1),
+            ("batchback.commands", "from chalicelib.domain import strict_json", 1),
+            ("batchback.commands", "import batchback_ops.keys", 1),
         ],
     )
     def test_a_forbidden_import_is_found(self, module: str, source: str, found: int) -> None:

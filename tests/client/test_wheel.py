@@ -1,0 +1,97 @@
+"""What `pip install ./client` leaves behind, in a project that has nothing else of ours."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+CLIENT = Path(__file__).parents[2] / "client"
+#: All that the wheel's metadata asks for, and what that brings.
+BROUGHT = ["click", "requests", "certifi", "charset-normalizer", "idna", "urllib3"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, so that nothing is left in the checkout, and without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = shutil.copytree(CLIENT, folder / "client", ignore=shutil.ignore_patterns("*.egg-info"))
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
+    _run(sys.executable, "-m", "pip", "wheel", *options, str(folder), str(copy))
+    [made] = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def project(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Chalice project with its own `chalicelib`, beside what pip would have installed."""
+    folder = tmp_path_factory.mktemp("project")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    for name in BROUGHT:
+        _link(metadata.distribution(name), folder / "site")
+    (folder / "chalicelib").mkdir()
+    (folder / "chalicelib" / "__init__.py").write_text("OURS = True\n")
+    return folder
+
+
+def _link(package: metadata.Distribution, site: Path) -> None:
+    """All that the package has in site-packages, its metadata too."""
+    for name in {file.parts[0] for file in package.files or () if file.parts[0] != ".."}:
+        (site / name).symlink_to(Path(str(package.locate_file(name))).resolve())
+
+
+def _run(*command: str, cwd: Path | None = None, **environ: str) -> str:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(  # noqa: S603 - this very interpreter
+        command,
+        cwd=cwd,
+        env={**kept, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def in_project(project: Path, *arguments: str) -> str:
+    """What Python prints there; -S: nothing of this environment but what the project has."""
+    path = str(project / "site")
+    return _run(sys.executable, "-S", "-W", "error", *arguments, cwd=project, PYTHONPATH=path)
+
+
+def test_it_holds_its_own_package_and_nothing_else(wheel: Path) -> None:
+    """Its types too."""
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"batchback", "batchback-0.1.0.dist-info"}
+    assert "batchback/py.typed" in names
+
+
+def test_a_project_keeps_its_own_chalicelib(project: Path) -> None:
+    program = (
+        "from batchback import CallFailed, Client, Refused, Unreachable\n"
+        "import chalicelib, requests, sys\n"
+        "Client('https://batch.example.com', 'key', 'secret').close()\n"
+        "print(chalicelib.OURS, 'boto3' in sys.modules)"
+    )
+    assert in_project(project, "-c", program) == "True False\n"
+
+
+def test_the_command_line_runs(project: Path) -> None:
+    assert in_project(project, "-m", "batchback", "--version") == "batchback 0.1.0\n"
+    listed = in_project(project, "-m", "batchback", "--help")
+    assert "  run " in listed
+    assert "  keys " not in listed
+
+
+def test_a_command_of_the_checkout_says_that_it_needs_one(project: Path) -> None:
+    """In one sentence, with status 2."""
+    program = (
+        "from batchback.cli import main; print(main(['local'])); print(main(['keys', 'list']))"
+    )
+    assert in_project(project, "-c", program) == "2\n2\n"
