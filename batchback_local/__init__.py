@@ -1,14 +1,14 @@
-"""The whole service on one machine: `batchback local`.
+"""The whole service on one machine: `batchback local`, and what drives it.
 
-    service.py          starts everything, says where it is, stops it
-    aws.py              the embedded AWS, with the resources of the deployment's own template
-    event_source.py     what Lambda's event source mappings and schedules do
-    invocation.py       what a Lambda function is handed: true events and contexts
-    workers.py          the event sources in processes of their own; worker.py is such a process
-    gateway.py          API Gateway: Chalice's own local HTTP server
-    platform.py         the demonstration platform, which the jobs call
-    receiver.py         the demonstration receiver, which the callbacks reach
-    demo.py             `make run`: one batch, from request to callback
+    command.py        `batchback local`
+    demo.py           `make run`: one batch, from request to callback
+    service.py        starts everything, says where it is, stops it
+    aws/              the embedded AWS, with the resources of the deployment's own template
+    runtime/          what Lambda and API Gateway do: events, contexts, schedules, workers, HTTP
+    demonstration/    the platform that the jobs call, and the receiver that the callbacks reach
+    live/             a service that runs, as its callers see it: for the demo, trials and tests
+    http_server.py    the HTTP server of all of them
+    log.py            what is said on the terminal
 
 The service itself does not know that it is local. Nothing slow is imported here.
 """

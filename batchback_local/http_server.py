@@ -7,14 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from socketserver import TCPServer
+from typing import Any, Protocol, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from batchback_local.errors import PortInUse
 
 HOST = "127.0.0.1"
 #: How often a server looks whether it is to stop.
-POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 #: Connections that may wait to be accepted.
 BACKLOG = 256
 
@@ -56,25 +57,25 @@ def json_answer(value: object, status: int = 200) -> Answer:
     return Answer(status=status, body=json.dumps(value).encode())
 
 
-class HttpServer:
-    """Answers on 127.0.0.1, a thread per connection; none of them holds the process."""
+class ServerThread:
+    """A server of the standard library that answers on 127.0.0.1 between `with` and its end. The
+    thread does not keep the process alive."""
 
-    def __init__(self, answer: Callable[[Request], Answer], *, port: int = 0, name: str) -> None:
-        """Port 0: a free one."""
-        handler = type("Handler", (_Handler,), {"answer": staticmethod(answer)})
+    def __init__(self, listen: Callable[[int], TCPServer], *, port: int, name: str) -> None:
+        """`listen` makes the server at a port, 0 for a free one; PortInUse if it cannot."""
         try:
-            self._server = _Server((HOST, port), handler)
+            self._server = listen(port)
         except OSError as error:
             raise PortInUse(port) from error
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(POLL_SECONDS,), name=name, daemon=True
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name=name, daemon=True
         )
 
     @property
     def address(self) -> str:
         return f"http://{HOST}:{self._server.server_address[1]}"
 
-    def __enter__(self) -> "HttpServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -82,6 +83,15 @@ class HttpServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class HttpServer(ServerThread):
+    """Gives each request to a function, in a thread per connection."""
+
+    def __init__(self, answer: Callable[[Request], Answer], *, port: int = 0, name: str) -> None:
+        """Port 0: a free one."""
+        handler = type("Handler", (_Handler,), {"answer": staticmethod(answer)})
+        super().__init__(lambda port: _Server((HOST, port), handler), port=port, name=name)
 
 
 def is_framed(headers: Message) -> bool:

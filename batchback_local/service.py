@@ -20,15 +20,17 @@ from typing import Any
 import boto3
 from chalice.app import Chalice
 
-from batchback_local import demo_account, environment, service_code
-from batchback_local.aws import EmbeddedAws, create_resources
+from batchback_local.aws.embedded import EmbeddedAws
+from batchback_local.aws.resources import create_resources
+from batchback_local.demonstration.account import new_callback_secret, put_demo_key
+from batchback_local.demonstration.platform import DemonstrationPlatform
+from batchback_local.demonstration.receiver import DemonstrationReceiver
 from batchback_local.errors import CannotStart, PortInUse
-from batchback_local.event_source import Running
-from batchback_local.gateway import Gateway
 from batchback_local.log import ReadableLog, say
-from batchback_local.platform import DemonstrationPlatform
-from batchback_local.receiver import DemonstrationReceiver
-from batchback_local.workers import WorkerProcesses
+from batchback_local.runtime import environment, service_code
+from batchback_local.runtime.event_source import Running
+from batchback_local.runtime.gateway import Gateway
+from batchback_local.runtime.workers import WorkerProcesses
 from chalicelib import settings
 from chalicelib.domain.account import PlatformAuth
 from chalicelib.settings import Names
@@ -150,18 +152,18 @@ def running(options: Options) -> Iterator[LocalService]:
 
 def _start(options: Options, stack: ExitStack) -> LocalService:
     aws = stack.enter_context(_embedded_aws(options.aws_port))
-    callback_secret = demo_account.new_callback_secret()
+    callback_secret = new_callback_secret()
     receiver = stack.enter_context(
         DemonstrationReceiver(callback_secret=callback_secret).serve(options.receiver_port or 0)
     )
     platform = _platform(options, stack)
-    environment.prepare(aws_endpoint=aws.endpoint, platform=platform)
+    environment.prepare(aws_endpoint=aws.address, platform=platform)
     names = settings.names()
     _fill(names, options, callback_secret)
     app = service_code.load_app()
     service = LocalService(
         address=None if options.no_http else _serve(app, options.port, stack),
-        aws_endpoint=aws.endpoint,
+        aws_endpoint=aws.address,
         region=os.environ["AWS_DEFAULT_REGION"],
         platform=platform,
         receiver=receiver.address,
@@ -199,7 +201,7 @@ def _platform(options: Options, stack: ExitStack) -> str:
 
 def _fill(names: Names, options: Options, callback_secret: str) -> None:
     create_resources(names.stage, visibility_seconds=environment.visibility_seconds())
-    demo_account.put(
+    put_demo_key(
         boto3.client("dynamodb"),
         names.keys_table,
         key=options.key,

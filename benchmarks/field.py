@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 import psutil
 
+from batchback_local.live.waiting import until
 from benchmarks import environments, payloads
 from benchmarks.environments import PEERS, NotMade
 from benchmarks.functions import ADVANCE_BATCH, API, RUN_JOBS
@@ -244,11 +245,7 @@ def _redis(stack: ExitStack) -> str | None:
     command = [binary, "--port", "0", "--unixsocket", str(socket), "--save", ""]
     command += ["--dir", folder, "--loglevel", "warning"]
     stack.enter_context(child(command, log=stack.enter_context(_log("redis"))))
-    give_up_at = time.monotonic() + _PATIENCE_SECONDS
-    while not socket.exists():
-        if time.monotonic() > give_up_at:
-            raise RuntimeError("redis-server does not start")
-        time.sleep(0.02)
+    until(socket.exists, "up: redis-server", _PATIENCE_SECONDS)
     return f"unix://{socket}"
 
 

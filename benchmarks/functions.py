@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batchback_local.invocation import Context
+from batchback_local.runtime.invocation import Context
 from batchback_ops import project
 from benchmarks import payloads
 

@@ -19,9 +19,10 @@ from unittest.mock import patch
 import boto3
 from moto import mock_aws
 
-from batchback_local import demo_account
-from batchback_local.aws import create_resources, make_moto_atomic
-from batchback_local.invocation import Context, sqs_event
+from batchback_local.aws.moto_patches import make_moto_atomic
+from batchback_local.aws.resources import create_resources
+from batchback_local.demonstration.account import new_callback_secret, put_demo_key
+from batchback_local.runtime.invocation import Context, sqs_event
 from benchmarks import payloads
 from benchmarks.counting import RequestCounter
 from benchmarks.functions import (
@@ -143,12 +144,12 @@ class ServiceOnMoto:
             self.counter.watch(client)
         names = settings.names()
         self._queues = [(names.jobs_queue, RUN_JOBS), (names.batches_queue, ADVANCE_BATCH)]
-        demo_account.put(
+        put_demo_key(
             aws.dynamodb(),
             names.keys_table,
             key=KEY,
             secret=SECRET,
-            callback_secret=demo_account.new_callback_secret(),
+            callback_secret=new_callback_secret(),
             now=datetime.now(UTC),
         )
         self._start_anew()

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from batchback_local import demo_account
+from batchback_local.demonstration.account import new_callback_secret, put_demo_key
 from batchback_ops import project
 from benchmarks.functions import ADVANCE_BATCH, API, KEY, RUN_JOBS, SECRET, gateway_event
 from chalicelib.settings import Names
@@ -192,12 +192,12 @@ def _put_key(aws: str) -> None:
         aws_access_key_id="bench",
         aws_secret_access_key="bench",  # noqa: S106 - no secret: it is for a stub
     )
-    demo_account.put(
+    put_demo_key(
         client,
         Names(_STAGE).keys_table,
         key=KEY,
         secret=SECRET,
-        callback_secret=demo_account.new_callback_secret(),
+        callback_secret=new_callback_secret(),
         now=datetime.now(UTC),
     )
 

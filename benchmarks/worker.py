@@ -18,8 +18,8 @@ import time
 from collections import defaultdict
 from typing import Any, TextIO
 
-from batchback_local.invocation import Context
-from batchback_local.memory import peak_bytes
+from batchback_local.live.memory import peak_bytes
+from batchback_local.runtime.invocation import Context
 from benchmarks.functions import handler
 
 _TIMEOUT_SECONDS = 120

@@ -20,7 +20,7 @@ import boto3
 from batchback.shell import Status
 
 from batchback_local.http_server import HOST
-from batchback_local.process import DidNotHappen, until
+from batchback_local.live.waiting import DidNotHappen, until
 from batchback_ops import project
 
 #: `make e2e` makes it.

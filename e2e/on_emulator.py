@@ -17,10 +17,10 @@ from typing import Any
 
 from batchback import Client
 
+from batchback_local.demonstration.platform import DemonstrationPlatform
+from batchback_local.demonstration.receiver import DemonstrationReceiver
 from batchback_local.http_server import Answer, Request
-from batchback_local.platform import DemonstrationPlatform
-from batchback_local.process import DidNotHappen, until
-from batchback_local.receiver import DemonstrationReceiver
+from batchback_local.live.waiting import DidNotHappen, until
 from batchback_ops import project
 from batchback_ops.package import chalice_package, deploy_script
 from chalicelib.settings import Names

@@ -18,7 +18,7 @@ import pytest
 from moto.apigateway import responses
 from moto.apigateway.utils import deserialize_body
 
-from batchback_local.aws import EmbeddedAws
+from batchback_local.aws.embedded import EmbeddedAws
 from batchback_ops import project
 from batchback_ops.package import chalice_package
 from batchback_ops.policies import documents
@@ -129,7 +129,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     chalice_package.copy_what_ships(folder, STAGE)
     with pytest.MonkeyPatch.context() as patch, EmbeddedAws() as aws:
         patch.setattr(responses, "deserialize_body", _as_openapi(deserialize_body))
-        deployment = Deployment(folder, aws.endpoint)
+        deployment = Deployment(folder, aws.address)
         deployment.make_resources()
         deployment.chalice("deploy")
         deployment.set(MAX_JOBS_PER_BATCH="300")

@@ -25,9 +25,9 @@ from chalice.test import Client
 from click import Context
 
 import batchback_local as local
-from batchback_local.behaviour import Behaviours
+from batchback_local.demonstration.behaviour import Behaviours
+from batchback_local.demonstration.platform import DemonstrationPlatform
 from batchback_local.http_server import Request
-from batchback_local.platform import DemonstrationPlatform
 from batchback_local.service import LocalService
 from batchback_ops import project
 from batchback_ops.doctor import command as doctor

@@ -18,7 +18,7 @@ from decimal import Decimal
 from hashlib import md5
 from typing import Any
 
-from batchback_local.invocation import sqs_event
+from batchback_local.runtime.invocation import sqs_event
 from benchmarks.counting import key_names
 from benchmarks.stubs.server import Reply, Request, serve
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batchback_local.http_server import Answer, HttpServer, Request
+from batchback_local.http_server import Answer, HttpServer, Request, ServerThread
 from chalicelib.adapters.http import HttpReceiver
 from chalicelib.domain import signing
 from chalicelib.domain.address import AddressPolicy
@@ -313,15 +313,10 @@ class TestPython:
 
     @contextmanager
     def running(self, example: Any, path: Path) -> Iterator[Receiver]:
-        server = example.Receiver(0, SECRET, path)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield Receiver(address=f"http://127.0.0.1:{server.server_port}", line=str)
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with ServerThread(
+            lambda port: example.Receiver(port, SECRET, path), port=0, name="receiver"
+        ) as server:
+            yield Receiver(address=server.address, line=str)
 
     def test_it_answers_before_it_works(self, example: Any, tmp_path: Path) -> None:
         answered, worked = threading.Event(), threading.Event()

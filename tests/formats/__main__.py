@@ -18,7 +18,7 @@ def freeze(version: int) -> None:
     import pytest
     from moto import mock_aws
 
-    from batchback_local.aws import make_moto_atomic
+    from batchback_local.aws.moto_patches import make_moto_atomic
     from tests.formats import lives
     from tests.formats.sample import Sample, items_of, messages_of
     from tests.stories.on_moto import OnMoto

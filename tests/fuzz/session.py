@@ -13,7 +13,8 @@ from typing import Any
 import requests
 from batchback import Client, Job
 
-from batchback_local.process import ServiceProcess, tries
+from batchback_local.live.process import ServiceProcess
+from batchback_local.live.waiting import tries
 from tests.description import Description, description
 
 #: Few, so that bodies at the limit are small, and there is time for many.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from batchback_local.aws import EmbeddedAws, create_resources
+from batchback_local.aws.embedded import EmbeddedAws
+from batchback_local.aws.resources import create_resources
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,7 +19,7 @@ STAGE = "tests-local"
 @pytest.fixture(scope="module")
 def embedded_aws() -> Iterator[EmbeddedAws]:
     with EmbeddedAws() as aws, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", aws.endpoint)
+        patch.setenv("AWS_ENDPOINT_URL", aws.address)
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
@@ -29,9 +30,9 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
 
 @pytest.fixture(scope="module")
 def sqs(embedded_aws: EmbeddedAws) -> "SQSClient":
-    return boto3.client("sqs", endpoint_url=embedded_aws.endpoint)
+    return boto3.client("sqs", endpoint_url=embedded_aws.address)
 
 
 @pytest.fixture(scope="module")
 def dynamodb(embedded_aws: EmbeddedAws) -> "DynamoDBClient":
-    return boto3.client("dynamodb", endpoint_url=embedded_aws.endpoint)
+    return boto3.client("dynamodb", endpoint_url=embedded_aws.address)

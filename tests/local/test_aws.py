@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batchback_local.aws import EmbeddedAws, create_resources
+from batchback_local.aws.embedded import EmbeddedAws
+from batchback_local.aws.resources import create_resources
 from batchback_local.errors import CannotStart, PortInUse
 from chalicelib.settings import Names
 from tests.local.conftest import STAGE
@@ -112,10 +113,10 @@ def test_a_query_gives_its_own_partition_in_order(dynamodb: "DynamoDBClient") ->
 
 def test_a_stack_that_cannot_be_made_is_said_in_one_sentence(embedded_aws: EmbeddedAws) -> None:
     with pytest.raises(CannotStart, match=f"^The stack batchback-{STAGE} .* fails: "):
-        create_resources(STAGE, embedded_aws.endpoint)
+        create_resources(STAGE, embedded_aws.address)
 
 
 def test_a_port_in_use_is_said_in_one_sentence(embedded_aws: EmbeddedAws) -> None:
-    port = urlsplit(embedded_aws.endpoint).port
+    port = urlsplit(embedded_aws.address).port
     with pytest.raises(PortInUse, match=f"^Port {port} is in use"):
         EmbeddedAws(port or 0)

@@ -5,13 +5,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from chalice.app import Chalice, SQSEvent
 
-from batchback_local.event_source import EventSources, Running, Schedule
-from batchback_local.invocation import Function
+from batchback_local.live.waiting import DidNotHappen, until
+from batchback_local.runtime.event_source import EventSources, Running, Schedule
+from batchback_local.runtime.invocation import Function
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -43,9 +45,8 @@ def messages_in(sqs: "SQSClient", url: str) -> int:
 
 
 def becomes_true(claim: Callable[[], bool]) -> bool:
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while not claim() and time.monotonic() < give_up_at:
-        time.sleep(0.02)
+    with suppress(DidNotHappen):
+        until(claim, "true", PATIENCE_SECONDS)
     return claim()
 
 

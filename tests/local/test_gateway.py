@@ -10,8 +10,8 @@ import pytest
 from chalice.app import Chalice
 
 from batchback_local.errors import PortInUse
-from batchback_local.gateway import Gateway
-from batchback_local.service_code import stage_configuration
+from batchback_local.runtime.gateway import Gateway
+from batchback_local.runtime.service_code import stage_configuration
 
 ALL_METHODS = ["GET", "HEAD", "POST"]
 

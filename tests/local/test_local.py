@@ -5,7 +5,8 @@ from dataclasses import fields
 
 import pytest
 
-from batchback_local import add_arguments, environment
+from batchback_local import add_arguments
+from batchback_local.runtime import environment
 from batchback_local.service import Options
 from batchback_ops import project
 

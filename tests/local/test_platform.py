@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from batchback_local.demonstration.platform import DemonstrationPlatform
 from batchback_local.http_server import Answer, Request
-from batchback_local.platform import DemonstrationPlatform
 from chalicelib.domain import signing
 
 KEY, SECRET = "demo", "demo-secret"

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import standardwebhooks
 
-from batchback_local.demo_account import new_callback_secret
+from batchback_local.demonstration.account import new_callback_secret
+from batchback_local.demonstration.receiver import DemonstrationReceiver, verifies
 from batchback_local.http_server import Request
-from batchback_local.receiver import DemonstrationReceiver, verifies
 from chalicelib.domain import signing
 
 SECRET = new_callback_secret()

@@ -24,9 +24,9 @@ import pytest
 from moto.sqs import models as moto_sqs
 
 import app
-from batchback_local import demo_account
-from batchback_local.aws import create_resources
-from batchback_local.invocation import Context, Function, scheduled_event, sqs_event
+from batchback_local.aws.resources import create_resources
+from batchback_local.demonstration.account import put_demo_key
+from batchback_local.runtime.invocation import Context, Function, scheduled_event, sqs_event
 from batchback_ops.keys.table import KeyTable
 from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
@@ -107,7 +107,7 @@ class OnMoto:
             {"STAGE": self._stage, "PLATFORM_ADDRESS": PLATFORM, **variables}
         )
         self._containers: dict[str | None, Service] = {}
-        demo_account.put(
+        put_demo_key(
             self._own_dynamodb,
             self.names.keys_table,
             key="demo",

@@ -14,7 +14,8 @@ from batchback import Client, Job, Refused
 from batchback.cli import main
 from batchback.shell import Shell
 
-from batchback_local.process import ServiceProcess, is_alive, tries, until
+from batchback_local.live.process import ServiceProcess, is_alive
+from batchback_local.live.waiting import tries, until
 from tests.leaks import found_in
 from tests.trials.large import VARIABLES, Large
 from tests.trials.soak import Plan, Soak

@@ -21,11 +21,12 @@ from typing import Any
 import requests
 from batchback import CallFailed, Job
 
+from batchback_local.demonstration.receiver import verifies
 from batchback_local.http_server import Answer, HttpServer, Request
-from batchback_local.memory import peak_bytes
-from batchback_local.outside import Outside
-from batchback_local.process import DidNotHappen, ServiceProcess, until
-from batchback_local.receiver import verifies
+from batchback_local.live.memory import peak_bytes
+from batchback_local.live.process import ServiceProcess
+from batchback_local.live.service import LiveService
+from batchback_local.live.waiting import DidNotHappen, until
 from chalicelib.domain.results import MAX_CALLBACK_BYTES
 
 JOBS = 10_000
@@ -107,14 +108,14 @@ class Large:
     ) -> None:
         where = service.where()
         self._worker_pids = where["workerPids"]
-        self._outside = Outside(where, _HTTP_SECONDS)
+        self._service = LiveService(where, _HTTP_SECONDS)
         self._jobs = [_job(number) for number in range(jobs)]
         self._callback_bytes = callback_bytes
         self._inbox = Inbox(where["callbackSecret"])
 
     def stories(self) -> Iterator[Story]:
         """Each when its batch has ended."""
-        with self._outside, HttpServer(self._inbox.answer, name="inbox") as inbox:
+        with self._service, HttpServer(self._inbox.answer, name="inbox") as inbox:
             for tell in (self._many, self._heavy, self._cancelled):
                 story = Story(name=tell.__name__.strip("_"))
                 try:
@@ -128,14 +129,14 @@ class Large:
         return max(map(peak_bytes, self._worker_pids), default=0)
 
     def _many(self, story: Story, callback_url: str) -> None:
-        self._outside.tell("platform", {})
+        self._service.tell("platform", {})
         id = self._submit(story, callback_url)
         self._wait_for_callback(story, id)
         self._check(story, id, _is_answer)
 
     def _heavy(self, story: Story, callback_url: str) -> None:
         each = (self._callback_bytes - _BRACKETS) // len(self._jobs) - _RESULT_BYTES
-        self._outside.tell("platform", {"namespace": "event", "bytes": each})
+        self._service.tell("platform", {"namespace": "event", "bytes": each})
         id = self._submit(story, callback_url)
         self._wait_for_callback(story, id)
         self._check(story, id, lambda _, response: len(_dump(response)) == each)
@@ -143,22 +144,22 @@ class Large:
             story.faults.append("the callback is not as large as it was to be")
 
     def _cancelled(self, story: Story, callback_url: str) -> None:
-        self._outside.tell("platform", {"namespace": "event", "sleepMs": _SLOW_MS})
+        self._service.tell("platform", {"namespace": "event", "sleepMs": _SLOW_MS})
         id = self._submit(story, callback_url)
-        self._until(lambda: self._outside.is_calling(id), "calling the platform")
-        self._outside.client.cancel(id)
+        self._until(lambda: self._service.is_calling(id), "calling the platform")
+        self._service.client.cancel(id)
         self._wait_for_callback(story, id)
         self._check(story, id, lambda n, found: found == _CANCELLED or _is_answer(n, found))
-        if self._outside.client.progress(id)["status"] != "cancelled":
+        if self._service.client.progress(id)["status"] != "cancelled":
             story.faults.append("it did not end as cancelled")
-        self._outside.tell("platform", {})
-        self._outside.client.restart(id)
+        self._service.tell("platform", {})
+        self._service.client.restart(id)
         self._wait_for_callback(story, id, round=2)
         self._check(story, id, _is_answer, round=2)
 
     def _submit(self, story: Story, callback_url: str) -> str:
         began_at = time.monotonic()
-        id = self._outside.client.run(self._jobs, callback_url)["asyncId"]
+        id = self._service.client.run(self._jobs, callback_url)["asyncId"]
         story.accepted_seconds = time.monotonic() - began_at
         return id
 
@@ -168,7 +169,7 @@ class Large:
         story.seconds += time.monotonic() - began_at
 
     def _has_called_back(self, id: str, round: int) -> bool:
-        callback = self._outside.client.progress(id)["callback"]
+        callback = self._service.client.progress(id)["callback"]
         if callback["status"] == "failed":
             raise DidNotHappen(f"its callback failed: {callback['lastError']}")
         return callback["status"] == "delivered" and f"{id}-{round}" in self._inbox.callbacks
@@ -208,7 +209,7 @@ class Large:
             return
 
     def _page(self, id: str, start: int) -> bytes:
-        answer = self._outside.results(id, start=start)
+        answer = self._service.results(id, start=start)
         answer.raise_for_status()
         return answer.content
 

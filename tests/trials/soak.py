@@ -33,8 +33,9 @@ from typing import Any
 import requests
 from batchback import CallFailed
 
-from batchback_local.outside import Outside
-from batchback_local.process import DidNotHappen, ServiceProcess, is_alive, tries, until
+from batchback_local.live.process import ServiceProcess, is_alive
+from batchback_local.live.service import LiveService
+from batchback_local.live.waiting import DidNotHappen, tries, until
 
 _TICK_SECONDS = 0.2
 #: A callback whose next attempt is farther away than any lease has had its near ones: the receiver
@@ -125,10 +126,10 @@ def in_words(plan: Plan, tally: Tally, seconds: float) -> str:
 
 
 def _soak(plan: Plan, folder: Path) -> Tally:
-    with ServiceProcess(folder, *plan.options, variables=plan.variables) as service:
-        tally = Soak(plan, service).run()
-        left = [service.pid, *service.where()["workerPids"]]
-        status = service.stop()
+    with ServiceProcess(folder, *plan.options, variables=plan.variables) as process:
+        tally = Soak(plan, process).run()
+        left = [process.pid, *process.where()["workerPids"]]
+        status = process.stop()
         if status:
             tally.faults.append(f"the service ended with status {status}")
         tally.faults += [f"process {pid} is left behind" for pid in left if is_alive(pid)]
@@ -138,19 +139,19 @@ def _soak(plan: Plan, folder: Path) -> Tally:
 class Soak:
     """One soak of a service that runs, with the plan's options and variables."""
 
-    def __init__(self, plan: Plan, service: ServiceProcess) -> None:
+    def __init__(self, plan: Plan, process: ServiceProcess) -> None:
         self._plan = plan
-        self._service = service
+        self._process = process
         self._chance = random.Random(plan.seed)
         self._tally = Tally()
-        where = service.where()
+        where = process.where()
         self._receiver = where["receiver"]
-        self._outside = Outside(where, _HTTP_SECONDS)
+        self._service = LiveService(where, _HTTP_SECONDS)
         #: The batches by their number.
         self._ids: dict[int, str] = {}
 
     def run(self) -> Tally:
-        with self._outside:
+        with self._service:
             try:
                 self._live()
             except (DidNotHappen, CallFailed, requests.RequestException) as error:
@@ -165,21 +166,21 @@ class Soak:
             self._trouble_the_service()
             self._ids = dict(submitted)
         self._wait_for_all(give_up_at)
-        self._outside.tell("platform", {})
+        self._service.tell("platform", {})
         self._check_round(1)
         self._restart_what_gave_up(give_up_at)
         self._check_calls()
 
     def _trouble_the_platform(self) -> None:
         job = {"namespace": "event", "action": "inviteContacts"}
-        self._outside.tell("platform", {"namespace": "event", "sleepMs": self._plan.call_ms})
+        self._service.tell("platform", {"namespace": "event", "sleepMs": self._plan.call_ms})
         failing = {"status": 503, "times": self._plan.failures, "seed": self._plan.seed}
-        self._outside.tell("platform", {**job, **failing, "probability": self._plan.failing})
+        self._service.tell("platform", {**job, **failing, "probability": self._plan.failing})
 
     def _submit(self, number: int) -> tuple[int, str]:
         path = f"/callback/{number}"
-        self._outside.tell("receiver", {"path": path, "status": 503, "times": 1})
-        answer = self._outside.client.run(
+        self._service.tell("receiver", {"path": path, "status": 503, "times": 1})
+        answer = self._service.client.run(
             [
                 {"namespace": "event", "action": "inviteContacts", "params": params}
                 for params in self._params(number)
@@ -198,7 +199,7 @@ class Soak:
 
     def _trouble_the_service(self) -> None:
         """Kills workers once there is work for them."""
-        until(lambda: self._outside.get("platform", "/calls"), "calling", _HTTP_SECONDS)
+        until(lambda: self._service.get("platform", "/calls"), "calling", _HTTP_SECONDS)
         for _ in tries("done with all kills", self._plan.patience_seconds, _TICK_SECONDS):
             time.sleep(self._chance.uniform(*self._plan.pause_seconds))
             self._kill_one()
@@ -207,7 +208,7 @@ class Soak:
 
     def _kill_one(self) -> None:
         """The ready file may name one that is dead already: then it is no kill."""
-        pid = self._chance.choice(self._service.where()["workerPids"])
+        pid = self._chance.choice(self._process.where()["workerPids"])
         if is_alive(pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -222,17 +223,17 @@ class Soak:
                 if not waiting:
                     return
         self._tally.faults += [
-            f"batch {id} is not called back: {json.dumps(self._outside.client.progress(id))}"
+            f"batch {id} is not called back: {json.dumps(self._service.client.progress(id))}"
             for id in waiting
         ]
 
     def _has_called_back(self, id: str) -> bool:
-        progress = self._outside.client.progress(id)
+        progress = self._service.client.progress(id)
         callback = progress["callback"]
         if progress["status"] == "completed" and callback["status"] == "failed":
             raise DidNotHappen(f"batch {id}: its callback failed: {callback['lastError']}")
         if progress["status"] == "completed" and _is_far(callback["nextAttemptAt"]):
-            self._outside.client.repost(id)
+            self._service.client.repost(id)
             self._tally.reposted += 1
         return progress["status"] == "completed" and callback["status"] == "delivered"
 
@@ -244,7 +245,7 @@ class Soak:
             of_round = posts[f"{id}-{round}"]
             if round > 1 and not of_round:
                 continue
-            results = self._outside.results(id).content
+            results = self._service.results(id).content
             self._tally.faults += [
                 f"batch {number} ({id}), round {round}: {fault}"
                 for fault in [
@@ -257,16 +258,16 @@ class Soak:
         """A job that failed five times, or whose worker was killed three times, has its failure
         recorded. After a restart, on a platform that is well, it has its answer."""
         unlucky = [
-            id for id in self._ids.values() if _holds_gave_up(self._outside.results(id).content)
+            id for id in self._ids.values() if _holds_gave_up(self._service.results(id).content)
         ]
         for id in unlucky:
-            self._outside.client.restart(id)
+            self._service.client.restart(id)
         self._tally.restarted = len(unlucky)
         self._wait_for_all(give_up_at)
         self._check_round(2, all_right=True)
 
     def _check_calls(self) -> None:
-        calls = self._outside.get("platform", "/calls")
+        calls = self._service.get("platform", "/calls")
         self._tally.calls = len(calls)
         self._tally.calls_failed = sum(call["status"] == 503 for call in calls)
         made = {call["idempotencyKey"] for call in calls}
@@ -277,7 +278,7 @@ class Soak:
     def _posts(self) -> dict[str, list[dict[str, Any]]]:
         """What the receiver got, by its webhook-id."""
         posts: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for post in self._outside.get("receiver", "/received"):
+        for post in self._service.get("receiver", "/received"):
             posts[post["headers"].get("webhook-id", "")].append(post)
         return posts
 

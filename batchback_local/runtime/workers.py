@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from batchback_local.errors import CannotStart
 from batchback_local.log import say
-from batchback_local.worker import READY
+from batchback_local.runtime.worker import READY
 from batchback_ops import project
 
 #: A worker that dies sooner is not restarted at once.
@@ -83,7 +83,7 @@ class WorkerProcesses:
 
 def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "batchback_local.worker"],
+        [sys.executable, "-m", "batchback_local.runtime.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=project.root(),

@@ -9,8 +9,8 @@ from chalice.app import Chalice
 from chalice.config import Config
 
 from batchback_local.errors import CannotStart
-from batchback_local.event_source import EventSources
 from batchback_local.log import say
+from batchback_local.runtime.event_source import EventSources
 from batchback_ops import project
 
 

@@ -5,25 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from batchback_local.live.waiting import DidNotHappen, until
 from batchback_ops import project
 
 #: How long the service gets to come up, and to stop.
 _START_SECONDS = 60
 _STOP_SECONDS = 15
-_POLL_SECONDS = 0.05
 #: What would lead the service elsewhere than to its own demonstration.
 _NOT_INHERITED = ("STAGE", "PLATFORM_ADDRESS", "PLATFORM_AUTH", "PLATFORM_HEADER")
 #: How much of the service's words is shown where it does not come up.
 _LAST_LINES = 100
-
-
-class DidNotHappen(Exception):
-    """What was waited for did not come in time; the text says what."""
 
 
 class ServiceProcess:
@@ -95,22 +90,6 @@ class ServiceProcess:
 
     def _ready_options(self, options: Sequence[str]) -> list[str]:
         return [*options, "--ready-file", os.fspath(self._ready_file)]
-
-
-def until(holds: Callable[[], object], what: str, seconds: float) -> None:
-    """Waits until something holds; DidNotHappen after so many seconds."""
-    for _ in tries(what, seconds):
-        if holds():
-            return
-
-
-def tries(what: str, seconds: float, pause: float = _POLL_SECONDS) -> Iterator[None]:
-    """Again and again with a pause in between; DidNotHappen after so many seconds."""
-    give_up_at = time.monotonic() + seconds
-    while time.monotonic() < give_up_at:
-        yield
-        time.sleep(pause)
-    raise DidNotHappen(f"not {what} within {seconds:g} s")
 
 
 def is_alive(pid: int) -> bool:

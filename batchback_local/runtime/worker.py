@@ -20,8 +20,8 @@ def main() -> None:
     threading.Thread(target=_leave_with_the_parent, daemon=True).start()
     answer_to, sys.stdout = sys.stdout.buffer, ReadableLog(sys.stderr)
 
-    from batchback_local.event_source import Running
-    from batchback_local.service_code import event_sources, load_app
+    from batchback_local.runtime.event_source import Running
+    from batchback_local.runtime.service_code import event_sources, load_app
 
     sources = event_sources(load_app()).queues()
     with Running(sources):

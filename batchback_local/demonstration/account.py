@@ -18,7 +18,7 @@ def new_callback_secret() -> str:
     return credentials.new_callback_secret(secrets.token_bytes)
 
 
-def put(
+def put_demo_key(
     client: "DynamoDBClient",
     table: str,
     *,

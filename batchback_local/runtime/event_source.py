@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
 
-from batchback_local.invocation import Event, Function, scheduled_event, sqs_event
+from batchback_local.runtime.invocation import Event, Function, scheduled_event, sqs_event
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from batchback_local.behaviour import Behaviours, fault
+from batchback_local.demonstration.behaviour import Behaviours, fault
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 from chalicelib.domain import signing
 from chalicelib.domain.signing import SignedRequest

@@ -1,4 +1,4 @@
-"""A service that runs, as those outside see it: its callers, its platform and its receivers."""
+"""What those outside ask of a service that runs, and tell its surroundings."""
 
 from typing import Any, Self
 
@@ -6,7 +6,7 @@ import requests
 from batchback import Client
 
 
-class Outside:
+class LiveService:
     """What is asked of a service and told to what stands around it. `where` is what its ready file
     holds; no request takes longer than `timeout_seconds`."""
 

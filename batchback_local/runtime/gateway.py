@@ -1,8 +1,8 @@
 """API Gateway: Chalice's own local HTTP server, with what real clients need besides."""
 
-import threading
 from contextlib import suppress
 from functools import partial
+from http.server import HTTPServer
 from typing import Any
 
 from chalice.app import Chalice
@@ -15,39 +15,22 @@ from chalice.local import (
 )
 
 from batchback_local import http_server
-from batchback_local.errors import PortInUse
+from batchback_local.http_server import ServerThread
 
 
-class Gateway:
+class Gateway(ServerThread):
     """Serves the app's routes in a thread of this process."""
 
     def __init__(self, app: Chalice, config: Config, port: int) -> None:
         """Port 0: a free one."""
-        try:
-            self._server = _local_server(app, config, port).server
-        except OSError as error:
-            raise PortInUse(port) from error
-        self._server.RequestHandlerClass = partial(_Handler, app_object=app, config=config)
-        self._server.socket.listen(http_server.BACKLOG)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            args=(http_server.POLL_SECONDS,),
-            name="gateway",
-            daemon=True,
-        )
+        super().__init__(partial(_listen, app, config), port=port, name="gateway")
 
-    @property
-    def address(self) -> str:
-        return f"http://{http_server.HOST}:{self._server.server_address[1]}"
 
-    def __enter__(self) -> "Gateway":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+def _listen(app: Chalice, config: Config, port: int) -> HTTPServer:
+    server: HTTPServer = _local_server(app, config, port).server
+    server.RequestHandlerClass = partial(_Handler, app_object=app, config=config)
+    server.socket.listen(http_server.BACKLOG)
+    return server
 
 
 def _local_server(app: Chalice, config: Config, port: int) -> LocalDevServer:

@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from batchback_local.behaviour import Behaviours, fault
+from batchback_local.demonstration.behaviour import Behaviours, fault
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 
 _TOLERANCE_SECONDS = 300

@@ -1,0 +1,108 @@
+"""What moto lacks to stand in for AWS while many threads and processes call it.
+
+moto is a simulator for tests that call it one at a time. DynamoDB promises that a conditional
+write is atomic and SQS that a message is visible to one receiver; under threads moto keeps neither.
+"""
+
+import copy
+import inspect
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
+from moto.dynamodb.models.table import Table
+from moto.dynamodb.responses import DynamoHandler
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.sqs import models as sqs
+
+
+@cache
+def make_moto_atomic() -> None:
+    """Puts a lock round moto's DynamoDB and one round its SQS, for this process and for good. Also
+    gives SQS a clock ten times as fast, and lets a Query look at its own partition only: moto sorts
+    the whole table for each, so that everything gets slower the more there is."""
+    _lock(DynamoHandler, ["call_action"])
+    _lock(sqs.SQSBackend, _SQS_OPERATIONS)
+    _patch(sqs.SQSBackend, "receive_message", _waiting_outside(sqs.SQSBackend.receive_message))
+    _patch(sqs, "unix_time_millis", lambda _=None: time.time() * 1000)
+    _patch(Table, "query", _of_one_partition(Table.query))
+
+
+_SQS_OPERATIONS = (
+    "receive_message",
+    "send_message",
+    "send_message_batch",
+    "delete_message",
+    "delete_message_batch",
+    "change_message_visibility",
+    "change_message_visibility_batch",
+    "get_queue_attributes",
+    "purge_queue",
+)
+
+
+def _lock(owner: object, names: Sequence[str]) -> None:
+    """Lets one thread at a time into any of the operations."""
+    lock = threading.RLock()
+    for name in names:
+        _patch(owner, name, _locked(getattr(owner, name), lock))
+
+
+def _locked(operation: Callable[..., Any], lock: AbstractContextManager[Any]) -> Any:
+    def atomic(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return operation(*args, **kwargs)
+
+    return atomic
+
+
+def _patch(owner: object, name: str, replacement: Callable[..., Any]) -> None:
+    setattr(owner, name, replacement)
+
+
+def _waiting_outside(receive: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """ReceiveMessage that waits for messages without holding the lock that senders need."""
+
+    def receive_message(
+        self: Any, queue_name: str, count: int, wait_seconds_timeout: int, *args: Any, **kwargs: Any
+    ) -> list[Any]:
+        give_up_at = time.monotonic() + wait_seconds_timeout
+        while True:
+            messages = receive(self, queue_name, count, 0, *args, **kwargs)
+            seconds_left = give_up_at - time.monotonic()
+            if messages or seconds_left <= 0:
+                return messages
+            # Delayed and hidden messages come back without a word: look again now and then.
+            self.get_queue(queue_name).wait_for_messages(min(0.25, seconds_left))
+
+    return receive_message
+
+
+def _of_one_partition(query: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(query)
+
+    def query_partition(self: Any, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
+        table = self
+        if not signature.bind(self, hash_key, *args, **kwargs).arguments.get("index_name"):
+            table = copy.copy(self)
+            table.items = {hash_key: self.items.get(hash_key, {})}
+        return query(table, hash_key, *args, **kwargs)
+
+    return query_partition
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """Remembers which service a host name means: moto lists its directories at every request to
+    find out, one request at a time, which is most of what a request costs."""
+
+    def __init__(self, create_app: Callable[..., Any]) -> None:
+        super().__init__(create_app)
+        self._known: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        if host not in self._known:
+            self._known[host] = super().get_backend_for_host(host)
+        return self._known[host]

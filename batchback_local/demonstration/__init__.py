@@ -1,0 +1,1 @@
+"""What stands around the service on one machine: a platform, a receiver, a key."""
