@@ -21,14 +21,14 @@ from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
 from chalicelib.settings import Names
-from tests.client.test_cli import User
-from tests.client.test_client import (
+from tests.client.scripted_service import (
     BATCH,
     Asked,
     ScriptedService,
     nobodys_address,
     scripted_service,
 )
+from tests.client.user import User
 
 #: Where nobody else's tests have a stack.
 REGION = "eu-south-1"

@@ -19,7 +19,7 @@ from batchback_ops import project
 from batchback_ops.package import chalice_package, deploy_script, deployment_zip, pipeline_template
 from batchback_ops.package import command as package
 from tests.chalice_deployment import template
-from tests.client.test_cli import User
+from tests.client.user import User
 
 STAGE = "prod"
 REQUIREMENTS = """\

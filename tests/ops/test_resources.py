@@ -17,7 +17,7 @@ from chalicelib.domain import transitions
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.settings import Names
-from tests.client.test_cli import User
+from tests.client.user import User
 from tests.fakes.clock import START
 from tests.samples import a_batch
 

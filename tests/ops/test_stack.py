@@ -10,7 +10,7 @@ import pytest
 from batchback.shell import Status
 
 from batchback_ops.stage import Stage
-from tests.client.test_cli import User
+from tests.client.user import User
 from tests.fakes.cloudformation import Poll, ScriptedCloudFormation, event, refusal
 
 if TYPE_CHECKING:

@@ -1,0 +1,292 @@
+"""The commands for callers, against a real HTTP server."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.client.samples import COMPLETED, RESULTS
+from tests.client.scripted_service import (
+    BATCH,
+    JOB,
+    KEY,
+    SECRET,
+    ScriptedService,
+    nobodys_address,
+)
+from tests.client.user import User
+
+
+class TestAsking:
+    @pytest.mark.parametrize(
+        ("command", "target", "body", "answer"),
+        [
+            ("ping", "test?action=ping", {}, {"ack": "2026-11-23 14:49:07 UTC"}),
+            (f"progress {BATCH}", "batch?action=progress", {"async": BATCH}, COMPLETED),
+            (f"restart {BATCH}", "batch?action=restart", {"async": BATCH}, {"restarted": True}),
+            (f"repost {BATCH}", "batch?action=repost", {"async": BATCH}, {"reposted": True}),
+            (f"cancel {BATCH}", "batch?action=cancel", {"async": BATCH}, {"cancelled": True}),
+            (f"results {BATCH}", "batch?action=results", {"async": BATCH}, RESULTS),
+            (
+                f"results {BATCH} --start 0 --per-page 10 --partial",
+                "batch?action=results",
+                {"async": BATCH, "start": 0, "perPage": 10, "partial": True},
+                RESULTS,
+            ),
+            ("list", "batch?action=list", {}, {"results": []}),
+            (
+                "list --start 5 --per-page 1",
+                "batch?action=list",
+                {"start": 5, "perPage": 1},
+                {"results": []},
+            ),
+        ],
+    )
+    def test_the_answer_is_the_output(
+        self,
+        service: ScriptedService,
+        user: User,
+        command: str,
+        target: str,
+        body: dict[str, object],
+        answer: dict[str, object],
+    ) -> None:
+        """A command makes one call, prints the service's JSON and nothing else, and ends with 0."""
+        service.answers(answer)
+        assert user.types(*command.split()) == 0
+        assert user.reads == answer
+        assert user.is_told == ""
+        assert [(asked.target, asked.json) for asked in service.asked] == [
+            (f"/api/1.0/{target}", body)
+        ]
+
+    def test_output_is_ascii(self, service: ScriptedService, user: User) -> None:
+        """No terminal and no pipe chokes on what a job answered, not even on half a character."""
+        service.answers({"ack": "é\ud83d"})
+        assert user.types("ping") == 0
+        assert user.stdout.getvalue().isascii()
+        assert user.reads == {"ack": "é\ud83d"}
+
+
+class TestCredentials:
+    def test_options_go_before_the_command(self, service: ScriptedService) -> None:
+        """--address, --key and --secret are understood before the command."""
+        service.answers({"ack": "now"})
+        user = User({})
+        given = ("--address", service.address, "--key", KEY, "--secret", SECRET)
+        assert user.types(*given, "ping") == 0
+
+    def test_options_go_after_the_command(self, service: ScriptedService) -> None:
+        """--address, --key and --secret are understood after the command, or on both sides."""
+        service.answers({"ack": "now"})
+        user = User({})
+        after = ("--key", KEY, "--secret", SECRET)
+        assert user.types("--address", service.address, "ping", *after) == 0
+
+    def test_options_win_over_the_environment(self, user: User) -> None:
+        """What is typed counts."""
+        assert user.types("ping", "--secret", "wrong") == 1
+        assert user.is_told == "batchback: refused (401/0): Unauthorized\n"
+
+    def test_the_address_may_end_with_the_api_path(
+        self, service: ScriptedService, user: User
+    ) -> None:
+        """BATCHBACK_ADDRESS works with /api/1.0 too."""
+        service.answers({"ack": "now"})
+        user.environ = {**user.environ, "BATCHBACK_ADDRESS": f"{service.address}/api/1.0"}
+        assert user.types("ping") == 0
+
+    def test_all_that_is_missing_is_named(self) -> None:
+        """One sentence says which options or variables to set."""
+        user = User({"BATCHBACK_ADDRESS": ""})
+        assert user.types("ping") == 2
+        assert user.is_told == (
+            "batchback: no address, key and secret: give --address, --key and --secret, or set "
+            "BATCHBACK_ADDRESS, BATCHBACK_KEY and BATCHBACK_SECRET\n"
+        )
+
+    def test_only_what_is_missing_is_named(self, user: User) -> None:
+        """Whoever forgot the secret reads of the secret."""
+        user.environ = {**user.environ, "BATCHBACK_SECRET": ""}
+        assert user.types("ping") == 2
+        assert user.is_told == ("batchback: no secret: give --secret, or set BATCHBACK_SECRET\n")
+
+    def test_an_address_without_scheme_is_wrong_usage(self, user: User) -> None:
+        """It is said in one line, with status 2."""
+        assert user.types("ping", "--address", "batch.example.com") == 2
+        assert user.is_told == (
+            "batchback: the address 'batch.example.com' does not begin with http:// or https://\n"
+        )
+
+
+class TestRun:
+    def test_an_array_of_jobs_with_callback_url(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        """A file with only the jobs is completed by --callback-url."""
+        service.answers({"asyncId": BATCH})
+        assert user.types("run", jobs_file, "--callback-url", "http://example.com/") == 0
+        assert user.reads == {"asyncId": BATCH}
+        assert user.is_told == ""
+        assert service.asked[0].json == {"jobs": [JOB], "callbackUrl": "http://example.com/"}
+
+    def test_a_whole_request_from_standard_input(
+        self, service: ScriptedService, user: User
+    ) -> None:
+        """`-` reads standard input; the object is sent as it is, unknown keys included."""
+        service.answers({"asyncId": BATCH})
+        order = {"jobs": [JOB], "callbackUrl": "http://example.com/", "note": "\ud83d é"}
+        user.stdin = io.BytesIO(json.dumps(order).encode())
+        assert user.types("run", "-") == 0
+        assert service.asked[0].json == order
+
+    def test_the_option_wins_over_the_file(self, service: ScriptedService, user: User) -> None:
+        """--callback-url replaces the callbackUrl of a whole request."""
+        service.answers({"asyncId": BATCH})
+        user.stdin = io.BytesIO(b'{"jobs": [], "callbackUrl": "http://old.example.com/"}')
+        assert user.types("run", "--callback-url", "http://example.com/", "-") == 0
+        assert service.asked[0].json == {"jobs": [], "callbackUrl": "http://example.com/"}
+
+    def test_a_byte_order_mark_is_no_fault(self, service: ScriptedService, user: User) -> None:
+        """What a Windows editor puts before the JSON is left out."""
+        service.answers({"asyncId": BATCH})
+        user.stdin = io.BytesIO(b"\xef\xbb\xbf[]")
+        assert user.types("run", "-") == 0
+        assert service.asked[0].json == {"jobs": []}
+
+    def test_the_idempotency_key_is_sent(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        """--idempotency-key goes into the header."""
+        service.answers({"asyncId": BATCH})
+        assert user.types("run", jobs_file, "--idempotency-key", "order-66") == 0
+        assert service.asked[0].headers["idempotency-key"] == "order-66"
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b'[\n  {"a": 1},\n  {b}\n]', ", line 3, column 4: Expecting property name"),
+            (b"", ", line 1, column 1: Expecting value"),
+            (b"[NaN]", " holds NaN, which is not JSON"),
+            (b'[{"a": 1, "a": 2}]', " has the key 'a' twice in one object"),
+            (b"[1e999]", " holds the number 1e999, which is too large"),
+            (b"\xff\xfe[]", " is not UTF-8 (at byte 0)"),
+            (b"[" * 100_000, " is nested more than 64 deep"),
+            (b'"jobs"', " holds neither a request object nor an array of jobs"),
+        ],
+    )
+    def test_what_is_no_order_is_never_sent(
+        self, service: ScriptedService, user: User, tmp_path: Path, content: bytes, said: str
+    ) -> None:
+        """The file and, where it can be told, the place are named; status 2."""
+        file = tmp_path / "jobs.json"
+        file.write_bytes(content)
+        assert user.types("run", str(file)) == 2
+        assert user.is_told.startswith(f"batchback: {file}{said}")
+        assert user.is_told.count("\n") == 1
+        assert service.asked == []
+
+    def test_standard_input_is_named_too(self, user: User) -> None:
+        """A fault in what was piped in is one of standard input."""
+        user.stdin = io.BytesIO(b"{")
+        assert user.types("run", "-") == 2
+        assert user.is_told.startswith("batchback: standard input, line 1, column 2: Expecting")
+
+    @pytest.mark.parametrize(("name", "said"), [("no\0name", "null"), ("none.json", "No such")])
+    def test_a_file_that_is_not_there(
+        self, user: User, tmp_path: Path, name: str, said: str
+    ) -> None:
+        """Its name and the reason; status 2."""
+        assert user.types("run", str(tmp_path / name)) == 2
+        assert said in user.is_told
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--idempotency-key", "with space"],
+            ["--timeout", "5"],
+            ["--wait", "--timeout", "0"],
+            ["--wait", "--timeout", "nan"],
+            ["--wait", "--timeout", "soon"],
+        ],
+    )
+    def test_what_makes_no_sense_is_never_sent(
+        self, service: ScriptedService, user: User, jobs_file: str, options: list[str]
+    ) -> None:
+        """Status 2, and the service hears nothing."""
+        assert user.types("run", jobs_file, *options) == 2
+        assert user.is_told
+        assert service.asked == []
+
+
+class TestFailures:
+    def test_refused(self, service: ScriptedService, user: User) -> None:
+        """Status 1 and one line with the codes, the message and every reason."""
+        service.refuses(400, 24092, "Incorrect job format", "jobs[3].action: missing", "jobs[4]: ?")
+        user.stdin = io.BytesIO(b"[]")
+        assert user.types("run", "-") == 1
+        assert user.stdout.getvalue() == ""
+        assert user.is_told == (
+            "batchback: refused (400/24092): Incorrect job format: "
+            "jobs[3].action: missing; jobs[4]: ?\n"
+        )
+
+    def test_not_completed(self, service: ScriptedService, user: User) -> None:
+        """The results of a running batch are status 4."""
+        service.refuses(400, 24114, "Batch job not completed")
+        assert user.types("results", BATCH) == 4
+        assert user.is_told == "batchback: refused (400/24114): Batch job not completed\n"
+
+    def test_results_too_large(self, service: ScriptedService, user: User) -> None:
+        """Status 1, and the line ends with a command that works."""
+        service.refuses(413, 0, "8,000,000 bytes of results do not fit")
+        assert user.types("results", BATCH) == 1
+        assert user.is_told == (
+            "batchback: refused (413/0): 8,000,000 bytes of results do not fit: "
+            f"batchback results {BATCH} --start 0 --per-page 100\n"
+        )
+
+    def test_nobody_listens(self, user: User) -> None:
+        """Status 3 and one line with the address."""
+        address = nobodys_address()
+        assert user.types("ping", "--address", address) == 3
+        assert user.is_told == f"batchback: unreachable: {address}: Connection refused\n"
+
+    def test_a_gateway_answers_for_the_service(self, service: ScriptedService, user: User) -> None:
+        """A 502 in HTML is status 3: the service said nothing, and trying again may help."""
+        service.answers_bytes(b"<html>\n<h1>502 Bad Gateway</h1>\n</html>", status=502)
+        assert user.types("ping") == 3
+        assert user.is_told == (
+            f"batchback: unreachable: {service.address}: "
+            "answered 502 Bad Gateway: not an answer of the service\n"
+        )
+
+    def test_a_server_cannot_paint_the_terminal(self, service: ScriptedService, user: User) -> None:
+        """Line ends and control characters in a message become harmless."""
+        service.refuses(400, 0, "one\r\ntwo \x1b[31mred\x07")
+        assert user.types("ping") == 1
+        assert user.is_told == "batchback: refused (400/0): one two ?[31mred?\n"
+
+    def test_ctrl_c_while_reading(self, user: User) -> None:
+        """Status 130 wherever it comes."""
+
+        class Keyboard(io.BytesIO):
+            def read(self, _: int | None = -1) -> bytes:
+                raise KeyboardInterrupt
+
+        user.stdin = Keyboard()
+        assert user.types("run", "-") == 130
+        assert user.is_told == "batchback: interrupted\n"
+
+    def test_a_reader_that_leaves_early(self, service: ScriptedService, user: User) -> None:
+        """`batchback results ID | head` ends without a traceback."""
+
+        class Closed(io.StringIO):
+            def write(self, _: str) -> int:
+                raise BrokenPipeError
+
+        service.answers(RESULTS)
+        user.stdout = Closed()
+        assert user.types("results", BATCH) == 141
+        assert user.is_told == ""

@@ -1,0 +1,102 @@
+"""What a terminal shows in place of JSON."""
+
+import io
+from typing import Any
+
+import pytest
+
+from tests.client.samples import COMPLETED, RESULTS
+from tests.client.scripted_service import (
+    BATCH,
+    JOB,
+    ScriptedService,
+)
+from tests.client.user import Terminal, User
+
+
+class TestOnATerminal:
+    @pytest.fixture(autouse=True)
+    def terminal(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "60")
+        user.stdout = Terminal()
+
+    def test_fields_stand_below_each_other(self, service: ScriptedService, user: User) -> None:
+        """By the API's own names; what is null is a dash."""
+        service.answers(
+            {"progress": 50, "jobs": {"total": 2, "failed": 1}, "completedAt": None, "note": "é"}
+        )
+        assert user.types("progress", BATCH) == 0
+        assert user.stdout.getvalue() == (
+            "progress     50\njobs.total   2\njobs.failed  1\ncompletedAt  -\nnote         é\n"
+        )
+
+    def test_batches_are_rows(self, service: ScriptedService, user: User) -> None:
+        batch = {"asyncId": BATCH, "status": "running", "progress": 5, "createdAt": "2026-11-23"}
+        service.answers({"results": [batch], "meta": {}})
+        assert user.types("list") == 0
+        assert user.stdout.getvalue() == (
+            "ASYNC ID                          STATUS   PROGRESS  CREATED\n"
+            "e35e06ee592d17a42dc9e6252a058617  running  5%        2026...\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("page", "places"),
+        [
+            ({"results": [JOB, JOB]}, ["0", "1"]),
+            ({"results": [JOB, JOB], "meta": {"start": 7}}, ["7", "8"]),
+            ({"results": [{**JOB, "index": 3}, {**JOB, "index": 9}]}, ["3", "9"]),
+        ],
+    )
+    def test_results_are_rows_by_the_place_of_the_job(
+        self, service: ScriptedService, user: User, page: dict[str, Any], places: list[str]
+    ) -> None:
+        """On one line each, however long the response is; it cannot paint the terminal."""
+        answered = [
+            {**each, "response": {"a": "\x9b31m", "b": "x" * 50}} for each in page["results"]
+        ]
+        service.answers({"asyncId": BATCH, **page, "results": answered})
+        assert user.types("results", BATCH) == 0
+        head, *lines = user.stdout.getvalue().splitlines()
+        assert head == "JOB  NAMESPACE  ACTION          RESPONSE"
+        assert [line.split()[0] for line in lines] == places
+        for line in lines:
+            assert line[5:] == 'event      inviteContacts  {"a": "?31m", "b": "xxxxx...'
+            assert len(line) == 60
+
+    def test_no_results_are_a_heading(self, service: ScriptedService, user: User) -> None:
+        service.answers({"asyncId": BATCH, "results": []})
+        assert user.types("results", BATCH) == 0
+        assert user.stdout.getvalue() == "JOB  NAMESPACE  ACTION  RESPONSE\n"
+
+    def test_waiting_ends_with_rows(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        service.answers({"asyncId": BATCH}, COMPLETED, RESULTS)
+        assert user.types("run", jobs_file, "--wait") == 0
+        assert user.stdout.getvalue().startswith("JOB  NAMESPACE")
+
+    def test_what_was_submitted_is_named(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        service.answers({"asyncId": BATCH})
+        assert user.types("run", jobs_file) == 0
+        assert user.stdout.getvalue() == f"asyncId  {BATCH}\n"
+
+    def test_json_is_printed_if_asked_for(self, service: ScriptedService, user: User) -> None:
+        service.answers(RESULTS)
+        assert user.types("results", BATCH, "--json") == 0
+        assert user.reads == RESULTS
+
+    def test_a_character_that_the_terminal_lacks_does_no_harm(
+        self, service: ScriptedService, user: User
+    ) -> None:
+        written = io.BytesIO()
+
+        class Old(io.TextIOWrapper):
+            def isatty(self) -> bool:
+                return True
+
+        service.answers({"ack": "caf\u00e9 \U0001f600"})
+        user.stdout = Old(written, encoding="latin-1", write_through=True)
+        assert user.types("ping") == 0
+        assert written.getvalue() == b"ack  caf\xe9 ?\n"

@@ -1,0 +1,69 @@
+"""Somebody at a shell."""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from batchback.cli import main
+from batchback.shell import Shell
+
+from tests.fakes.clock import FakeClock
+
+
+class Terminal(io.StringIO):
+    """A stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass(slots=True)
+class Time:
+    """Time that passes only while somebody sleeps."""
+
+    seconds: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@dataclass(slots=True)
+class User:
+    """Somebody at a shell whose environment names the service."""
+
+    environ: Mapping[str, str]
+    stdin: io.BytesIO = field(default_factory=io.BytesIO)
+    stdout: Any = field(default_factory=io.StringIO)
+    stderr: io.StringIO = field(default_factory=io.StringIO)
+    time: Time = field(default_factory=Time)
+    sleep: Callable[[float], None] | None = None
+
+    def types(self, *argv: str) -> int:
+        """The exit status."""
+        shell = Shell(
+            environ=self.environ,
+            stdin=self.stdin,
+            stdout=self.stdout,
+            stderr=self.stderr,
+            sleep=self.sleep or self.time.sleep,
+            monotonic=self.time.monotonic,
+            now=FakeClock().now,
+        )
+        return main(argv, shell=shell)
+
+    @property
+    def reads(self) -> Any:
+        """The JSON on stdout."""
+        return json.loads(self.stdout.getvalue())
+
+    @property
+    def is_told(self) -> str:
+        """All that stands on stderr."""
+        return self.stderr.getvalue()
