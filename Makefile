@@ -63,9 +63,9 @@ lock: $(TOOLS_STAMP) ## take anew the hashes of what is pinned for Lambda and fo
 	@for file in requirements.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
 
 clean: ## remove the environment and all caches
-	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info client/src/*.egg-info
 
-$(STAMP): requirements-dev.txt pyproject.toml
+$(STAMP): requirements-dev.txt pyproject.toml client/pyproject.toml
 	@python=$$(for name in python3 python3.13 python3.12 python3.11; do \
 		"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; \
 	done); \

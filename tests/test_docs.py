@@ -17,12 +17,14 @@ from typing import Any, ClassVar
 
 import boto3
 import pytest
+from batchback import connection
 from batchback.command_line import OF_A_CHECKOUT
 from batchback.commands import batchback
 from batchback.shell import Shell, Status
 from chalice.cli import cli as chalice_cli
 from chalice.test import Client
-from click import Context
+from click import Context, Option
+from click.shell_completion import get_completion_class
 
 import batchback_local as local
 from batchback_local.demonstration.behaviour import Behaviours
@@ -521,6 +523,25 @@ class TestCalling:
         assert sorted((int(row[0]), int(row[1])) for row in table) == sorted(
             {codes_of(kind) for kind in kinds}
         )
+
+    def test_every_command_and_option_is_there_and_no_other(self) -> None:
+        """Those that every command has are named in the text."""
+        shown = {
+            name.split()[0]: {code.split()[0] for code in codes(options)}
+            for names, _, options in rows("docs/calling.md", "| command | does | options")
+            for name in codes(names)
+        }
+        everywhere = {"--json", *(each.opts[0] for each in connection.OPTIONS)}
+        assert shown == {
+            name: {each.opts[0] for each in command.params if isinstance(each, Option)} - everywhere
+            for name, command in batchback.commands.items()
+        }
+        text = page("docs/calling.md").split("## Command line")[1]
+        assert [option for option in everywhere if f"`{option}`" not in text] == []
+
+    def test_completion_is_for_shells_that_have_it(self) -> None:
+        shells = re.findall(r"_BATCHBACK_COMPLETE=(\w+)_source", page("docs/calling.md"))
+        assert [shell for shell in shells if get_completion_class(shell)] == ["bash", "zsh", "fish"]
 
     def test_every_exit_status_is_there_and_no_other(self) -> None:
         named = [int(row[0]) for row in rows("docs/calling.md", "| exit status |")]
