@@ -5,21 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import surroundings
 from tests.leaks import Guard
 
 # Before app.py is imported: its decorators read the stage, as in a deployment.
-os.environ.update(
-    {
-        "STAGE": "local",
-        "PLATFORM_ADDRESS": "http://127.0.0.1:9",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-    }
-)
+surroundings.take_away()
+surroundings.repeat_examples()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(surroundings.an_empty_home().cleanup)
     if config.getoption("capture") != "no":
         config.pluginmanager.register(Guard(), "leaks")
 
