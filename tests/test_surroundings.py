@@ -1,0 +1,54 @@
+"""What tests meet is the same whoever runs them; see surroundings.py."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests import surroundings
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL_SQS",
+        "BATCHBACK_KEY",
+        "LOCAL_SWEEP_SECONDS",
+        "MAX_OPEN_BATCHES",
+        "PLATFORM_AUTH",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "no_proxy",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_FILE",
+        "LC_ALL",
+        "FORCE_COLOR",
+        "PIP_INDEX_URL",
+        "PYTHONWARNINGS",
+        "MAKEFLAGS",
+    ],
+)
+def test_what_somebody_has_set_for_work_is_gone(name: str) -> None:
+    environ = {name: "somebody's"}
+    surroundings.take_away(environ)
+    assert name not in environ
+
+
+@pytest.mark.parametrize("name", ["PATH", "TZ", "LD_PRELOAD", "PYTHONHASHSEED", "TMPDIR"])
+def test_what_programs_start_with_stays(name: str) -> None:
+    environ = {name: "as it was"}
+    surroundings.take_away(environ)
+    assert environ[name] == "as it was"
+
+
+def test_this_process_is_in_them() -> None:
+    assert os.environ["STAGE"] == "local"
+    assert not [*Path.home().iterdir()]
+
+
+def test_examples_are_the_same_every_time_and_none_is_too_slow() -> None:
+    assert settings.default
+    assert settings.default.derandomize
+    assert settings.default.deadline is None
