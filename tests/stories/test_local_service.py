@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from batchback.cli import main
 from batchback.shell import Shell
 
 from batchback_local.live.process import ServiceProcess, is_alive
+from batchback_local.live.service import LiveService
 from batchback_local.live.waiting import tries, until
 from tests.leaks import found_in
 from tests.trials.large import VARIABLES, Large
@@ -38,19 +40,13 @@ SHORT = Plan(
 )
 
 
-class Local:
+class Local(LiveService):
     """A service that runs, and a caller of it."""
 
     def __init__(self, process: ServiceProcess) -> None:
         self.process = process
         self.where = process.where()
-        self.http = requests.Session()
-        self.http.trust_env = False
-        self.client = Client(self.where["address"], self.where["key"], self.where["secret"])
-
-    def close(self) -> None:
-        self.http.close()
-        self.client.close()
+        super().__init__(self.where, PATIENCE_SECONDS)
 
     @property
     def callback_url(self) -> str:
@@ -60,7 +56,7 @@ class Local:
         self, target: str, body: bytes = b"{}", method: str = "POST", **headers: str
     ) -> requests.Response:
         """A request with HTTP Basic, as it is."""
-        return self.http.request(
+        return self._http.request(
             method,
             f"{self.where['address']}{target}",
             data=body,
@@ -84,17 +80,6 @@ class Local:
         found: dict[str, Any] = post
         return found
 
-    def results(self, async_id: str) -> bytes:
-        body = json.dumps({"async": async_id}).encode()
-        return self.send("/api/1.0/batch?action=results", body).content
-
-    def get(self, whom: str, path: str) -> Any:
-        return self.http.get(self.where[whom] + path, timeout=PATIENCE_SECONDS).json()
-
-    def tell(self, whom: str, **wish: object) -> None:
-        told = self.http.post(f"{self.where[whom]}/behave", json=wish, timeout=PATIENCE_SECONDS)
-        assert told.status_code == 200, told.text
-
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServiceProcess]]:
@@ -110,16 +95,14 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Service
 
 @pytest.fixture(scope="module")
 def local(processes: list[ServiceProcess]) -> Iterator[Local]:
-    local = Local(processes[0])
-    yield local
-    local.close()
+    with Local(processes[0]) as local:
+        yield local
 
 
 @pytest.fixture(scope="module")
 def beside(processes: list[ServiceProcess]) -> Iterator[Local]:
-    local = Local(processes[1])
-    yield local
-    local.close()
+    with Local(processes[1]) as local:
+        yield local
 
 
 def invitation(event: int, *contacts: int) -> Job:
@@ -135,7 +118,7 @@ class TestCalling:
         callback = local.called_back(async_id)
         assert callback["verified"]
         assert callback["headers"]["webhook-id"] == f"{async_id}-1"
-        assert callback["raw"].encode() == local.results(async_id)
+        assert callback["raw"].encode() == local.results(async_id).content
         assert callback["body"]["asyncId"] == async_id
         for job, result in zip(jobs, callback["body"]["results"], strict=True):
             assert (result["namespace"], result["action"]) == ("event", "inviteContacts")
@@ -149,7 +132,7 @@ class TestCalling:
     ) -> None:
         async_id = local.run([invitation(5, n) for n in range(200)])
         callback = local.called_back(async_id)
-        assert callback["raw"].encode() == local.results(async_id)
+        assert callback["raw"].encode() == local.results(async_id).content
         assert [
             result["response"]["results"][0]["contact"] for result in callback["body"]["results"]
         ] == [*range(200)]
@@ -171,7 +154,7 @@ class TestCalling:
             "large": {"status": 200, "bytes": 3_000_000},
         }
         for action, wish in told.items():
-            local.tell("platform", namespace="story", action=action, **wish)
+            local.tell("platform", {"namespace": "story", "action": action, **wish})
         async_id = local.run(
             [{"namespace": "story", "action": action, "params": {}} for action in told]
         )
@@ -195,7 +178,7 @@ class TestCalling:
             "html": 1,
             "large": 1,
         }
-        assert callback["raw"].encode() == local.results(async_id)
+        assert callback["raw"].encode() == local.results(async_id).content
 
     def test_ping_answers_who_signs_and_who_sends_a_password(self, local: Local) -> None:
         pattern = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
@@ -263,7 +246,8 @@ class TestErrors:
 
 
 def test_what_it_says_holds_nothing_of_what_it_was_sent(local: Local) -> None:
-    local.tell("platform", namespace="story", action="sings", status=400, body="canary-response")
+    answers = {"status": 400, "body": "canary-response"}
+    local.tell("platform", {"namespace": "story", "action": "sings", **answers})
     sings: Job = {"namespace": "story", "action": "sings", "params": {"note": "canary-params"}}
     url = f"{local.callback_url}?token=canary-query"
     async_id = local.client.run([sings], url, idempotency_key="canary-key")["asyncId"]
@@ -276,7 +260,7 @@ def test_what_it_says_holds_nothing_of_what_it_was_sent(local: Local) -> None:
 
 
 class TestSideBySide:
-    """The other service: its workers are processes that die. These tests build on each other."""
+    """The other service: its workers are processes that die."""
 
     def test_services_side_by_side_know_nothing_of_each_other(
         self, local: Local, beside: Local
@@ -318,13 +302,24 @@ class TestSideBySide:
         assert [story.faults for story in told] == [[], [], []], processes[1].said()
         assert [story.name for story in told] == ["many", "heavy", "cancelled"]
 
-    def test_sigterm_ends_it_and_leaves_no_process_behind(self, beside: Local) -> None:
-        pids = [beside.process.pid, *beside.process.where()["workerPids"]]
-        assert all(map(is_alive, pids))
-        assert beside.process.stop() == 0
-        assert not any(map(is_alive, pids))
-        with pytest.raises(requests.ConnectionError):
-            beside.send("/api/1.0/test?action=ping")
+
+class TestStopping:
+    """Each test stops a service of its own."""
+
+    @pytest.mark.parametrize("options", [(), ("--worker-processes", "2")])
+    def test_in_mid_job_it_stops_at_once_and_leaves_no_process_behind(
+        self, tmp_path: Path, options: tuple[str, ...]
+    ) -> None:
+        with ServiceProcess(tmp_path, *options) as process, Local(process) as doomed:
+            pids = [process.pid, *process.where()["workerPids"]]
+            doomed.tell("platform", {"namespace": "event", "sleepMs": 600_000})
+            async_id = doomed.run([invitation(1, n) for n in range(40)])
+            until(lambda: doomed.is_calling(async_id), "calling", PATIENCE_SECONDS)
+            assert all(map(is_alive, pids))
+            assert process.stop() == 0
+            assert not any(map(is_alive, pids))
+            with pytest.raises(requests.ConnectionError):
+                doomed.send("/api/1.0/test?action=ping")
 
 
 class TestOperating:
@@ -371,15 +366,3 @@ class TestOperating:
         assert (shown["status"], shown["callback"]["state"]) == ("completed", "delivered")
         status, redriven, _ = self.types(local, "ops", "redrive")
         assert (status, redriven["found"]) == (0, 0)
-
-
-def test_a_service_that_was_told_to_stop_in_mid_job_stops_at_once(local: Local) -> None:
-    local.tell("platform", namespace="event", sleepMs=600_000)
-    local.run([invitation(1, n) for n in range(40)])
-    until(
-        lambda: any(call["status"] is None for call in local.get("platform", "/calls")),
-        "calling",
-        PATIENCE_SECONDS,
-    )
-    assert local.process.stop() == 0
-    assert not is_alive(local.process.pid)
