@@ -6,8 +6,10 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 SECONDS ?= 60
-# Newer than what it was made from: the environment is up to date.
+# Newer than what it was made from: the environment has what `make run` needs, and the development
+# tools too.
 STAMP := .venv/.stamp
+DEV_STAMP := .venv/.dev-stamp
 # What looks after the pins: in an environment of its own, so that it changes nothing that is tested.
 TOOLS := .venv/tools
 TOOLS_STAMP := $(TOOLS)/.stamp
@@ -26,64 +28,86 @@ run: $(STAMP) ## send one batch through the whole service and show the callback 
 serve: $(STAMP) ## run the whole service on this machine until Ctrl-C
 	@exec $(BIN)/batchback local
 
-test: $(STAMP) ## run the tests
+test: $(DEV_STAMP) ## run the tests
 	@$(PYTEST)
 
-check: $(STAMP) ## everything that must be green: lint, format, types, tests
+check: $(DEV_STAMP) ## everything that must be green: lint, format, types, tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict
 	@$(PYTEST)
 
-e2e: $(STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
+e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
 
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(STAGE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
-simulate: $(STAMP) ## break the protocol's surroundings in every way for SECONDS=60
+simulate: $(DEV_STAMP) ## break the protocol's surroundings in every way for SECONDS=60
 	@exec $(BIN)/python -m tests.simulation $(SECONDS)
 
-soak: $(STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
+soak: $(DEV_STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
 	@exec $(BIN)/python -m tests.trials.soak
 
-large: $(STAMP) ## take batches of ten thousand jobs through the whole service on this machine
+large: $(DEV_STAMP) ## take batches of ten thousand jobs through the whole service on this machine
 	@exec $(BIN)/python -m tests.trials.large
 
-bench: $(STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
+bench: $(DEV_STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
 	@exec $(BIN)/python -m benchmarks $(if $(FULL),--full)
 
-fuzz: $(STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
+fuzz: $(DEV_STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
 	@exec $(BIN)/python -m tests.fuzz $(SECONDS)
 
 audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
 	@exec $(BIN)/python -m tests.audit
 
-lock: $(TOOLS_STAMP) ## take anew the hashes of what is pinned for Lambda and for these tools
+lock: $(TOOLS_STAMP) ## renew the hashes of what is pinned with them
 	@for file in requirements.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
+	@$(COMPILE) --no-deps requirements-run.txt -o requirements-run.txt
 
 clean: ## remove the environment and all caches
 	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info client/src/*.egg-info
 
-$(STAMP): requirements-dev.txt pyproject.toml client/pyproject.toml
+# Install into the environment $(1) what the options $(3) list, with a dot for each package; $(2) is
+# what the line calls it.
+define install
+	@printf 'Installing %s ' '$(2)' >&2; \
+	{ $(1)/bin/python -m pip install --disable-pip-version-check --no-compile $(3) 2>&1 || echo FAILED; } | { \
+		errors=; while IFS= read -r line; do case $$line in \
+			Collecting*|Obtaining*|Processing*) printf . ;; \
+			ERROR*|error:*) errors="$$errors$$line\n" ;; \
+			FAILED) printf '\n%b' "$$errors"; \
+				echo "Installing failed: fix what pip says above (is a package registry reachable?), then run make again."; \
+				exit 1 ;; \
+		esac; done; echo; } >&2
+endef
+
+# Its pip first: the one that Python brings takes twice as long for the rest.
+$(STAMP): requirements-run.txt pyproject.toml client/pyproject.toml
 	@python=$$(for name in python3 python3.13 python3.12 python3.11; do \
 		"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; \
 	done); \
 	if [ -z "$$python" ]; then \
 		echo "Batchback needs Python 3.11 or newer, and none of python3, python3.13, python3.12 and python3.11 is one." >&2; exit 1; \
 	fi; \
-	echo "Making .venv with $$("$$python" --version): two minutes, this once." >&2; \
+	echo "Making .venv with $$("$$python" --version), once." >&2; \
 	"$$python" -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e ./client -e .
+	@sed -n '/^pip==/,/[^\\]$$/p' requirements-run.txt > .venv/requirements-pip.txt
+	$(call install,.venv,pip,--require-hashes --no-deps -r .venv/requirements-pip.txt)
+	$(call install,.venv,what make run needs,--require-hashes --no-deps -r requirements-run.txt)
+	$(call install,.venv,Batchback,--no-deps --no-build-isolation -e ./client -e .)
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt $(STAMP)
+	$(call install,.venv,the development tools,-r requirements-dev.txt)
 	@touch $@
 
 $(TOOLS_STAMP): requirements-tools.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(TOOLS)
-	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-tools.txt
+	$(call install,$(TOOLS),what looks after the pins,--require-hashes --no-deps -r requirements-tools.txt)
 	@touch $@
 
 $(EMULATOR_STAMP): requirements-e2e.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(EMULATOR)
-	@$(EMULATOR)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-e2e.txt
+	$(call install,$(EMULATOR),the emulator of AWS,--no-deps -r requirements-e2e.txt)
 	@touch $@

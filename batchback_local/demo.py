@@ -15,6 +15,13 @@ from batchback_local.service import LocalService, Options, example_batch, runnin
 
 #: How long the callback may take before something is wrong.
 _PATIENCE_SECONDS = 30
+_NEXT = """
+What next:
+
+  make serve           runs the service until Ctrl-C, and prints a curl line to send your own batch
+  docs/calling.md      every action with a curl line, and the command line, .venv/bin/batchback
+  make test            runs the tests; it installs the development tools first
+  docs/deploying.md    takes it to your AWS account"""
 
 
 def main() -> int:
@@ -40,6 +47,7 @@ def _run() -> int:
         say(f"The service is at {service.address}\n")
         callback = _send_a_batch(service)
         print(_pretty(callback["body"]), file=out, flush=True)
+    say(_NEXT)
     return 0
 
 

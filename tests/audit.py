@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 TOOL = ROOT / ".venv" / "tools" / "bin" / "pip-audit"
 FILES = (
     "requirements.txt",
+    "requirements-run.txt",
     "requirements-dev.txt",
     "requirements-e2e.txt",
     "requirements-tools.txt",

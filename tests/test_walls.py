@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -317,15 +318,23 @@ def pins(name: str) -> dict[str, str]:
     return {package: version for package, (version, _) in hashed_pins(name).items()}
 
 
+def project() -> dict[str, Any]:
+    parsed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    found: dict[str, Any] = parsed["project"]
+    return found
+
+
 def dependencies() -> dict[str, Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = map(Requirement, project["dependencies"])
-    return {canonicalize_name(each.name): each for each in wanted}
+    return by_name(project()["dependencies"])
 
 
-def brought_by(names: set[str]) -> set[str]:
+def by_name(requirements: list[str]) -> dict[str, Requirement]:
+    return {canonicalize_name(each.name): each for each in map(Requirement, requirements)}
+
+
+def brought_by(names: set[str], *, without: frozenset[str] = frozenset()) -> set[str]:
     """Packages with all that they bring along."""
-    found: set[str] = set()
+    found: set[str] = {*without}
     waiting = [*names]
     while waiting:
         name = canonicalize_name(waiting.pop())
@@ -337,7 +346,11 @@ def brought_by(names: set[str]) -> set[str]:
                 for each in wanted
                 if each.marker is None or each.marker.evaluate({"extra": ""})
             ]
-    return found
+    return found - without
+
+
+#: Asked for by Chalice, and used by nothing: pip and setuptools build wheels without it.
+UNUSED = frozenset({"wheel"})
 
 
 class TestRequirements:
@@ -366,8 +379,20 @@ class TestRequirements:
     def test_what_ships_is_what_was_tested(self, name: str) -> None:
         assert pins("requirements.txt")[name] == pins("requirements-dev.txt")[name]
 
-    @pytest.mark.parametrize("file", ["requirements.txt", "requirements-tools.txt"])
-    def test_what_ships_and_what_looks_after_it_is_pinned_with_hashes(self, file: str) -> None:
+    def test_make_run_installs_all_that_the_local_service_and_operators_need(self) -> None:
+        """And nothing else: pip takes the list as it stands, and resolves nothing."""
+        wanted = {*dependencies(), *by_name(project()["optional-dependencies"]["local"])}
+        assert {*pins("requirements-run.txt")} == brought_by(wanted, without=UNUSED)
+
+    def test_make_run_and_make_test_agree_on_every_version(self) -> None:
+        assert pins("requirements-run.txt").items() <= pins("requirements-dev.txt").items()
+
+    @pytest.mark.parametrize(
+        "file", ["requirements.txt", "requirements-run.txt", "requirements-tools.txt"]
+    )
+    def test_what_has_secrets_and_what_looks_after_it_is_pinned_with_hashes(
+        self, file: str
+    ) -> None:
         """Of both its wheel and its source, at least: pip takes any file that has one of them."""
         assert [name for name, (_, hashes) in hashed_pins(file).items() if hashes < 2] == []
 

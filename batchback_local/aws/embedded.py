@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from batchback_local.aws.moto_patches import Dispatcher, make_moto_atomic
+from batchback_local.aws.moto_patches import Dispatcher, import_cloudformation, make_moto_atomic
 from batchback_local.http_server import HOST, Answer, HttpServer, Request
 
 Headers = list[tuple[str, str]]
@@ -20,6 +20,7 @@ class EmbeddedAws(HttpServer):
     def __init__(self, port: int = 0) -> None:
         """Port 0: a free one."""
         make_moto_atomic()
+        import_cloudformation()
         services = Dispatcher(create_backend_app)
         super().__init__(partial(_answer, services), port=port, name="aws")
 

@@ -6,17 +6,42 @@ write is atomic and SQS that a message is visible to one receiver; under threads
 
 import copy
 import inspect
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.sqs import models as sqs
+
+
+@cache
+def import_cloudformation() -> None:
+    """Import moto's CloudFormation without the OpenAPI validator that its API Gateway imports.
+
+    CloudFormation imports every service it can make something of. The validator brings 13 packages
+    and takes half a second to import, and nothing here has an OpenAPI document validated.
+    """
+    stand_in = ModuleType("openapi_spec_validator")
+    stand_in.__dict__.update(validate=None, OpenAPIValidationError=Exception)
+    missing = [name for name in _OPENAPI_VALIDATOR if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(missing, stand_in))
+    try:
+        import_module("moto.cloudformation.parsing")
+    finally:
+        for name in missing:
+            del sys.modules[name]
+
+
+#: What moto imports of it.
+_OPENAPI_VALIDATOR = ("openapi_spec_validator", "openapi_spec_validator.validation.exceptions")
 
 
 @cache

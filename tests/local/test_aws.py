@@ -2,12 +2,14 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from batchback_local.aws.embedded import EmbeddedAws
+from batchback_local.aws.moto_patches import import_cloudformation
 from batchback_local.aws.resources import create_resources
 from batchback_local.errors import CannotStart, PortInUse
 from chalicelib.settings import Names
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 NAMES = Names(STAGE)
+
+
+def test_the_openapi_validator_is_itself_again_once_cloudformation_is_imported() -> None:
+    import_cloudformation()
+    assert import_module("openapi_spec_validator").__file__
 
 
 def test_tables_have_the_names_that_the_service_derives(dynamodb: "DynamoDBClient") -> None:

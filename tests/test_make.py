@@ -1,0 +1,146 @@
+"""What make does before the first line of Python runs: the environment, its progress, its failures.
+
+A script stands in for Python. It notes what it is asked to do, and installs nothing.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.test_walls import ROOT
+
+PYTHON = """\
+#!/bin/sh
+case "$*" in
+--version) echo "Python 3.11.7" ;;
+"-c "*) test -z "$TOO_OLD" ;;
+"-m venv --clear "*) echo "venv $4" >> calls; mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
+"-m pip install "*)
+    echo "install ${*#*--no-compile }" >> calls
+    echo "Looking in indexes: a registry"
+    echo "Collecting one==1.0"
+    echo "  Using cached one-1.0-py3-none-any.whl (1 kB)"
+    test -z "$UNREACHABLE" || { echo "ERROR: No matching distribution for one==1.0" >&2; exit 1; }
+    echo "Collecting two==2.0"
+    ;;
+*) echo "run $*" >> calls ;;
+esac
+"""
+ENVIRONMENT = [
+    "venv .venv",
+    "install --require-hashes --no-deps -r .venv/requirements-pip.txt",
+    "install --require-hashes --no-deps -r requirements-run.txt",
+    "install --no-deps --no-build-isolation -e ./client -e .",
+]
+DEVELOPMENT = "install -r requirements-dev.txt"
+DEMONSTRATION = "run -m batchback_local.demo"
+
+
+class Checkout:
+    """A copy of what make reads, with a Python that only takes notes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for path in (ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob("requirements*.txt")):
+            shutil.copy(path, folder)
+        (folder / "client").mkdir()
+        shutil.copy(ROOT / "client" / "pyproject.toml", folder / "client")
+        (folder / "bin").mkdir()
+        for name in ("python3", "python3.11", "python3.12", "python3.13"):
+            (folder / "bin" / name).write_text(PYTHON)
+            (folder / "bin" / name).chmod(0o755)
+
+    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(  # noqa: S603 - our own Makefile
+            ["make", "--no-print-directory", "-C", str(self.folder), target],  # noqa: S607
+            env={"PATH": path, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def calls(self) -> list[str]:
+        """What Python was asked to do since the last look."""
+        notes = self.folder / "calls"
+        found = notes.read_text().splitlines() if notes.exists() else []
+        notes.unlink(missing_ok=True)
+        return found
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+class TestTheEnvironment:
+    def test_make_run_installs_no_development_tools(self, checkout: Checkout) -> None:
+        checkout.make("run")
+        assert checkout.calls() == [*ENVIRONMENT, DEMONSTRATION]
+
+    def test_make_test_adds_them_when_first_used(self, checkout: Checkout) -> None:
+        checkout.make("run")
+        checkout.calls()
+        checkout.make("test")
+        first, *more = checkout.calls()
+        assert first == DEVELOPMENT
+        assert [call.split()[:3] for call in more] == [["run", "-m", "pytest"]]
+
+    def test_make_test_on_a_fresh_clone_installs_both(self, checkout: Checkout) -> None:
+        checkout.make("test")
+        assert checkout.calls()[:-1] == [*ENVIRONMENT, DEVELOPMENT]
+
+    @pytest.mark.parametrize("target", ["run", "test"])
+    def test_nothing_is_installed_twice(self, checkout: Checkout, target: str) -> None:
+        checkout.make(target)
+        checkout.calls()
+        checkout.make(target)
+        assert [call.split()[0] for call in checkout.calls()] == ["run"]
+
+    def test_pip_is_the_pinned_one_before_it_installs_the_rest(self, checkout: Checkout) -> None:
+        checkout.make("run")
+        pin = (checkout.folder / ".venv" / "requirements-pip.txt").read_text()
+        assert pin.startswith("pip==")
+        assert pin.count("==") == 1
+        assert pin in (ROOT / "requirements-run.txt").read_text()
+
+
+class TestWhatItSays:
+    def test_every_package_is_a_dot(self, checkout: Checkout) -> None:
+        ran = checkout.make("run")
+        assert ran.stdout == ""
+        assert ran.stderr == (
+            "Making .venv with Python 3.11.7, once.\n"
+            "Installing pip ..\n"
+            "Installing what make run needs ..\n"
+            "Installing Batchback ..\n"
+        )
+
+    def test_a_registry_that_is_out_of_reach_is_an_error_and_what_to_do(
+        self, checkout: Checkout
+    ) -> None:
+        ran = checkout.make("run", UNREACHABLE="yes")
+        assert ran.returncode == 2
+        assert ran.stderr.startswith(
+            "Making .venv with Python 3.11.7, once.\n"
+            "Installing pip .\n"
+            "ERROR: No matching distribution for one==1.0\n"
+            "Installing failed: fix what pip says above (is a package registry reachable?), "
+            "then run make again.\n"
+        )
+        assert DEMONSTRATION not in checkout.calls()
+
+    def test_make_starts_over_once_the_registry_is_reachable(self, checkout: Checkout) -> None:
+        checkout.make("run", UNREACHABLE="yes")
+        checkout.calls()
+        checkout.make("run")
+        assert checkout.calls() == [*ENVIRONMENT, DEMONSTRATION]
+
+    def test_an_old_python_is_named(self, checkout: Checkout) -> None:
+        ran = checkout.make("run", TOO_OLD="yes")
+        assert ran.returncode == 2
+        assert ran.stderr.startswith("Batchback needs Python 3.11 or newer")
+        assert checkout.calls() == []
