@@ -66,7 +66,7 @@ lock: $(TOOLS_STAMP) ## renew the hashes of what is pinned with them
 	@$(COMPILE) --no-deps requirements-run.txt -o requirements-run.txt
 
 clean: ## remove the environment and all caches
-	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info client/src/*.egg-info
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info client/build client/src/*.egg-info
 
 # Install into the environment $(1) what the options $(3) list, with a dot for each package; $(2) is
 # what the line calls it.

@@ -19,7 +19,9 @@ BROUGHT = ["click", "requests", "certifi", "charset-normalizer", "idna", "urllib
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that nothing is left in the checkout, and without a network."""
     folder = tmp_path_factory.mktemp("wheel")
-    copy = shutil.copytree(CLIENT, folder / "client", ignore=shutil.ignore_patterns("*.egg-info"))
+    copy = shutil.copytree(
+        CLIENT, folder / "client", ignore=shutil.ignore_patterns("*.egg-info", "build")
+    )
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
     _run(sys.executable, "-m", "pip", "wheel", *options, str(folder), str(copy))
     [made] = folder.glob("*.whl")

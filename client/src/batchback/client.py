@@ -12,10 +12,10 @@ What comes back is the service's own JSON, typed. What goes wrong is one of two 
     CallFailed
     ├── Refused         the service answered, and said no: sending the same again changes nothing,
     │                   but for 24114 (not completed), 429 (a limit of the account) and the 500s
-    └── Unreachable     nobody answered, or somebody who is not the service: a gateway, a proxy, a
-                        wrong address. Whether the call arrived is not known.
+    └── Unreachable     no answer came, or one that is not the service's: a gateway's, a proxy's.
+                        Whether the call arrived is not known.
 
-Nothing is sent twice on its own: who repeats a `run` gives it an idempotency key.
+The client sends nothing twice on its own. To repeat a `run` safely, give it an idempotency key.
 """
 
 import json
@@ -55,11 +55,11 @@ _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
 class Client:
-    """Calls one service with one key. ValueError at once where the address or the key can be none.
+    """Call one service with one key; ValueError at once if the address or the key cannot be one.
 
-    A session that is handed in stays the caller's to close; our own is closed with the client. Our
-    own takes proxies and certificates from the environment as every program does, except towards
-    this machine, and never credentials from a .netrc.
+    If you pass a session, closing it is up to you. The client's own session is closed with the
+    client; it takes proxies and certificates from the environment, except for this machine, and
+    never takes credentials from a .netrc.
     """
 
     def __init__(
@@ -94,16 +94,18 @@ class Client:
         callback_url: str | None = None,
         idempotency_key: str | None = None,
     ) -> Submitted:
-        """Once it answers, the batch is safe. With an idempotency key it can be sent again and
-        runs once; without, an Unreachable leaves open whether the batch runs."""
+        """Submit a batch; once this returns, the batch is safe. With an idempotency key you can
+        call it again and the batch runs once; without one, you do not know after an Unreachable
+        whether the batch runs."""
         return self.submit(_given(jobs=[*jobs], callbackUrl=callback_url), idempotency_key)
 
     def submit(self, order: Mapping[str, Any], idempotency_key: str | None = None) -> Submitted:
-        """`run` for who has the whole request object already; it is sent as it is."""
+        """`run` with the whole request object, which is sent as it is."""
         answer = self.call("batch", "run", order, idempotency_key=idempotency_key)
         return cast(Submitted, self._with("asyncId", answer))
 
     def progress(self, id: str) -> Progress:
+        """How far the batch is."""
         return cast(Progress, self._ask("progress", {"async": id}, "progress"))
 
     def results(
@@ -114,21 +116,21 @@ class Client:
         *,
         partial: bool = False,
     ) -> Results:
-        """All the results in the order of the jobs, or a page of them; Refused with 24114 while
-        the batch runs, unless those so far (`partial`) are wanted."""
+        """All results in the order of the jobs, or a page of them. Refused with 24114 while the
+        batch runs, unless you ask for the results so far (`partial`)."""
         wanted = _given(start=start, perPage=per_page, partial=partial or None)
         return cast(Results, self._ask("results", {"async": id, **wanted}, "results"))
 
     def restart(self, id: str) -> Restarted:
-        """Puts every job to work again that never got an answer."""
+        """Run every job again that never got an answer."""
         return cast(Restarted, self._ask("restart", {"async": id}, "restarted"))
 
     def repost(self, id: str) -> Reposted:
-        """Has the callback of a completed batch sent again."""
+        """Send the callback of a completed batch again."""
         return cast(Reposted, self._ask("repost", {"async": id}, "reposted"))
 
     def cancel(self, id: str) -> Cancelled:
-        """Ends the batch early: what has no response is answered "Cancelled"."""
+        """End the batch early: jobs without a response are answered "Cancelled"."""
         return cast(Cancelled, self._ask("cancel", {"async": id}, "cancelled"))
 
     def list(self, start: int | None = None, per_page: int | None = None) -> Batches:
@@ -137,7 +139,7 @@ class Client:
         return cast(Batches, self._ask("list", wanted, "results"))
 
     def ping(self) -> Pong:
-        """Whether address, key, secret and clock are right."""
+        """Check that address, key, secret and clock are right."""
         return cast(Pong, self._with("ack", self.call("test", "ping", {})))
 
     def call(
@@ -213,7 +215,7 @@ class Client:
 
 
 def _checked_address(address: str) -> str:
-    """The address without the API's own path, with which people paste it all the same."""
+    """The address without the API's own path, which people often paste with it."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(f"the address {address!r} does not begin with http:// or https://")

@@ -59,7 +59,7 @@ def _pauses() -> Iterator[float]:
 
 
 def _is_over(progress: Progress) -> bool:
-    """By its status, for 100 may come a moment before the results do; by the percentage where a
+    """By its status, for 100 may come a moment before the results do; by the percentage if a
     service of this API gives nothing else."""
     status = progress.get("status")
     return progress["progress"] == 100 if status is None else status != "running"

@@ -54,7 +54,7 @@ class Result(TypedDict):
     action: str
     request: Any
     response: Any
-    #: The place of the job in the batch, where only some of the results were asked for.
+    #: The place of the job in the batch, if only some of the results were asked for.
     index: NotRequired[int]
 
 
