@@ -1,6 +1,7 @@
 """`make run` and every command of a checkout work with what requirements-run.txt lists alone."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -46,6 +47,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - this very interpreter
         [sys.executable, "-c", WITHOUT + code, json.dumps(unlisted())],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "PLATFORM_ADDRESS"},
         capture_output=True,
         text=True,
         check=False,
