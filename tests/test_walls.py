@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -324,29 +324,32 @@ def project() -> dict[str, Any]:
     return found
 
 
-def dependencies() -> dict[str, Requirement]:
-    return by_name(project()["dependencies"])
+def dependencies(*extras: str) -> dict[str, Requirement]:
+    """What pyproject.toml asks for, with these extras."""
+    asked = project()["dependencies"] + [
+        each for extra in extras for each in project()["optional-dependencies"][extra]
+    ]
+    found = {canonicalize_name(each.name): each for each in map(Requirement, asked)}
+    return {name: each for name, each in found.items() if name != project()["name"]}
 
 
-def by_name(requirements: list[str]) -> dict[str, Requirement]:
-    return {canonicalize_name(each.name): each for each in map(Requirement, requirements)}
-
-
-def brought_by(names: set[str], *, without: frozenset[str] = frozenset()) -> set[str]:
+def brought_by(asked: Iterable[Requirement], *, without: frozenset[str] = frozenset()) -> set[str]:
     """Packages with all that they bring along."""
-    found: set[str] = {*without}
-    waiting = [*names]
+    found: set[tuple[str, str]] = set()
+    waiting = [(each, extra) for each in asked for extra in ("", *each.extras)]
     while waiting:
-        name = canonicalize_name(waiting.pop())
-        if name not in found:
-            found.add(name)
-            wanted = map(Requirement, metadata.requires(name) or ())
+        requirement, extra = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name not in without and (name, extra) not in found:
+            found.add((name, extra))
+            brought = map(Requirement, metadata.requires(name) or ())
             waiting += [
-                each.name
-                for each in wanted
-                if each.marker is None or each.marker.evaluate({"extra": ""})
+                (each, extra_of_it)
+                for each in brought
+                if each.marker is None or each.marker.evaluate({"extra": extra})
+                for extra_of_it in ("", *each.extras)
             ]
-    return found - without
+    return {name for name, _ in found}
 
 
 #: Asked for by Chalice, and used by nothing: pip and setuptools build wheels without it.
@@ -362,7 +365,8 @@ class TestRequirements:
 
     def test_every_other_dependency_is_pinned_with_all_that_it_brings(self) -> None:
         shipped = {*dependencies()} - BROUGHT - OUTSIDE
-        assert {*pins("requirements.txt")} == brought_by(shipped)
+        asked = [dependencies()[name] for name in shipped]
+        assert {*pins("requirements.txt")} == brought_by(asked)
 
     def test_all_that_the_code_imports_is_packaged_or_brought(self) -> None:
         roots = {
@@ -372,8 +376,9 @@ class TestRequirements:
         packages = {canonicalize_name(root) for root in foreign}
         assert packages <= {*pins("requirements.txt")} | BROUGHT | {"botocore"}
 
-    def test_every_dependency_is_pinned_for_development_too(self) -> None:
-        assert {*dependencies()} <= {*pins("requirements-dev.txt")}
+    def test_every_package_of_the_tests_is_pinned_and_no_other(self) -> None:
+        asked = dependencies("local", "dev")
+        assert {*pins("requirements-dev.txt")} == brought_by(asked.values())
 
     @pytest.mark.parametrize("name", pins("requirements.txt"))
     def test_what_ships_is_what_was_tested(self, name: str) -> None:
@@ -381,8 +386,8 @@ class TestRequirements:
 
     def test_make_run_installs_all_that_the_local_service_and_operators_need(self) -> None:
         """And nothing else: pip takes the list as it stands, and resolves nothing."""
-        wanted = {*dependencies(), *by_name(project()["optional-dependencies"]["local"])}
-        assert {*pins("requirements-run.txt")} == brought_by(wanted, without=UNUSED)
+        asked = dependencies("local")
+        assert {*pins("requirements-run.txt")} == brought_by(asked.values(), without=UNUSED)
 
     def test_make_run_and_make_test_agree_on_every_version(self) -> None:
         assert pins("requirements-run.txt").items() <= pins("requirements-dev.txt").items()
