@@ -1,28 +1,69 @@
 """`batchback local`: until SIGINT or SIGTERM, then gone at once, with exit status 0."""
 
-import argparse
 import signal
+import sys
 import time
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import click
+from batchback.command_line import examples
 from batchback.errors import CannotGoOn
 
 from batchback_local.log import say
+from batchback_ops import project
+from batchback_ops.console import whole_number
 
-_CANNOT_START = 2
+if TYPE_CHECKING:
+    pass
+
 #: How often the main thread wakes to see whether it is to stop.
 _WAKE_SECONDS = 0.1
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """The exit status: 0 when told to stop, 2 with one sentence where it cannot start."""
+def _port(name: str, purpose: str) -> click.Option:
+    return click.Option([name], metavar="PORT", type=whole_number(1, 65_535), help=purpose)
+
+
+@click.command(
+    "local",
+    params=[
+        _port("--port", "Of the service: 8000 if that is free."),
+        _port("--aws-port", "Of the embedded AWS: 4566 if that is free."),
+        _port("--platform-port", "Of the demonstration platform: a free one."),
+        _port("--receiver-port", "Of the demonstration receiver: a free one."),
+        click.Option(
+            ["--platform"], metavar="URL", help="Call this platform, not the demonstration's."
+        ),
+        click.Option(["--key"], default="demo", show_default=True, help="The key that may call."),
+        click.Option(["--secret"], default="demo-secret", show_default=True, help="Its secret."),
+        click.Option(
+            ["--no-http"],
+            is_flag=True,
+            help="All but the HTTP server, for use beside `chalice local --stage local`; the ports "
+            "are then 4566 (AWS), 4567 (platform) and 4568 (receiver).",
+        ),
+        click.Option(
+            ["--worker-processes"],
+            type=whole_number(0, 64),
+            default=0,
+            metavar="N",
+            help="Run the workers in N processes of their own, and restart those that die.",
+        ),
+        click.Option(
+            ["--ready-file"],
+            metavar="PATH",
+            help="Write every address and name there as JSON once all is up.",
+        ),
+    ],
+    epilog=examples("batchback local", "batchback local --port 8001 --ready-file ready.json"),
+)
+def local(**given: Any) -> None:
+    """Run the whole service on this machine. AWS is embedded; Ctrl-C stops it all."""
     stop_at_signals()
-    try:
-        return _serve(arguments)
-    except KeyboardInterrupt:
-        return 0
+    with suppress(KeyboardInterrupt):
+        _serve(given)
 
 
 def stop_at_signals() -> None:
@@ -45,18 +86,22 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _serve(arguments: argparse.Namespace) -> int:
-    from batchback_local.service import Options, running  # slow to import: moto, boto3, chalice
-
-    options = Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})
+def _serve(given: dict[str, Any]) -> None:
+    try:
+        from batchback_local.service import Options, running  # slow: moto, boto3, chalice
+    except ModuleNotFoundError as missing:
+        raise CannotGoOn(
+            f"`batchback local` needs {_package(missing)}, which is not installed: run "
+            f"`{sys.executable} -m pip install -e '{project.root()}[local]'`"
+        ) from missing
+    options = Options(**given)
     if options.ready_file:
         with suppress(FileNotFoundError):
             Path(options.ready_file).unlink()
-    try:
-        with running(options) as service:
-            say(f"The whole service is up; Ctrl-C stops it.\n\n{service.in_words()}")
-            _wait_for_the_signal()
-    except CannotGoOn as reason:
-        say(f"batchback: {reason}")
-        return _CANNOT_START
-    return 0
+    with running(options) as service:
+        say(f"The whole service is up; Ctrl-C stops it.\n\n{service.describe()}")
+        _wait_for_the_signal()
+
+
+def _package(missing: ModuleNotFoundError) -> str:
+    return str(missing.name).partition(".")[0]

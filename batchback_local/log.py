@@ -35,7 +35,7 @@ class ReadableLog(io.TextIOBase):
 
     def write(self, text: str) -> int:
         for line in text.splitlines():
-            shown = _in_words(line)
+            shown = _readable(line)
             if shown:
                 self._stream.write(shown + "\n")
         return len(text)
@@ -44,7 +44,7 @@ class ReadableLog(io.TextIOBase):
         self._stream.flush()
 
 
-def _in_words(line: str) -> str:
+def _readable(line: str) -> str:
     """The line for people; empty: not worth one."""
     fields = _fields(line)
     if fields is None:

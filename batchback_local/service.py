@@ -102,7 +102,7 @@ class LocalService:
             "workerPids": list(self.worker_pids),
         }
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """For people: every address, and a batch to send."""
         address = self.address or f"http://127.0.0.1:{_PREFERRED_PORT}"
         curl = [

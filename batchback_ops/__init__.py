@@ -6,10 +6,11 @@
     resources/   a stage's CloudFormation stack
     package/     what a pipeline deploys
     policies/    what each function may do
+    console.py   what the commands share on the command line
     stage.py     a stage in AWS, and what AWS says in one sentence
     project.py   the checkout: template, policies, configuration
+    errors.py    what stops a command
 
-`command.py` of each room has `add_arguments(parser)` and `run(options, shell)`, which returns the
-exit status and raises CannotGoOn with one sentence if the operator has to do something first.
-Commands reach AWS through `stage`, and import nothing slow before they run.
+`command.py` of each room says what is typed: options, help, tables. It is small and imports the
+rest of its room when the command runs, because `batchback --help` loads all of them.
 """

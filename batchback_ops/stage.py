@@ -1,6 +1,5 @@
 """A stage in AWS as an operator's commands reach it, and what AWS says, in one sentence."""
 
-import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +16,6 @@ from chalicelib.settings import Names
 if TYPE_CHECKING:
     from boto3 import Session
     from botocore.exceptions import ClientError
-
-
-def add_stage(parser: argparse.ArgumentParser) -> None:
-    """The option that every one of these commands has."""
-    parser.add_argument(
-        "--stage", metavar="NAME", required=True, help="a stage of .chalice/config.json"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +58,8 @@ class Stage:
         return make(service, region_name=self.region, endpoint_url=endpoint, config=no_proxy)
 
     @contextmanager
-    def in_words(self) -> Iterator[None]:
-        """A block in which what goes wrong with AWS is said in a sentence: as CannotGoOn."""
+    def explained_errors(self) -> Iterator[None]:
+        """A block in which what goes wrong with AWS becomes a CannotGoOn, which says what to do."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

@@ -4,40 +4,39 @@ Blocks are found by their language, or by the comment right before them. The com
 and `jobs run: all` in calling.md say what happens between two of its examples.
 """
 
-import argparse
 import json
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
 import boto3
+import click
 import pytest
 from batchback import connection
-from batchback.command_line import OF_A_CHECKOUT
 from batchback.commands import batchback
 from batchback.shell import Shell, Status
 from chalice.cli import cli as chalice_cli
 from chalice.test import Client
-from click import Context, Option
 from click.shell_completion import get_completion_class
 
-import batchback_local as local
+from batchback_local.command import local
 from batchback_local.demonstration.behaviour import Behaviours
 from batchback_local.demonstration.platform import DemonstrationPlatform
 from batchback_local.http_server import Request
 from batchback_local.service import LocalService
 from batchback_ops import project
-from batchback_ops.doctor import command as doctor
-from batchback_ops.keys import command as keys
-from batchback_ops.ops import command as ops
+from batchback_ops.doctor.command import doctor
+from batchback_ops.doctor.examination import checks
+from batchback_ops.doctor.service_checks import Trial
+from batchback_ops.keys.command import keys
+from batchback_ops.ops.command import ops
 from batchback_ops.policies import permissions
 from batchback_ops.policies.permissions import Resource
-from batchback_ops.resources import command as resources
+from batchback_ops.resources.command import resources
 from batchback_ops.stage import open_stage
 from chalicelib import errors
 from chalicelib.adapters import items, usage
@@ -180,6 +179,22 @@ class TestAllPages:
         assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def options_of(command: click.Command) -> set[str]:
+    """But for those that all commands have."""
+    return {name for each in command.params for name in each.opts if name[0] == "-"} - {"--json"}
+
+
+def parsed(words: list[str]) -> click.Context:
+    """What a line of ours says, without doing it; UsageError if it is not understood."""
+    command: click.Command | None = batchback
+    while isinstance(command, click.Group):
+        name, *words = words
+        command = command.get_command(click.Context(command), name)
+        assert command, name
+    assert command
+    return command.make_context(command.name, words, obj=Shell(environ={}))
+
+
 def anchors(path: Path) -> set[str]:
     """Where links can lead within a page, as GitHub names its headings."""
     headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
@@ -277,49 +292,30 @@ class TestResources:
                 assert project.configured_parameters(stage)[codes(name)[0]] == value
 
     def test_every_option_of_the_command_is_there(self) -> None:
-        parser = argparse.ArgumentParser()
-        resources.add_arguments(parser)
-        [actions] = [each.choices for each in parser._actions if isinstance(each.choices, dict)]
         text = page("docs/settings.md")
-        for action, options in actions.items():
-            assert f"batchback resources {action} --stage" in text
-            for option in options._option_string_actions.keys() - {"-h", "--help"}:
-                assert option in text
+        for name, command in resources.commands.items():
+            assert f"batchback resources {name} --stage" in text
+            assert {option for option in options_of(command) if option not in text} == set()
 
 
 class TestRunbook:
     NAME = "docs/runbook.md"
 
     def test_every_command_of_ops_and_its_options_are_there_and_no_other(self) -> None:
-        parser = argparse.ArgumentParser()
-        ops.add_arguments(parser)
-        [commands] = [each for each in parser._actions if each.dest == "action"]
         text = " ".join(" ".join(row) for row in rows(self.NAME, "| command |"))
-        assert isinstance(commands.choices, dict)
-        assert {*re.findall(r"batchback ops (\w+)", text)} == {*commands.choices}
-        options = {
-            name
-            for command in commands.choices.values()
-            for action in command._actions
-            for name in action.option_strings
-        }
-        assert {*re.findall(r"--[a-z-]+", text)} == options - {"-h", "--help"}
+        assert {*re.findall(r"batchback ops (\w+)", text)} == {*ops.commands}
+        options = {option for command in ops.commands.values() for option in options_of(command)}
+        assert {*re.findall(r"--[a-z-]+", text)} == options
 
     def test_every_option_of_the_doctor_is_there_and_no_other(self) -> None:
-        parser = argparse.ArgumentParser()
-        doctor.add_arguments(parser)
-        options = {name for action in parser._actions for name in action.option_strings}
         table = rows(self.NAME, "| option |")
-        assert {code.split()[0] for row in table for code in codes(row[0])} == options - {
-            "-h",
-            "--help",
-        }
+        assert {code.split()[0] for row in table for code in codes(row[0])} == options_of(doctor)
 
     def test_every_check_of_the_doctor_is_there_and_no_other(self) -> None:
         stage = open_stage("prod", Shell(environ={}))
-        checks = doctor._checks(argparse.Namespace(), stage, Shell(environ={}))
+        found = [check.name for check in checks(Trial(), stage, Shell(environ={}))]
         named = [code for row in rows(self.NAME, "| check |") for code in codes(row[0])]
-        assert sorted(named) == sorted(["credentials", "region", *[check.name for check in checks]])
+        assert sorted(named) == sorted(["credentials", "region", *found])
 
     def test_every_event_and_metric_that_is_named_is_written_and_no_other(self) -> None:
         """The events stand in the source as the first argument of each line that is written."""
@@ -353,18 +349,12 @@ class TestDeploying:
         chalices = [words for words in commands if "chalice" in words]
         assert ours
         for words in ours:
-            self._understand(words)
+            parsed(words)
         for words in chalices:
             _, command, *options = words[words.index("chalice") :]
-            chalice_cli.commands[command].make_parser(Context(chalice_cli)).parse_args([*options])
-
-    def _understand(self, words: list[str]) -> None:
-        if words[0] not in OF_A_CHECKOUT:
-            batchback.commands[words[0]].make_context(words[0], words[1:], obj=Shell(environ={}))
-            return
-        parser = argparse.ArgumentParser()
-        import_module(f"batchback_ops.{words[0]}.command").add_arguments(parser)
-        parser.parse_args(words[1:])
+            chalice_cli.commands[command].make_parser(click.Context(chalice_cli)).parse_args(
+                [*options]
+            )
 
     def test_the_dollars_are_units_times_prices(self) -> None:
         """Rounded to what is shown."""
@@ -451,11 +441,8 @@ class TestHowItWorks:
 
 class TestLocal:
     def test_every_option_is_there_and_no_other(self) -> None:
-        parser = argparse.ArgumentParser(add_help=False)
-        local.add_arguments(parser)
-        options = {option for action in parser._actions for option in action.option_strings}
         named = [codes(row[0])[0].split()[0] for row in rows("docs/local.md", "| option |")]
-        assert sorted(named) == sorted(options)
+        assert sorted(named) == sorted(options_of(local))
 
     def test_every_key_of_the_ready_file_is_there_and_no_other(self) -> None:
         service = LocalService(
@@ -533,7 +520,8 @@ class TestCalling:
         }
         everywhere = {"--json", *(each.opts[0] for each in connection.OPTIONS)}
         assert shown == {
-            name: {each.opts[0] for each in command.params if isinstance(each, Option)} - everywhere
+            name: {each.opts[0] for each in command.params if isinstance(each, click.Option)}
+            - everywhere
             for name, command in batchback.commands.items()
         }
         text = page("docs/calling.md").split("## Command line")[1]
@@ -769,16 +757,11 @@ class TestKeys:
             assert (status, printed) == (0, answer.text), f"docs/keys.md, line {command.line}"
 
     def test_every_command_and_option_is_there_and_no_other(self) -> None:
-        parser = argparse.ArgumentParser()
-        keys.add_arguments(parser)
-        [commands] = [each for each in parser._actions if each.dest == "action"]
         table = rows("docs/keys.md", "| command |")
-        assert isinstance(commands.choices, dict)
-        assert [codes(row[0])[0].split()[0] for row in table] == list(commands.choices)
-        for row, command in zip(table, commands.choices.values(), strict=True):
-            options = {name for action in command._actions for name in action.option_strings}
+        assert [codes(row[0])[0].split()[0] for row in table] == list(keys.commands)
+        for row, command in zip(table, keys.commands.values(), strict=True):
             named = {code.split()[0] for code in codes(row[2])}
-            assert named == options - {"-h", "--help", "--stage"}, row[0]
+            assert named == options_of(command) - {"--stage"}, row[0]
 
     def test_the_seconds_that_workers_remember_are_true(self) -> None:
         for name in ("docs/keys.md", "docs/how-it-works.md"):

@@ -1,4 +1,4 @@
-"""What a check finds: what there is, or what is wrong and what mends it.
+"""What a check finds: what there is, or what is wrong and its remedy.
 
 A check says in words what it found. Where that is wrong it raises Wrong, where it cannot be looked
 at Skipped; what AWS refuses is wrong too, in Stage's own sentence.
@@ -21,12 +21,12 @@ class Check:
 
 
 class Wrong(Exception):
-    """Something is not as it must be, and `mend` says what to run or do."""
+    """Something is not as it must be, and `remedy` says what to run or do."""
 
-    def __init__(self, found: str, mend: str) -> None:
+    def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found)
         self.found = found
-        self.mend = mend
+        self.remedy = remedy
 
 
 class Skipped(Exception):
@@ -41,24 +41,28 @@ class Finding:
     #: None: it was skipped.
     ok: bool | None
     found: str
-    #: None: nothing to mend, or `found` says it already.
-    mend: str | None = None
+    #: None: nothing is wrong, or `found` says it already.
+    remedy: str | None = None
 
     @property
     def line(self) -> str:
         """For people."""
         verdict = {True: "ok", False: "WRONG", None: "skipped"}[self.ok]
-        mend = f" -> {self.mend}" if self.mend else ""
-        return f"{verdict} {self.check}: {self.found}{mend}"
+        remedy = f" -> {self.remedy}" if self.remedy else ""
+        return f"{verdict} {self.check}: {self.found}{remedy}"
+
+    def as_json(self) -> dict[str, object]:
+        """For programs, which know the remedy as `mend`."""
+        return {"check": self.check, "ok": self.ok, "found": self.found, "mend": self.remedy}
 
 
 def find(check: Check, stage: Stage) -> Finding:
     """Never raises for anything that AWS, the network or the service can do."""
     try:
-        with stage.in_words():
+        with stage.explained_errors():
             found = check.look()
     except Wrong as wrong:
-        return Finding(check=check.name, ok=False, found=wrong.found, mend=wrong.mend)
+        return Finding(check=check.name, ok=False, found=wrong.found, remedy=wrong.remedy)
     except Skipped as skipped:
         return Finding(check=check.name, ok=None, found=str(skipped))
     except CannotGoOn as reason:

@@ -141,9 +141,7 @@ def _dead_letters(stage: Stage) -> str:
     }
     found = ", ".join(f"{queue}: {count}" for queue, count in counts.items())
     if counts[stage.names.batches_dead_queue]:
-        raise Wrong(
-            found, f"batchback ops redrive --stage {stage.name}, once their cause is mended"
-        )
+        raise Wrong(found, f"batchback ops redrive --stage {stage.name}, once their cause is fixed")
     return found
 
 

@@ -1,6 +1,5 @@
 """Whether the service answers, and does what it is there for: as a caller sees it."""
 
-import argparse
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +23,19 @@ _NOT_US = {401, 403, 463}
 _NO_ANSWER = 461
 
 
-def checks(options: argparse.Namespace, stage: Stage, shell: Shell) -> list[Check]:
-    service = _Service(options=options, stage=stage, shell=shell)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How the service is to be tried. What is None is found elsewhere, or tried without."""
+
+    address: str | None = None
+    key: str | None = None
+    secret: str | None = None
+    callback_url: str | None = None
+    no_batch: bool = False
+
+
+def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
+    service = _Service(trial=trial, stage=stage, shell=shell)
     return [
         Check(name="api", look=service.judge_answer),
         Check(name="ping", look=service.judge_ping),
@@ -35,7 +45,7 @@ def checks(options: argparse.Namespace, stage: Stage, shell: Shell) -> list[Chec
 
 @dataclass(frozen=True, kw_only=True)
 class _Service:
-    options: argparse.Namespace
+    trial: Trial
     stage: Stage
     shell: Shell
 
@@ -64,7 +74,7 @@ class _Service:
 
     def judge_batch(self) -> str:
         """One job, `test.ping`, from submission to the callback where there is one."""
-        if self.options.no_batch:
+        if self.trial.no_batch:
             raise Skipped("--no-batch")
         with self._caller() as caller:
             try:
@@ -89,9 +99,9 @@ class _Service:
     def _submit(self, caller: Client) -> str:
         jobs: Any = [{"namespace": "test", "action": "ping"}]
         try:
-            return caller.run(jobs, self.options.callback_url)["asyncId"]
+            return caller.run(jobs, self.trial.callback_url)["asyncId"]
         except Refused as refused:
-            if self.options.callback_url or refused.specific_code != ParameterMissing.specific_code:
+            if self.trial.callback_url or refused.specific_code != ParameterMissing.specific_code:
                 raise
             raise Skipped(
                 "this stage insists on a callback: give --callback-url, an address of yours that "
@@ -138,7 +148,7 @@ class _Service:
         )
 
     def _setting(self, name: str) -> str:
-        given: str = getattr(self.options, name) or ""
+        given: str = getattr(self.trial, name) or ""
         return given or self.shell.environ.get(f"BATCHBACK_{name.upper()}", "")
 
     def _not_there(self, unreachable: Unreachable) -> Wrong:

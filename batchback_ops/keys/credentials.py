@@ -70,7 +70,7 @@ def why_not_secret(secret: str) -> str | None:
 
 
 def is_short(secret: str) -> bool:
-    """Whether it could be found by trying. Who issued it is not us, so it is for others to mend."""
+    """Whether it could be found by trying. We did not issue it, so others have to replace it."""
     return len(secret) < _SHORT_SECRET
 
 

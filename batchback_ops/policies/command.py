@@ -1,48 +1,18 @@
-"""`batchback policies`: bring the policy files in .chalice in step with the permissions."""
+"""`batchback policies`, as it is typed."""
 
-import argparse
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-
-from batchback.shell import Shell, Status
-
-from batchback_ops import project
-from batchback_ops.policies.documents import file_name, json_text, naming_policies, policy_files
-from batchback_ops.policies.permissions import PERMISSIONS
+import click
+from batchback.command_line import examples
+from batchback.shell import Shell
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """There are none: it is always about all stages."""
+@click.command("policies", epilog=examples("batchback policies"))
+@click.pass_obj
+def policies(shell: Shell) -> None:
+    """Generate the IAM policies of every function in every stage.
 
+    The policy files, and what .chalice/config.json says of them, become what the checkout's own
+    table of permissions says. Everything else in the configuration stays.
+    """
+    from batchback_ops.policies import files
 
-def run(_options: argparse.Namespace, shell: Shell) -> int:
-    """Brings the policy files, and what .chalice/config.json says of them, in step with this
-    source, and says what it changed. Whatever else is in the configuration stays."""
-    here = project.root() / ".chalice"
-    configuration = project.configuration()
-    wanted = policy_files(configuration)
-    referring = naming_policies(configuration)
-    if referring != configuration:
-        wanted["config.json"] = json_text(referring)
-    for name in [*_left_over(here, wanted)]:
-        (here / name).unlink()
-        shell.say(f"removed .chalice/{name}")
-    for name in [*_outdated(here, wanted)]:
-        (here / name).write_text(wanted[name], "utf-8")
-        shell.say(f"wrote .chalice/{name}")
-    shell.say(f"every function of the stages {', '.join(configuration['stages'])} has its policy")
-    return Status.OK
-
-
-def _left_over(here: Path, wanted: Mapping[str, str]) -> Iterator[str]:
-    """The policies of stages that are gone."""
-    for function in PERMISSIONS:
-        for path in sorted(here.glob(file_name(function, "*"))):
-            if path.name not in wanted:
-                yield path.name
-
-
-def _outdated(here: Path, wanted: Mapping[str, str]) -> Iterator[str]:
-    for name, text in wanted.items():
-        if not (here / name).exists() or (here / name).read_text("utf-8") != text:
-            yield name
+    files.update(shell)

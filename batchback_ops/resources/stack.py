@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from batchback.shell import Shell
 
+from batchback_ops.errors import NotDone
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import (
@@ -33,7 +35,7 @@ _WHAT_BECAME_OF_IT = {
 }
 
 
-class StackFailed(Exception):
+class StackFailed(NotDone):
     """An operation that CloudFormation began did not succeed; the text is one sentence of why."""
 
 
@@ -144,7 +146,7 @@ class Stack:
             events = [*self._events_since(stack_id, before)]
             for event in reversed([each for each in events if each["EventId"] not in told]):
                 seconds = self.shell.monotonic() - began_at
-                self.shell.say(f"{seconds:.0f} s: {_in_words(event)}")
+                self.shell.say(f"{seconds:.0f} s: {_describe(event)}")
                 failures += _failure(event)
             told = {each["EventId"] for each in events}
             if not stack["StackStatus"].endswith("_IN_PROGRESS"):
@@ -182,7 +184,7 @@ def _tags(plan: Plan) -> "list[TagTypeDef]":
     return [{"Key": name, "Value": value} for name, value in plan.tags.items()]
 
 
-def _in_words(event: "StackEventTypeDef") -> str:
+def _describe(event: "StackEventTypeDef") -> str:
     reason = event.get("ResourceStatusReason")
     told = f"{event.get('LogicalResourceId')} {event.get('ResourceStatus')}"
     return f"{told}: {reason}" if reason else told

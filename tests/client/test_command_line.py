@@ -4,9 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from batchback import command_line
@@ -232,54 +230,3 @@ def test_the_checkout_registers_its_commands() -> None:
     """What the client calls the checkout's is what the checkout registers."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert {*project["entry-points"]["batchback.commands"]} == OF_A_CHECKOUT
-
-
-class TestLocal:
-    def test_it_reads_its_own_options(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Everything after `local` is for batchback_local, also what looks like ours."""
-        seen = _pretend_local(monkeypatch)
-        argv = ["local", "--port", "8001", "--key", "other", "--no-http"]
-        assert user.types(*argv) == 7
-        assert seen == [Namespace(port=8001, key="other", no_http=True)]
-
-    def test_it_has_its_own_help(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        """`batchback local --help` lists the options of local."""
-        seen = _pretend_local(monkeypatch)
-        assert user.types("local", "--help") == 0
-        assert user.stdout.getvalue().startswith("usage: batchback local")
-        assert "--no-http" in user.stdout.getvalue()
-        assert seen == []
-
-    def test_it_refuses_what_it_does_not_know(
-        self, user: User, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Status 2, and nothing starts."""
-        seen = _pretend_local(monkeypatch)
-        assert user.types("local", "--bogus") == 2
-        assert "unrecognized arguments: --bogus" in user.is_told
-        assert seen == []
-
-    def test_it_says_what_to_install(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without the embedded AWS, one line says what is missing; status 2."""
-        monkeypatch.setitem(sys.modules, "batchback_local", None)
-        assert user.types("local") == 2
-        assert user.is_told == ("batchback: `batchback local` needs the package batchback_local\n")
-
-
-def _pretend_local(monkeypatch: pytest.MonkeyPatch) -> list[Namespace]:
-    """A batchback_local that only remembers with what it was run."""
-    seen: list[Namespace] = []
-
-    def add_arguments(parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int)
-        parser.add_argument("--key", default="demo")
-        parser.add_argument("--no-http", action="store_true")
-
-    def run(options: Namespace) -> int:
-        seen.append(options)
-        return 7
-
-    module = ModuleType("batchback_local")
-    vars(module).update(add_arguments=add_arguments, run=run)
-    monkeypatch.setitem(sys.modules, "batchback_local", module)
-    return seen

@@ -1,39 +1,55 @@
 """Options, environment and configuration of `batchback local`."""
 
-import argparse
+import sys
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
-from batchback_local import add_arguments
+from batchback_local.command import local
 from batchback_local.runtime import environment
 from batchback_local.service import Options
 from batchback_ops import project
+from tests.client.user import User
 
 #: README and contract name them: whoever changes one changes a promise.
 AWS_PORT, PLATFORM_PORT, RECEIVER_PORT = 4566, 4567, 4568
 
 
-def parsed(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return parser.parse_args(arguments)
+def parsed(*arguments: str) -> dict[str, Any]:
+    return local.make_context("local", [*arguments]).params
 
 
 def test_every_option_of_the_command_line_reaches_the_service() -> None:
-    assert set(vars(parsed())) == {field.name for field in fields(Options)}
+    assert set(parsed()) == {field.name for field in fields(Options)}
 
 
 def test_the_command_line_and_the_service_have_the_same_defaults() -> None:
-    assert Options(**vars(parsed())) == Options()
+    assert Options(**parsed()) == Options()
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
-def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        parsed("--port", port)
-    assert stop.value.code == 2
-    assert "a port is a number from 1 to 65535" in capsys.readouterr().err
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    """Status 2, and nothing starts."""
+    user = User({})
+    assert user.types("local", "--port", port) == 2
+    assert f"'--port': '{port}' is not a whole number from 1 to 65535." in user.is_told
+
+
+def test_what_is_not_installed_is_said_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In one sentence, for this very Python and checkout; status 2."""
+    monkeypatch.delitem(sys.modules, "batchback_local.service", raising=False)
+    monkeypatch.setitem(sys.modules, "moto.moto_server.werkzeug_app", None)
+    for module in [name for name in sys.modules if name.startswith("batchback_local.aws")]:
+        monkeypatch.delitem(sys.modules, module)
+    user = User({})
+    assert user.types("local") == 2
+    assert user.is_told == (
+        "batchback: `batchback local` needs moto, which is not installed: run "
+        f"`{sys.executable} -m pip install -e '{project.root()}[local]'`\n"
+    )
 
 
 def test_the_fixed_ports_are_those_that_the_local_stage_looks_for() -> None:

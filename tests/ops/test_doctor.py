@@ -16,7 +16,7 @@ import pytest
 from batchback.shell import Status
 
 from batchback_ops import project
-from batchback_ops.doctor import command as doctor
+from batchback_ops.doctor import examination
 from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
@@ -496,9 +496,11 @@ def test_what_is_wrong_is_found_and_said_how_to_mend(
 
 def look_only_at(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
     """All of them take long."""
-    every = doctor._checks
+    every = examination.checks
     monkeypatch.setattr(
-        doctor, "_checks", lambda *given: [each for each in every(*given) if each.name in checks]
+        examination,
+        "checks",
+        lambda *given: [each for each in every(*given) if each.name in checks],
     )
 
 
@@ -604,7 +606,7 @@ class TestService:
 
     @pytest.fixture(autouse=True)
     def only_the_service(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("batchback_ops.doctor.command.resource_checks.checks", lambda _: [])
+        monkeypatch.setattr("batchback_ops.doctor.resource_checks.checks", lambda _: [])
 
     def test_a_batch_runs_from_submission_to_its_callback(
         self, operator: User, service: ScriptedService

@@ -16,8 +16,13 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 
 from batchback_ops import project
-from batchback_ops.package import chalice_package, deploy_script, deployment_zip, pipeline_template
-from batchback_ops.package import command as package
+from batchback_ops.package import (
+    chalice_package,
+    deploy_script,
+    deployment_zip,
+    files,
+    pipeline_template,
+)
 from tests.chalice_deployment import template
 from tests.client.user import User
 
@@ -351,7 +356,7 @@ class TestCommand:
         told = io.StringIO()
         for value in ("X-Key: very-secret", "ssm", "-", ""):
             monkeypatch.setattr(project, "environment", lambda _, v=value: {"PLATFORM_HEADER": v})
-            package._warn_of_header(STAGE, Shell(stderr=told))
+            files._warn_of_header(STAGE, Shell(stderr=told))
         assert told.getvalue().count("\n") == 1
         assert "stands in sam.json as it is" in told.getvalue()
         assert "very-secret" not in told.getvalue()
@@ -359,7 +364,7 @@ class TestCommand:
     def test_a_pip_that_would_check_no_hashes_is_not_used(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(package, "version", lambda _: "26.0.1")
+        monkeypatch.setattr(files, "version", lambda _: "26.0.1")
         operator = User({})
         assert operator.types("package", "--stage", STAGE) == Status.USAGE
         assert "pip 26.0.1 is too old to check the hashes" in operator.is_told

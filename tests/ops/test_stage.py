@@ -80,7 +80,7 @@ class TestRealStages:
 
 
 def said(stage: Stage, error: Exception) -> str:
-    with pytest.raises(CannotGoOn) as stopped, stage.in_words():
+    with pytest.raises(CannotGoOn) as stopped, stage.explained_errors():
         raise error
     return str(stopped.value)
 

@@ -105,7 +105,7 @@ def main() -> int:
     tally = _soak(plan, folder)
     for fault in tally.faults:
         print(f"soak: {fault}", file=sys.stderr)
-    print(in_words(plan, tally, time.monotonic() - started_at))
+    print(describe(plan, tally, time.monotonic() - started_at))
     if tally.faults:
         print(f"soak: what the service said is in {folder}", file=sys.stderr)
         return 1
@@ -113,7 +113,7 @@ def main() -> int:
     return 0
 
 
-def in_words(plan: Plan, tally: Tally, seconds: float) -> str:
+def describe(plan: Plan, tally: Tally, seconds: float) -> str:
     """The summary, in one line."""
     verdict = f"{len(tally.faults)} FAULTS" if tally.faults else "all right"
     return (

@@ -9,8 +9,8 @@ from batchback.wire import Batches, Results
 
 
 def fields(value: Mapping[str, object]) -> str:
-    """A line for each field, by the API's own name."""
-    return _aligned([*_flat(value)])
+    """A line for each field, by its name in JSON, and never cut: a secret may be among them."""
+    return "\n".join(_columns([*_flat(value)]))
 
 
 def batches(page: Batches) -> str:
@@ -20,7 +20,7 @@ def batches(page: Batches) -> str:
         [each["asyncId"], each["status"], f"{each['progress']}%", each["createdAt"]]
         for each in page["results"]
     ]
-    return _aligned([head, *rows])
+    return aligned([head, *rows])
 
 
 def results(page: Results) -> str:
@@ -30,7 +30,14 @@ def results(page: Results) -> str:
         [str(each.get("index", place)), each["namespace"], each["action"], _text(each["response"])]
         for place, each in enumerate(page["results"], first)
     ]
-    return _aligned([["JOB", "NAMESPACE", "ACTION", "RESPONSE"], *rows])
+    return aligned([["JOB", "NAMESPACE", "ACTION", "RESPONSE"], *rows])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A line for each row, under each other, none longer than the terminal is wide."""
+    width = shutil.get_terminal_size().columns
+    lines = _columns(rows)
+    return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in lines)
 
 
 def _flat(value: Mapping[str, object], path: str = "") -> Iterator[list[str]]:
@@ -47,10 +54,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns two spaces apart, no line longer than the terminal is wide."""
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The rows as lines, their columns two spaces apart."""
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    width = shutil.get_terminal_size().columns
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
-    return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in lines)
+    return ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)

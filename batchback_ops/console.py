@@ -1,0 +1,78 @@
+"""What the operators' commands share on the command line: a stage, and JSON or a table.
+
+A command is a function of a stage, the shell and its options that returns what to print. It is
+imported when it runs, because the help of `batchback` loads every `command.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from batchback import tables
+from batchback.command_line import examples
+from batchback.shell import Shell, Status
+
+from batchback_ops import project
+from batchback_ops.errors import NotDone
+
+
+def _stages(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in project.configuration()["stages"] if name.startswith(incomplete)]
+
+
+STAGE = click.Option(
+    ["--stage"],
+    metavar="NAME",
+    required=True,
+    shell_complete=_stages,
+    help="A stage of .chalice/config.json.",
+)
+JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on a terminal too.")
+
+
+def whole_number(first: int, last: int) -> Callable[[object], int]:
+    """A type for options: digits alone, and in the range."""
+
+    def number(given: object) -> int:
+        text = str(given)
+        if not (text.isascii() and text.isdecimal() and first <= int(text) <= last):
+            raise click.BadParameter(f"{text!r} is not a whole number from {first} to {last}.")
+        return int(text)
+
+    return number
+
+
+def add_command(
+    group: click.Group,
+    name: str,
+    purpose: str,
+    *params: click.Parameter,
+    load: Callable[[], Callable[..., Any]],
+    table: Callable[[Any], str] = tables.fields,
+    example: str = "--stage prod",
+) -> None:
+    """Add a command to a group. `load` imports the function, whose result is printed as JSON, or
+    as a table on a terminal."""
+
+    @click.pass_obj
+    def call(shell: Shell, /, *, stage: str, as_json: bool, **given: Any) -> Status:
+        from batchback_ops.stage import open_stage
+
+        opened = open_stage(stage, shell)
+        try:
+            with opened.explained_errors():
+                shell.show(load()(opened, shell, **given), table, as_json=as_json)
+        except NotDone as reason:
+            shell.say(str(reason))
+            return Status.REFUSED
+        return Status.OK
+
+    group.add_command(
+        click.Command(
+            name,
+            params=[*params, STAGE, JSON],
+            callback=call,
+            help=purpose,
+            epilog=examples(f"batchback {group.name} {name} {example}"),
+        )
+    )

@@ -1,0 +1,40 @@
+"""Everything of a stage, looked at in the order of causes.
+
+If you fix the first thing that is wrong, you may have fixed the rest. Nothing is changed, but that
+one batch is run in the name of the key that was given.
+"""
+
+from collections.abc import Iterator
+
+from batchback.shell import Shell
+
+from batchback_ops.doctor import function_checks, resource_checks, service_checks
+from batchback_ops.doctor.diagnosis import Check, Finding, find
+from batchback_ops.doctor.service_checks import Trial
+from batchback_ops.stage import Stage
+
+
+def examine(trial: Trial, stage: Stage, shell: Shell) -> Iterator[Finding]:
+    """What comes of each check; CannotGoOn if nobody could look."""
+    if not stage.is_local:
+        yield from _who_and_where(stage)
+    for check in checks(trial, stage, shell):
+        yield find(check, stage)
+
+
+def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
+    functions = [] if stage.is_local else function_checks.checks(stage)
+    return [
+        *resource_checks.checks(stage),
+        *functions,
+        *service_checks.checks(trial, stage, shell),
+    ]
+
+
+def _who_and_where(stage: Stage) -> Iterator[Finding]:
+    """What everything else depends on: without it there is nothing to look at."""
+    region = stage.region
+    with stage.explained_errors():
+        whom = stage.client("sts").get_caller_identity()
+    yield Finding(check="credentials", ok=True, found=f"{whom['Arn']}, account {whom['Account']}")
+    yield Finding(check="region", ok=True, found=region)

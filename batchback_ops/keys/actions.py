@@ -1,0 +1,210 @@
+"""What `batchback keys` does, and what it prints.
+
+Credentials says what keys and secrets are, table stores them. The secret of a key is printed by the
+command that makes it and by no other.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from batchback.errors import CannotGoOn
+from batchback.shell import Shell
+
+from batchback_ops.keys import credentials
+from batchback_ops.keys.table import KeyTable
+from batchback_ops.stage import Stage
+from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
+
+
+def create(stage: Stage, shell: Shell, *, account: str) -> object:
+    table = _table(stage)
+    secret = credentials.new_secret(shell.random_bytes)
+    key = _key(credentials.new_key(shell.random_bytes), secret, account, shell)
+    opened = _open_account(account, table, shell)
+    if table.add_key(key) != key:
+        raise CannotGoOn(f"There is a key {key.key} already, by a rare chance: try again.")
+    shell.say("the secret is shown this once: put it where it is safe")
+    return {"key": key.key, "secret": secret, "account": key.account, **opened}
+
+
+def import_key(stage: Stage, shell: Shell, *, key: str, account: str) -> object:
+    table = _table(stage)
+    wanted = _key(key, _read_secret(shell), account, shell)
+    known = table.find_key(key)
+    opened = {} if known else _open_account(account, table, shell)
+    there = known or table.add_key(wanted)
+    if there.is_revoked or (there.account, there.secrets[0]) != (account, wanted.secrets[0]):
+        raise CannotGoOn(
+            f"There is a key {key} already, {_state(there)} and of account {there.account}, "
+            f"which stays as it is: `batchback keys rotate {key} --secret-stdin "
+            f"--stage {stage.name}` gives an active one another secret."
+        )
+    return {"key": key, "account": account, **opened}
+
+
+def list_keys(stage: Stage, shell: Shell, *, account: str | None) -> object:
+    found = [key for key in _table(stage).list_keys() if account in {None, key.account}]
+    found.sort(key=lambda key: (key.account, key.key))
+    return [_row(key, shell.now()) for key in found]
+
+
+def rotate(
+    stage: Stage, shell: Shell, *, key: str, is_secret_given: bool, old_valid_hours: int
+) -> object:
+    secret = _read_secret(shell) if is_secret_given else None
+    new = secret or credentials.new_secret(shell.random_bytes)
+    now = shell.now()
+
+    def rotate(seen: Key) -> tuple[Secret, ...]:
+        if seen.is_revoked:
+            raise CannotGoOn(f"Key {key} is revoked, for good: make another one.")
+        return _rotated(seen.secrets, new, old_valid_hours, now)
+
+    rotated = _table(stage).rotate_key(key, rotate)
+    if rotated is None:
+        raise _no_key(key, stage)
+    made = {} if secret else {"secret": new}
+    if made:
+        shell.say("the secret is shown this once: put it where it is safe")
+    return {"key": key, **made, "account": rotated.account, **_old(rotated.secrets, now)}
+
+
+def revoke(stage: Stage, shell: Shell, *, key: str) -> object:
+    revoked = _table(stage).revoke(key)
+    if revoked is None:
+        raise _no_key(key, stage)
+    shell.say(
+        f"no call of {key} is accepted from now on; workers see it within "
+        f"{WORKERS_REMEMBER_SECONDS} seconds, and within a minute no job of it is started any more"
+    )
+    return {"key": key, "account": revoked.account, "state": _state(revoked)}
+
+
+def show_callback_secret(stage: Stage, shell: Shell, *, account: str) -> object:
+    found = _table(stage).find_account(account)
+    if found is None:
+        raise _no_account(account, stage)
+    return _callback_secrets(found, shell.now())
+
+
+def rotate_callback_secret(
+    stage: Stage, shell: Shell, *, account: str, old_valid_hours: int
+) -> object:
+    new = credentials.new_callback_secret(shell.random_bytes)
+    now = shell.now()
+    rotated = _table(stage).rotate_account(
+        account, lambda seen: _rotated(seen.callback_secrets, new, old_valid_hours, now)
+    )
+    if rotated is None:
+        raise _no_account(account, stage)
+    return _callback_secrets(rotated, now)
+
+
+# ---- their parts
+
+
+def _table(stage: Stage) -> KeyTable:
+    return KeyTable(stage.client("dynamodb"), stage.names.keys_table)
+
+
+def _key(name: str, secret: str, account: str, shell: Shell) -> Key:
+    return Key(
+        key=name,
+        account=account,
+        secrets=(Secret(value=secret),),
+        created_at=shell.now().replace(microsecond=0),
+    )
+
+
+def _open_account(name: str, table: KeyTable, shell: Shell) -> dict[str, str]:
+    """Sees to it that there is an account of this name. What is to be printed of a new one."""
+    secret = credentials.new_callback_secret(shell.random_bytes)
+    account = Account(
+        account=name,
+        callback_secrets=(Secret(value=secret),),
+        created_at=shell.now().replace(microsecond=0),
+    )
+    return {"callbackSecret": secret} if table.add_account(account) == account else {}
+
+
+def _read_secret(shell: Shell) -> str:
+    """From standard input, up to one newline at its end: an argument could be seen by other users
+    of the machine, and would be in the shell's history."""
+    if shell.stdin.isatty():
+        shell.say("reading the secret from standard input; Enter and Ctrl-D end it")
+    try:
+        given = shell.stdin.read().decode()
+    except UnicodeDecodeError:
+        raise CannotGoOn("The secret on standard input is not UTF-8.") from None
+    secret = re.sub(r"\r?\n\Z", "", given)
+    fault = credentials.why_not_secret(secret)
+    if fault:
+        raise CannotGoOn(f"The secret on standard input {fault}.")
+    if credentials.is_short(secret):
+        shell.say("the secret is short enough to be found by trying: ask for a longer one")
+    return secret
+
+
+def _rotated(
+    secrets: tuple[Secret, ...], new: str, old_valid_hours: int, now: datetime
+) -> tuple[Secret, ...]:
+    try:
+        return credentials.rotated(secrets, new, now, timedelta(hours=old_valid_hours))
+    except credentials.StillRotating as still:
+        raise CannotGoOn(
+            f"The last rotation goes on, its old secret is valid until {_text(still.ends_at)}: "
+            "rotate again after that, or end all older secrets at once with --old-valid-hours 0."
+        ) from still
+
+
+def _no_key(key: str, stage: Stage) -> CannotGoOn:
+    return CannotGoOn(
+        f"There is no key {key} in stage {stage.name}: "
+        f"`batchback keys list --stage {stage.name}` shows those there are."
+    )
+
+
+def _no_account(account: str, stage: Stage) -> CannotGoOn:
+    return CannotGoOn(
+        f"There is no account {account} in stage {stage.name}: it is made with its "
+        f"first key, by `batchback keys create --account {account} "
+        f"--stage {stage.name}`."
+    )
+
+
+# ---- what is printed
+
+
+def _row(key: Key, now: datetime) -> dict[str, Any]:
+    return {
+        "key": key.key,
+        "account": key.account,
+        "state": _state(key),
+        "createdAt": _text(key.created_at),
+        "liveSecrets": len(key.live_secrets(now)),
+        **_old(key.secrets, now),
+    }
+
+
+def _callback_secrets(account: Account, now: datetime) -> dict[str, Any]:
+    newest, *older = account.live_callback_secrets(now)
+    return {
+        "account": account.account,
+        "callbackSecret": newest,
+        **({"oldCallbackSecret": older[0]} if older else {}),
+        **_old(account.callback_secrets, now),
+    }
+
+
+def _old(secrets: tuple[Secret, ...], now: datetime) -> dict[str, str | None]:
+    return {"oldSecretEndsAt": _text(credentials.end_of_old(secrets, now))}
+
+
+def _state(key: Key) -> str:
+    return "revoked" if key.is_revoked else "active"
+
+
+def _text(moment: datetime | None) -> str | None:
+    """As the API writes times."""
+    return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

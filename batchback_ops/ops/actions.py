@@ -1,0 +1,116 @@
+"""What `batchback ops` does, and what it prints: for the on-call engineer.
+
+Standstill says what stands still, batch_life what there is to know of a batch, dead_letters moves
+messages. All but `redrive` change nothing.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from batchback.errors import CannotGoOn
+from batchback.shell import Shell
+
+from batchback_ops.ops import batch_life, dead_letters
+from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
+from batchback_ops.ops.standstill import why_stuck
+from batchback_ops.stage import Stage
+from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.operations.ports import BatchStore
+
+#: Nothing is due later: a batch lives for two weeks at most.
+_FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+_LONGEST_LIFE = timedelta(days=14)
+
+
+def _store(stage: Stage) -> BatchStore:
+    return DynamoBatchStore(stage.client("dynamodb"), stage.names.batches_table)
+
+
+# ---- list
+
+
+def list_batches(stage: Stage, shell: Shell, *, is_stuck: bool, account: str | None) -> object:
+    store, now = _store(stage), shell.now()
+    if account is None:
+        ids = [due.batch_id for due in store.find_due(_FOR_EVER)]
+    else:
+        ids = [*store.find_of_account(account, now - _LONGEST_LIFE)]
+    batches = [batch for batch in store.find_all(ids).values() if not batch.is_expired(now)]
+    chosen = [batch for batch in batches if not is_stuck or why_stuck(batch, now)]
+    shell.say(_what_is_listed(account, len(chosen), is_stuck=is_stuck))
+    chosen.sort(key=lambda batch: batch.created_at)
+    return [batch_life.row(batch, now) for batch in chosen]
+
+
+def _what_is_listed(account: str | None, count: int, *, is_stuck: bool) -> str:
+    kind = "that stand still" if is_stuck else "in all" if account else "open"
+    if account is not None:
+        return f"batches {kind} of account {account}: {count}"
+    return (
+        f"batches {kind}: {count} (ended ones whose callback is delivered or given up have no "
+        "work left: --account shows them)"
+    )
+
+
+# ---- show
+
+
+def show(stage: Stage, shell: Shell, *, id: str) -> object:
+    store = _store(stage)
+    batch = store.find(id)
+    if batch is None:
+        raise CannotGoOn(
+            f"There is no batch {id} in stage {stage.name}: it never was, was never committed, or "
+            "its life is over (EXPIRY_HOURS)."
+        )
+    chunks = store.read_chunks(batch, batch.chunks)
+    return batch_life.life(batch, store.find_terms(batch), chunks, shell.now())
+
+
+# ---- redrive
+
+
+def _of_jobs(stage: Stage) -> DeadLetterQueue:
+    names = stage.names
+    return dead_letters.of_jobs(stage.client("sqs"), names.jobs_dead_queue, names.jobs_queue)
+
+
+def _of_batches(stage: Stage) -> DeadLetterQueue:
+    names = stage.names
+    return dead_letters.of_batches(
+        stage.client("sqs"), names.batches_dead_queue, names.batches_queue
+    )
+
+
+_QUEUES = {"jobs-dead": _of_jobs, "batches-dead": _of_batches}
+
+
+def redrive(stage: Stage, shell: Shell, *, queue: str, is_dry_run: bool, limit: int) -> object:
+    opened = _QUEUES[queue](stage)
+    letters = opened.take(limit)
+    ours = [each for each in letters if each.batch_id is not None]
+    strangers = [each for each in letters if each.batch_id is None]
+    _tell(ours, dead_letters.by_batch(ours), _store(stage), shell)
+    moved = 0 if is_dry_run else opened.move(ours)
+    opened.put_back(letters if is_dry_run else strangers)
+    if moved < len(ours) and not is_dry_run:
+        shell.say(f"SQS did not take {len(ours) - moved}: they are there again in 5 minutes")
+    if strangers:
+        shell.say(f"{len(strangers)} are no messages of this version, and stay where they are")
+    return {
+        "queue": queue,
+        "found": len(letters),
+        "moved": moved,
+        "unreadable": len(strangers),
+        "batches": dead_letters.by_batch(ours),
+    }
+
+
+def _tell(
+    letters: list[DeadLetter], counted: dict[str, int], store: BatchStore, shell: Shell
+) -> None:
+    """Whose dead letters there are, before any of them is moved."""
+    known = store.find_all(counted)
+    shell.say(f"dead letters: {len(letters)}, of {len(counted)} batches")
+    for batch_id, count in counted.items():
+        status = known[batch_id].status if batch_id in known else "gone"
+        shell.say(f"  {batch_id} {status}, letters: {count}")

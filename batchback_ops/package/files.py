@@ -1,0 +1,82 @@
+"""The files of a package: made, checked and written. The same checkout gives the same bytes."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from batchback.errors import CannotGoOn
+from batchback.shell import Shell
+
+from batchback_ops import project
+from batchback_ops.package import deploy_script, deployment_zip, pipeline_template
+from batchback_ops.package.chalice_package import TEMPLATE, ZIP, chalice_package
+
+_OLDEST_PIP = (26, 1)
+
+
+def write(
+    stage: str, architecture: str | None, folder: Path | None, shell: Shell
+) -> dict[str, str]:
+    """Where they are then, by what they are."""
+    parameters = _parameters(stage)
+    _check_pip()
+    out = folder or project.root() / "build" / "package" / stage
+    _put(out, _contents(stage, architecture, parameters), shell)
+    _warn_of_header(stage, shell)
+    names = {"zip": ZIP, "template": TEMPLATE, "script": deploy_script.NAME}
+    return {what: os.fspath(out / name) for what, name in names.items()}
+
+
+def _contents(
+    stage: str, architecture: str | None, parameters: Mapping[str, str]
+) -> dict[str, bytes]:
+    """The files by their names."""
+    requirements = (project.root() / "requirements.txt").read_text("utf-8")
+    with chalice_package(stage, architecture) as made:
+        functions = json.loads((made / TEMPLATE).read_text("utf-8"))
+        resources = json.loads(project.template())
+        template = pipeline_template.merged(functions, resources, stage, parameters)
+        zip_file = deployment_zip.finished(made / ZIP, requirements)
+    script = deploy_script.script(stage, parameters, project.tags(stage))
+    text = json.dumps(template, indent=2) + "\n"
+    return {ZIP: zip_file, TEMPLATE: text.encode(), deploy_script.NAME: script.encode()}
+
+
+def _check_pip() -> None:
+    """Older ones do not see the hashes of a constraint, and take no wheel at all then."""
+    found = version("pip")
+    if tuple(map(int, re.findall(r"\d+", found)[:2])) < _OLDEST_PIP:
+        raise CannotGoOn(
+            f"pip {found} is too old to check the hashes of all that ships: "
+            f"{sys.executable} -m pip install --upgrade pip"
+        )
+
+
+def _parameters(stage: str) -> Mapping[str, str]:
+    parameters = project.stack_parameters(stage)
+    if stage == project.LOCAL_STAGE:
+        raise CannotGoOn(f"The stage {stage} is this machine: there is nothing to deploy.")
+    return parameters
+
+
+def _warn_of_header(stage: str, shell: Shell) -> None:
+    header = project.environment(stage).get("PLATFORM_HEADER", "").strip()
+    if header not in {"", "-", "ssm"}:
+        shell.say(
+            f"the platform's header stands in {TEMPLATE} as it is, for whoever gets hold of the "
+            "package: keep it in Parameter Store (PLATFORM_HEADER ssm, docs/settings.md)"
+        )
+
+
+def _put(out: Path, contents: Mapping[str, bytes], shell: Shell) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            (out / name).write_bytes(content)
+            shell.say(f"wrote {out / name}, {len(content) / 1_000_000:.1f} MB")
+    except OSError as error:
+        raise CannotGoOn(f"{out} cannot be written to ({error.strerror}): name another.") from error

@@ -1,0 +1,163 @@
+"""The operators' commands at a terminal: their help, and what they print for people."""
+
+import re
+import shlex
+from typing import Any
+
+import click
+import pytest
+from batchback.commands import batchback
+from batchback.shell import Shell
+
+from batchback_ops.doctor import examination
+from batchback_ops.doctor.diagnosis import Finding
+from batchback_ops.keys import actions as of_keys
+from batchback_ops.ops import actions as of_ops
+from tests.client.user import Terminal, User
+
+ROOMS = ("doctor", "keys", "local", "ops", "package", "policies", "resources")
+
+
+def commands(name: str) -> list[list[str]]:
+    """A command, or a group and the commands in it."""
+    found = batchback.get_command(click.Context(batchback), name)
+    inside = found.commands if isinstance(found, click.Group) else {}
+    return [[name], *([name, each] for each in inside)]
+
+
+EVERY = [words for name in ROOMS for words in commands(name)]
+
+
+@pytest.fixture
+def user() -> User:
+    return User({}, stdout=Terminal())
+
+
+class TestHelp:
+    @pytest.mark.parametrize("words", EVERY, ids=" ".join)
+    def test_every_help_has_an_example_that_is_understood(
+        self, user: User, words: list[str]
+    ) -> None:
+        assert user.types(*words, "--help") == 0
+        _, _, examples = user.stdout.getvalue().partition("\n  Examples:\n")
+        lines = [shlex.split(line.partition(" < ")[0]) for line in examples.splitlines()]
+        assert lines
+        for program, *argv in lines:
+            assert program == "batchback"
+            understood(argv)
+
+    @pytest.mark.parametrize("name", ROOMS)
+    def test_every_line_of_the_list_is_a_whole_sentence(self, user: User, name: str) -> None:
+        """At 80 columns none is cut short."""
+        assert user.types("--help") == 0
+        assert re.search(rf"^  {name} +[A-Z].*[^.]\.$", user.stdout.getvalue(), re.MULTILINE)
+
+    @pytest.mark.parametrize(
+        ("argv", "meant"),
+        [
+            (["keys", "creat"], "'create'"),
+            (["ops", "redrive", "--stage", "dev", "--dry-rn"], "'--dry-run'"),
+            (["resource", "show"], "'resources'"),
+        ],
+    )
+    def test_a_slip_of_the_pen_is_understood(self, user: User, argv: list[str], meant: str) -> None:
+        """And not carried out."""
+        assert user.types(*argv) == 2
+        assert f"Did you mean {meant}?" in user.is_told
+
+    def test_a_stage_can_be_completed(self) -> None:
+        command = batchback.get_command(click.Context(batchback), "doctor")
+        assert command
+        [stage] = [each for each in command.params if each.name == "stage"]
+        offered = stage.shell_complete(click.Context(command), "p")
+        assert [each.value for each in offered] == ["prod"]
+
+
+def understood(argv: list[str]) -> None:
+    command: click.Command | None = batchback
+    while isinstance(command, click.Group) and argv:
+        name, *argv = argv
+        command = command.get_command(click.Context(command), name)
+    assert command
+    command.make_context(command.name, argv, obj=Shell(environ={}))
+
+
+KEY = {
+    "key": "bb-1",
+    "account": "acme",
+    "state": "active",
+    "createdAt": "2026-11-23 14:49:07 UTC",
+    "liveSecrets": 1,
+    "oldSecretEndsAt": None,
+}
+BATCH: dict[str, Any] = {
+    "batchId": "e35e06ee592d17a42dc9e6252a058617",
+    "account": "acme",
+    "status": "running",
+    "progress": 50,
+    "jobs": {"total": 2},
+    "callback": "waiting",
+    "createdAt": "2026-11-23T14:49:07.000Z",
+    "stuck": None,
+}
+
+
+class TestOnATerminal:
+    def test_a_secret_is_never_cut(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However narrow the terminal is."""
+        monkeypatch.setenv("COLUMNS", "40")
+        monkeypatch.setattr(of_keys, "create", lambda *_, **__: {"key": "bb-1", "secret": "s" * 64})
+        assert user.types("keys", "create", "--account", "acme", "--stage", "local") == 0
+        assert user.stdout.getvalue() == f"key     bb-1\nsecret  {'s' * 64}\n"
+
+    def test_keys_are_rows(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.setattr(of_keys, "list_keys", lambda *_, **__: [KEY])
+        assert user.types("keys", "list", "--stage", "local") == 0
+        assert user.stdout.getvalue() == (
+            "KEY   ACCOUNT  STATE   CREATED                  SECRETS  OLD SECRET ENDS\n"
+            "bb-1  acme     active  2026-11-23 14:49:07 UTC  1        -\n"
+        )
+
+    def test_batches_are_rows(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "150")
+        monkeypatch.setattr(of_ops, "list_batches", lambda *_, **__: [BATCH])
+        assert user.types("ops", "list", "--stage", "local") == 0
+        head, line = user.stdout.getvalue().splitlines()
+        assert head.split("  ")[0] == "BATCH ID"
+        assert line.split() == [
+            *(BATCH["batchId"], "acme", "running", "50%", "waiting"),
+            *(BATCH["createdAt"], "-"),
+        ]
+
+    def test_json_is_there_for_the_asking(
+        self, user: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(of_keys, "list_keys", lambda *_, **__: [KEY])
+        assert user.types("keys", "list", "--stage", "local", "--json") == 0
+        assert user.reads == [KEY]
+
+
+class TestDoctorOnATerminal:
+    WRONG = Finding(check="queue jobs", ok=False, found="it is not there", remedy="make it")
+    RIGHT = Finding(check="stack", ok=True, found="as it must be")
+
+    @pytest.mark.parametrize(
+        ("findings", "status", "shown"),
+        [
+            ([RIGHT], 0, "Nothing is wrong.\n"),
+            ([WRONG, RIGHT], 1, "WRONG queue jobs: it is not there -> make it\n"),
+        ],
+    )
+    def test_what_is_wrong_stands_last(
+        self,
+        user: User,
+        monkeypatch: pytest.MonkeyPatch,
+        findings: list[Finding],
+        status: int,
+        shown: str,
+    ) -> None:
+        """And JSON does not scroll it away."""
+        monkeypatch.setattr(examination, "examine", lambda *_: iter(findings))
+        assert user.types("doctor", "--stage", "local") == status
+        assert user.stdout.getvalue() == shown
