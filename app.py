@@ -44,7 +44,7 @@ def api(namespace: str) -> Response:
         from chalicelib.api import internal_error  # the workers start without it
 
         try:
-            answer = wiring.service().api(_http_request(_current_request(), namespace))
+            answer = wiring.service().api.answer(_http_request(_current_request(), namespace))
         except Exception as error:  # noqa: BLE001 - callers see no detail
             _journal().write_exception("request failed", error)
             answer = internal_error()
@@ -63,7 +63,7 @@ def run_jobs(event: SQSEvent) -> None:
         for record in event:
             message = parse_jobs(record.body)
             about.update(batch_id=message.batch_id, account=message.account)
-            wiring.service().run_jobs(
+            wiring.service().runner.run_jobs(
                 message,
                 receive_count=_receive_count(record),
                 seconds_left=_seconds_left(event),
@@ -77,7 +77,7 @@ def advance_batch(event: SQSEvent) -> None:
         for record in event:
             message = parse_batch(record.body)
             about.update(batch_id=message.batch_id, account=message.account)
-            wiring.service().advance_batch(message, _seconds_left(event))
+            wiring.service().advancer.advance_batch(message, _seconds_left(event))
 
 
 @app.on_sqs_message(queue=names.jobs_dead_queue, batch_size=1, name="bury_jobs")
@@ -87,14 +87,14 @@ def bury_jobs(event: SQSEvent) -> None:
         for record in event:
             message = parse_jobs(record.body)
             about.update(batch_id=message.batch_id, account=message.account)
-            wiring.service().bury_jobs(message)
+            wiring.service().burier.bury_jobs(message)
 
 
 @app.schedule("rate(1 minute)", name="sweep")
 def sweep(event: CloudWatchEvent) -> None:
     """Wakes the batches that are due."""
     with _logged("sweep"):
-        wiring.service().sweep(_seconds_left(event))
+        wiring.service().sweeper.sweep(_seconds_left(event))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, TypeVar
@@ -38,6 +38,7 @@ from benchmarks.functions import (
 from chalicelib import settings, wiring
 from chalicelib.adapters import aws
 from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.service import Service
 
 CALLBACK_URL = "https://example.com/callback"
 #: Who receives and deletes messages: Lambda, at our cost.
@@ -81,7 +82,7 @@ def _prepare_environment(stage: str, settings: Mapping[str, str]) -> None:
 
 def _forget_what_is_kept() -> None:
     """The clients and the service that a container keeps are those of one environment."""
-    for kept in (aws.session, aws.dynamodb, aws.sqs, wiring.service):
+    for kept in (aws.session, aws.dynamodb, aws.sqs):
         kept.cache_clear()
 
 
@@ -92,6 +93,9 @@ class AnsweringPlatform:
     answer_bytes: int
     seconds: tuple[float, float] = (0, 0)
 
+    def prepare(self) -> None:
+        """There is nothing to read."""
+
     def call(self, *, body: bytes, **_: object) -> Reply | NoReply:
         match = _NUMBER.search(body)
         assert match  # noqa: S101 - every job of payloads has one
@@ -101,7 +105,7 @@ class AnsweringPlatform:
 
 
 @dataclass(slots=True)
-class CountedSideBySide:
+class CountedConcurrent:
     """Requests that the service sends side by side, sent by one thread: in rounds of as many as are
     on their way together. So their number in series is the same in every run."""
 
@@ -203,7 +207,11 @@ class ServiceOnMoto:
         if self.starts_cold:
             self._start_anew()
         log = _ByteCount()
-        with self.counter.by(function), redirect_stdout(log):
+        with (
+            self.counter.by(function),
+            redirect_stdout(log),
+            patch.object(wiring, "service", lambda: self.service),
+        ):
             answer = handler(function)(event, Context(function, 60))
         self.invocations[function] += 1
         self.log_bytes[function] += log.written
@@ -211,11 +219,11 @@ class ServiceOnMoto:
 
     def _start_anew(self) -> None:
         """As in a fresh container: no queue's address and no key is known; the clients stay."""
-        wiring.service.cache_clear()
-        service = wiring.service()
-        service.platform = self._platform
-        service.receiver = self.receiver
-        service.concurrent_requests = CountedSideBySide(self.counter)
+        configured = settings.read()
+        ports = wiring.connect(configured, concurrent_requests=CountedConcurrent(self.counter))
+        self.service = Service(
+            configured, replace(ports, platform=self._platform, receiver=self.receiver)
+        )
 
 
 class _ByteCount:

@@ -2,9 +2,7 @@
 
 The rooms, and the only arrows between them:
 
-    app -> wiring -> adapters -> domain            domain decides, operations arrange,
-    app -> api -> operations -> domain -> errors   adapters touch, app and api translate
-
+XX
 The life of a batch:
 
     submit_batch    has it let in, where its account is limited (admit_batch); stores the jobs, then

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain import results, strict_json, submission
+from chalicelib.domain import results, run_request, strict_json
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.results import Page
+from chalicelib.domain.run_request import WhyNotUrl, as_object
 from chalicelib.domain.signing import SignedRequest, ivvy_headers
 from chalicelib.domain.strict_json import NotStrictJson
-from chalicelib.domain.submission import WhyNotUrl, as_object
 from chalicelib.errors import (
     BatchNotFound,
     CallerError,
@@ -32,11 +32,11 @@ from chalicelib.errors import (
     TooManyRequests,
     in_words,
 )
-from chalicelib.operations.authenticate import Authenticate
+from chalicelib.operations.authenticate import Authenticator
 from chalicelib.operations.ports import Clock, Journal
-from chalicelib.operations.read_batch import ReadBatch
-from chalicelib.operations.rerun_batch import RerunBatch
-from chalicelib.operations.submit_batch import SubmitBatch
+from chalicelib.operations.read_batch import BatchReader
+from chalicelib.operations.rerun_batch import BatchRerunner
+from chalicelib.operations.submit_batch import BatchSubmitter
 
 MAX_BODY_BYTES = 3_500_000
 MAX_PER_PAGE = 1_000
@@ -79,40 +79,59 @@ class HttpAnswer:
 
 
 @dataclass(slots=True, kw_only=True)
-class About:
-    """Whose request it turns out to be, and about which batch: for its lines of the log."""
+class _Call:
+    """A request on its way to an answer, and what its lines of the log say of it."""
 
+    request: HttpRequest
+    #: Known once the caller has proved who it is.
     account: str | None = None
+    #: The batch it is about, once that is known.
     batch_id: str | None = None
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return as_object(_json(self.request.body))
 
-#: Performs one action, and says which batch it was about.
-Action = Callable[[Caller, HttpRequest, About], str]
+    def async_id(self, parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
+        """The id asked for. What cannot be an id is answered as an id that is not there."""
+        value = parameters.get("async", parameters.get("asyncId"))
+        if value is None:
+            raise ParameterMissing("async")
+        if not isinstance(value, str):
+            raise ParameterInvalid("async", ["must be a string"])
+        if not _ASYNC_ID.fullmatch(value):
+            raise not_found
+        self.batch_id = value
+        return value
+
+
+#: Performs one action: the body of its answer.
+Action = Callable[[Caller, _Call], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """Answers every request; raises only what nobody expected."""
 
-    authenticate: Authenticate
-    submit_batch: SubmitBatch
-    read_batch: ReadBatch
-    rerun_batch: RerunBatch
+    authenticator: Authenticator
+    submitter: BatchSubmitter
+    reader: BatchReader
+    rerunner: BatchRerunner
     clock: Clock
     journal: Journal
     max_jobs: int
     callback_required: bool
     why_not_url: WhyNotUrl
 
-    def __call__(self, request: HttpRequest) -> HttpAnswer:
+    def answer(self, request: HttpRequest) -> HttpAnswer:
         started_at = self.clock.now()
-        about = About()
-        answer = self._answer_or_error(request, about)
+        call = _Call(request=request)
+        answer = self._answer_or_error(call)
         actions = self._namespaces.get(request.namespace)
         self.journal.write(
             "request",
-            batch_id=about.batch_id,
-            account=about.account,
+            batch_id=call.batch_id,
+            account=call.account,
             # Only what is ours: anybody may ask for anything.
             namespace=request.namespace if actions else None,
             action=request.action if actions and request.action in actions else None,
@@ -121,9 +140,9 @@ class Api:
         )
         return answer
 
-    def _answer_or_error(self, request: HttpRequest, about: About) -> HttpAnswer:
+    def _answer_or_error(self, call: _Call) -> HttpAnswer:
         try:
-            body = self._answer(request, about)
+            body = self._answer(call)
         except CallerError as error:
             return _error(
                 error.error_code,
@@ -135,20 +154,21 @@ class Api:
         except ServiceError as error:
             self.journal.write(
                 "request failed",
-                batch_id=about.batch_id,
-                account=about.account,
+                batch_id=call.batch_id,
+                account=call.account,
                 error=in_words(error),
             )
             return internal_error(error.specific_code, error.message)
         return HttpAnswer(status=200, body=body, headers=_HEADERS)
 
-    def _answer(self, request: HttpRequest, about: About) -> str:
+    def _answer(self, call: _Call) -> str:
+        request = call.request
         _check_form(request)
-        caller = self.authenticate(
+        caller = self.authenticator.authenticate(
             SignedRequest(headers=request.headers, targets=request.targets, body=request.body)
         )
-        about.account = caller.account
-        return self._action(request)(caller, request, about)
+        call.account = caller.account
+        return self._action(request)(caller, call)
 
     def _action(self, request: HttpRequest) -> Action:
         actions = self._namespaces.get(request.namespace)
@@ -175,51 +195,52 @@ class Api:
             "test": {"ping": self._ping},
         }
 
-    def _run(self, caller: Caller, request: HttpRequest, about: About) -> str:
-        wanted = submission.parse(
-            _json(request.body),
+    def _run(self, caller: Caller, call: _Call) -> str:
+        body = call.request.body
+        wanted = run_request.parse(
+            _json(body),
             max_jobs=self.max_jobs,
             callback_required=self.callback_required,
             why_not_url=self.why_not_url,
         )
-        batch_id = self.submit_batch(caller, wanted, request.body, _idempotency_key(request))
-        about.batch_id = batch_id
-        return strict_json.dump({"asyncId": batch_id})
+        key = _idempotency_key(call.request)
+        call.batch_id = self.submitter.submit_batch(caller, wanted, body, key)
+        return strict_json.dump({"asyncId": call.batch_id})
 
-    def _progress(self, caller: Caller, request: HttpRequest, about: About) -> str:
-        batch_id = _async_id(_parameters(request), BatchNotFound, about)
-        return strict_json.dump(_progress(self.read_batch.progress(caller, batch_id)))
+    def _progress(self, caller: Caller, call: _Call) -> str:
+        batch_id = call.async_id(call.parameters, BatchNotFound)
+        return strict_json.dump(_progress(self.reader.progress(caller, batch_id)))
 
-    def _results(self, caller: Caller, request: HttpRequest, about: About) -> str:
-        parameters = _parameters(request)
-        batch_id = _async_id(parameters, ResultsNotFound, about)
+    def _results(self, caller: Caller, call: _Call) -> str:
+        parameters = call.parameters
+        batch_id = call.async_id(parameters, ResultsNotFound)
         is_paged = any(parameters.get(name) is not None for name in ("start", "perPage"))
         page = _page(parameters, default=MAX_PER_PAGE) if is_paged else None
         partial = _flag(parameters, "partial")
-        return self.read_batch.results(caller, batch_id, page=page, partial=partial).decode()
+        return self.reader.results(caller, batch_id, page=page, partial=partial).decode()
 
-    def _restart(self, caller: Caller, request: HttpRequest, about: About) -> str:
-        self.rerun_batch.restart(caller, _async_id(_parameters(request), BatchNotFound, about))
+    def _restart(self, caller: Caller, call: _Call) -> str:
+        self.rerunner.restart(caller, call.async_id(call.parameters, BatchNotFound))
         return strict_json.dump({"restarted": True})
 
-    def _repost(self, caller: Caller, request: HttpRequest, about: About) -> str:
-        self.rerun_batch.repost(caller, _async_id(_parameters(request), BatchNotFound, about))
+    def _repost(self, caller: Caller, call: _Call) -> str:
+        self.rerunner.repost(caller, call.async_id(call.parameters, BatchNotFound))
         return strict_json.dump({"reposted": True})
 
-    def _cancel(self, caller: Caller, request: HttpRequest, about: About) -> str:
-        self.rerun_batch.cancel(caller, _async_id(_parameters(request), BatchNotFound, about))
+    def _cancel(self, caller: Caller, call: _Call) -> str:
+        self.rerunner.cancel(caller, call.async_id(call.parameters, BatchNotFound))
         return strict_json.dump({"cancelled": True})
 
-    def _list(self, caller: Caller, request: HttpRequest, _about: About) -> str:
-        page = _page(_parameters(request), default=LISTED_PER_PAGE)
-        listing = self.read_batch.list(caller, page)
+    def _list(self, caller: Caller, call: _Call) -> str:
+        page = _page(call.parameters, default=LISTED_PER_PAGE)
+        listing = self.reader.list(caller, page)
         meta = results.meta(total=listing.total, page=page, count=len(listing.batches))
         return strict_json.dump(
             {"results": [_listed(batch) for batch in listing.batches], "meta": meta}
         )
 
-    def _ping(self, _caller: Caller, request: HttpRequest, _about: About) -> str:
-        _parameters(request)
+    def _ping(self, _caller: Caller, call: _Call) -> str:
+        as_object(_json(call.request.body))
         return strict_json.dump({"ack": _time(self.clock.now())})
 
 
@@ -250,10 +271,6 @@ def _json(body: bytes) -> object:
         raise ParameterInvalid("body", [str(error)]) from error
 
 
-def _parameters(request: HttpRequest) -> dict[str, Any]:
-    return as_object(_json(request.body))
-
-
 def _idempotency_key(request: HttpRequest) -> str | None:
     """The key of either header. Where both are there it is the one that the signature covers, in
     lower case as it is signed: who repeats the request cannot make another one of it."""
@@ -263,19 +280,6 @@ def _idempotency_key(request: HttpRequest) -> str | None:
     if not all(map(_VISIBLE_ASCII.fullmatch, keys)):
         raise ParameterInvalid("Idempotency-Key", ["must be 1 to 255 visible ASCII characters"])
     return keys[0] if keys else None
-
-
-def _async_id(parameters: Mapping[str, Any], not_found: type[NotFound], about: About) -> str:
-    """The id asked for. What cannot be an id is answered as an id that is not there."""
-    value = parameters.get("async", parameters.get("asyncId"))
-    if value is None:
-        raise ParameterMissing("async")
-    if not isinstance(value, str):
-        raise ParameterInvalid("async", ["must be a string"])
-    if not _ASYNC_ID.fullmatch(value):
-        raise not_found
-    about.batch_id = value
-    return value
 
 
 def _page(parameters: Mapping[str, Any], *, default: int) -> Page:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from chalicelib.domain.account import Header, PlatformAuth, parse_header
+from chalicelib.domain.address import AddressPolicy
 from chalicelib.errors import Misconfigured
 
 Value = TypeVar("Value")
@@ -50,6 +51,11 @@ class Settings:
     @property
     def names(self) -> "Names":
         return Names(self.stage)
+
+    @property
+    def address_policy(self) -> AddressPolicy:
+        """Which addresses of strangers are called."""
+        return AddressPolicy(allowed_networks=self.allowed_callback_networks)
 
 
 @dataclass(frozen=True, slots=True)

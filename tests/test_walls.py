@@ -34,6 +34,7 @@ ADAPTERS = "chalicelib.adapters"
 API = "chalicelib.api"
 SETTINGS = "chalicelib.settings"
 WIRING = "chalicelib.wiring"
+SERVICE = "chalicelib.service"
 
 #: What each room may import beside the standard library; the longest fitting name decides. A name
 #: stands for all that is in it.
@@ -41,11 +42,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS},
     "chalicelib": set(),
     ERRORS: set(),
-    SETTINGS: {ERRORS, f"{DOMAIN}.account"},
-    WIRING: {SETTINGS, ADAPTERS, OPERATIONS, DOMAIN, API, ERRORS},
+    SETTINGS: {ERRORS, f"{DOMAIN}.account", f"{DOMAIN}.address"},
+    WIRING: {SERVICE, SETTINGS, ADAPTERS, PORTS, DOMAIN},
+    SERVICE: {API, SETTINGS, OPERATIONS, DOMAIN},
     API: {OPERATIONS, DOMAIN, ERRORS},
     DOMAIN: {DOMAIN, ERRORS},
-    f"{DOMAIN}.submission": {DOMAIN, ERRORS, "pydantic", "pydantic_core"},
+    f"{DOMAIN}.run_request": {DOMAIN, ERRORS, "pydantic", "pydantic_core"},
     OPERATIONS: {OPERATIONS, DOMAIN, ERRORS},
     ADAPTERS: {ADAPTERS, PORTS, DOMAIN, ERRORS},
 }
@@ -205,8 +207,8 @@ class TestTheseTests:
             ("chalicelib.domain.retry", "import chalicelib.adapters.clock", 1),
             ("chalicelib.domain.retry", "from chalicelib import settings", 1),
             ("chalicelib.domain.retry", "from pydantic import BaseModel", 1),
-            ("chalicelib.domain.submission", "from pydantic import BaseModel", 0),
-            ("chalicelib.domain.submission", "import requests", 1),
+            ("chalicelib.domain.run_request", "from pydantic import BaseModel", 0),
+            ("chalicelib.domain.run_request", "import requests", 1),
             ("chalicelib.operations.sweep", "def f():\n    import boto3", 1),
             ("chalicelib.operations.sweep", "from chalicelib.adapters import sqs", 1),
             ("chalicelib.adapters.clock", "import boto3", 1),
@@ -276,7 +278,7 @@ class TestImportOfTheApp:
             "pydantic",
             "pydantic_core",
             "chalicelib.api",
-            "chalicelib.domain.submission",
+            "chalicelib.domain.run_request",
             "boto3",
             "requests",
             "chalice.cli",

@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-from functools import cached_property
 
 from chalice.app import Chalice
 from chalice.config import Config
@@ -25,10 +24,7 @@ def load_app() -> Chalice:
     sys.path.insert(0, str(project.root()))
     try:
         app: Chalice = importlib.import_module("app").app
-        service = wiring.service()
-        for name, member in vars(type(service)).items():
-            if isinstance(member, cached_property):
-                getattr(service, name)
+        wiring.service().warm_up()
     except Misconfigured as error:
         raise CannotStart(str(error)) from error
     return app

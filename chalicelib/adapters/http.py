@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cached_property, partial
 from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
@@ -81,10 +81,20 @@ class HttpPlatform:
         self._prefix = endpoint.target
         self._find_addresses = partial(resolve, endpoint.host, endpoint.port)
         self._auth = auth
-        self._header = header
+        self._read_header = header
+        self._header: Header | None = None
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._connections = _connections(endpoint, tls_trusting(certificates), keep=connections)
+        self._open = partial(_connections, endpoint, certificates, keep=connections)
+
+    def prepare(self) -> None:
+        """See the port. The fixed header is read anew when it is due."""
+        self._header = self._read_header()
+
+    @cached_property
+    def _connections(self) -> Connections:
+        """Made at the first call: a function that makes none need not read the certificates."""
+        return self._open()
 
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
@@ -115,8 +125,7 @@ class HttpPlatform:
     def _credentials(self, target: str, body: bytes, key: Key) -> Mapping[str, str] | None:
         """The headers that prove whose call it is; None: the key has no live secret."""
         if self._auth is not PlatformAuth.IWS:
-            header = self._header()
-            return dict([header] if header else [])
+            return dict([self._header] if self._header else [])
         now = self._clock.now()
         secrets = key.live_secrets(now)
         if not secrets:
@@ -139,7 +148,7 @@ class HttpReceiver:
     ) -> None:
         self._policy = policy
         self._resolve = resolve
-        self._tls = tls_trusting(certificates)
+        self._certificates = certificates
 
     def post(
         self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
@@ -160,7 +169,7 @@ class HttpReceiver:
             "Accept-Encoding": "identity",
             "Connection": "close",
         }
-        connections = _connections(endpoint, self._tls, keep=0)
+        connections = _connections(endpoint, self._certificates, keep=0)
         answer = connections.post(call, endpoint.target, sent, body)
         return _make(call, answer, MAX_RECEIVER_ANSWER_BYTES, unpacks=False)
 
@@ -175,11 +184,9 @@ class HttpReceiver:
         return addresses
 
 
-def _connections(endpoint: Endpoint, tls: ssl.SSLContext, *, keep: int) -> Connections:
-    is_tls = endpoint.scheme == "https"
-    return Connections(
-        host=endpoint.host, port=endpoint.port, tls=tls if is_tls else None, keep=keep
-    )
+def _connections(endpoint: Endpoint, certificates: str | None, *, keep: int) -> Connections:
+    tls = tls_trusting(certificates) if endpoint.scheme == "https" else None
+    return Connections(host=endpoint.host, port=endpoint.port, tls=tls, keep=keep)
 
 
 def _make(

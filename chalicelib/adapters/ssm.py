@@ -1,6 +1,7 @@
 """The platform's fixed header where it is kept in Parameter Store of AWS Systems Manager."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,21 +19,25 @@ REMEMBERED = timedelta(minutes=5)
 
 
 class SsmHeader:
-    """A header of a SecureString parameter. It is read when this is made, which raises
-    Misconfigured or Unavailable where that fails; then again every few minutes, by whoever comes
-    first, and where that fails the one that was read before stays in use, and the log says so."""
+    """A header of a SecureString parameter. The first call reads it, and raises Misconfigured or
+    Unavailable if that fails. It is read again every few minutes; if that fails, the one that was
+    read before stays in use, and the log says so."""
 
-    def __init__(self, client: "SSMClient", parameter: str, clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self, client: Callable[[], "SSMClient"], parameter: str, clock: Clock, journal: Journal
+    ) -> None:
         self._client = client
         self._parameter = parameter
         self._clock = clock
         self._journal = journal
-        self._read_at = clock.now()
-        self._header = self._read()
+        self._read_at: datetime | None = None
 
     def __call__(self) -> Header:
         now = self._clock.now()
-        if now - self._read_at >= REMEMBERED:
+        if self._read_at is None:
+            self._header = self._read()
+            self._read_at = now
+        elif now - self._read_at >= REMEMBERED:
             self._read_at = now
             self._read_anew()
         return self._header
@@ -45,7 +50,7 @@ class SsmHeader:
 
     def _read(self) -> Header:
         try:
-            answer = self._client.get_parameter(Name=self._parameter, WithDecryption=True)
+            answer = self._client().get_parameter(Name=self._parameter, WithDecryption=True)
         except (ClientError, BotoCoreError) as error:
             raise self._in_words(error) from error
         try:

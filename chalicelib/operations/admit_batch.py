@@ -14,7 +14,7 @@ _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdmitBatch:
+class BatchAdmission:
     """What is not limited costs nothing here, not even a read."""
 
     store: BatchStore
@@ -23,7 +23,7 @@ class AdmitBatch:
     #: Until when accounts were paid when last heard of: which of two writes to try first, no more.
     heard: dict[str, datetime | None] = field(default_factory=dict)
 
-    def __call__(self, batch: Batch, jobs: int) -> None:
+    def admit(self, batch: Batch, jobs: int) -> None:
         """Takes a slot for the batch's round and charges for so many jobs, or raises
         TooManyRequests and does neither. Where it raises Unavailable, either may have happened."""
         if self.limits.are_off:

@@ -1,4 +1,4 @@
-"""Looks at one batch and does whatever is due. Any number of looks does no harm."""
+"""Check one batch and do whatever is due. Any number of checks does no harm."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,36 +7,36 @@ from datetime import timedelta
 from chalicelib.domain import outcome, transitions
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.message import BatchMessage, JobsMessage
-from chalicelib.operations.admit_batch import AdmitBatch
-from chalicelib.operations.deliver_callback import DeliverCallback
+from chalicelib.operations.admit_batch import BatchAdmission
+from chalicelib.operations.deliver_callback import CallbackDelivery
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
-from chalicelib.operations.record_answers import RecordAnswers
+from chalicelib.operations.record_answers import AnswerRecorder
 
 #: What is kept of the function's time to hand a batch on to the next one.
 _SECONDS_TO_HAND_ON = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdvanceBatch:
+class BatchAdvancer:
     """Sends what was not sent, completes what is done, calls back what is completed. Each step is
-    one conditional write, so that of two that look at once one does it."""
+    one conditional write, so that of two that check at once one does it."""
 
     store: BatchStore
     queue: Queue
-    record: RecordAnswers
+    recorder: AnswerRecorder
     clock: Clock
     journal: Journal
-    admit: AdmitBatch
-    deliver: DeliverCallback
+    admission: BatchAdmission
+    delivery: CallbackDelivery
 
-    def __call__(self, message: BatchMessage, seconds_left: Callable[[], float]) -> None:
+    def advance_batch(self, message: BatchMessage, seconds_left: Callable[[], float]) -> None:
         batch = self.store.find(message.batch_id)
         if batch is None or batch.is_expired(self.clock.now()):
             return
         if batch.is_running:
             batch = self._advance(batch, message, seconds_left)
         if batch.may_deliver(self.clock.now()):
-            self.deliver(batch, seconds_left)
+            self.delivery.attempt(batch, seconds_left)
 
     def _advance(
         self, batch: Batch, message: BatchMessage, seconds_left: Callable[[], float]
@@ -47,7 +47,7 @@ class AdvanceBatch:
         if batch.has_all_chunks_done:
             return self._complete(batch)
         if not is_to_be_ended and batch.is_check_due(self.clock.now()):
-            self._look(batch)
+            self._check(batch)
         return batch
 
     def _answer_the_rest(
@@ -61,8 +61,10 @@ class AdvanceBatch:
                 self._hand_on(message)
                 break
             chunk = self.store.load_chunk(batch, number)
-            chunk = self.record(batch, chunk, dict.fromkeys(chunk.missing(batch.round), answer))
-            self.record.finish_if_full(batch, chunk)
+            chunk = self.recorder.record_answers(
+                batch, chunk, dict.fromkeys(chunk.missing(batch.round), answer)
+            )
+            self.recorder.finish_if_full(batch, chunk)
         return self.store.find(batch.batch_id) or batch
 
     def _hand_on(self, message: BatchMessage) -> None:
@@ -84,11 +86,11 @@ class AdvanceBatch:
             failed=completed.answered.failed,
             took_ms=round((now - batch.created_at) / timedelta(milliseconds=1)),
         )
-        self.admit.leave(completed)
+        self.admission.leave(completed)
         return completed
 
-    def _look(self, batch: Batch) -> None:
-        """Sends the unfinished chunks again where nothing moves; the look is recorded last."""
+    def _check(self, batch: Batch) -> None:
+        """Sends the unfinished chunks again if nothing moved; the check is recorded last."""
         if batch.has_stood_still:
             self.journal.write(
                 "chunks sent again",

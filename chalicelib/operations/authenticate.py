@@ -19,7 +19,7 @@ _NOBODYS_SECRET = "nobody's" * 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Authenticate:
+class Authenticator:
     """Proves who calls. An unknown key and a wrong signature take the same steps, as many of each,
     and get the same answer; that a key is revoked is said only to who holds its secret."""
 
@@ -27,7 +27,7 @@ class Authenticate:
     clock: Clock
     allow_basic: bool
 
-    def __call__(self, request: SignedRequest) -> Caller:
+    def authenticate(self, request: SignedRequest) -> Caller:
         signed_as = signing.iws_credentials(request.headers.get("x-api-authorization", ""))
         if signed_as:
             return self._signed(request, *signed_as)

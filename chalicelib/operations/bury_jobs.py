@@ -6,23 +6,23 @@ from chalicelib.domain import outcome
 from chalicelib.domain.batch import Batch, Chunk
 from chalicelib.domain.message import MAX_RECEIVES, JobsMessage
 from chalicelib.operations.ports import BatchStore, Clock, Journal
-from chalicelib.operations.record_answers import RecordAnswers
+from chalicelib.operations.record_answers import AnswerRecorder
 
 #: One death can be bad luck: the two deliveries that ran under a marker must both have died.
 _DEATHS_TO_BLAME = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuryJobs:
+class JobBurier:
     """A job under whose marker the message's last two deliveries died gets its failure. Any other
     dead message was not a job's fault, and is left to the next check."""
 
     store: BatchStore
-    record: RecordAnswers
+    recorder: AnswerRecorder
     clock: Clock
     journal: Journal
 
-    def __call__(self, message: JobsMessage) -> None:
+    def bury_jobs(self, message: JobsMessage) -> None:
         batch = self.store.find(message.batch_id)
         if batch is None or not message.concerns(batch, self.clock.now()):
             return
@@ -34,10 +34,10 @@ class BuryJobs:
             self.journal.write(
                 "dead message", batch_id=batch.batch_id, account=batch.account, chunk=chunk.number
             )
-        self.record.finish_if_full(batch, chunk)
+        self.recorder.finish_if_full(batch, chunk)
 
     def _bury(self, batch: Batch, chunk: Chunk, index: int) -> Chunk:
-        chunk = self.record(batch, chunk, {index: outcome.worker_died()})
+        chunk = self.recorder.record_answers(batch, chunk, {index: outcome.worker_died()})
         self.store.unmark(batch, chunk.number, index)
         self.journal.write(
             "job buried", batch_id=batch.batch_id, account=batch.account, index=index

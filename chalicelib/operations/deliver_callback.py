@@ -21,7 +21,7 @@ _SECONDS_TO_RECORD = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliverCallback:
+class CallbackDelivery:
     """Whoever holds the lease sends; nobody else can record. The body is the same bytes, and the
     `webhook-id` the same, at every attempt of one completion."""
 
@@ -34,7 +34,7 @@ class DeliverCallback:
     random_unit: Callable[[], float]
     new_id: Callable[[], str]
 
-    def __call__(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
+    def attempt(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
         started_at = self.clock.now()
         if batch.attempts >= retry.CALLBACK_TRIES:
             self._record_outcome(
@@ -48,7 +48,7 @@ class DeliverCallback:
         if leased is None:
             return
         url = terms.callback_url if terms else None
-        found = self._attempt(leased, url, secrets, seconds_left)
+        found = self._send(leased, url, secrets, seconds_left)
         if found is not None:
             self._record_outcome(leased, found, started_at)
 
@@ -61,7 +61,7 @@ class DeliverCallback:
             leased = standing if standing and standing.lease == token else None
         return leased
 
-    def _attempt(
+    def _send(
         self,
         batch: Batch,
         url: str | None,

@@ -5,6 +5,7 @@ same.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -113,6 +114,11 @@ class Queue(Protocol):
 class Platform(Protocol):
     """The API that the jobs are calls of."""
 
+    def prepare(self) -> None:
+        """Read what calls need from elsewhere, a secret perhaps, before any is made. Raises
+        Unavailable or Misconfigured if that fails: then no job is to blame. Repeats cost nothing
+        while what was read is still good."""
+
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
     ) -> Reply | NoReply:
@@ -137,6 +143,27 @@ class Concurrent(Protocol):
 
 
 class Journal(Protocol):
-    """The log: one line per unit of work, for whoever is woken."""
+    """The log: one line per unit of work, for the engineer on call."""
 
     def write(self, event: str, **fields: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """All that the service touches of the world."""
+
+    store: BatchStore
+    #: For the front door: asks each time, so that a revoked key is refused at once.
+    keys: KeyStore
+    #: For the workers: may be a few seconds old.
+    cached_keys: KeyStore
+    queue: Queue
+    platform: Platform
+    receiver: Receiver
+    #: For the calls of one message.
+    concurrent: Concurrent
+    clock: Clock
+    journal: Journal
+    new_id: Callable[[], str]
+    #: A number from 0 to 1, drawn anew each time.
+    random_unit: Callable[[], float]

@@ -21,7 +21,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadBatch:
+class BatchReader:
     """Reads; changes nothing."""
 
     store: BatchStore

@@ -14,13 +14,13 @@ from chalicelib.operations.ports import BatchStore, Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordAnswers:
+class AnswerRecorder:
     """Each job gets one answer in each round: the first recorded."""
 
     store: BatchStore
     queue: Queue
 
-    def __call__(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
+    def record_answers(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
         """The chunk after the answers; those of jobs that had one already are dropped."""
         for group in packing.fitting(answers):
             chunk = self._flush(batch, chunk, group)

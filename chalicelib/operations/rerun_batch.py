@@ -19,7 +19,7 @@ from chalicelib.errors import (
     ParameterMissing,
     Unavailable,
 )
-from chalicelib.operations.admit_batch import AdmitBatch
+from chalicelib.operations.admit_batch import BatchAdmission
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 
 #: Whoever loses this often in a row is told that the batch is busy.
@@ -30,11 +30,11 @@ Decide = Callable[[Batch, str, datetime], Change | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RerunBatch:
+class BatchRerunner:
     """Each is judged by the state that its write finds: where the batch moved on in between, it is
     judged anew."""
 
-    admit: AdmitBatch
+    admission: BatchAdmission
     store: BatchStore
     queue: Queue
     clock: Clock
@@ -99,12 +99,12 @@ class RerunBatch:
         if "round" not in change.put:
             return self.store.change(batch, change) is not None
         again = replace(batch, round=batch.round + 1, round_began_at=now)
-        self.admit(again, batch.unanswered_counts.total)
+        self.admission.admit(again, batch.unanswered_counts.total)
         if self.store.change(batch, change):
             return True
         standing = self.store.find(batch.batch_id)
         if standing is None or Slot.of(standing) != Slot.of(again):
-            self.admit.undo(again, batch.unanswered_counts.total)
+            self.admission.undo(again, batch.unanswered_counts.total)
         return False
 
     def _find(self, caller: Caller, batch_id: str) -> Batch:

@@ -25,7 +25,7 @@ from chalicelib.operations.ports import (
     Platform,
     Queue,
 )
-from chalicelib.operations.record_answers import RecordAnswers
+from chalicelib.operations.record_answers import AnswerRecorder
 
 #: What a worker keeps of its time to record answers and hand on.
 _SECONDS_TO_RECORD = 10
@@ -63,7 +63,7 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunJobs:
+class JobRunner:
     """Returns once everything it was handed is recorded or handed on; raises Unavailable where the
     database or the queue fails, and is then to be called again with the same message."""
 
@@ -72,14 +72,14 @@ class RunJobs:
     queue: Queue
     platform: Platform
     concurrent: Concurrent
-    record: RecordAnswers
+    recorder: AnswerRecorder
     clock: Clock
     journal: Journal
     random_unit: Callable[[], float]
     job_timeout_seconds: float
     job_retry_seconds: float
 
-    def __call__(
+    def run_jobs(
         self, message: JobsMessage, *, receive_count: int, seconds_left: SecondsLeft
     ) -> None:
         batch = self.store.find(message.batch_id)
@@ -103,7 +103,7 @@ class RunJobs:
             return
         if work.missing:
             chunk = self._answer(work) if receive_count == 1 else self._marked(work, receive_count)
-        self.record.finish_if_full(batch, chunk)
+        self.recorder.finish_if_full(batch, chunk)
 
     def _split(self, work: _Work) -> None:
         """A message for each job, so that the one that kills workers does not hold the others."""
@@ -158,16 +158,19 @@ class RunJobs:
         return self._run(work, jobs, key)
 
     def _give_all(self, work: _Work, answer: Answer) -> Chunk:
-        return self.record(work.batch, work.chunk, dict.fromkeys(work.missing, answer))
+        return self.recorder.record_answers(
+            work.batch, work.chunk, dict.fromkeys(work.missing, answer)
+        )
 
     def _run(self, work: _Work, jobs: Iterable[Job], key: Key) -> Chunk:
         """Runs jobs side by side, records their answers as they come, hands the others on."""
+        self.platform.prepare()
         chunk = work.chunk
         all_called: list[_Called] = []
         calls = [partial(self._call, work, job, key) for job in jobs]
         for called in self.concurrent.run(calls):
             answers = {each.index: each.found for each in called if isinstance(each.found, Answer)}
-            chunk = self.record(work.batch, chunk, answers)
+            chunk = self.recorder.record_answers(work.batch, chunk, answers)
             all_called += called
         self._hand_on(work, all_called)
         self._tell(work, all_called)

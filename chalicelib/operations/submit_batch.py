@@ -13,7 +13,7 @@ from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import Conflict, NotSaved, OutcomeUnknown, Unavailable
-from chalicelib.operations.admit_batch import AdmitBatch
+from chalicelib.operations.admit_batch import BatchAdmission
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 
 Asked = TypeVar("Asked")
@@ -21,11 +21,11 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitBatch:
+class BatchSubmitter:
     """Once this returns the batch is safe; where it raises NotSaved or TooManyRequests nothing of
     it ever runs."""
 
-    admit: AdmitBatch
+    admission: BatchAdmission
     store: BatchStore
     queue: Queue
     clock: Clock
@@ -36,7 +36,7 @@ class SubmitBatch:
     deadline: timedelta
     expiry: timedelta
 
-    def __call__(
+    def submit_batch(
         self,
         caller: Caller,
         submission: Submission,
@@ -118,15 +118,15 @@ class SubmitBatch:
             self._admit(batch)
             standing = self._save(batch, terms, submission, now)
         except NotSaved:
-            self.admit.undo(batch, batch.total)
+            self.admission.undo(batch, batch.total)
             raise
         if standing is not None and standing.submission != batch.submission:
-            self.admit.undo(batch, batch.total)
+            self.admission.undo(batch, batch.total)
         return standing
 
     def _admit(self, batch: Batch) -> None:
         try:
-            self.admit(batch, batch.total)
+            self.admission.admit(batch, batch.total)
         except Unavailable as error:
             raise NotSaved from error
 

@@ -15,7 +15,7 @@ _SECONDS_TO_END = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class Sweeper:
     """Reserves before it does anything else, so that a batch that cannot be checked comes again in
     five minutes and keeps nobody waiting."""
 
@@ -24,7 +24,7 @@ class Sweep:
     clock: Clock
     journal: Journal
 
-    def __call__(self, seconds_left: Callable[[], float]) -> None:
+    def sweep(self, seconds_left: Callable[[], float]) -> None:
         for due in self.store.find_due(self.clock.now()):
             if seconds_left() < _SECONDS_TO_END:
                 return

@@ -20,7 +20,6 @@ from chalicelib.adapters.http import HttpPlatform, HttpReceiver
 from chalicelib.domain.address import AddressPolicy, why_not_url
 from chalicelib.domain.networks import Address
 from chalicelib.domain.outcome import NoReply, Reply
-from chalicelib.wiring import Service
 from tests.adapters.http_servers import (
     NAME,
     OK,
@@ -295,9 +294,11 @@ class TestNamesThatChangeTheirMinds:
 # --- what a deployment allows --------------------------------------------------------------------
 
 
-def configured(**variables: str) -> Service:
+def configured(**variables: str) -> tuple[AddressPolicy, HttpReceiver]:
+    """What a stage's settings make of strangers' addresses: at submission, and at delivery."""
     given = {"STAGE": "test", "PLATFORM_ADDRESS": "http://127.0.0.1:9"}
-    return Service(service_settings.read({**given, **variables}))
+    policy = service_settings.read({**given, **variables}).address_policy
+    return policy, HttpReceiver(policy=policy)
 
 
 def variables_of(stage: str) -> dict[str, str]:
@@ -312,27 +313,27 @@ class TestTheSetting:
     def test_a_network_is_called_where_it_is_allowed(self, inside: Server) -> None:
         """At submission and at delivery alike."""
         url = f"http://127.0.0.1:{inside.port}/"
-        allowed = configured(ALLOWED_CALLBACK_NETWORKS="10.0.0.0/8, 127.0.0.1/32")
-        assert why_not_url(url, allowed.address_policy) == []
-        assert isinstance(post(allowed.receiver, url), Reply)
+        policy, receiver = configured(ALLOWED_CALLBACK_NETWORKS="10.0.0.0/8, 127.0.0.1/32")
+        assert why_not_url(url, policy) == []
+        assert isinstance(post(receiver, url), Reply)
         assert inside.visits == 1
 
     @pytest.mark.parametrize("networks", ["", "-", "10.0.0.0/8", "127.0.0.2/32,::1/128"])
     def test_it_is_not_where_it_is_not(self, inside: Server, networks: str) -> None:
         """By default nothing is."""
         url = f"http://127.0.0.1:{inside.port}/"
-        service = configured(ALLOWED_CALLBACK_NETWORKS=networks)
-        assert why_not_url(url, service.address_policy) == ["127.0.0.1 is a loopback address"]
-        assert isinstance(post(service.receiver, url), NoReply)
+        policy, receiver = configured(ALLOWED_CALLBACK_NETWORKS=networks)
+        assert why_not_url(url, policy) == ["127.0.0.1 is a loopback address"]
+        assert isinstance(post(receiver, url), NoReply)
         assert inside.visits == 0
 
     def test_the_local_stage_calls_this_machine(self, inside: Server) -> None:
         """And nothing else that is not public."""
-        service = configured(**variables_of("local"))
-        assert isinstance(post(service.receiver, f"http://127.0.0.1:{inside.port}/"), Reply)
-        assert isinstance(post(service.receiver, f"http://localhost:{inside.port}/"), Reply)
+        policy, receiver = configured(**variables_of("local"))
+        assert isinstance(post(receiver, f"http://127.0.0.1:{inside.port}/"), Reply)
+        assert isinstance(post(receiver, f"http://localhost:{inside.port}/"), Reply)
         for host in ("10.0.0.1", "169.254.169.254", "192.168.0.1", "[fd00::1]"):
-            assert why_not_url(f"http://{host}/", service.address_policy)
+            assert why_not_url(f"http://{host}/", policy)
 
     @pytest.mark.parametrize("stage", ["dev", "prod"])
     def test_no_other_stage_does(self, stage: str) -> None:

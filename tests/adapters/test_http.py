@@ -356,7 +356,9 @@ class TestPlatform:
         """With PLATFORM_AUTH header nothing is signed."""
         server = servers(answering(OK))
         header = ("X-Api-Key", "fixed")
-        call(a_platform(server.address, auth=PlatformAuth.HEADER, header=lambda: header))
+        platform = a_platform(server.address, auth=PlatformAuth.HEADER, header=lambda: header)
+        platform.prepare()
+        call(platform)
         assert server.seen[0].headers["x-api-key"] == "fixed"
         assert "x-api-authorization" not in server.seen[0].headers
 
@@ -374,7 +376,9 @@ class TestPlatform:
         """Nor is it shown."""
         server = servers(answering(OK))
         header = ("X-Api-Key", "fixed\r\nX-Evil: 1")
-        reply = call(a_platform(server.address, auth=PlatformAuth.HEADER, header=lambda: header))
+        platform = a_platform(server.address, auth=PlatformAuth.HEADER, header=lambda: header)
+        platform.prepare()
+        reply = call(platform)
         assert reply == NoReply(reason="no answer from the platform: ValueError")
 
     def test_its_address_is_called_in_plain_ascii(self, servers: Servers) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib import settings
+from chalicelib import settings, wiring
 from chalicelib.adapters.ssm import REMEMBERED, SsmHeader
-from chalicelib.domain.account import PlatformAuth
+from chalicelib.domain.account import Header, PlatformAuth
 from chalicelib.errors import Misconfigured, Unavailable
-from chalicelib.wiring import Service
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import FakeJournal
 
@@ -45,7 +44,10 @@ class World:
         self.journal = FakeJournal()
 
     def header(self, client: Any) -> SsmHeader:
-        return SsmHeader(client, NAME, self.clock, self.journal)
+        """One that has been read."""
+        header = SsmHeader(lambda: client, NAME, self.clock, self.journal)
+        header()
+        return header
 
 
 @pytest.fixture
@@ -111,21 +113,21 @@ def test_what_else_goes_wrong_is_told_without_what_aws_says(
 class TestWiring:
     """Which header the platform gets."""
 
-    def service(self, **variables: str) -> Service:
+    def header(self, **variables: str) -> Header | None:
         environ = {"STAGE": "prod", "PLATFORM_ADDRESS": "http://127.0.0.1:9", **variables}
-        return Service(settings.read(environ))
+        return wiring.platform_header(settings.read(environ), FakeClock(), FakeJournal())()
 
     @pytest.mark.usefixtures("ssm")
     def test_a_kept_one_is_that_of_the_stage(self) -> None:
-        service = self.service(PLATFORM_AUTH="header", PLATFORM_HEADER="ssm")
-        assert service.platform_header() == ("X-Key", "very-secret")
+        header = self.header(PLATFORM_AUTH="header", PLATFORM_HEADER="ssm")
+        assert header == ("X-Key", "very-secret")
 
     def test_a_plain_one_is_taken_as_it_is(self) -> None:
-        service = self.service(PLATFORM_AUTH="header", PLATFORM_HEADER="X-Key: plain")
-        assert service.platform_header() == ("X-Key", "plain")
+        header = self.header(PLATFORM_AUTH="header", PLATFORM_HEADER="X-Key: plain")
+        assert header == ("X-Key", "plain")
 
     @pytest.mark.parametrize("auth", [PlatformAuth.IWS, PlatformAuth.NONE])
     def test_without_a_use_none_is_sent_and_none_is_looked_for(self, auth: str) -> None:
         for header in ("ssm", "X-Key: plain"):
-            service = self.service(PLATFORM_AUTH=auth, PLATFORM_HEADER=header)
-            assert service.platform_header() is None
+            found = self.header(PLATFORM_AUTH=auth, PLATFORM_HEADER=header)
+            assert found is None

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,15 +11,10 @@ import pytest
 from chalice.test import Client
 
 from chalicelib import settings, wiring
-from chalicelib.wiring import Service
+from chalicelib.service import Service
 from tests.app.events import batch_event, jobs_event
 from tests.description import faults_of
-from tests.fakes.clock import FakeClock
-from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
-from tests.fakes.http import FakePlatform, FakeReceiver
-from tests.fakes.journal import FakeJournal
-from tests.fakes.sqs import FakeQueue
-from tests.samples import DEMO_ACCOUNT, DEMO_KEY
+from tests.fakes.ports import InMemory
 
 ENVIRONMENT = {"STAGE": "local", "PLATFORM_ADDRESS": "http://127.0.0.1:9"}
 
@@ -35,22 +30,18 @@ class Answer:
         return json.loads(self.body)
 
 
-class Front:
+class Front(InMemory):
     """A service in memory, and a way to call it."""
 
     def __init__(self, client: Client, **variables: str) -> None:
+        super().__init__()
         self._client = client
-        self.clock = FakeClock()
-        self.store = FakeBatchStore()
-        self.keys = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
-        self.queue = FakeQueue()
-        self.platform = FakePlatform()
-        self.receiver = FakeReceiver()
-        self.journal = FakeJournal()
-        self.service = Service(settings.read({**ENVIRONMENT, **variables}))
-        for name in ("clock", "store", "keys", "queue", "platform", "receiver", "journal"):
-            setattr(self.service, name, getattr(self, name))
-        self.service.cached_keys = self.keys
+        self._settings = settings.read({**ENVIRONMENT, **variables})
+        self.service = Service(self._settings, self.ports)
+
+    def replace(self, **ports: Any) -> None:
+        """From now on the service has others in the places of some of its ports."""
+        self.service = Service(self._settings, replace(self.ports, **ports))
 
     def send(
         self,

@@ -172,7 +172,7 @@ class TestUnexpectedErrors:
             "PLATFORM_ADDRESS": f"https://me:{SONG}@example.com",
             "PLATFORM_HEADER": f"no colon {SONG}",
         }
-        monkeypatch.setattr(wiring, "service", lambda: wiring.Service(settings.read(wrong)))
+        monkeypatch.setattr(wiring, "service", lambda: settings.read(wrong))
         assert front.call("test?action=ping").status == 500
         error = only_line(capsys)["error"]
         assert "PLATFORM_ADDRESS must be an http or https address" in error

@@ -217,7 +217,7 @@ def test_an_unexpected_error_shows_callers_nothing(
 def test_a_wrong_configuration_shows_callers_nothing(
     front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(wiring, "service", lambda: wiring.Service(settings.read({})))
+    monkeypatch.setattr(wiring, "service", lambda: settings.read({}))
     assert is_error(front.call("test?action=ping"), 500)
     assert "PLATFORM_ADDRESS must be set" in capsys.readouterr().out
 

@@ -13,7 +13,7 @@ from chalice.test import Client
 from openapi_spec_validator import validate
 
 from chalicelib import api, errors, settings
-from chalicelib.domain import address, signing, strict_json, submission
+from chalicelib.domain import address, run_request, signing, strict_json
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.signing import SignedRequest
 from chalicelib.errors import CallerError, KeyRevoked, NotSaved, ServiceError
@@ -191,7 +191,7 @@ class TestLimits:
         run = SCHEMAS["RunRequest"]["properties"]
         assert run["callbackUrl"]["maxLength"] == address.MAX_URL_CHARACTERS
         assert SCHEMAS["Error"]["properties"]["additionalMessages"]["maxItems"] == (
-            submission.MAX_REASONS
+            run_request.MAX_REASONS
         )
         assert SCHEMAS["PerPage"]["maximum"] == api.MAX_PER_PAGE
         assert f"{api.MAX_PER_PAGE:,} of results" in SCHEMAS["PerPage"]["description"]
@@ -202,7 +202,7 @@ class TestLimits:
         assert api._VISIBLE_ASCII.pattern == shape
 
     def test_names_are_those_of_the_code(self) -> None:
-        constraints = get_args(submission._Name)[1]
+        constraints = get_args(run_request._Name)[1]
         name = SCHEMAS["Name"]
         assert (constraints.pattern, constraints.min_length, constraints.max_length) == (
             name["pattern"],
@@ -221,7 +221,7 @@ class TestLimits:
     @pytest.mark.parametrize(
         "words",
         [
-            f"a job is {submission.MAX_JOB_BYTES:,} bytes at most",
+            f"a job is {run_request.MAX_JOB_BYTES:,} bytes at most",
             f"at most {strict_json.MAX_DEPTH} levels",
             f"{strict_json.MAX_CONTAINERS:,} arrays and objects",
             f"at most {strict_json.MAX_DIGITS:,} digits",

@@ -36,7 +36,7 @@ class Watched:
 def watched(front: Front) -> list[str]:
     """The calls of the store from now on; before the service's first use."""
     store: Any = Watched(front.store)
-    front.service.store = store
+    front.replace(store=store)
     calls: list[str] = store.calls
     return calls
 

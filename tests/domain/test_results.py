@@ -12,8 +12,8 @@ from chalicelib.domain import results, strict_json
 from chalicelib.domain.batch import Answer, AnswersPart, Chunk, Counts, Job, Verdict
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES
 from chalicelib.domain.results import MAX_ESCAPED_BYTES, MAX_PAGE_BYTES, Page
+from chalicelib.domain.run_request import MAX_JOB_BYTES
 from chalicelib.domain.states import BatchState
-from chalicelib.domain.submission import MAX_JOB_BYTES
 from tests.samples import a_batch, some_jobs, succeeded, unanswered
 
 BATCH_ID = a_batch().batch_id

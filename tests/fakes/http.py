@@ -32,6 +32,9 @@ class FakePlatform:
     answer: Callable[[Call], Reply | NoReply] = echo
     calls: list[Call] = field(default_factory=list)
 
+    def prepare(self) -> None:
+        """There is nothing to read."""
+
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
     ) -> Reply | NoReply:

@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tests.hostile.vectors import Vector, vectors
@@ -63,18 +63,22 @@ def _warm_handler() -> Handler:
     """The function as it is after its first request."""
     os.environ.update(_ENVIRONMENT)
     import app
-    from chalicelib import wiring
+    from chalicelib import settings, wiring
     from chalicelib.adapters import aws
     from chalicelib.adapters.journal import JsonJournal
+    from chalicelib.service import Service
     from tests.fakes.aws import take_everything
     from tests.fakes.clock import FakeClock
     from tests.fakes.dynamodb import FakeKeyStore
     from tests.samples import DEMO_ACCOUNT, DEMO_KEY
 
-    service = wiring.service()
-    service.clock = FakeClock()
-    service.journal = JsonJournal(service.clock, "local", io.StringIO())
-    service.keys = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
+    clock = FakeClock()
+    ports = wiring.connect(
+        settings.read(), clock=clock, journal=JsonJournal(clock, "local", io.StringIO())
+    )
+    keys = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
+    service = Service(settings.read(), replace(ports, keys=keys))
+    wiring.service = lambda: service  # type: ignore[assignment]
     for client in (aws.dynamodb(), aws.sqs()):
         take_everything(client)
     job = '{"namespace":"a","action":"b"}'

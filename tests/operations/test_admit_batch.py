@@ -3,20 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
-from itertools import count
 from typing import Any, NoReturn
 
 import pytest
 
-from chalicelib.domain.batch import Batch, chunk_size
+from chalicelib.domain.batch import Batch
 from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE, MINUTE, AccountUsage, Limits, Slot
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.states import BatchState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import NotSaved, OutcomeUnknown, TooManyRequests, Unavailable
-from chalicelib.operations.rerun_batch import RerunBatch
-from chalicelib.operations.submit_batch import SubmitBatch
 from tests.fakes.clock import START
 from tests.operations.world import World
 from tests.samples import DEMO_CALLER, a_batch, some_jobs
@@ -31,26 +27,11 @@ class Service(World):
 
     def __init__(self, **limits: int) -> None:
         super().__init__(limits=Limits(**limits))
-        ids = count(1)
-        common: dict[str, Any] = {
-            "admit": self.admit,
-            "store": self.store,
-            "queue": self.queue,
-            "clock": self.clock,
-            "journal": self.journal,
-            "new_id": lambda: f"{next(ids):032x}",
-            "deadline": timedelta(hours=12),
-        }
-        self.submit_batch = SubmitBatch(
-            chunk_size=partial(chunk_size, jobs_per_message=25),
-            expiry=timedelta(hours=60),
-            **common,
-        )
-        self.rerun = RerunBatch(**common)
+        self.rerun = self.service.rerunner
 
     def submit(self, jobs: int = 1, key: str | None = None) -> str:
         submission = Submission(jobs=some_jobs(jobs), callback_url="https://example.com/cb")
-        return self.submit_batch(DEMO_CALLER, submission, b"{}", key)
+        return self.service.submitter.submit_batch(DEMO_CALLER, submission, b"{}", key)
 
     def refused(self, jobs: int = 1, key: str | None = None) -> TooManyRequests:
         """The refusal of a batch, of which nothing is stored."""
@@ -175,7 +156,7 @@ class TestOpenBatches:
         service = Service(open_batches=1)
         service.submit()
         other = a_batch(account="other")
-        service.admit(other, other.total)
+        service.service.admission.admit(other, other.total)
         assert service.store.usages["other"].open == {Slot.of(other)}
 
     def test_a_repeat_is_answered_and_neither_counted_nor_refused(
@@ -210,7 +191,7 @@ class TestOpenBatches:
     def test_a_batch_on_its_way_keeps_its_place_for_the_grace(self) -> None:
         """The function that let it in may be about to commit it; or it is dead."""
         service = Service(open_batches=1)
-        service.admit(a_batch(submission="on its way"), 1)
+        service.service.admission.admit(a_batch(submission="on its way"), 1)
         service.clock.advance(seconds=GRACE.total_seconds() - 1)
         service.refused()
         service.clock.advance(seconds=BETWEEN_PRUNINGS.total_seconds())
@@ -387,7 +368,7 @@ class TestRequests:
         service.submit(5)
         for wrong in (None, START + MINUTE):
             admit = counted(service, "admit", monkeypatch)
-            service.admit.heard[ACCOUNT] = wrong
+            service.service.admission.heard[ACCOUNT] = wrong
             service.submit(5)
             assert admit.made <= 2
 
@@ -444,7 +425,7 @@ class TestRestart:
     ) -> None:
         ended = service.found(half_done)
         service.rerun.restart(DEMO_CALLER, half_done)
-        service.admit.leave(ended)
+        service.service.admission.leave(ended)
         assert service.usage.open == {Slot.of(service.found(half_done))}
 
     def test_over_the_limit_it_is_refused_and_the_batch_stays_as_it_is(

@@ -37,35 +37,35 @@ class TestCompleting:
     def test_a_batch_with_all_chunks_done_is_completed_and_called_back(
         self, world: World, done: Batch
     ) -> None:
-        world.look(done)
+        world.check(done)
         head = world.head(done)
         assert (head.state, head.callback) == (BatchState.COMPLETED, CallbackState.DELIVERED)
         assert (head.completed_at, head.due_at, head.next_check_at) == (START, None, None)
 
     def test_a_batch_with_chunks_to_do_is_left_running(self, world: World) -> None:
         batch = world.submitted(3)
-        world.look(batch)
+        world.check(batch)
         assert world.head(batch) == batch
         assert world.receiver.posts == []
 
     def test_any_number_of_looks_makes_one_callback(self, world: World, done: Batch) -> None:
         for _ in range(5):
-            world.look(done)
+            world.check(done)
         assert len(world.receiver.posts) == 1
         assert len(world.journal.of("batch completed")) == 1
 
     def test_a_batch_without_callback_url_just_completes(self, world: World) -> None:
         batch = world.submitted(1, callback=CallbackState.NONE)
         world.run_all_chunks(batch)
-        world.look(batch)
+        world.check(batch)
         assert world.head(batch).is_completed
         assert world.head(batch).due_at is None
         assert world.receiver.posts == []
 
     def test_an_unknown_or_expired_batch_is_left_alone(self, world: World, done: Batch) -> None:
         world.clock.set(done.expires_at)
-        world.look(done)
-        world.look(replace(done, batch_id="0" * 32))
+        world.check(done)
+        world.check(replace(done, batch_id="0" * 32))
         assert world.receiver.posts == []
 
 
@@ -73,7 +73,7 @@ class TestLooks:
     def test_what_was_never_sent_is_sent_at_the_first_look(self, world: World) -> None:
         batch = world.submitted(3)
         world.clock.advance(seconds=60)
-        world.look(batch)
+        world.check(batch)
         assert [message.chunk for message, _ in world.queue.jobs] == [0, 1, 2]
         assert world.head(batch).checks == 1
         assert world.head(batch).next_check_at == START + timedelta(seconds=60, minutes=30)
@@ -81,26 +81,26 @@ class TestLooks:
     def test_a_look_before_its_time_sends_nothing(self, world: World) -> None:
         batch = world.submitted(3)
         world.clock.advance(seconds=59)
-        world.look(batch)
+        world.check(batch)
         assert world.queue.jobs == []
 
     def test_where_something_moved_nothing_is_sent_again(self, world: World) -> None:
         batch = world.submitted(3)
         world.clock.advance(seconds=60)
-        world.look(batch)
+        world.check(batch)
         first, *_ = world.queue.take_jobs()
         world.work(first[0])
         world.clock.advance(minutes=30)
-        world.look(batch)
+        world.check(batch)
         assert world.queue.jobs == []
         world.clock.advance(minutes=60)
-        world.look(batch)
+        world.check(batch)
         assert [message.chunk for message, _ in world.queue.jobs] == [1, 2]
 
     def test_no_look_comes_after_the_deadline(self, world: World) -> None:
         batch = world.submitted(3, deadline=START + timedelta(minutes=10))
         world.clock.advance(seconds=60)
-        world.look(batch)
+        world.check(batch)
         assert world.head(batch).next_check_at == batch.deadline
 
     def test_of_a_large_batch_it_reads_the_head_alone(
@@ -115,7 +115,7 @@ class TestLooks:
         world.clock.advance(seconds=60)
         for read in ("load_chunk", "read_chunks"):
             monkeypatch.setattr(world.store, read, fail)
-        world.look(batch)
+        world.check(batch)
         assert [message.chunk for message, _ in world.queue.jobs] == [*range(1, 40, 2)]
 
 
@@ -123,7 +123,7 @@ class TestDelivering:
     def test_the_callback_is_signed_and_holds_all_results_in_order(
         self, world: World, done: Batch
     ) -> None:
-        world.look(done)
+        world.check(done)
         [post] = world.receiver.posts
         assert json.loads(post.body) == {
             "asyncId": done.batch_id,
@@ -143,7 +143,7 @@ class TestDelivering:
     def test_a_receiver_can_verify_it_with_the_standard_library(
         self, world: World, done: Batch
     ) -> None:
-        world.look(done)
+        world.check(done)
         [post] = world.receiver.posts
         verify(WEBHOOK_SECRET, post.body, post.headers, now=world.clock.now())
 
@@ -151,7 +151,7 @@ class TestDelivering:
         self, world: World, done: Batch
     ) -> None:
         world.receiver.answers = [Reply(status=500), NoReply(reason="no answer in time")]
-        world.look(done)
+        world.check(done)
         world.run_to_the_end()
         assert len(world.receiver.posts) == 3
         assert len({(post.headers["webhook-id"], post.body) for post in world.receiver.posts}) == 1
@@ -162,45 +162,46 @@ class TestDelivering:
     ) -> None:
         world.receiver.answers = [Reply(status=302)] * 20
         waits = []
-        world.look(done)
+        world.check(done)
         while (due := world.head(done).next_try_at) is not None:
             waits.append(due - world.clock.now())
             world.clock.set(due)
-            world.look(done)
+            world.check(done)
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
-        assert waits == [
+        scheduled = [
             timedelta(seconds=5),
             *[5 * minute, 30 * minute],
             *[2 * hour, 5 * hour, 10 * hour, 14 * hour],
         ]
+        assert waits == [wait * 1.1 for wait in scheduled]
         head = world.head(done)
         assert (head.callback, head.attempts) == (CallbackState.FAILED, 8)
         assert (head.last_status, head.last_error, head.due_at) == (302, "HTTP 302", None)
 
     def test_a_near_next_try_is_made_punctual_by_a_message(self, world: World, done: Batch) -> None:
         world.receiver.answers = [Reply(status=500)]
-        world.look(done)
-        assert world.queue.batches == [(BatchMessage.of(done), 5)]
-        assert world.head(done).due_at == START + timedelta(seconds=5, minutes=2)
+        world.check(done)
+        assert world.queue.batches == [(BatchMessage.of(done), 6)]
+        assert world.head(done).due_at == START + timedelta(seconds=5.5, minutes=2)
 
     def test_a_receiver_that_is_gone_is_not_asked_again(self, world: World, done: Batch) -> None:
         world.receiver.answers = [Reply(status=410)]
-        world.look(done)
+        world.check(done)
         assert world.head(done).callback is CallbackState.FAILED
         assert world.queue.batches == []
 
-    @pytest.mark.parametrize(("status", "wait"), [(429, 600), (503, 600), (500, 5)])
+    @pytest.mark.parametrize(("status", "wait"), [(429, 600), (503, 600), (500, 5.5)])
     def test_retry_after_is_waited_for_where_it_may_be_asked(
-        self, world: World, done: Batch, status: int, wait: int
+        self, world: World, done: Batch, status: int, wait: float
     ) -> None:
         world.receiver.answers = [Reply(status=status, retry_after="600")]
-        world.look(done)
+        world.check(done)
         assert world.head(done).next_try_at == START + timedelta(seconds=wait)
 
     def test_an_address_that_is_refused_ends_the_callback(self, world: World, done: Batch) -> None:
         refused = NoReply(reason="10.0.0.1 is a private address", is_final=True)
         world.receiver.answers = [refused]
-        world.look(done)
+        world.check(done)
         head = world.head(done)
         assert (head.callback, head.last_error) == (CallbackState.FAILED, refused.reason)
 
@@ -213,21 +214,21 @@ class TestDelivering:
 
         world.receiver.post = die  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
-            world.look(done)
+            world.check(done)
         assert seen == [1]
 
     def test_nobody_delivers_while_a_lease_runs(self, world: World, done: Batch) -> None:
-        world.look(done)
+        world.check(done)
         head = replace(world.head(done), callback=CallbackState.WAITING, next_try_at=START)
         world.store.heads[done.batch_id] = head
         leased = world.store.change(head, transitions.take_lease(head, "other", START))
         assert leased
         world.clock.set(leased.next_try_at or START)
         world.clock.advance(seconds=-1)
-        world.look(done)
+        world.check(done)
         assert len(world.receiver.posts) == 1
         world.clock.advance(seconds=1)
-        world.look(done)
+        world.check(done)
         assert len(world.receiver.posts) == 2
 
     def test_a_failure_of_ours_before_the_post_gives_the_attempt_back(
@@ -238,11 +239,11 @@ class TestDelivering:
 
         with monkeypatch.context() as patch:
             patch.setattr(world.store, "read_chunks", fail)
-            world.look(done)
+            world.check(done)
         assert world.head(done).attempts == 0
         assert world.receiver.posts == []
         world.clock.advance(minutes=2)
-        world.look(done)
+        world.check(done)
         assert world.head(done).callback is CallbackState.DELIVERED
 
     def test_results_too_large_to_send_are_a_failed_callback_that_says_so(
@@ -251,7 +252,7 @@ class TestDelivering:
         head = world.head(done)
         counts = replace(head.counts, result_bytes=60_000_000)
         world.store.heads[done.batch_id] = replace(head, counts=counts)
-        world.look(done)
+        world.check(done)
         after = world.head(done)
         assert after.callback is CallbackState.FAILED
         assert "page through the results" in (after.last_error or "")

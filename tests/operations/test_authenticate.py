@@ -15,7 +15,7 @@ from chalicelib.domain.account import Caller, Key, Secret
 from chalicelib.domain.signing import SignedRequest
 from chalicelib.errors import KeyRevoked, RequestStale, Unauthorized
 from chalicelib.operations import authenticate
-from chalicelib.operations.authenticate import Authenticate
+from chalicelib.operations.authenticate import Authenticator
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.dynamodb import FakeKeyStore
 from tests.samples import DEMO_KEY
@@ -46,13 +46,13 @@ class CountingKeys(FakeKeyStore):
         return super().find_key(key)
 
 
-def door(keys: FakeKeyStore, *, allow_basic: bool = True) -> Authenticate:
-    return Authenticate(keys=keys, clock=FakeClock(), allow_basic=allow_basic)
+def door(keys: FakeKeyStore, *, allow_basic: bool = True) -> Authenticator:
+    return Authenticator(keys=keys, clock=FakeClock(), allow_basic=allow_basic)
 
 
 def knock(headers: Mapping[str, str], keys: FakeKeyStore | None = None) -> Caller:
     request = SignedRequest(headers=headers, targets=TARGETS, body=BODY)
-    return door(keys or FakeKeyStore([*KEYS.values()]))(request)
+    return door(keys or FakeKeyStore([*KEYS.values()])).authenticate(request)
 
 
 def signed(key: str, secret: str, **changes: Any) -> dict[str, str]:

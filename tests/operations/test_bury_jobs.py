@@ -6,7 +6,6 @@ import pytest
 
 from chalicelib.domain.batch import Marker, Verdict
 from chalicelib.domain.message import MAX_RECEIVES, JobsMessage
-from chalicelib.operations.bury_jobs import BuryJobs
 from tests.operations.world import World
 
 
@@ -15,22 +14,13 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture
-def bury(world: World) -> BuryJobs:
-    return BuryJobs(
-        store=world.store, record=world.record, clock=world.clock, journal=world.journal
-    )
-
-
 LAST = Marker(round=1, hops=0, receive_count=MAX_RECEIVES, deaths=1)
 
 
-def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(
-    world: World, bury: BuryJobs
-) -> None:
+def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(world: World) -> None:
     batch = world.submitted(1)
     world.store.mark(batch, 0, 0, LAST)
-    bury(JobsMessage.of(batch, 0))
+    world.service.burier.bury_jobs(JobsMessage.of(batch, 0))
     answer = world.answers(batch)[0]
     assert answer.verdict is Verdict.UNANSWERED
     assert "died each time" in answer.response
@@ -48,32 +38,30 @@ def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(
         None,
     ],
 )
-def test_any_other_dead_message_was_not_a_jobs_fault(
-    world: World, bury: BuryJobs, marker: Marker | None
-) -> None:
+def test_any_other_dead_message_was_not_a_jobs_fault(world: World, marker: Marker | None) -> None:
     batch = world.submitted(1)
     if marker:
         world.store.mark(batch, 0, 0, marker)
-    bury(JobsMessage.of(batch, 0))
+    world.service.burier.bury_jobs(JobsMessage.of(batch, 0))
     assert world.answers(batch) == {}
     assert world.head(batch) == batch
 
 
-def test_of_a_message_of_several_jobs_none_is_to_blame(world: World, bury: BuryJobs) -> None:
+def test_of_a_message_of_several_jobs_none_is_to_blame(world: World) -> None:
     batch = world.submitted(3, chunk_size=3)
     world.store.mark(batch, 0, 1, LAST)
-    bury(JobsMessage.of(batch, 0))
+    world.service.burier.bury_jobs(JobsMessage.of(batch, 0))
     assert world.answers(batch) == {}
 
 
-def test_a_message_that_is_out_of_date_is_forgotten(world: World, bury: BuryJobs) -> None:
+def test_a_message_that_is_out_of_date_is_forgotten(world: World) -> None:
     batch = world.submitted(1)
     world.store.mark(batch, 0, 0, LAST)
-    bury(replace(JobsMessage.of(batch, 0), submission="other"))
+    world.service.burier.bury_jobs(replace(JobsMessage.of(batch, 0), submission="other"))
     assert world.answers(batch) == {}
 
 
-def test_a_poison_job_dies_alone_and_its_batch_completes(world: World, bury: BuryJobs) -> None:
+def test_a_poison_job_dies_alone_and_its_batch_completes(world: World) -> None:
     """The whole life: split at the second delivery, marked, dead, buried."""
     batch = world.submitted(3, chunk_size=3)
 
@@ -92,7 +80,7 @@ def test_a_poison_job_dies_alone_and_its_batch_completes(world: World, bury: Bur
     for receive_count in range(1, MAX_RECEIVES + 1):
         with pytest.raises(KeyboardInterrupt):
             world.work(split[1], receive_count)
-    bury(split[1])
+    world.service.burier.bury_jobs(split[1])
     world.run_to_the_end()
     assert [answer.verdict for _, answer in sorted(world.answers(batch).items())] == [
         Verdict.SUCCEEDED,

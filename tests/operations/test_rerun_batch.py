@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
 from typing import NoReturn
 
 import pytest
@@ -19,7 +18,7 @@ from chalicelib.errors import (
     ParameterMissing,
     Unavailable,
 )
-from chalicelib.operations.rerun_batch import RerunBatch
+from chalicelib.operations.rerun_batch import BatchRerunner
 from tests.operations.world import World
 from tests.samples import DEMO_CALLER
 
@@ -30,17 +29,8 @@ def world() -> World:
 
 
 @pytest.fixture
-def rerun(world: World) -> RerunBatch:
-    ids = count(1)
-    return RerunBatch(
-        admit=world.admit,
-        store=world.store,
-        queue=world.queue,
-        clock=world.clock,
-        journal=world.journal,
-        new_id=lambda: f"rerun-{next(ids)}",
-        deadline=timedelta(hours=12),
-    )
+def rerun(world: World) -> BatchRerunner:
+    return world.service.rerunner
 
 
 @pytest.fixture
@@ -58,7 +48,7 @@ def half_done(world: World) -> Batch:
 
 class TestRestart:
     def test_only_what_never_got_an_answer_runs_again_and_a_callback_follows(
-        self, world: World, rerun: RerunBatch, half_done: Batch
+        self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         before = world.texts(half_done)
         rerun.restart(DEMO_CALLER, half_done.batch_id)
@@ -71,7 +61,7 @@ class TestRestart:
         assert ids == [f"{half_done.batch_id}-1", f"{half_done.batch_id}-2"]
 
     def test_while_restarted_a_batch_runs_and_its_given_up_jobs_wait(
-        self, world: World, rerun: RerunBatch, half_done: Batch
+        self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         rerun.restart(DEMO_CALLER, half_done.batch_id)
         head = world.head(half_done)
@@ -80,7 +70,7 @@ class TestRestart:
         assert head.callback is CallbackState.WAITING
 
     def test_with_nothing_to_run_it_ends_at_once_and_calls_back_anew(
-        self, world: World, rerun: RerunBatch
+        self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(1)
         world.run_all_chunks(batch)
@@ -91,22 +81,22 @@ class TestRestart:
         assert len(world.receiver.posts) == 2
 
     def test_of_a_running_batch_it_only_makes_it_looked_at_once_in_five_minutes(
-        self, world: World, rerun: RerunBatch
+        self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(1)
         rerun.restart(DEMO_CALLER, batch.batch_id)
-        world.look(batch)
+        world.check(batch)
         assert len(world.queue.take_jobs()) == 1
         rerun.restart(DEMO_CALLER, batch.batch_id)
-        world.look(batch)
+        world.check(batch)
         assert world.queue.jobs == []
         world.clock.advance(minutes=5)
         rerun.restart(DEMO_CALLER, batch.batch_id)
-        world.look(batch)
+        world.check(batch)
         assert len(world.queue.jobs) == 1
 
     def test_it_keeps_the_original_expiry(
-        self, world: World, rerun: RerunBatch, half_done: Batch
+        self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         world.clock.set(half_done.expires_at - timedelta(hours=3))
         rerun.restart(DEMO_CALLER, half_done.batch_id)
@@ -115,7 +105,7 @@ class TestRestart:
         assert head.deadline == half_done.expires_at - timedelta(hours=1)
 
     def test_it_is_refused_in_the_last_two_hours_of_the_batchs_life(
-        self, world: World, rerun: RerunBatch, half_done: Batch
+        self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         world.clock.set(half_done.expires_at - timedelta(hours=2) + timedelta(seconds=1))
         before = world.head(half_done)
@@ -124,7 +114,7 @@ class TestRestart:
         assert world.head(half_done) == before
 
     def test_it_is_refused_while_a_cancel_is_not_finished(
-        self, world: World, rerun: RerunBatch
+        self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(1)
         rerun.cancel(DEMO_CALLER, batch.batch_id)
@@ -134,7 +124,7 @@ class TestRestart:
 
 class TestRepost:
     def test_the_callback_is_sent_again_with_the_same_id_and_bytes(
-        self, world: World, rerun: RerunBatch, half_done: Batch
+        self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         rerun.repost(DEMO_CALLER, half_done.batch_id)
         world.run_to_the_end()
@@ -143,13 +133,13 @@ class TestRepost:
         assert first.body == second.body
 
     def test_it_is_refused_while_the_batch_is_not_completed(
-        self, world: World, rerun: RerunBatch
+        self, world: World, rerun: BatchRerunner
     ) -> None:
         with pytest.raises(NotCompleted):
             rerun.repost(DEMO_CALLER, world.submitted(1).batch_id)
 
     def test_without_a_callback_url_there_is_nothing_to_repost(
-        self, world: World, rerun: RerunBatch
+        self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(1, callback=CallbackState.NONE)
         world.run_all_chunks(batch)
@@ -160,7 +150,7 @@ class TestRepost:
 
 class TestCancel:
     def test_jobs_without_an_answer_get_cancelled_and_the_callback_is_sent(
-        self, world: World, rerun: RerunBatch
+        self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(2)
         first, *_ = world.store.find_due(batch.due_at or batch.created_at)
@@ -175,20 +165,20 @@ class TestCancel:
         assert world.platform.calls == []
         assert len(world.receiver.posts) == 1
 
-    def test_a_worker_that_sees_it_starts_no_call(self, world: World, rerun: RerunBatch) -> None:
+    def test_a_worker_that_sees_it_starts_no_call(self, world: World, rerun: BatchRerunner) -> None:
         batch = world.submitted(2)
         rerun.cancel(DEMO_CALLER, batch.batch_id)
         world.run_all_chunks(batch)
         assert world.platform.calls == []
 
     def test_of_a_completed_batch_it_changes_nothing(
-        self, world: World, rerun: RerunBatch, half_done: Batch
+        self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         before = world.head(half_done)
         rerun.cancel(DEMO_CALLER, half_done.batch_id)
         assert world.head(half_done) == before
 
-    def test_restart_runs_the_cancelled_jobs(self, world: World, rerun: RerunBatch) -> None:
+    def test_restart_runs_the_cancelled_jobs(self, world: World, rerun: BatchRerunner) -> None:
         batch = world.submitted(2)
         rerun.cancel(DEMO_CALLER, batch.batch_id)
         world.run_to_the_end()
@@ -197,11 +187,13 @@ class TestCancel:
         assert world.head(batch).status == "completed"
         assert {answer.verdict for answer in world.answers(batch).values()} == {Verdict.SUCCEEDED}
 
-    def test_what_there_is_no_time_for_is_handed_on(self, world: World, rerun: RerunBatch) -> None:
+    def test_what_there_is_no_time_for_is_handed_on(
+        self, world: World, rerun: BatchRerunner
+    ) -> None:
         batch = world.submitted(2)
         rerun.cancel(DEMO_CALLER, batch.batch_id)
         [(message, _)] = world.queue.take_batches()
-        world.advance_batch(message, lambda: 1.0)
+        world.service.advancer.advance_batch(message, lambda: 1.0)
         assert world.head(batch).is_running
         world.run_to_the_end()
         assert world.head(batch).status == "cancelled"
@@ -210,7 +202,7 @@ class TestCancel:
 class TestAll:
     @pytest.mark.parametrize("action", ["restart", "repost", "cancel"])
     def test_a_batch_of_another_account_is_not_found(
-        self, rerun: RerunBatch, half_done: Batch, action: str
+        self, rerun: BatchRerunner, half_done: Batch, action: str
     ) -> None:
         stranger = Caller(account="other", key="k")
         for batch_id in (half_done.batch_id, "0" * 32):
@@ -221,7 +213,7 @@ class TestAll:
     def test_with_the_queue_down_the_alarm_does_it(
         self,
         world: World,
-        rerun: RerunBatch,
+        rerun: BatchRerunner,
         half_done: Batch,
         action: str,
         monkeypatch: pytest.MonkeyPatch,
@@ -236,7 +228,7 @@ class TestAll:
     def test_a_write_that_took_effect_and_was_not_answered_knows_itself(
         self,
         world: World,
-        rerun: RerunBatch,
+        rerun: BatchRerunner,
         half_done: Batch,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -254,7 +246,7 @@ class TestAll:
     def test_whoever_always_loses_is_told_that_the_batch_is_busy(
         self,
         world: World,
-        rerun: RerunBatch,
+        rerun: BatchRerunner,
         half_done: Batch,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:

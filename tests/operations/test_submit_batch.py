@@ -1,46 +1,29 @@
 """What submitting a batch promises, also when the database or the queue fails in the middle."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from itertools import count
 from typing import NoReturn
 
 import pytest
 
-from chalicelib.domain.batch import Batch, chunk_size
-from chalicelib.domain.limits import Limits
+from chalicelib.domain.batch import Batch
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import NotSaved, OutcomeUnknown, Unavailable
-from chalicelib.operations.admit_batch import AdmitBatch
-from chalicelib.operations.submit_batch import SubmitBatch
-from tests.fakes.clock import START, FakeClock
-from tests.fakes.dynamodb import FakeBatchStore
-from tests.fakes.journal import FakeJournal
-from tests.fakes.sqs import FakeQueue
+from chalicelib.service import Service
+from tests.fakes.clock import START
+from tests.fakes.ports import SETTINGS, InMemory
 from tests.samples import DEMO_CALLER, some_jobs
 
 
-class World:
+class World(InMemory):
     """A service front with everything behind it in memory."""
 
     def __init__(self) -> None:
-        self.store = FakeBatchStore()
-        self.queue = FakeQueue()
-        self.clock = FakeClock()
-        ids = count(1)
-        self.submit = SubmitBatch(
-            admit=AdmitBatch(store=self.store, journal=FakeJournal(), limits=Limits()),
-            store=self.store,
-            queue=self.queue,
-            clock=self.clock,
-            journal=FakeJournal(),
-            new_id=lambda: f"{next(ids):032x}",
-            chunk_size=partial(chunk_size, jobs_per_message=25),
-            deadline=timedelta(hours=12),
-            expiry=timedelta(hours=60),
-        )
+        super().__init__()
+        self.service = Service(replace(SETTINGS, jobs_per_message=25), self.ports)
+        self.submit = self.service.submitter.submit_batch
 
     def run(self, total: int = 3, url: str | None = "https://example.com/cb") -> str:
         submission = Submission(jobs=some_jobs(total), callback_url=url)

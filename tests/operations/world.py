@@ -1,71 +1,31 @@
 """The workers of the service with everything around them in memory, turned by hand."""
 
 from collections.abc import Callable
-from itertools import count
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.domain.batch import Answer, Batch, Job
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.results import results_of
-from chalicelib.operations.admit_batch import AdmitBatch
-from chalicelib.operations.advance_batch import AdvanceBatch
-from chalicelib.operations.deliver_callback import DeliverCallback
-from chalicelib.operations.record_answers import RecordAnswers
-from chalicelib.operations.run_jobs import RunJobs
-from tests.fakes.clock import FakeClock
-from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
-from tests.fakes.http import Call, FakePlatform, FakeReceiver, echo
-from tests.fakes.journal import FakeJournal
-from tests.fakes.sqs import FakeQueue
+from chalicelib.service import Service
+from tests.fakes.http import Call, echo
+from tests.fakes.ports import SETTINGS, InMemory
 from tests.fakes.threads import FakeConcurrent
-from tests.samples import DEMO_ACCOUNT, DEMO_KEY, TERMS, a_batch, some_jobs
+from tests.samples import TERMS, a_batch, some_jobs
 
 
-class World:
+class World(InMemory):
     def __init__(self, *, per_flush: int = 10_000, limits: Limits | None = None) -> None:
-        self.clock = FakeClock()
-        self.store = FakeBatchStore()
-        self.keys = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])
-        self.queue = FakeQueue()
-        self.platform = FakePlatform()
-        self.receiver = FakeReceiver()
-        self.journal = FakeJournal()
+        super().__init__(concurrent=FakeConcurrent(per_flush))
+        limits = limits or Limits()
         self.seconds_left = 60.0
-        ids = count(1)
-        self.record = RecordAnswers(store=self.store, queue=self.queue)
-        self.admit = AdmitBatch(store=self.store, journal=self.journal, limits=limits or Limits())
-        self.run_jobs = RunJobs(
-            store=self.store,
-            keys=self.keys,
-            queue=self.queue,
-            platform=self.platform,
-            concurrent=FakeConcurrent(per_flush),
-            record=self.record,
-            clock=self.clock,
-            journal=self.journal,
-            random_unit=lambda: 1.0,
-            job_timeout_seconds=30,
-            job_retry_seconds=2,
+        self.settings = replace(
+            SETTINGS,
+            max_open_batches=limits.open_batches,
+            max_jobs_per_minute=limits.jobs_per_minute,
         )
-        self.advance_batch = AdvanceBatch(
-            store=self.store,
-            queue=self.queue,
-            record=self.record,
-            clock=self.clock,
-            journal=self.journal,
-            admit=self.admit,
-            deliver=DeliverCallback(
-                store=self.store,
-                keys=self.keys,
-                queue=self.queue,
-                receiver=self.receiver,
-                clock=self.clock,
-                journal=self.journal,
-                random_unit=lambda: 0.0,
-                new_id=lambda: f"token-{next(ids)}",
-            ),
-        )
+        self.service = Service(self.settings, self.ports)
 
     def submitted(
         self, total: int = 3, *, jobs: tuple[Job, ...] | None = None, **fields: Any
@@ -77,10 +37,12 @@ class World:
         return batch
 
     def work(self, message: JobsMessage, receive_count: int = 1) -> None:
-        self.run_jobs(message, receive_count=receive_count, seconds_left=lambda: self.seconds_left)
+        self.service.runner.run_jobs(
+            message, receive_count=receive_count, seconds_left=lambda: self.seconds_left
+        )
 
-    def look(self, batch: Batch) -> None:
-        self.advance_batch(BatchMessage.of(batch), lambda: 120.0)
+    def check(self, batch: Batch) -> None:
+        self.service.advancer.advance_batch(BatchMessage.of(batch), lambda: 120.0)
 
     def head(self, batch: Batch) -> Batch:
         head = self.store.find(batch.batch_id)
@@ -113,9 +75,9 @@ class World:
             for message, delay in self.queue.take_jobs():
                 self.clock.advance(seconds=delay)
                 self.work(message)
-            for look, delay in self.queue.take_batches():
+            for check, delay in self.queue.take_batches():
                 self.clock.advance(seconds=delay)
-                self.advance_batch(look, lambda: 120.0)
+                self.service.advancer.advance_batch(check, lambda: 120.0)
 
     def behave(self, answer: Callable[[Call], object]) -> None:
         """The platform answers with what `answer` gives, and echoes where it gives None."""

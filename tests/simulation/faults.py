@@ -14,12 +14,12 @@ from chalicelib.domain import transitions
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Job, SubmissionTerms
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.transitions import Change
-from chalicelib.operations.deliver_callback import DeliverCallback
-from chalicelib.operations.record_answers import RecordAnswers
-from chalicelib.operations.run_jobs import RunJobs
+from chalicelib.operations.deliver_callback import CallbackDelivery
+from chalicelib.operations.record_answers import AnswerRecorder
+from chalicelib.operations.run_jobs import JobRunner
 from tests.fakes import dynamodb as fake
 from tests.fakes.dynamodb import FakeBatchStore
-from tests.simulation.world import Ports
+from tests.simulation.world import SimulatedPorts
 
 Fault = Callable[[], Iterator[None]]
 
@@ -45,14 +45,14 @@ def a_counter_instead_of_a_set() -> Iterator[None]:
 @contextmanager
 def done_before_the_flush() -> Iterator[None]:
     """The chunk is called finished, and then its answers are recorded."""
-    record = RecordAnswers.__call__
+    record = AnswerRecorder.record_answers
 
-    def hasty(self: RecordAnswers, batch: Batch, chunk: Chunk, answers: Any) -> Chunk:
+    def hasty(self: AnswerRecorder, batch: Batch, chunk: Chunk, answers: Any) -> Chunk:
         foreseen = chunk.with_part(AnswersPart(round=batch.round, number=99, answers=answers))
         self.finish_if_full(batch, foreseen)
         return record(self, batch, chunk, answers)
 
-    with patch.object(RecordAnswers, "__call__", hasty):
+    with patch.object(AnswerRecorder, "record_answers", hasty):
         yield
 
 
@@ -60,7 +60,7 @@ def done_before_the_flush() -> Iterator[None]:
 def the_message_to_batches_before_done() -> Iterator[None]:
     """The batch is announced, and then its last chunk is put among the finished ones."""
 
-    def finish_if_full(self: RecordAnswers, batch: Batch, chunk: Chunk) -> None:
+    def finish_if_full(self: AnswerRecorder, batch: Batch, chunk: Chunk) -> None:
         if chunk.missing(batch.round):
             return
         head = self.store.find(batch.batch_id)
@@ -72,7 +72,7 @@ def the_message_to_batches_before_done() -> Iterator[None]:
             self.queue.send_batch(BatchMessage.of(batch))
         self.store.change(batch, transitions.finish_chunk(batch, chunk))
 
-    with patch.object(RecordAnswers, "finish_if_full", finish_if_full):
+    with patch.object(AnswerRecorder, "finish_if_full", finish_if_full):
         yield
 
 
@@ -80,17 +80,22 @@ def the_message_to_batches_before_done() -> Iterator[None]:
 def the_head_before_the_jobs() -> Iterator[None]:
     """The batch is committed, and then its jobs are stored."""
     held: dict[str, tuple[Batch, SubmissionTerms, Sequence[Job]]] = {}
-    save_jobs, commit = Ports.save_jobs, Ports.commit
+    save_jobs, commit = SimulatedPorts.save_jobs, SimulatedPorts.commit
 
-    def hold(self: Ports, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]) -> None:
+    def hold(
+        self: SimulatedPorts, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]
+    ) -> None:
         held[batch.submission] = (batch, terms, jobs)
 
-    def commit_first(self: Ports, batch: Batch, now: datetime) -> Batch | None:
+    def commit_first(self: SimulatedPorts, batch: Batch, now: datetime) -> Batch | None:
         standing = commit(self, batch, now)
         save_jobs(self, *held[batch.submission])
         return standing
 
-    with patch.object(Ports, "save_jobs", hold), patch.object(Ports, "commit", commit_first):
+    with (
+        patch.object(SimulatedPorts, "save_jobs", hold),
+        patch.object(SimulatedPorts, "commit", commit_first),
+    ):
         yield
 
 
@@ -136,9 +141,9 @@ def done_without_the_round() -> Iterator[None]:
 @contextmanager
 def a_redelivered_full_chunk_that_does_nothing() -> Iterator[None]:
     """A message all of whose jobs are answered is taken for done with."""
-    call = RunJobs.__call__
+    call = JobRunner.run_jobs
 
-    def forgetful(self: RunJobs, message: JobsMessage, **more: Any) -> None:
+    def forgetful(self: JobRunner, message: JobsMessage, **more: Any) -> None:
         batch = self.store.find(message.batch_id)
         if batch and message.concerns(batch, self.clock.now()):
             chunk = self.store.load_chunk(batch, message.chunk)
@@ -146,7 +151,7 @@ def a_redelivered_full_chunk_that_does_nothing() -> Iterator[None]:
                 return
         call(self, message, **more)
 
-    with patch.object(RunJobs, "__call__", forgetful):
+    with patch.object(JobRunner, "run_jobs", forgetful):
         yield
 
 
@@ -154,10 +159,10 @@ def a_redelivered_full_chunk_that_does_nothing() -> Iterator[None]:
 def no_lease() -> Iterator[None]:
     """Whoever finds a callback due sends it, and nobody is kept away meanwhile."""
 
-    def lease(self: DeliverCallback, batch: Batch) -> Batch | None:
+    def lease(self: CallbackDelivery, batch: Batch) -> Batch | None:
         return replace(batch, attempts=batch.attempts + 1)
 
-    with patch.object(DeliverCallback, "_lease", lease):
+    with patch.object(CallbackDelivery, "_lease", lease):
         yield
 
 
@@ -191,7 +196,7 @@ def no_split() -> Iterator[None]:
     """A message of several jobs that killed its worker is run as it is, again and again."""
     with (
         patch.object(JobsMessage, "is_of_several", lambda self, chunk: False),
-        patch.object(RunJobs, "_marked", lambda self, work, receive_count: self._answer(work)),
+        patch.object(JobRunner, "_marked", lambda self, work, receive_count: self._answer(work)),
     ):
         yield
 
@@ -228,12 +233,14 @@ def no_submission_in_the_keys() -> Iterator[None]:
 @contextmanager
 def failed_messages_ignored() -> Iterator[None]:
     """What SQS lists as failed is taken for sent, and no look is taken for it."""
-    send_jobs = Ports.send_jobs
+    send_jobs = SimulatedPorts.send_jobs
 
-    def careless(self: Ports, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
+    def careless(
+        self: SimulatedPorts, messages: Sequence[JobsMessage], delay_seconds: int = 0
+    ) -> None:
         send_jobs(self, messages[:-1] if len(messages) > 1 else messages, delay_seconds)
 
-    with patch.object(Ports, "send_jobs", careless):
+    with patch.object(SimulatedPorts, "send_jobs", careless):
         yield
 
 

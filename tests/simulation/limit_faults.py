@@ -11,10 +11,10 @@ from unittest.mock import patch
 from chalicelib.domain import limits
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.limits import Slot
-from chalicelib.operations.admit_batch import AdmitBatch
-from chalicelib.operations.advance_batch import AdvanceBatch
-from chalicelib.operations.rerun_batch import RerunBatch
-from chalicelib.operations.submit_batch import SubmitBatch
+from chalicelib.operations.admit_batch import BatchAdmission
+from chalicelib.operations.advance_batch import BatchAdvancer
+from chalicelib.operations.rerun_batch import BatchRerunner
+from chalicelib.operations.submit_batch import BatchSubmitter
 from tests.fakes import dynamodb as fake
 
 
@@ -29,32 +29,34 @@ def no_condition_on_the_places() -> Iterator[None]:
 def a_place_taken_after_the_commit() -> Iterator[None]:
     """The batch is saved, and then it is let in."""
 
-    def let_in(self: SubmitBatch, batch: Batch, order: Any, submission: Any, now: datetime) -> Any:
+    def let_in(
+        self: BatchSubmitter, batch: Batch, order: Any, submission: Any, now: datetime
+    ) -> Any:
         standing = self._save(batch, order, submission, now)
         self._admit(batch)
         return standing
 
-    with patch.object(SubmitBatch, "_let_in", let_in):
+    with patch.object(BatchSubmitter, "_let_in", let_in):
         yield
 
 
 @contextmanager
 def a_place_given_up_before_the_end() -> Iterator[None]:
     """The place is free, and then the batch is completed."""
-    complete = AdvanceBatch._complete
+    complete = BatchAdvancer._complete
 
-    def hasty(self: AdvanceBatch, batch: Batch) -> Batch:
-        self.admit.leave(batch)
+    def hasty(self: BatchAdvancer, batch: Batch) -> Batch:
+        self.admission.leave(batch)
         return complete(self, batch)
 
-    with patch.object(AdvanceBatch, "_complete", hasty):
+    with patch.object(BatchAdvancer, "_complete", hasty):
         yield
 
 
 @contextmanager
 def nobody_looks_for_abandoned_places() -> Iterator[None]:
     """A place that was not given up is taken for ever."""
-    with patch.object(AdmitBatch, "_prune", lambda self, *_: False):
+    with patch.object(BatchAdmission, "_prune", lambda self, *_: False):
         yield
 
 
@@ -81,10 +83,10 @@ def no_grace() -> Iterator[None]:
 def a_restart_that_is_not_let_in() -> Iterator[None]:
     """A batch that runs again takes no place."""
 
-    def make(self: RerunBatch, batch: Batch, change: Any, _: datetime) -> bool:
+    def make(self: BatchRerunner, batch: Batch, change: Any, _: datetime) -> bool:
         return self.store.change(batch, change) is not None
 
-    with patch.object(RerunBatch, "_make", make):
+    with patch.object(BatchRerunner, "_make", make):
         yield
 
 

@@ -13,7 +13,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -27,17 +27,11 @@ from chalicelib.domain.results import pieces, results_of
 from chalicelib.domain.submission import Submission
 from chalicelib.domain.transitions import Change
 from chalicelib.errors import CallerError, ServiceError, TooManyRequests
-from chalicelib.operations.admit_batch import AdmitBatch
-from chalicelib.operations.advance_batch import AdvanceBatch
-from chalicelib.operations.bury_jobs import BuryJobs
-from chalicelib.operations.deliver_callback import DeliverCallback
-from chalicelib.operations.record_answers import RecordAnswers
-from chalicelib.operations.rerun_batch import RerunBatch
-from chalicelib.operations.run_jobs import RunJobs
-from chalicelib.operations.submit_batch import SubmitBatch
-from chalicelib.operations.sweep import Sweep
+from chalicelib.operations.ports import Ports
+from chalicelib.service import Service
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore, FakeKeyStore
+from tests.fakes.ports import SETTINGS
 from tests.fakes.threads import FakeConcurrent
 from tests.samples import DEMO_ACCOUNT, DEMO_CALLER, DEMO_KEY, TERMS, a_batch, some_jobs
 from tests.simulation.scenario import Scenario
@@ -169,80 +163,23 @@ Hook = Callable[[str, bool], None]
 
 
 class World:
-    """The operations over one state. `before` and `after` are called around every port call."""
+    """The service over one state. `before` and `after` are called around every port call."""
 
     def __init__(self, state: State, before: Hook, after: Hook) -> None:
         self.state = state
         self.before = before
         self.after = after
-        self._ports = Ports(self)
-        self._common: dict[str, Any] = {
-            "store": self._ports,
-            "queue": self._ports,
-            "clock": self._ports,
-            "journal": self._ports,
-        }
-
-    # Each is made where it is needed: a world lasts for one invocation.
-
-    @property
-    def submit(self) -> SubmitBatch:
-        return SubmitBatch(
-            admit=self._admit,
-            new_id=self.new_id,
-            chunk_size=lambda _: self.state.scenario.chunk_size,
-            deadline=timedelta(hours=12),
-            expiry=timedelta(hours=60),
-            **self._common,
+        scenario = state.scenario
+        self.service = Service(
+            replace(
+                SETTINGS,
+                max_open_batches=scenario.limits.open_batches,
+                max_jobs_per_minute=scenario.limits.jobs_per_minute,
+            ),
+            SimulatedPorts(self).as_ports(),
         )
-
-    @property
-    def rerun(self) -> RerunBatch:
-        return RerunBatch(
-            admit=self._admit, new_id=self.new_id, deadline=timedelta(hours=12), **self._common
-        )
-
-    @property
-    def run_jobs(self) -> RunJobs:
-        return RunJobs(
-            keys=self._ports,
-            platform=self._ports,
-            concurrent=FakeConcurrent(self.state.scenario.per_flush),
-            record=self._record,
-            random_unit=lambda: 1.0,
-            job_timeout_seconds=30,
-            job_retry_seconds=2,
-            **self._common,
-        )
-
-    @property
-    def advance_batch(self) -> AdvanceBatch:
-        deliver = DeliverCallback(
-            keys=self._ports,
-            receiver=self._ports,
-            random_unit=lambda: 0.0,
-            new_id=self.new_id,
-            **self._common,
-        )
-        return AdvanceBatch(record=self._record, admit=self._admit, deliver=deliver, **self._common)
-
-    @property
-    def bury_jobs(self) -> BuryJobs:
-        return BuryJobs(
-            store=self._ports, record=self._record, clock=self._ports, journal=self._ports
-        )
-
-    @property
-    def sweep(self) -> Sweep:
-        return Sweep(**self._common)
-
-    @property
-    def _record(self) -> RecordAnswers:
-        return RecordAnswers(store=self._ports, queue=self._ports)
-
-    @property
-    def _admit(self) -> AdmitBatch:
-        return AdmitBatch(store=self._ports, journal=self._ports, limits=self.state.scenario.limits)
+        #: Chunks of any size, which the settings do not give for so few jobs.
+        self._submitter = replace(self.service.submitter, chunk_size=lambda _: scenario.chunk_size)
 
     def new_id(self) -> str:
         self.state.ids += 1
@@ -262,18 +199,20 @@ class World:
             elif action == "rival":
                 self._submit_another(RIVAL_KEY)
             elif head is not None:
-                getattr(self.rerun, action)(DEMO_CALLER, head.batch_id)
+                getattr(self.service.rerunner, action)(DEMO_CALLER, head.batch_id)
 
     def _submit(self, _: None) -> None:
         self.state.submits += 1
         submission = Submission(
             jobs=some_jobs(self.state.scenario.jobs), callback_url=TERMS.callback_url
         )
-        self.state.batch_id = self.submit(DEMO_CALLER, submission, b"{}", IDEMPOTENCY_KEY)
+        self.state.batch_id = self._submitter.submit_batch(
+            DEMO_CALLER, submission, b"{}", IDEMPOTENCY_KEY
+        )
 
     def _submit_another(self, key: str | None) -> None:
         submission = Submission(jobs=some_jobs(1), callback_url=TERMS.callback_url)
-        self.submit(DEMO_CALLER, submission, b"{}", key)
+        self._submitter.submit_batch(DEMO_CALLER, submission, b"{}", key)
 
     def is_locked_out(self, patience: timedelta) -> bool:
         """Whether the caller cannot submit another batch, though it waits as long as it is told."""
@@ -289,25 +228,42 @@ class World:
 
     def _run_jobs(self, message: Message) -> None:
         assert isinstance(message.body, JobsMessage)
-        self.run_jobs(message.body, receive_count=message.receives, seconds_left=lambda: 60.0)
+        self.service.runner.run_jobs(
+            message.body, receive_count=message.receives, seconds_left=lambda: 60.0
+        )
 
     def _advance_batch(self, message: Message) -> None:
         assert isinstance(message.body, BatchMessage)
-        self.advance_batch(message.body, lambda: 120.0)
+        self.service.advancer.advance_batch(message.body, lambda: 120.0)
 
     def _bury_jobs(self, message: Message) -> None:
         assert isinstance(message.body, JobsMessage)
-        self.bury_jobs(message.body)
+        self.service.burier.bury_jobs(message.body)
 
     def _sweep(self, _: None) -> None:
-        self.sweep(lambda: 50.0)
+        self.service.sweeper.sweep(lambda: 50.0)
 
 
-class Ports:
+class SimulatedPorts:
     """Every port at once, over the state, with the hooks around each call."""
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    def as_ports(self) -> Ports:
+        return Ports(
+            store=self,
+            keys=self,
+            cached_keys=self,
+            queue=self,
+            platform=self,
+            receiver=self,
+            concurrent=FakeConcurrent(self._state.scenario.per_flush),
+            clock=self,
+            journal=self,
+            new_id=self._world.new_id,
+            random_unit=lambda: 1.0,
+        )
 
     @property
     def _state(self) -> State:
@@ -445,6 +401,9 @@ class Ports:
         self._state.queue.append(Message(self._state.sent, queue, body, visible_at))
 
     # Platform and receiver
+
+    def prepare(self) -> None:
+        """There is nothing to read."""
 
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key

@@ -32,11 +32,10 @@ from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib import settings, wiring
 from chalicelib.adapters import aws
-from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
-from chalicelib.adapters.sqs import SqsQueue
-from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS
+from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.adapters.sequential import Sequential
 from chalicelib.domain.batch import Batch
-from chalicelib.wiring import Service
+from chalicelib.service import Service
 from tests.fakes.clock import FakeClock
 from tests.fakes.http import FakePlatform, FakeReceiver
 from tests.fakes.journal import FakeJournal
@@ -98,12 +97,14 @@ class OnMoto:
         monkeypatch.setattr(moto_sqs, "unix_time", self._seconds)
         monkeypatch.setattr(moto_sqs, "unix_time_millis", lambda: self._seconds() * 1000)
         monkeypatch.setattr(wiring, "service", self._container)
+        for name, client in (("dynamodb", self.dynamodb), ("sqs", self.sqs)):
+            monkeypatch.setattr(aws, name, lambda client=client: client)
         monkeypatch.setattr(aws, "ssm", self._ssm)
         self.configure()
 
     def configure(self, **variables: str) -> None:
         """Other settings for the service, from now on."""
-        self._settings = settings.read(
+        self.settings = settings.read(
             {"STAGE": self._stage, "PLATFORM_ADDRESS": PLATFORM, **variables}
         )
         self._containers: dict[str | None, Service] = {}
@@ -134,26 +135,15 @@ class OnMoto:
         return self._containers[self.iam.function]
 
     def _service(self) -> Service:
-        service = Service(self._settings)
-        put_in_place: dict[str, Any] = {
-            "clock": self.clock,
-            "journal": self.journal,
-            "platform": self.platform,
-            "receiver": self.receiver,
-            "store": DynamoBatchStore(self.dynamodb, self.names.batches_table),
-            "keys": DynamoKeyStore(self.dynamodb, self.names.keys_table, self.clock),
-            "cached_keys": DynamoKeyStore(
-                self.dynamodb, self.names.keys_table, self.clock, WORKERS_REMEMBER_SECONDS
-            ),
-            "queue": SqsQueue(
-                self.sqs,
-                jobs_queue=self.names.jobs_queue,
-                batches_queue=self.names.batches_queue,
-            ),
-        }
-        for name, adapter in put_in_place.items():
-            setattr(service, name, adapter)
-        return service
+        ports = wiring.connect(
+            self.settings,
+            clock=self.clock,
+            journal=self.journal,
+            concurrent_requests=Sequential(),
+        )
+        return Service(
+            self.settings, replace(ports, platform=self.platform, receiver=self.receiver)
+        )
 
     def _ssm(self) -> "SSMClient":
         client = boto3.client("ssm")
@@ -237,7 +227,7 @@ class OnMoto:
 
     def deliver_at_once(self, message: Message, workers: int) -> None:
         """The same message in the hands of several workers at the same time."""
-        assert self.container("run_jobs").run_jobs  # made in one thread
+        self.container("run_jobs")  # made in one thread
         threads = [
             threading.Thread(target=self.deliver, args=(message,), name=f"worker {number}")
             for number in range(workers)

@@ -14,6 +14,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
 
 from batchback_ops.policies.permissions import PERMISSIONS
+from chalicelib import wiring
 from chalicelib.domain.outcome import NoReply, Reply
 from tests.chalice_deployment import deployed
 from tests.fakes.http import Call, echo
@@ -155,9 +156,9 @@ def the_platforms_header_is_kept_in_parameter_store(life: OnMoto) -> None:
         Name=life.names.platform_header, Value="X-Key: fixed", Type="SecureString"
     )
     life.configure(PLATFORM_AUTH="header", PLATFORM_HEADER="ssm")
-    worker = life.container("run_jobs")
     with life.iam.acting("run_jobs"):
-        assert worker.platform_header() == ("X-Key", "fixed")
+        header = wiring.platform_header(life.settings, life.clock, life.journal)
+        assert header() == ("X-Key", "fixed")
     life.configure()
 
 

@@ -116,7 +116,7 @@ def test_of_many_submissions_at_once_no_more_get_in_than_may(
     life: OnMoto, limit: dict[str, str], let_in: int
 ) -> None:
     life.configure(**limit)
-    submit = life.container("api_handler").submit_batch
+    submit = life.container("api_handler").submitter.submit_batch
     submission = Submission(jobs=some_jobs(2), callback_url=CALLBACK_URL)
 
     def get_in(_: int) -> bool:

@@ -20,8 +20,8 @@ from chalicelib.domain.packing import fitting
 from chalicelib.domain.results import MAX_CALLBACK_BYTES, Page, whole_size_bytes
 from chalicelib.domain.states import BatchState
 from chalicelib.errors import TooLarge
-from chalicelib.operations.read_batch import ReadBatch
-from chalicelib.operations.record_answers import RecordAnswers
+from chalicelib.operations.read_batch import BatchReader
+from chalicelib.operations.record_answers import AnswerRecorder
 from tests.adapters.http_servers import OK, Server, Visit, a_receiver
 from tests.operations.world import World
 from tests.samples import DEMO_CALLER, TERMS, a_batch
@@ -147,8 +147,8 @@ def test_the_largest_callback_is_held_once(shape: Shape, most: int) -> None:
     world, head = World(), completed(shape)
     with Server(taking(received)) as server:
         store = stored(head, shape, f"{server.address}/")
-        deliver = replace(world.advance_batch.deliver, store=store, receiver=a_receiver())
-        peak = peak_bytes(lambda: deliver(head, lambda: 120.0))
+        delivery = replace(world.service.advancer.delivery, store=store, receiver=a_receiver())
+        peak = peak_bytes(lambda: delivery.attempt(head, lambda: 120.0))
     assert world.journal.of("callback attempted")[0]["outcome"] == "delivered"
     assert received == [whole_size_bytes(head)]
     assert 0.99 * MAX_CALLBACK_BYTES < received[0] <= MAX_CALLBACK_BYTES
@@ -159,10 +159,10 @@ def test_a_worker_holds_a_message_of_the_largest_answers() -> None:
     world, head = World(), WIDE.batch
     store = stored(head, WIDE, answered=False)
     world.behave(lambda _: Reply(status=200, body=WIDE.answer(0).encode()))
-    record = RecordAnswers(store=store, queue=world.queue)
-    run_jobs = replace(world.run_jobs, store=store, record=record)
+    record = AnswerRecorder(store=store, queue=world.queue)
+    runner = replace(world.service.runner, store=store, recorder=record)
     message = JobsMessage.of(head, 0)
-    peak = peak_bytes(lambda: run_jobs(message, receive_count=1, seconds_left=lambda: 60.0))
+    peak = peak_bytes(lambda: runner.run_jobs(message, receive_count=1, seconds_left=lambda: 60.0))
     assert len(world.platform.calls) == 100
     assert peak < A_WORKER_HAS
 
@@ -172,7 +172,7 @@ def test_a_worker_holds_a_message_of_the_largest_answers() -> None:
 )
 def test_of_huge_results_no_more_is_read_than_fits_one_answer(head: Batch, partial: bool) -> None:
     world = World()
-    read = ReadBatch(
+    read = BatchReader(
         store=stored(head, HUGE), clock=world.clock, expiry=head.expires_at - head.created_at
     )
 

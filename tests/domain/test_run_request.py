@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain import strict_json, submission
+from chalicelib.domain import run_request, strict_json
 from chalicelib.domain.batch import Job
-from chalicelib.domain.submission import MAX_JOB_BYTES, Submission
+from chalicelib.domain.run_request import MAX_JOB_BYTES
+from chalicelib.domain.submission import Submission
 from chalicelib.errors import (
     CallerError,
     JobFormatWrong,
@@ -30,7 +31,7 @@ def why_not_url(url: str) -> list[str]:
 
 
 def parse(body: object, *, max_jobs: int = 200, callback_required: bool = True) -> Submission:
-    return submission.parse(
+    return run_request.parse(
         body, max_jobs=max_jobs, callback_required=callback_required, why_not_url=why_not_url
     )
 
@@ -442,13 +443,13 @@ class TestAnything:
 class TestParametersOfACall:
     @pytest.mark.parametrize("body", [None, [], {}])
     def test_none_however_they_are_written(self, body: object) -> None:
-        assert submission.as_object(body) == {}
+        assert run_request.as_object(body) == {}
 
     def test_an_object_is_itself(self) -> None:
         body = {"async": "a"}
-        assert submission.as_object(body) is body
+        assert run_request.as_object(body) is body
 
     @pytest.mark.parametrize("body", [0, 1, "", "a", True, False, [1], [[]], 0.0])
     def test_nothing_else_is_parameters(self, body: object) -> None:
         with pytest.raises(ParameterInvalid, match="'body' does not validate"):
-            submission.as_object(body)
+            run_request.as_object(body)
