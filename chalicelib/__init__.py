@@ -1,8 +1,17 @@
 """Everything that ships to Lambda besides app.py.
 
-The rooms, and the only arrows between them:
+The rooms, and what each may import. app and api translate, operations arrange, domain decides,
+adapters touch; wiring connects AWS to the ports, and service puts all of it together:
 
-XX
+    app -> wiring, settings, api, adapters, errors
+    wiring -> service, settings, adapters, operations.ports, domain
+    service -> api, settings, operations, domain
+    api -> operations, domain, errors
+    settings -> domain.account, domain.address, errors
+    adapters -> operations.ports, domain, errors
+    operations -> domain, errors
+    domain -> errors
+
 The life of a batch:
 
     submit_batch    has it let in, where its account is limited (admit_batch); stores the jobs, then

@@ -136,13 +136,10 @@ class BatchNotFound(NotFound):
         super().__init__("Could not find batch")
 
 
-class ResultsNotFound(NotFound):
-    """What `results` says where the other actions say BatchNotFound."""
+class ResultsNotFound(BatchNotFound):
+    """The same, as `results` says it."""
 
     specific_code = 24115
-
-    def __init__(self) -> None:
-        super().__init__("Could not find batch")
 
 
 class MethodNotAllowed(CallerError):

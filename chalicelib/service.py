@@ -16,6 +16,7 @@ from chalicelib.operations.advance_batch import BatchAdvancer
 from chalicelib.operations.authenticate import Authenticator
 from chalicelib.operations.bury_jobs import JobBurier
 from chalicelib.operations.deliver_callback import CallbackDelivery
+from chalicelib.operations.isolate_jobs import JobIsolation
 from chalicelib.operations.ports import Ports
 from chalicelib.operations.read_batch import BatchReader
 from chalicelib.operations.record_answers import AnswerRecorder
@@ -30,90 +31,20 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """Every operation, ready to use. Making one connects nothing and takes no time, so a test may
-    make as many as it likes."""
+    """Every operation, made when it is first used, from the same settings and ports. Making a
+    service connects nothing, so a test may make as many as it likes."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
-        store, queue, clock, journal = ports.store, ports.queue, ports.clock, ports.journal
-        deadline = timedelta(hours=settings.deadline_hours)
-        expiry = timedelta(hours=settings.expiry_hours)
         self._settings = settings
         self._ports = ports
-        self.recorder = AnswerRecorder(store=store, queue=queue)
-        self.admission = BatchAdmission(
-            store=store,
-            journal=journal,
-            limits=Limits(
-                open_batches=settings.max_open_batches,
-                jobs_per_minute=settings.max_jobs_per_minute,
-            ),
-        )
-        self.submitter = BatchSubmitter(
-            admission=self.admission,
-            store=store,
-            queue=queue,
-            clock=clock,
-            journal=journal,
-            new_id=ports.new_id,
-            chunk_size=partial(chunk_size, jobs_per_message=settings.jobs_per_message),
-            deadline=deadline,
-            expiry=expiry,
-        )
-        self.reader = BatchReader(store=store, clock=clock, expiry=expiry)
-        self.rerunner = BatchRerunner(
-            admission=self.admission,
-            store=store,
-            queue=queue,
-            clock=clock,
-            journal=journal,
-            new_id=ports.new_id,
-            deadline=deadline,
-        )
-        self.runner = JobRunner(
-            store=store,
-            keys=ports.cached_keys,
-            queue=queue,
-            platform=ports.platform,
-            recorder=self.recorder,
-            concurrent=ports.concurrent,
-            clock=clock,
-            journal=journal,
-            random_unit=ports.random_unit,
-            job_timeout_seconds=settings.job_timeout_seconds,
-            job_retry_seconds=settings.job_retry_seconds,
-        )
-        self.advancer = BatchAdvancer(
-            store=store,
-            queue=queue,
-            recorder=self.recorder,
-            clock=clock,
-            journal=journal,
-            admission=self.admission,
-            delivery=CallbackDelivery(
-                store=store,
-                keys=ports.cached_keys,
-                queue=queue,
-                receiver=ports.receiver,
-                clock=clock,
-                journal=journal,
-                random_unit=ports.random_unit,
-                new_id=ports.new_id,
-            ),
-        )
-        self.burier = JobBurier(store=store, recorder=self.recorder, clock=clock, journal=journal)
-        self.sweeper = Sweeper(store=store, queue=queue, clock=clock, journal=journal)
 
     @cached_property
     def api(self) -> "Api":
-        """The front door, made when it is first used: the workers start without its pydantic."""
+        """The front door. The workers start without its pydantic."""
         from chalicelib.api import Api
 
         return Api(
-            authenticator=Authenticator(
-                keys=self._ports.keys,
-                clock=self._ports.clock,
-                allow_basic=self._settings.basic_auth,
-            ),
+            authenticator=self.authenticator,
             submitter=self.submitter,
             reader=self.reader,
             rerunner=self.rerunner,
@@ -124,7 +55,132 @@ class Service:
             why_not_url=partial(why_not_url, policy=self._settings.address_policy),
         )
 
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        return Authenticator(
+            keys=self._ports.keys,
+            clock=self._ports.clock,
+            allow_basic=self._settings.basic_auth,
+        )
+
+    @cached_property
+    def submitter(self) -> BatchSubmitter:
+        return BatchSubmitter(
+            admission=self.admission,
+            store=self._ports.store,
+            queue=self._ports.queue,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+            new_id=self._ports.new_id,
+            chunk_size=partial(chunk_size, jobs_per_message=self._settings.jobs_per_message),
+            deadline=timedelta(hours=self._settings.deadline_hours),
+            expiry=timedelta(hours=self._settings.expiry_hours),
+        )
+
+    @cached_property
+    def reader(self) -> BatchReader:
+        return BatchReader(
+            store=self._ports.store,
+            clock=self._ports.clock,
+            expiry=timedelta(hours=self._settings.expiry_hours),
+        )
+
+    @cached_property
+    def rerunner(self) -> BatchRerunner:
+        return BatchRerunner(
+            admission=self.admission,
+            store=self._ports.store,
+            queue=self._ports.queue,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+            new_id=self._ports.new_id,
+            deadline=timedelta(hours=self._settings.deadline_hours),
+        )
+
+    @cached_property
+    def admission(self) -> BatchAdmission:
+        return BatchAdmission(
+            store=self._ports.store,
+            journal=self._ports.journal,
+            limits=Limits(
+                open_batches=self._settings.max_open_batches,
+                jobs_per_minute=self._settings.max_jobs_per_minute,
+            ),
+        )
+
+    @cached_property
+    def runner(self) -> JobRunner:
+        return JobRunner(
+            store=self._ports.store,
+            keys=self._ports.cached_keys,
+            queue=self._ports.queue,
+            platform=self._ports.platform,
+            recorder=self.recorder,
+            isolation=self.isolation,
+            concurrent=self._ports.concurrent,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+            random_unit=self._ports.random_unit,
+            job_timeout_seconds=self._settings.job_timeout_seconds,
+            job_retry_seconds=self._settings.job_retry_seconds,
+        )
+
+    @cached_property
+    def recorder(self) -> AnswerRecorder:
+        return AnswerRecorder(store=self._ports.store, queue=self._ports.queue)
+
+    @cached_property
+    def isolation(self) -> JobIsolation:
+        return JobIsolation(
+            store=self._ports.store, queue=self._ports.queue, journal=self._ports.journal
+        )
+
+    @cached_property
+    def burier(self) -> JobBurier:
+        return JobBurier(
+            store=self._ports.store,
+            recorder=self.recorder,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+        )
+
+    @cached_property
+    def advancer(self) -> BatchAdvancer:
+        return BatchAdvancer(
+            store=self._ports.store,
+            queue=self._ports.queue,
+            recorder=self.recorder,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+            admission=self.admission,
+            delivery=self.delivery,
+        )
+
+    @cached_property
+    def delivery(self) -> CallbackDelivery:
+        return CallbackDelivery(
+            store=self._ports.store,
+            keys=self._ports.cached_keys,
+            queue=self._ports.queue,
+            receiver=self._ports.receiver,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+            random_unit=self._ports.random_unit,
+            new_id=self._ports.new_id,
+        )
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            store=self._ports.store,
+            queue=self._ports.queue,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+        )
+
     def warm_up(self) -> None:
-        """Make what is otherwise made at its first use, for a process that runs every function."""
-        self.api  # noqa: B018 - reading it makes it
+        """Make every operation now, for a process that runs all functions, and several at once. A
+        container makes only those of its function, in the first of its invocations."""
+        for each in (self.api, self.runner, self.burier, self.advancer, self.sweeper):
+            assert each  # noqa: S101 - reading one makes it
         self._ports.platform.prepare()

@@ -15,7 +15,16 @@ from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.ssm import SsmHeader
 from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Header, PlatformAuth
-from chalicelib.operations.ports import Clock, Concurrent, Journal, KeyStore, Ports, Queue
+from chalicelib.operations.ports import (
+    BatchStore,
+    Clock,
+    Concurrent,
+    Journal,
+    KeyStore,
+    Platform,
+    Ports,
+    Queue,
+)
 from chalicelib.service import Service
 from chalicelib.settings import Settings
 
@@ -44,20 +53,12 @@ def connect(
     clock = clock or SystemClock()
     journal = journal or JsonJournal(clock, settings.stage)
     requests = concurrent_requests or ConcurrentThreads(REQUESTS_AT_ONCE, flush_seconds=1)
-    batches = settings.names.batches_table
     return Ports(
-        store=DynamoBatchStore(aws.dynamodb(), batches, concurrent=requests),
+        store=_batch_store(settings, requests),
         keys=_key_store(settings, clock, remember_seconds=0),
         cached_keys=_key_store(settings, clock, remember_seconds=WORKERS_REMEMBER_SECONDS),
         queue=_queue(settings, requests),
-        platform=HttpPlatform(
-            address=settings.platform_address,
-            auth=settings.platform_auth,
-            header=platform_header(settings, clock, journal),
-            timeout_seconds=settings.job_timeout_seconds,
-            clock=clock,
-            connections=settings.jobs_side_by_side,
-        ),
+        platform=_platform(settings, clock, journal),
         receiver=HttpReceiver(policy=settings.address_policy),
         concurrent=ConcurrentThreads(settings.jobs_side_by_side, settings.flush_seconds),
         clock=clock,
@@ -65,6 +66,11 @@ def connect(
         new_id=_new_id,
         random_unit=random.random,
     )
+
+
+def _batch_store(settings: Settings, concurrent_requests: Concurrent) -> BatchStore:
+    table = settings.names.batches_table
+    return DynamoBatchStore(aws.dynamodb(), table, concurrent=concurrent_requests)
 
 
 def _key_store(settings: Settings, clock: Clock, remember_seconds: float) -> KeyStore:
@@ -77,6 +83,17 @@ def _queue(settings: Settings, concurrent_requests: Concurrent) -> Queue:
         jobs_queue=settings.names.jobs_queue,
         batches_queue=settings.names.batches_queue,
         concurrent=concurrent_requests,
+    )
+
+
+def _platform(settings: Settings, clock: Clock, journal: Journal) -> Platform:
+    return HttpPlatform(
+        address=settings.platform_address,
+        auth=settings.platform_auth,
+        header=platform_header(settings, clock, journal),
+        timeout_seconds=settings.job_timeout_seconds,
+        clock=clock,
+        connections=settings.jobs_side_by_side,
     )
 
 

@@ -1,5 +1,6 @@
-"""What travels on the queues: which part of which batch to look at, never a caller's data."""
+"""What travels on the queues: which part of which batch to run or check, never a caller's data."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -82,9 +83,14 @@ class JobsMessage:
         return self.hops <= MAX_HOPS
 
 
+def sendable(messages: Iterable[JobsMessage]) -> list[JobsMessage]:
+    """Those that have hops left. The others are left to the batch's next check."""
+    return [message for message in messages if message.may_be_sent]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchMessage:
-    """Look at a batch and do what is due."""
+    """Check a batch and do what is due."""
 
     batch_id: str
     account: str

@@ -8,7 +8,8 @@ from chalicelib.domain import results
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.results import Page, Result
-from chalicelib.errors import BatchNotFound, NotCompleted, ResultsNotFound, TooLarge
+from chalicelib.errors import NotCompleted, ResultsNotFound, TooLarge
+from chalicelib.operations.find_batch import find_batch
 from chalicelib.operations.ports import BatchStore, Clock
 
 
@@ -31,10 +32,7 @@ class BatchReader:
 
     def progress(self, caller: Caller, batch_id: str) -> Batch:
         """The batch as its head tells it; BatchNotFound where it is none of the caller's."""
-        batch = self._find(caller, batch_id)
-        if batch is None:
-            raise BatchNotFound
-        return batch
+        return find_batch(self.store, caller, batch_id, self.clock.now())
 
     def list(self, caller: Caller, page: Page) -> Listing:
         """The caller's own batches, the newest first."""
@@ -49,20 +47,12 @@ class BatchReader:
     def results(self, caller: Caller, batch_id: str, *, page: Page | None, partial: bool) -> bytes:
         """The body of an answer with all results, or with a page of them; with `partial` those
         that are there so far."""
-        batch = self._find(caller, batch_id)
-        if batch is None:
-            raise ResultsNotFound
+        batch = find_batch(self.store, caller, batch_id, self.clock.now(), ResultsNotFound)
         if not batch.is_completed and not partial:
             raise NotCompleted
         if page is None:
             return self._whole(batch, partial=partial)
         return self._page(batch, page, partial=partial)
-
-    def _find(self, caller: Caller, batch_id: str) -> Batch | None:
-        batch = self.store.find(batch_id)
-        if batch is None or not batch.is_seen_by(caller.account, self.clock.now()):
-            return None
-        return batch
 
     def _whole(self, batch: Batch, *, partial: bool) -> bytes:
         """All of it or TooLarge, never a part that could be taken for the whole."""

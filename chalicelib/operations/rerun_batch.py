@@ -13,14 +13,14 @@ from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.states import CallbackState
 from chalicelib.domain.transitions import Change
 from chalicelib.errors import (
-    BatchNotFound,
     Conflict,
     NotCompleted,
     ParameterMissing,
-    Unavailable,
 )
 from chalicelib.operations.admit_batch import BatchAdmission
+from chalicelib.operations.find_batch import find_batch
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
+from chalicelib.operations.sent_later import sent_later
 
 #: Whoever loses this often in a row is told that the batch is busy.
 _TRIES = 5
@@ -44,7 +44,7 @@ class BatchRerunner:
 
     def restart(self, caller: Caller, batch_id: str) -> None:
         """Of a completed batch, runs again the jobs whose call never got an answer; of a running
-        one, has it looked at."""
+        one, has it checked."""
         self._change("restarted", caller, batch_id, self._restart)
 
     def repost(self, caller: Caller, batch_id: str) -> None:
@@ -79,10 +79,10 @@ class BatchRerunner:
     def _change(self, what: str, caller: Caller, batch_id: str, decide: Decide) -> None:
         token = self.new_id()
         for _ in range(_TRIES):
-            batch = self._find(caller, batch_id)
+            now = self.clock.now()
+            batch = find_batch(self.store, caller, batch_id, now)
             if batch.rerun == token:
                 break
-            now = self.clock.now()
             change = decide(batch, token, now)
             if change is None:
                 return
@@ -91,7 +91,8 @@ class BatchRerunner:
         else:
             raise Conflict("The batch is busy: try again")
         self.journal.write(f"batch {what}", batch_id=batch_id, account=caller.account)
-        self._wake(batch)
+        with sent_later(batch, self.journal):
+            self.queue.send_batch(BatchMessage.of(batch))
 
     def _make(self, batch: Batch, change: Change, now: datetime) -> bool:
         """Whether the change was made. A new round is let in first, as a submission is, with the
@@ -106,20 +107,3 @@ class BatchRerunner:
         if standing is None or Slot.of(standing) != Slot.of(again):
             self.admission.undo(again, batch.unanswered_counts.total)
         return False
-
-    def _find(self, caller: Caller, batch_id: str) -> Batch:
-        batch = self.store.find(batch_id)
-        if batch is None or not batch.is_seen_by(caller.account, self.clock.now()):
-            raise BatchNotFound
-        return batch
-
-    def _wake(self, batch: Batch) -> None:
-        try:
-            self.queue.send_batch(BatchMessage.of(batch))
-        except Unavailable as error:
-            self.journal.write(
-                "batch not sent yet",
-                batch_id=batch.batch_id,
-                account=batch.account,
-                error=str(error),
-            )

@@ -1,8 +1,4 @@
-"""One message: run its jobs side by side, record their answers, hand on what is to be tried again.
-
-A message that was seen before had a worker that died. If it is of several jobs it is split, so that
-the one that kills workers is alone the next time; if it is of one, that job runs under a marker.
-"""
+"""One message: run its jobs side by side, record their answers, hand on what is to be retried."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -12,10 +8,10 @@ from functools import partial
 
 from chalicelib.domain import outcome, retry, transitions
 from chalicelib.domain.account import Key
-from chalicelib.domain.batch import Answer, Batch, Chunk, Job, Marker
-from chalicelib.domain.message import JobsMessage
+from chalicelib.domain.batch import Answer, Batch, Chunk, Job
+from chalicelib.domain.message import JobsMessage, sendable
 from chalicelib.domain.outcome import NoReply, Reply, TryAgain
-from chalicelib.errors import Unavailable
+from chalicelib.operations.isolate_jobs import JobIsolation
 from chalicelib.operations.ports import (
     BatchStore,
     Clock,
@@ -26,13 +22,12 @@ from chalicelib.operations.ports import (
     Queue,
 )
 from chalicelib.operations.record_answers import AnswerRecorder
+from chalicelib.operations.work import SecondsLeft, Work
 
 #: What a worker keeps of its time to record answers and hand on.
 _SECONDS_TO_RECORD = 10
 #: A wait longer than this would be mistaken for a standstill at the next check.
 _LONG_WAIT_SECONDS = 60
-
-SecondsLeft = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +45,6 @@ class _Called:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """What one message asks of one worker."""
-
-    batch: Batch
-    #: As it was read.
-    chunk: Chunk
-    message: JobsMessage
-    #: Those of the message's jobs that have no answer.
-    missing: list[int]
-    seconds_left: SecondsLeft
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunner:
     """Returns once everything it was handed is recorded or handed on; raises Unavailable where the
     database or the queue fails, and is then to be called again with the same message."""
@@ -73,6 +55,7 @@ class JobRunner:
     platform: Platform
     concurrent: Concurrent
     recorder: AnswerRecorder
+    isolation: JobIsolation
     clock: Clock
     journal: Journal
     random_unit: Callable[[], float]
@@ -91,59 +74,25 @@ class JobRunner:
             )
             return
         chunk = self.store.load_chunk(batch, message.chunk)
-        work = _Work(
+        work = Work(
             batch=batch,
             chunk=chunk,
             message=message,
             missing=message.missing(chunk),
+            receive_count=receive_count,
             seconds_left=seconds_left,
         )
-        if work.missing and receive_count > 1 and message.is_of_several(chunk):
-            self._split(work)
-            return
-        if work.missing:
-            chunk = self._answer(work) if receive_count == 1 else self._marked(work, receive_count)
-        self.recorder.finish_if_full(batch, chunk)
+        self.recorder.finish_if_full(batch, self._run_work(work))
 
-    def _split(self, work: _Work) -> None:
-        """A message for each job, so that the one that kills workers does not hold the others."""
-        self._send([work.message.handed_on([index]) for index in work.missing])
-        self.journal.write(
-            "message split",
-            batch_id=work.batch.batch_id,
-            account=work.batch.account,
-            jobs=len(work.missing),
-        )
-
-    def _marked(self, work: _Work, receive_count: int) -> Chunk:
-        """Answers the message's one job under its marker. A database or a queue that fails
-        meanwhile is not the job's fault. Only where both fail in the same moment does the marker
-        stand as if the worker had died."""
-        [index] = work.missing
-        marker = Marker(
-            round=work.batch.round,
-            hops=work.message.hops,
-            receive_count=receive_count,
-            deaths=work.message.deaths_under(work.chunk.markers.get(index)),
-        )
-        try:
-            self.store.mark(work.batch, work.chunk.number, index, marker)
-            chunk = self._answer(work)
-            self.store.unmark(work.batch, work.chunk.number, index)
-        except Unavailable:
-            self._begin_anew(work, index)
+    def _run_work(self, work: Work) -> Chunk:
+        """The chunk as it is when the work is done."""
+        if not work.missing:
             return work.chunk
-        return chunk
+        if work.receive_count > 1:
+            return self.isolation.isolate(work, self._answer)
+        return self._answer(work)
 
-    def _begin_anew(self, work: _Work, index: int) -> None:
-        """A new message, of which the marker does not speak; or the old one without its marker."""
-        try:
-            self._send([work.message.handed_on([index])])
-        except Unavailable:
-            self.store.unmark(work.batch, work.chunk.number, index)
-            raise
-
-    def _answer(self, work: _Work) -> Chunk:
+    def _answer(self, work: Work) -> Chunk:
         """Gets the missing jobs answered, and gives the chunk as it is then."""
         key = self.keys.find_key(work.batch.key)
         if work.chunk.jobs is None:
@@ -157,12 +106,12 @@ class JobRunner:
         jobs = [job for job in work.chunk.jobs if job.index in work.missing]
         return self._run(work, jobs, key)
 
-    def _give_all(self, work: _Work, answer: Answer) -> Chunk:
+    def _give_all(self, work: Work, answer: Answer) -> Chunk:
         return self.recorder.record_answers(
             work.batch, work.chunk, dict.fromkeys(work.missing, answer)
         )
 
-    def _run(self, work: _Work, jobs: Iterable[Job], key: Key) -> Chunk:
+    def _run(self, work: Work, jobs: Iterable[Job], key: Key) -> Chunk:
         """Runs jobs side by side, records their answers as they come, hands the others on."""
         self.platform.prepare()
         chunk = work.chunk
@@ -176,7 +125,7 @@ class JobRunner:
         self._tell(work, all_called)
         return chunk
 
-    def _call(self, work: _Work, job: Job, key: Key) -> _Called:
+    def _call(self, work: Work, job: Job, key: Key) -> _Called:
         if work.seconds_left() < self.job_timeout_seconds + _SECONDS_TO_RECORD:
             return _Called(index=job.index, found=NotStarted())
         started_at = self.clock.now()
@@ -194,7 +143,7 @@ class JobRunner:
             self._tell_failure(work, called, reply)
         return called
 
-    def _tell_failure(self, work: _Work, called: _Called, reply: Reply | NoReply) -> None:
+    def _tell_failure(self, work: Work, called: _Called, reply: Reply | NoReply) -> None:
         """A line for a call that did not succeed; those that did have one together."""
         self.journal.write(
             "call failed",
@@ -208,7 +157,7 @@ class JobRunner:
             took_ms=called.took_ms,
         )
 
-    def _tell(self, work: _Work, called: Iterable[_Called]) -> None:
+    def _tell(self, work: Work, called: Iterable[_Called]) -> None:
         """One line for the message and all its jobs, with what they add to the metrics."""
         verdicts = Counter(outcome.word(each.found) for each in called)
         self.journal.write(
@@ -225,16 +174,17 @@ class JobRunner:
             ],
         )
 
-    def _hand_on(self, work: _Work, called: Iterable[_Called]) -> None:
+    def _hand_on(self, work: Work, called: Iterable[_Called]) -> None:
         """The jobs not started go on at once, those that failed for now after their wait."""
         not_started = [each.index for each in called if isinstance(each.found, NotStarted)]
         if not_started:
-            self._send([work.message.handed_on(not_started)])
+            self.queue.send_jobs(sendable([work.message.handed_on(not_started)]))
         for wait, indexes in self._waits(work, called).items():
-            self._send([work.message.handed_on(indexes, next_attempt=True)], wait)
+            message = work.message.handed_on(indexes, next_attempt=True)
+            self.queue.send_jobs(sendable([message]), wait)
             self._postpone_check(work.batch, wait)
 
-    def _waits(self, work: _Work, called: Iterable[_Called]) -> dict[int, list[int]]:
+    def _waits(self, work: Work, called: Iterable[_Called]) -> dict[int, list[int]]:
         """The jobs to try again by their wait: one draw for all, so that they share messages."""
         random_unit = self.random_unit()
         waits: dict[int, list[int]] = defaultdict(list)
@@ -248,12 +198,6 @@ class JobRunner:
                 )
                 waits[wait].append(each.index)
         return waits
-
-    def _send(self, messages: list[JobsMessage], delay_seconds: int = 0) -> None:
-        """Sends what has hops left; the rest is the next check's."""
-        sendable = [message for message in messages if message.may_be_sent]
-        if sendable:
-            self.queue.send_jobs(sendable, delay_seconds)
 
     def _postpone_check(self, batch: Batch, wait: int) -> None:
         behind = self.clock.now() + timedelta(seconds=wait) + transitions.FIRST_CHECK

@@ -15,6 +15,7 @@ from chalicelib.domain.submission import Submission
 from chalicelib.errors import Conflict, NotSaved, OutcomeUnknown, Unavailable
 from chalicelib.operations.admit_batch import BatchAdmission
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
+from chalicelib.operations.sent_later import sent_later
 
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
@@ -157,13 +158,6 @@ class BatchSubmitter:
     def _send(self, batch: Batch) -> None:
         """Sends every chunk. The batch is safe already: what cannot be sent now, the first check
         sends."""
-        try:
+        with sent_later(batch, self.journal):
             self.queue.send_jobs([JobsMessage.of(batch, chunk) for chunk in batch.chunks])
             self.store.change(batch, transitions.record_check(batch, self.clock.now()))
-        except Unavailable as error:
-            self.journal.write(
-                "batch not sent yet",
-                batch_id=batch.batch_id,
-                account=batch.account,
-                error=str(error),
-            )

@@ -15,6 +15,7 @@ from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Job, SubmissionTe
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.transitions import Change
 from chalicelib.operations.deliver_callback import CallbackDelivery
+from chalicelib.operations.isolate_jobs import JobIsolation
 from chalicelib.operations.record_answers import AnswerRecorder
 from chalicelib.operations.run_jobs import JobRunner
 from tests.fakes import dynamodb as fake
@@ -196,7 +197,7 @@ def no_split() -> Iterator[None]:
     """A message of several jobs that killed its worker is run as it is, again and again."""
     with (
         patch.object(JobsMessage, "is_of_several", lambda self, chunk: False),
-        patch.object(JobRunner, "_marked", lambda self, work, receive_count: self._answer(work)),
+        patch.object(JobIsolation, "isolate", lambda self, work, answer: answer(work)),
     ):
         yield
 

@@ -1,0 +1,23 @@
+"""What the queue does not take now, the batch's next check sends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chalicelib.domain.batch import Batch
+from chalicelib.errors import Unavailable
+from chalicelib.operations.ports import Journal
+
+
+@contextmanager
+def sent_later(batch: Batch, journal: Journal) -> Iterator[None]:
+    """Let nobody fail because the queue or the database does: the batch is safe already. The log
+    says that its messages come later."""
+    try:
+        yield
+    except Unavailable as error:
+        journal.write(
+            "batch not sent yet",
+            batch_id=batch.batch_id,
+            account=batch.account,
+            error=str(error),
+        )
