@@ -9,6 +9,7 @@
     live/             a service that runs, as its callers see it: for the demo, trials and tests
     http_server.py    the HTTP server of all of them
     log.py            what is said on the terminal
+    errors.py         why it does not start
 
 The service itself does not know that it is local. Nothing slow is imported here.
 """

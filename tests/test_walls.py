@@ -3,6 +3,7 @@
     app -> wiring -> adapters -> domain
     app -> operations -> domain -> errors
     batchback's command line -> its library -> requests
+    batchback_local -> batchback_ops -> batchback; both know what they need of chalicelib
 
 Every import is read from the source, those inside functions and for type checkers too: what a room
 names, it knows.
@@ -14,7 +15,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,58 @@ CLIENT_LIBRARY = {
     f"batchback.{name}" for name in ("client", "errors", "signing", "strict_json", "wire")
 }
 MAY_IMPORT |= {"batchback": {"batchback", "click"}, "batchback.client": {"batchback", "requests"}}
+OPS = "batchback_ops"
+LOCAL = "batchback_local"
+#: What the rooms of operators' commands share.
+_SHARED = {f"{OPS}.{name}" for name in ("console", "errors", "project", "stage")}
+_COMMANDS = {"batchback", "click", *_SHARED}
+MAY_IMPORT |= {
+    OPS: set(),
+    f"{OPS}.errors": set(),
+    f"{OPS}.project": {"batchback.errors"},
+    f"{OPS}.stage": {"batchback", f"{OPS}.project", SETTINGS, ERRORS, "boto3", "botocore"},
+    f"{OPS}.console": _COMMANDS,
+    f"{OPS}.keys": {f"{OPS}.keys", *_COMMANDS, f"{DOMAIN}.account", ADAPTERS},
+    f"{OPS}.ops": {f"{OPS}.ops", *_COMMANDS, DOMAIN, PORTS, ADAPTERS, ERRORS},
+    f"{OPS}.policies": {f"{OPS}.policies", *_COMMANDS, SETTINGS, ERRORS},
+    f"{OPS}.resources": {f"{OPS}.resources", *_COMMANDS, ADAPTERS, ERRORS, "botocore"},
+    f"{OPS}.package": {f"{OPS}.package", *_COMMANDS, SETTINGS},
+    f"{OPS}.doctor": {
+        *(f"{OPS}.{name}" for name in ("doctor", "policies", "resources")),
+        *_COMMANDS,
+        ERRORS,
+        "botocore",
+    },
+    LOCAL: set(),
+    f"{LOCAL}.errors": {"batchback.errors"},
+    f"{LOCAL}.log": set(),
+    f"{LOCAL}.http_server": {f"{LOCAL}.errors"},
+    f"{LOCAL}.live": {f"{LOCAL}.live", f"{OPS}.project", "batchback", "requests"},
+    f"{LOCAL}.aws": {
+        *(f"{LOCAL}.{name}" for name in ("aws", "errors", "http_server")),
+        f"{OPS}.project",
+        *("boto3", "botocore", "moto"),
+    },
+    f"{LOCAL}.demonstration": {
+        *(f"{LOCAL}.{name}" for name in ("demonstration", "http_server")),
+        f"{OPS}.keys",
+        DOMAIN,
+    },
+    f"{LOCAL}.runtime": {
+        *(f"{LOCAL}.{name}" for name in ("runtime", "errors", "http_server", "log")),
+        f"{OPS}.project",
+        *("app", WIRING, ERRORS, "boto3", "botocore", "chalice"),
+    },
+    f"{LOCAL}.service": {
+        *(f"{LOCAL}.{name}" for name in ("aws", "demonstration", "runtime", "errors", "log")),
+        *(SETTINGS, f"{DOMAIN}.account", "boto3", "chalice"),
+    },
+    f"{LOCAL}.command": {f"{LOCAL}.service", f"{LOCAL}.log", *_COMMANDS},
+    f"{LOCAL}.demo": {
+        *(f"{LOCAL}.{name}" for name in ("command", "service", "live", "log")),
+        "batchback",
+    },
+}
 _CLIENTS = ("mypy_boto3_dynamodb", "mypy_boto3_sqs", "mypy_boto3_ssm")
 #: And an adapter the technology that it hides; `mypy_boto3_*` is there for type checkers alone.
 TECHNOLOGY: dict[str, set[str]] = {
@@ -64,6 +119,12 @@ TECHNOLOGY: dict[str, set[str]] = {
     f"{ADAPTERS}.sqs": {"botocore", "mypy_boto3_sqs"},
     f"{ADAPTERS}.ssm": {"botocore", "mypy_boto3_ssm"},
     f"{ADAPTERS}.connections": {"certifi"},
+    f"{OPS}.keys.table": {"mypy_boto3_dynamodb"},
+    f"{OPS}.ops.dead_letters": {"mypy_boto3_sqs"},
+    f"{OPS}.resources.actions": {"mypy_boto3_cloudformation", "mypy_boto3_dynamodb"},
+    f"{OPS}.resources.stack": {"mypy_boto3_cloudformation"},
+    f"{LOCAL}.demonstration.account": {"mypy_boto3_dynamodb"},
+    f"{LOCAL}.runtime.event_source": {"mypy_boto3_sqs"},
 }
 
 
@@ -78,6 +139,7 @@ def module_name(path: Path, root: Path) -> str:
 
 MODULES = parsed(ROOT, ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py"))
 CLIENT = parsed(ROOT / "client" / "src", *(ROOT / "client" / "src").rglob("*.py"))
+CHECKOUT = parsed(ROOT, *(ROOT / OPS).rglob("*.py"), *(ROOT / LOCAL).rglob("*.py"))
 
 
 def imports(tree: ast.Module, module: str) -> Iterator[str]:
@@ -220,6 +282,47 @@ class TestClient:
         assert wanted == found - STDLIB - {"batchback"}
 
 
+class TestCheckout:
+    """What operators and local users run."""
+
+    @pytest.mark.parametrize("module", CHECKOUT)
+    def test_a_room_imports_what_it_may_know_and_nothing_else(self, module: str) -> None:
+        """So nothing imports the tests, and the operators' code nothing of the local service's."""
+        assert forbidden(CHECKOUT[module], module) == []
+
+    @pytest.mark.parametrize("package", [OPS, LOCAL])
+    def test_the_map_names_every_room_and_imports_nothing(self, package: str) -> None:
+        rooms = {
+            name.split(".")[1] for name in CHECKOUT if is_within(name, package) and "." in name
+        }
+        described = ast.get_docstring(CHECKOUT[package]) or ""
+        assert {
+            room for room in rooms if not re.search(rf"^ +{room}(/|\.py) ", described, re.M)
+        } == set()
+        assert [*imports(CHECKOUT[package], package)] == []
+
+    def test_no_arrow_leads_back(self) -> None:
+        """Modules that import each other in a circle cannot be read one after the other."""
+        every = {**MODULES, **CLIENT, **CHECKOUT}
+        arrows = {name: {*modules_among(imports(every[name], name), every)} for name in every}
+        assert [*TopologicalSorter(arrows).static_order()]
+
+    @pytest.mark.parametrize("package", [OPS, LOCAL])
+    def test_no_folder_is_a_heap(self, package: str) -> None:
+        folders = Counter(path.parent for path in (ROOT / package).rglob("*.py"))
+        assert max(folders.values()) <= 12
+
+
+def modules_among(names: Iterable[str], every: Iterable[str]) -> Iterator[str]:
+    """The modules that imported names are, or are of."""
+    known = {*every}
+    for name in names:
+        if name in known:
+            yield name
+        elif name.rpartition(".")[0] in known:
+            yield name.rpartition(".")[0]
+
+
 class TestTheseTests:
     """A wall that lets everything through is none."""
 
@@ -251,6 +354,13 @@ class TestTheseTests:
             ("batchback.commands", "import requests", 1),
             ("batchback.commands", "from chalicelib.domain import strict_json", 1),
             ("batchback.commands", "import batchback_ops.keys", 1),
+            ("batchback_ops.keys.actions", "from batchback_ops.keys import table", 0),
+            ("batchback_ops.keys.actions", "from batchback_ops.ops import actions", 1),
+            ("batchback_ops.project", "from batchback_ops import stage", 1),
+            ("batchback_ops.doctor.examination", "from batchback_local import log", 1),
+            ("batchback_local.service", "from batchback_local.live import process", 1),
+            ("batchback_local.live.process", "from tests import samples", 1),
+            ("batchback_local.demo", "from benchmarks import payloads", 1),
         ],
     )
     def test_a_forbidden_import_is_found(self, module: str, source: str, found: int) -> None:

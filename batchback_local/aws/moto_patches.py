@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -34,7 +33,7 @@ def import_cloudformation() -> None:
     missing = [name for name in _OPENAPI_VALIDATOR if name not in sys.modules]
     sys.modules.update(dict.fromkeys(missing, stand_in))
     try:
-        import_module("moto.cloudformation.parsing")
+        import moto.cloudformation.parsing  # noqa: F401 -- later imports find it
     finally:
         for name in missing:
             del sys.modules[name]

@@ -1,6 +1,5 @@
 """The service's own code, brought into this process as Lambda brings it into a container."""
 
-import importlib
 import os
 import sys
 
@@ -23,7 +22,8 @@ def load_app() -> Chalice:
 
     sys.path.insert(0, str(project.root()))
     try:
-        app: Chalice = importlib.import_module("app").app
+        from app import app
+
         wiring.service().warm_up()
     except Misconfigured as error:
         raise CannotStart(str(error)) from error
