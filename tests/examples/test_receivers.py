@@ -82,7 +82,7 @@ def program(*command: str, folder: Path, complains: bool = False) -> Iterator[Re
             [*command, "0", str(folder / "callbacks")],
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={"PATH": os.environ["PATH"], "CALLBACK_SECRET": SECRET},
+            env=os.environ | {"CALLBACK_SECRET": SECRET},
             text=True,
         )
     lines: Queue[str] = Queue()
@@ -116,7 +116,7 @@ def by_hand(folder: Path) -> Iterator[Receiver]:
         done = subprocess.run(  # noqa: S603 - our own example
             ["sh", str(EXAMPLES / "verify.sh"), str(body), *given],  # noqa: S607
             capture_output=True,
-            env={"PATH": os.environ["PATH"], "CALLBACK_SECRET": SECRET},
+            env=os.environ | {"CALLBACK_SECRET": SECRET},
             check=False,
         )
         if done.returncode == 0:

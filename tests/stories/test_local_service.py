@@ -84,8 +84,8 @@ class Local(LiveService):
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServiceProcess]]:
     """Two services side by side, that come up at the same time: one with its workers in it and a
-    short job time-out, one with workers that can be killed."""
-    first = ServiceProcess(tmp_path_factory.mktemp("first"), variables={"JOB_TIMEOUT_SECONDS": "1"})
+    job time-out that only a platform that hangs exceeds, one with workers that can be killed."""
+    first = ServiceProcess(tmp_path_factory.mktemp("first"), variables={"JOB_TIMEOUT_SECONDS": "5"})
     second = ServiceProcess(
         tmp_path_factory.mktemp("second"), *SHORT.options, variables=SHORT.variables | VARIABLES
     )
@@ -148,7 +148,7 @@ class TestCalling:
     def test_each_job_gets_what_the_platform_was_told_to_do_to_it(self, local: Local) -> None:
         told: dict[str, dict[str, object]] = {
             "refuses": {"status": 400},
-            "hangs": {"sleepMs": 2_000, "status": 200, "times": 1},
+            "hangs": {"sleepMs": 20_000, "status": 200, "times": 1},
             "recovers": {"status": 500, "times": 1},
             "html": {"status": 200, "body": "<html>", "contentType": "text/html"},
             "large": {"status": 200, "bytes": 3_000_000},
