@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check e2e package simulate soak large fuzz bench audit lock clean
+.PHONY: help run serve test check e2e anywhere package simulate soak large fuzz bench audit lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
@@ -39,6 +39,9 @@ check: $(DEV_STAMP) ## everything that must be green: lint, format, types, tests
 
 e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
+
+anywhere: $(DEV_STAMP) ## run the tests in six places that have little in common; HERE=1 for one
+	@exec $(BIN)/python -m tests.anywhere $(if $(HERE),--here)
 
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(STAGE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
