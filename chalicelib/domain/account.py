@@ -41,6 +41,10 @@ class Key:
     def live_secrets(self, now: datetime) -> list[str]:
         return [secret.value for secret in self.secrets if secret.is_live(now)]
 
+    def may_sign_for(self, account: str) -> bool:
+        """Whether jobs of the account's batches may be signed with it."""
+        return self.account == account and not self.is_revoked
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:

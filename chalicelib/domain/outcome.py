@@ -141,7 +141,7 @@ def failed_request(reason: str, body: str | None = None) -> Answer:
 
 
 def key_revoked() -> Answer:
-    """The answer of a job whose key was revoked before its call."""
+    """The answer of a job whose key may no longer sign for its batch."""
     return Answer(Verdict.FAILED, _error(_KEY_REVOKED, "Key revoked"))
 
 

@@ -101,7 +101,7 @@ class JobRunner:
             return self._give_all(work, outcome.cancelled())
         if work.batch.is_past_deadline(self.clock.now()):
             return self._give_all(work, outcome.past_deadline())
-        if key is None or key.is_revoked:
+        if key is None or not key.may_sign_for(work.batch.account):
             return self._give_all(work, outcome.key_revoked())
         jobs = [job for job in work.chunk.jobs if job.index in work.missing]
         return self._run(work, jobs, key)

@@ -224,6 +224,28 @@ class TestFinalFailures:
             Verdict.FAILED, '{"errorCode": 463, "message": "Key revoked"}'
         )
 
+    @pytest.mark.parametrize("account", ["other", "ACME", "acme ", ""])
+    def test_a_key_that_belongs_to_another_account_by_now_signs_no_job(
+        self, world: World, account: str
+    ) -> None:
+        batch = world.submitted(2, chunk_size=2)
+        world.keys.keys["demo"] = replace(DEMO_KEY, account=account)
+        world.work(JobsMessage.of(batch, 0))
+        assert world.platform.calls == []
+        assert {answer.response for answer in world.answers(batch).values()} == {
+            '{"errorCode": 463, "message": "Key revoked"}'
+        }
+
+    def test_a_retry_asks_again_whose_key_it_is(self, world: World) -> None:
+        batch = world.submitted(1)
+        world.behave(lambda _: NoReply(reason="connection refused"))
+        world.work(JobsMessage.of(batch, 0))
+        world.keys.keys["demo"] = replace(DEMO_KEY, account="other")
+        [(retry, _)] = world.queue.take_jobs()
+        world.work(retry)
+        assert len(world.platform.calls) == 1
+        assert world.answers(batch)[0].verdict is Verdict.FAILED
+
     def test_past_the_deadline_no_job_is_called(self, world: World) -> None:
         batch = world.submitted(1)
         world.clock.set(batch.deadline)
