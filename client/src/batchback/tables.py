@@ -10,7 +10,7 @@ from batchback.wire import Batches, Results
 
 def fields(value: Mapping[str, object]) -> str:
     """A line for each field, by its name in JSON, and never cut: a secret may be among them."""
-    return "\n".join(_columns([*_flat(value)]))
+    return aligned([*_flat(value)])
 
 
 def batches(page: Batches) -> str:
@@ -20,7 +20,7 @@ def batches(page: Batches) -> str:
         [each["asyncId"], each["status"], f"{each['progress']}%", each["createdAt"]]
         for each in page["results"]
     ]
-    return aligned([head, *rows])
+    return _fitting([head, *rows])
 
 
 def results(page: Results) -> str:
@@ -30,13 +30,20 @@ def results(page: Results) -> str:
         [str(each.get("index", place)), each["namespace"], each["action"], _text(each["response"])]
         for place, each in enumerate(page["results"], first)
     ]
-    return aligned([["JOB", "NAMESPACE", "ACTION", "RESPONSE"], *rows])
+    return _fitting([["JOB", "NAMESPACE", "ACTION", "RESPONSE"], *rows])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """A line for each row, under each other, none longer than the terminal is wide."""
+    """A line for each row, the columns two spaces apart."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+
+
+def _fitting(rows: Sequence[Sequence[str]]) -> str:
+    """The same, with no line longer than the terminal is wide."""
     width = shutil.get_terminal_size().columns
-    lines = _columns(rows)
+    lines = aligned(rows).split("\n")
     return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in lines)
 
 
@@ -52,10 +59,3 @@ def _text(value: object) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The rows as lines, their columns two spaces apart."""
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
