@@ -47,8 +47,7 @@ class Sample:
         expected = {"frozen_at": self.frozen_at.isoformat(), **self.expected}
         parts = {"batches": self.batches, "keys": self.keys, "messages": self.messages}
         for name, part in {**parts, "expected": expected}.items():
-            text = json.dumps(_frozen(part), indent=1, ensure_ascii=False) + "\n"
-            (_folder(version) / f"{name}.json").write_text(text, "utf-8")
+            (_folder(version) / f"{name}.json").write_text(_in_lines(_frozen(part)), "utf-8")
 
     def put(self, names: Names) -> None:
         """Into a stage of moto whose clock is at `frozen_at`."""
@@ -105,6 +104,18 @@ def _messages(queue: str) -> Iterable[Any]:
 
 def _folder(version: int) -> Path:
     return VECTORS / f"format-{version}"
+
+
+def _in_lines(part: list[Any] | dict[str, Any]) -> str:
+    """As JSON, an item a line."""
+    if isinstance(part, list):
+        return "[\n" + ",\n".join(map(_dump, part)) + "\n]\n"
+    lines = [f"{_dump(name)}: {_dump(value)}" for name, value in part.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _frozen(value: Any) -> Any:
