@@ -25,13 +25,13 @@ def root() -> Path:
 
 def template() -> str:
     """The CloudFormation template of a stage's tables, queues, logs, alarms and dashboard."""
-    return (root() / ".chalice" / "resources.json").read_text()
+    return (root() / ".chalice" / "resources.json").read_text("utf-8")
 
 
 @cache
 def configuration() -> dict[str, Any]:
     """.chalice/config.json"""
-    parsed: dict[str, Any] = json.loads((root() / ".chalice" / "config.json").read_text())
+    parsed: dict[str, Any] = json.loads((root() / ".chalice" / "config.json").read_text("utf-8"))
     return parsed
 
 

@@ -86,7 +86,7 @@ def _folder(name: str) -> Path:
 def _files() -> Iterator[metadata.PackagePath]:
     """What requirements.txt brings and the floor needs, and the two files that Chalice puts into
     every package."""
-    lines = (project.root() / "requirements.txt").read_text().splitlines()
+    lines = (project.root() / "requirements.txt").read_text("utf-8").splitlines()
     shipped = [line.split("==")[0] for line in lines if "==" in line]
     for package in (*shipped, *_OF_THE_FLOOR):
         for file in metadata.files(package) or []:

@@ -29,7 +29,7 @@ def binaries(peer: str) -> Path:
     requirements = PEERS / peer / "requirements.txt"
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     stamp = folder / _MADE_FROM
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not stamp.exists() or stamp.read_text("utf-8") != wanted:
         _make(folder, requirements)
         stamp.write_text(wanted)
     return folder / "bin"

@@ -173,7 +173,7 @@ def _ours(platform: StubPlatform, at_once: int, **settings: str) -> Iterator[Con
         def run(file: Path, jobs: int) -> Run:
             service.usage()
             before, started_at = _cpu_ms(processes), time.perf_counter()
-            service.submit(json.loads(file.read_text()))
+            service.submit(json.loads(file.read_text("utf-8")))
             platform.next_callback(jobs)
             wall_seconds = time.perf_counter() - started_at
             submitting = service.usage()[API]

@@ -43,7 +43,7 @@ class Given:
 
 def given(function: str) -> Given:
     """As .chalice/config.json asks for it."""
-    config = json.loads((project.root() / ".chalice" / "config.json").read_text())
+    config = json.loads((project.root() / ".chalice" / "config.json").read_text("utf-8"))
     of_function = config["lambda_functions"][_CONFIGURED_AS.get(function, function)]
     return Given(of_function["lambda_memory_size"], of_function["lambda_timeout"])
 

@@ -39,7 +39,7 @@ def about(command: str) -> dict[str, object]:
 
 def _processor() -> str:
     if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
@@ -59,6 +59,10 @@ def _first_line(*command: str) -> str:
 
 
 def _pins_of_peers() -> dict[str, str]:
-    lines = {line for file in PEERS.glob("*/requirements.txt") for line in file.read_text().split()}
+    lines = {
+        line
+        for file in PEERS.glob("*/requirements.txt")
+        for line in file.read_text("utf-8").split()
+    }
     pins = dict(line.split("==") for line in sorted(lines))
     return {name: pins[name] for name in _THEIRS}

@@ -123,7 +123,7 @@ class Emulator:
 
     def said(self) -> str:
         """The last of what it said."""
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        return "\n".join(self._log.read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:])
 
     @property
     def _owner(self) -> dict[str, str]:
@@ -160,7 +160,7 @@ class Emulator:
         wanted = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
         for process in Path("/proc").iterdir():
             with suppress(OSError, ValueError):  # it has just ended, or is no process
-                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                parent = int((process / "stat").read_text("utf-8").rpartition(")")[2].split()[1])
                 environment = (process / "environ").read_bytes().split(b"\0")
                 if parent == self._process.pid and wanted in environment:
                     yield int(process.name)

@@ -66,7 +66,7 @@ class Checkout:
     def calls(self) -> list[str]:
         """What Python was asked to do since the last look."""
         notes = self.folder / "calls"
-        found = notes.read_text().splitlines() if notes.exists() else []
+        found = notes.read_text("utf-8").splitlines() if notes.exists() else []
         notes.unlink(missing_ok=True)
         return found
 
@@ -102,10 +102,10 @@ class TestTheEnvironment:
 
     def test_pip_is_the_pinned_one_before_it_installs_the_rest(self, checkout: Checkout) -> None:
         checkout.make("run")
-        pin = (checkout.folder / ".venv" / "requirements-pip.txt").read_text()
+        pin = (checkout.folder / ".venv" / "requirements-pip.txt").read_text("utf-8")
         assert pin.startswith("pip==")
         assert pin.count("==") == 1
-        assert pin in (ROOT / "requirements-run.txt").read_text()
+        assert pin in (ROOT / "requirements-run.txt").read_text("utf-8")
 
 
 class TestWhatItSays:

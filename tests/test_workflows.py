@@ -83,7 +83,9 @@ class TestAll:
         assert [script for script in scripts if "${{" in script] == []
 
     def test_every_target_that_is_made_is_one(self) -> None:
-        known = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        known = set(
+            re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        )
         for name, job in jobs():
             for step in job["steps"]:
                 assert {*targets(step.get("run", ""))} <= known, name
@@ -102,7 +104,7 @@ class TestAll:
 class TestCheck:
     def test_it_runs_what_must_be_green(self) -> None:
         """The same as .ci/run."""
-        made = targets((ROOT / ".ci" / "run").read_text())
+        made = targets((ROOT / ".ci" / "run").read_text("utf-8"))
         assert made == ["check", "e2e"]
         assert [runs("check", job) for job in made] == [[f"make {target}"] for target in made]
 

@@ -58,7 +58,7 @@ class ServiceProcess:
 
     def where(self) -> dict[str, Any]:
         """The ready file as it is now: every address, table, queue and worker."""
-        found: dict[str, Any] = json.loads(self._ready_file.read_text())
+        found: dict[str, Any] = json.loads(self._ready_file.read_text("utf-8"))
         return found
 
     @property
@@ -86,7 +86,7 @@ class ServiceProcess:
 
     def said(self) -> str:
         """The last of what it said."""
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        return "\n".join(self._log.read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:])
 
     def _ready_options(self, options: Sequence[str]) -> list[str]:
         return [*options, "--ready-file", os.fspath(self._ready_file)]
@@ -99,7 +99,7 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+    return not state.exists() or state.read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ def together(answers: list[str]) -> bytes:
 def submit_as_told(submit: Callable[[list[dict[str, Any]]], object]) -> None:
     _say("ready")
     for line in sys.stdin:
-        jobs = json.loads(Path(line.strip()).read_text())
+        jobs = json.loads(Path(line.strip()).read_text("utf-8"))
         started_at = time.process_time()
         submit(jobs)
         _say(json.dumps({"cpu_ms": (time.process_time() - started_at) * 1000}))

@@ -34,7 +34,7 @@ def test_it_is_valid_openapi() -> None:
 
 def test_it_is_json_too_and_has_the_projects_version() -> None:
     json.dumps(DOCUMENT)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert DOCUMENT["info"]["version"] == project["version"]
 
 
@@ -176,7 +176,7 @@ class TestHeaders:
 def _headers_read() -> Iterator[str]:
     """The names that the door asks request headers for, wherever it does."""
     for name in ("api", "domain/signing", "operations/authenticate"):
-        tree = ast.parse((ROOT / f"chalicelib/{name}.py").read_text())
+        tree = ast.parse((ROOT / f"chalicelib/{name}.py").read_text("utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 asked = ast.unparse(node.func)

@@ -58,7 +58,7 @@ class TestPlaces:
         assert Slot.of(replace(batch, round_began_at=START + SECOND)) != Slot.of(batch)
 
     def test_the_grace_is_longer_than_the_function_lives_that_lets_in(self) -> None:
-        timeout = json.loads(CONFIG.read_text())["lambda_functions"]["api_handler"][
+        timeout = json.loads(CONFIG.read_text("utf-8"))["lambda_functions"]["api_handler"][
             "lambda_timeout"
         ]
         assert 2 * timedelta(seconds=timeout) <= GRACE

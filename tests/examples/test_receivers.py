@@ -100,7 +100,7 @@ def program(*command: str, folder: Path, complains: bool = False) -> Iterator[Re
         reader.join()
         assert process.stdout
         process.stdout.close()
-    assert bool((folder / "stderr").read_text()) is complains
+    assert bool((folder / "stderr").read_text("utf-8")) is complains
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class Vector:
 
 
 def vectors() -> list[Vector]:
-    return [Vector(**vector) for vector in json.loads(_FILE.read_text())["vectors"]]
+    return [Vector(**vector) for vector in json.loads(_FILE.read_text("utf-8"))["vectors"]]
 
 
 def _each_of_many(named: Mapping[str, Any], value: Any) -> dict[str, Any]:

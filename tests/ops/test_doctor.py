@@ -83,7 +83,9 @@ def _deploy(function: str, session: boto3.Session) -> None:
     name = project.function_name(function, STAGE)
     iam, functions = session.client("iam"), session.client("lambda")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    document = (project.root() / ".chalice" / documents.file_name(function, STAGE)).read_text()
+    document = (project.root() / ".chalice" / documents.file_name(function, STAGE)).read_text(
+        "utf-8"
+    )
     iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=document)
     made = functions.create_function(
         FunctionName=name,

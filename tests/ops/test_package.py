@@ -204,7 +204,7 @@ class Machine:
     def calls(self) -> list[list[str]]:
         """Of `aws`, each in words."""
         path = self.folder / "calls"
-        text = path.read_text() if path.exists() else ""
+        text = path.read_text("utf-8") if path.exists() else ""
         return [call.split("\n") for call in text.split("\n\n") if call]
 
 
@@ -331,7 +331,7 @@ class TestCopy:
         for architecture, found in (("x86_64", "x86_64"), (None, None)):
             copy = tmp_path / str(architecture)
             chalice_package.copy_what_ships(copy, STAGE, architecture)
-            written = json.loads((copy / ".chalice" / "config.json").read_text())
+            written = json.loads((copy / ".chalice" / "config.json").read_text("utf-8"))
             assert written["stages"][STAGE].get("lambda_architecture") == found
             assert written["stages"]["dev"] == configured["stages"]["dev"]
 
