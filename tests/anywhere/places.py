@@ -33,7 +33,7 @@ class Place:
 
 
 _KIRITIMATI, _ST_JOHNS = "Pacific/Kiritimati", "America/St_Johns"  # UTC+14, UTC-3:30 and daylight
-_PLAIN, _SPACES = "plain", "a path with späces"
+_PLAIN, _SPACES = "plain", "a path with spaces"
 
 PLACES = (
     Place(
