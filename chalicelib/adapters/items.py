@@ -33,7 +33,6 @@ from chalicelib.domain.batch import (
     SubmissionTerms,
 )
 from chalicelib.domain.states import BatchState, CallbackState
-from chalicelib.domain.transitions import FieldValue
 from chalicelib.errors import TooNew
 
 #: The version of the items' format; every item says which one it is of. One that does not is of 1.
@@ -213,14 +212,13 @@ def attribute_of(field: str) -> str:
     return _STORED_AS.get(field, field)
 
 
-def attributes_of(values: Mapping[str, FieldValue], batch_id: str) -> dict[str, Any]:
+def attributes_of(values: Mapping[str, object], batch_id: str) -> dict[str, Any]:
     """Fields as attributes; None: the attribute is absent."""
     attributes: dict[str, Any] = {}
     for name, value in values.items():
         if name in COUNTS:
-            counts = value if isinstance(value, Counts) else Counts()
             for part, attribute in COUNTS[name].items():
-                attributes[attribute] = {"N": str(getattr(counts, part))}
+                attributes[attribute] = {"N": str(getattr(value, part))}
         else:
             attributes[attribute_of(name)] = _attribute(value)
     if "due_at" in values:
@@ -229,18 +227,16 @@ def attributes_of(values: Mapping[str, FieldValue], batch_id: str) -> dict[str, 
     return attributes
 
 
-def _attribute(value: FieldValue) -> Any:
-    if value is None or value is False or value == frozenset():
-        return None
-    if value is True:
-        return {"BOOL": True}
-    if isinstance(value, str):
-        return {"S": str(value)}
-    if isinstance(value, frozenset):
-        return {"NS": [str(number) for number in sorted(value)]}
+def _attribute(value: object) -> Any:
     if isinstance(value, datetime):
         return number(value)
-    return {"N": str(value)}
+    if isinstance(value, str):
+        return {"S": str(value)}
+    if isinstance(value, bool):
+        return {"BOOL": True} if value else None
+    if isinstance(value, frozenset):
+        return {"NS": [str(number) for number in sorted(value)]} if value else None
+    return None if value is None else {"N": str(value)}
 
 
 def number(moment: datetime) -> Any:
@@ -263,14 +259,16 @@ def read_head(item: Item | None) -> Batch | None:
 
 
 def _batch(item: Item) -> Batch:
-    return Batch(**{field.name: _field(field.name, item) for field in fields(Batch)})
+    values = {name: read(item.get(attribute_of(name))) for name, read in _READERS.items()}
+    return Batch(
+        **values,
+        counts=_counts("counts", item),
+        unanswered_counts=_counts("unanswered_counts", item),
+    )
 
 
-def _field(name: str, item: Item) -> Any:
-    if name in COUNTS:
-        numbers = {part: _int(item.get(of)) for part, of in COUNTS[name].items()}
-        return Counts(**numbers)
-    return _READERS[name](item.get(attribute_of(name)))
+def _counts(group: str, item: Item) -> Counts:
+    return Counts(**{part: _int(item.get(name)) for part, name in COUNTS[group].items()})
 
 
 def _int(attribute: Item | None) -> int:

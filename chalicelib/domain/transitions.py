@@ -5,9 +5,9 @@ of them names the submission and the round it was decided for, and the writes ab
 also its round and the lease, so that of two writers the late one loses and nothing is half done.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from chalicelib.domain.batch import Batch, Chunk, Counts, holds_unanswered
 from chalicelib.domain.results import count
@@ -34,17 +34,42 @@ GRACE = timedelta(minutes=2)
 RESERVATION = timedelta(minutes=5)
 LAST_HOUR = timedelta(hours=1)
 
-FieldValue = str | int | bool | datetime | frozenset[int] | Counts | None
+
+class Fields(TypedDict, total=False):
+    """Some fields of a `Batch`, those that changes are about, with their values."""
+
+    submission: str
+    state: BatchState
+    round: int
+    round_began_at: datetime
+    deadline: datetime
+    completed_at: datetime | None
+    cancelled: bool
+    unanswered: frozenset[int]
+    unanswered_counts: Counts
+    next_check_at: datetime | None
+    checks: int
+    checked_at: datetime | None
+    done_at_last_check: int
+    callback: CallbackState
+    callback_round: int
+    attempts: int
+    next_try_at: datetime | None
+    lease: str | None
+    last_status: int | None
+    last_error: str | None
+    due_at: datetime | None
+    rerun: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One conditional write to a head. Field names are those of `Batch`."""
+    """One conditional write to a head."""
 
-    #: Fields and the values they must still have; None: absent.
-    only_if: Mapping[str, FieldValue]
-    #: Fields and their new values; None: removed.
-    put: Mapping[str, FieldValue] = field(default_factory=dict)
+    #: The values that fields must still have.
+    only_if: Fields
+    #: The new values of fields.
+    put: Fields = field(default_factory=Fields)
     #: A chunk that joins `done`, on condition that it is not there yet.
     finish: int | None = None
     #: Whether that chunk joins `unanswered` too, and its counts those of that group.
@@ -119,9 +144,9 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
             "round": batch.round + 1,
             "round_began_at": now,
             "completed_at": None,
-            "cancelled": None,
-            "unanswered": None,
-            "unanswered_counts": None,
+            "cancelled": False,
+            "unanswered": frozenset(),
+            "unanswered_counts": Counts(),
             "checks": 0,
             "checked_at": None,
             "done_at_last_check": 0,
@@ -257,19 +282,19 @@ def _end_callback(
     )
 
 
-def _same_round(batch: Batch) -> dict[str, FieldValue]:
+def _same_round(batch: Batch) -> Fields:
     return {"submission": batch.submission, "round": batch.round}
 
 
-def _running(batch: Batch) -> dict[str, FieldValue]:
+def _running(batch: Batch) -> Fields:
     return {**_same_round(batch), "state": BatchState.RUNNING}
 
 
-def _completed(batch: Batch) -> dict[str, FieldValue]:
+def _completed(batch: Batch) -> Fields:
     return {**_same_round(batch), "state": BatchState.COMPLETED}
 
 
-def _new_callback(batch: Batch) -> dict[str, FieldValue]:
+def _new_callback(batch: Batch) -> Fields:
     return {
         "callback": after(CALLBACK_MOVES, batch.callback, CallbackEvent.ASKED_ANEW),
         "callback_round": batch.callback_round + 1,
@@ -280,7 +305,7 @@ def _new_callback(batch: Batch) -> dict[str, FieldValue]:
     }
 
 
-def _delivering(batch: Batch) -> dict[str, FieldValue]:
+def _delivering(batch: Batch) -> Fields:
     return {
         **_completed(batch),
         "callback": CallbackState.WAITING,

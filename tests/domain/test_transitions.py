@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from chalicelib.domain.batch import EARLY, AnswersPart, Batch, Chunk, Counts
 from chalicelib.domain.results import results_of
 from chalicelib.domain.retry import CALLBACK_TRIES, CALLBACK_WAITS
 from chalicelib.domain.states import BatchState, CallbackState
-from chalicelib.domain.transitions import FIRST_CHECK, GRACE, LEASE, Change
+from chalicelib.domain.transitions import FIRST_CHECK, GRACE, LEASE, Change, Fields
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
 from tests.samples import a_batch, some_jobs, succeeded, unanswered
@@ -106,6 +106,10 @@ def test_every_change_is_among_those_tested_here() -> None:
         and not name.startswith("_")
     }
     assert made == {*ALL}
+
+
+def test_the_fields_of_a_change_are_those_of_a_batch() -> None:
+    assert get_type_hints(Fields).items() <= get_type_hints(Batch).items()
 
 
 class TestTheLateOneLoses:

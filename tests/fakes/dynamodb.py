@@ -11,7 +11,6 @@ from chalicelib.domain.batch import (
     AnswersPart,
     Batch,
     Chunk,
-    Counts,
     Due,
     Job,
     Marker,
@@ -217,21 +216,12 @@ def _admitted(usage: AccountUsage, admission: Admission) -> AccountUsage:
 
 
 def _allows(head: Batch, change: Change) -> bool:
-    stands = all(
-        _or_absent(getattr(head, name)) == _or_absent(wanted)
-        for name, wanted in change.only_if.items()
-    )
+    stands = all(getattr(head, name) == wanted for name, wanted in change.only_if.items())
     return stands and (change.finish is None or change.finish not in head.done)
 
 
-def _or_absent(value: object) -> object:
-    return None if value is False or value == frozenset() else value
-
-
 def _changed(head: Batch, change: Change) -> Batch:
-    put: dict[str, Any] = {
-        name: _EMPTY.get(name) if value is None else value for name, value in change.put.items()
-    }
+    put: dict[str, Any] = {**change.put}
     if change.reopen:
         put["done"] = head.done - change.reopen
     if change.finish is not None:
@@ -247,11 +237,3 @@ def _finished(head: Batch, change: Change, chunk: frozenset[int]) -> dict[str, A
         "unanswered": head.unanswered | chunk,
         "unanswered_counts": head.unanswered_counts + change.finish_counts,
     }
-
-
-_EMPTY: dict[str, Any] = {
-    "cancelled": False,
-    "done": frozenset(),
-    "unanswered": frozenset(),
-    "unanswered_counts": Counts(),
-}
