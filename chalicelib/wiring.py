@@ -7,10 +7,11 @@ from functools import cache
 
 from chalicelib import settings
 from chalicelib.adapters import aws
+from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.adapters.clock import SystemClock
-from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
 from chalicelib.adapters.http import HttpPlatform, HttpReceiver
 from chalicelib.adapters.journal import JsonJournal
+from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.ssm import SsmHeader
 from chalicelib.adapters.threads import ConcurrentThreads

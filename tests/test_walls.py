@@ -116,6 +116,8 @@ _CLIENTS = ("mypy_boto3_dynamodb", "mypy_boto3_sqs", "mypy_boto3_ssm")
 TECHNOLOGY: dict[str, set[str]] = {
     f"{ADAPTERS}.aws": {"botocore", *_CLIENTS},
     f"{ADAPTERS}.dynamodb": {"botocore", "mypy_boto3_dynamodb"},
+    f"{ADAPTERS}.batch_store": {"mypy_boto3_dynamodb"},
+    f"{ADAPTERS}.key_store": {"mypy_boto3_dynamodb"},
     f"{ADAPTERS}.sqs": {"botocore", "mypy_boto3_sqs"},
     f"{ADAPTERS}.ssm": {"botocore", "mypy_boto3_ssm"},
     f"{ADAPTERS}.connections": {"certifi"},

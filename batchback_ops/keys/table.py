@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from batchback.errors import CannotGoOn
 
 from chalicelib.adapters import key_items
+from chalicelib.adapters.expressions import Update, placeholders
 from chalicelib.adapters.items import Item
 from chalicelib.domain.account import Account, Key, Secret
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Secrets = tuple[Secret, ...]
+
+#: The conditions, in words.
+_IS_THERE = "attribute_exists(#id)"
+_IS_NOT_THERE = "attribute_not_exists(#id)"
 
 
 class KeyTable:
@@ -68,15 +73,13 @@ class KeyTable:
 
     def revoke(self, key: str) -> Key | None:
         """The key, revoked for good now if it was not before; None: there is no such key."""
+        revoke = Update().when(_IS_THERE).set(state={"S": key_items.REVOKED})
         try:
             answer = self._client.update_item(
                 TableName=self._table,
                 Key={"id": {"S": key_items.key_id(key)}},
-                UpdateExpression="SET #state = :revoked",
-                ConditionExpression="attribute_exists(id)",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues={":revoked": {"S": key_items.REVOKED}},
                 ReturnValues="ALL_NEW",
+                **revoke.request(),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return None
@@ -86,7 +89,10 @@ class KeyTable:
         """The item that is there then: this one, or the one that was there before."""
         try:
             self._client.put_item(
-                TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(id)"
+                TableName=self._table,
+                Item=item,
+                ConditionExpression=_IS_NOT_THERE,
+                **placeholders(_IS_NOT_THERE),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return self._get(item["id"]["S"]) or item
@@ -97,14 +103,13 @@ class KeyTable:
         if seen is None:
             return None
         wanted = key_items.secrets_attribute(rotate(seen))
+        update = Update().when_equal(**{attribute: seen[attribute]}).set(**{attribute: wanted})
         try:
             answer = self._client.update_item(
                 TableName=self._table,
                 Key={"id": {"S": id}},
-                UpdateExpression=f"SET {attribute} = :wanted",
-                ConditionExpression=f"{attribute} = :seen",
-                ExpressionAttributeValues={":wanted": wanted, ":seen": seen[attribute]},
                 ReturnValues="ALL_NEW",
+                **update.request(),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return self._standing(id, attribute, wanted)

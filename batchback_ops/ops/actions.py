@@ -13,7 +13,7 @@ from batchback_ops.ops import batch_life, dead_letters
 from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
 from batchback_ops.ops.standstill import why_stuck
 from batchback_ops.stage import Stage
-from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.operations.ports import BatchStore
 
 #: Nothing is due later: a batch lives for two weeks at most.

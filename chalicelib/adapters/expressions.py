@@ -1,97 +1,113 @@
-"""A change of a head as DynamoDB's UpdateItem takes it.
+"""DynamoDB's expressions. In all of them `#name` stands for the attribute `name`, because an
+attribute that is written out may be a reserved word. `:name` stands for a value.
 
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
 
-from dataclasses import dataclass, field
-from typing import Any
-
-from chalicelib.adapters.items import COUNTS, attributes_of
-from chalicelib.domain.transitions import Change
-
-
-def update_of(change: Change, batch_id: str) -> dict[str, Any]:
-    """The expressions of a change, all of it conditional. Every attribute goes by a placeholder,
-    so that none can be a reserved word."""
-    using = _Placeholders()
-    conditions = _conditions(change, batch_id, using)
-    actions = _actions(change, batch_id, using)
-    return {
-        "UpdateExpression": " ".join(
-            f"{action} {', '.join(parts)}" for action, parts in actions.items() if parts
-        ),
-        "ConditionExpression": " AND ".join(conditions),
-        "ExpressionAttributeNames": using.names,
-        "ExpressionAttributeValues": using.values,
-    }
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Self
 
 
-@dataclass(frozen=True, slots=True)
-class _Placeholders:
-    """What stands in the expressions in place of names and values."""
-
-    names: dict[str, str] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-
-    def name(self, attribute: str) -> str:
-        self.names[f"#{attribute}"] = attribute
-        return f"#{attribute}"
-
-    def value(self, label: str, value: Any) -> str:
-        self.values[f":{label}"] = value
-        return f":{label}"
+def placeholders(expression: str, **values: Any) -> dict[str, Any]:
+    """The part of a request that says what an expression's names stand for."""
+    request: dict[str, Any] = {"ExpressionAttributeNames": _names_in(expression)}
+    if values:
+        request["ExpressionAttributeValues"] = _named(values)
+    return request
 
 
-def _conditions(change: Change, batch_id: str, using: _Placeholders) -> list[str]:
-    conditions = [
-        f"attribute_not_exists({using.name(attribute)})"
-        if wanted is None
-        else f"{using.name(attribute)} = {using.value('if_' + attribute, wanted)}"
-        for attribute, wanted in attributes_of(change.only_if, batch_id).items()
-    ]
-    if change.finish is not None:
-        chunk = using.value("chunk", {"N": str(change.finish)})
-        conditions.append(f"NOT contains({using.name('done')}, {chunk})")
-    return conditions
+class Update:
+    """What an UpdateItem changes, and on which conditions: all of it or nothing.
+
+    Update().when("#due_at = :seen", seen=number(due_at)).set(due_at=number(until))
+    """
+
+    def __init__(self) -> None:
+        self._conditions: list[str] = []
+        self._actions: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": [], "DELETE": []}
+        self._names: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+
+    def when(self, condition: str, **values: Any) -> Self:
+        """Adds a condition; one with an OR needs parentheses."""
+        self._conditions.append(condition)
+        self._names.update(_names_in(condition))
+        self._values.update(_named(values))
+        return self
+
+    def when_equal(self, **attributes: Any) -> Self:
+        """Adds the condition that the attributes have these values; None: that it is absent."""
+        self._conditions += [
+            f"attribute_not_exists({self._name(name)})"
+            if value is None
+            else f"{self._name(name)} = {self._value(f'if_{name}', value)}"
+            for name, value in attributes.items()
+        ]
+        return self
+
+    def set(self, **attributes: Any) -> Self:
+        """Gives the attributes these values; None removes it."""
+        for name, value in attributes.items():
+            if value is None:
+                self._actions["REMOVE"].append(self._name(name))
+            else:
+                clause = f"{self._name(name)} = {self._value(f'set_{name}', value)}"
+                self._actions["SET"].append(clause)
+        return self
+
+    def set_if_absent(self, **attributes: Any) -> Self:
+        """Gives the attributes these values, except those that already have one."""
+        self._actions["SET"] += [
+            f"{self._name(name)} = if_not_exists(#{name}, {self._value(f'first_{name}', value)})"
+            for name, value in attributes.items()
+        ]
+        return self
+
+    def add(self, **attributes: Any) -> Self:
+        """Adds to numbers, and adds elements to sets."""
+        self._actions["ADD"] += [
+            f"{self._name(name)} {self._value(f'add_{name}', value)}"
+            for name, value in attributes.items()
+        ]
+        return self
+
+    def delete(self, **attributes: Any) -> Self:
+        """Takes elements out of sets."""
+        self._actions["DELETE"] += [
+            f"{self._name(name)} {self._value(f'delete_{name}', value)}"
+            for name, value in attributes.items()
+        ]
+        return self
+
+    def request(self) -> dict[str, Any]:
+        """These expressions as part of a request."""
+        clauses = [f"{action} {', '.join(each)}" for action, each in self._actions.items() if each]
+        request = {
+            "UpdateExpression": " ".join(clauses),
+            "ExpressionAttributeNames": self._names,
+            "ExpressionAttributeValues": self._values,
+        }
+        if self._conditions:
+            request["ConditionExpression"] = " AND ".join(self._conditions)
+        return request
+
+    def _name(self, attribute: str) -> str:
+        placeholder = f"#{attribute}"
+        self._names[placeholder] = attribute
+        return placeholder
+
+    def _value(self, label: str, value: Any) -> str:
+        placeholder = f":{label}"
+        self._values[placeholder] = value
+        return placeholder
 
 
-def _actions(change: Change, batch_id: str, using: _Placeholders) -> dict[str, list[str]]:
-    put = attributes_of(change.put, batch_id)
-    return {
-        "SET": [
-            f"{using.name(attribute)} = {using.value('put_' + attribute, value)}"
-            for attribute, value in put.items()
-            if value is not None
-        ],
-        "REMOVE": [using.name(attribute) for attribute, value in put.items() if value is None],
-        "ADD": [
-            f"{using.name(attribute)} {using.value('add_' + attribute, value)}"
-            for attribute, value in _finished(change).items()
-        ],
-        "DELETE": _reopened(change, using),
-    }
+@cache
+def _names_in(expression: str) -> Mapping[str, str]:
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", expression)}
 
 
-def _reopened(change: Change, using: _Placeholders) -> list[str]:
-    """Nothing, where no chunk leaves `done`: DynamoDB has no empty sets."""
-    if not change.reopen:
-        return []
-    return [f"{using.name('done')} {using.value('reopen', _number_set(change.reopen))}"]
-
-
-def _finished(change: Change) -> dict[str, Any]:
-    """What a finished chunk adds to the head."""
-    if change.finish is None:
-        return {}
-    chunk = _number_set(frozenset({change.finish}))
-    adds = {"done": chunk, "gave_up": chunk} if change.finish_unanswered else {"done": chunk}
-    group = COUNTS["unanswered_counts" if change.finish_unanswered else "counts"]
-    counts = {
-        attribute: {"N": str(getattr(change.finish_counts, part))}
-        for part, attribute in group.items()
-    }
-    return {**adds, **counts}
-
-
-def _number_set(numbers: frozenset[int]) -> dict[str, list[str]]:
-    return {"NS": [str(number) for number in sorted(numbers)]}
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f":{name}": value for name, value in values.items()}

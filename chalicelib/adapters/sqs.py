@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters import aws
+from chalicelib.adapters.attempts import attempts
 from chalicelib.adapters.sequential import Sequential
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.errors import TooNew, Unavailable
@@ -90,14 +91,12 @@ class SqsQueue:
             }
             for number, message in enumerate(messages)
         }
-        for pause in (*_PAUSES, None):
+        for _ in attempts(_PAUSES, self._sleep):
             failed = self._failed_of(url, [*entries.values()])
             if not failed:
                 return
-            if pause is None:
-                raise Unavailable(f"SQS did not take {len(failed)} messages")
             entries = {id: entries[id] for id in failed}
-            self._sleep(pause)
+        raise Unavailable(f"SQS did not take {len(entries)} messages")
 
     def _failed_of(self, url: str, entries: list[Any]) -> list[str]:
         try:

@@ -9,25 +9,23 @@ account that has gone quiet is a few hundred bytes.
     pruned_at    when the places were last looked through
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from decimal import Decimal
 
 from chalicelib.adapters import items
+from chalicelib.adapters.expressions import Update
 from chalicelib.adapters.items import Item
 from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 
 USAGE = "0#usage"
-#: The conditions, in words. A name without a colon is an attribute.
-_HAS_A_SLOT = "(attribute_not_exists(places) OR size(places) < :fewer_than)"
-_HOLDS_THE_SLOT = "contains(places, :text)"
+#: The conditions, in words.
+_HAS_A_SLOT = "(attribute_not_exists(#places) OR size(#places) < :fewer_than)"
+_HOLDS_THE_SLOT = "contains(#places, :slot)"
 #: A repeat of the very write that took effect: what was let in once is charged once.
-_IS_NOT_IN_YET = "NOT contains(places, :text)"
-_NOTHING_TO_PAY = "(attribute_not_exists(paid_until) OR paid_until <= :now)"
-_NOT_TOO_MUCH_TO_PAY = "paid_until > :now AND paid_until <= :no_later_than"
-_NEVER_PRUNED = "attribute_not_exists(pruned_at)"
-_PRUNED_WHEN_SEEN = "pruned_at = :seen"
+_IS_NOT_IN_YET = "NOT contains(#places, :slot)"
+_NOTHING_TO_PAY = "(attribute_not_exists(#paid_until) OR #paid_until <= :now)"
+_NOT_TOO_MUCH_TO_PAY = "#paid_until > :now AND #paid_until <= :no_later_than"
 
 
 def key(account: str) -> Item:
@@ -43,92 +41,55 @@ def read(item: Item | None) -> AccountUsage:
     )
 
 
-def admission_of(admission: Admission) -> dict[str, Any]:
+def admission_of(admission: Admission) -> Update:
     """The place and the charge, both or neither."""
-    charge = [_charge(admission.charge)] if admission.charge else []
-    return _update(_take(admission), *charge)
+    update = _update().when(_IS_NOT_IN_YET, slot={"S": _text(admission.slot)})
+    _take(update, admission)
+    if admission.charge:
+        _charge(update, admission.charge)
+    return update
 
 
-def undoing_of(admission: Admission) -> dict[str, Any]:
-    """The reverse of an admission, where its slot is still there."""
-    give_back = _Part(
-        action="DELETE",
-        what="places :places",
-        only_if=_HOLDS_THE_SLOT,
-        values=_held(admission.slot),
-    )
-    return _update(give_back, *([_refund(admission.charge)] if admission.charge else []))
+def undoing_of(admission: Admission) -> Update:
+    """The reverse of an admission, if its slot is still there."""
+    update = _update().when(_HOLDS_THE_SLOT, slot={"S": _text(admission.slot)})
+    update.delete(places=_set([admission.slot]))
+    if admission.charge:
+        update.add(paid_until=_span(-admission.charge.cost))
+    return update
 
 
-def vacating_of(slots: Collection[Slot]) -> dict[str, Any]:
-    return _update(_Part(action="DELETE", what="places :places", values={":places": _set(slots)}))
+def vacating_of(slots: Collection[Slot]) -> Update:
+    return _update().delete(places=_set(slots))
 
 
-def pruning_of(seen: datetime | None, now: datetime) -> dict[str, Any]:
-    """The claim to look through the slots, where nobody made it since `seen`."""
-    values = {":now": items.number(now), **({":seen": items.number(seen)} if seen else {})}
-    condition = _PRUNED_WHEN_SEEN if seen else _NEVER_PRUNED
-    return _update(_Part(action="SET", what="pruned_at = :now", only_if=condition, values=values))
+def pruning_of(seen: datetime | None, now: datetime) -> Update:
+    """The claim to look through the slots, if nobody made it since `seen`."""
+    pruned_at = items.number(seen) if seen else None
+    return _update().when_equal(pruned_at=pruned_at).set(pruned_at=items.number(now))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """A part of a write: what it does, and on what condition."""
-
-    action: str
-    what: str
-    only_if: str | None = None
-    values: Mapping[str, Any]
+def _update() -> Update:
+    """What every write does: an item keeps the format that it has."""
+    return Update().set_if_absent(format={"N": str(items.FORMAT)})
 
 
-def _take(admission: Admission) -> _Part:
-    values = _held(admission.slot)
+def _take(update: Update, admission: Admission) -> None:
+    slot = _set([admission.slot])
     if admission.fewer_than is None:
-        return _Part(action="SET", what="places = :places", only_if=_IS_NOT_IN_YET, values=values)
-    return _Part(
-        action="ADD",
-        what="places :places",
-        only_if=f"{_HAS_A_SLOT} AND {_IS_NOT_IN_YET}",
-        values={**values, ":fewer_than": {"N": str(admission.fewer_than)}},
-    )
-
-
-def _charge(charge: Charge) -> _Part:
-    values = {":now": _exact(charge.now)}
-    if charge.no_later_than is None:
-        values[":paid_until"] = _exact(charge.now + charge.cost)
-        what, condition = "paid_until = :paid_until", _NOTHING_TO_PAY
+        update.set(places=slot)
     else:
-        values |= {":cost": _span(charge.cost), ":no_later_than": _exact(charge.no_later_than)}
-        what, condition = "paid_until = paid_until + :cost", _NOT_TOO_MUCH_TO_PAY
-    return _Part(action="SET", what=what, only_if=condition, values=values)
+        update.when(_HAS_A_SLOT, fewer_than={"N": str(admission.fewer_than)}).add(places=slot)
 
 
-def _refund(charge: Charge) -> _Part:
-    values = {":cost": _span(charge.cost)}
-    return _Part(action="SET", what="paid_until = paid_until - :cost", values=values)
-
-
-def _update(*parts: _Part) -> dict[str, Any]:
-    """The parts as UpdateItem takes them: all of their conditions, and all that they do."""
-    set_format = "#format = if_not_exists(#format, :format)"
-    actions: dict[str, list[str]] = {"SET": [set_format], "ADD": [], "DELETE": []}
-    for part in parts:
-        actions[part.action].append(part.what)
-    conditions = [part.only_if for part in parts if part.only_if]
-    values = {name: value for part in parts for name, value in part.values.items()}
-    return {
-        "UpdateExpression": " ".join(
-            f"{action} {', '.join(each)}" for action, each in actions.items() if each
-        ),
-        "ExpressionAttributeNames": {"#format": "format"},
-        "ExpressionAttributeValues": {":format": {"N": str(items.FORMAT)}, **values},
-        **({"ConditionExpression": " AND ".join(conditions)} if conditions else {}),
-    }
-
-
-def _held(slot: Slot) -> Item:
-    return {":places": _set([slot]), ":text": {"S": _text(slot)}}
+def _charge(update: Update, charge: Charge) -> None:
+    now = _exact(charge.now)
+    if charge.no_later_than is None:
+        update.when(_NOTHING_TO_PAY, now=now).set(paid_until=_exact(charge.now + charge.cost))
+    else:
+        no_later_than = _exact(charge.no_later_than)
+        update.when(_NOT_TOO_MUCH_TO_PAY, now=now, no_later_than=no_later_than)
+        update.add(paid_until=_span(charge.cost))
 
 
 def _set(slots: Collection[Slot]) -> dict[str, list[str]]:
@@ -157,4 +118,4 @@ def _exact(moment: datetime) -> dict[str, str]:
 def _span(length: timedelta) -> dict[str, str]:
     """Seconds, to the microsecond: where many jobs are allowed, one of them costs little."""
     microseconds = length // timedelta(microseconds=1)
-    return {"N": f"{microseconds // 1_000_000}.{microseconds % 1_000_000:06}"}
+    return {"N": f"{Decimal(microseconds).scaleb(-6):f}"}

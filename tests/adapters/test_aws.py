@@ -9,7 +9,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-from chalicelib.adapters.dynamodb import DynamoBatchStore, DynamoKeyStore
+from chalicelib.adapters.batch_store import DynamoBatchStore
+from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.domain.message import BatchMessage
 from chalicelib.errors import Unavailable, in_words

@@ -9,8 +9,8 @@ import boto3
 import pytest
 
 from batchback_ops.keys.table import KeyTable
-from chalicelib.adapters import dynamodb as dynamodb_adapter
-from chalicelib.adapters.dynamodb import DynamoKeyStore
+from chalicelib.adapters import key_store
+from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 from chalicelib.operations.ports import KeyStore
 from chalicelib.settings import Names
@@ -136,7 +136,7 @@ class TestRemembering:
         table: KeyTable,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(dynamodb_adapter, "_MOST_REMEMBERED", 2)
+        monkeypatch.setattr(key_store, "_MOST_REMEMBERED", 2)
         workers = world(WORKERS_REMEMBER_SECONDS)
         names = [f"key-store/many-{n}" for n in range(5)]
         for name in names:

@@ -18,7 +18,7 @@ from batchback.shell import Shell
 
 from batchback_ops import stage
 from batchback_ops.keys.table import KeyTable
-from chalicelib.adapters.dynamodb import DynamoKeyStore
+from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.domain.account import Account, Key, Secret
 from chalicelib.settings import Names
 from tests.fakes.clock import START, FakeClock

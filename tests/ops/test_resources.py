@@ -12,7 +12,7 @@ from batchback.shell import Status
 
 from batchback_ops import project
 from chalicelib.adapters import items
-from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.states import BatchState, CallbackState

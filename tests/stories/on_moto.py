@@ -32,7 +32,7 @@ from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib import settings, wiring
 from chalicelib.adapters import aws
-from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.adapters.sequential import Sequential
 from chalicelib.domain.batch import Batch
 from chalicelib.service import Service

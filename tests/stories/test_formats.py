@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from chalicelib.adapters import items, key_items, sqs, usage
-from chalicelib.adapters.dynamodb import DynamoKeyStore
+from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.errors import FunctionFailed, TooNew
 from tests.fakes.clock import FakeClock
 from tests.formats import lives

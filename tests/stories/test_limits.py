@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.domain.account import Caller
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import TooManyRequests

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters import items
-from chalicelib.adapters.dynamodb import DynamoBatchStore
+from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.domain.batch import Answer, AnswersPart, Batch, Counts, Job, Verdict
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, Reply
