@@ -3,24 +3,30 @@
 .DEFAULT_GOAL := help
 .PHONY: help run serve test check e2e anywhere package simulate soak large fuzz bench audit lock clean
 
-BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+# What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
+# in it, and make hands on in the environment what is set on its command line as it stands there.
+STAGE ?= prod
 SECONDS ?= 60
+override quoted = '$(subst ','\'',$(value $(1)))'
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
+
+# All others are the Makefile's own.
+override BIN := .venv/bin
+override PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 # Newer than what it was made from: the environment has what `make run` needs, and the development
 # tools too.
-STAMP := .venv/.stamp
-DEV_STAMP := .venv/.dev-stamp
+override STAMP := .venv/.stamp
+override DEV_STAMP := .venv/.dev-stamp
 # What looks after the pins: in an environment of its own, so that it changes nothing that is tested.
-TOOLS := .venv/tools
-TOOLS_STAMP := $(TOOLS)/.stamp
+override TOOLS := .venv/tools
+override TOOLS_STAMP := $(TOOLS)/.stamp
 # The emulator of `make e2e`: so does it.
-EMULATOR := build/e2e
-EMULATOR_STAMP := $(EMULATOR)/.stamp
-STAGE ?= prod
-COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
+override EMULATOR := build/e2e
+override EMULATOR_STAMP := $(EMULATOR)/.stamp
+override COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 run: $(STAMP) ## send one batch through the whole service and show the callback that comes out
 	@exec $(BIN)/python -m batchback_local.demo
@@ -41,13 +47,13 @@ e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships o
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
 
 anywhere: $(DEV_STAMP) ## run the tests in six places that have little in common; HERE=1 for one
-	@exec $(BIN)/python -m tests.anywhere $(if $(HERE),--here)
+	@exec $(BIN)/python -m tests.anywhere $(if $(value HERE),--here)
 
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
-	@exec $(BIN)/batchback package --stage $(STAGE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+	@exec $(BIN)/batchback package --stage $(call quoted,STAGE) $(if $(value ARCHITECTURE),--architecture $(call quoted,ARCHITECTURE))
 
 simulate: $(DEV_STAMP) ## break the protocol's surroundings in every way for SECONDS=60
-	@exec $(BIN)/python -m tests.simulation $(SECONDS)
+	@exec $(BIN)/python -m tests.simulation $(call quoted,SECONDS)
 
 soak: $(DEV_STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
 	@exec $(BIN)/python -m tests.trials.soak
@@ -56,10 +62,10 @@ large: $(DEV_STAMP) ## take batches of ten thousand jobs through the whole servi
 	@exec $(BIN)/python -m tests.trials.large
 
 bench: $(DEV_STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
-	@exec $(BIN)/python -m benchmarks $(if $(FULL),--full)
+	@exec $(BIN)/python -m benchmarks $(if $(value FULL),--full)
 
 fuzz: $(DEV_STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
-	@exec $(BIN)/python -m tests.fuzz $(SECONDS)
+	@exec $(BIN)/python -m tests.fuzz $(call quoted,SECONDS)
 
 audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
 	@exec $(BIN)/python -m tests.audit
@@ -73,7 +79,7 @@ clean: ## remove the environment and all caches
 
 # Install into the environment $(1) what the options $(3) list, with a dot for each package; $(2) is
 # what the line calls it.
-define install
+override define install
 	@printf 'Installing %s ' '$(2)' >&2; \
 	{ $(1)/bin/python -m pip install --disable-pip-version-check --no-compile $(3) 2>&1 || echo FAILED; } | { \
 		errors=; while IFS= read -r line; do case $$line in \

@@ -10,7 +10,7 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell
 
 from batchback_ops import project
-from chalicelib.errors import TooNew, Unavailable
+from chalicelib.errors import Misconfigured, TooNew, Unavailable
 from chalicelib.settings import Names
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ class Stage:
 
     @property
     def names(self) -> Names:
-        return Names(self.name)
+        """What is called after the stage; CannotGoOn if no stage can have this name."""
+        try:
+            return Names(self.name)
+        except Misconfigured as fault:
+            raise CannotGoOn(
+                f"Rename the stage {self.name!r} of .chalice/config.json: {fault}."
+            ) from fault
 
     @property
     def is_local(self) -> bool:

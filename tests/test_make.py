@@ -4,6 +4,7 @@ A script stands in for Python. It notes what it is asked to do, and installs not
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,12 +13,17 @@ import pytest
 
 from tests.test_walls import ROOT
 
+MAKEFILE = (ROOT / "Makefile").read_text()
+#: The variables that nobody else sets.
+OWN = re.findall(r"^override (?:define )?(\w+)", MAKEFILE, re.MULTILINE)
+
 PYTHON = """\
 #!/bin/sh
 case "$*" in
 --version) echo "Python 3.11.7" ;;
 "-c "*) test -z "$TOO_OLD" ;;
-"-m venv --clear "*) echo "venv $4" >> calls; mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
+"-m venv --clear "*) echo "venv $4" >> calls; mkdir -p "$4/bin"
+    cp "$0" "$4/bin/python"; cp "$0" "$4/bin/batchback" ;;
 "-m pip install "*)
     echo "install ${*#*--no-compile }" >> calls
     echo "Looking in indexes: a registry"
@@ -26,7 +32,7 @@ case "$*" in
     test -z "$UNREACHABLE" || { echo "ERROR: No matching distribution for one==1.0" >&2; exit 1; }
     echo "Collecting two==2.0"
     ;;
-*) echo "run $*" >> calls ;;
+*) printf '%s' run >> calls; printf ' %s' "$@" >> calls; echo >> calls ;;
 esac
 """
 ENVIRONMENT = [
@@ -53,10 +59,11 @@ class Checkout:
             (folder / "bin" / name).write_text(PYTHON)
             (folder / "bin" / name).chmod(0o755)
 
-    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def make(self, target: str, *given: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """`given` stands on the command line, the variables in the environment."""
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(  # noqa: S603 - our own Makefile
-            ["make", "--no-print-directory", "-C", str(self.folder), target],  # noqa: S607
+            ["make", "--no-print-directory", "-C", str(self.folder), target, *given],  # noqa: S607
             env={"PATH": path, **variables},
             capture_output=True,
             text=True,
@@ -106,6 +113,79 @@ class TestTheEnvironment:
         assert pin.startswith("pip==")
         assert pin.count("==") == 1
         assert pin in (ROOT / "requirements-run.txt").read_text("utf-8")
+
+
+#: Each makes the file `executed` if make or the shell takes it for more than a text.
+HOSTILE = [
+    "$(shell touch executed)",
+    "${shell touch executed}",
+    "$(file >executed)",
+    "$(error executed)",
+    "$$(touch executed)",
+    "$(touch executed)",
+    "`touch executed`",
+    "; touch executed",
+    "| touch executed",
+    "' ; touch executed ; '",
+    "'$(shell touch executed)'",
+    '"; touch executed; "',
+    "prod > executed",
+    "prod # --stage",
+    "prod dev",
+    "--out=.",
+    "*",
+    "\\",
+    "$",
+    "$@",
+]
+
+
+class TestWhatTheCallerSets:
+    @pytest.fixture
+    def checkout(self, checkout: Checkout) -> Checkout:
+        """One with its environment, so that only the target itself runs."""
+        checkout.make("test")
+        checkout.calls()
+        return checkout
+
+    @pytest.mark.parametrize(
+        ("target", "name", "called"),
+        [
+            ("package", "STAGE", "run package --stage {}"),
+            ("package", "ARCHITECTURE", "run package --stage prod --architecture {}"),
+            ("simulate", "SECONDS", "run -m tests.simulation {}"),
+            ("fuzz", "SECONDS", "run -m tests.fuzz {}"),
+            ("bench", "FULL", "run -m benchmarks --full"),
+            ("anywhere", "HERE", "run -m tests.anywhere --here"),
+            ("run", "ANYTHING", DEMONSTRATION),
+        ],
+    )
+    def test_is_one_text_that_nothing_executes(
+        self, checkout: Checkout, target: str, name: str, called: str
+    ) -> None:
+        for text in HOSTILE:
+            checkout.make(target, f"{name}={text}")
+            checkout.make(target, **{name: text})
+            assert checkout.calls() == [called.format(text)] * 2
+        assert not (checkout.folder / "executed").exists()
+
+    def test_a_text_of_two_lines_is_no_second_command(self, checkout: Checkout) -> None:
+        for text in ("prod\ntouch executed", "'\ntouch executed '", "prod'\ntouch executed #"):
+            checkout.make("package", f"STAGE={text}")
+            checkout.make("package", STAGE=text)
+        assert not (checkout.folder / "executed").exists()
+
+    def test_the_makefiles_own_variables_stay_as_they_are(self, checkout: Checkout) -> None:
+        for text in HOSTILE:
+            checkout.make("package", *(f"{name}={text}" for name in OWN))
+            assert checkout.calls() == ["run package --stage prod"]
+        assert not (checkout.folder / "executed").exists()
+
+    def test_every_variable_is_the_makefiles_own_or_quoted(self) -> None:
+        """Or a recipe would hand it to the shell as it is."""
+        assert {*re.findall(r"^(\w+) *[:?]?=", MAKEFILE, re.MULTILINE)} == {"STAGE", "SECONDS"}
+        expanded = {*re.findall(r"(?<!\$)\$[({](\w+)[)}]", MAKEFILE)}
+        assert {name for name in expanded if not name.isdecimal()} - {"name"} <= {*OWN}
 
 
 class TestWhatItSays:

@@ -14,12 +14,12 @@ from batchback_ops import project
 NAME = "deploy.sh"
 _SCRIPT = """\
 #!/bin/sh
-# Makes stack {stack} of what lies beside this file, or changes it to that: `sh deploy.sh BUCKET`,
-# with the AWS command line and a bucket in the stage's region. Repeats safely.
+# Makes the stage's stack of what lies beside this file, or changes it to that: `sh deploy.sh
+# BUCKET`, with the AWS command line and a bucket in the stage's region. Repeats safely.
 set -eu
 bucket=${{1:?name a bucket in the region of the stage}}
 export AWS_PAGER=
-cd "$(dirname "$0")"
+CDPATH= cd -- "$(dirname -- "$0")"
 aws cloudformation package --template-file sam.json --use-json \\
     --s3-bucket "$bucket" --s3-prefix {stack} --output-template-file deploy.json
 aws cloudformation deploy --template-file deploy.json \\
@@ -36,7 +36,7 @@ def script(stage: str, parameters: Mapping[str, str], tags: Mapping[str, str]) -
     """For a POSIX shell. `parameters` are all of the template's."""
     is_protected = parameters["DeletionProtection"] == "true"
     return _SCRIPT.format(
-        stack=project.stack_name(stage),
+        stack=shlex.quote(project.stack_name(stage)),
         parameters=_pairs(parameters),
         tags=f"{_NEXT_LINE}--tags{_pairs(tags)}" if tags else "",
         protection=f"--{'' if is_protected else 'no-'}enable-termination-protection",

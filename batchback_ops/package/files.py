@@ -14,6 +14,7 @@ from batchback.shell import Shell
 from batchback_ops import project
 from batchback_ops.package import deploy_script, deployment_zip, pipeline_template
 from batchback_ops.package.chalice_package import TEMPLATE, ZIP, chalice_package
+from batchback_ops.stage import Stage, open_stage
 
 _OLDEST_PIP = (26, 1)
 
@@ -22,7 +23,7 @@ def write(
     stage: str, architecture: str | None, folder: Path | None, shell: Shell
 ) -> dict[str, str]:
     """Where they are then, by what they are."""
-    parameters = _parameters(stage)
+    parameters = _parameters(open_stage(stage, shell))
     _check_pip()
     out = folder or project.root() / "build" / "package" / stage
     _put(out, _contents(stage, architecture, parameters), shell)
@@ -56,11 +57,10 @@ def _check_pip() -> None:
         )
 
 
-def _parameters(stage: str) -> Mapping[str, str]:
-    parameters = project.stack_parameters(stage)
-    if stage == project.LOCAL_STAGE:
-        raise CannotGoOn(f"The stage {stage} is this machine: there is nothing to deploy.")
-    return parameters
+def _parameters(stage: Stage) -> Mapping[str, str]:
+    if stage.is_local:
+        raise CannotGoOn(f"The stage {stage.name} is this machine: there is nothing to deploy.")
+    return project.stack_parameters(stage.names.stage)
 
 
 def _warn_of_header(stage: str, shell: Shell) -> None:

@@ -15,7 +15,6 @@ from batchback_ops import project
 from batchback_ops.errors import NotDone
 from batchback_ops.resources.stack import Plan, Stack, StackFailed, is_of_a_pipeline, parameters_of
 from batchback_ops.stage import Stage
-from chalicelib.errors import Misconfigured
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -267,10 +266,7 @@ def _check(stage: Stage) -> None:
         raise CannotGoOn(
             f"The stage {stage.name} is this machine: `batchback local` makes its own resources."
         )
-    try:
-        _ = stage.names
-    except Misconfigured as error:
-        raise CannotGoOn(str(error)) from error
+    _ = stage.names
     configured = {
         "environment_variables.STAGE": stage.variables.get("STAGE"),
         "api_gateway_stage": project.api_gateway_stage(stage.name),

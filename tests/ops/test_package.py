@@ -277,6 +277,14 @@ class TestScript:
             assert after("--s3-bucket", call) == ["my bucket"]
             assert after("--s3-prefix", call) == ["batchback-prod"]
 
+    @pytest.mark.parametrize("name", ["a; touch x", "$(touch x)", "`touch x`", "a\ntouch x", "'x"])
+    def test_no_name_of_a_stage_is_executed(self, machine: Machine, name: str) -> None:
+        script = deploy_script.script(name, project.stack_parameters(STAGE), {})
+        ran = machine.runs(script, "b")
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert not (machine.folder / "package" / "x").exists()
+        assert f"--stack-name\nbatchback-{name}\n" in (machine.folder / "calls").read_text()
+
     def test_without_a_bucket_nothing_happens_and_it_is_said(self, machine: Machine) -> None:
         ran = machine.runs(deploy_script.script(STAGE, project.stack_parameters(STAGE), {}))
         assert ran.returncode
@@ -341,6 +349,16 @@ class TestCommand:
         operator = User({})
         assert operator.types("package", "--stage", "nope") == Status.USAGE
         assert "There is no stage 'nope' in .chalice/config.json" in operator.is_told
+
+    @pytest.mark.parametrize("name", ["a; touch x", "../../x", "a b", "Prod", "prod\n"])
+    def test_a_name_that_no_stage_can_have_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        configuration = {"stages": {name: project.configuration()["stages"][STAGE]}}
+        monkeypatch.setattr(project, "configuration", lambda: configuration)
+        operator = User({})
+        assert operator.types("package", "--stage", name) == Status.USAGE
+        assert "must be 1 to 30 lower-case letters, digits and '-'" in operator.is_told
 
     def test_this_machine_is_nothing_to_deploy_to(self) -> None:
         operator = User({})
