@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain import results, run_request, strict_json
+from chalicelib.domain import results, run_request, strict_json, wire_time
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.results import Page
@@ -241,7 +241,7 @@ class Api:
 
     def _ping(self, _caller: Caller, call: _Call) -> str:
         as_object(_json(call.request.body))
-        return strict_json.dump({"ack": _time(self.clock.now())})
+        return strict_json.dump({"ack": wire_time.compose(self.clock.now())})
 
 
 def internal_error(specific_code: int = 0, message: str = ServiceError.message) -> HttpAnswer:
@@ -317,7 +317,7 @@ def _progress(batch: Batch) -> dict[str, Any]:
             "failed": answered.failed,
             "waiting": batch.total - answered.total,
         },
-        "createdAt": _time(batch.created_at),
+        "createdAt": wire_time.compose(batch.created_at),
         "completedAt": _time_or_none(batch.completed_at),
         "callback": {
             "status": batch.callback.value,
@@ -334,16 +334,12 @@ def _listed(batch: Batch) -> dict[str, Any]:
         "asyncId": batch.batch_id,
         "status": batch.status,
         "progress": batch.progress,
-        "createdAt": _time(batch.created_at),
+        "createdAt": wire_time.compose(batch.created_at),
     }
 
 
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _time_or_none(moment: datetime | None) -> str | None:
-    return None if moment is None else _time(moment)
+    return None if moment is None else wire_time.compose(moment)
 
 
 def _headers_of(error: CallerError) -> dict[str, str]:

@@ -70,7 +70,7 @@ MAY_IMPORT |= {
     f"{OPS}.project": {"batchback.errors"},
     f"{OPS}.stage": {"batchback", f"{OPS}.project", SETTINGS, ERRORS, "boto3", "botocore"},
     f"{OPS}.console": _COMMANDS,
-    f"{OPS}.keys": {f"{OPS}.keys", *_COMMANDS, f"{DOMAIN}.account", ADAPTERS},
+    f"{OPS}.keys": {f"{OPS}.keys", *_COMMANDS, DOMAIN, ADAPTERS},
     f"{OPS}.ops": {f"{OPS}.ops", *_COMMANDS, DOMAIN, PORTS, ADAPTERS, ERRORS},
     f"{OPS}.policies": {f"{OPS}.policies", *_COMMANDS, SETTINGS, ERRORS},
     f"{OPS}.resources": {f"{OPS}.resources", *_COMMANDS, ADAPTERS, ERRORS, "botocore"},

@@ -16,7 +16,7 @@ from typing import Any
 
 from batchback_local.demonstration.behaviour import Behaviours, fault
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
-from chalicelib.domain import signing
+from chalicelib.domain import signing, wire_time
 from chalicelib.domain.signing import SignedRequest
 
 _API = "/api/1.0/"
@@ -127,7 +127,7 @@ def _invite(event: object, contact: object) -> dict[str, Any]:
 
 
 def _ping(_: dict[str, Any]) -> Answer:
-    return json_answer({"ack": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"})
+    return json_answer({"ack": wire_time.compose(datetime.now(UTC))})
 
 
 _ACTIONS: dict[tuple[str, str], Callable[[dict[str, Any]], Answer]] = {

@@ -5,7 +5,7 @@ command that makes it and by no other.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from batchback.errors import CannotGoOn
@@ -14,6 +14,7 @@ from batchback.shell import Shell
 from batchback_ops.keys import credentials
 from batchback_ops.keys.table import KeyTable
 from batchback_ops.stage import Stage
+from chalicelib.domain import wire_time
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 
 
@@ -206,5 +207,4 @@ def _state(key: Key) -> str:
 
 
 def _text(moment: datetime | None) -> str | None:
-    """As the API writes times."""
-    return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return None if moment is None else wire_time.compose(moment)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from chalicelib.domain import wire_time
+
 #: How far a signed date may be from now, either way.
 FRESHNESS = timedelta(minutes=5)
 
@@ -136,7 +138,7 @@ def iws_headers(
 ) -> dict[str, str]:
     """The headers that sign a request of ours as `key`."""
     md5 = _md5(body)
-    date = f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    date = wire_time.compose(now)
     text = _joined(md5, content_type, "", target, _VERSION, f"ivvydate={date}")
     return {
         "Content-Type": content_type,
@@ -200,6 +202,6 @@ def _parse_ivvy_date(text: str) -> datetime | None:
     if not match:
         return None
     try:
-        return datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        return wire_time.parse(f"{match[1]} UTC")
     except ValueError:
         return None

@@ -36,6 +36,7 @@ from batchback import CallFailed
 from batchback_local.live.process import ServiceProcess, is_alive
 from batchback_local.live.service import LiveService
 from batchback_local.live.waiting import DidNotHappen, tries, until
+from chalicelib.domain import wire_time
 
 _TICK_SECONDS = 0.2
 #: A callback whose next attempt is farther away than any lease has had its near ones: the receiver
@@ -314,7 +315,7 @@ def _holds_gave_up(body: bytes) -> bool:
 def _is_far(next_attempt_at: str | None) -> bool:
     if next_attempt_at is None:
         return False
-    moment = datetime.strptime(next_attempt_at, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+    moment = wire_time.parse(next_attempt_at)
     return (moment - datetime.now(UTC)).total_seconds() > _FAR_SECONDS
 
 
