@@ -8,6 +8,7 @@ import pytest
 import requests
 from batchback import CallFailed, Client, Job, Refused, Unreachable
 
+from batchback_ops.keys import credentials
 from tests.client.scripted_service import (
     BATCH,
     JOB,
@@ -141,6 +142,12 @@ class TestAddress:
         with pytest.raises(ValueError, match="key"):
             Client("https://batch.example.com", key, SECRET)
 
+    def test_it_takes_the_keys_that_operators_make_and_no_others(self) -> None:
+        """The client cannot import the service's pattern, so it has its own copy."""
+        keys = ["", "k" * 256, "k" * 257, *map(chr, range(0x200)), "\ud83d", "😀"]
+        made = [key for key in keys if credentials.why_not_key(key) is None]
+        assert [key for key in keys if _takes(key)] == made
+
     @pytest.mark.parametrize("idempotency_key", ["", "a b", "é", "a\r\nb", "k" * 256])
     def test_what_is_no_idempotency_key_is_never_sent(
         self, service: ScriptedService, client: Client, idempotency_key: str
@@ -149,6 +156,14 @@ class TestAddress:
         with pytest.raises(ValueError, match="idempotency key"):
             client.run([], idempotency_key=idempotency_key)
         assert service.asked == []
+
+
+def _takes(key: str) -> bool:
+    try:
+        Client("https://batch.example.com", key, SECRET).close()
+    except ValueError:
+        return False
+    return True
 
 
 class TestRefused:
