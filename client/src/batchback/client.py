@@ -50,7 +50,7 @@ TIMEOUT_SECONDS = (10.0, 35.0)
 
 _API = "/api/1.0"
 _CONTENT_TYPE = "application/json; charset=utf-8"
-_KEY = re.compile(r"[!-~]{1,256}")
+_KEY = re.compile(r"[!-9;-~]{1,256}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
