@@ -182,7 +182,7 @@ import sys
 sys.path.append(sys.argv[1])  # where boto3 is, as it is on Lambda: after what is in the zip
 import app
 from chalicelib import wiring
-wiring.service().run_jobs
+wiring.service().runner
 import json
 print(json.dumps({name: getattr(module, "__cached__", None) or getattr(module, "__file__", None)
                   for name, module in sys.modules.items()}))
