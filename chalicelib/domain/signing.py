@@ -5,6 +5,11 @@ what identifies a request. SHA-1 and MD5 are that scheme's and nowhere else here
 Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
 Malformed input is a signature that does not verify, never an exception.
+
+Nothing stands between the parts of the text that IWS signs, so the end of one could pass for the
+beginning of the next. Here each part has a form that tells where it ends, and a request with a part
+of another form does not verify: the content type is a media type, the date has 29 characters, the
+target begins with a slash and does not hold what follows it.
 """
 
 import base64
@@ -14,9 +19,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from chalicelib.domain import wire_time
+from chalicelib.domain.media_type import is_media_type
 
 #: How far a signed date may be from now, either way.
 FRESHNESS = timedelta(minutes=5)
@@ -25,10 +31,15 @@ FRESHNESS = timedelta(minutes=5)
 _KEY = r"[^:\s\ud800-\udfff]{1,256}"
 _VERSION = "1.0"
 _IWS = re.compile(rf"IWS ({_KEY}):([0-9A-Fa-f]{{40}})")
-_IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( UTC)?", re.IGNORECASE)
+_IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( UTC)?", re.IGNORECASE | re.ASCII)
+#: The one form of an HTTP date (IMF-fixdate, RFC 9110, 5.6.7); also with UTC, as the documentation
+#: of IWS writes it.
+_HTTP_DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d (GMT|UTC)", re.ASCII)
 #: What API Gateway renames a header to that it keeps for itself.
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
 _REMAPPED = "x-amzn-remapped-"
+#: What follows a target whose request has IVVY headers.
+_AFTER_TARGET = f"{_VERSION}ivvy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +51,6 @@ class SignedRequest:
     #: Path and query in every form the caller may have sent them: a gateway hands on one of them.
     targets: Sequence[str]
     body: bytes = field(repr=False)
-    version: str = _VERSION
 
     def header(self, name: str) -> str:
         return self.headers.get(name) or self.headers.get(_REMAPPED + name) or ""
@@ -50,12 +60,19 @@ class SignedRequest:
         return ivvy_headers(self.headers).get("ivvydate", "")
 
     @property
+    def date(self) -> str:
+        """The Date header, if the signature covers it: an IVVY-Date takes its place."""
+        return "" if self.ivvy_date else self.header("date")
+
+    @property
     def is_ambiguous(self) -> bool:
-        """Whether its IVVY headers can be read in two ways that are signed alike: two spellings of
-        one name, or a value that holds what looks like the next header."""
-        values = [value for name, value in self.headers.items() if _is_ivvy(name)]
-        signed = ivvy_headers(self.headers)
-        return len(signed) != len(values) or any("&ivvy" in value.lower() for value in values)
+        """Whether its headers can be read in two ways that are signed alike."""
+        content_type = self.headers.get("content-type", "")
+        return not (
+            (is_media_type(content_type) or not content_type.strip(" \t"))
+            and (not self.date or _HTTP_DATE.fullmatch(self.date))
+            and _read_one_way(self.headers)
+        )
 
 
 def iws_credentials(authorization: str) -> tuple[str, str] | None:
@@ -97,7 +114,7 @@ def iws_verifier(request: SignedRequest, signature: str) -> Callable[[str], bool
     declared = request.header("content-md5").lower()
     body_is_whole = hmac.compare_digest(_bytes(declared), _bytes(md5)) or not declared
     is_one_request = body_is_whole and not request.is_ambiguous
-    texts = [iws_text(request, target, md5) for target in request.targets]
+    texts = [iws_text(request, target, md5) for target in request.targets if _ends(target)]
 
     def verifies(secret: str) -> bool:
         matches = [hmac.compare_digest(iws_signature(text, secret), signature) for text in texts]
@@ -123,14 +140,13 @@ def iws_signature(text: str, secret: str) -> str:
 def iws_text(request: SignedRequest, target: str, md5: str | None = None) -> str:
     """What is signed. `md5`: the body's, where it is known."""
     content_type = request.headers.get("content-type", "")
-    date = "" if request.ivvy_date else request.header("date")
     named = ivvy_headers(request.headers)
     ivvy = "&".join(f"{name}={named[name]}" for name in sorted(named))
-    return _joined(md5 or _md5(request.body), content_type, date, target, request.version, ivvy)
+    return _joined(md5 or _md5(request.body), content_type, request.date, target, ivvy)
 
 
-def _joined(md5: str, content_type: str, date: str, target: str, version: str, ivvy: str) -> str:
-    return "".join(["POST", md5, content_type, date, target, version, ivvy]).lower()
+def _joined(md5: str, content_type: str, date: str, target: str, ivvy: str) -> str:
+    return "".join(["POST", md5, content_type, date, target, _VERSION, ivvy]).lower()
 
 
 def iws_headers(
@@ -139,7 +155,7 @@ def iws_headers(
     """The headers that sign a request of ours as `key`."""
     md5 = _md5(body)
     date = wire_time.compose(now)
-    text = _joined(md5, content_type, "", target, _VERSION, f"ivvydate={date}")
+    text = _joined(md5, content_type, "", target, f"ivvydate={date}")
     return {
         "Content-Type": content_type,
         "Content-MD5": md5,
@@ -187,14 +203,37 @@ def _is_ivvy(name: str) -> bool:
     return name.lower().startswith("ivvy")
 
 
+def _ends(target: str) -> bool:
+    """Whether it can be told from its text where a target begins and ends."""
+    return target.startswith("/") and _AFTER_TARGET not in target.lower()
+
+
+def _read_one_way(headers: Mapping[str, str]) -> bool:
+    """Whether the IVVY headers are the only ones with their text: no name in two spellings, and no
+    name or value that holds what looks like the next header."""
+    named = ivvy_headers(headers)
+    return (
+        len(named) == sum(map(_is_ivvy, headers))
+        and not any({*"=&"} & {*name} for name in named)
+        and not any("&ivvy" in value.lower() for value in named.values())
+    )
+
+
 def _sent_at(request: SignedRequest) -> datetime | None:
     if request.ivvy_date:
         return _parse_ivvy_date(request.ivvy_date)
-    try:
-        moment = parsedate_to_datetime(request.header("date"))
-    except (ValueError, OverflowError):
+    return _parse_http_date(request.date)
+
+
+def _parse_http_date(text: str) -> datetime | None:
+    """The parser knows many forms; only the one is written back as it came."""
+    if not _HTTP_DATE.fullmatch(text):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment = parsedate_to_datetime(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return moment if format_datetime(moment)[:26] == text[:26] else None
 
 
 def _parse_ivvy_date(text: str) -> datetime | None:

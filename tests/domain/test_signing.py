@@ -4,14 +4,16 @@ import base64
 import json
 import re
 import tracemalloc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any, ClassVar
 
 import batchback.signing
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -22,6 +24,7 @@ from chalicelib.domain.signing import (
     SignedRequest,
     basic_credentials,
     is_fresh,
+    ivvy_headers,
     iws_credentials,
     iws_signature,
     iws_text,
@@ -234,17 +237,36 @@ class TestFreshness:
     ) -> None:
         assert is_fresh(request_, START) is fresh
 
+    @pytest.mark.parametrize("zone", ["GMT", "UTC"])
+    def test_a_date_is_an_http_date(self, zone: str) -> None:
+        assert is_fresh(at(date=f"Mon, 23 Nov 2026 14:49:07 {zone}"), START)
+
     @pytest.mark.parametrize(
         "date",
         [
-            "Mon, 23 Nov 2026 14:49:07 UTC",
             "Mon, 23 Nov 2026 14:49:07 +0000",
             "Mon, 23 Nov 2026 14:49:07 -0000",
             "Tue, 24 Nov 2026 00:49:07 +1000",
+            "Mon, 23 Nov 2026 14:49:07 +0000/prod",
+            "Mon, 23 Nov 2026 14:49:07 GMT/prod",
+            "Mon, 23 Nov 2026 14:49:07 EST",
+            "Mon, 23 Nov 2026 14:49:07 Z",
+            "Mon, 23 Nov 2026 14:49:07",
+            "Mon, 23 Nov 2026 14:49:07 GMT ",
+            "Mon, 23 Nov 2026 14:49:07 gmt",
+            "Mon,  23 Nov 2026 14:49:07 GMT",
+            "mon, 23 nov 2026 14:49:07 GMT",
+            "Tue, 23 Nov 2026 14:49:07 GMT",
+            "Mon, 23 Nov 0026 14:49:07 GMT",
+            "Mon, 23 Nov 2026 14:49:07 GMT (London)",
+            "Mon, ２３ Nov 2026 14:49:07 GMT",
+            "23 Nov 2026 14:49:07 GMT",
+            "Monday, 23-Nov-26 14:49:07 GMT",
+            "Mon Nov 23 14:49:07 2026",
         ],
     )
-    def test_a_date_counts_as_the_moment_it_names(self, date: str) -> None:
-        assert is_fresh(at(date=date), START)
+    def test_no_other_form_of_a_date_counts(self, date: str) -> None:
+        assert not is_fresh(at(date=date), START)
 
     @pytest.mark.parametrize("text", ["2026-11-23 14:49:07 utc", " 2026-11-23 14:49:07 UTC "])
     def test_an_ivvy_date_may_be_written_a_little_otherwise(self, text: str) -> None:
@@ -293,6 +315,174 @@ class TestFreshness:
     def test_a_date_that_no_calendar_holds_is_stale(self, text: str) -> None:
         """Anybody can send it: it is judged before any key is known."""
         assert not is_fresh(at(date=text), START)
+
+
+def signature_of(request: SignedRequest) -> str:
+    return iws_signature(iws_text(request, request.targets[0]), "secret")
+
+
+def others_of_the_same_text(request: SignedRequest) -> Iterator[SignedRequest]:
+    """Every request that signs the same text: the borders of its parts moved anywhere."""
+    text = unlowered_text(request)
+    for version in re.finditer(re.escape("1.0"), text):
+        for target, date in combinations_with_replacement(range(version.start(), -1, -1), 2):
+            for ivvy in headers_of_the_text(text[version.end() :]):
+                parts = {"content-type": text[:date], "date": text[date:target], **ivvy}
+                yield SignedRequest(
+                    headers={name: value for name, value in parts.items() if value},
+                    targets=[text[target : version.start()]],
+                    body=request.body,
+                )
+
+
+def unlowered_text(request: SignedRequest) -> str:
+    """What follows the method and the MD5, which are as long in every request."""
+    headers = {**request.headers}
+    content_type, date = headers.pop("content-type", ""), headers.pop("date", "")
+    ivvy = "&".join(f"{name}={headers[name]}" for name in sorted(headers))
+    text = f"{content_type}{'' if request.ivvy_date else date}{request.targets[0]}1.0{ivvy}"
+    assert iws_text(request, request.targets[0])[36:] == text.lower()
+    return text
+
+
+def headers_of_the_text(text: str) -> Iterator[dict[str, str]]:
+    """Every way to read it as IVVY headers: any `&` parts two of them, any `=` name and value."""
+    for pieces in pieces_of(text.split("&")):
+        for named in product(*map(names_and_values, pieces)):
+            yield dict(named)
+
+
+def pieces_of(parts: Sequence[str]) -> Iterator[list[str]]:
+    if parts == [""]:
+        yield []
+        return
+    for borders in product("&\0", repeat=len(parts) - 1):
+        yield "".join(map(str.__add__, parts, [*borders, ""])).split("\0")
+
+
+def names_and_values(piece: str) -> list[tuple[str, str]]:
+    return [(piece[: at.start()], piece[at.end() :]) for at in re.finditer("=", piece)]
+
+
+def all_signed(request: SignedRequest) -> SignedRequest:
+    """The same with only those headers that are signed, under the names by which they are."""
+    signed = {"content-type": request.header("content-type"), "date": request.date}
+    headers = {**signed, **ivvy_headers(request.headers)}
+    return replace(request, headers={name: text for name, text in headers.items() if text})
+
+
+def as_read(request: SignedRequest) -> tuple[object, ...]:
+    """What a request says, but for the case of its letters, which no signature covers."""
+    said = sorted((name, value.lower()) for name, value in request.headers.items())
+    return said, request.targets[0].lower(), request.body
+
+
+IVVY_DATE, DATE = "2026-11-23 14:49:07 utc", "Mon, 23 Nov 2026 14:49:07 GMT"
+#: What a part may hold that looks like another one, or like the border between two.
+_lookalikes = st.lists(
+    st.sampled_from(
+        ["x", "/", "/prod", "/a", "?b=", "1.0", "&ivvyb=", "ivvydate=", IVVY_DATE, DATE, '"', ";c="]
+    ),
+    max_size=2,
+).map("".join)
+shifty_requests = st.builds(
+    lambda content_type, date, path, query, ivvy: SignedRequest(
+        headers={"content-type": content_type, **date, **ivvy},
+        targets=[f"{path}?action=run{query}"],
+        body=b"{}",
+    ),
+    content_type=st.sampled_from(["a/b", "a/b;", "a/b; c=d", 'a/b;c="/d"'])
+    | _lookalikes.map(lambda text: f'a/b;c="{text}"')
+    | _lookalikes.map("a/b{}".format),
+    date=st.sampled_from([{}, {"date": DATE}, {"date": f"{DATE}/prod"}]),
+    path=st.sampled_from(["/api", "/prod/api"]) | _lookalikes,
+    query=_lookalikes | st.just(f"1.0ivvydate={IVVY_DATE}&ivvyb="),
+    ivvy=st.dictionaries(st.sampled_from(["ivvya", "ivvyb"]), _lookalikes, max_size=1)
+    | st.just({"ivvydate": IVVY_DATE}),
+)
+
+
+SHIFTED = {
+    "docs-example",
+    "docs-rule-date-header",
+    "docs-rule-two-ivvy-headers",
+    "net-run",
+    "js-run",
+}
+
+
+class TestShifts:
+    """Nothing stands between the parts of what is signed: none of them may move into the next."""
+
+    def verifies(self, request: SignedRequest, signature: str) -> bool:
+        return is_fresh(request, START) and iws_verifies(request, "secret", signature)
+
+    @settings(max_examples=50)
+    @given(request=shifty_requests)
+    def test_no_two_requests_that_verify_have_one_text(self, request: SignedRequest) -> None:
+        signature = signature_of(request)
+        verifying = filter(
+            lambda other: self.verifies(other, signature), others_of_the_same_text(request)
+        )
+        assert len({repr(as_read(other)) for other in verifying}) <= 1
+
+    @named([vector for vector in VECTORS if vector["name"] in SHIFTED])
+    def test_of_all_shifts_of_a_clients_text_only_its_own_verifies(self, vector: Vector) -> None:
+        request = all_signed(request_of(vector))
+        verifying = [
+            as_read(other)
+            for other in others_of_the_same_text(request)
+            if is_accepted(other, vector, moment_of(vector))
+        ]
+        assert verifying == [as_read(request)]
+
+    @pytest.mark.parametrize(
+        ("signed", "sent"),
+        [
+            (
+                {"date": "Mon, 23 Nov 2026 23:49:07 +0900", "target": "/prod/api/1.0/batch"},
+                {"date": "Mon, 23 Nov 2026 23:49:07 +0900/prod", "target": "/api/1.0/batch"},
+            ),
+            (
+                {"date": DATE, "target": "/prod/api/1.0/batch"},
+                {"date": f"{DATE}/prod", "target": "/api/1.0/batch"},
+            ),
+            (
+                {"content-type": "a/b", "date": DATE, "target": "/api"},
+                {"content-type": f"a/b{DATE}", "target": "/api"},
+            ),
+            (
+                {"content-type": "a/b", "target": "/prod/api"},
+                {"content-type": "a/b/prod", "target": "/api"},
+            ),
+            (
+                {"target": "/api?x=", "ivvydate": IVVY_DATE, "ivvyy": "1.0"},
+                {"target": f"/api?x=1.0ivvydate={IVVY_DATE}&ivvyy="},
+            ),
+            (
+                {"target": "/api", "ivvya": "1", "ivvydate": IVVY_DATE},
+                {"target": "/api", "ivvya": f"1&ivvydate={IVVY_DATE}"},
+            ),
+            (
+                {"target": "/api", "ivvya": "b=1", "ivvydate": IVVY_DATE},
+                {"target": "/api", "ivvya=b": "1", "ivvydate": IVVY_DATE},
+            ),
+            (
+                {"target": "/api", "ivvya": "1", "ivvyb": "2"},
+                {"target": "/api", "ivvya=1&ivvyb": "2"},
+            ),
+        ],
+    )
+    def test_a_part_does_not_move_into_the_next(
+        self, signed: Mapping[str, str], sent: Mapping[str, str]
+    ) -> None:
+        first, second = map(self.made, (signed, sent))
+        assert iws_text(first, first.targets[0]) == iws_text(second, second.targets[0])
+        assert not iws_verifies(second, "secret", signature_of(first))
+
+    def made(self, parts: Mapping[str, str]) -> SignedRequest:
+        headers = {name: value for name, value in parts.items() if name != "target"}
+        return SignedRequest(headers=headers, targets=[parts["target"]], body=b"")
 
 
 #: What a header can hold: any text, also what only looks right.
