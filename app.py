@@ -1,4 +1,4 @@
-"""The front door: every Lambda function of the service, each a few lines.
+"""The entry point: every Lambda function of the service, each a few lines.
 
     api             API Gateway        answers callers
     run_jobs        queue `jobs`       runs the jobs of one message
@@ -29,7 +29,7 @@ from chalicelib import settings, wiring
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import parse_batch, parse_jobs
-from chalicelib.errors import FunctionFailed, in_words
+from chalicelib.errors import FunctionFailed, describe
 
 app = Chalice(app_name="batchback", configure_logs=False)
 names = settings.names()
@@ -82,7 +82,7 @@ def advance_batch(event: SQSEvent) -> None:
 
 @app.on_sqs_message(queue=names.jobs_dead_queue, batch_size=1, name="bury_jobs")
 def bury_jobs(event: SQSEvent) -> None:
-    """Sees to it that what a dead message was for ends all the same."""
+    """Ends what a dead message was for all the same."""
     with _logged("bury_jobs") as about:
         for record in event:
             message = parse_jobs(record.body)
@@ -110,7 +110,7 @@ def _logged(function: str) -> Iterator[dict[str, str]]:
         yield about
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told as ours
         _journal().write_exception("function failed", error, function=function, **about)
-        raise FunctionFailed(in_words(error)) from None
+        raise FunctionFailed(describe(error)) from None
 
 
 def _journal() -> JsonJournal:

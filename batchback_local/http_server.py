@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from batchback_local.errors import PortInUse
 
 HOST = "127.0.0.1"
-#: How often a server looks whether it is to stop.
+#: How often a server checks whether it is to stop.
 _POLL_SECONDS = 0.05
 #: Connections that may wait to be accepted.
 BACKLOG = 256

@@ -57,7 +57,7 @@ class Options:
     ready_file: str | None = None
 
     def with_fixed_ports(self) -> "Options":
-        """The same, with the ports that `chalice local` looks for where none are named."""
+        """The same, with the ports that `chalice local` uses if none are named."""
         return replace(
             self,
             aws_port=self.aws_port or _AWS_PORT,
@@ -119,7 +119,7 @@ class LocalService:
                 f"  AWS        {self.aws_endpoint}    stage {self.names.stage}",
                 f"  key        {self.key}, with secret {self.secret}",
                 "",
-                "Send a batch, then look at what the receiver got:",
+                "Send a batch, then see what the receiver got:",
                 "",
                 f"  {shlex.join(curl)}",
                 f"  curl -sS {self.receiver}/received",
@@ -177,7 +177,7 @@ def _start(options: Options, stack: ExitStack) -> LocalService:
 
 
 def _embedded_aws(port: int | None) -> EmbeddedAws:
-    """At the port named, or where the commands of operators look first, or anywhere."""
+    """At the port named, or at the one that operators' commands try first, or anywhere."""
     try:
         return EmbeddedAws(port or _AWS_PORT)
     except PortInUse:

@@ -2,7 +2,7 @@
 
     keys/        who may call, and what callbacks are signed with
     ops/         the batches of a stage, and the dead letters
-    doctor/      check a stage and suggest fixes; looks into resources/ and policies/ for that
+    doctor/      check a stage and suggest fixes; reads resources/ and policies/ for that
     resources/   a stage's CloudFormation stack
     package/     what a pipeline deploys
     policies/    what each function may do

@@ -33,7 +33,7 @@ _CLIENTS = (
     "[session.create_client(name) for name in ('dynamodb', 'sqs')]"
 )
 _SERVICE = "import app; from chalicelib import wiring; service = wiring.service()"
-#: What each process does; the front door imports what it needs at its first request.
+#: What each process does; `api` imports what it needs at its first request.
 _PROGRAMS = {
     _FLOOR: f"import chalice, requests; {_CLIENTS}",
     "api": f"{_SERVICE}; service.api; service.queue",

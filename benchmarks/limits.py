@@ -39,7 +39,7 @@ def _of_batch(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batches_per_second(headline: Mapping[str, Any]) -> float:
-    """How many batches a second the index of alarms takes, which is in so many partitions; one of
+    """How many batches a second the index `due` takes, which is in so many partitions; one of
     the index writes is the account's."""
     of_alarms: float = headline["index_write_units_per_job"] * headline["jobs"] - 1
     return UNITS_PER_SECOND * DUE_BUCKETS / of_alarms

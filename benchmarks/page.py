@@ -270,7 +270,7 @@ def _limits(results: Results) -> str:
                 for row in rows
             ],
         )
-        + f"\n\nAll batches together: the index of alarms takes {per_second:,.0f} batches a second."
+        + f"\n\nAll batches together: the index `due` takes {per_second:,.0f} batches a second."
     )
 
 

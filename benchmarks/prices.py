@@ -1,7 +1,7 @@
 """List prices, us-east-1 where there are regions, without free tiers and discounts by volume.
 
 `as_of` is the day on which the source, or a copy of it, was read. Vendors change prices without
-notice: look before you decide. Nothing else of the benchmark knows a price.
+notice: check before you decide. Nothing else of the benchmark knows a price.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is looked at first of the results: the numbers with goals, the table of the terminal, and
+"""The first numbers to read of the results: the numbers with goals, the table of the terminal, and
 benchmarks/results.json."""
 
 import json
@@ -71,7 +71,7 @@ _BESIDE = (
 
 
 def headline(results: Results) -> Results:
-    """The numbers that are looked at first, out of what was measured."""
+    """The first numbers to read, out of what was measured."""
     warm, cold = results["counts"]["headline"]["warm"], results["counts"]["headline"]["cold"]
     rows = results["cpu"]["rows"]
     small = cpu.row_of(rows, cpu.MANY_SMALL)["cpu_ms_per_job"]["run_jobs"]

@@ -1,7 +1,8 @@
 """Everything that ships to Lambda besides app.py.
 
-The rooms, and what each may import. app and api translate, operations arrange, domain decides,
-adapters touch; wiring connects AWS to the ports, and service puts all of it together:
+The packages and modules, and what each may import. app and api translate, operations arrange,
+domain decides, adapters do the I/O; wiring connects AWS to the ports, and service puts all of it
+together:
 
     app -> wiring, settings, api, adapters, errors
     wiring -> service, settings, adapters, operations.ports, domain
@@ -14,9 +15,9 @@ adapters touch; wiring connects AWS to the ports, and service puts all of it tog
 
 The life of a batch:
 
-    submit_batch    has it let in, where its account is limited (admit_batch); stores the jobs, then
-                    the head (the one commit), then sends a message per chunk
-    run_jobs        one message: runs the jobs of a chunk side by side and records their answers;
+    submit_batch    admits it, if its account is limited (admit_batch); stores the jobs, then the
+                    head (the one commit), then sends a message per chunk
+    run_jobs        one message: runs the jobs of a chunk concurrently and records their answers;
                     whoever records the last one puts the chunk among the head's `done`
     advance_batch   checks one batch and does what is due: sends, completes, calls back
     sweep           every minute sends the batches that are due to advance_batch, so that nothing is

@@ -30,7 +30,7 @@ from chalicelib.errors import (
     ServiceError,
     TooLarge,
     TooManyRequests,
-    in_words,
+    describe,
 )
 from chalicelib.operations.authenticate import Authenticator
 from chalicelib.operations.ports import Clock, Journal
@@ -156,7 +156,7 @@ class Api:
                 "request failed",
                 batch_id=call.batch_id,
                 account=call.account,
-                error=in_words(error),
+                error=describe(error),
             )
             return internal_error(error.specific_code, error.message)
         return HttpAnswer(status=200, body=body, headers=_HEADERS)

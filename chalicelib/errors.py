@@ -34,7 +34,7 @@ class BatchbackError(Exception):
 
 
 class CallerError(BatchbackError):
-    """The caller can mend it. `error_code` is also the HTTP status; `reasons` name the faults."""
+    """The caller can fix it. `error_code` is also the HTTP status; `reasons` name the faults."""
 
     error_code: ClassVar[int] = 400
     specific_code: ClassVar[int] = 0
@@ -185,7 +185,7 @@ class TooManyRequests(CallerError):
 
 
 class KeyRevoked(CallerError):
-    """The key was right once."""
+    """The key has been revoked."""
 
     error_code = 463
 
@@ -229,7 +229,7 @@ class TooNew(Unavailable):
 
 
 class Misconfigured(BatchbackError):
-    """The operator can mend it; the text is one sentence that says what to do."""
+    """The operator can fix it; the text is one sentence that says what to do."""
 
 
 class FunctionFailed(BatchbackError):
@@ -245,14 +245,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
 
 
-def in_words(error: BaseException) -> str:
-    """An error for the log: its kind, its text where it is ours, and the same of what it came of.
-    The texts of others repeat the values they stumbled over, and those are callers'; so do the
-    texts that are for callers."""
-    return ", of ".join(map(_in_words, chain(error)))
+def describe(error: BaseException) -> str:
+    """Describe an error for the log: its kind, its text if it is ours, and the same of what caused
+    it. The texts of foreign errors, and of those for callers, repeat values, which are callers'."""
+    return ", of ".join(map(_describe, chain(error)))
 
 
-def _in_words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     text = str(error) if isinstance(error, _TEXTS_FOR_THE_LOG) else ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

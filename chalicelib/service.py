@@ -40,7 +40,7 @@ class Service:
 
     @cached_property
     def api(self) -> "Api":
-        """The front door. The workers start without its pydantic."""
+        """What answers callers. The workers start without its pydantic."""
         from chalicelib.api import Api
 
         return Api(

@@ -193,7 +193,7 @@ class OnEmulator:
         return count
 
     def put_alarm_forward(self, async_id: str) -> None:
-        """To now: a batch of which everything was sent is looked at after half an hour."""
+        """To now: a batch of which everything was sent is checked after half an hour."""
         self.emulator.client("dynamodb").update_item(
             TableName=NAMES.batches_table,
             Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},

@@ -35,11 +35,11 @@ WORKERS = ["advance_batch", "bury_jobs", "run_jobs", "sweep"]
 
 BY_ITS_PIPELINE = "deploy it by its pipeline (docs/packaging.md)"
 
-Order = dict[str, Any]
+Request = dict[str, Any]
 Findings = dict[str, dict[str, Any]]
 
 
-def order(service: OnEmulator, total: int) -> Order:
+def request(service: OnEmulator, total: int) -> Request:
     jobs = [
         {"namespace": "event", "action": "inviteContacts", "params": {"event": n, "contacts": [7]}}
         for n in range(total)
@@ -47,15 +47,15 @@ def order(service: OnEmulator, total: int) -> Order:
     return {"jobs": jobs, "callbackUrl": service.callback_url}
 
 
-def signed(service: OnEmulator, order: Order) -> str:
-    return service.caller.submit(order)["asyncId"]
+def signed(service: OnEmulator, body: Request) -> str:
+    return service.caller.submit(body)["asyncId"]
 
 
-def basic(service: OnEmulator, order: Order) -> str:
+def basic(service: OnEmulator, body: Request) -> str:
     named = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
     answer = requests.post(
         f"{service.address}/api/1.0/batch?action=run",
-        json=order,
+        json=body,
         headers={"Authorization": f"Basic {named}"},
         timeout=PATIENCE_SECONDS,
     )
@@ -103,9 +103,9 @@ class TestBatches:
     @pytest.mark.parametrize("submit", [signed, basic])
     @pytest.mark.parametrize("total", [1, 20, 200])
     def test_jobs_go_in_over_http_and_one_callback_comes_out(
-        self, service: OnEmulator, total: int, submit: Callable[[OnEmulator, Order], str]
+        self, service: OnEmulator, total: int, submit: Callable[[OnEmulator, Request], str]
     ) -> None:
-        wanted = order(service, total)
+        wanted = request(service, total)
         async_id = submit(service, wanted)
         body = callback_of(service, async_id)
         assert [each["request"] for each in body["results"]] == [
@@ -138,7 +138,7 @@ class TestWorstCases:
         self, service: OnEmulator
     ) -> None:
         """Three deliveries, three dead workers, the dead-letter queue, `bury_jobs`."""
-        wanted = order(service, 2)
+        wanted = request(service, 2)
         wanted["jobs"][1]["params"]["killsAfter"] = 1
         with service.messages_of_jobs_come_back_after(LONGER_THAN_ONE_WORKER_STARTS_SECONDS):
             async_id = signed(service, wanted)
@@ -151,11 +151,11 @@ class TestWorstCases:
         keys = [each["idempotencyKey"] for each in service.platform.calls_so_far()]
         assert keys.count(f"{async_id}-1") == 3
 
-    def test_a_batch_whose_messages_were_lost_is_woken_by_the_schedule(
+    def test_a_batch_whose_messages_were_lost_is_found_by_the_schedule(
         self, service: OnEmulator
     ) -> None:
         with service.nothing_feeds("run_jobs"):
-            async_id = signed(service, order(service, 3))
+            async_id = signed(service, request(service, 3))
             service.lose_messages_of_jobs()
         assert service.caller.progress(async_id)["jobs"]["waiting"] == 3
         service.put_alarm_forward(async_id)
@@ -189,7 +189,7 @@ class TestStack:
         changed = service.deploy(MAX_JOBS_PER_BATCH="300")
         assert {"APIHandler", "AdvanceBatch", "BuryJobs", "RunJobs", "Sweep"} <= {*changed}
         assert not [name for name in changed if name.endswith(("Table", "Queue", "Log"))]
-        async_id = signed(service, order(service, 250))
+        async_id = signed(service, request(service, 250))
         assert len(callback_of(service, async_id)["results"]) == 250
 
     def test_resources_up_does_not_take_its_functions_away(self, service: OnEmulator) -> None:
@@ -229,7 +229,7 @@ class TestDoctor:
         assert found["ping"]["found"].startswith("signed and understood at ")
         assert found["batch"]["found"].endswith(": test.ping ran, its callback is delivered")
 
-    def test_what_is_broken_is_named_with_what_mends_it(
+    def test_what_is_broken_is_named_with_its_remedy(
         self, service: OnEmulator, expected: set[str]
     ) -> None:
         with (
@@ -249,9 +249,9 @@ class TestDoctor:
 
 class TestOps:
     def test_dead_letters_are_found_and_go_back_to_work(self, service: OnEmulator) -> None:
-        """Of a batch whose jobs are done, and that nobody has looked at since."""
+        """Of a batch whose jobs are done, and that nobody has checked since."""
         with service.nothing_feeds("advance_batch"):
-            async_id = signed(service, order(service, 3))
+            async_id = signed(service, request(service, 3))
             results = service.caller.results
             service.until(lambda: len(results(async_id, partial=True)["results"]) == 3, "recorded")
             letters = service.give_up_messages_of_batches()

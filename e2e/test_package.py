@@ -31,7 +31,7 @@ PLATFORMS = {"x86_64": "x86_64", "arm64": "aarch64"}
 #: Of a worker that is about to run its first jobs: 379 when this was written, nearly all of them
 #: the standard library's and botocore's.
 MAX_MODULES = 430
-#: The flags of byte code whose source nobody looks at (PEP 552).
+#: The flags of byte code whose source is never checked (PEP 552).
 UNCHECKED_HASH = 0b01
 
 

@@ -88,7 +88,7 @@ def _packages(out: str) -> list[dict[str, Any]] | None:
 
 def _faults(package: dict[str, Any]) -> list[str]:
     return [
-        f"{package['name']} {package['version']} has {found['id']}, mended in "
+        f"{package['name']} {package['version']} has {found['id']}, fixed in "
         f"{', '.join(found['fix_versions']) or 'no version yet'}"
         for found in package.get("vulns", ())
     ]

@@ -27,7 +27,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     is_guarded = config.pluginmanager.has_plugin("leaks")
-    return None if is_guarded else "leaks: nobody looks for them, output is not caught (-s)"
+    return None if is_guarded else "leaks: nobody checks for them, output is not caught (-s)"
 
 
 @pytest.fixture(scope="session")

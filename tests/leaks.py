@@ -5,7 +5,7 @@ the service writes, and fails the run where it does not hear it.
     stdout, stderr, logging     as pytest caught them, of a process and those it started
     JsonJournal, FakeJournal    each line of the service's log, wherever it went
 
-A test that takes output for itself (`capsys`, a file) has to look at it itself: `found_in`.
+A test that takes output for itself (`capsys`, a file) has to check it itself: `found_in`.
 """
 
 import json

@@ -45,7 +45,7 @@ def said(*packages: object) -> str:
     [
         (said(WELL, WELL), "", Outcome.CLEAN, "2 packages, none known vulnerable"),
         (said(WELL, VULNERABLE), "Found 2 known", Outcome.VULNERABLE, "flask 0.5 has PYSEC-2019"),
-        (said(VULNERABLE), NO_NETWORK, Outcome.VULNERABLE, "PYSEC-2018-66, mended in no version"),
+        (said(VULNERABLE), NO_NETWORK, Outcome.VULNERABLE, "PYSEC-2018-66, fixed in no version"),
         (said(UNKNOWN, VULNERABLE), "", Outcome.VULNERABLE, "flask 0.5"),
         (said(UNKNOWN, WELL), "", Outcome.UNCLEAR, "not audited: idna"),
         (said(UNKNOWN, UNKNOWN), "No known vulnerabilities", Outcome.SKIPPED, "none of 2"),

@@ -160,7 +160,7 @@ class TestTime:
         lease = transitions.LEASE.total_seconds()
         assert timeout("advance_batch") < lease <= QUEUES["BatchesQueue"]["VisibilityTimeout"]
 
-    def test_a_claim_outlasts_the_look_that_it_makes_room_for(self) -> None:
+    def test_a_reservation_outlasts_the_check_that_it_makes_room_for(self) -> None:
         assert transitions.RESERVATION.total_seconds() > timeout("advance_batch")
 
     def test_a_sweep_ends_before_the_next_begins(self) -> None:

@@ -419,7 +419,7 @@ class TestHowItWorks:
             usage.USAGE,
         ]
 
-    def test_the_functions_and_their_time_outs_are_those_that_are_deployed(self) -> None:
+    def test_the_functions_and_their_timeouts_are_those_that_are_deployed(self) -> None:
         functions = json.loads(page(".chalice/config.json"))["lambda_functions"]
         named = {codes(row[0])[0]: row[2] for row in rows(self.NAME, "| function |")}
         assert named == {

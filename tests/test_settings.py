@@ -188,7 +188,7 @@ class TestWords:
     def test_deployment_and_function_agree_on_whether_it_is_kept(
         self, auth: str, header: str
     ) -> None:
-        """A function that looks for it without leave to read it would fail."""
+        """A function that reads it without permission would fail."""
         environ = {"PLATFORM_AUTH": auth, "PLATFORM_HEADER": header}
         try:
             found = read(**environ)

@@ -377,7 +377,7 @@ class TestTheseTests:
             "os.putenv(a, b)",
         ],
     )
-    def test_a_look_at_the_environment_is_found(self, source: str) -> None:
+    def test_a_read_of_the_environment_is_found(self, source: str) -> None:
         assert environment_reads(ast.parse(source))
 
 

@@ -1,4 +1,4 @@
-"""Wait for something to happen, with a pause between two looks and an end."""
+"""Wait for something to happen, with a pause between two checks and an end."""
 
 import time
 from collections.abc import Callable, Iterator

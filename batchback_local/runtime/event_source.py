@@ -2,7 +2,7 @@
 
 Each queue is long-polled; its messages go to the app's own handlers, several invocations at once,
 in threads. A handler that returns has its messages deleted; one that raises gets them back when
-their visibility time-out is over. Nothing here knows what the handlers do.
+their visibility timeout is over. Nothing here knows what the handlers do.
 
 Unlike Lambda it does not end a function whose time is up, and two invocations share one process.
 """
@@ -151,7 +151,7 @@ class QueuePoller:
 
     def _poll(self, stopping: threading.Event) -> None:
         """Takes as many messages as there are free workers for."""
-        free = self._claim()
+        free = self._reserve()
         taken = 0
         try:
             batches = self._receive(free) if free else []
@@ -171,14 +171,14 @@ class QueuePoller:
                 QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
             )
 
-    def _claim(self) -> int:
+    def _reserve(self) -> int:
         """How many workers are now ours: at least one, or none after a while."""
         if not self._free.acquire(timeout=_WAIT_SECONDS):
             return 0
-        claimed = 1
-        while claimed < self._at_once and self._free.acquire(blocking=False):
-            claimed += 1
-        return claimed
+        reserved = 1
+        while reserved < self._at_once and self._free.acquire(blocking=False):
+            reserved += 1
+        return reserved
 
     def _release(self, workers: int) -> None:
         if workers:

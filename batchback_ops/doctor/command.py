@@ -51,7 +51,7 @@ def doctor(shell: Shell, /, *, stage: str, as_json: bool, **given: Any) -> Statu
         findings.append(finding)
     wrong = [finding for finding in findings if finding.ok is False]
     skipped = sum(finding.ok is None for finding in findings)
-    shell.say(f"{len(findings)} looked at: {len(wrong)} wrong, {skipped} skipped")
+    shell.say(f"{len(findings)} checked: {len(wrong)} wrong, {skipped} skipped")
     shell.show(
         [finding.as_json() for finding in findings], lambda _: _summary(wrong), as_json=as_json
     )

@@ -1,7 +1,7 @@
 """What a check finds: what there is, or what is wrong and its remedy.
 
-A check says in words what it found. Where that is wrong it raises Wrong, where it cannot be looked
-at Skipped; what AWS refuses is wrong too, in Stage's own sentence.
+A check returns what it found, for people. It raises Wrong if that is wrong, and Skipped if it
+cannot be checked; what AWS refuses is wrong too, in Stage's own sentence.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class Check:
     """One line of a diagnosis."""
 
     name: str
-    look: Callable[[], str]
+    run: Callable[[], str]
 
 
 class Wrong(Exception):
@@ -30,7 +30,7 @@ class Wrong(Exception):
 
 
 class Skipped(Exception):
-    """It cannot be looked at; the text says what is missing for it."""
+    """It cannot be checked; the text says what is missing for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def find(check: Check, stage: Stage) -> Finding:
     """Never raises for anything that AWS, the network or the service can do."""
     try:
         with stage.explained_errors():
-            found = check.look()
+            found = check.run()
     except Wrong as wrong:
         return Finding(check=check.name, ok=False, found=wrong.found, remedy=wrong.remedy)
     except Skipped as skipped:

@@ -1,4 +1,4 @@
-"""Everything of a stage, looked at in the order of causes.
+"""Everything of a stage, checked in the order of causes.
 
 If you fix the first thing that is wrong, you may have fixed the rest. Nothing is changed, but that
 one batch is run in the name of the key that was given.
@@ -15,7 +15,7 @@ from batchback_ops.stage import Stage
 
 
 def examine(trial: Trial, stage: Stage, shell: Shell) -> Iterator[Finding]:
-    """What comes of each check; CannotGoOn if nobody could look."""
+    """What comes of each check; CannotGoOn if nothing can be checked."""
     if not stage.is_local:
         yield from _who_and_where(stage)
     for check in checks(trial, stage, shell):
@@ -32,7 +32,7 @@ def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
 
 
 def _who_and_where(stage: Stage) -> Iterator[Finding]:
-    """What everything else depends on: without it there is nothing to look at."""
+    """What everything else depends on: without it there is nothing to check."""
     region = stage.region
     with stage.explained_errors():
         whom = stage.client("sts").get_caller_identity()

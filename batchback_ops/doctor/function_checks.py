@@ -43,18 +43,18 @@ def checks(stage: Stage) -> list[Check]:
         "bury_jobs": names.jobs_dead_queue,
     }
     return [
-        *[Check(name=f"function {each}", look=partial(functions.judge, each)) for each in _ALL],
-        Check(name="code", look=functions.judge_code),
+        *[Check(name=f"function {each}", run=partial(functions.judge, each)) for each in _ALL],
+        Check(name="code", run=functions.judge_code),
         *[
-            Check(name=f"messages of {each}", look=partial(functions.judge_mapping, each, queue))
+            Check(name=f"messages of {each}", run=partial(functions.judge_mapping, each, queue))
             for each, queue in queues.items()
         ],
-        Check(name="schedule of sweep", look=partial(functions.judge_schedule, "sweep")),
+        Check(name="schedule of sweep", run=partial(functions.judge_schedule, "sweep")),
         *[
-            Check(name=f"policy of {each}", look=partial(functions.judge_role, each))
+            Check(name=f"policy of {each}", run=partial(functions.judge_role, each))
             for each in _ALL
         ],
-        *[Check(name=f"log of {each}", look=partial(functions.judge_log, each)) for each in _ALL],
+        *[Check(name=f"log of {each}", run=partial(functions.judge_log, each)) for each in _ALL],
     ]
 
 

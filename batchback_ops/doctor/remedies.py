@@ -30,6 +30,6 @@ def _is_of_a_pipeline(stage: Stage) -> bool:
     client = stage.client("cloudformation")
     try:
         body: Any = client.get_template(StackName=project.stack_name(stage.name))["TemplateBody"]
-    except ClientError:  # no stack, or no leave to look at it: the check of the stack tells of it
+    except ClientError:  # no stack, or no permission to see it: the check of the stack tells of it
         return False
     return is_of_a_pipeline(json.loads(body) if isinstance(body, str) else body)

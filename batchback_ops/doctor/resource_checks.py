@@ -24,18 +24,18 @@ _VISIBILITY_PER_TIMEOUT = 6
 
 
 def checks(stage: Stage) -> list[Check]:
-    """On this machine there is no backup, and the time-outs may be other ones."""
+    """On this machine there is no backup, and the timeouts may be other ones."""
     names = stage.names
     tables = {"batches": names.batches_table, "keys": names.keys_table}
     queues = {"jobs": names.jobs_queue, "batches": names.batches_queue}
     redrives = {"jobs": names.jobs_dead_queue, "batches": names.batches_dead_queue}
     common = [
-        *[Check(name=f"table {key}", look=partial(_table, stage, tables[key])) for key in tables],
+        *[Check(name=f"table {key}", run=partial(_table, stage, tables[key])) for key in tables],
         *[
-            Check(name=f"queue {key}", look=partial(_queue, stage, queues[key], redrives[key]))
+            Check(name=f"queue {key}", run=partial(_queue, stage, queues[key], redrives[key]))
             for key in queues
         ],
-        Check(name="dead letters", look=partial(_dead_letters, stage)),
+        Check(name="dead letters", run=partial(_dead_letters, stage)),
     ]
     return common if stage.is_local else [*_of_aws(stage), *common]
 
@@ -48,12 +48,12 @@ def _of_aws(stage: Stage) -> list[Check]:
         "batches": (names.batches_queue, "advance_batch", "BatchesVisibilitySeconds"),
     }
     return [
-        Check(name="stack", look=partial(_stack, stage)),
-        Check(name="expiry of batches", look=partial(_expiry, stage)),
-        Check(name="backup of batches", look=partial(_backup, stage, names.batches_table)),
-        Check(name="backup of keys", look=partial(_backup, stage, names.keys_table)),
+        Check(name="stack", run=partial(_stack, stage)),
+        Check(name="expiry of batches", run=partial(_expiry, stage)),
+        Check(name="backup of batches", run=partial(_backup, stage, names.batches_table)),
+        Check(name="backup of keys", run=partial(_backup, stage, names.keys_table)),
         *[
-            Check(name=f"visibility of {key}", look=partial(_visibility, stage, *consumer))
+            Check(name=f"visibility of {key}", run=partial(_visibility, stage, *consumer))
             for key, consumer in consumers.items()
         ],
     ]
@@ -150,11 +150,11 @@ def _visibility(stage: Stage, name: str, function: str, parameter: str) -> str:
     found = int(_attributes(stage, name)["VisibilityTimeout"])
     if found < wanted:
         raise Wrong(
-            f"{found} s, and 6 times the time-out of {function} is {wanted} s",
+            f"{found} s, and 6 times the timeout of {function} is {wanted} s",
             f"{parameter} in stages.{stage.name}.resources of .chalice/config.json must be that at "
             f"least, then {bring_up(stage)}",
         )
-    return f"{found} s, 6 times the time-out of {function} or more"
+    return f"{found} s, 6 times the timeout of {function} or more"
 
 
 def _attributes(stage: Stage, name: str) -> dict[str, str]:

@@ -37,9 +37,9 @@ class Trial:
 def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
     service = _Service(trial=trial, stage=stage, shell=shell)
     return [
-        Check(name="api", look=service.judge_answer),
-        Check(name="ping", look=service.judge_ping),
-        Check(name="batch", look=service.judge_batch),
+        Check(name="api", run=service.judge_answer),
+        Check(name="ping", run=service.judge_ping),
+        Check(name="batch", run=service.judge_batch),
     ]
 
 

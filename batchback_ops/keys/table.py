@@ -121,7 +121,7 @@ class KeyTable:
         if item is None or item[attribute] != wanted:
             raise CannotGoOn(
                 "Somebody else has rotated this secret in the same moment: nothing was changed by "
-                "you, so look at what is there now, and begin anew if you still want to."
+                "you, so see what is there now, and begin anew if you still want to."
             )
         return item
 

@@ -46,7 +46,7 @@ def _what_is_listed(account: str | None, count: int, *, is_stuck: bool) -> str:
     if account is not None:
         return f"batches {kind} of account {account}: {count}"
     return (
-        f"batches {kind}: {count} (ended ones whose callback is delivered or given up have no "
+        f"batches {kind}: {count} (ended ones whose callback was delivered or failed have no "
         "work left: --account shows them)"
     )
 

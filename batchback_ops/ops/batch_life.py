@@ -40,7 +40,7 @@ def row(batch: Batch, now: datetime) -> dict[str, Any]:
 
 
 def life(
-    batch: Batch, order: SubmissionTerms | None, chunks: Iterable[Chunk], now: datetime
+    batch: Batch, terms: SubmissionTerms | None, chunks: Iterable[Chunk], now: datetime
 ) -> dict[str, Any]:
     """All of it; jobs are counted one by one."""
     read = [*chunks]
@@ -66,7 +66,7 @@ def life(
             "nextAt": time(batch.next_check_at),
         },
         "underSuspicion": [*_markers(read)],
-        "callback": _callback(batch, order, now),
+        "callback": _callback(batch, terms, now),
     }
 
 
@@ -150,11 +150,11 @@ def _markers(chunks: Iterable[Chunk]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _callback(batch: Batch, order: SubmissionTerms | None, now: datetime) -> dict[str, Any]:
+def _callback(batch: Batch, terms: SubmissionTerms | None, now: datetime) -> dict[str, Any]:
     is_leased = batch.lease is not None and batch.next_try_at is not None
     return {
         "state": batch.callback.value,
-        "to": _whom(order),
+        "to": _whom(terms),
         "series": batch.callback_round,
         "attempts": batch.attempts,
         "attemptsLeft": CALLBACK_TRIES - batch.attempts,
@@ -165,10 +165,10 @@ def _callback(batch: Batch, order: SubmissionTerms | None, now: datetime) -> dic
     }
 
 
-def _whom(order: SubmissionTerms | None) -> str | None:
+def _whom(terms: SubmissionTerms | None) -> str | None:
     """Scheme, host and port: what else is in an address may be a secret of the receiver's."""
-    if order is None or order.callback_url is None:
+    if terms is None or terms.callback_url is None:
         return None
-    parts = urlsplit(order.callback_url)
+    parts = urlsplit(terms.callback_url)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname}{port}"

@@ -9,20 +9,20 @@ from datetime import datetime, timedelta
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.states import CallbackState
 
-#: A sweep runs each minute and claims a batch for five.
-ALARM_OVERDUE = timedelta(minutes=5)
-#: From the time of a look or of a try to where somebody must have made it: two claims.
+#: A sweep runs each minute and reserves a batch for five.
+SWEEP_OVERDUE = timedelta(minutes=5)
+#: From the time of a check or of a try to when somebody must have made it: two reservations.
 LATE = timedelta(minutes=10)
 #: Younger batches have a right to be slow.
 GROWN_UP = timedelta(hours=1)
-#: The second look of a round comes half an hour after the first, and finds what moved in between.
+#: The second check of a round comes half an hour after the first, and finds what moved in between.
 _CHECKS_TO_JUDGE_BY = 2
 
 
 def why_stuck(batch: Batch, now: datetime) -> str | None:
     """In one sentence; None: it moves, waits for its time, or has nothing left to do."""
-    if batch.due_at is not None and now - batch.due_at > ALARM_OVERDUE:
-        return f"its alarm went off {_ago(batch.due_at, now)} and nothing woke it: does sweep run?"
+    if batch.due_at is not None and now - batch.due_at > SWEEP_OVERDUE:
+        return f"it was due {_ago(batch.due_at, now)} and nothing swept it: does sweep run?"
     if batch.is_running:
         return _why_running(batch, now)
     if batch.callback is CallbackState.WAITING and _is_late(batch.next_try_at, now):
@@ -34,10 +34,10 @@ def _why_running(batch: Batch, now: datetime) -> str | None:
     if now - batch.deadline > LATE:
         return f"its deadline was {_ago(batch.deadline, now)}: does advance_batch run?"
     if _is_late(batch.next_check_at, now):
-        return f"its look was due {_ago(batch.next_check_at, now)}: does advance_batch run?"
+        return f"its check was due {_ago(batch.next_check_at, now)}: does advance_batch run?"
     if now - batch.created_at > GROWN_UP and _has_not_moved(batch):
         return (
-            f"no chunk was finished since the look {_ago(batch.checked_at, now)}: "
+            f"no chunk was finished since the check {_ago(batch.checked_at, now)}: "
             "does run_jobs run, and does the platform answer?"
         )
     return None

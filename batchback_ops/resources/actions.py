@@ -143,8 +143,8 @@ def _refuse_while_protected(stage: Stage, stack: Stack, found: "StackTypeDef") -
 
 
 def _refuse_while_batches_are_open(stage: Stage) -> None:
-    """Open: jobs are to be run, or the callback is to be sent. Such a batch has an alarm, and is in
-    the index of alarms for it."""
+    """Open: jobs are to be run, or the callback is to be sent. Such a batch has a due time, and is
+    in the index `due` for it."""
     count = _open_batches(stage)
     if count:
         raise NotDone(
@@ -229,7 +229,7 @@ def _outputs_of(found: "StackTypeDef") -> dict[str, str]:
 
 
 def _open_batches(stage: Stage) -> int | None:
-    """How many batches have an alarm; None where there is no table of them."""
+    """How many batches have a due time; None if there is no table of them."""
     from chalicelib.adapters.items import DUE_BUCKETS
 
     client: DynamoDBClient = stage.client("dynamodb")

@@ -1,4 +1,4 @@
-"""The AWS clients: made once per container, with time-outs that fit a function's; and what is
+"""The AWS clients: made once per container, with timeouts that fit a function's; and what is
 told of their errors."""
 
 from collections.abc import Mapping

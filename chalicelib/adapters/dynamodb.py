@@ -165,6 +165,6 @@ def _is_of_a_condition(error: ClientError) -> bool:
 
 
 def _is_throttled(error: Unavailable) -> bool:
-    """Whether the request was not let in, however often the SDK tried, and so did nothing."""
+    """Whether the request was throttled, however often the SDK tried, and so did nothing."""
     cause = error.__cause__
     return isinstance(cause, ClientError) and cause.response["Error"]["Code"] in _THROTTLES

@@ -1,6 +1,6 @@
 """Calls over HTTP: to the platform, which is trusted, and to receivers, whom strangers chose.
 
-Both keep to one deadline for everything, from the look-up of the name to the last byte of the
+Both keep to one deadline for everything, from the lookup of the name to the last byte of the
 answer, and read no more of an answer than is kept. Nobody is redirected, no cookie is kept, and
 nothing is taken from the environment: no proxy, no .netrc, no other certificates.
 
@@ -43,9 +43,9 @@ from chalicelib.operations.ports import Clock
 
 Resolve = Callable[[str, int], Sequence[Address]]
 
-#: How much of a receiver's answer is read; only its status is looked at.
+#: How much of a receiver's answer is read; only its status counts.
 MAX_RECEIVER_ANSWER_BYTES = 64 * 1024
-#: How much of a body is unpacked before the time that is left is looked at again.
+#: How much of a body is unpacked before the time that is left is checked again.
 _PIECE_BYTES = 16 * 1024
 
 _JSON = "application/json"
@@ -99,7 +99,7 @@ class HttpPlatform:
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
     ) -> Reply | NoReply:
-        """One POST, answered or not within the job time-out in all. Never raises."""
+        """One POST, answered or not within the job timeout in all. Never raises."""
         if not _NAME.fullmatch(namespace) or not _NAME.fullmatch(action):
             return NoReply(reason="the namespace or the action is not a name", is_final=True)
         target = f"{self._prefix}/api/1.0/{namespace}?action={action}"
@@ -153,7 +153,7 @@ class HttpReceiver:
     def post(
         self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
     ) -> Reply | NoReply:
-        """One POST to an address we are willing to call, answered or not within the time-out in
+        """One POST to an address we are willing to call, answered or not within the timeout in
         all. Never raises. Where one of a name's addresses is refused, none of them is called."""
         endpoint = judge_url(url, self._policy)
         if isinstance(endpoint, Refusal):
@@ -198,7 +198,7 @@ def _make(
     except AddressRefused as error:
         return _refused(f"the callback's address leads to {error}")
     except (OSError, HTTPException, CannotUnpack, ValueError) as error:
-        return NoReply(reason=_in_words(error, call))
+        return NoReply(reason=_describe(error, call))
 
 
 def _read(call: Call, response: HTTPResponse, most: int, *, unpacks: bool) -> Reply:
@@ -258,7 +258,7 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def _in_words(error: Exception, call: Call) -> str:
+def _describe(error: Exception, call: Call) -> str:
     """Why there is no answer. The texts of exceptions are not shown: some hold the URL."""
     for kind, words in _WORDS:
         if isinstance(error, kind):

@@ -103,7 +103,7 @@ class JsonJournal:
         """An unexpected error in one line too, with the places that it and what it came of passed
         through: file, line, function, and never a value."""
         trace = "\n".join(line for each in errors.chain(error) for line in _trace(each))
-        self.write(event, error=errors.in_words(error), traceback=trace, **fields)
+        self.write(event, error=errors.describe(error), traceback=trace, **fields)
 
     def _put(self, line: str) -> None:
         (self._stream or sys.stdout).write(line + "\n")

@@ -1,4 +1,4 @@
-"""Calls that might be made side by side, made one after the other."""
+"""Calls that might be made concurrently, made one after the other."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar

@@ -52,13 +52,13 @@ class SsmHeader:
         try:
             answer = self._client().get_parameter(Name=self._parameter, WithDecryption=True)
         except (ClientError, BotoCoreError) as error:
-            raise self._in_words(error) from error
+            raise self._translated(error) from error
         try:
             return parse_header(answer["Parameter"]["Value"])
         except ValueError as error:
             raise Misconfigured(f"The parameter {self._parameter} {error}") from error
 
-    def _in_words(self, error: ClientError | BotoCoreError) -> BatchbackError:
+    def _translated(self, error: ClientError | BotoCoreError) -> BatchbackError:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else None
         if code == "ParameterNotFound":
             return Misconfigured(

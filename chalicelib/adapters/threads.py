@@ -1,4 +1,4 @@
-"""Calls side by side, in threads that stay: starting 25 takes as much CPU as making three calls."""
+"""Concurrent calls, in threads that stay: starting 25 takes as much CPU as making three calls."""
 
 import weakref
 from collections import deque

@@ -1,7 +1,7 @@
 """Compressed bodies, unpacked no further than they are asked for: 30 KB may hold 30 MB.
 
 The caller's `read` gives what is packed and ends what takes too long; in between, the time is
-looked at before each piece.
+checked before each piece.
 """
 
 import zlib

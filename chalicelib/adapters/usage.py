@@ -4,9 +4,9 @@ Table `batches`, partition key `account#<account>`, sort key `0#usage`: an id th
 no index, and there only where something is limited. It is not deleted: what it remembers of an
 account that has gone quiet is a few hundred bytes.
 
-    places       the open batches: a set of texts `<began_at>#<batch_id>#<submission>#<round>`
-    paid_until   until when the jobs let in are paid for, to the microsecond
-    pruned_at    when the places were last looked through
+    places       the slots: a set of texts `<began_at>#<batch_id>#<submission>#<round>`
+    paid_until   until when the jobs admitted are paid for, to the microsecond
+    pruned_at    when the slots were last pruned
 """
 
 from collections.abc import Collection
@@ -22,7 +22,7 @@ USAGE = "0#usage"
 #: The conditions, in words.
 _HAS_A_SLOT = "(attribute_not_exists(#places) OR size(#places) < :fewer_than)"
 _HOLDS_THE_SLOT = "contains(#places, :slot)"
-#: A repeat of the very write that took effect: what was let in once is charged once.
+#: A repeat of the very write that took effect: what was admitted once is charged once.
 _IS_NOT_IN_YET = "NOT contains(#places, :slot)"
 _NOTHING_TO_PAY = "(attribute_not_exists(#paid_until) OR #paid_until <= :now)"
 _NOT_TOO_MUCH_TO_PAY = "#paid_until > :now AND #paid_until <= :no_later_than"
@@ -42,7 +42,7 @@ def read(item: Item | None) -> AccountUsage:
 
 
 def admission_of(admission: Admission) -> Update:
-    """The place and the charge, both or neither."""
+    """The slot and the charge, both or neither."""
     update = _update().when(_IS_NOT_IN_YET, slot={"S": _text(admission.slot)})
     _take(update, admission)
     if admission.charge:
@@ -64,7 +64,7 @@ def vacating_of(slots: Collection[Slot]) -> Update:
 
 
 def pruning_of(seen: datetime | None, now: datetime) -> Update:
-    """The claim to look through the slots, if nobody made it since `seen`."""
+    """The reservation of the pruning, if nobody made it since `seen`."""
     pruned_at = items.number(seen) if seen else None
     return _update().when_equal(pruned_at=pruned_at).set(pruned_at=items.number(now))
 

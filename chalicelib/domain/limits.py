@@ -4,18 +4,18 @@ What an account has going is its usage: one record, and every write to it is one
 is then written, so that of two who reach for the last slot one gets it.
 
 **Open batches** are a set of slots, one for each round of each submission, and never a counter. A
-slot is taken before its round can begin and given up after its round has ended: whoever dies in
-between, there are never more rounds that run than slots taken. A slot that nobody gave up is
-found when slots are short, by a look at the batches that hold them.
+slot is taken before its round can begin and freed after its round has ended: whoever dies in
+between, there are never more rounds that run than slots taken. A slot that nobody freed is found
+when slots are short, by reading the batches that hold them: that is pruning.
 
-**Jobs a minute** are one time, `paid_until`: each job let in moves it on by a minute's share, and
+**Jobs a minute** are one time, `paid_until`: each job admitted moves it on by a minute's share, and
 it may be a minute ahead of now at most (the generic cell rate algorithm, ITU-T I.371).
 
     now - - - - - - - paid_until - - - - - - - now + 1 minute
         paid already             left to be spent
 
 So an account that was quiet may send a minute's worth at once, and over any time it gets that and
-the rate. Where all is paid, a batch of any size is let in, so that one larger than a minute's worth
+the rate. If all is paid, a batch of any size is admitted, so that one larger than a minute's worth
 only has to wait its turn, and makes the next ones wait longer.
 
 This module does not know how a usage is stored, or what time it is.
@@ -27,10 +27,10 @@ from datetime import datetime, timedelta
 from chalicelib.domain.batch import Batch
 
 #: How long a round may be on its way between taking its slot and beginning: twice as long as the
-#: function lives that lets it in.
+#: function lives that admits it.
 GRACE = timedelta(seconds=60)
-#: How often an account's slots are looked through at most, however many requests find them taken;
-#: and when to ask again, where they all are.
+#: How often an account's slots are pruned at most, however many requests find them taken; and when
+#: to ask again if they all are.
 BETWEEN_PRUNINGS = timedelta(seconds=10)
 MINUTE = timedelta(minutes=1)
 
@@ -66,9 +66,9 @@ class AccountUsage:
     """What an account has going."""
 
     open: frozenset[Slot] = frozenset()
-    #: Until when the jobs let in so far are paid for; None: there were none yet.
+    #: Until when the jobs admitted so far are paid for; None: there were none yet.
     paid_until: datetime | None = None
-    #: When the slots were last looked through.
+    #: When the slots were last pruned.
     pruned_at: datetime | None = None
 
     def may_be_pruned(self, now: datetime) -> bool:
@@ -124,7 +124,7 @@ class Limits:
         return BETWEEN_PRUNINGS if is_full else None
 
     def wait_for_jobs(self, usage: AccountUsage, jobs: int, now: datetime) -> timedelta | None:
-        """How long until so many jobs may be let in; None: they may be now."""
+        """How long until so many jobs may be admitted; None: they may be now."""
         if not self.jobs_per_minute or usage.paid_until is None:
             return None
         wait = usage.paid_until - now - self._ahead(jobs)
@@ -142,5 +142,5 @@ class Limits:
         return MINUTE * jobs / self.jobs_per_minute
 
     def _ahead(self, jobs: int) -> timedelta:
-        """How far ahead of now an account may be paid when so many jobs are let in."""
+        """How far ahead of now an account may be paid when so many jobs are admitted."""
         return max(MINUTE - self._cost(jobs), timedelta())

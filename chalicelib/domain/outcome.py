@@ -1,4 +1,4 @@
-"""What an answer means: final, try again, or given up.
+"""What an answer means: final, to be retried, or none that will ever come.
 
 Sources: RFC 9110 (status codes, Retry-After), RFC 6585 (429), RFC 8470 (425).
 """

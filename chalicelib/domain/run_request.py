@@ -1,7 +1,7 @@
 """The JSON of a `run` request in, a submission out, or an error that names every fault.
 
 pydantic judges the shape; its error types, never its texts, become the contract's codes and words.
-Only the front door imports this: the workers start without pydantic.
+Only the API imports this: the workers start without pydantic.
 """
 
 from collections.abc import Callable
@@ -66,13 +66,13 @@ def as_object(body: object) -> dict[str, Any]:
 class _Fault:
     """One thing that is wrong: where, what, and which error it is when it is the first."""
 
-    place: str
+    where: str
     text: str
     error: Callable[[list[str]], CallerError]
 
     @property
     def reason(self) -> str:
-        return f"{self.place}: {self.text}"
+        return f"{self.where}: {self.text}"
 
 
 def _params(value: object) -> object:
@@ -161,8 +161,8 @@ def _shape_fault(index: int, detail: ErrorDetails) -> _Fault:
     is_empty = detail["type"] == "string_too_short"
     error = JobParameterEmpty if is_empty else JobFormatWrong
     text = _TEXTS[detail["type"]].format(**detail.get("ctx", {}))
-    place = "".join(f".{step}" for step in detail["loc"])
-    return _Fault(f"jobs[{index}]{place}", text, error)
+    path = "".join(f".{step}" for step in detail["loc"])
+    return _Fault(f"jobs[{index}]{path}", text, error)
 
 
 def _judge_url(url: object, why_not_url: WhyNotUrl, *, is_required: bool) -> list[_Fault]:

@@ -24,7 +24,7 @@ class CallbackState(StrEnum):
     NONE = "none"  #: the batch has no callback URL
     WAITING = "waiting"  #: due when the batch completes, or being tried
     DELIVERED = "delivered"  #: the receiver answered 2xx
-    FAILED = "failed"  #: given up; a repost tries again
+    FAILED = "failed"  #: no attempt is left; a repost begins a new series
 
 
 class BatchEvent(StrEnum):

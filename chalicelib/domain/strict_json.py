@@ -1,4 +1,4 @@
-"""JSON at the door, stricter than Python's own reading of it, and as compact text inside.
+"""JSON from callers, read more strictly than Python does, and written as compact text.
 
 RFC 8259 throughout: NaN and Infinity are no numbers, bodies are UTF-8. Ours: a key stands once in
 an object, nesting ends at 64, a million arrays and objects are enough, and a number that no double
@@ -50,7 +50,7 @@ def dump(value: object) -> str:
 
 
 def _check_shape(body: bytes) -> None:
-    """Refuses what must not become objects. Looks at the text alone, which takes a tenth of the
+    """Refuses what must not become objects. It reads the text alone, which takes a tenth of the
     time that walking the objects would, and holds for the start of a text that breaks off too."""
     text = body.replace(b"\\\\", b"").replace(b'\\"', b"").decode("latin-1")
     outside_strings = "".join(text.split('"')[::2]).encode("latin-1")

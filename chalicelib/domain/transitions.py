@@ -24,7 +24,7 @@ from chalicelib.domain.states import (
 
 #: When to see whether a submission's own sending got done.
 FIRST_CHECK = timedelta(seconds=60)
-#: From one look to the next; the last repeats.
+#: From one check to the next; the last repeats.
 CHECKS = (timedelta(minutes=30), timedelta(minutes=60))
 #: A delivery that has not been recorded by then died: longer than the function may run.
 LEASE = timedelta(seconds=150)
@@ -122,7 +122,7 @@ def record_check(batch: Batch, now: datetime) -> Change:
 
 
 def check_now(batch: Batch, token: str, now: datetime) -> Change:
-    """Makes a running batch's look due."""
+    """Makes a running batch's check due."""
     return Change(
         only_if={**_running(batch), "next_check_at": batch.next_check_at},
         put={"next_check_at": now, "due_at": now, "rerun": token},
@@ -135,7 +135,7 @@ def cancel(batch: Batch, token: str, now: datetime) -> Change:
 
 
 def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Change:
-    """Begins a new round of a completed batch: the chunks that hold a unanswered one are to do
+    """Begins a new round of a completed batch: the chunks that hold an unanswered job are to do
     again, and a callback follows anew."""
     return Change(
         only_if=_completed(batch),

@@ -1,4 +1,4 @@
-"""Lets a round of a batch begin within its account's limits, and gives its slot up at its end."""
+"""Let a round of a batch begin within its account's limits, and free its slot at its end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from chalicelib.domain.limits import AccountUsage, Limits, Slot
 from chalicelib.errors import TooManyRequests, Unavailable
 from chalicelib.operations.ports import BatchStore, Journal
 
-#: Whoever is neither let in nor refused was overtaken by somebody who got in, or knew too little.
+#: A round that is neither admitted nor refused was overtaken by another one, or knew too little.
 _TRIES = 5
 
 
@@ -24,8 +24,8 @@ class BatchAdmission:
     heard: dict[str, datetime | None] = field(default_factory=dict)
 
     def admit(self, batch: Batch, jobs: int) -> None:
-        """Takes a slot for the batch's round and charges for so many jobs, or raises
-        TooManyRequests and does neither. Where it raises Unavailable, either may have happened."""
+        """Take a slot for the batch's round and charge for so many jobs, or raise TooManyRequests
+        and do neither. If it raises Unavailable, either may have happened."""
         if self.limits.are_off:
             return
         slot = Slot.of(batch)
@@ -38,7 +38,7 @@ class BatchAdmission:
         raise Unavailable("The usage of the account is written too often")
 
     def undo(self, batch: Batch, jobs: int) -> None:
-        """Gives back what a round that will never begin was let in with. Where that fails, its
+        """Give back the slot and the charge of a round that will never begin. If that fails, the
         slot is found when slots are short."""
         if self.limits.are_off:
             return
@@ -46,7 +46,7 @@ class BatchAdmission:
         self._if_possible(batch, lambda: self.store.undo_admission(batch.account, admission))
 
     def leave(self, batch: Batch) -> None:
-        """Gives up the slot of a round that has ended; where that fails, the same."""
+        """Free the slot of a round that has ended; if that fails, the same."""
         if not self.limits.open_batches:
             return
         self._if_possible(batch, lambda: self.store.vacate(batch.account, [Slot.of(batch)]))
@@ -75,8 +75,9 @@ class BatchAdmission:
         return refusal
 
     def _prune(self, account: str, usage: AccountUsage, now: datetime) -> bool:
-        """Whether slots were found that nobody holds any more, and are free now. Claimed first:
-        a flood of requests that find all slots taken does not read all batches each time."""
+        """Whether slots were found that nobody holds any more, and are free now. It is reserved
+        first, so that a flood of requests that find all slots taken does not read all batches each
+        time."""
         if not usage.may_be_pruned(now):
             return False
         if not self.store.reserve_pruning(account, usage.pruned_at, now):

@@ -84,14 +84,13 @@ class BatchStore(Protocol):
         open ones if the conditions held, and also on a repeat."""
 
     def undo_admission(self, account: str, admission: Admission) -> None:
-        """Gives place and charge back, if the slot is still there: repeats safely."""
+        """Gives slot and charge back, if the slot is still there: repeats safely."""
 
     def vacate(self, account: str, slots: Collection[Slot]) -> None:
-        """Takes places, at least one, out of the open ones, if they are there."""
+        """Takes slots, at least one, out of the open ones, if they are there."""
 
     def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
-        """Whether the places are ours to look through: the last to do so are still those that were
-        seen."""
+        """Whether pruning the slots is ours to do: nobody has done it since the time seen."""
 
 
 class KeyStore(Protocol):
@@ -122,7 +121,7 @@ class Platform(Protocol):
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
     ) -> Reply | NoReply:
-        """One POST, answered or not within the job time-out in all. Never raises."""
+        """One POST, answered or not within the job timeout in all. Never raises."""
 
 
 class Receiver(Protocol):
@@ -131,7 +130,7 @@ class Receiver(Protocol):
     def post(
         self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
     ) -> Reply | NoReply:
-        """One POST to an address we are willing to call, answered or not within the time-out in
+        """One POST to an address we are willing to call, answered or not within the timeout in
         all. The body comes in blocks and is sent without a copy. Never raises."""
 
 
@@ -153,7 +152,7 @@ class Ports:
     """All that the service touches of the world."""
 
     store: BatchStore
-    #: For the front door: asks each time, so that a revoked key is refused at once.
+    #: For the API: asks each time, so that a revoked key is refused at once.
     keys: KeyStore
     #: For the workers: may be a few seconds old.
     cached_keys: KeyStore

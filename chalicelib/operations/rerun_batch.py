@@ -95,7 +95,7 @@ class BatchRerunner:
             self.queue.send_batch(BatchMessage.of(batch))
 
     def _make(self, batch: Batch, change: Change, now: datetime) -> bool:
-        """Whether the change was made. A new round is let in first, as a submission is, with the
+        """Whether the change was made. A new round is admitted first, as a submission is, with the
         jobs that run again."""
         if "round" not in change.put:
             return self.store.change(batch, change) is not None

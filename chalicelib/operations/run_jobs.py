@@ -1,4 +1,4 @@
-"""One message: run its jobs side by side, record their answers, hand on what is to be retried."""
+"""One message: run its jobs concurrently, record their answers, hand on what is to be retried."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -112,7 +112,7 @@ class JobRunner:
         )
 
     def _run(self, work: Work, jobs: Iterable[Job], key: Key) -> Chunk:
-        """Runs jobs side by side, records their answers as they come, hands the others on."""
+        """Run jobs concurrently, record their answers as they come, hand the others on."""
         self.platform.prepare()
         chunk = work.chunk
         all_called: list[_Called] = []
@@ -185,7 +185,7 @@ class JobRunner:
             self._postpone_check(work.batch, wait)
 
     def _waits(self, work: Work, called: Iterable[_Called]) -> dict[int, list[int]]:
-        """The jobs to try again by their wait: one draw for all, so that they share messages."""
+        """The jobs to retry by their wait: one draw for all, so that they share messages."""
         random_unit = self.random_unit()
         waits: dict[int, list[int]] = defaultdict(list)
         for each in called:

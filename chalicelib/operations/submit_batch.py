@@ -1,4 +1,4 @@
-"""A batch comes in: have it let in, store its jobs, commit it by its head, send its messages."""
+"""A batch comes in: admit it, store its jobs, commit it by its head, send its messages."""
 
 import hashlib
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class BatchSubmitter:
         batch = self._new_batch(caller, submission, self._id_for(caller, idempotency_key), now)
         standing = self._standing(batch, now) if idempotency_key else None
         if standing is None:
-            standing = self._let_in(batch, terms, submission, now)
+            standing = self._admit_and_save(batch, terms, submission, now)
         if standing is not None and standing.submission != batch.submission:
             return self._same_again(standing, terms)
         self.journal.write(
@@ -111,10 +111,10 @@ class BatchSubmitter:
             callback=CallbackState.WAITING if calls_back else CallbackState.NONE,
         )
 
-    def _let_in(
+    def _admit_and_save(
         self, batch: Batch, terms: SubmissionTerms, submission: Submission, now: datetime
     ) -> Batch | None:
-        """Has the batch let in, then saved; what is not saved after all gives its place back."""
+        """Admit the batch, then save it; if it is not saved after all, give its slot back."""
         try:
             self._admit(batch)
             standing = self._save(batch, terms, submission, now)

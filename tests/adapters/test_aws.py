@@ -13,7 +13,7 @@ from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.domain.message import BatchMessage
-from chalicelib.errors import Unavailable, in_words
+from chalicelib.errors import Unavailable, describe
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def told_by(call: Callable[[], object]) -> str:
     """All that the log may hold of what a call raises."""
     with pytest.raises(Unavailable) as caught:
         call()
-    return in_words(caught.value)
+    return describe(caught.value)
 
 
 def client(service: Any, answer: Answer | None = None) -> "BaseClient":

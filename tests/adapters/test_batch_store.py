@@ -270,7 +270,7 @@ class TestChanges:
         assert store.change(batch, change) is None
         assert store.find(batch.batch_id) == after
 
-    def test_a_chunk_that_gave_up_is_counted_apart(self, store: BatchStore) -> None:
+    def test_a_chunk_with_an_unanswered_job_is_counted_apart(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         chunk = replace(
             full_chunk(batch, 0), parts=(AnswersPart(round=1, number=0, answers={0: unanswered()}),)
@@ -332,29 +332,29 @@ class TestMarkers:
 
 
 class TestAlarms:
-    def test_a_batch_is_found_when_its_alarm_has_gone_off(self, store: BatchStore) -> None:
+    def test_a_batch_is_found_once_it_is_due(self, store: BatchStore) -> None:
         batch = saved(store)
         assert batch.due_at
         due = Due(batch_id=batch.batch_id, due_at=batch.due_at)
         assert due not in [*store.find_due(batch.due_at - timedelta(milliseconds=1))]
         assert due in [*store.find_due(batch.due_at)]
 
-    def test_an_alarm_is_claimed_once(self, store: BatchStore) -> None:
+    def test_a_due_batch_is_reserved_once(self, store: BatchStore) -> None:
         batch = saved(store)
         assert batch.due_at
         due = Due(batch_id=batch.batch_id, due_at=batch.due_at)
-        claimed = store.reserve(due, LATER)
-        assert claimed == replace(batch, due_at=LATER)
+        reserved = store.reserve(due, LATER)
+        assert reserved == replace(batch, due_at=LATER)
         assert store.reserve(due, LATER) is None
-        assert store.find(batch.batch_id) == claimed
+        assert store.find(batch.batch_id) == reserved
 
-    def test_a_batch_without_alarm_is_not_found(self, store: BatchStore) -> None:
+    def test_a_batch_without_a_due_time_is_not_found(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         store.change(batch, transitions.clear_due(batch))
         assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
 
     @pytest.mark.usefixtures("aws")
-    def test_a_bucket_full_of_alarms_holds_up_no_other(self) -> None:
+    def test_a_bucket_full_of_due_batches_holds_up_no_other(self) -> None:
         """Callers can choose their ids' bucket, by their Idempotency-Keys."""
         store = DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
         long_ago = START - timedelta(days=1)
@@ -365,7 +365,7 @@ class TestAlarms:
         found = [int(due.batch_id[:8], 16) for due in store.find_due(long_ago)]
         assert found == [0, 2, 3, 0, 0, 0, 0]
 
-    def test_a_voided_head_has_no_alarm_and_is_in_no_list(self, store: BatchStore) -> None:
+    def test_a_voided_head_is_never_due_and_is_in_no_list(self, store: BatchStore) -> None:
         batch = saved(store, account="voided")
         store.void(replace(batch, submission="other"), LATER)
         assert store.find(batch.batch_id) is None
@@ -426,7 +426,7 @@ class TestFindingMany:
 
 
 class TestLargeBatches:
-    """Sixty chunks and the order are three requests."""
+    """Sixty chunks and the terms are three requests."""
 
     @pytest.fixture
     def large(self) -> Batch:
@@ -521,7 +521,7 @@ def throttled(operation: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "slower"}}, operation)
 
 
-def place(**fields: Any) -> Slot:
+def slot(**fields: Any) -> Slot:
     return Slot.of(new_batch(**fields))
 
 
@@ -532,9 +532,9 @@ def admission(
 
 
 def usage_of(store: BatchStore, account: str) -> AccountUsage:
-    """As the answer to what cannot be let in tells it."""
+    """As the answer to what cannot be admitted tells it."""
     never = Charge(cost=timedelta(), now=LATER, no_later_than=START)
-    return store.admit(account, admission(place(), charge=never))
+    return store.admit(account, admission(slot(), charge=never))
 
 
 SECOND = timedelta(seconds=1)
@@ -548,62 +548,62 @@ class TestUsage:
     def account(self) -> str:
         return uuid.uuid4().hex
 
-    def test_a_place_that_is_taken_is_among_the_open_ones(
+    def test_a_slot_that_is_taken_is_among_the_open_ones(
         self, store: BatchStore, account: str
     ) -> None:
-        first, second = place(), place(round=7, round_began_at=START + timedelta(milliseconds=1))
+        first, second = slot(), slot(round=7, round_began_at=START + timedelta(milliseconds=1))
         assert store.admit(account, admission(first, fewer_than=2)).open == {first}
         usage = store.admit(account, admission(second, fewer_than=2))
         assert usage.open == {first, second}
         assert (usage.paid_until, usage.pruned_at) == (None, None)
 
-    def test_where_all_places_are_taken_nothing_is_written(
+    def test_if_all_slots_are_taken_nothing_is_written(
         self, store: BatchStore, account: str
     ) -> None:
-        first = place()
+        first = slot()
         store.admit(account, admission(first, fewer_than=1))
-        refused = store.admit(account, admission(place(), fewer_than=1, charge=IDLE))
+        refused = store.admit(account, admission(slot(), fewer_than=1, charge=IDLE))
         assert refused.open == {first}
         assert refused.paid_until is None
 
-    def test_a_repeat_finds_its_place_taken_by_itself_and_is_not_charged_again(
+    def test_a_repeat_finds_its_slot_taken_by_itself_and_is_not_charged_again(
         self, store: BatchStore, account: str
     ) -> None:
-        store.admit(account, admission(place(), fewer_than=9, charge=IDLE))
+        store.admit(account, admission(slot(), fewer_than=9, charge=IDLE))
         for fewer_than in (2, 9, None):
-            ours = admission(place(), fewer_than=fewer_than, charge=replace(BUSY, cost=SECOND))
+            ours = admission(slot(), fewer_than=fewer_than, charge=replace(BUSY, cost=SECOND))
             usage = store.admit(account, ours)
             assert ours.slot in usage.open
             assert store.admit(account, ours) == usage
             store.undo_admission(account, ours)
 
-    def test_accounts_have_places_of_their_own(self, store: BatchStore, account: str) -> None:
-        store.admit(account, admission(place(), fewer_than=1))
-        other = place()
+    def test_accounts_have_slots_of_their_own(self, store: BatchStore, account: str) -> None:
+        store.admit(account, admission(slot(), fewer_than=1))
+        other = slot()
         assert store.admit(f"{account}-2", admission(other, fewer_than=1)).open == {other}
 
-    def test_where_places_are_not_limited_the_newest_is_kept(
+    def test_if_slots_are_not_limited_the_newest_is_kept(
         self, store: BatchStore, account: str
     ) -> None:
-        store.admit(account, admission(place(), charge=IDLE))
-        newest = place()
+        store.admit(account, admission(slot(), charge=IDLE))
+        newest = slot()
         assert store.admit(account, admission(newest, charge=BUSY)).open == {newest}
 
     def test_of_an_account_that_has_nothing_to_pay_the_charge_counts_from_now(
         self, store: BatchStore, account: str
     ) -> None:
         for now in (START, START + 20 * SECOND, START + 3000 * SECOND):
-            usage = store.admit(account, admission(place(), charge=replace(IDLE, now=now)))
+            usage = store.admit(account, admission(slot(), charge=replace(IDLE, now=now)))
             assert usage.paid_until == now + IDLE.cost
 
     def test_of_one_that_has_some_to_pay_the_charge_adds_up_to_the_limit(
         self, store: BatchStore, account: str
     ) -> None:
-        store.admit(account, admission(place(), charge=IDLE))
+        store.admit(account, admission(slot(), charge=IDLE))
         for seconds in (40, 60):
-            usage = store.admit(account, admission(place(), charge=BUSY))
+            usage = store.admit(account, admission(slot(), charge=BUSY))
             assert usage.paid_until == START + seconds * SECOND
-        too_much = place()
+        too_much = slot()
         usage = store.admit(account, admission(too_much, charge=BUSY))
         assert usage.paid_until == START + 60 * SECOND
         assert too_much not in usage.open
@@ -611,9 +611,9 @@ class TestUsage:
     def test_a_charge_for_an_account_as_it_is_not_changes_nothing(
         self, store: BatchStore, account: str
     ) -> None:
-        wrong = place()
+        wrong = slot()
         assert store.admit(account, admission(wrong, fewer_than=9, charge=BUSY)).open == set()
-        store.admit(account, admission(place(), fewer_than=9, charge=IDLE))
+        store.admit(account, admission(slot(), fewer_than=9, charge=IDLE))
         usage = store.admit(account, admission(wrong, fewer_than=9, charge=IDLE))
         assert wrong not in usage.open
         assert usage.paid_until == START + 20 * SECOND
@@ -624,12 +624,12 @@ class TestUsage:
 
     def test_a_microsecond_counts(self, store: BatchStore, account: str) -> None:
         tiny = replace(IDLE, cost=timedelta(microseconds=60))
-        store.admit(account, admission(place(), charge=tiny))
-        usage = store.admit(account, admission(place(), charge=replace(BUSY, cost=tiny.cost)))
+        store.admit(account, admission(slot(), charge=tiny))
+        usage = store.admit(account, admission(slot(), charge=replace(BUSY, cost=tiny.cost)))
         assert usage.paid_until == START + timedelta(microseconds=120)
 
     def test_an_admission_is_undone_once(self, store: BatchStore, account: str) -> None:
-        stays, ours = (admission(place(), fewer_than=9, charge=each) for each in (IDLE, BUSY))
+        stays, ours = (admission(slot(), fewer_than=9, charge=each) for each in (IDLE, BUSY))
         before = store.admit(account, stays)
         store.admit(account, ours)
         for _ in range(2):
@@ -639,23 +639,23 @@ class TestUsage:
     def test_an_admission_without_charge_is_undone_too(
         self, store: BatchStore, account: str
     ) -> None:
-        ours = admission(place(), fewer_than=1)
+        ours = admission(slot(), fewer_than=1)
         store.admit(account, ours)
         store.undo_admission(account, ours)
-        other = place()
+        other = slot()
         assert store.admit(account, admission(other, fewer_than=1)).open == {other}
 
-    def test_places_are_given_up_any_number_of_times(self, store: BatchStore, account: str) -> None:
-        one, two, three = (place() for _ in range(3))
+    def test_slots_are_freed_any_number_of_times(self, store: BatchStore, account: str) -> None:
+        one, two, three = (slot() for _ in range(3))
         for each in (one, two, three):
             store.admit(account, admission(each, fewer_than=3))
         for _ in range(2):
-            store.vacate(account, [one, two, place()])
-        assert store.admit(account, admission(place(), fewer_than=1)).open == {three}
+            store.vacate(account, [one, two, slot()])
+        assert store.admit(account, admission(slot(), fewer_than=1)).open == {three}
         store.vacate(account, [three])
         assert usage_of(store, account).open == set()
 
-    def test_one_of_two_claims_the_pruning(self, store: BatchStore, account: str) -> None:
+    def test_one_of_two_reserves_the_pruning(self, store: BatchStore, account: str) -> None:
         later = START + 10 * SECOND
         assert store.reserve_pruning(account, None, START)
         assert not store.reserve_pruning(account, None, START)
@@ -664,7 +664,7 @@ class TestUsage:
         assert usage_of(store, account).pruned_at == later
 
     def test_a_usage_is_no_batch_and_in_no_list(self, store: BatchStore, account: str) -> None:
-        store.admit(account, admission(place(), fewer_than=1, charge=IDLE))
+        store.admit(account, admission(slot(), fewer_than=1, charge=IDLE))
         assert store.find(f"account#{account}") is None
         assert store.find_all([f"account#{account}"]) == {}
         assert [*store.find_of_account(account, START - timedelta(days=1))] == []
@@ -697,8 +697,8 @@ class TestManyAtOnce:
         assert winner in rivals
         assert outcomes == [winner] * 16
 
-    def test_no_more_get_in_than_there_are_places(self, store: BatchStore) -> None:
-        account, rivals = uuid.uuid4().hex, [place() for _ in range(16)]
+    def test_no_more_get_in_than_there_are_slots(self, store: BatchStore) -> None:
+        account, rivals = uuid.uuid4().hex, [slot() for _ in range(16)]
         usages = at_once(
             [partial(store.admit, account, admission(rival, fewer_than=3)) for rival in rivals]
         )
@@ -708,8 +708,8 @@ class TestManyAtOnce:
 
     def test_no_charge_is_lost(self, store: BatchStore) -> None:
         """Of an account that may pay for a minute, three times 20 seconds get in."""
-        account, rivals = uuid.uuid4().hex, [place() for _ in range(16)]
-        store.admit(account, admission(place(), fewer_than=99, charge=IDLE))
+        account, rivals = uuid.uuid4().hex, [slot() for _ in range(16)]
+        store.admit(account, admission(slot(), fewer_than=99, charge=IDLE))
         at_once(
             [
                 partial(store.admit, account, admission(rival, fewer_than=99, charge=BUSY))

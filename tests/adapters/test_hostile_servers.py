@@ -170,7 +170,7 @@ class TestSlowness:
     def test_much_that_unpacks_to_nothing_does_not_outlast_it(
         self, servers: Servers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The time is looked at between pieces, and these are small."""
+        """The time is checked between pieces, and these are small."""
         asked: list[int] = []
         read = HTTPResponse.read
 
@@ -291,7 +291,7 @@ class TestEndlessness:
         assert peak < MAX_PEAK_BYTES
 
     def test_a_receivers_bomb_is_not_even_lit(self, servers: Servers) -> None:
-        """What its answer holds is not looked at."""
+        """What its answer holds does not matter."""
         packed = bomb(1)
         server = servers(once(GZIPPED + packed))
         reply = send_as_receiver(server, AMPLE)

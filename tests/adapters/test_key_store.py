@@ -120,7 +120,7 @@ class TestRemembering:
         table.add_key(new)
         assert workers.store.find_key(new.key) == new
 
-    def test_the_front_door_asks_each_time_and_remembers_nothing(
+    def test_the_api_asks_each_time_and_remembers_nothing(
         self, world: Callable[[float], World]
     ) -> None:
         """Strangers say which names it looks for."""

@@ -65,7 +65,7 @@ def test_a_message_of_jobs_is_read_as_it_was_written(indexes: tuple[int, ...] | 
     assert parse_jobs(compose_jobs(message)) == message
 
 
-def test_a_message_to_look_at_a_batch_is_read_as_it_was_written() -> None:
+def test_a_message_to_check_a_batch_is_read_as_it_was_written() -> None:
     assert parse_batch(compose_batch(LOOK)) == LOOK
 
 
@@ -98,7 +98,7 @@ def test_the_requests_for_many_messages_are_on_their_way_together() -> None:
     assert (sent, len(client.sent), client.asked) == ({*range(20)}, 20, ["jobs"])
 
 
-def test_every_message_to_look_at_a_batch_is_of_its_accounts_group() -> None:
+def test_every_message_to_check_a_batch_is_of_its_accounts_group() -> None:
     client = RecordingClient()
     queue_over(client).send_batch(LOOK)
     assert [each["MessageGroupId"] for each in client.sent] == ["acme"]

@@ -65,16 +65,16 @@ def test_what_breaks_is_said() -> None:
         unpacked("gzip", bytes(packed))
 
 
-def test_the_time_is_looked_at_before_each_piece() -> None:
+def test_the_time_is_checked_before_each_piece() -> None:
     """Between two reads of what is packed there may be a million parts that hold nothing."""
-    looks = 0
+    checks = 0
 
-    def look() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 500:
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 500:
             raise TimeoutError
 
-    read = unpacking("gzip", BytesIO(gzip.compress(b"") * 800).read, look)
+    read = unpacking("gzip", BytesIO(gzip.compress(b"") * 800).read, check)
     with pytest.raises(TimeoutError):
         read(16_384)

@@ -40,7 +40,7 @@ class Front(InMemory):
         self.service = Service(self._settings, self.ports)
 
     def replace(self, **ports: Any) -> None:
-        """From now on the service has others in the places of some of its ports."""
+        """From now on the service has others in place of some of its ports."""
         self.service = Service(self._settings, replace(self.ports, **ports))
 
     def send(
@@ -90,8 +90,8 @@ class Front(InMemory):
         while self.queue.jobs or self.queue.batches:
             for message, _ in self.queue.take_jobs():
                 app.run_jobs(jobs_event(message), Context(60))
-            for look, _ in self.queue.take_batches():
-                app.advance_batch(batch_event(look), Context(120))
+            for check, _ in self.queue.take_batches():
+                app.advance_batch(batch_event(check), Context(120))
 
 
 @dataclass(frozen=True)

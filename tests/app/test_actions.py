@@ -1,4 +1,4 @@
-"""Every action through the real front door, with batches run by the real functions."""
+"""Every action through the real app.py, with batches run by the real functions."""
 
 import json
 from dataclasses import replace

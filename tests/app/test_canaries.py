@@ -286,7 +286,7 @@ class TestAnswers:
 
 
 def test_a_password_is_not_shown_by_any_spelling(front: Front) -> None:
-    """Who is not let in is not shown what it tried."""
+    """Whoever is refused is not shown what it tried."""
     for secret in (SONG, f"{SONG}:{SONG}", f"{SONG}\x00"):
         answer = front.call("test?action=ping", secret=secret)
         assert answer.status == 401

@@ -1,4 +1,4 @@
-"""Every error of the contract in its shape, with integer codes, through the real front door."""
+"""Every error of the contract in its shape, with integer codes, through the real app.py."""
 
 from typing import Any, NoReturn
 
@@ -183,9 +183,9 @@ def test_over_a_limit_a_caller_is_told_which_and_when_to_ask_again(
     retry_after: str,
 ) -> None:
     front = serve(client, monkeypatch, **{setting: "1"})
-    order = {"jobs": [JOB], "callbackUrl": URL}
-    assert front.call("run", order).status == 200
-    answer = front.call("run", order)
+    request = {"jobs": [JOB], "callbackUrl": URL}
+    assert front.call("run", request).status == 200
+    answer = front.call("run", request)
     assert is_error(answer, 429)
     assert answer.json["message"] == f"Too many requests: the account's limit for {limit} is 1"
     assert answer.headers["Retry-After"] == retry_after

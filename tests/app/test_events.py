@@ -1,4 +1,4 @@
-"""What API Gateway may hand over besides a plain request; nothing in it breaks the door."""
+"""What API Gateway may hand over besides a plain request; nothing in it breaks the API."""
 
 import base64
 import json

@@ -174,7 +174,7 @@ class TestHeaders:
 
 
 def _headers_read() -> Iterator[str]:
-    """The names that the door asks request headers for, wherever it does."""
+    """The names that the API asks request headers for, wherever it does."""
     for name in ("api", "domain/signing", "operations/authenticate"):
         tree = ast.parse((ROOT / f"chalicelib/{name}.py").read_text("utf-8"))
         for node in ast.walk(tree):

@@ -54,9 +54,9 @@ class TestDynamoDB:
     def test_an_item_in_both_indexes_pays_for_each_and_for_each_move(
         self, dynamodb: Any, tally: Tally
     ) -> None:
-        alarm = {"due_bucket": {"S": "1"}, "due_at": {"N": "1"}}
+        due = {"due_bucket": {"S": "1"}, "due_at": {"N": "1"}}
         account = {"account": {"S": "acme"}, "created_at": {"N": "1"}}
-        dynamodb.put_item(TableName=TABLE, Item=item("head", **alarm, **account))
+        dynamodb.put_item(TableName=TABLE, Item=item("head", **due, **account))
         assert (tally.write_units, tally.index_write_units) == (1 + 2, 2)
         move = {
             "TableName": TABLE,

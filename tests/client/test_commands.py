@@ -136,10 +136,10 @@ class TestRun:
     ) -> None:
         """`-` reads standard input; the object is sent as it is, unknown keys included."""
         service.answers({"asyncId": BATCH})
-        order = {"jobs": [JOB], "callbackUrl": "http://example.com/", "note": "\ud83d é"}
-        user.stdin = io.BytesIO(json.dumps(order).encode())
+        request = {"jobs": [JOB], "callbackUrl": "http://example.com/", "note": "\ud83d é"}
+        user.stdin = io.BytesIO(json.dumps(request).encode())
         assert user.types("run", "-") == 0
-        assert service.asked[0].json == order
+        assert service.asked[0].json == request
 
     def test_the_option_wins_over_the_file(self, service: ScriptedService, user: User) -> None:
         """--callback-url replaces the callbackUrl of a whole request."""
@@ -176,7 +176,7 @@ class TestRun:
             (b'"jobs"', " holds neither a request object nor an array of jobs"),
         ],
     )
-    def test_what_is_no_order_is_never_sent(
+    def test_what_is_no_run_request_is_never_sent(
         self, service: ScriptedService, user: User, tmp_path: Path, content: bytes, said: str
     ) -> None:
         """The file and, where it can be told, the place are named; status 2."""

@@ -14,7 +14,7 @@ class TestWait:
     def test_plain_lines_and_then_the_results(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """Where nobody looks, stderr gets a line per change; stdout gets the results alone."""
+        """If nobody watches, stderr gets a line per change; stdout gets the results alone."""
         service.answers({"asyncId": BATCH}, running(0), running(0), running(50), COMPLETED, RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
         assert user.reads == RESULTS
@@ -28,7 +28,7 @@ class TestWait:
     def test_a_bar_on_a_terminal(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """Where somebody looks, one line is drawn over and over, and ended at the end."""
+        """If somebody watches, one line is drawn over and over, and ended at the end."""
         service.answers({"asyncId": BATCH}, running(50), COMPLETED, RESULTS)
         user.stderr = Terminal()
         assert user.types("run", jobs_file, "--wait") == 0

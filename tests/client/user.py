@@ -13,7 +13,7 @@ from tests.fakes.clock import FakeClock
 
 
 class Terminal(io.StringIO):
-    """A stream that somebody looks at."""
+    """A stream that somebody watches."""
 
     def isatty(self) -> bool:
         return True

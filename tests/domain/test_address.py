@@ -139,7 +139,7 @@ def test_an_acceptable_url_is_read_into_the_one_that_is_called(row: dict[str, st
 
 
 def test_every_fault_of_a_url_is_told_at_once() -> None:
-    """A caller who mends one fault does not find the next one only then."""
+    """A caller who fixes one fault does not find the next one only then."""
     assert why_not_url("http://user:word@127.0.0.1:22/", PUBLIC_ONLY) == [
         "must not hold a user or a password",
         "127.0.0.1 is a loopback address",

@@ -154,7 +154,7 @@ class TestProgress:
         assert 0 <= batch.progress <= 100
         assert (batch.progress == 100) == (state is BatchState.COMPLETED)
 
-    def test_jobs_that_gave_up_count_as_answered(self) -> None:
+    def test_unanswered_jobs_count_in_the_progress(self) -> None:
         batch = a_batch(
             4, counts=Counts(succeeded=1), unanswered_counts=Counts(succeeded=1, failed=1)
         )
@@ -234,13 +234,13 @@ class TestAnswers:
                 [part(1, 0, {0: LOST}), part(1, 1, {0: SECOND})],
                 1,
                 {0: LOST},
-                id="the first recorded stands though it gave up",
+                id="the first recorded stands though it is unanswered",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST, 1: FIRST})],
                 2,
                 {1: FIRST},
-                id="what gave up in an older round is missing, the rest stands",
+                id="what was unanswered in an older round is missing, the rest stands",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST}), part(2, 0, {0: FIRST})],
@@ -252,7 +252,7 @@ class TestAnswers:
                 [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST})],
                 2,
                 {0: OTHER_LOST},
-                id="what gave up again stands with the newer round's words",
+                id="what is unanswered again stands with the newer round's words",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST}), part(2, 1, {0: FIRST})],
@@ -264,7 +264,7 @@ class TestAnswers:
                 [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST})],
                 3,
                 {},
-                id="what gave up twice is missing in the third round",
+                id="what was unanswered twice is missing in the third round",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST}), part(2, 0, {0: FIRST})],
@@ -285,7 +285,7 @@ class TestAnswers:
     def test_each_job_has_the_first_answer_of_its_newest_round(
         self, data: st.DataObject, rounds: int, total: int
     ) -> None:
-        """A whole life: every round answers what gave up before, some of it more than once."""
+        """A whole life: every round answers what was unanswered before, some more than once."""
         parts: list[AnswersPart] = []
         standing: dict[int, Answer] = {}
         for round in range(1, rounds + 1):
@@ -339,7 +339,7 @@ class TestGaveUp:
             ([FIRST, LOST], True),
         ],
     )
-    def test_only_a_call_that_never_got_an_answer_gave_up(
+    def test_only_a_call_that_never_got_an_answer_is_unanswered(
         self, answers: list[Answer], holds: bool
     ) -> None:
         assert holds_unanswered(answers) is holds

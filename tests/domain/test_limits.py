@@ -1,4 +1,4 @@
-"""What an account may have going: when a batch is let in, and how long one waits that is not."""
+"""What an account may have going: when a batch is admitted, and how long one waits that is not."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ CONFIG = Path(__file__).parents[2] / ".chalice" / "config.json"
 
 
 class TestPlaces:
-    def test_a_round_that_runs_holds_its_place(self) -> None:
+    def test_a_round_that_runs_holds_its_slot(self) -> None:
         batch = a_batch()
         assert not Slot.of(batch).is_abandoned(batch, START + timedelta(hours=11))
 
@@ -48,11 +48,11 @@ class TestPlaces:
         ids=["nothing", "another-submission", "another-round", "another-try", "an-ended-one"],
     )
     def test_one_that_does_not_stand_is_given_time_to_arrive(self, standing: object) -> None:
-        place = Slot.of(a_batch())
-        assert not place.is_abandoned(standing, START + GRACE - SECOND)  # type: ignore[arg-type]
-        assert place.is_abandoned(standing, START + GRACE)  # type: ignore[arg-type]
+        slot = Slot.of(a_batch())
+        assert not slot.is_abandoned(standing, START + GRACE - SECOND)  # type: ignore[arg-type]
+        assert slot.is_abandoned(standing, START + GRACE)  # type: ignore[arg-type]
 
-    def test_a_restart_holds_another_place_than_the_round_before(self) -> None:
+    def test_a_restart_holds_another_slot_than_the_round_before(self) -> None:
         batch = a_batch()
         assert Slot.of(replace(batch, round=2)) != Slot.of(batch)
         assert Slot.of(replace(batch, round_began_at=START + SECOND)) != Slot.of(batch)
@@ -63,7 +63,7 @@ class TestPlaces:
         ]
         assert 2 * timedelta(seconds=timeout) <= GRACE
 
-    def test_places_are_looked_through_now_and_then(self) -> None:
+    def test_slots_are_pruned_now_and_then(self) -> None:
         assert AccountUsage().may_be_pruned(START)
         pruned = AccountUsage(pruned_at=START)
         assert not pruned.may_be_pruned(START + BETWEEN_PRUNINGS - SECOND)
@@ -72,15 +72,15 @@ class TestPlaces:
 
 class TestOpenBatches:
     @pytest.mark.parametrize(("limit", "is_full"), [(0, False), (1, True), (2, True), (3, False)])
-    def test_one_waits_where_all_places_are_taken(self, limit: int, is_full: bool) -> None:
+    def test_one_waits_if_all_slots_are_taken(self, limit: int, is_full: bool) -> None:
         usage = AccountUsage(open=frozenset({Slot.of(a_batch()), Slot.of(a_batch(round=2))}))
         wait = Limits(open_batches=limit).wait_for_a_slot(usage)
         assert wait == (BETWEEN_PRUNINGS if is_full else None)
 
-    def test_an_admission_is_on_condition_of_a_place(self) -> None:
-        place = Slot.of(a_batch())
-        admission = Limits(open_batches=7).admission(place, 3, None)
-        assert (admission.slot, admission.fewer_than, admission.charge) == (place, 7, None)
+    def test_an_admission_is_on_condition_of_a_slot(self) -> None:
+        slot = Slot.of(a_batch())
+        admission = Limits(open_batches=7).admission(slot, 3, None)
+        assert (admission.slot, admission.fewer_than, admission.charge) == (slot, 7, None)
 
     def test_without_a_limit_it_is_on_no_condition(self) -> None:
         assert Limits(jobs_per_minute=1).admission(Slot.of(a_batch()), 3, None).fewer_than is None
@@ -99,13 +99,13 @@ class TestJobsPerMinute:
         assert charge(limit=60, jobs=0).cost == timedelta()
 
     @pytest.mark.parametrize("paid_until", [None, START - timedelta(days=1), START])
-    def test_where_nothing_is_to_be_paid_any_batch_is_let_in(
+    def test_if_nothing_is_to_be_paid_any_batch_is_admitted(
         self, paid_until: datetime | None
     ) -> None:
         assert charge(limit=1, jobs=10_000, paid_until=paid_until).no_later_than is None
         assert wait(limit=1, jobs=10_000, paid_until=paid_until) is None
 
-    def test_where_something_is_a_batch_is_let_in_that_costs_what_is_left_of_a_minute(
+    def test_if_something_is_a_batch_is_admitted_that_costs_what_is_left_of_a_minute(
         self,
     ) -> None:
         paid_until = START + 40 * SECOND
@@ -119,7 +119,7 @@ class TestJobsPerMinute:
         assert wait(limit=60, jobs=61, paid_until=paid_until) == 5 * MINUTE
         assert wait(limit=60, jobs=10_000, paid_until=paid_until) == 5 * MINUTE
 
-    def test_whoever_waits_as_long_as_told_is_let_in_and_not_a_moment_before(self) -> None:
+    def test_whoever_waits_as_long_as_told_is_admitted_and_not_a_moment_before(self) -> None:
         paid_until = START + 59 * SECOND
         for jobs in (1, 30, 59, 60, 61, 200):
             told = wait(limit=60, jobs=jobs, paid_until=paid_until)
@@ -136,24 +136,24 @@ class TestJobsPerMinute:
         got, paid_until = 0, None
         for second in range(600):
             now = START + second * SECOND
-            place = Slot.of(a_batch(round_began_at=now))
-            usage = store.admit("acme", limits.admission(place, 7, paid_until))
-            got += 7 if place in usage.open else 0
+            slot = Slot.of(a_batch(round_began_at=now))
+            usage = store.admit("acme", limits.admission(slot, 7, paid_until))
+            got += 7 if slot in usage.open else 0
             paid_until = usage.paid_until
         assert 1_000 <= got <= 1_100
 
     @pytest.mark.parametrize("jobs", [1, 40, 100, 250])
     def test_the_write_and_the_wait_judge_alike(self, jobs: int) -> None:
-        """Who is neither let in nor told to wait would ask for ever."""
+        """Who is neither admitted nor told to wait would ask for ever."""
         limits = Limits(jobs_per_minute=100)
         for ahead in range(0, 70_000, 333):
             paid_until = START + timedelta(milliseconds=ahead)
             usage = AccountUsage(paid_until=paid_until)
             store = FakeBatchStore()
             store.usages["acme"] = usage
-            place = Slot.of(a_batch())
-            after = store.admit("acme", limits.admission(place, jobs, paid_until))
-            is_in = place in after.open
+            slot = Slot.of(a_batch())
+            after = store.admit("acme", limits.admission(slot, jobs, paid_until))
+            is_in = slot in after.open
             assert is_in == (limits.wait_for_jobs(usage, jobs, START) is None)
 
 

@@ -54,7 +54,7 @@ class TestJobsAnswer:
         assert judged == TryAgain(reason=f"HTTP {status}", status=status)
 
     @pytest.mark.parametrize("status", TRANSIENT)
-    def test_after_the_last_attempt_it_gave_up_and_says_why(self, status: int) -> None:
+    def test_after_the_last_attempt_it_is_unanswered_and_says_why(self, status: int) -> None:
         found = answer(Reply(status=status, body=OK), attempt=JOB_TRIES)
         assert found.verdict is Verdict.UNANSWERED
         assert error_of(found) == {

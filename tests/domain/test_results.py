@@ -133,7 +133,7 @@ class TestCount:
         batch = a_batch(len(responses), state=BatchState.COMPLETED, counts=results.count(chunk, 1))
         assert results.whole_size_bytes(batch) == len(body_of(texts_of(chunk)))
 
-    def test_jobs_that_gave_up_weigh_too(self) -> None:
+    def test_unanswered_jobs_weigh_too(self) -> None:
         lost = a_batch(2, unanswered_counts=Counts(failed=2, result_bytes=10))
         had = a_batch(2, counts=Counts(failed=2, result_bytes=10))
         assert results.whole_size_bytes(lost) == results.whole_size_bytes(had)

@@ -86,7 +86,7 @@ def moment_of(vector: Vector) -> datetime:
 def is_accepted(
     request: SignedRequest, vector: Vector, now: datetime, secrets: Sequence[str] = ()
 ) -> bool:
-    """What the door does: read the header, look at the date, try the live secrets."""
+    """What the API does: read the header, check the date, try the live secrets."""
     credentials = iws_credentials(f"IWS {vector['key']}:{vector['signature']}")
     if credentials is None or credentials[0] != vector["key"] or not is_fresh(request, now):
         return False

@@ -1,4 +1,4 @@
-"""What counts as JSON at the door, and that every value goes through as it came: to the service
+"""What counts as JSON from callers, and that every value goes through as it came: to the service
 and, so that it refuses the same, to the client."""
 
 import gc

@@ -23,7 +23,7 @@ MILLISECOND, SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 #: From START, 7 seconds after a full minute, to the one at which the sweep sees what became of a
 #: delivery that begins then.
-ALARM = timedelta(seconds=173)
+UNTIL_DUE = timedelta(seconds=173)
 Decide = Callable[[Batch], Change]
 
 
@@ -170,14 +170,14 @@ class TestFinishChunk:
         counts = Counts(succeeded=1, failed=1, result_bytes=10 + size)
         assert after == replace(head, done=frozenset({0, 2}), counts=counts)
 
-    def test_a_chunk_with_a_job_that_gave_up_is_counted_apart(self) -> None:
+    def test_a_chunk_with_an_unanswered_job_is_counted_apart(self) -> None:
         head = a_batch(3)
         chunk = full_chunk(1, lost=True)
         after = changed(head, lambda head: transitions.finish_chunk(head, chunk))
         assert after.done == after.unanswered == frozenset({1})
         assert (after.counts, after.unanswered_counts.failed) == (Counts(), 1)
 
-    def test_what_gave_up_in_an_older_round_and_was_answered_since_gave_up_no_more(self) -> None:
+    def test_what_was_unanswered_in_an_older_round_and_answered_since_is_no_more(self) -> None:
         chunk = full_chunk(0, lost=True).with_part(
             AnswersPart(round=2, number=0, answers={0: succeeded()})
         )
@@ -187,7 +187,7 @@ class TestFinishChunk:
 
 
 class TestComplete:
-    def test_the_callback_is_due_at_once_and_no_look_any_more(self) -> None:
+    def test_the_callback_is_due_at_once_and_no_check_any_more(self) -> None:
         head = a_batch(1)
         after = changed(head, lambda head: transitions.complete(head, START + HOUR))
         assert after == replace(
@@ -196,7 +196,7 @@ class TestComplete:
             completed_at=START + HOUR,
             next_check_at=None,
             next_try_at=START + HOUR,
-            due_at=START + HOUR + ALARM,
+            due_at=START + HOUR + UNTIL_DUE,
         )
         assert after.may_deliver(START + HOUR)
 
@@ -210,7 +210,7 @@ class TestComplete:
         assert (after.due_at.second, after.due_at.microsecond) == (0, 0)
         assert LEASE < after.due_at - now <= LEASE + MINUTE
 
-    def test_who_delivers_at_once_leaves_the_alarm_where_it_is(self) -> None:
+    def test_who_delivers_at_once_leaves_the_due_time_as_it_is(self) -> None:
         ended = changed(a_batch(1), lambda head: transitions.complete(head, START))
         leased = changed(ended, lambda head: transitions.take_lease(head, "ours", START + SECOND))
         assert leased.due_at == ended.due_at
@@ -233,11 +233,11 @@ class TestComplete:
 
 
 class TestLooks:
-    def test_the_first_look_comes_after_a_minute(self) -> None:
+    def test_the_first_check_comes_after_a_minute(self) -> None:
         assert FIRST_CHECK == MINUTE
 
     @pytest.mark.parametrize(("checks", "wait"), [(0, 30), (1, 60), (2, 60), (50, 60)])
-    def test_looks_come_after_30_minutes_and_then_hourly(self, checks: int, wait: int) -> None:
+    def test_checks_come_after_30_minutes_and_then_hourly(self, checks: int, wait: int) -> None:
         head = a_batch(3, checks=checks, done=frozenset({1}))
         after = changed(head, lambda head: transitions.record_check(head, START))
         next_check_at = START + timedelta(minutes=wait)
@@ -253,28 +253,28 @@ class TestLooks:
     @pytest.mark.parametrize(
         "decide", [WHILE_RUNNING["record_check"], WHILE_RUNNING["postpone_check"]]
     )
-    def test_no_look_comes_after_the_deadline(self, decide: Decide) -> None:
+    def test_no_check_comes_after_the_deadline(self, decide: Decide) -> None:
         head = a_batch(deadline=START + MINUTE)
         after = changed(head, decide)
         assert (after.next_check_at, after.due_at) == (head.deadline, head.deadline)
 
-    def test_a_wait_moves_the_next_look_behind_it(self) -> None:
+    def test_a_wait_moves_the_next_check_behind_it(self) -> None:
         head = a_batch()
         after = changed(head, lambda head: transitions.postpone_check(head, START + HOUR))
         assert after == replace(head, next_check_at=START + HOUR, due_at=START + HOUR)
 
-    def test_a_wait_moves_no_look_that_was_taken_or_moved_meanwhile(self) -> None:
+    def test_a_wait_moves_no_check_that_was_made_or_moved_meanwhile(self) -> None:
         head = a_batch()
         decided = transitions.postpone_check(head, START + HOUR)
         assert applied(replace(head, next_check_at=START + 2 * HOUR), decided) is None
 
-    def test_a_look_is_due_from_its_moment_on(self) -> None:
+    def test_a_check_is_due_from_its_moment_on(self) -> None:
         head = a_batch()
         assert not head.is_check_due(START + MINUTE - MILLISECOND)
         assert head.is_check_due(START + MINUTE)
         assert not replace(head, next_check_at=None).is_check_due(START + HOUR)
 
-    def test_a_look_comes_before_what_is_later(self) -> None:
+    def test_a_check_comes_before_what_is_later(self) -> None:
         head = a_batch()
         assert head.is_check_before(START + MINUTE + MILLISECOND)
         assert not head.is_check_before(START + MINUTE)
@@ -284,7 +284,7 @@ class TestLooks:
         ("checks", "done_then", "done_now", "still"),
         [(0, 0, 0, True), (0, 0, 2, True), (1, 0, 0, True), (1, 2, 2, True), (1, 1, 2, False)],
     )
-    def test_a_batch_stands_still_where_nothing_was_finished_since_the_last_look(
+    def test_a_batch_stands_still_if_nothing_was_finished_since_the_last_check(
         self, checks: int, done_then: int, done_now: int, still: bool
     ) -> None:
         done = frozenset(range(done_now))
@@ -297,7 +297,7 @@ class TestLease:
         head = completed(attempts=3)
         after = changed(head, lambda head: transitions.take_lease(head, "ours", START))
         assert after == replace(
-            head, attempts=4, lease="ours", next_try_at=START + LEASE, due_at=START + ALARM
+            head, attempts=4, lease="ours", next_try_at=START + LEASE, due_at=START + UNTIL_DUE
         )
 
     def test_one_of_two_gets_it(self) -> None:
@@ -365,7 +365,7 @@ class TestRecording:
 
 
 class TestRestart:
-    def test_a_new_round_begins_with_the_chunks_that_hold_what_gave_up(self) -> None:
+    def test_a_new_round_begins_with_the_chunks_that_hold_unanswered_jobs(self) -> None:
         head = delivering(
             done=frozenset({0, 1, 2}),
             unanswered=frozenset({1}),
@@ -407,7 +407,7 @@ class TestRestart:
             rerun="token",
         )
 
-    def test_it_looks_at_once_and_sends(self) -> None:
+    def test_it_is_checked_at_once_and_sent(self) -> None:
         after = changed(completed(), WHILE_COMPLETED["restart"])
         assert after.is_check_due(START)
         assert after.has_stood_still
@@ -442,12 +442,12 @@ class TestRestart:
         assert not head.is_near_its_end(last - MILLISECOND)
         assert head.is_near_its_end(last + MILLISECOND)
 
-    def test_a_running_batch_is_looked_at_at_once_instead(self) -> None:
+    def test_a_running_batch_is_checked_at_once_instead(self) -> None:
         head = a_batch(checks=1, next_check_at=START + HOUR)
         after = changed(head, WHILE_RUNNING["check_now"])
         assert after == replace(head, next_check_at=START, due_at=START, rerun="token")
 
-    def test_a_running_batch_is_looked_at_once_in_five_minutes(self) -> None:
+    def test_a_running_batch_is_checked_once_in_five_minutes(self) -> None:
         head = a_batch(checked_at=START)
         assert head.was_checked_lately(START + 5 * MINUTE - MILLISECOND)
         assert not head.was_checked_lately(START + 5 * MINUTE)
@@ -572,7 +572,7 @@ class TestMayDeliver:
     def test_when(self, fields: dict[str, Any], now: datetime, may: bool) -> None:
         assert completed(**fields).may_deliver(now) is may
 
-    def test_the_alarm_alone_makes_nothing_due(self) -> None:
-        """A sweep's claim moves `due_at`, and must neither hurry nor hold up a try."""
+    def test_the_due_time_alone_makes_no_check_or_try_due(self) -> None:
+        """A sweep's reservation moves `due_at`, and must neither hurry nor hold up a try."""
         assert not completed(next_try_at=START + HOUR).may_deliver(START)
         assert completed(due_at=START + HOUR).may_deliver(START)

@@ -23,7 +23,7 @@ def refusal(code: str, message: str, operation: str) -> ClientError:
 
 @dataclass(frozen=True)
 class Poll:
-    """What is found when an operation is looked at once more."""
+    """What is found when an operation is described once more."""
 
     status: str
     events: tuple[Event, ...] = ()
@@ -32,7 +32,7 @@ class Poll:
 
 @dataclass
 class ScriptedCloudFormation:
-    """A stack in some status, and what each look at it finds once an operation has begun."""
+    """A stack in some status, and what each description of it shows once an operation has begun."""
 
     status: str | None
     script: list[Poll] = field(default_factory=list)

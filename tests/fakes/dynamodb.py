@@ -117,12 +117,12 @@ class FakeBatchStore:
         self.markers.pop((batch.batch_id, batch.submission, chunk, index), None)
 
     def find_due(self, now: datetime) -> Iterator[Due]:
-        alarms = [
+        due = [
             Due(batch_id=head.batch_id, due_at=head.due_at)
             for head in self.heads.values()
             if head.due_at is not None and head.due_at <= now
         ]
-        return iter(sorted(alarms, key=lambda due: due.due_at))
+        return iter(sorted(due, key=lambda each: each.due_at))
 
     def reserve(self, due: Due, until: datetime) -> Batch | None:
         with self._lock:
@@ -163,10 +163,10 @@ class FakeBatchStore:
                 paid_until = usage.paid_until - admission.charge.cost
                 self.usages[account] = replace(self._usage(account), paid_until=paid_until)
 
-    def vacate(self, account: str, places: Collection[Slot]) -> None:
+    def vacate(self, account: str, slots: Collection[Slot]) -> None:
         with self._lock:
             usage = self._usage(account)
-            self.usages[account] = replace(usage, open=usage.open - {*places})
+            self.usages[account] = replace(usage, open=usage.open - {*slots})
 
     def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
         with self._lock:
@@ -205,8 +205,8 @@ def _is_paid(usage: AccountUsage, charge: Charge | None) -> bool:
 
 
 def _admitted(usage: AccountUsage, admission: Admission) -> AccountUsage:
-    place = frozenset({admission.slot})
-    after = replace(usage, open=place if admission.fewer_than is None else usage.open | place)
+    ours = frozenset({admission.slot})
+    after = replace(usage, open=ours if admission.fewer_than is None else usage.open | ours)
     charge = admission.charge
     if charge is None:
         return after

@@ -1,7 +1,7 @@
 """`python -m tests.hostile` sends every request of the vectors and shows the costliest; with
 `--json` all of them, a line each.
 
-Each runs in a process of its own, forked from one whose front door is warm, with the real adapters
+Each runs in a process of its own, forked from one whose API is warm, with the real adapters
 over an AWS that takes everything. Memory is what the system counts at the peak of the process, all
 of Python in it; CPU time is user and system together, of the request alone.
 """

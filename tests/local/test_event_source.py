@@ -44,10 +44,10 @@ def messages_in(sqs: "SQSClient", url: str) -> int:
     return visible + int(attributes["ApproximateNumberOfMessagesNotVisible"])
 
 
-def becomes_true(claim: Callable[[], bool]) -> bool:
+def becomes_true(condition: Callable[[], bool]) -> bool:
     with suppress(DidNotHappen):
-        until(claim, "true", PATIENCE_SECONDS)
-    return claim()
+        until(condition, "true", PATIENCE_SECONDS)
+    return condition()
 
 
 def test_a_message_is_handed_over_as_lambda_does(sqs: "SQSClient") -> None:

@@ -135,12 +135,12 @@ class TestOpenBatches:
             "retry_after": 10,
         }
 
-    @pytest.mark.parametrize("how", ["completed", "cancelled", "given up"])
+    @pytest.mark.parametrize("how", ["completed", "cancelled", "past its deadline"])
     def test_a_batch_that_ends_makes_room_at_once(
         self, how: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=1)
-        if how == "given up":
+        if how == "past its deadline":
             service.behave(lambda _: Reply(status=500))
         batch_id = service.submit()
         if how == "cancelled":
@@ -168,7 +168,7 @@ class TestOpenBatches:
         assert service.submit(key="once") == batch_id
         assert admit.made == 0
 
-    def test_where_giving_up_a_place_fails_the_batch_ends_and_the_next_one_finds_it(
+    def test_if_freeing_a_slot_fails_the_batch_ends_and_the_next_one_finds_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=1)
@@ -188,7 +188,7 @@ class TestOpenBatches:
         service.clock.advance(hours=60)
         service.submit()
 
-    def test_a_batch_on_its_way_keeps_its_place_for_the_grace(self) -> None:
+    def test_a_batch_on_its_way_keeps_its_slot_for_the_grace(self) -> None:
         """The function that let it in may be about to commit it; or it is dead."""
         service = Service(open_batches=1)
         service.service.admission.admit(a_batch(submission="on its way"), 1)
@@ -209,7 +209,7 @@ class TestOpenBatches:
             service.refused()
         assert reads.made == 3
 
-    def test_of_two_that_find_all_places_taken_one_looks_through_them(
+    def test_of_two_that_find_all_slots_taken_one_prunes_them(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=1)
@@ -232,7 +232,7 @@ class TestNotSaved:
         return service
 
     @pytest.mark.parametrize("call", ["save_jobs", "commit"])
-    def test_place_and_charge_are_given_back(
+    def test_slot_and_charge_are_given_back(
         self, service: Service, call: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(service, call, monkeypatch)
@@ -242,7 +242,7 @@ class TestNotSaved:
         service.submit(57)
 
     @pytest.mark.parametrize("takes_effect", [True, False])
-    def test_also_where_it_is_not_known_whether_it_was_let_in(
+    def test_also_if_it_is_not_known_whether_it_was_admitted(
         self, service: Service, takes_effect: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(service, "admit", monkeypatch, takes_effect=takes_effect)
@@ -250,7 +250,7 @@ class TestNotSaved:
             service.submit(5)
         assert service.usage == AccountUsage(paid_until=START + 3 * SECOND)
 
-    def test_where_that_fails_too_the_place_is_free_after_the_grace(
+    def test_if_that_fails_too_the_slot_is_free_after_the_grace(
         self, service: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(service, "save_jobs", monkeypatch)
@@ -262,7 +262,7 @@ class TestNotSaved:
         service.clock.advance(seconds=GRACE.total_seconds())
         service.submit()
 
-    def test_a_batch_that_may_have_been_saved_keeps_its_place(
+    def test_a_batch_that_may_have_been_saved_keeps_its_slot(
         self, service: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         commit = failing(service, "commit", monkeypatch, takes_effect=True)
@@ -276,7 +276,7 @@ class TestNotSaved:
     def test_of_two_submissions_under_one_key_the_later_pays_nothing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Both find nothing standing, and both are let in."""
+        """Both find nothing standing, and both are admitted."""
         service = Service(open_batches=2, jobs_per_minute=60)
         find, save_jobs = service.store.find, service.store.save_jobs
 
@@ -316,7 +316,7 @@ class TestJobsPerMinute:
         service.clock.advance(seconds=9)
         service.submit()
 
-    def test_a_batch_larger_than_a_minutes_worth_is_let_in_when_all_is_paid(self) -> None:
+    def test_a_batch_larger_than_a_minutes_worth_is_admitted_when_all_is_paid(self) -> None:
         service = Service(jobs_per_minute=60)
         service.submit(200)
         assert service.refused(200).retry_after == 200
@@ -324,7 +324,7 @@ class TestJobsPerMinute:
         service.clock.advance(seconds=200)
         service.submit(200)
 
-    def test_a_batch_refused_for_want_of_a_place_is_charged_nothing(self) -> None:
+    def test_a_batch_refused_for_want_of_a_slot_is_charged_nothing(self) -> None:
         service = Service(open_batches=1, jobs_per_minute=60)
         service.submit(1)
         assert "open batches" in service.refused(1).message
@@ -351,7 +351,7 @@ class TestJobsPerMinute:
 
 
 class TestRequests:
-    """One more than without limits, for every batch that is let in."""
+    """One more than without limits, for every batch that is admitted."""
 
     def test_a_container_that_knows_the_account_writes_once_each_time(
         self, monkeypatch: pytest.MonkeyPatch
@@ -409,7 +409,7 @@ class TestRestart:
         service.behave(lambda _: None)
         return batch_id
 
-    def test_it_takes_a_place_and_pays_for_the_jobs_that_run_again(
+    def test_it_takes_a_slot_and_pays_for_the_jobs_that_run_again(
         self, service: Service, half_done: str
     ) -> None:
         service.rerun.restart(DEMO_CALLER, half_done)
@@ -420,7 +420,7 @@ class TestRestart:
         service.run_to_the_end()
         assert service.usage.open == frozenset()
 
-    def test_who_gives_up_the_place_of_the_round_before_too_late_leaves_it_its_own(
+    def test_freeing_the_slot_of_the_round_before_too_late_leaves_it_its_own(
         self, service: Service, half_done: str
     ) -> None:
         ended = service.found(half_done)
@@ -437,7 +437,7 @@ class TestRestart:
             service.rerun.restart(DEMO_CALLER, half_done)
         assert service.found(half_done) == before
 
-    def test_a_restart_whose_answer_was_lost_keeps_its_place(
+    def test_a_restart_whose_answer_was_lost_keeps_its_slot(
         self, service: Service, half_done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The database's own client repeats a write, and the repeat finds it made."""
@@ -451,7 +451,7 @@ class TestRestart:
         service.rerun.restart(DEMO_CALLER, half_done)
         assert service.usage.open == {Slot.of(service.found(half_done))}
 
-    def test_one_that_lost_a_race_gives_back_place_and_charge(
+    def test_one_that_lost_a_race_gives_back_slot_and_charge(
         self, service: Service, half_done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         change = service.store.change

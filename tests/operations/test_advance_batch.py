@@ -1,4 +1,4 @@
-"""What a look at a batch promises: one completion, and a callback tried until it is over."""
+"""What a check of a batch promises: one completion, and a callback tried until it is over."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,7 @@ class TestCompleting:
         assert world.head(batch) == batch
         assert world.receiver.posts == []
 
-    def test_any_number_of_looks_makes_one_callback(self, world: World, done: Batch) -> None:
+    def test_any_number_of_checks_makes_one_callback(self, world: World, done: Batch) -> None:
         for _ in range(5):
             world.check(done)
         assert len(world.receiver.posts) == 1
@@ -70,7 +70,7 @@ class TestCompleting:
 
 
 class TestLooks:
-    def test_what_was_never_sent_is_sent_at_the_first_look(self, world: World) -> None:
+    def test_what_was_never_sent_is_sent_at_the_first_check(self, world: World) -> None:
         batch = world.submitted(3)
         world.clock.advance(seconds=60)
         world.check(batch)
@@ -78,7 +78,7 @@ class TestLooks:
         assert world.head(batch).checks == 1
         assert world.head(batch).next_check_at == START + timedelta(seconds=60, minutes=30)
 
-    def test_a_look_before_its_time_sends_nothing(self, world: World) -> None:
+    def test_a_check_before_its_time_sends_nothing(self, world: World) -> None:
         batch = world.submitted(3)
         world.clock.advance(seconds=59)
         world.check(batch)
@@ -97,7 +97,7 @@ class TestLooks:
         world.check(batch)
         assert [message.chunk for message, _ in world.queue.jobs] == [1, 2]
 
-    def test_no_look_comes_after_the_deadline(self, world: World) -> None:
+    def test_no_check_comes_after_the_deadline(self, world: World) -> None:
         batch = world.submitted(3, deadline=START + timedelta(minutes=10))
         world.clock.advance(seconds=60)
         world.check(batch)

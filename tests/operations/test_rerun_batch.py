@@ -80,7 +80,7 @@ class TestRestart:
         assert len(world.platform.calls) == 1
         assert len(world.receiver.posts) == 2
 
-    def test_of_a_running_batch_it_only_makes_it_looked_at_once_in_five_minutes(
+    def test_a_running_batch_is_only_checked_and_once_in_five_minutes(
         self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(1)
@@ -210,7 +210,7 @@ class TestAll:
                 getattr(rerun, action)(stranger, batch_id)
 
     @pytest.mark.parametrize("action", ["restart", "repost"])
-    def test_with_the_queue_down_the_alarm_does_it(
+    def test_with_the_queue_down_the_sweep_does_it(
         self,
         world: World,
         rerun: BatchRerunner,

@@ -53,7 +53,7 @@ def test_a_submitted_batch_is_stored_and_every_chunk_sent_once(world: World) -> 
     assert {message.submission for message, _ in world.queue.jobs} == {head.submission}
 
 
-def test_the_first_look_comes_later_once_everything_was_sent(world: World) -> None:
+def test_the_first_check_comes_later_once_everything_was_sent(world: World) -> None:
     world.run()
     assert world.only_head.next_check_at == START + timedelta(minutes=30)
     assert world.only_head.checks == 1
@@ -69,7 +69,7 @@ def test_a_batch_without_callback_url_waits_for_none(world: World) -> None:
     assert world.only_head.callback is CallbackState.NONE
 
 
-def test_with_the_queue_down_the_batch_is_safe_and_the_first_look_sends(
+def test_with_the_queue_down_the_batch_is_safe_and_the_first_check_sends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.queue, "send_jobs", fail)

@@ -1,4 +1,4 @@
-"""What the sweep promises: whatever was lost, somebody looks, and nobody waits for another."""
+"""What the sweep promises: whatever was lost, batches are checked, and none waits for another."""
 
 from datetime import timedelta
 from typing import NoReturn
@@ -16,7 +16,7 @@ def world() -> World:
     return World()
 
 
-def test_a_batch_whose_alarm_went_off_is_looked_at(world: World) -> None:
+def test_a_batch_that_is_due_is_checked(world: World) -> None:
     batch = world.submitted(1)
     world.service.sweeper.sweep(lambda: 50)
     assert world.queue.batches == []
@@ -25,7 +25,7 @@ def test_a_batch_whose_alarm_went_off_is_looked_at(world: World) -> None:
     assert [message.batch_id for message, _ in world.queue.batches] == [batch.batch_id]
 
 
-def test_a_claimed_batch_is_left_alone_for_five_minutes(world: World) -> None:
+def test_a_reserved_batch_is_left_alone_for_five_minutes(world: World) -> None:
     batch = world.submitted(1)
     world.clock.advance(seconds=60)
     world.service.sweeper.sweep(lambda: 50)

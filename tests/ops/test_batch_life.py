@@ -35,7 +35,7 @@ def chunk(batch: Batch, number: int, answers: dict[int, Answer], **fields: Any) 
 
 @pytest.fixture
 def told() -> dict[str, Any]:
-    """Of eight jobs two are done, three failed, one gave up, and two wait."""
+    """Of eight jobs two are done, three failed, one is unanswered, and two wait."""
     batch = a_batch(
         8,
         jobs_per_message=1,
@@ -51,8 +51,8 @@ def told() -> dict[str, Any]:
     marker = Marker(round=1, hops=2, receive_count=3, deaths=1)
     chunks.append(chunk(batch, 6, {}, markers={6: marker}))
     chunks.append(chunk(batch, 7, {}, jobs=None))
-    order = SubmissionTerms(callback_url=SECRET_URL, request_hash="0" * 64)
-    return batch_life.life(batch, order, chunks, START + timedelta(seconds=1, milliseconds=5))
+    terms = SubmissionTerms(callback_url=SECRET_URL, request_hash="0" * 64)
+    return batch_life.life(batch, terms, chunks, START + timedelta(seconds=1, milliseconds=5))
 
 
 def test_jobs_are_counted_one_by_one_and_named_where_somebody_may_look_for_them(

@@ -1,5 +1,5 @@
 """`batchback doctor` over a whole stage on moto: it finds nothing wrong, and then each thing that
-is made wrong, with what mends it."""
+is made wrong, with its remedy."""
 
 import copy
 import io
@@ -51,7 +51,7 @@ def deployed(
     aws: None,  # noqa: ARG001 - moto must be up
     session: boto3.Session,
 ) -> Iterator[None]:
-    """All that `batchback resources up` and `chalice deploy` make, as far as it is looked at."""
+    """All that `batchback resources up` and `chalice deploy` make, as far as it is checked."""
     session.client("cloudformation").create_stack(
         StackName=project.stack_name(STAGE),
         TemplateBody=project.template(),
@@ -218,7 +218,7 @@ class TestAStage:
         ]
         assert "BATCHBACK_KEY" in found(operator)["ping"]["found"]
         assert found(operator)["region"]["found"] == REGION
-        assert "looked at: 0 wrong, 2 skipped" in operator.is_told
+        assert "checked: 0 wrong, 2 skipped" in operator.is_told
         assert operator.is_told.count("\n") == len(operator.reads) + 1
 
     @pytest.mark.usefixtures("moto")
@@ -259,7 +259,7 @@ MAPPINGS = "lambda.list_event_source_mappings"
 CONFIGURATION = "lambda.get_function_configuration"
 STACKS = "cloudformation.describe_stacks"
 
-#: What is changed, and what is then wrong: the check, a part of what it found, a part of the mend.
+#: What is changed, and what is then wrong: the check, parts of what it found and of the remedy.
 ILLS: dict[str, tuple[str, Change, str, str, str]] = {
     "an operation that failed": (
         STACKS,
@@ -366,7 +366,7 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         "STAGE",
         DEPLOY,
     ),
-    "another time-out": (
+    "another timeout": (
         CONFIGURATION,
         put("Timeout", value=3),
         "function advance_batch",
@@ -476,8 +476,10 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("operation", "change", "check", "what", "mend"), ILLS.values(), ids=ILLS)
-def test_what_is_wrong_is_found_and_said_how_to_mend(
+@pytest.mark.parametrize(
+    ("operation", "change", "check", "what", "remedy"), ILLS.values(), ids=ILLS
+)
+def test_what_is_wrong_is_found_and_said_how_to_fix(
     operator: User,
     moto: Aws,
     monkeypatch: pytest.MonkeyPatch,
@@ -485,14 +487,14 @@ def test_what_is_wrong_is_found_and_said_how_to_mend(
     change: Change,
     check: str,
     what: str,
-    mend: str,
+    remedy: str,
 ) -> None:
     moto.changes[operation] = change
     look_only_at(monkeypatch, check)
     assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
-    told, mended_by = wrong(operator)[check]
+    told, remedied_by = wrong(operator)[check]
     assert what in told
-    assert mend in mended_by
+    assert remedy in remedied_by
     assert f"WRONG {check}: " in operator.is_told
 
 
@@ -507,7 +509,7 @@ def look_only_at(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
 
 
 class TestAPipelinesStage:
-    def test_it_is_mended_by_its_pipeline(
+    def test_it_is_fixed_by_its_pipeline(
         self, operator: User, moto: Aws, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Neither of the commands may touch it, so neither is told."""
@@ -522,7 +524,7 @@ class TestAPipelinesStage:
         }
         operator.types("doctor", "--stage", STAGE)
         assert found(operator)["stack"]["ok"]
-        assert {check: mend for check, (_, mend) in wrong(operator).items()} == dict.fromkeys(
+        assert {check: remedy for check, (_, remedy) in wrong(operator).items()} == dict.fromkeys(
             ("queue jobs", "function sweep", "log of sweep"),
             "deploy it by its pipeline (docs/packaging.md)",
         )
@@ -554,7 +556,7 @@ class TestWithoutAStage:
 
 
 class TestCannotBegin:
-    """Nothing can be looked at: exit status 2, one sentence, and nothing on stdout."""
+    """Nothing can be checked: exit status 2, one sentence, and nothing on stdout."""
 
     @pytest.mark.parametrize(
         ("stage", "variables", "says"),
@@ -603,7 +605,7 @@ def called_back(status: str, attempts: int = 1, error: str | None = None) -> obj
 
 
 class TestService:
-    """Of the whole only what the service answers; the stage `local` has nothing else to look at
+    """Of the whole only what the service answers; the stage `local` has nothing else to check
     that is of AWS alone."""
 
     @pytest.fixture(autouse=True)
@@ -651,7 +653,7 @@ class TestService:
         assert "jobs get to the platform" in found(operator)["batch"]["found"]
 
     @pytest.mark.parametrize(
-        ("answers", "what", "mend"),
+        ("answers", "what", "remedy"),
         [
             ([DONE, results({"errorCode": 461, "message": "x"})], "461", "PLATFORM_ADDRESS"),
             ([DONE, results({"errorCode": 401, "message": "x"})], "401", "PLATFORM_AUTH"),
@@ -667,16 +669,16 @@ class TestService:
         service: ScriptedService,
         answers: list[object],
         what: str,
-        mend: str,
+        remedy: str,
     ) -> None:
         service.answers(ACK, SUBMITTED, *answers)
         assert operator.types("doctor", "--stage", "local", *KEYS) == Status.REFUSED
-        told, mended_by = wrong(operator)["batch"]
+        told, remedied_by = wrong(operator)["batch"]
         assert what in told
-        assert mend in mended_by
+        assert remedy in remedied_by
 
     @pytest.mark.parametrize(
-        ("refusal", "what", "mend"),
+        ("refusal", "what", "remedy"),
         [
             ((401, 0, "Unauthorized"), "key or its secret is wrong", "batchback keys list"),
             ((401, 23005, "Request is stale"), "stale", "clock"),
@@ -690,14 +692,14 @@ class TestService:
         service: ScriptedService,
         refusal: tuple[int, int, str],
         what: str,
-        mend: str,
+        remedy: str,
     ) -> None:
         service.refuses(*refusal)
         words = ("doctor", "--stage", "local", *KEYS, "--no-batch")
         assert operator.types(*words) == Status.REFUSED
-        told, mended_by = wrong(operator)["ping"]
+        told, remedied_by = wrong(operator)["ping"]
         assert what in told
-        assert mend in mended_by
+        assert remedy in remedied_by
 
     @pytest.mark.parametrize(
         ("answer", "status", "what"),
@@ -716,7 +718,7 @@ class TestService:
         status: int,
         what: str,
     ) -> None:
-        """Somebody who does not look at signatures."""
+        """Somebody who does not check signatures."""
         monkeypatch.setattr(Asked, "is_signed", True)
         service.answers(answer, status=status)
         assert operator.types("doctor", "--stage", "local") == Status.REFUSED

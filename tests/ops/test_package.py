@@ -1,4 +1,4 @@
-"""`batchback package` up to where it would ask a registry; what comes of it then, e2e/ looks at."""
+"""`batchback package` up to where it would ask a registry; what comes of it then, e2e/ checks."""
 
 import io
 import json

@@ -333,7 +333,7 @@ def test_what_is_gone_already_is_as_asked_for(operator: User) -> None:
 
 
 def test_a_batch_is_open_from_its_commit_to_the_end_of_its_callback() -> None:
-    """What counts them is the alarm, which every change up to the last one leaves set."""
+    """What counts them is the due time, which every change up to the last one leaves set."""
     assert RUNNING.due_at
     assert transitions.record_check(RUNNING, START).put["due_at"]
     assert transitions.complete(a_batch(done=frozenset({0, 1, 2})), START).put["due_at"]

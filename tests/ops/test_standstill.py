@@ -13,7 +13,7 @@ from tests.samples import a_batch
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 NOW = START + 3 * HOUR
-#: A batch of 16 chunks in mid-life: it was looked at twice, and one chunk was done then.
+#: A batch of 16 chunks in mid-life: it was checked twice, and one chunk was done then.
 IN_MID_LIFE: dict[str, Any] = {
     "checks": 2,
     "checked_at": NOW - 20 * MINUTE,
@@ -30,13 +30,13 @@ COMPLETED: dict[str, Any] = {
 }
 STUCK: dict[str, tuple[dict[str, Any], str]] = {
     "nobody sweeps": ({"due_at": NOW - 6 * MINUTE}, "does sweep run"),
-    "it is woken, and nobody looks": ({"next_check_at": NOW - 11 * MINUTE}, "does advance_batch"),
+    "it is swept, and nobody checks": ({"next_check_at": NOW - 11 * MINUTE}, "does advance_batch"),
     "it is past its deadline": (
         {"deadline": NOW - 11 * MINUTE, "next_check_at": NOW - 11 * MINUTE},
         "its deadline was 11 min ago",
     ),
-    "nothing moved since the last look": ({"done": frozenset({0})}, "does run_jobs run"),
-    "its callback is woken, and nobody tries": (
+    "nothing moved since the last check": ({"done": frozenset({0})}, "does run_jobs run"),
+    "its callback is due, and nobody tries": (
         {**COMPLETED, "next_try_at": NOW - 11 * MINUTE, "due_at": NOW},
         "its callback was due 11 min ago",
     ),
@@ -44,12 +44,12 @@ STUCK: dict[str, tuple[dict[str, Any], str]] = {
 FINE: dict[str, dict[str, Any]] = {
     "it moves": {},
     "the sweep comes each minute": {"due_at": NOW - 4 * MINUTE},
-    "a claim puts its alarm off": {"next_check_at": NOW - 9 * MINUTE},
-    "the first look finds nothing to compare with": {"checks": 1, "done": frozenset({0})},
+    "a reservation puts its due time off": {"next_check_at": NOW - 9 * MINUTE},
+    "the first check finds nothing to compare with": {"checks": 1, "done": frozenset({0})},
     "it is young": {"created_at": NOW - 59 * MINUTE, "done": frozenset({0})},
     "its callback waits for the next try": {**COMPLETED, "next_try_at": NOW + HOUR},
     "its callback is delivered": {**COMPLETED, "callback": CallbackState.DELIVERED},
-    "its callback is given up": {**COMPLETED, "callback": CallbackState.FAILED},
+    "its callback has failed": {**COMPLETED, "callback": CallbackState.FAILED},
 }
 
 

@@ -115,7 +115,7 @@ def answers_put_unconditionally() -> Iterator[None]:
 
 @contextmanager
 def completing_without_its_condition() -> Iterator[None]:
-    """Whoever looks completes the batch, also one that is completed or runs again."""
+    """Whoever checks completes the batch, also one that is completed or runs again."""
     complete = transitions.complete
 
     def careless(batch: Batch, now: datetime) -> Change:
@@ -182,7 +182,7 @@ def the_attempt_counted_after_the_post() -> Iterator[None]:
 
 @contextmanager
 def a_blind_due_at() -> Iterator[None]:
-    """Whoever takes a look sets the alarm, whatever has become of the batch meanwhile."""
+    """Whoever records a check sets the due time, whatever has become of the batch meanwhile."""
     record_check = transitions.record_check
 
     def careless(batch: Batch, now: datetime) -> Change:
@@ -233,7 +233,7 @@ def no_submission_in_the_keys() -> Iterator[None]:
 
 @contextmanager
 def failed_messages_ignored() -> Iterator[None]:
-    """What SQS lists as failed is taken for sent, and no look is taken for it."""
+    """What SQS lists as failed is taken for sent, and no check is made for it."""
     send_jobs = SimulatedPorts.send_jobs
 
     def careless(

@@ -19,30 +19,28 @@ from tests.fakes import dynamodb as fake
 
 
 @contextmanager
-def no_condition_on_the_places() -> Iterator[None]:
-    """Whoever reads that there is a place takes it, also where somebody else took it since."""
+def no_condition_on_the_slots() -> Iterator[None]:
+    """Whoever reads that there is a slot takes it, also where somebody else took it since."""
     with patch.object(fake, "_has_room", lambda usage, admission: True):
         yield
 
 
 @contextmanager
-def a_place_taken_after_the_commit() -> Iterator[None]:
-    """The batch is saved, and then it is let in."""
+def a_slot_taken_after_the_commit() -> Iterator[None]:
+    """The batch is saved, and then it is admitted."""
 
-    def let_in(
-        self: BatchSubmitter, batch: Batch, order: Any, submission: Any, now: datetime
-    ) -> Any:
-        standing = self._save(batch, order, submission, now)
+    def late(self: BatchSubmitter, batch: Batch, terms: Any, submission: Any, now: datetime) -> Any:
+        standing = self._save(batch, terms, submission, now)
         self._admit(batch)
         return standing
 
-    with patch.object(BatchSubmitter, "_let_in", let_in):
+    with patch.object(BatchSubmitter, "_admit_and_save", late):
         yield
 
 
 @contextmanager
-def a_place_given_up_before_the_end() -> Iterator[None]:
-    """The place is free, and then the batch is completed."""
+def a_slot_freed_before_the_end() -> Iterator[None]:
+    """The slot is free, and then the batch is completed."""
     complete = BatchAdvancer._complete
 
     def hasty(self: BatchAdvancer, batch: Batch) -> Batch:
@@ -54,15 +52,15 @@ def a_place_given_up_before_the_end() -> Iterator[None]:
 
 
 @contextmanager
-def nobody_looks_for_abandoned_places() -> Iterator[None]:
-    """A place that was not given up is taken for ever."""
+def nobody_prunes_abandoned_slots() -> Iterator[None]:
+    """A slot that was not freed is taken for ever."""
     with patch.object(BatchAdmission, "_prune", lambda self, *_: False):
         yield
 
 
 @contextmanager
-def only_ended_batches_give_up_their_places() -> Iterator[None]:
-    """A place whose batch was never committed is taken for ever."""
+def only_ended_batches_free_their_slots() -> Iterator[None]:
+    """A slot whose batch was never committed is taken for ever."""
     is_abandoned = Slot.is_abandoned
 
     def patient(self: Slot, standing: Batch | None, now: datetime) -> bool:
@@ -74,14 +72,14 @@ def only_ended_batches_give_up_their_places() -> Iterator[None]:
 
 @contextmanager
 def no_grace() -> Iterator[None]:
-    """A batch that is about to be committed loses its place."""
+    """A batch that is about to be committed loses its slot."""
     with patch.object(limits, "GRACE", timedelta()):
         yield
 
 
 @contextmanager
-def a_restart_that_is_not_let_in() -> Iterator[None]:
-    """A batch that runs again takes no place."""
+def a_restart_that_is_not_admitted() -> Iterator[None]:
+    """A batch that runs again takes no slot."""
 
     def make(self: BatchRerunner, batch: Batch, change: Any, _: datetime) -> bool:
         return self.store.change(batch, change) is not None
@@ -93,12 +91,12 @@ def a_restart_that_is_not_let_in() -> Iterator[None]:
 LIMIT_FAULTS: dict[str, Any] = {
     fault.__name__: fault
     for fault in (
-        no_condition_on_the_places,
-        a_place_taken_after_the_commit,
-        a_place_given_up_before_the_end,
-        nobody_looks_for_abandoned_places,
-        only_ended_batches_give_up_their_places,
+        no_condition_on_the_slots,
+        a_slot_taken_after_the_commit,
+        a_slot_freed_before_the_end,
+        nobody_prunes_abandoned_slots,
+        only_ended_batches_free_their_slots,
         no_grace,
-        a_restart_that_is_not_let_in,
+        a_restart_that_is_not_admitted,
     )
 }

@@ -57,7 +57,7 @@ def _has_ended(state: State, head: Batch) -> None:
     took = (head.completed_at or state.now) - state.began_at
     _insist(took < state.storm + timedelta(hours=3), "the batch ends in time")
     if state.losses == 0 and not state.acted and not _fails_for_now(state):
-        _insist(took < timedelta(minutes=20), "where nothing goes wrong nothing waits for a look")
+        _insist(took < timedelta(minutes=20), "where nothing goes wrong nothing waits for a check")
 
 
 def _has_one_answer_for_each_job(state: State, head: Batch) -> None:
@@ -97,7 +97,7 @@ def _results_never_changed(state: State, head: Batch) -> None:
 
 def _was_called_back(state: State, head: Batch) -> None:
     if state.scenario.receiver is kills:
-        _insist(head.callback is CallbackState.FAILED, "a callback that kills is given up")
+        _insist(head.callback is CallbackState.FAILED, "a callback that kills fails in the end")
         _insist(len(state.posts) <= CALLBACK_TRIES, "a callback is not sent for ever")
         return
     if state.losses >= _USED_UP and head.attempts == CALLBACK_TRIES:
@@ -106,7 +106,7 @@ def _was_called_back(state: State, head: Batch) -> None:
     taken = state.posts_taken[f"{head.batch_id}-{head.round}"]
     _insist(taken >= 1, "the receiver has the callback of the last round")
     undisturbed = state.losses == 0 and not state.acted
-    _insist(taken == 1 or not undisturbed, "two that look at once send one callback")
+    _insist(taken == 1 or not undisturbed, "two that check at once send one callback")
 
 
 def _ran_each_job_as_often_as_it_had_to(state: State) -> None:

@@ -63,7 +63,7 @@ class Scenario:
 
 
 def failing(job: int, times: int) -> PlatformBehaviour:
-    """One job fails for now so many times; with more than five it is given up."""
+    """One job fails for now so many times; after more than five it stays unanswered."""
 
     def behave(index: int, before: int) -> Reply | NoReply | Literal["kill"]:
         return Reply(status=500) if index == job and before < times else answers(index, before)

@@ -128,10 +128,10 @@ def next_invocation(state: State) -> Invocation | None:
 
 def next_sweep(state: State) -> datetime | None:
     """The first full minute at which a sweep finds something; one a minute at most."""
-    alarms = [head.due_at for head in state.store.heads.values() if head.due_at]
-    if not alarms:
+    due_times = [head.due_at for head in state.store.heads.values() if head.due_at]
+    if not due_times:
         return None
-    minutes = -(-(min(alarms) - START) // MINUTE)
+    minutes = -(-(min(due_times) - START) // MINUTE)
     sweep_at = START + minutes * MINUTE
     return sweep_at if state.swept_at is None else max(sweep_at, state.swept_at + MINUTE)
 

@@ -378,8 +378,8 @@ class SimulatedPorts:
         undo = self._state.store.undo_admission
         self._effect("undo_admission", lambda: undo(account, admission))
 
-    def vacate(self, account: str, places: Collection[Slot]) -> None:
-        self._effect("vacate", lambda: self._state.store.vacate(account, places))
+    def vacate(self, account: str, slots: Collection[Slot]) -> None:
+        self._effect("vacate", lambda: self._state.store.vacate(account, slots))
 
     def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
         reserve = self._state.store.reserve_pruning

@@ -118,7 +118,7 @@ class OnMoto:
         )
 
     def replace(self, **adapters: Any) -> None:
-        """Others in the places of `platform`, `receiver` or `journal`, from now on."""
+        """Others in place of `platform`, `receiver` or `journal`, from now on."""
         for name, adapter in adapters.items():
             setattr(self, name, adapter)
         self._containers.clear()

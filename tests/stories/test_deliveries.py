@@ -84,7 +84,7 @@ def test_a_message_whose_worker_died_is_split_and_answered_by_the_next(life: OnM
     life.work_off()
     assert life.progress(async_id)["jobs"]["waiting"] == 5
     assert life.receiver.posts == []
-    life.clock.advance(seconds=361)  # its visibility time-out is over
+    life.clock.advance(seconds=361)  # its visibility timeout is over
     life.work_off()
     assert lost["MessageId"] in {message["MessageId"] for message in messages}
     assert life.journal.of("message split")

@@ -13,7 +13,7 @@ from tests.stories.test_one_batch import jobs
 
 
 class Watched:
-    """A life whose every message is looked at."""
+    """A life whose every message is inspected."""
 
     def __init__(self, life: OnMoto) -> None:
         self.life = life
@@ -84,7 +84,7 @@ def test_of_jobs_that_are_handed_on_for_want_of_time(watched: Watched) -> None:
     assert watched.groups == {ACCOUNT}
 
 
-def test_of_a_look_that_is_handed_on_for_want_of_time(watched: Watched) -> None:
+def test_of_a_check_that_is_handed_on_for_want_of_time(watched: Watched) -> None:
     async_id = watched.life.submit(jobs(1))
     watched.life.ask("cancel", {"async": async_id})
     watched.in_haste([each for each in watched.receive() if "chunk" not in _body(each)])
@@ -106,7 +106,7 @@ def test_of_a_message_that_is_split(watched: Watched) -> None:
     assert watched.groups == {ACCOUNT}
 
 
-def test_of_a_sweep_and_of_a_look_that_sends_again(watched: Watched) -> None:
+def test_of_a_sweep_and_of_a_check_that_sends_again(watched: Watched) -> None:
     life = watched.life
     life.submit(jobs(1))
     life.delete(life.receive()[0])  # lost for good

@@ -161,7 +161,7 @@ def _begun(sample: Sample) -> dict[str, str]:
 
 
 def _head(life: OnMoto, async_id: str) -> dict[str, str]:
-    """As texts, without the alarm, which a sweep moves."""
+    """As texts, without the due time, which a sweep moves."""
     item: Any = boto3.client("dynamodb").get_item(
         TableName=life.names.batches_table, Key=items.key(async_id, items.HEAD)
     )["Item"]

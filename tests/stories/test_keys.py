@@ -81,9 +81,7 @@ class TestRevoked:
         responses = [each["response"] for each in json.loads(post.body)["results"]]
         assert responses == echoes(20)[:called] + [REVOKED] * (20 - called)
 
-    def test_the_front_door_refuses_it_at_once_and_knows_it_by_its_secret_only(
-        self, life: OnMoto
-    ) -> None:
+    def test_the_api_refuses_it_at_once_and_knows_it_by_its_secret_only(self, life: OnMoto) -> None:
         life.ask("list", {})
         life.key_table.revoke("demo")
         status, body = life.call("list", {})

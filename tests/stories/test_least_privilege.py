@@ -59,7 +59,7 @@ def a_batch_is_cancelled_restarted_and_reposted(life: OnMoto) -> None:
     async_id = life.submit(jobs(40))
     life.ask("cancel", {"async": async_id})
     messages = life.receive()
-    for message in reversed(messages):  # the look comes first, and answers for all jobs
+    for message in reversed(messages):  # the check comes first, and answers for all jobs
         life.deliver(message)
         life.delete(message)
     life.work_off()
@@ -76,7 +76,7 @@ def open_batches_are_limited_and_a_place_is_left_behind(life: OnMoto) -> None:
     life.configure(MAX_OPEN_BATCHES="1")
     life.submit(jobs(1))
     life.configure()
-    life.work_off()  # and no place is given up
+    life.work_off()  # and no slot is freed
     life.configure(MAX_OPEN_BATCHES="1")
     life.submit(jobs(1))
     life.work_off()
@@ -91,7 +91,7 @@ def a_commit_is_lost_and_voided(life: OnMoto) -> None:
 
 
 def jobs_and_a_callback_are_tried_again(life: OnMoto) -> None:
-    """One job after a wait so long that the next look is moved behind it."""
+    """One job after a wait so long that the next check is moved behind it."""
     life.platform.answer = lambda call: (
         echo(call)
         if life.platform.calls.count(call) > 1
@@ -119,7 +119,7 @@ def a_worker_dies_once_and_another_each_time(life: OnMoto) -> None:
     async_id = life.submit([*jobs(1, "poison"), *jobs(38), *jobs(1, "frail")])
     while life.progress(async_id)["status"] == "running":
         deliver_in_spite_of_deaths(life)
-        life.clock.advance(seconds=361)  # the visibility time-out is over
+        life.clock.advance(seconds=361)  # the visibility timeout is over
     life.work_off()
     assert life.journal.of("message split")
     assert life.journal.of("job buried")

@@ -94,7 +94,7 @@ def test_an_account_at_its_limit_gets_in_again_when_a_batch_has_ended(life: OnMo
     assert life.progress(first)["status"] == "completed"
 
 
-def test_a_place_left_behind_is_found_when_it_is_needed(
+def test_a_slot_left_behind_is_found_when_it_is_needed(
     life: OnMoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     life.configure(MAX_OPEN_BATCHES="1")
@@ -104,7 +104,7 @@ def test_a_place_left_behind_is_found_when_it_is_needed(
         life.work_off()
     with requests_of(life) as made:
         life.submit(jobs(1))
-    # refused; claimed; the batches read; the place given up; let in, and the rest as ever
+    # refused; reserved; the batches read; the slot freed; admitted, and the rest as ever
     admission = ["UpdateItem", "UpdateItem", "BatchGetItem", "UpdateItem", "UpdateItem"]
     assert made == ["GetItem", *admission, *SUBMIT[1:]]
 
@@ -112,7 +112,7 @@ def test_a_place_left_behind_is_found_when_it_is_needed(
 @pytest.mark.parametrize(
     ("limit", "let_in"), [({"MAX_OPEN_BATCHES": "3"}, 3), ({"MAX_JOBS_PER_MINUTE": "8"}, 4)]
 )
-def test_of_many_submissions_at_once_no_more_get_in_than_may(
+def test_of_many_submissions_at_once_no_more_are_admitted_than_may_be(
     life: OnMoto, limit: dict[str, str], let_in: int
 ) -> None:
     life.configure(**limit)

@@ -152,7 +152,7 @@ class TestShow:
     def test_a_stage_without_resources_is_said_so(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The adapter's own word, Unavailable, says nothing to who can mend it."""
+        """The adapter's own word, Unavailable, says nothing to whoever can fix it."""
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         for words in (["list"], ["show", "0" * 32], ["redrive"]):
             assert operator.types(*words) == Status.USAGE
@@ -175,9 +175,9 @@ class TestRedrive:
         for message in life.receive():
             life.deliver(message)
             life.delete(message)
-        [look] = life.receive()
-        life.delete(look)
-        dead.put(look["Body"], look["Body"])
+        [check] = life.receive()
+        life.delete(check)
+        dead.put(check["Body"], check["Body"])
         assert operator.types("redrive") == Status.OK
         assert operator.read == {
             "queue": "batches-dead",
@@ -218,7 +218,7 @@ class TestRedrive:
     def test_no_more_than_the_limit_are_moved(
         self, operator: Operator, dead: Queue, home: Queue
     ) -> None:
-        dead.put(*[look(n) for n in range(13)])
+        dead.put(*[check_message(n) for n in range(13)])
         operator.types("redrive", "--limit", "12")
         assert operator.read["moved"] == 12
         assert (dead.count(), home.count()) == ((1, 0), (12, 0))
@@ -231,7 +231,7 @@ class TestRedrive:
         self, operator: Operator, dead: Queue, home: Queue
     ) -> None:
         """By its group the queues are fair."""
-        dead.put(look(1), look(2), group="acme")
+        dead.put(check_message(1), check_message(2), group="acme")
         operator.types("redrive")
         assert home.groups() == ["acme", "acme"]
 
@@ -247,7 +247,7 @@ class TestRedrive:
         assert (buried.count(), run.count()) == ((0, 0), (2, 2))
 
 
-def look(number: int) -> str:
+def check_message(number: int) -> str:
     return json.dumps({"v": 1, "batch": str(number), "account": "demo", "hops": 0})
 
 
@@ -260,7 +260,7 @@ class TestHalfWay:
             names = life.names
             return dead_letters.of_batches(client, names.batches_dead_queue, names.batches_queue)
 
-        Queue(life.names.batches_dead_queue).put(*[look(n) for n in range(3)])
+        Queue(life.names.batches_dead_queue).put(*[check_message(n) for n in range(3)])
         return open_with
 
     def test_what_is_not_taken_at_home_stays(

@@ -61,7 +61,7 @@ class Plan:
     #: The shortest and the longest pause before a kill.
     pause_seconds: tuple[float, float] = (0.5, 2.0)
     #: How long a killed worker's message stays hidden. Two such times are longer than all the
-    #: kills: a message that loses three workers is dead, and left to a look half an hour later.
+    #: kills: a message that loses three workers is dead, and left to a check half an hour later.
     visibility_seconds: int = 16
     #: How long a call takes.
     call_ms: int = 1_200

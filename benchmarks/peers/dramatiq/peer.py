@@ -4,7 +4,7 @@ many tasks, and reads them in order. `hashed.py` is the leaner way that one woul
 - One process of as many threads as calls at once; two of half as many took a tenth less CPU and
   half as much memory again.
 - Middleware: what the work needs (results, group callbacks) and retries, which nobody would go
-  without. Time limits, age limits and metrics are left out: each looks at every message.
+  without. Time limits, age limits and metrics are left out: each inspects every message.
 - hiredis parses what Redis answers.
 - One requests.Session for each thread.
 - Prefetch is dramatiq's default, two for each thread.

@@ -3,7 +3,7 @@ each job puts its answer into a hash, and whoever puts the last one enqueues the
 
 - SimpleWorker: no fork for each job, which is RQ's default and took five times as long.
 - A worker runs one job at a time, so there are as many processes as calls at once.
-- `result_ttl=0`: the hash is the result. No time-out for a job: requests has one.
+- `result_ttl=0`: the hash is the result. No timeout for a job: requests has one.
 - One requests.Session for each process. Jobs are enqueued in one pipeline.
 """
 
