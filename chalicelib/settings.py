@@ -321,7 +321,8 @@ VARIABLES = (
     ),
     Variable(
         name="DEADLINE_HOURS",
-        meaning="Jobs without an answer by then, counted from submission, are given up.",
+        meaning="Jobs without an answer by then, counted from submission, get a failure as their "
+        "answer.",
         parse=_whole(1, 48),
         default="12",
     ),

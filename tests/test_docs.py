@@ -238,7 +238,7 @@ class TestWhoMayDoWhat:
 
     WORDS: ClassVar = {
         "send": "GetQueueUrl, SendMessage",
-        "take": "ReceiveMessage, DeleteMessage, GetQueueAttributes",
+        "receive": "ReceiveMessage, DeleteMessage, GetQueueAttributes",
     }
     RESOURCES: ClassVar = {
         "table `batches`": permissions.BATCHES,
@@ -246,7 +246,7 @@ class TestWhoMayDoWhat:
         "its index `due`": permissions.BATCHES_DUE,
         "table `keys`, `key#` items": permissions.KEYS,
         "table `keys`, `account#` items": permissions.ACCOUNTS,
-        "the platform's header, where it is in Parameter Store": permissions.PLATFORM_HEADER,
+        "the platform's header, if it is in Parameter Store": permissions.PLATFORM_HEADER,
         "queue `jobs`": permissions.JOBS_QUEUE,
         "queue `jobs-dead`": permissions.JOBS_DEAD_QUEUE,
         "queue `batches`": permissions.BATCHES_QUEUE,
