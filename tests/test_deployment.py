@@ -16,7 +16,7 @@ from batchback_ops import project
 from chalicelib.domain import results, transitions
 from chalicelib.operations import deliver_callback, run_jobs, sweep
 from chalicelib.settings import VARIABLES
-from tests.test_template import FUNCTIONS, QUEUES
+from tests.template import FUNCTIONS, QUEUES
 
 STAGES = [stage for stage in project.configuration()["stages"] if stage != project.LOCAL_STAGE]
 #: The queue that a function takes messages from.

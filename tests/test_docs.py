@@ -51,7 +51,8 @@ from chalicelib.settings import VARIABLES, Names, Variable
 from tests.app.conftest import Answer, Front, basic, serve
 from tests.fakes.clock import START
 from tests.fakes.http import Call
-from tests.ops.test_keys import ENDPOINT, ISSUED, Operator, empty_the_table
+from tests.markdown import anchors
+from tests.ops.operator import ENDPOINT, ISSUED, Operator, empty_the_table
 from tests.samples import a_batch, some_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,13 +194,6 @@ def parsed(words: list[str]) -> click.Context:
         assert command, name
     assert command
     return command.make_context(command.name, words, obj=Shell(environ={}))
-
-
-def anchors(path: Path) -> set[str]:
-    """Where links can lead within a page, as GitHub names its headings."""
-    headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
-    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return {heading.replace(" ", "-") for heading in plain}
 
 
 def _tests_in(text: str) -> list[str]:

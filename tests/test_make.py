@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_walls import ROOT
+from batchback_ops import project
+
+ROOT = project.root()
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 #: The variables that nobody else sets.

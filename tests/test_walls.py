@@ -20,11 +20,12 @@ from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.pins import dependencies, hashed_pins, pins
 
 ROOT = Path(__file__).parent.parent
 STDLIB = sys.stdlib_module_names
@@ -368,6 +369,15 @@ class TestTheseTests:
     def test_a_forbidden_import_is_found(self, module: str, source: str, found: int) -> None:
         assert len(forbidden(ast.parse(source), module)) == found
 
+    def test_what_tests_share_is_in_no_file_of_tests(self) -> None:
+        files = parsed(ROOT, *(ROOT / "tests").rglob("test_*.py"))
+        shared = {
+            name: found
+            for name, tree in files.items()
+            if (found := [each for each in imports(tree, name) if ".test_" in each])
+        }
+        assert shared == {}
+
     @pytest.mark.parametrize(
         "source",
         [
@@ -432,41 +442,6 @@ class TestImportOfTheApp:
 BROUGHT = {"boto3", "chalice"}
 #: Of the command line, and not on Lambda.
 OUTSIDE = {"requests"}
-
-#: A pin, and the hashes of all its files where it has some.
-PIN = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!+]+)((?: +--hash=sha256:[0-9a-f]{64})*)")
-
-
-def hashed_pins(name: str) -> dict[str, tuple[str, int]]:
-    """The pins of a requirements file, each line of which is one, and how many hashes each has."""
-    found: dict[str, tuple[str, int]] = {}
-    for line in (ROOT / name).read_text("utf-8").replace(" \\\n", " ").splitlines():
-        text = line.split("#")[0].strip()
-        if text:
-            pin = PIN.fullmatch(text)
-            assert pin, f"{name}: {line!r} is no pin"
-            assert canonicalize_name(pin[1]) not in found, f"{name}: {pin[1]} stands twice"
-            found[canonicalize_name(pin[1])] = (pin[2], pin[3].count("sha256"))
-    return found
-
-
-def pins(name: str) -> dict[str, str]:
-    return {package: version for package, (version, _) in hashed_pins(name).items()}
-
-
-def project() -> dict[str, Any]:
-    parsed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    found: dict[str, Any] = parsed["project"]
-    return found
-
-
-def dependencies(*extras: str) -> dict[str, Requirement]:
-    """What pyproject.toml asks for, with these extras."""
-    asked = project()["dependencies"] + [
-        each for extra in extras for each in project()["optional-dependencies"][extra]
-    ]
-    found = {canonicalize_name(each.name): each for each in map(Requirement, asked)}
-    return {name: each for name, each in found.items() if name != project()["name"]}
 
 
 def brought_by(asked: Iterable[Requirement], *, without: frozenset[str] = frozenset()) -> set[str]:

@@ -2,76 +2,28 @@
 
 import base64
 import io
-import json
-import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from batchback.cli import main
 from batchback.errors import CannotGoOn
-from batchback.shell import Shell
 
 from batchback_ops import stage
 from batchback_ops.keys.table import KeyTable
 from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.domain.account import Account, Key, Secret
-from chalicelib.settings import Names
-from tests.fakes.clock import START, FakeClock
+from tests.fakes.clock import START
+from tests.ops.operator import ENDPOINT, ISSUED, TABLE, Operator, empty_the_table
 from tests.samples import WEBHOOK_SECRET
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: moto answers as AWS, and not as the service on this machine.
-ENDPOINT = "https://dynamodb.us-east-1.amazonaws.com"
-TABLE = Names("local").keys_table
-#: What the platform issued.
-ISSUED = "a secret that somebody issued"
 HOUR = timedelta(hours=1)
 NOW, TOMORROW = "2026-11-23 14:49:07 UTC", "2026-11-24 14:49:07 UTC"
-
-
-@dataclass(slots=True)
-class Operator:
-    """Somebody at a shell, with time and chance of their own."""
-
-    clock: FakeClock = field(default_factory=FakeClock)
-    chance: random.Random = field(default_factory=lambda: random.Random(7))
-    stdin: type[io.BytesIO] = io.BytesIO
-    said: str = ""
-
-    def reads(self, command: str, stdin: str | bytes = "") -> Any:
-        """The JSON that a command prints, which succeeds."""
-        status, printed = self.runs(f"{command} --stage local", stdin)
-        assert status == 0, self.said
-        return json.loads(printed)
-
-    def is_told(self, command: str, stdin: str | bytes = "", *, of: str = "local") -> str:
-        """Why a command does nothing, in one line on stderr, with nothing on stdout."""
-        status, printed = self.runs(f"{command} --stage {of}", stdin)
-        assert (status, printed) == (2, "")
-        return self.said.splitlines()[-1]
-
-    def runs(self, command: str, stdin: str | bytes = "") -> tuple[int, str]:
-        """The exit status of `batchback keys COMMAND`, and what it prints."""
-        given = stdin if isinstance(stdin, bytes) else stdin.encode()
-        stdout, stderr = io.StringIO(), io.StringIO()
-        shell = Shell(
-            environ={"AWS_ENDPOINT_URL": ENDPOINT},
-            stdin=self.stdin(given),
-            stdout=stdout,
-            stderr=stderr,
-            now=self.clock.now,
-            random_bytes=self.chance.randbytes,
-        )
-        status = main(["keys", *command.split(" ")], shell=shell)
-        self.said = stderr.getvalue()
-        return status, stdout.getvalue()
 
 
 class Terminal(io.BytesIO):
@@ -94,11 +46,6 @@ def dynamodb(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> "Dynamo
     client = session.client("dynamodb", endpoint_url=ENDPOINT)
     empty_the_table(client)
     return client
-
-
-def empty_the_table(client: "DynamoDBClient") -> None:
-    for item in client.scan(TableName=TABLE)["Items"]:
-        client.delete_item(TableName=TABLE, Key={"id": item["id"]})
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 
 from chalicelib.domain.outcome import NoReply, Reply
 from tests.fakes.http import Call, echo
+from tests.stories.jobs import echoes, jobs
 from tests.stories.on_moto import OnMoto, alternating
-from tests.stories.test_one_batch import echoes, jobs
 
 
 @pytest.mark.parametrize("total", [3, 40])

@@ -8,7 +8,8 @@ from importlib import metadata
 
 from packaging.utils import canonicalize_name
 
-from tests.test_walls import ROOT, pins
+from batchback_ops.project import root
+from tests.pins import pins
 
 #: Everything else that is installed here cannot be imported there.
 WITHOUT = """
@@ -46,7 +47,7 @@ def unlisted() -> list[str]:
 def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - this very interpreter
         [sys.executable, "-c", WITHOUT + code, json.dumps(unlisted())],
-        cwd=ROOT,
+        cwd=root(),
         env={name: value for name, value in os.environ.items() if name != "PLATFORM_ADDRESS"},
         capture_output=True,
         text=True,

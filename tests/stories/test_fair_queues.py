@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.outcome import NoReply, Reply
+from tests.stories.jobs import jobs
 from tests.stories.on_moto import Message, OnMoto
-from tests.stories.test_one_batch import jobs
 
 
 class Watched:

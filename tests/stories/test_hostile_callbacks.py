@@ -10,8 +10,8 @@ import pytest
 from chalicelib.adapters.http import HttpReceiver
 from chalicelib.domain.address import AddressPolicy
 from tests.adapters.http_servers import OK, Server, answering
+from tests.stories.jobs import jobs
 from tests.stories.on_moto import OnMoto
-from tests.stories.test_one_batch import jobs
 
 #: Stands for an address that may be called, and answers 500.
 OUTSIDE = "127.0.0.2"

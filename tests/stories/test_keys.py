@@ -19,8 +19,8 @@ from chalicelib.operations import run_jobs
 from tests.fakes.http import FakePlatform, Post, echo
 from tests.fakes.webhooks import verify
 from tests.samples import WEBHOOK_SECRET
+from tests.stories.jobs import echoes, jobs
 from tests.stories.on_moto import REGION, Message, OnMoto
-from tests.stories.test_one_batch import echoes, jobs
 
 REVOKED = {"errorCode": 463, "message": "Key revoked"}
 NEW_SECRET = "whsec_" + base64.b64encode(b"a new secret of 32 bytes, or so.").decode()

@@ -19,8 +19,8 @@ from chalicelib.domain.outcome import NoReply, Reply
 from tests.chalice_deployment import deployed
 from tests.fakes.http import Call, echo
 from tests.iam.enforcement import Enforcement
+from tests.stories.jobs import echoes, jobs
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
-from tests.stories.test_one_batch import echoes, jobs
 
 
 def test_no_call_is_denied(told: Enforcement) -> None:

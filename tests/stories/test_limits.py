@@ -12,8 +12,8 @@ from chalicelib.domain.account import Caller
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import TooManyRequests
 from tests.samples import some_jobs
+from tests.stories.jobs import jobs
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
-from tests.stories.test_one_batch import jobs
 
 BOTH = {"MAX_OPEN_BATCHES": "5", "MAX_JOBS_PER_MINUTE": "10000"}
 

@@ -8,8 +8,8 @@ import pytest
 from chalicelib.adapters.journal import METRICS
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.errors import FunctionFailed
+from tests.stories.jobs import jobs
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
-from tests.stories.test_one_batch import jobs
 
 
 def platform(call: Any) -> Reply | NoReply:

@@ -1,21 +1,13 @@
 """The life of one batch, from the caller's request to the callback, by its size and its jobs."""
 
 import json
-from typing import Any
 
 import pytest
 
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply
 from tests.fakes.http import Call, echo
+from tests.stories.jobs import echoes, jobs
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
-
-
-def jobs(total: int, action: str = "work") -> list[Any]:
-    return [{"namespace": "story", "action": action, "params": {"n": n}} for n in range(total)]
-
-
-def echoes(total: int) -> list[Any]:
-    return [{"echo": {"n": n}} for n in range(total)]
 
 
 class TestSizes:

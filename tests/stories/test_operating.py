@@ -14,8 +14,8 @@ from batchback.shell import Shell, Status
 from batchback_ops import project
 from batchback_ops.ops import dead_letters
 from chalicelib.domain.outcome import Reply
+from tests.stories.jobs import jobs
 from tests.stories.on_moto import OnMoto
-from tests.stories.test_one_batch import jobs
 
 
 @cache

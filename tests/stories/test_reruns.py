@@ -4,8 +4,8 @@ import json
 
 from chalicelib.domain.outcome import Reply
 from tests.fakes.http import echo
+from tests.stories.jobs import echoes, jobs
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
-from tests.stories.test_one_batch import echoes, jobs
 
 CANCELLED = {"errorCode": 461, "message": "Cancelled"}
 KEY = {"Idempotency_Key": "order-4711"}

@@ -9,7 +9,7 @@ from chalice.test import Client
 from chalicelib.adapters.items import head_item
 from chalicelib.domain.batch import Batch, Chunk
 from tests.app.conftest import Front, serve
-from tests.stories.test_one_batch import jobs
+from tests.stories.jobs import jobs
 
 TOTAL = 10_000
 URL = "https://example.com/callback"

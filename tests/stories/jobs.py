@@ -1,0 +1,11 @@
+"""Jobs that the fake platform echoes, and what it answers."""
+
+from typing import Any
+
+
+def jobs(total: int, action: str = "work") -> list[Any]:
+    return [{"namespace": "story", "action": action, "params": {"n": n}} for n in range(total)]
+
+
+def echoes(total: int) -> list[Any]:
+    return [{"echo": {"n": n}} for n in range(total)]
