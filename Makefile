@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check e2e anywhere package simulate soak large fuzz bench audit lock clean
+.PHONY: help run serve test check elsewhere e2e anywhere package simulate soak large fuzz bench audit lock clean
 
 # What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
 # in it, and make hands on in the environment what is set on its command line as it stands there.
@@ -26,7 +26,7 @@ override EMULATOR_STAMP := $(EMULATOR)/.stamp
 override COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 run: $(STAMP) ## send one batch through the whole service and show the callback that comes out
 	@exec $(BIN)/python -m batchback_local.demo
@@ -46,8 +46,11 @@ check: $(DEV_STAMP) ## everything that must be green: lint, format, types, tests
 e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
 
-anywhere: $(DEV_STAMP) ## run the tests in six places that have little in common; HERE=1 for one
-	@exec $(BIN)/python -m tests.anywhere $(if $(value HERE),--here)
+elsewhere: $(DEV_STAMP) ## run the tests at another date and in another time zone
+	@exec $(BIN)/python -m tests.anywhere --here
+
+anywhere: $(DEV_STAMP) ## run the tests in six places that have little in common
+	@exec $(BIN)/python -m tests.anywhere
 
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(call quoted,STAGE) $(if $(value ARCHITECTURE),--architecture $(call quoted,ARCHITECTURE))

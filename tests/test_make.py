@@ -158,7 +158,6 @@ class TestWhatTheCallerSets:
             ("simulate", "SECONDS", "run -m tests.simulation {}"),
             ("fuzz", "SECONDS", "run -m tests.fuzz {}"),
             ("bench", "FULL", "run -m benchmarks --full"),
-            ("anywhere", "HERE", "run -m tests.anywhere --here"),
             ("run", "ANYTHING", DEMONSTRATION),
         ],
     )
