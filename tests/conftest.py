@@ -35,10 +35,11 @@ def aws() -> Iterator[None]:
     """moto's AWS, in this process, with the stage's tables and queues from the real template."""
     from moto import mock_aws
 
-    from batchback_local.aws.moto_patches import make_moto_atomic
+    from batchback_local.aws.moto_patches import import_cloudformation, make_moto_atomic
     from batchback_local.aws.resources import create_resources
 
     make_moto_atomic()
+    import_cloudformation()
     with mock_aws():
         create_resources("local")
         yield
