@@ -1,5 +1,6 @@
 """What many tests need: a batch to start from, and AWS that is moto's."""
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -28,6 +29,22 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_report_header(config: pytest.Config) -> str | None:
     is_guarded = config.pluginmanager.has_plugin("leaks")
     return None if is_guarded else "leaks: nobody checks for them, output is not caught (-s)"
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What libraries log: Lambda hangs its handler on the root logger, and the operator wants to
+    hear it all. They are not silenced yet."""
+    heard: list[str] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "handle", lambda record: heard.append(record.getMessage()))
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [handler])
+    monkeypatch.setattr(root, "level", logging.DEBUG)
+    logging.disable(logging.NOTSET)
+    logging.getLogger("botocore").debug("before")
+    yield heard
+    logging.disable()
 
 
 @pytest.fixture(scope="session")

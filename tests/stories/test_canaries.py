@@ -3,7 +3,6 @@ while the root logger takes everything. Afterwards no canary, no secret and no s
 what was written, and none in what callers are told of their callback."""
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -76,22 +75,9 @@ def auth() -> PlatformAuth:
     return PlatformAuth.IWS
 
 
-@pytest.fixture
-def heard(
-    life: OnMoto, outside: Outside, auth: PlatformAuth, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[list[str]]:
-    """What libraries log of a service that is ready, where the operator wants to hear it all."""
+@pytest.fixture(autouse=True)
+def furnished(life: OnMoto, outside: Outside, auth: PlatformAuth) -> None:
     furnish(life, outside, auth)
-    heard: list[str] = []
-    handler = logging.Handler()
-    monkeypatch.setattr(handler, "handle", lambda record: heard.append(record.getMessage()))
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [handler])
-    monkeypatch.setattr(root, "level", logging.DEBUG)
-    logging.disable(logging.NOTSET)
-    logging.getLogger("botocore").debug("before")
-    yield heard
-    logging.disable()
 
 
 def furnish(
