@@ -19,15 +19,22 @@ function work(callback) {
   console.log(callback.asyncId, callback.results.length, 'results');
 }
 
+// The key that a secret holds, or null if the secret is empty, short or malformed.
+function keyOf(secret) {
+  const key = Buffer.from(String(secret).replace(/^whsec_/, ''), 'base64');
+  const isWhole = secret === 'whsec_' + key.toString('base64');
+  return isWhole && key.length >= 24 && key.length <= 64 ? key : null;
+}
+
 // Whether these very bytes were signed with the secret in the last five minutes.
 // headers: as Node gives them, names in lower case; body: the raw Buffer
 function isGenuine(headers, body, secret) {
+  const key = keyOf(secret);
+  const id = headers['webhook-id'];
   const sentAt = headers['webhook-timestamp'];
-  if (!/^[0-9]{1,12}$/.test(sentAt)) return false;
+  if (!key || !id || !/^[0-9]{1,12}$/.test(sentAt)) return false;
   if (Math.abs(Date.now() / 1000 - Number(sentAt)) > 300) return false;
-  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
-  const hmac = crypto.createHmac('sha256', key);
-  hmac.update(`${headers['webhook-id']}.${sentAt}.`).update(body);
+  const hmac = crypto.createHmac('sha256', key).update(`${id}.${sentAt}.`).update(body);
   const wanted = Buffer.from('v1,' + hmac.digest('base64'));
   return (headers['webhook-signature'] || '').split(' ').some((one) => {
     const given = Buffer.from(one);
@@ -107,8 +114,8 @@ function createReceiver(secret, inbox) {
 if (require.main === module) {
   const secret = process.env.CALLBACK_SECRET;
   const [, , port, folder] = process.argv;
-  if (!secret || !folder) {
-    console.error('CALLBACK_SECRET=whsec_... node receiver.js PORT FOLDER');
+  if (!keyOf(secret) || !folder) {
+    console.error('CALLBACK_SECRET=whsec_... node receiver.js PORT FOLDER, with a whole secret');
     process.exit(1);
   }
   const inbox = new Inbox(folder);

@@ -8,6 +8,7 @@ answers, and works on it after that. What it could not finish it takes up again 
 It listens on this machine only: put a server in front of it that speaks https.
 """
 
+import base64
 import json
 import os
 import re
@@ -28,10 +29,23 @@ def work(callback):
     print(callback["asyncId"], len(callback["results"]), "results", flush=True)
 
 
-def is_genuine(webhook, headers, body):
-    """Whether these very bytes were signed with the secret in the last five minutes."""
+def key_of(secret):
+    """The key that a secret holds, or None if the secret is empty, short or malformed."""
     try:
-        webhook.verify(body, headers, json_parse=False)
+        key = base64.b64decode((secret or "").removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return None
+    is_whole = secret == "whsec_" + base64.b64encode(key).decode()
+    return key if is_whole and 24 <= len(key) <= 64 else None
+
+
+def is_genuine(headers, body, secret):
+    """Whether these very bytes were signed with the secret in the last five minutes."""
+    key = key_of(secret)
+    if key is None:
+        return False
+    try:
+        Webhook(key).verify(body, headers, json_parse=False)
     except (WebhookVerificationError, ValueError):  # ValueError: headers that make no sense
         return False
     return True
@@ -69,7 +83,7 @@ class Receiver(ThreadingHTTPServer):
 
     def __init__(self, port, secret, path):
         super().__init__(("127.0.0.1", port), Handler)
-        self.webhook = Webhook(secret)
+        self.secret = secret
         self.inbox = Inbox(path)
         self.something_came = threading.Event()
         self.something_came.set()  # perhaps before the last stop
@@ -94,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
             self._receive(self.rfile.read(int(length)))
 
     def _receive(self, body):
-        if not is_genuine(self.server.webhook, self.headers, body):
+        if not is_genuine(self.headers, body, self.server.secret):
             self._answer(401)
             return
         self.server.inbox.put(self.headers["webhook-id"], body)
@@ -110,8 +124,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or not os.environ.get("CALLBACK_SECRET"):
-        sys.exit(__doc__)
-    receiver = Receiver(int(sys.argv[1]), os.environ["CALLBACK_SECRET"], sys.argv[2])
+    secret = os.environ.get("CALLBACK_SECRET")
+    if len(sys.argv) != 3 or key_of(secret) is None:
+        sys.exit("CALLBACK_SECRET=whsec_... python receiver.py PORT FILE, with a whole secret")
+    receiver = Receiver(int(sys.argv[1]), secret, sys.argv[2])
     print(f"listening on http://127.0.0.1:{receiver.server_port}", flush=True)
     receiver.serve_forever()

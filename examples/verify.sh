@@ -13,16 +13,25 @@ refuse() {
   exit 1
 }
 
+[ -f "$body" ] && [ -r "$body" ] || refuse "the file with the body cannot be read"
+[ -n "$id" ] || refuse "there is no webhook-id"
+
 case $sent_at in
   0* | *[!0-9]* | '' | ????????????*) refuse "the timestamp is no number of seconds" ;;
 esac
 age=$(($(date +%s) - sent_at))
 [ "${age#-}" -le 300 ] || refuse "the timestamp is not within five minutes of now"
 
-key=$(printf %s "${CALLBACK_SECRET#whsec_}" | openssl base64 -d -A | od -An -v -tx1)
-[ -n "$key" ] || refuse "there is no secret in CALLBACK_SECRET"
+decoded() {
+  printf %s "${CALLBACK_SECRET#whsec_}" | openssl base64 -d -A
+}
 
-# The key, each byte XOR $1, filled up to the 64 bytes of a block. Secrets are never longer.
+key=$(decoded | od -An -v -tx1)
+bytes=$(printf %s "$key" | wc -w)
+[ "$CALLBACK_SECRET" = "whsec_$(decoded | openssl base64 -A)" ] && [ "$bytes" -ge 24 ] &&
+  [ "$bytes" -le 64 ] || refuse "CALLBACK_SECRET is no whole secret, whsec_..."
+
+# The key, each byte XOR $1, filled up to the 64 bytes of a block.
 block() {
   missing=64
   for byte in $key; do
@@ -44,6 +53,7 @@ inner() {
 }
 
 wanted=v1,$({ block 92; inner; } | sha256 | openssl base64 -A)
+[ ${#wanted} -eq 47 ] || refuse "openssl gives no signature to compare with"
 
 case " $signatures " in
   *" $wanted "*) echo "verified" ;;

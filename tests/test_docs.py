@@ -726,13 +726,20 @@ class TestReceiving:
 
     @pytest.mark.parametrize(
         ("language", "example"),
-        [("python", "receiver.py"), ("js", "receiver.js"), ("sh", "verify.sh")],
+        [
+            ("python", "receiver.py"),
+            ("js", "receiver.js"),
+            ("php", "receiver.php"),
+            ("go", "receiver.go"),
+            ("sh", "verify.sh"),
+        ],
     )
     def test_what_is_shown_of_an_example_is_its_own_text(self, language: str, example: str) -> None:
         """The examples themselves are run by tests/examples."""
-        [shown] = [each for each in blocks("docs/receiving.md") if each.language == language]
-        assert shown.comment == f"from examples/{example}"
-        assert shown.text in page(f"examples/{example}")
+        shown = [each for each in blocks("docs/receiving.md") if each.language == language]
+        assert {each.comment for each in shown} == {f"from examples/{example}"}
+        for each in shown:
+            assert f"\n{each.text}" in page(f"examples/{example}")
 
 
 class TestKeys:

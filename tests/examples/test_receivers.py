@@ -1,12 +1,12 @@
 """The examples for receivers, run as they are, against callbacks that the real code signs and sends
-over real HTTP: the Python and the Node one are servers, the one for shells verifies by hand."""
+over real HTTP: four are servers, the one for shells verifies by hand."""
 
 import base64
 import http.client
 import importlib.util
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 import threading
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
 from queue import Queue
@@ -28,8 +30,8 @@ from chalicelib.adapters.http import HttpReceiver
 from chalicelib.domain import signing
 from chalicelib.domain.address import AddressPolicy
 from chalicelib.domain.outcome import Reply
+from tests.examples.runtimes import EXAMPLES, built, needed
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(bytes(range(200, 264 - 8))).decode()
 #: Nothing here takes so long, unless it is broken.
@@ -45,6 +47,32 @@ class Receiver:
     address: str
     #: The next line of those it prints, one for each callback that it works on.
     line: Callable[[], str]
+
+    def signed(
+        self,
+        body: bytes,
+        *secrets: str,
+        message_id: str = "",
+        age: timedelta = timedelta(),
+    ) -> Headers:
+        """As the service signs."""
+        return signing.webhook_headers(
+            message_id=message_id or f"{uuid.uuid4().hex}-1",
+            body=[body],
+            secrets=secrets or [SECRET],
+            now=datetime.now(UTC) + self._ahead - age,
+        )
+
+    @cached_property
+    def _ahead(self) -> timedelta:
+        """What its clock shows beyond ours: Go asks the machine alone."""
+        connection = http.client.HTTPConnection(
+            urlsplit(self.address).netloc, timeout=PATIENCE_SECONDS
+        )
+        connection.request("GET", "/")
+        shown = connection.getresponse().headers.get("Date")
+        connection.close()
+        return parsedate_to_datetime(shown) - datetime.now(UTC) if shown else timedelta()
 
     def gets(self, headers: Mapping[str, str], body: bytes) -> int:
         """The status that it answers what is sent as the service sends it."""
@@ -104,6 +132,44 @@ def program(*command: str, folder: Path, complains: bool = False) -> Iterator[Re
 
 
 @contextmanager
+def php_server(folder: Path, secret: str | None = SECRET) -> Iterator[Receiver]:
+    """PHP's own, which writes to stderr where it listens and what it is asked. The example prints
+    nothing: whoever works on the callbacks looks into the folder."""
+    callbacks = folder / "callbacks"
+    callbacks.mkdir()
+    known = {} if secret is None else {"CALLBACK_SECRET": secret}
+    process = subprocess.Popen(  # noqa: S603 - our own example
+        [needed("php"), "-S", "127.0.0.1:0", str(EXAMPLES / "receiver.php")],
+        stderr=subprocess.PIPE,
+        env=os.environ | {"CALLBACK_FOLDER": str(callbacks)} | known,
+        text=True,
+    )
+    said: Queue[str] = Queue()
+    reader = threading.Thread(target=lambda: [*map(said.put, process.stderr or [])], daemon=True)
+    reader.start()
+    taken: set[Path] = set()
+
+    def line() -> str:
+        [new] = {*callbacks.glob("*.json")} - taken
+        taken.add(new)
+        return str(json.loads(new.read_bytes())["asyncId"])
+
+    try:
+        listening = re.search(r"\((http://.*)\) started", said.get(timeout=PATIENCE_SECONDS))
+        assert listening
+        yield Receiver(address=listening[1], line=line)
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        assert process.stderr
+        process.stderr.close()
+    assert [*callbacks.glob("unfinished-*")] == []
+    complaints = [said.get() for _ in range(said.qsize())]
+    assert [each for each in complaints if "PHP " in each] == []
+
+
+@contextmanager
 def by_hand(folder: Path) -> Iterator[Receiver]:
     """A server that hands what comes to verify.sh, as somebody at a shell would."""
     lines: Queue[str] = Queue()
@@ -129,14 +195,6 @@ def by_hand(folder: Path) -> Iterator[Receiver]:
         yield Receiver(address=server.address, line=lambda: lines.get(timeout=PATIENCE_SECONDS))
 
 
-def needed(program: str) -> str:
-    """A test is skipped only where the program is not on the machine."""
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not on this machine")
-    return found
-
-
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     folder = tmp_path_factory.mktemp("python")
@@ -152,19 +210,36 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
+def go_program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return built(str(EXAMPLES / "receiver.go"), tmp_path_factory.mktemp("built") / "receiver")
+
+
+@pytest.fixture(scope="module")
+def go(go_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with program(go_program, folder=tmp_path_factory.mktemp("go")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def php(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with php_server(tmp_path_factory.mktemp("php")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     needed("openssl")
     with by_hand(tmp_path_factory.mktemp("shell")) as running:
         yield running
 
 
-@pytest.fixture(params=["python", "node"])
+@pytest.fixture(params=["python", "node", "go"])
 def server(request: pytest.FixtureRequest) -> Receiver:
     running: Receiver = request.getfixturevalue(request.param)
     return running
 
 
-@pytest.fixture(params=["python", "node", "shell"])
+@pytest.fixture(params=["python", "node", "go", "php", "shell"])
 def receiver(request: pytest.FixtureRequest) -> Receiver:
     running: Receiver = request.getfixturevalue(request.param)
     return running
@@ -176,25 +251,10 @@ def a_body(name: str = "") -> bytes:
     return f'{{ "asyncId":"{name}","results":[1.0, "é\\ud83d" ,\t2e1]}}\n'.encode()
 
 
-def signed(
-    body: bytes,
-    *secrets: str,
-    message_id: str = "",
-    age: timedelta = timedelta(),
-) -> Headers:
-    """As the service signs."""
-    return signing.webhook_headers(
-        message_id=message_id or f"{uuid.uuid4().hex}-1",
-        body=[body],
-        secrets=secrets or [SECRET],
-        now=datetime.now(UTC) - age,
-    )
-
-
 class TestGenuine:
     def test_a_callback_is_taken_and_worked_on(self, receiver: Receiver) -> None:
         body = a_body("one")
-        assert receiver.gets(signed(body), body) == 204
+        assert receiver.gets(receiver.signed(body), body) == 204
         assert receiver.line().split()[0] == "one"
 
     @pytest.mark.parametrize(
@@ -204,12 +264,12 @@ class TestGenuine:
         self, receiver: Receiver, secrets: Sequence[str]
     ) -> None:
         body = a_body("rotating")
-        assert receiver.gets(signed(body, *secrets), body) == 204
+        assert receiver.gets(receiver.signed(body, *secrets), body) == 204
         assert receiver.line().split()[0] == "rotating"
 
     def test_a_signature_of_another_kind_beside_ours_does_no_harm(self, receiver: Receiver) -> None:
         body = a_body("beside")
-        headers = signed(body)
+        headers = receiver.signed(body)
         headers["webhook-signature"] = f"v1a,AAAA {headers['webhook-signature']}"
         assert receiver.gets(headers, body) == 204
         assert receiver.line().split()[0] == "beside"
@@ -218,7 +278,7 @@ class TestGenuine:
         id = uuid.uuid4().hex
         for number in (1, 2):
             body = a_body(f"round-{number}")
-            assert receiver.gets(signed(body, message_id=f"{id}-{number}"), body) == 204
+            assert receiver.gets(receiver.signed(body, message_id=f"{id}-{number}"), body) == 204
             assert receiver.line().split()[0] == f"round-{number}"
 
 
@@ -226,15 +286,15 @@ class TestForged:
     def test_another_body_is_refused(self, receiver: Receiver) -> None:
         body = a_body()
         for other in (body + b" ", body.replace(b"1.0", b"1.00"), b"", json.dumps({}).encode()):
-            assert receiver.gets(signed(body), other) == 401
+            assert receiver.gets(receiver.signed(body), other) == 401
 
     def test_another_secret_is_refused(self, receiver: Receiver) -> None:
         body = a_body()
-        assert receiver.gets(signed(body, OTHER_SECRET), body) == 401
+        assert receiver.gets(receiver.signed(body, OTHER_SECRET), body) == 401
 
     def test_another_id_or_time_is_refused(self, receiver: Receiver) -> None:
         body = a_body()
-        headers = signed(body)
+        headers = receiver.signed(body)
         later = str(int(headers["webhook-timestamp"]) + 1)
         for change in ({"webhook-id": f"{uuid.uuid4().hex}-1"}, {"webhook-timestamp": later}):
             assert receiver.gets({**headers, **change}, body) == 401
@@ -244,16 +304,16 @@ class TestForged:
         self, receiver: Receiver, minutes: int
     ) -> None:
         body = a_body()
-        assert receiver.gets(signed(body, age=timedelta(minutes=minutes)), body) == 401
+        assert receiver.gets(receiver.signed(body, age=timedelta(minutes=minutes)), body) == 401
 
     def test_headers_that_make_no_sense_are_refused_and_break_nothing(
         self, receiver: Receiver
     ) -> None:
         body = a_body()
-        for change in _nonsense(signed(body)):
-            headers = {**signed(body), **change}
+        for change in _nonsense(receiver.signed(body)):
+            headers = {**receiver.signed(body), **change}
             assert receiver.gets_from_a_stranger(headers, body) in {400, 401}, change
-        assert receiver.gets(signed(body), body) == 204
+        assert receiver.gets(receiver.signed(body), body) == 204
         receiver.line()
 
 
@@ -277,14 +337,56 @@ def _nonsense(headers: Headers) -> Iterator[dict[str, str | bytes | None]]:
         yield {"webhook-timestamp": timestamp}
 
 
+#: None: the variable is not set.
+NO_SECRETS = [None, "", "whsec_", "whsec_AAAA", "whsec_" + "*" * 44, SECRET.removeprefix("whsec_")]
+
+
+class TestWithoutASecret:
+    @pytest.mark.parametrize("secret", NO_SECRETS)
+    @pytest.mark.parametrize("language", ["python", "node", "go"])
+    def test_a_server_does_not_start(
+        self, request: pytest.FixtureRequest, tmp_path: Path, language: str, secret: str | None
+    ) -> None:
+        command: list[str]
+        match language:
+            case "python":
+                command = [sys.executable, str(EXAMPLES / "receiver.py")]
+            case "node":
+                command = [needed("node"), str(EXAMPLES / "receiver.js")]
+            case _:
+                command = [request.getfixturevalue("go_program")]
+        known = {} if secret is None else {"CALLBACK_SECRET": secret}
+        done = subprocess.run(  # noqa: S603 - our own examples
+            [*command, "0", str(tmp_path / "callbacks")],
+            env=os.environ | known,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "CALLBACK_SECRET=whsec_..." in done.stderr
+        assert [*tmp_path.iterdir()] == []
+
+    def test_php_which_has_no_start_takes_nothing(self, tmp_path: Path) -> None:
+        for number, secret in enumerate(NO_SECRETS):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            with php_server(folder, secret) as receiver:
+                body = a_body()
+                forged = receiver.signed(body, "whsec_", SECRET)
+                assert receiver.gets(forged, body) == 500
+                assert [*(folder / "callbacks").iterdir()] == []
+
+
 class TestServers:
     def test_one_that_comes_again_is_taken_again_and_worked_on_once(self, server: Receiver) -> None:
         body, id = a_body("again"), f"{uuid.uuid4().hex}-1"
         for seconds in (60, 30, 0):
-            headers = signed(body, message_id=id, age=timedelta(seconds=seconds))
+            headers = server.signed(body, message_id=id, age=timedelta(seconds=seconds))
             assert server.gets(headers, body) == 204
         last = a_body("last")
-        assert server.gets(signed(last), last) == 204
+        assert server.gets(server.signed(last), last) == 204
         assert [server.line().split()[0] for _ in range(2)] == ["again", "last"]
 
     def test_what_is_too_large_is_not_waited_for(self, server: Receiver) -> None:
@@ -297,7 +399,7 @@ class TestServers:
     @pytest.mark.parametrize("length", ["", "x", "-1", "9" * 5_000])
     def test_a_size_that_is_none_is_refused(self, server: Receiver, length: str) -> None:
         status = server.gets_from_a_stranger({"Content-Length": length}, b"")
-        assert status in {400, 411, 413}
+        assert status in {400, 401, 411, 413}
 
 
 class TestPython:
@@ -328,7 +430,7 @@ class TestPython:
         example.work = work
         with self.running(example, tmp_path / "callbacks") as receiver:
             body = a_body()
-            assert receiver.gets(signed(body), body) == 204
+            assert receiver.gets(receiver.signed(body), body) == 204
             answered.set()
             assert worked.wait(PATIENCE_SECONDS)
 
@@ -344,7 +446,7 @@ class TestPython:
         example.work = fail
         with self.running(example, tmp_path / "callbacks") as receiver:
             body = a_body("unfinished")
-            assert receiver.gets(signed(body), body) == 204
+            assert receiver.gets(receiver.signed(body), body) == 204
             assert tried.get(timeout=PATIENCE_SECONDS) == "unfinished"
         example.work = lambda callback: tried.put(callback["asyncId"])
         with self.running(example, tmp_path / "callbacks"):
@@ -361,14 +463,16 @@ class TestNode:
         """Its work never ends here, and holds the whole process."""
         with self.instead(tmp_path, "(() => { for (;;); })()") as receiver:
             body = a_body()
-            assert receiver.gets(signed(body), body) == 204
+            assert receiver.gets(receiver.signed(body), body) == 204
 
     def test_what_it_could_not_finish_it_takes_up_again(self, tmp_path: Path) -> None:
         body = a_body("unfinished")
         failing = "(() => { throw new Error('no'); })()"
         with self.instead(tmp_path, failing, complains=True) as receiver:
-            assert receiver.gets(signed(body), body) == 204
-            assert receiver.gets(signed(body), body + b" ") == 401  # it is past its failure
+            assert receiver.gets(receiver.signed(body), body) == 204
+            assert (
+                receiver.gets(receiver.signed(body), body + b" ") == 401
+            )  # it is past its failure
         with self.instead(tmp_path, "say('listening on taken up: ' + first)") as receiver:
             assert receiver.address == "taken up: unfinished"
 

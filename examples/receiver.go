@@ -1,0 +1,152 @@
+// A receiver of callbacks in Go, small, complete, without dependencies.
+//
+//	CALLBACK_SECRET=whsec_... go run receiver.go 8080 callbacks
+//
+// It checks the signature of the very bytes that came, stores each callback once by its webhook-id
+// in a folder, answers, and works on it after that. It listens on this machine only: put a server in
+// front of it that speaks https.
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const mostBytes = 50_000_000 // what the service sends at most
+
+// Yours to write. What it did not finish when the machine went down is still in the folder.
+func work(body []byte) {
+	var callback struct {
+		AsyncID string            `json:"asyncId"`
+		Results []json.RawMessage `json:"results"`
+	}
+	if err := json.Unmarshal(body, &callback); err != nil {
+		log.Print(err)
+		return
+	}
+	fmt.Println(callback.AsyncID, len(callback.Results), "results")
+}
+
+// keyOf returns the key that a secret holds, or nil if the secret is empty, short or malformed.
+func keyOf(secret string) []byte {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+	isWhole := err == nil && secret == "whsec_"+base64.StdEncoding.EncodeToString(key)
+	if !isWhole || len(key) < 24 || len(key) > 64 {
+		return nil
+	}
+	return key
+}
+
+// isGenuine tells whether this very body was signed with the secret in the last five minutes.
+func isGenuine(header http.Header, body []byte, secret string) bool {
+	key := keyOf(secret)
+	id, sentAt := header.Get("webhook-id"), header.Get("webhook-timestamp")
+	seconds, err := strconv.ParseUint(sentAt, 10, 40)
+	if key == nil || id == "" || err != nil {
+		return false
+	}
+	if time.Since(time.Unix(int64(seconds), 0)).Abs() > 5*time.Minute {
+		return false
+	}
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s.%s.", id, sentAt)
+	mac.Write(body)
+	wanted := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	for _, one := range strings.Split(header.Get("webhook-signature"), " ") {
+		if hmac.Equal([]byte(one), []byte(wanted)) {
+			return true
+		}
+	}
+	return false
+}
+
+type receiver struct{ secret, folder string }
+
+func (r receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if status := refusal(request); status != 0 {
+		w.WriteHeader(status)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, mostBytes))
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if !isGenuine(request.Header, body, r.secret) {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	isNew, err := r.put(request.Header.Get("webhook-id"), body)
+	if err != nil {
+		log.Print(err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+	if isNew {
+		go work(body)
+	}
+}
+
+// refusal is the status for what is not read at all, or 0.
+func refusal(request *http.Request) int {
+	switch {
+	case request.Method != http.MethodPost:
+		return http.StatusMethodNotAllowed
+	case request.ContentLength < 0:
+		return http.StatusLengthRequired
+	case request.ContentLength > mostBytes:
+		return http.StatusRequestEntityTooLarge
+	}
+	return 0
+}
+
+// put tells whether the callback is new. It is stored as a whole or not at all.
+func (r receiver) put(id string, body []byte) (bool, error) {
+	unfinished, err := os.CreateTemp(r.folder, "unfinished-")
+	if err != nil {
+		return false, err
+	}
+	unfinished.Close()
+	defer os.Remove(unfinished.Name())
+	if err := os.WriteFile(unfinished.Name(), body, 0o600); err != nil {
+		return false, err
+	}
+	err = os.Link(unfinished.Name(), filepath.Join(r.folder, url.QueryEscape(id)+".json"))
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func main() {
+	secret := os.Getenv("CALLBACK_SECRET")
+	if len(os.Args) != 3 || keyOf(secret) == nil {
+		log.Fatal("CALLBACK_SECRET=whsec_... receiver PORT FOLDER, with a whole secret")
+	}
+	if err := os.MkdirAll(os.Args[2], 0o700); err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("listening on http://%s\n", listener.Addr())
+	server := http.Server{Handler: receiver{secret, os.Args[2]}, ReadTimeout: time.Minute}
+	log.Fatal(server.Serve(listener))
+}

@@ -1,0 +1,76 @@
+<?php
+// A receiver of callbacks in PHP, small, complete, without dependencies.
+//
+//     export CALLBACK_SECRET=whsec_... CALLBACK_FOLDER=callbacks
+//     php -d post_max_size=50M -d memory_limit=256M -S 127.0.0.1:8080 receiver.php
+//
+// It checks the signature of the very bytes that came, stores each callback once by its webhook-id
+// in a folder, and answers. Work on the files from a program of your own. Leave them there, because
+// the same callback may come again. In production, run it behind a server that speaks https.
+
+declare(strict_types=1);
+
+/** The key that a secret holds, or null if the secret is empty, short or malformed. */
+function key_of(string|false $secret): ?string
+{
+    $key = base64_decode(substr((string) $secret, strlen('whsec_')), true);
+    $is_whole = $key !== false && $secret === 'whsec_' . base64_encode($key);
+    return $is_whole && strlen($key) >= 24 && strlen($key) <= 64 ? $key : null;
+}
+
+/**
+ * Whether this very body was signed with the secret in the last five minutes.
+ * $headers: their names in lower case
+ */
+function is_genuine(array $headers, string $body, string|false $secret): bool
+{
+    $key = key_of($secret);
+    $id = $headers['webhook-id'] ?? '';
+    $sent_at = $headers['webhook-timestamp'] ?? '';
+    if ($key === null || $id === '' || !preg_match('/^[0-9]{1,12}$/D', $sent_at)) {
+        return false;
+    }
+    if (abs(time() - (int) $sent_at) > 300) {
+        return false;
+    }
+    $hmac = hash_init('sha256', HASH_HMAC, $key);
+    hash_update($hmac, "$id.$sent_at.");
+    hash_update($hmac, $body);
+    $wanted = 'v1,' . base64_encode(hash_final($hmac, true));
+    foreach (explode(' ', $headers['webhook-signature'] ?? '') as $one) {
+        if (hash_equals($wanted, $one)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Stores a callback as a whole or not at all. One that is there already stays as it is. */
+function store(string $folder, string $id, string $body): void
+{
+    $unfinished = tempnam($folder, 'unfinished-');
+    $is_written = file_put_contents($unfinished, $body) === strlen($body);
+    $file = $folder . '/' . rawurlencode($id) . '.json';
+    $is_stored = $is_written && (@link($unfinished, $file) || is_file($file));
+    unlink($unfinished);
+    if (!$is_stored) {
+        throw new RuntimeException("$file cannot be written");
+    }
+}
+
+$secret = getenv('CALLBACK_SECRET');
+$folder = getenv('CALLBACK_FOLDER');
+if (key_of($secret) === null || $folder === false || !is_dir($folder)) {
+    http_response_code(500);
+    error_log('Set CALLBACK_SECRET to a secret, whsec_..., and CALLBACK_FOLDER to a folder.');
+    exit;
+}
+
+$headers = array_change_key_case(getallheaders());
+$body = file_get_contents('php://input');
+if (!is_genuine($headers, $body, $secret)) {
+    http_response_code(401);
+    exit;
+}
+store($folder, $headers['webhook-id'], $body);
+http_response_code(204);
