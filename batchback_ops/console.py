@@ -4,6 +4,7 @@ A command is a function of a stage, the shell and its options that returns what 
 imported when it runs, because the help of `batchback` loads every `command.py`.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -49,10 +50,12 @@ def add_command(
     *params: click.Parameter,
     load: Callable[[], Callable[..., Any]],
     table: Callable[[Any], str] = tables.fields,
+    changes: bool = True,
     example: str = "--stage prod",
 ) -> None:
     """Add a command to a group. `load` imports the function, whose result is printed as JSON, or
-    as a table on a terminal."""
+    as a table on a terminal. If it cannot be printed and the command changes something, stderr
+    gets it: a new secret is nowhere else."""
 
     @click.pass_obj
     def call(shell: Shell, /, *, stage: str, as_json: bool, **given: Any) -> Status:
@@ -61,7 +64,9 @@ def add_command(
         opened = open_stage(stage, shell)
         try:
             with opened.explained_errors():
-                shell.show(load()(opened, shell, **given), table, as_json=as_json)
+                value = load()(opened, shell, **given)
+                done = json.dumps(value) if changes else ""
+                shell.show(value, table, as_json=as_json, done=done)
         except NotDone as reason:
             shell.say(str(reason))
             return Status.REFUSED

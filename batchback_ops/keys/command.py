@@ -109,6 +109,7 @@ console.add_command(
     "List the keys, without their secrets.",
     _ONLY_ACCOUNT,
     table=_listed,
+    changes=False,
     load=lambda: _actions().list_keys,
 )
 console.add_command(
@@ -135,6 +136,7 @@ console.add_command(
     "Show what receivers verify callbacks with.",
     _ACCOUNT,
     example="acme --stage prod",
+    changes=False,
     load=lambda: _actions().show_callback_secret,
 )
 console.add_command(

@@ -51,6 +51,7 @@ console.add_command(
     click.Option(["--account"], metavar="A", help="All of this account, ended ones too."),
     table=_listed,
     example="--stuck --stage prod",
+    changes=False,
     load=lambda: _actions().list_batches,
 )
 console.add_command(
@@ -59,6 +60,7 @@ console.add_command(
     "Show where one batch stands. ID is as callers and the log have it.",
     click.Argument(["id"], metavar="ID"),
     example="ID --stage prod",
+    changes=False,
     load=lambda: _actions().show,
 )
 console.add_command(

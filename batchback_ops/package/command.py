@@ -1,6 +1,7 @@
 """`batchback package`: what a pipeline deploys, the zip of the functions and one template of all,
 with the script that deploys them."""
 
+import json
 from pathlib import Path
 
 import click
@@ -42,4 +43,5 @@ def package(
     """
     from batchback_ops.package import files
 
-    shell.show(files.write(stage, architecture, out, shell), tables.fields, as_json=as_json)
+    written = files.write(stage, architecture, out, shell)
+    shell.show(written, tables.fields, as_json=as_json, done=json.dumps(written))

@@ -46,5 +46,6 @@ console.add_command(
     resources,
     "show",
     "Show its status, parameters, outputs, and what `up` would change.",
+    changes=False,
     load=lambda: _actions().show,
 )

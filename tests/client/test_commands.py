@@ -1,7 +1,10 @@
 """The commands for callers, against a real HTTP server."""
 
+import errno
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,9 @@ from tests.client.scripted_service import (
     ScriptedService,
     nobodys_address,
 )
-from tests.client.user import User
+from tests.client.user import Unwritable, User
+
+ROOT = Path(__file__).parents[2]
 
 
 class TestAsking:
@@ -281,12 +286,121 @@ class TestFailures:
 
     def test_a_reader_that_leaves_early(self, service: ScriptedService, user: User) -> None:
         """`batchback results ID | head` ends without a traceback."""
-
-        class Closed(io.StringIO):
-            def write(self, _: str) -> int:
-                raise BrokenPipeError
-
         service.answers(RESULTS)
-        user.stdout = Closed()
+        user.stdout = Unwritable(errno.EPIPE)
         assert user.types("results", BATCH) == 141
         assert user.is_told == ""
+
+
+RUN_ENDS_WITH = (
+    f"but it is done: batch {BATCH} is submitted: `batchback progress {BATCH}` shows how far it is"
+)
+CHANGES = [
+    ("run -", {"asyncId": BATCH}, RUN_ENDS_WITH),
+    (f"restart {BATCH}", {"restarted": True}, 'but it is done: {"restarted": true}'),
+    (f"repost {BATCH}", {"reposted": True}, 'but it is done: {"reposted": true}'),
+    (f"cancel {BATCH}", {"cancelled": True}, 'but it is done: {"cancelled": true}'),
+]
+READS = [
+    ("ping", {"ack": "now"}),
+    ("list", {"results": []}),
+    (f"progress {BATCH}", COMPLETED),
+    (f"results {BATCH}", RESULTS),
+]
+
+
+class TestOutputThatCannotBeWritten:
+    @pytest.mark.parametrize(
+        ("fault", "status", "why"),
+        [(errno.ENOSPC, 5, "No space left on device"), (errno.EPIPE, 141, "Broken pipe")],
+    )
+    @pytest.mark.parametrize(("command", "answer", "ending"), CHANGES)
+    def test_what_was_changed_is_told_on_stderr(
+        self,
+        service: ScriptedService,
+        user: User,
+        command: str,
+        answer: object,
+        ending: str,
+        fault: int,
+        status: int,
+        why: str,
+    ) -> None:
+        """The id of a batch above all: without it nobody can follow or cancel the batch."""
+        service.answers(answer)
+        user.stdin = io.BytesIO(b"[]")
+        user.stdout = Unwritable(fault)
+        assert user.types(*command.split()) == status
+        assert user.is_told == f"batchback: the output cannot be written ({why}), {ending}\n"
+
+    def test_the_id_is_told_after_a_wait_too(self, service: ScriptedService, user: User) -> None:
+        service.answers({"asyncId": BATCH}, COMPLETED, RESULTS)
+        user.stdin = io.BytesIO(b"[]")
+        user.stdout = Unwritable()
+        assert user.types("run", "-", "--wait") == 5
+        assert user.is_told.endswith(f"{RUN_ENDS_WITH}\n")
+
+    @pytest.mark.parametrize(("command", "answer"), READS)
+    def test_a_read_can_be_repeated(
+        self, service: ScriptedService, user: User, command: str, answer: object
+    ) -> None:
+        service.answers(answer)
+        user.stdout = Unwritable()
+        assert user.types(*command.split()) == 5
+        assert user.is_told == (
+            "batchback: the output cannot be written (No space left on device): "
+            "write it somewhere else\n"
+        )
+
+    @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["run", "--help"]])
+    def test_the_help_too(self, user: User, argv: list[str]) -> None:
+        user.stdout = Unwritable()
+        assert user.types(*argv) == 5
+        assert "cannot be written" in user.is_told
+
+    def test_stderr_stops_no_command(self, service: ScriptedService, user: User) -> None:
+        """It holds nothing that a program needs."""
+        service.answers({"asyncId": BATCH}, COMPLETED, RESULTS)
+        user.stdin = io.BytesIO(b"[]")
+        user.stderr = Unwritable()
+        assert user.types("run", "-", "--wait") == 0
+        assert user.reads == RESULTS
+
+    @pytest.mark.parametrize(
+        ("redirection", "status"),
+        [
+            (">/dev/full", 5),
+            (">&-", 5),
+            (">/dev/full 2>&1", 5),
+            (">&- 2>&-", 5),
+            ("2>/dev/full", 0),
+            ("2>&-", 0),
+        ],
+    )
+    def test_a_program_of_its_own(
+        self, service: ScriptedService, user: User, redirection: str, status: int
+    ) -> None:
+        """Python flushes at exit once more, and would change the exit status if that fails."""
+        service.answers({"asyncId": BATCH})
+        done = subprocess.run(  # noqa: S603 -- our own
+            ["/bin/sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, RUN],
+            input=b"[]",
+            capture_output=True,
+            check=False,
+            cwd=ROOT,
+            env=user.environ,
+        )
+        assert done.returncode == status
+        assert b"Traceback" not in done.stderr
+        assert not done.stderr or BATCH.encode() in done.stderr
+        assert len(service.asked) == 1
+
+
+#: `batchback run -` by the clock of the scripted service.
+RUN = """
+import sys
+from batchback.cli import main
+from batchback.shell import Shell
+from tests.fakes.clock import FakeClock
+sys.exit(main(["run", "-"], shell=Shell(now=FakeClock().now)))
+"""

@@ -1,5 +1,10 @@
 """`batchback run --wait`, in time that passes only while it sleeps."""
 
+import fcntl
+import os
+import struct
+import termios
+
 import pytest
 
 from tests.client.samples import COMPLETED, RESULTS, running
@@ -38,6 +43,29 @@ class TestWait:
         assert half.startswith(f"[{'#' * 15}{'.' * 15}]  50%  100 of 200 jobs answered")
         assert full.startswith(f"[{'#' * 30}] 100%  200 of 200 jobs answered, 3 failed")
         assert full.endswith("\n")
+
+    def test_the_bar_fits_the_terminal_that_shows_it(
+        self,
+        service: ScriptedService,
+        user: User,
+        jobs_file: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """stdout may be a file: how wide that is says nothing."""
+        service.answers({"asyncId": BATCH}, running(50), COMPLETED, RESULTS)
+        near, far = os.openpty()
+        size = struct.pack("HHHH", 24, 40, 0, 0)
+        fcntl.ioctl(far, termios.TIOCSWINSZ, size)
+        user.stderr = Terminal()
+        monkeypatch.setattr(user.stderr, "fileno", lambda: far)
+        assert user.types("run", jobs_file, "--wait") == 0
+        os.close(near)
+        os.close(far)
+        _, *drawn = user.is_told.split("\r")
+        assert [line.partition("\x1b")[0] for line in drawn] == [
+            "[###############...............]  50%  ",
+            "[##############################] 100%  ",
+        ]
 
     def test_pauses_grow(self, service: ScriptedService, user: User, jobs_file: str) -> None:
         """From 0.2 s to 5 s and no further."""

@@ -1,7 +1,9 @@
 """Somebody at a shell."""
 
+import errno
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +19,17 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+class Unwritable(io.StringIO):
+    """A stream that takes nothing: its disk is full, or its reader has gone."""
+
+    def __init__(self, fault: int = errno.ENOSPC) -> None:
+        super().__init__()
+        self._fault = fault
+
+    def write(self, _: str) -> int:
+        raise OSError(self._fault, os.strerror(self._fault))
 
 
 @dataclass(slots=True)
@@ -41,7 +54,7 @@ class User:
     environ: Mapping[str, str]
     stdin: io.BytesIO = field(default_factory=io.BytesIO)
     stdout: Any = field(default_factory=io.StringIO)
-    stderr: io.StringIO = field(default_factory=io.StringIO)
+    stderr: Any = field(default_factory=io.StringIO)
     time: Time = field(default_factory=Time)
     sleep: Callable[[float], None] | None = None
 
@@ -66,4 +79,5 @@ class User:
     @property
     def is_told(self) -> str:
         """All that stands on stderr."""
-        return self.stderr.getvalue()
+        said: str = self.stderr.getvalue()
+        return said

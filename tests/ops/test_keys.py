@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from batchback_ops import stage
 from batchback_ops.keys.table import KeyTable
 from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.domain.account import Account, Key, Secret
+from tests.client.user import Unwritable
 from tests.fakes.clock import START
 from tests.ops.operator import ENDPOINT, ISSUED, TABLE, Operator, empty_the_table
 from tests.samples import WEBHOOK_SECRET
@@ -415,6 +417,43 @@ class TestRotate:
         operator.reads("revoke K1")
         assert "K1 is revoked, for good" in operator.is_told("rotate K1")
         assert secrets_of(service.find_key("K1")) == [ISSUED]
+
+
+class TestASecretThatCannotBePrinted:
+    """It is valid from the moment that it is stored, and no command reads it back."""
+
+    @pytest.mark.parametrize("command", ["create --account acme", "rotate K1"])
+    def test_of_a_key(
+        self, operator: Operator, service: DynamoKeyStore, table: KeyTable, command: str
+    ) -> None:
+        table.add_key(a_key())
+        operator.stdout = Unwritable
+        assert operator.runs(f"{command} --stage local")[0] == 5
+        made = told(operator)
+        found = service.find_key(made["key"])
+        assert found
+        assert found.live_secrets(operator.clock.now())[0] == made["secret"]
+
+    def test_of_callbacks(self, operator: Operator, service: DynamoKeyStore) -> None:
+        operator.reads("create --account acme")
+        operator.stdout = Unwritable
+        assert operator.runs("rotate-callback-secret acme --stage local")[0] == 5
+        found = service.find_account("acme")
+        assert found
+        live = found.live_callback_secrets(operator.clock.now())
+        assert live[0] == told(operator)["callbackSecret"]
+
+    def test_what_can_be_shown_again_is_not_on_stderr(self, operator: Operator) -> None:
+        operator.reads("create --account acme")
+        operator.stdout = Unwritable
+        assert operator.runs("show-callback-secret acme --stage local")[0] == 5
+        assert "whsec_" not in operator.said
+        assert "write it somewhere else" in operator.said
+
+
+def told(operator: Operator) -> Any:
+    """The JSON at the end of what is said."""
+    return json.loads(operator.said.partition("but it is done: ")[2])
 
 
 class TestRevoke:

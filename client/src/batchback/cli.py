@@ -1,16 +1,14 @@
 """`batchback`: JSON on stdout and everything else on stderr, so that `batchback results ID | jq`
 always works. The exit status says who has to act: see Status."""
 
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout, suppress
-from typing import TextIO
+from contextlib import redirect_stderr, redirect_stdout
 
 from batchback import command_line
 from batchback.commands import batchback
-from batchback.errors import CannotGoOn, Refused, StillRunning, Unreachable
-from batchback.shell import Shell, Status
+from batchback.errors import CannotGoOn, NotWritten, Refused, StillRunning, Unreachable
+from batchback.shell import Shell, Status, discard
 
 
 def main(argv: Sequence[str] | None = None, *, shell: Shell | None = None) -> int:
@@ -22,12 +20,11 @@ def main(argv: Sequence[str] | None = None, *, shell: Shell | None = None) -> in
             return _run(sys.argv[1:] if argv is None else argv, shell)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else Status.USAGE
-    except KeyboardInterrupt:
-        shell.say("interrupted")
+    except KeyboardInterrupt as stop:
+        shell.say(f"interrupted{stop}")
         return Status.INTERRUPTED
-    except BrokenPipeError:
-        _leave_the_pipe(shell.stdout)
-        return Status.OUTPUT_CLOSED
+    except NotWritten as lost:
+        return _without_output(lost, shell)
 
 
 def _run(argv: Sequence[str], shell: Shell) -> int:
@@ -45,10 +42,14 @@ def _run(argv: Sequence[str], shell: Shell) -> int:
     except CannotGoOn as reason:
         shell.say(str(reason))
         return Status.USAGE
+    except OSError as fault:  # of click, which prints --help and --version
+        if fault.filename is not None:
+            raise
+        raise NotWritten(fault) from fault
 
 
-def _leave_the_pipe(stdout: TextIO) -> None:
-    """The reader of our output has gone; Python would complain once more when it flushes at exit.
-    https://docs.python.org/3/library/signal.html#note-on-sigpipe"""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+def _without_output(lost: NotWritten, shell: Shell) -> int:
+    discard(shell.stdout)
+    if said := str(lost):
+        shell.say(said)
+    return Status.OUTPUT_CLOSED if lost.is_reader_gone else Status.NOT_WRITTEN

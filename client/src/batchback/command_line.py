@@ -67,9 +67,9 @@ def run(group: click.Group, argv: Sequence[str], shell: Shell) -> int:
 
 def _say_usage(error: click.UsageError, shell: Shell) -> None:
     if error.ctx is None or isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show(shell.stderr)
+        shell.draw(f"{error.format_message()}\n")
         return
-    print(error.ctx.get_usage(), file=shell.stderr)
+    shell.draw(f"{error.ctx.get_usage()}\n")
     shell.say(f"{error.format_message()} See `{error.ctx.command_path} --help`.")
 
 

@@ -1,5 +1,6 @@
 """The commands for callers, one for each action of the API."""
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,7 @@ Environment:
 Exit status:
   0  ok                             3  unreachable: nobody answered, or not the service
   1  refused by the service         4  the batch is not completed yet
-  2  wrong usage, nothing was sent
+  2  wrong usage, nothing was sent  5  done, but the output could not be written
 
 \b
 Example:
@@ -43,6 +44,12 @@ batchback = CommandLine(
 click.version_option(package_name="batchback", message="batchback %(version)s")(batchback)
 
 _Perform = Callable[..., Any]
+
+
+def _nothing(_: object) -> str:
+    return ""
+
+
 _JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on a terminal too.")
 
 
@@ -51,16 +58,19 @@ def _command(
     purpose: str,
     *params: click.Parameter,
     table: Callable[[Any], str] = tables.fields,
+    done: Callable[[Any], str] = _nothing,
     example: str = "",
 ) -> Callable[[_Perform], _Perform]:
-    """Make a command of a function that calls the service and returns what to print."""
+    """Make a command of a function that calls the service and returns what to print. `done` says
+    what was changed, for a user whose output cannot be written."""
 
     def add(perform: _Perform) -> _Perform:
         @click.pass_context
         def call(context: click.Context, /, *, as_json: bool, **given: Any) -> None:
             shell: Shell = context.obj
             with connection.open_client(context) as client:
-                shell.show(perform(client, shell, **given), table, as_json=as_json)
+                value = perform(client, shell, **given)
+                shell.show(value, table, as_json=as_json, done=done(value))
 
         batchback.add_command(
             click.Command(
@@ -124,6 +134,7 @@ _PAGE = (
         help="With --wait: stop waiting after SECONDS (exit status 4).",
     ),
     table=lambda value: (tables.results if "results" in value else tables.fields)(value),
+    done=lambda value: _submitted(value["asyncId"]),
     example="jobs.json --callback-url URL --wait",
 )
 def _run(
@@ -144,6 +155,10 @@ def _run(
     except ValueError as error:
         raise CannotGoOn(str(error)) from error
     return _results_in_time(submitted, client, timeout, shell) if wait else submitted
+
+
+def _submitted(batch_id: str) -> str:
+    return f"batch {batch_id} is submitted: `batchback progress {batch_id}` shows how far it is"
 
 
 def _results_in_time(
@@ -193,17 +208,19 @@ def _list(client: Client, _: Shell, *, start: int | None, per_page: int | None) 
     return client.list(start, per_page)
 
 
-@_command("restart", "Run the jobs again that never got an answer.", _ID, example="ID")
+@_command(
+    "restart", "Run the jobs again that never got an answer.", _ID, done=json.dumps, example="ID"
+)
 def _restart(client: Client, _: Shell, *, id: str) -> object:
     return client.restart(id)
 
 
-@_command("repost", "Send the callback again.", _ID, example="ID")
+@_command("repost", "Send the callback again.", _ID, done=json.dumps, example="ID")
 def _repost(client: Client, _: Shell, *, id: str) -> object:
     return client.repost(id)
 
 
-@_command("cancel", "End a batch early.", _ID, example="ID")
+@_command("cancel", "End a batch early.", _ID, done=json.dumps, example="ID")
 def _cancel(client: Client, _: Shell, *, id: str) -> object:
     return client.cancel(id)
 

@@ -4,6 +4,7 @@ CallFailed          a call that has no result
 ├── Refused         the service answered, and said no
 └── Unreachable     no answer of the service came back
 CannotGoOn          a command that its user can fix
+NotWritten          a command that did what it should, and whose output cannot be written
 StillRunning        a batch that is not over when the time to wait for it is
 """
 
@@ -52,6 +53,21 @@ class Unreachable(CallFailed):
 
 class CannotGoOn(Exception):
     """A command cannot do what it was asked for; the text is one sentence that says what to do."""
+
+
+class NotWritten(Exception):
+    """The output of a command cannot be written; the text is one sentence that says what was done.
+    It is empty if the reader has gone and nothing was changed: nobody misses anything then."""
+
+    def __init__(self, fault: OSError, done: str = "") -> None:
+        self.is_reader_gone = isinstance(fault, BrokenPipeError)
+        super().__init__(self._sentence(fault, done))
+
+    def _sentence(self, fault: OSError, done: str) -> str:
+        if self.is_reader_gone and not done:
+            return ""
+        what = f"the output cannot be written ({fault.strerror or fault})"
+        return f"{what}, but it is done: {done}" if done else f"{what}: write it somewhere else"
 
 
 class StillRunning(Exception):

@@ -1,5 +1,6 @@
 """What all commands share: the machine they run on, and what their exit status says."""
 
+import errno
 import io
 import json
 import os
@@ -7,10 +8,13 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO, cast
+
+from batchback.errors import NotWritten
 
 
 class Status(IntEnum):
@@ -25,9 +29,18 @@ class Status(IntEnum):
     UNREACHABLE = 3
     #: The batch still runs: try again later.
     NOT_COMPLETED = 4
+    #: It is done, but the output cannot be written; stderr says what was done.
+    NOT_WRITTEN = 5
     #: 128 and the number of the signal, as shells count: SIGINT, SIGPIPE.
     INTERRUPTED = 130
     OUTPUT_CLOSED = 141
+
+
+class _Closed(io.TextIOBase):
+    """Stands in for an output that whoever started the program has closed (`>&-`)."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,24 +49,24 @@ class Shell:
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     stdin: BinaryIO = field(default_factory=lambda: sys.stdin.buffer if sys.stdin else io.BytesIO())
-    stdout: TextIO = field(default_factory=lambda: sys.stdout)
-    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout or cast(TextIO, _Closed()))
+    stderr: TextIO = field(default_factory=lambda: sys.stderr or cast(TextIO, _Closed()))
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     #: So many, fit for secrets.
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
 
-    def print_json(self, value: object) -> None:
-        """In ASCII, which every terminal and every pipe takes, lone surrogates included."""
-        print(json.dumps(value, indent=2), file=self.stdout, flush=True)
-
-    def show(self, value: Any, table: Callable[[Any], str], *, as_json: bool = False) -> None:
-        """As a table if a person looks at it, else as JSON."""
-        if as_json or not self.stdout.isatty():
-            self.print_json(value)
-        else:
-            self._print(table(value))
+    def show(
+        self, value: Any, table: Callable[[Any], str], *, as_json: bool = False, done: str = ""
+    ) -> None:
+        """Print the value, as a table if a person looks at it, else as JSON. NotWritten if that
+        fails; `done` is what the user must know then, of a command that changed something."""
+        is_table = self.stdout.isatty() and not as_json
+        try:
+            self._print(table(value) if is_table else _in_ascii(value))
+        except OSError as error:
+            raise NotWritten(error, done) from error
 
     def _print(self, text: str) -> None:
         """Whatever is in the text: a terminal's encoding may lack a character."""
@@ -63,7 +76,26 @@ class Shell:
 
     def say(self, text: str) -> None:
         """One line, whatever is in the text: part of it may come from a server."""
-        print(f"batchback: {printable(' '.join(text.split()))}", file=self.stderr, flush=True)
+        self.draw(f"batchback: {printable(' '.join(text.split()))}\n")
+
+    def draw(self, text: str) -> None:
+        """The text on stderr, as it is. If stderr cannot be written, the command still goes on."""
+        try:
+            print(text, end="", file=self.stderr, flush=True)
+        except OSError:
+            discard(self.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """What the stream still holds goes nowhere: Python would flush it at exit, fail, and complain.
+    https://docs.python.org/3/library/signal.html#note-on-sigpipe"""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _in_ascii(value: object) -> str:
+    """JSON that every terminal and every pipe takes, lone surrogates included."""
+    return json.dumps(value, indent=2)
 
 
 def printable(text: str) -> str:

@@ -1,7 +1,7 @@
 """Wait until a batch is over, and show on stderr how far it is."""
 
 import math
-import shutil
+import os
 from collections.abc import Iterator
 from typing import Protocol, TextIO
 
@@ -15,11 +15,13 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _PAUSE_GROWTH = 1.5
 #: The batch runs on while a network or a gateway has its moment: so many polls in a row may fail.
 _MISSES_ALLOWED = 4
+#: Of a terminal that does not say how wide it is.
+_DEFAULT_COLUMNS = 80
 
 
 def wait_for(batch_id: str, client: Client, timeout: float | None, shell: Shell) -> None:
     """Returns once the batch is over; StillRunning when the time is up."""
-    meter = _Bar(shell.stderr) if shell.stderr.isatty() else _Lines(shell)
+    meter = _Bar(shell) if shell.stderr.isatty() else _Lines(shell)
     try:
         for progress in _polled(batch_id, client, math.inf if timeout is None else timeout, shell):
             meter.show(progress)
@@ -76,21 +78,27 @@ class _Bar:
     _WIDTH = 30
     _CLEAR_TO_END = "\x1b[K"
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
         self._end = ""
 
     def show(self, progress: Progress) -> None:
         filled = "#" * (progress["progress"] * self._WIDTH // 100)
         line = f"[{filled:.<{self._WIDTH}}] {_in_figures(progress)}"
-        self._draw(f"\r{line[: shutil.get_terminal_size().columns - 1]}{self._CLEAR_TO_END}")
+        room = _columns(self._shell.stderr) - 1
+        self._shell.draw(f"\r{line[:room]}{self._CLEAR_TO_END}")
         self._end = "\n"
 
     def close(self) -> None:
-        self._draw(self._end)
+        self._shell.draw(self._end)
 
-    def _draw(self, text: str) -> None:
-        print(text, end="", file=self._stream, flush=True)
+
+def _columns(terminal: TextIO) -> int:
+    """How wide it is. shutil looks at stdout alone, which may be a file."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or _DEFAULT_COLUMNS
+    except OSError:
+        return _DEFAULT_COLUMNS
 
 
 class _Lines:
