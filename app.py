@@ -139,14 +139,13 @@ def _http_request(request: Request, namespace: str) -> Any:
     from chalicelib.api import HttpRequest
 
     event = request.to_original_event()
-    query = event.get("multiValueQueryStringParameters") or {}
     return HttpRequest(
         method=request.method,
         namespace=namespace,
-        query=query,
+        query=event.get("multiValueQueryStringParameters") or {},
         headers={name.lower(): value for name, value in request.headers.items()},
         body=_body(request),
-        targets=_targets(event["requestContext"], namespace, query),
+        paths=_paths(event["requestContext"], namespace),
     )
 
 
@@ -159,10 +158,8 @@ def _body(request: Request) -> bytes:
     return body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
 
 
-def _targets(context: dict[str, Any], namespace: str, query: dict[str, list[str]]) -> list[str]:
-    """Path and query as the caller may have signed them. API Gateway hands on the query parsed, and
-    the path with the stage or a custom domain's base path, or without."""
+def _paths(context: dict[str, Any], namespace: str) -> set[str]:
+    """The path as the caller may have sent it. API Gateway hands it on with the stage or a custom
+    domain's base path, or without."""
     path = f"/api/1.0/{namespace}"
-    pairs = [f"{name}={value}" for name, values in query.items() for value in values]
-    paths = {path, context.get("path") or path, f"/{context.get('stage') or 'api'}{path}"}
-    return ["?".join([each, "&".join(pairs)]) if pairs else each for each in sorted(paths)]
+    return {path, context.get("path") or path, f"/{context.get('stage') or 'api'}{path}"}

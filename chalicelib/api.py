@@ -6,14 +6,16 @@ action means which operation, and what an error looks like. It does not know API
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain import results, run_request, strict_json, wire_time
+from chalicelib.domain import results, run_request, strict_json, targets, wire_time
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.media_type import is_json
 from chalicelib.domain.results import Page
 from chalicelib.domain.run_request import WhyNotUrl, as_object
 from chalicelib.domain.signing import SignedRequest, ivvy_headers
@@ -42,7 +44,6 @@ MAX_BODY_BYTES = 3_500_000
 MAX_PER_PAGE = 1_000
 LISTED_PER_PAGE = 100
 
-_JSON = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
 _VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
 _ASYNC_ID = re.compile(r"[0-9a-f]{32}")
 _HEADERS = {
@@ -63,8 +64,8 @@ class HttpRequest:
     #: Names in lower case.
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    #: Path and query in every form the caller may have sent and signed them.
-    targets: Sequence[str]
+    #: The path in every form the caller may have sent it.
+    paths: Collection[str]
 
     @property
     def action(self) -> str | None:
@@ -165,7 +166,11 @@ class Api:
         request = call.request
         _check_form(request)
         caller = self.authenticator.authenticate(
-            SignedRequest(headers=request.headers, targets=request.targets, body=request.body)
+            SignedRequest(
+                headers=request.headers,
+                targets=targets.as_sent(request.paths, request.query),
+                body=request.body,
+            )
         )
         call.account = caller.account
         return self._action(request)(caller, call)
@@ -255,7 +260,7 @@ def _check_form(request: HttpRequest) -> None:
     if len(request.body) > MAX_BODY_BYTES:
         raise TooLarge(f"The body is {len(request.body)} bytes, over the limit of {MAX_BODY_BYTES}")
     content_type = request.headers.get("content-type", "").strip()
-    if content_type and not _JSON.fullmatch(content_type):
+    if content_type and not is_json(content_type):
         raise MediaTypeUnsupported(content_type)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
@@ -263,10 +268,12 @@ def _check_form(request: HttpRequest) -> None:
 
 
 def _json(body: bytes) -> object:
-    if not body.strip():
+    """The value of a body. The mark that some programs put before UTF-8 is no part of the JSON."""
+    text = body.removeprefix(BOM_UTF8)
+    if not text.strip():
         return {}
     try:
-        return strict_json.parse(body)
+        return strict_json.parse(text)
     except NotStrictJson as error:
         raise ParameterInvalid("body", [str(error)]) from error
 

@@ -7,7 +7,7 @@ _QUOTED = r'"(?:[^"\\\r\n]|\\[^\r\n])*+"'
 _PARAMETER = rf"({_NAME})=({_NAME}|{_QUOTED})"
 #: RFC 9110 allows a semicolon with no parameter after it.
 _MEDIA_TYPE = rf"({_NAME}/{_NAME})((?:[ \t]*+;[ \t]*+(?:{_PARAMETER})?+)*+)"
-_UTF_8 = {"utf-8", "utf8"}
+_UTF_8 = (["utf-8"], ["utf8"])
 
 
 def is_media_type(text: str) -> bool:
@@ -21,8 +21,8 @@ def is_json(text: str) -> bool:
     if not match or match[1].lower() != "application/json":
         return False
     parameters = re.findall(_PARAMETER, match[2])
-    charsets = [value for name, value in parameters if name.lower() == "charset"]
-    return all(charset.strip('"').lower() in _UTF_8 for charset in charsets)
+    charsets = [value.strip('"').lower() for name, value in parameters if name.lower() == "charset"]
+    return not charsets or charsets in _UTF_8
 
 
 def _match(text: str) -> re.Match[str] | None:

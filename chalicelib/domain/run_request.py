@@ -134,7 +134,7 @@ def _judge_jobs(jobs: object, max_jobs: int) -> tuple[tuple[Job, ...], list[_Fau
     if jobs is None:
         return (), [_Fault("jobs", "is required", _missing("jobs"))]
     if not isinstance(jobs, list):
-        return (), [_Fault("jobs", "must be an array", _invalid("jobs"))]
+        return (), [_Fault("jobs", "must be an array", JobFormatWrong)]
     if not jobs:
         return (), [_Fault("jobs", "must not be empty", JobParameterEmpty)]
     if len(jobs) > max_jobs:

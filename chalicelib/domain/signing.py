@@ -48,7 +48,7 @@ class SignedRequest:
 
     #: Names in lower case.
     headers: Mapping[str, str] = field(repr=False)
-    #: Path and query in every form the caller may have sent them: a gateway hands on one of them.
+    #: Path and query in every form the caller may have sent them.
     targets: Sequence[str]
     body: bytes = field(repr=False)
 

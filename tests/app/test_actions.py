@@ -231,6 +231,27 @@ class TestSigned:
         headers = self.headers(front, prefix + self.TARGET)
         assert front.send(self.TARGET, b"{}", headers=headers).status == 200
 
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "action=ping&",
+            "action=ping&debug",
+            "action=ping&debug=",
+            "debug&action=ping",
+            "action=ping&trace=a%20b",
+            "action=ping&trace=a+b",
+            "action=ping&trace=a%2Bb",
+            "action=ping&trace=%c3%a9",
+            "action=ping&trace=x&trace=y&debug",
+            "action=ping&trace=caf%C3%A9+%7E",
+        ],
+    )
+    def test_a_signature_is_taken_over_the_query_as_it_was_sent(
+        self, front: Front, query: str
+    ) -> None:
+        target = f"/api/1.0/test?{query}"
+        assert front.send(target, b"{}", headers=self.headers(front, target)).status == 200
+
     def test_content_md5_may_have_got_lost_but_not_be_wrong(self, front: Front) -> None:
         headers = self.headers(front)
         md5 = headers.pop("Content-MD5")

@@ -293,6 +293,6 @@ def test_a_request_shows_nothing_of_itself_but_what_it_asks_for() -> None:
         query={"action": ["run"]},
         headers={"authorization": SONG},
         body=SONG.encode(),
-        targets=("/api/1.0/batch?action=run",),
+        paths=("/api/1.0/batch",),
     )
     assert SONG not in f"{request} {request!r}"

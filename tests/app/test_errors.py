@@ -41,7 +41,7 @@ def is_error(answer: Answer, error_code: int, specific_code: int = 0) -> bool:
         (b"[]", 23017),
         ({"callbackUrl": URL}, 23017),
         ({"jobs": [], "callbackUrl": URL}, 24093),
-        ({"jobs": "all", "callbackUrl": URL}, 23016),
+        ({"jobs": "all", "callbackUrl": URL}, 24092),
         ({"jobs": [JOB] * 201, "callbackUrl": URL}, 24448),
         ({"jobs": [{"action": "a"}], "callbackUrl": URL}, 24092),
         ({"jobs": [{**JOB, "action": ""}], "callbackUrl": URL}, 24093),
@@ -122,7 +122,17 @@ def test_every_call_is_a_post(front: Front, method: str) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/json; charset=latin-1", "application/xml", "application/jsonx"],
+    [
+        "text/plain",
+        "application/xml",
+        "application/jsonx",
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-8; charset=utf-8",
+        'application/json; charset="utf-16"',
+        "application/json; charset",
+        "application/json charset=utf-8",
+        "application/json, application/json",
+    ],
 )
 def test_other_media_types_are_refused(front: Front, content_type: str) -> None:
     headers = {**basic("demo", "demo-secret"), "Content-Type": content_type}
@@ -132,11 +142,31 @@ def test_other_media_types_are_refused(front: Front, content_type: str) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json", "application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"', ""],
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        'Application/JSON;charset="UTF-8"',
+        "application/json;",
+        "application/json; charset=utf8",
+        "application/json ; charset=UTF8 ;",
+        "application/json; odata.metadata=minimal; IEEE754Compatible=true; charset=utf-8",
+        'application/json; profile="https://example.com/a;charset=latin-1"',
+        "",
+    ],
 )
 def test_json_in_utf_8_is_taken_however_it_is_announced(front: Front, content_type: str) -> None:
     headers = {**basic("demo", "demo-secret"), "Content-Type": content_type}
     assert front.send("/api/1.0/test?action=ping", b"{}", headers=headers).status == 200
+
+
+@pytest.mark.parametrize("body", ["\ufeff{}", "\ufeff", "\ufeff []"])
+def test_a_byte_order_mark_before_the_json_is_taken(front: Front, body: str) -> None:
+    assert front.call("test?action=ping", body.encode()).status == 200
+
+
+@pytest.mark.parametrize("body", ["\ufeff\ufeff{}", "{}\ufeff", " \ufeff{}"])
+def test_a_byte_order_mark_elsewhere_is_no_json(front: Front, body: str) -> None:
+    assert is_error(front.call("test?action=ping", body.encode()), 400, 23016)
 
 
 def test_an_absent_content_type_is_taken(front: Front) -> None:

@@ -165,7 +165,13 @@ class TestRefused:
             # jobs
             *[(body, ParameterMissing, 23017, "'jobs' is required", None) for body in WITHOUT_JOBS],
             *[
-                (request(jobs=jobs), ParameterInvalid, 23016, "'jobs' does not validate", None)
+                (
+                    request(jobs=jobs),
+                    JobFormatWrong,
+                    24092,
+                    "Incorrect job format",
+                    ["jobs: must be an array"],
+                )
                 for jobs in (3, "", "x", {}, {"0": JOB}, True)
             ],
             (request(), JobParameterEmpty, 24093, "Empty job parameter found", None),

@@ -1,0 +1,80 @@
+"""Paths and queries as a caller may have sent, and so signed, them.
+
+API Gateway hands on the query decoded, and how it was spelled is lost: `trace=a%20b` and
+`trace=a+b` are the same parameter. So a signature is compared with every spelling that clients
+are likely to use, as long as it decodes to just these parameters.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, islice, permutations, product
+from urllib.parse import parse_qsl, quote, quote_plus
+
+#: A query with more parameters or characters has no spelling that verifies.
+MAX_PARAMETERS = 20
+MAX_CHARACTERS = 2_000
+#: Up to so many different names are tried in any order, more as they came.
+MAX_NAMES_IN_ANY_ORDER = 3
+#: Each spelling takes an HMAC for each secret of the key.
+_MAX_SPELLINGS = 60
+
+_Pairs = list[tuple[str, str]]
+
+
+def as_sent(paths: Iterable[str], query: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each path with each spelling of the query."""
+    spellings = _spellings(query)
+    return [path + each for path in sorted(paths) if "?" not in path for each in spellings]
+
+
+def _spellings(query: Mapping[str, Sequence[str]]) -> list[str]:
+    if not query:
+        return ["", "?"]
+    if _is_long(query):
+        return []
+    found = chain.from_iterable(dict.fromkeys(_texts(order)) for order in _orders(query))
+    return [f"?{text}" for text in islice(found, _MAX_SPELLINGS)]
+
+
+def _is_long(query: Mapping[str, Sequence[str]]) -> bool:
+    values = [*chain.from_iterable(query.values())]
+    return len(values) > MAX_PARAMETERS or sum(map(len, [*query, *values])) > MAX_CHARACTERS
+
+
+def _orders(query: Mapping[str, Sequence[str]]) -> Iterator[_Pairs]:
+    """Parameters of one name stay together, as API Gateway gives them."""
+    names = tuple(query)
+    for order in permutations(names) if len(names) <= MAX_NAMES_IN_ANY_ORDER else [names]:
+        yield [(name, value) for name in order for value in query[name]]
+
+
+def _texts(pairs: _Pairs) -> Iterator[str]:
+    written = dict.fromkeys(_written(pairs, style) for style in _STYLES)
+    for each, equals, end in product(written, ("=", ""), ("", "&")):
+        text = "&".join(f"{name}={value}" if value else name + equals for name, value in each) + end
+        if parse_qsl(text, keep_blank_values=True) == pairs:
+            yield text
+
+
+def _written(pairs: _Pairs, style: Callable[[str], str]) -> tuple[tuple[str, str], ...]:
+    return tuple((style(name), style(value)) for name, value in pairs)
+
+
+def _as_forms_do(text: str) -> str:
+    """As HTML forms, `URLSearchParams` and Java's `URLEncoder` write it."""
+    return quote_plus(text, safe="*", errors=_ANY_TEXT).replace("~", "%7E")
+
+
+#: A lone surrogate is written too, and then does not decode to itself.
+_ANY_TEXT = "surrogatepass"
+#: What a query may hold as it is (RFC 3986, 3.4), but for what separates parameters.
+_OF_A_QUERY = "!$'()*,:;=@/?"
+_STYLES: Sequence[Callable[[str], str]] = (
+    str,
+    partial(quote, safe="", errors=_ANY_TEXT),
+    partial(quote, safe="!'()*", errors=_ANY_TEXT),  # JavaScript's encodeURIComponent
+    partial(quote, safe=_OF_A_QUERY, errors=_ANY_TEXT),
+    partial(quote_plus, safe="", errors=_ANY_TEXT),
+    partial(quote_plus, safe=_OF_A_QUERY, errors=_ANY_TEXT),
+    _as_forms_do,
+)
