@@ -121,7 +121,7 @@ TECHNOLOGY: dict[str, set[str]] = {
     f"{ADAPTERS}.key_store": {"mypy_boto3_dynamodb"},
     f"{ADAPTERS}.sqs": {"botocore", "mypy_boto3_sqs"},
     f"{ADAPTERS}.ssm": {"botocore", "mypy_boto3_ssm"},
-    f"{ADAPTERS}.connections": {"certifi"},
+    f"{ADAPTERS}.wires": {"certifi"},
     f"{OPS}.keys.table": {"mypy_boto3_dynamodb"},
     f"{OPS}.ops.dead_letters": {"mypy_boto3_sqs"},
     f"{OPS}.resources.actions": {"mypy_boto3_cloudformation", "mypy_boto3_dynamodb"},

@@ -11,21 +11,25 @@ docs/decisions/0003-outgoing-http.md.
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
-from chalicelib.adapters.connections import (
+from chalicelib.adapters.answers import Answer, NotHttp
+from chalicelib.adapters.calls import (
+    STEP_BYTES,
+    STOPWATCH,
     AddressRefused,
     Call,
-    Connections,
+    Stopwatch,
     TooMuch,
-    tls_trusting,
 )
+from chalicelib.adapters.connections import Connections
 from chalicelib.adapters.unpacking import CannotUnpack, Read, unpacking
+from chalicelib.adapters.wires import tls_trusting
 from chalicelib.domain.account import Header, Key, PlatformAuth
 from chalicelib.domain.address import (
     DEFAULT_PORTS,
@@ -45,13 +49,10 @@ Resolve = Callable[[str, int], Sequence[Address]]
 
 #: How much of a receiver's answer is read; only its status counts.
 MAX_RECEIVER_ANSWER_BYTES = 64 * 1024
-#: How much of a body is unpacked before the time that is left is checked again.
-_PIECE_BYTES = 16 * 1024
 
 _JSON = "application/json"
 _USER_AGENT = "batchback"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_SIZE = re.compile(r"[0-9]{1,18}")
 #: Of a path, beside letters and digits: RFC 3986, section 3.3, and what is encoded already.
 _SENT_AS_THEY_ARE = "/%:@!$&'()*+,;=-._~"
 
@@ -76,6 +77,7 @@ class HttpPlatform:
         connections: int,
         certificates: str | None = None,
         resolve: Resolve = resolve,
+        stopwatch: Stopwatch = STOPWATCH,
     ) -> None:
         endpoint = _read_address(address)
         self._prefix = endpoint.target
@@ -85,7 +87,14 @@ class HttpPlatform:
         self._header: Header | None = None
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._open = partial(_connections, endpoint, certificates, keep=connections)
+        self._stopwatch = stopwatch
+        self._open = partial(
+            _connections,
+            endpoint,
+            certificates,
+            keep=connections,
+            now=lambda: clock.now().timestamp(),
+        )
 
     def prepare(self) -> None:
         """See the port. The fixed header is read anew when it is due."""
@@ -116,8 +125,10 @@ class HttpPlatform:
         }
         call = Call(
             whom="the platform",
+            account=key.account,
             seconds=self._timeout_seconds,
             find_addresses=self._find_addresses,
+            stopwatch=self._stopwatch,
         )
         answer = self._connections.post(call, target, headers, [body])
         return _make(call, answer, MAX_ANSWER_BYTES, unpacks=True)
@@ -145,9 +156,11 @@ class HttpReceiver:
         policy: AddressPolicy,
         certificates: str | None = None,
         resolve: Resolve = resolve,
+        stopwatch: Stopwatch = STOPWATCH,
     ) -> None:
         self._policy = policy
         self._resolve = resolve
+        self._stopwatch = stopwatch
         self._certificates = certificates
 
     def post(
@@ -162,6 +175,7 @@ class HttpReceiver:
             whom="the receiver",
             seconds=timeout_seconds,
             find_addresses=partial(self._find_addresses, endpoint),
+            stopwatch=self._stopwatch,
         )
         sent = {
             "User-Agent": _USER_AGENT,
@@ -177,63 +191,56 @@ class HttpReceiver:
         if endpoint.address is not None:
             return [endpoint.address]
         addresses = self._resolve(endpoint.host, endpoint.port)
-        for address in addresses:
-            kind = why_not_address(address, self._policy)
-            if kind:
-                raise AddressRefused(kind)
+        if any(why_not_address(address, self._policy) for address in addresses):
+            raise AddressRefused
         return addresses
 
 
-def _connections(endpoint: Endpoint, certificates: str | None, *, keep: int) -> Connections:
+def _connections(
+    endpoint: Endpoint, certificates: str | None, *, keep: int, now: Callable[[], float] = time.time
+) -> Connections:
     tls = tls_trusting(certificates) if endpoint.scheme == "https" else None
-    return Connections(host=endpoint.host, port=endpoint.port, tls=tls, keep=keep)
+    return Connections(host=endpoint.host, port=endpoint.port, tls=tls, keep=keep, now=now)
 
 
 def _make(
-    call: Call, answer: AbstractContextManager[HTTPResponse], most: int, *, unpacks: bool
+    call: Call, posted: AbstractContextManager[Answer], most: int, *, unpacks: bool
 ) -> Reply | NoReply:
     try:
-        with answer as response:
-            return _read(call, response, most, unpacks=unpacks)
-    except AddressRefused as error:
-        return _refused(f"the callback's address leads to {error}")
-    except (OSError, HTTPException, CannotUnpack, ValueError) as error:
+        with posted as answer:
+            return _read(call, answer, most, unpacks=unpacks)
+    except AddressRefused:
+        return _refused("the callback's address may not be called")
+    except (OSError, NotHttp, EOFError, CannotUnpack, ValueError) as error:
         return NoReply(reason=_describe(error, call))
 
 
-def _read(call: Call, response: HTTPResponse, most: int, *, unpacks: bool) -> Reply:
+def _read(call: Call, answer: Answer, most: int, *, unpacks: bool) -> Reply:
     """The answer as far as it is kept; asking for one byte more tells whether it went on."""
-    encoding = response.headers.get("Content-Encoding", "") if unpacks else ""
-    body = _read_body(unpacking(encoding, response.read, call.seconds_left), most + 1)
-    if len(body) <= most and response.length:
-        raise IncompleteRead(body, response.length)
+    encodings = answer.fields["content-encoding"]
+    read: Read = answer.read
+    if unpacks:
+        read = unpacking(",".join(encodings), read, call.seconds_left)
+    body = _read_body(read, most + 1)
     return Reply(
-        status=response.status,
+        status=answer.status,
         body=body[:most],
         is_cut=len(body) > most,
-        declared_bytes=_declared_bytes(response.headers),
-        retry_after=response.headers.get("Retry-After"),
+        declared_bytes=None if encodings else answer.length,
+        retry_after=next(iter(answer.fields["retry-after"]), None),
     )
 
 
 def _read_body(read: Read, most: int) -> bytes:
     """The first bytes of the body, counted unpacked: no more of it is unpacked than asked for.
     Only the read that finds nothing sees that the body is whole, and lets the connection go."""
-    body = b""
+    body = bytearray()
     while len(body) < most:
-        piece = read(min(most - len(body), _PIECE_BYTES))
+        piece = read(min(most - len(body), STEP_BYTES))
         if not piece:
             break
         body += piece
-    return body
-
-
-def _declared_bytes(headers: HTTPMessage) -> int | None:
-    """The size of the body, where Content-Length says that and not the size of something else."""
-    size = headers.get("Content-Length", "")
-    if "Content-Encoding" in headers or "Transfer-Encoding" in headers:
-        return None
-    return int(size) if _SIZE.fullmatch(size) else None
+    return bytes(body)
 
 
 def _refused(reason: str) -> NoReply:
@@ -252,8 +259,8 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionRefusedError, "no connection to {call.whom}: connection refused"),
     (ConnectionError, "the connection was closed before the answer was complete"),
     (TooMuch, "the answer was not complete after {call.received_bytes} bytes"),
-    (IncompleteRead, "the answer broke off"),
-    (HTTPException, "the answer is not HTTP"),
+    (EOFError, "the answer broke off"),
+    (NotHttp, "the answer is not HTTP"),
     (CannotUnpack, "the answer's compression cannot be read"),
 )
 

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import certifi
 import pytest
 
-from chalicelib.adapters.connections import tls_trusting
+from chalicelib.adapters.connections import MAX_AGE_SECONDS
 from chalicelib.adapters.http import MAX_RECEIVER_ANSWER_BYTES, HttpReceiver
+from chalicelib.adapters.wires import tls_trusting
 from chalicelib.domain.account import PlatformAuth, Secret
 from chalicelib.domain.address import AddressPolicy
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply
@@ -48,7 +49,7 @@ from tests.adapters.http_servers import (
     send_as_platform,
     send_as_receiver,
 )
-from tests.fakes.clock import START
+from tests.fakes.clock import START, FakeClock
 from tests.samples import DEMO_KEY
 
 # --- what both promise -------------------------------------------------------------------------
@@ -236,7 +237,7 @@ def test_where_no_thread_is_left_nothing_is_called(
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr("chalicelib.adapters.connections.Thread.start", fail)
+        patched.setattr("chalicelib.adapters.calls.Thread.start", fail)
         reason = "no connection to the platform: there is no thread left to look its name up"
         assert call(platform) == NoReply(reason=reason)
     assert isinstance(call(platform), Reply)
@@ -462,6 +463,99 @@ class TestPlatform:
             assert server.saw_the_end.wait(10)
             server.saw_the_end.clear()
             assert server.visits == visit
+
+    def test_a_connection_has_a_greatest_age(self, servers: Servers) -> None:
+        """What a network does to old connections it does not tell; and a container may sleep."""
+        server = servers(answering(OK))
+        clock = FakeClock()
+        platform = a_platform(server.address, clock=clock)
+        for visits, passed in ((1, 0.0), (1, MAX_AGE_SECONDS - 1), (2, 1), (3, -3_600), (3, 0)):
+            clock.advance(seconds=passed)
+            assert isinstance(call(platform), Reply)
+            assert server.visits == visits
+        assert MAX_AGE_SECONDS < 350 / 2
+
+    @pytest.mark.parametrize("is_reset", [False, True], ids=["end", "reset"])
+    def test_a_kept_connection_that_dies_unanswered_is_replaced_in_the_same_call(
+        self, servers: Servers, is_reset: bool
+    ) -> None:
+        """The call is sent again: that its job runs once, its Idempotency-Key sees to."""
+
+        def behave(visit: Visit) -> None:
+            visit.read()
+            visit.send(OK)
+            visit.read()
+            if is_reset:
+                visit.reset()
+
+        server = servers(behave)
+        platform = a_platform(server.address)
+        assert [type(call(platform)) for _ in range(4)] == [Reply] * 4
+        assert server.visits == 4
+        assert {seen.headers["idempotency-key"] for seen in server.seen} == {"b1-0"}
+
+    def test_a_kept_connection_that_dies_in_its_answer_is_not_replaced(
+        self, servers: Servers
+    ) -> None:
+        """Then the platform has done what was asked."""
+
+        def behave(visit: Visit) -> None:
+            visit.read()
+            visit.send(OK)
+            visit.read()
+            visit.send(b"HTTP/1.1 200")
+
+        server = servers(behave)
+        platform = a_platform(server.address)
+        assert isinstance(call(platform), Reply)
+        assert call(platform) == NoReply(reason=CLOSED)
+        assert server.visits == 1
+
+    def test_a_new_connection_that_dies_is_not_replaced(self, servers: Servers) -> None:
+        """A platform that takes connections and drops them is asked once for each attempt."""
+        server = servers(once(b""))
+        assert call(a_platform(server.address)) == NoReply(reason=CLOSED)
+        assert server.visits == 1
+
+    def test_after_a_silent_death_no_other_kept_connection_is_used(self, servers: Servers) -> None:
+        """A network that forgets connections forgets all of them: one attempt is lost, not five."""
+        all_there = Barrier(4)
+
+        def behave(visit: Visit) -> None:
+            visit.read()
+            if visit.server.visits <= 4:
+                all_there.wait(AMPLE)
+            visit.send(OK)
+            visit.wait()
+
+        server = servers(behave)
+        clock = FakeClock()
+        platform = a_platform(server.address, clock=clock, timeout_seconds=1)
+        with ThreadPoolExecutor(4) as threads:
+            replies = [*threads.map(lambda _: call(platform), range(4))]
+        assert [type(reply) for reply in replies] == [Reply] * 4
+        assert [type(call(platform)) for _ in range(2)] == [NoReply, Reply]
+        assert server.visits == 5
+
+    def test_accounts_share_no_connection(self, servers: Servers) -> None:
+        """An answer that comes late and unasked is taken for that of a later call on the same
+        connection. HTTP/1.1 cannot tell them apart; so it must at least be the same caller's."""
+        late = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
+        other = replace(DEMO_KEY, key="other", account="other")
+
+        def behave(visit: Visit) -> None:
+            visit.send(late + visit.read().body)
+            visit.read()
+            visit.send(late + b'"stale"')
+            visit.wait()
+
+        server = servers(behave)
+        platform = a_platform(server.address)
+        for key in (DEMO_KEY, other, DEMO_KEY):
+            reply = call(platform, b'"fresh"', key=key)
+            assert isinstance(reply, Reply)
+            assert reply.body == b'"fresh"'
+        assert server.visits == 3
 
     def test_what_follows_an_answer_is_not_taken_for_the_next_one(self, servers: Servers) -> None:
         """A server that says more than it announced is asked anew."""

@@ -49,7 +49,7 @@ def test_a_name_that_leads_inside_ends_the_callback_and_is_not_tried_for_ever(
             "status": "failed",
             "attempts": 2,
             "lastStatus": None,
-            "lastError": "the callback's address leads to a loopback address",
+            "lastError": "the callback's address may not be called",
             "nextAttemptAt": None,
         }
         assert life.head(async_id).due_at is None  # no sweep wakes it either

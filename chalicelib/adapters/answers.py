@@ -1,0 +1,239 @@
+"""The answer to one POST as HTTP/1.1 has it, read strictly.
+
+Where an answer ends must be read in one way only, or a connection that is kept gives the next call
+somebody else's answer. So lines end in CRLF, numbers are digits, and of lengths that disagree none
+is believed. All other headers may hold whatever they like: they are not looked at, so they cannot
+hide the ones that count.
+
+This module does not know where the bytes come from. How many there may be in all, and how long they
+may take, `receive` sees to.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+
+from chalicelib.adapters.calls import MAX_HEAD_BYTES, TooMuch
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.(?P<minor>[01]) (?P<status>[1-9][0-9]{2})(?: [^\r\n]*)?")
+_PROTOCOL = b"HTTP/1."
+#: A status line so far; shorter ones are only held against the protocol.
+_BEGINNING = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r]")
+_BEGINNING_BYTES = 13
+_BARE_LINE_BREAK = re.compile(rb"\r[^\n]|(?<!\r)\n")
+#: RFC 9112, section 5.2.
+_FOLD = re.compile(rb"\r\n[ \t]+")
+_READ = frozenset(
+    {
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"retry-after",
+        b"transfer-encoding",
+    }
+)
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CHUNK = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
+_WITHOUT_BODY = frozenset({204, 304})
+#: What is left of a body that ends with the connection.
+_ENDLESS = 1 << 63
+
+
+class NotHttp(Exception):
+    """It is not HTTP/1.1, or could be read in two ways."""
+
+
+class Answer:
+    """One answer: its head first, then its body as far as it is asked for."""
+
+    def __init__(self, receive: Callable[[], bytes]) -> None:
+        self.status = 0
+        #: How long the body is, if the head told it.
+        self.length: int | None = None
+        #: The values of the headers that count, as they came, by names in lower case.
+        self.fields: defaultdict[str, list[str]] = defaultdict(list)
+        self._receive = receive
+        self._buffer = bytearray()
+        self._announced_bytes = 0
+        self._left = 0
+        self._is_chunked = False
+        #: Whether a chunk has come, whose end has to come before the next.
+        self._has_chunk = False
+        self._ends_with_connection = False
+        self._is_whole = False
+        self._may_go_on = False
+
+    @property
+    def may_be_followed(self) -> bool:
+        """Whether another answer may come on the same connection: this one is over, where it ends
+        was said in one way, and nothing came after it."""
+        return self._is_whole and self._may_go_on and not self._buffer
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any of it has come."""
+        return self.status != 0 or len(self._buffer) > 0 or self._announced_bytes > 0
+
+    def comes_early(self) -> bool:
+        """Whether what the other side says while we send is its answer, and not an announcement
+        (RFC 9110, section 15.2)."""
+        self._fill()
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0 and self._buffer[9:10] == b"1":
+            self._cut_head(end)
+        return len(self._buffer) > 9 and self._buffer[9:10] != b"1"
+
+    def read_head(self) -> None:
+        """The status and the headers that count, announcements passed over."""
+        self._take_head()
+        while 100 <= self.status < 200:
+            self._take_head()
+        self._find_length()
+
+    def read(self, most: int) -> bytes:
+        """More of the body; nothing at its end. EOFError if it breaks off."""
+        if self._is_chunked and not self._left and not self._is_whole:
+            self._begin_chunk()
+        if self._is_whole or not (self._buffer or self._fill()):
+            return self._end()
+        piece = bytes(self._buffer[: min(most, self._left)])
+        del self._buffer[: len(piece)]
+        self._left -= len(piece)
+        self._is_whole = not self._left and not self._is_chunked
+        return piece
+
+    # --- the head ------------------------------------------------------------------------------
+
+    def _take_head(self) -> None:
+        self.fields.clear()
+        status_line, _, lines = self._next_head().partition(b"\r\n")
+        found = _STATUS_LINE.fullmatch(status_line)
+        if found is None or lines[:1] in {b" ", b"\t"}:
+            raise NotHttp
+        self.status = int(found["status"])
+        self._may_go_on = found["minor"] == b"1"
+        for line in _FOLD.sub(b" ", lines).split(b"\r\n"):
+            self._note(line)
+
+    def _note(self, line: bytes) -> None:
+        written, colon, value = line.partition(b":")
+        name = written.strip().lower()
+        if name not in _READ:
+            return
+        if len(name) != len(written) or not colon:
+            raise NotHttp
+        self.fields[name.decode()].append(value.strip(b" \t").decode("latin-1"))
+
+    def _next_head(self) -> bytes:
+        searched = 0
+        while (end := self._buffer.find(b"\r\n\r\n", searched)) < 0:
+            self._check_beginning(searched)
+            searched = max(0, len(self._buffer) - 3)
+            if not self._fill():
+                raise ConnectionAbortedError
+        head = self._cut_head(end)
+        if head.count(b"\r") != head.count(b"\n") or _BARE_LINE_BREAK.search(head):
+            raise NotHttp
+        return head
+
+    def _check_beginning(self, searched: int) -> None:
+        """Refuse what can't become a head: who waits for its end may wait for ever."""
+        beginning = bytes(self._buffer[:_BEGINNING_BYTES])
+        if not _PROTOCOL.startswith(beginning[: len(_PROTOCOL)]):
+            raise NotHttp
+        if len(beginning) == _BEGINNING_BYTES and not _BEGINNING.match(beginning):
+            raise NotHttp
+        if _BARE_LINE_BREAK.search(self._buffer, max(0, searched - 1)):
+            raise NotHttp
+        if self._announced_bytes + len(self._buffer) > MAX_HEAD_BYTES:
+            raise TooMuch
+
+    def _cut_head(self, end: int) -> bytes:
+        head = bytes(self._buffer[:end])
+        del self._buffer[: end + 4]
+        self._announced_bytes += end + 4
+        if self._announced_bytes > MAX_HEAD_BYTES:
+            raise TooMuch
+        return head
+
+    # --- the body ------------------------------------------------------------------------------
+
+    def _find_length(self) -> None:
+        """RFC 9112, section 6.3, without what it tolerates. A coding that we did not ask for is
+        refused; two ways to say the length, or one where there is no body, end the connection."""
+        codings = {*_listed(self.fields["transfer-encoding"])} - {"identity"}
+        lengths = {*_listed(self.fields["content-length"])}
+        self._may_go_on &= "close" not in _listed(self.fields["connection"])
+        self._may_go_on &= len(codings) + len(lengths) == 1 or self.status in _WITHOUT_BODY
+        if self.status in _WITHOUT_BODY:
+            self._may_go_on &= not codings and lengths <= {"0"}
+            self._is_whole = True
+        elif codings:
+            self._is_chunked = _is_chunked(self.fields["transfer-encoding"])
+        elif lengths:
+            self.length = self._left = _length(lengths)
+            self._is_whole = not self._left
+        else:
+            self._left = _ENDLESS
+            self._ends_with_connection = True
+
+    def _begin_chunk(self) -> None:
+        if self._has_chunk and self._line():
+            raise NotHttp
+        found = _CHUNK.fullmatch(self._line())
+        if found is None:
+            raise NotHttp
+        self._has_chunk = True
+        self._left = int(found["size"], 16)
+        if not self._left:
+            self._pass_over_trailers()
+            self._is_whole = True
+
+    def _pass_over_trailers(self) -> None:
+        """The body is whole, whether or not their end comes."""
+        with suppress(EOFError):
+            while self._line():
+                pass
+
+    def _line(self) -> bytes:
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            if searched > MAX_HEAD_BYTES:
+                raise TooMuch
+            if not self._fill():
+                raise EOFError
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
+        if not line.endswith(b"\r\n"):
+            raise NotHttp
+        return line[:-2]
+
+    def _end(self) -> bytes:
+        if not (self._is_whole or self._ends_with_connection):
+            raise EOFError
+        self._is_whole = True
+        return b""
+
+    def _fill(self) -> bool:
+        received = self._receive()
+        self._buffer += received
+        return len(received) > 0
+
+
+def _listed(values: list[str]) -> list[str]:
+    return [item.strip().lower() for value in values for item in value.split(",")]
+
+
+def _is_chunked(values: list[str]) -> bool:
+    if [coding for coding in _listed(values) if coding != "identity"] != ["chunked"]:
+        raise NotHttp
+    return True
+
+
+def _length(lengths: set[str]) -> int:
+    """Of two lengths one is wrong."""
+    [*digits] = filter(_LENGTH.fullmatch, lengths)
+    if len(lengths) > 1 or not digits:
+        raise NotHttp
+    return int(digits[0])

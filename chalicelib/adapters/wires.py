@@ -1,0 +1,204 @@
+"""A connection to one address, plain or over TLS, that serves the call in hand.
+
+OpenSSL never sees the socket: it reads and writes memory, and what comes is handed to it a step at
+a time, so nothing that TLS does by itself (tickets, key updates, empty records) escapes the call's
+deadline and its limit.
+
+This module does not know HTTP.
+"""
+
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from select import POLLIN, POLLOUT
+from typing import TypeVar
+
+import certifi
+
+from chalicelib.adapters.calls import STEP_BYTES, Call
+from chalicelib.domain.networks import Address
+
+Result = TypeVar("Result")
+
+_ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
+class Wire:
+    """A connection in the clear."""
+
+    def __init__(self, connection: socket.socket, call: Call) -> None:
+        #: The call in hand. One that takes a kept connection puts itself here.
+        self.call = call
+        self._socket = connection
+        self._unsent = memoryview(b"")
+        #: What the other side said while we were sending.
+        self._heard = b""
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Make ready to send a step's worth at most."""
+        self._unsent = memoryview(data)
+
+    def push(self) -> bool:
+        """Send what was put. False if the other side says something and takes no more: the next
+        `receive` tells what, and the next `push` goes on."""
+        while self._unsent:
+            self.call.seconds_left()
+            try:
+                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+            except BlockingIOError:
+                if self.call.wait(self._socket, POLLIN | POLLOUT) != POLLOUT and self._hear():
+                    return False
+        return True
+
+    def receive(self) -> bytes:
+        """What comes next, as soon as there is something; nothing at the end."""
+        heard, self._heard = self._heard, b""
+        return heard or self._next()
+
+    def is_silent(self) -> bool:
+        """Whether the other side has neither closed it nor said anything unasked."""
+        return not self.call.stopwatch.wait(self._socket, POLLIN, 0)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _next(self) -> bytes:
+        self.call.wait(self._socket, POLLIN)
+        return self.call.receive(self._socket)
+
+    def _hear(self) -> bool:
+        """Whether what has come says something."""
+        self._heard = self.call.receive(self._socket)
+        if not self._heard:
+            raise BrokenPipeError
+        return True
+
+
+class TlsWire(Wire):
+    """The same over TLS. What is checked is the host's name, and not the address."""
+
+    def __init__(
+        self, connection: socket.socket, call: Call, host: str, tls: ssl.SSLContext
+    ) -> None:
+        super().__init__(connection, call)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+
+    def shake_hands(self) -> None:
+        self._do(self._tls.do_handshake)
+
+    def put(self, data: bytes | memoryview) -> None:
+        self._tls.write(data)
+        self._unsent = memoryview(self._outgoing.read())
+
+    def is_silent(self) -> bool:
+        return not (self._incoming.pending or self._tls.pending()) and super().is_silent()
+
+    def _next(self) -> bytes:
+        """An end that TLS does not announce is one all the same: HTTP knows what is missing."""
+        with suppress(*_ENDS):
+            return self._do(self._tls.read, STEP_BYTES)
+        return b""
+
+    def _hear(self) -> bool:
+        self._feed()
+        try:
+            self._heard = self._tls.read(STEP_BYTES)
+        except ssl.SSLWantReadError:
+            return False
+        except _ENDS:
+            pass
+        if not self._heard:
+            raise BrokenPipeError
+        return True
+
+    def _do(self, act: Callable[..., Result], *arguments: object) -> Result:
+        """Have OpenSSL do this with what has come, and send what it wants to say meanwhile."""
+        while True:
+            try:
+                return act(*arguments)
+            except ssl.SSLWantReadError:
+                pass
+            finally:
+                self._reply()
+            self.call.wait(self._socket, POLLIN)
+            self._feed()
+
+    def _feed(self) -> None:
+        received = self.call.receive(self._socket)
+        if received:
+            self._incoming.write(received)
+        else:
+            self._incoming.write_eof()
+
+    def _reply(self) -> None:
+        """Half a record of ours may still wait, if the other side takes no more: then it gets no
+        reply."""
+        reply = memoryview(b"" if self._unsent else self._outgoing.read())
+        while reply:
+            try:
+                reply = reply[self._socket.send(reply) :]
+            except BlockingIOError:
+                self.call.wait(self._socket, POLLOUT)
+
+
+def connect(call: Call, host: str, port: int, tls: ssl.SSLContext | None) -> Wire:
+    """A connection to the first address of the call that takes one."""
+    connection = _connection(call, port)
+    if tls is None:
+        return Wire(connection, call)
+    try:
+        wire = TlsWire(connection, call, host, tls)
+        wire.shake_hands()
+    except OSError:
+        connection.close()
+        raise
+    return wire
+
+
+def _connection(call: Call, port: int) -> socket.socket:
+    """Each address gets its share of the time that is left."""
+    addresses = call.addresses()
+    if not addresses:
+        raise OSError(0, "there is no address")
+    for place, address in enumerate(addresses[:-1]):
+        with suppress(OSError):
+            share = call.seconds_left() / (len(addresses) - place)
+            return _connect_to(address, port, call, share)
+    return _connect_to(addresses[-1], port, call, call.seconds_left())
+
+
+def _connect_to(address: Address, port: int, call: Call, seconds: float) -> socket.socket:
+    connection = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+    try:
+        connection.settimeout(0)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(BlockingIOError):
+            connection.connect((str(address), port))
+        call.wait(connection, POLLOUT, at_most=seconds)
+        _raise_if(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _raise_if(error: int) -> None:
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+@cache
+def tls_trusting(certificates: str | None) -> ssl.SSLContext:
+    """TLS as a client that checks certificate and name; reading the certificates takes 20 ms and
+    more, so once. Not ssl.create_default_context: that looks into the environment for
+    certificates, and for a file to write keys to."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    tls.hostname_checks_common_name = False
+    tls.options |= ssl.OP_NO_RENEGOTIATION
+    tls.load_verify_locations(certificates or certifi.where())
+    return tls
