@@ -1,7 +1,9 @@
 """Every setting: its default, its range, and what an operator is told."""
 
 import ipaddress
-from dataclasses import fields
+import re
+from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,18 @@ FIXED_NAMES = {
     "MAX_OPEN_BATCHES",
     "MAX_JOBS_PER_MINUTE",
 }
+
+ROOT = Path(__file__).parent.parent
+#: The modules that hand settings to what needs them.
+THAT_READ_THEM = "".join(
+    (ROOT / name).read_text("utf-8")
+    for name in (
+        "app.py",
+        "chalicelib/service.py",
+        "chalicelib/settings.py",
+        "chalicelib/wiring.py",
+    )
+)
 
 
 def read(**environ: str) -> Settings:
@@ -82,6 +96,10 @@ class TestDefaults:
         assert [variable.name.lower() for variable in settings.VARIABLES] == [
             field.name for field in fields(Settings)
         ]
+
+    @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
+    def test_every_setting_is_used(self, field: Field[object]) -> None:
+        assert re.search(rf"(settings|self)\.{field.name}\b", THAT_READ_THEM)
 
     @pytest.mark.parametrize("name", sorted(FIXED_NAMES))
     def test_the_names_that_the_contract_fixes_are_read(self, name: str) -> None:

@@ -1,0 +1,51 @@
+"""What the table holds of a batch is all of it."""
+
+from dataclasses import MISSING, Field, fields, replace
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.adapters import items
+from chalicelib.domain.batch import Batch, Counts
+from chalicelib.domain.states import BatchState, CallbackState
+from tests.fakes.clock import START
+from tests.samples import a_batch
+
+HOUR = timedelta(hours=1)
+#: A batch that has a value of its own in every field that has a default.
+FULL = replace(
+    a_batch(16),
+    state=BatchState.COMPLETED,
+    completed_at=START + HOUR,
+    cancelled=True,
+    done=frozenset({0, 2}),
+    unanswered=frozenset({2}),
+    counts=Counts(succeeded=1, failed=2, result_bytes=3),
+    unanswered_counts=Counts(succeeded=4, failed=5, result_bytes=6),
+    next_check_at=START + 2 * HOUR,
+    checks=3,
+    checked_at=START + 3 * HOUR,
+    done_at_last_check=1,
+    callback=CallbackState.FAILED,
+    callback_round=2,
+    attempts=7,
+    next_try_at=START + 4 * HOUR,
+    lease="a token",
+    last_status=503,
+    last_error="HTTP 503",
+    due_at=START + 5 * HOUR,
+    rerun="another token",
+)
+
+
+def default_of(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def test_the_full_batch_has_a_value_in_every_field() -> None:
+    assert [
+        each.name for each in fields(Batch) if getattr(FULL, each.name) == default_of(each)
+    ] == []
+
+
+def test_every_field_of_a_batch_comes_back() -> None:
+    assert items.read_head(items.head_item(FULL)) == FULL
