@@ -32,6 +32,7 @@ from chalicelib.errors import (
     ServiceError,
     TooLarge,
     TooManyRequests,
+    Unauthorized,
     describe,
 )
 from chalicelib.operations.authenticate import Authenticator
@@ -46,6 +47,9 @@ LISTED_PER_PAGE = 100
 
 _VISIBLE_ASCII = re.compile(r"[!-~]{1,255}")
 _ASYNC_ID = re.compile(r"[0-9a-f]{32}")
+#: Secrets are UTF-8 (RFC 7617, 2.1).
+_ASK_FOR_BASIC = 'Basic realm="Batchback", charset="UTF-8"'
+_ASK_FOR_IWS = 'IWS realm="Batchback"'
 _HEADERS = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
@@ -150,7 +154,7 @@ class Api:
                 error.specific_code,
                 error.message,
                 error.reasons,
-                _headers_of(error),
+                self._headers_of(error),
             )
         except ServiceError as error:
             self.journal.write(
@@ -161,6 +165,17 @@ class Api:
             )
             return internal_error(error.specific_code, error.message)
         return HttpAnswer(status=200, body=body, headers=_HEADERS)
+
+    def _headers_of(self, error: CallerError) -> dict[str, str]:
+        """What HTTP wants to be said beside the body (RFC 9110, RFC 6585)."""
+        if isinstance(error, Unauthorized):
+            allows_basic = self.authenticator.allow_basic
+            return {"WWW-Authenticate": _ASK_FOR_BASIC if allows_basic else _ASK_FOR_IWS}
+        if isinstance(error, MethodNotAllowed):
+            return {"Allow": "POST"}
+        if isinstance(error, TooManyRequests):
+            return {"Retry-After": str(error.retry_after)}
+        return {}
 
     def _answer(self, call: _Call) -> str:
         request = call.request
@@ -347,15 +362,6 @@ def _listed(batch: Batch) -> dict[str, Any]:
 
 def _time_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else wire_time.compose(moment)
-
-
-def _headers_of(error: CallerError) -> dict[str, str]:
-    """What HTTP wants to be said beside the body (RFC 9110, RFC 6585)."""
-    if isinstance(error, MethodNotAllowed):
-        return {"Allow": "POST"}
-    if isinstance(error, TooManyRequests):
-        return {"Retry-After": str(error.retry_after)}
-    return {}
 
 
 def _error(

@@ -199,6 +199,33 @@ def test_http_basic_can_be_switched_off(client: Client, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
+    ("setting", "challenge"),
+    [("true", 'Basic realm="Batchback", charset="UTF-8"'), ("false", 'IWS realm="Batchback"')],
+)
+@pytest.mark.parametrize(
+    "headers",
+    [{}, basic("demo", "wrong"), {"X-Api-Authorization": "IWS demo:" + "0" * 40}],
+    ids=["nothing", "Basic", "IWS"],
+)
+def test_a_401_says_how_to_authenticate(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    headers: dict[str, str],
+    setting: str,
+    challenge: str,
+) -> None:
+    front = serve(client, monkeypatch, BASIC_AUTH=setting)
+    answer = front.send("/api/1.0/test?action=ping", b"{}", headers=headers)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"] == challenge
+
+
+def test_only_a_401_asks_for_credentials(front: Front) -> None:
+    assert "WWW-Authenticate" not in front.call("nonsense").headers
+    assert "WWW-Authenticate" not in front.send("/api/1.0/batch", method="GET").headers
+
+
+@pytest.mark.parametrize(
     ("setting", "limit", "retry_after"),
     [
         ("MAX_OPEN_BATCHES", "open batches", "10"),
