@@ -164,6 +164,10 @@ class TestTemplate:
     def test_the_api_gets_no_second_stage(self) -> None:
         assert merged()["Resources"]["RestAPI"]["Properties"]["OpenApiVersion"] == "2.0"
 
+    def test_api_gateway_unpacks_no_request_body(self) -> None:
+        """It would if it compressed answers, and the service refuses such bodies unread."""
+        assert "MinimumCompressionSize" not in merged()["Resources"]["RestAPI"]["Properties"]
+
     def test_neither_original_is_changed(self) -> None:
         before = repr([OF_CHALICE, RESOURCES])
         merged(LogRetentionDays="7")
