@@ -20,14 +20,17 @@ from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker
 from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
-from chalicelib.domain.states import BatchState
+from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.domain.transitions import Change
 from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import BatchStore
+from tests.fakes.aws import lagging
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
 from tests.samples import TERMS, a_batch, some_jobs, succeeded, unanswered
 
 LATER = START + timedelta(hours=61)
+MUCH_LATER = START + timedelta(days=9_999)
 Result = TypeVar("Result")
 
 
@@ -53,6 +56,13 @@ def _attributes_are_never_written_out(aws: None) -> Iterator[None]:  # noqa: ARG
     events.register("provide-client-params.dynamodb", _check_expressions)
     yield
     events.unregister("provide-client-params.dynamodb", _check_expressions)
+
+
+@pytest.fixture(autouse=True)
+def _what_was_written_is_seen_at_once(aws: None) -> Iterator[None]:  # noqa: ARG001 - moto must be up
+    """moto is never behind; DynamoDB is, except where strong consistency is asked for."""
+    with lagging(clients.dynamodb()):
+        yield
 
 
 def _check_expressions(params: Any, **_: object) -> None:
@@ -331,6 +341,25 @@ class TestMarkers:
         assert store.load_chunk(batch, 0).markers[0].receive_count == 3
 
 
+#: After each of these, done one after the other to a batch, nothing is to do for it any more.
+ENDS: dict[str, list[Callable[[Batch], Change]]] = {
+    "delivered": [
+        lambda batch: transitions.complete(batch, START),
+        lambda batch: transitions.take_lease(batch, "ours", START),
+        lambda batch: transitions.record_delivery(batch, 200),
+    ],
+    "refused": [
+        lambda batch: transitions.complete(batch, START),
+        lambda batch: transitions.take_lease(batch, "ours", START),
+        lambda batch: transitions.record_refusal(batch, 410, "HTTP 410"),
+    ],
+    "expired": [transitions.clear_due],
+    "without callback": [
+        lambda batch: transitions.complete(replace(batch, callback=CallbackState.NONE), START)
+    ],
+}
+
+
 class TestAlarms:
     def test_a_batch_is_found_once_it_is_due(self, store: BatchStore) -> None:
         batch = saved(store)
@@ -353,6 +382,29 @@ class TestAlarms:
         store.change(batch, transitions.clear_due(batch))
         assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
 
+    @pytest.mark.parametrize("end", ENDS)
+    def test_a_batch_for_which_nothing_is_to_do_is_never_due_again(
+        self, store: BatchStore, end: str
+    ) -> None:
+        batch = ended(store, end)
+        assert batch.due_at is None
+        assert batch.batch_id not in [due.batch_id for due in store.find_due(MUCH_LATER)]
+
+    @pytest.mark.parametrize("end", [*ENDS, "voided"])
+    def test_nor_does_it_take_up_room_in_the_index(self, end: str) -> None:
+        """An item is in an index that has both of its attributes; what is left of one costs, and
+        would come back with the other."""
+        client = clients.dynamodb()
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=_never)
+        if end == "voided":
+            batch = saved(store)
+            store.void(replace(batch, submission="other"), LATER)
+        else:
+            batch = ended(store, end)
+        key = {"batch_id": {"S": batch.batch_id}, "part": {"S": "0#head"}}
+        item = client.get_item(TableName="batchback-local-batches", Key=key, ConsistentRead=True)
+        assert not {"due_at", "due_bucket"} & item["Item"].keys()
+
     @pytest.mark.usefixtures("aws")
     def test_a_bucket_full_of_due_batches_holds_up_no_other(self) -> None:
         """Callers can choose their ids' bucket, by their Idempotency-Keys."""
@@ -371,6 +423,15 @@ class TestAlarms:
         assert store.find(batch.batch_id) is None
         assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
         assert [*store.find_of_account("voided", START - timedelta(hours=1))] == []
+
+
+def ended(store: BatchStore, end: str) -> Batch:
+    batch = saved(store, 1)
+    for decide in ENDS[end]:
+        after = store.change(batch, decide(batch))
+        assert after
+        batch = after
+    return batch
 
 
 class TestListing:

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from batchback_ops.keys.table import KeyTable
-from chalicelib.adapters import key_store
+from chalicelib.adapters import key_items, key_store
 from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 from chalicelib.operations.ports import KeyStore
@@ -79,6 +79,16 @@ class TestReading:
         assert store.find_key("nobody") is None
         assert store.find_account("nobody") is None
         assert store.find_key(ACCOUNT.account) is None
+
+    @pytest.mark.parametrize("state", ["revoked", "suspended", "Active", " active", ""])
+    def test_a_key_in_any_state_but_active_opens_nothing(self, client: Any, state: str) -> None:
+        """A later release may know more states, and a hand may misspell one."""
+        item = {**key_items.key_item(KEY), "state": {"S": state}}
+        client.put_item(TableName=TABLE, Item={**item, "id": {"S": "key#key-store/state"}})
+        found = DynamoKeyStore(client, TABLE, FakeClock()).find_key("key-store/state")
+        assert found
+        assert found.is_revoked
+        assert not found.may_sign_for(KEY.account)
 
 
 class World:

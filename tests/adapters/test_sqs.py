@@ -80,6 +80,32 @@ def test_every_message_of_jobs_is_of_its_accounts_group() -> None:
     assert groups == {n: f"account-{n % 3}" for n in range(12)}
 
 
+def test_messages_of_jobs_come_after_their_delay_also_those_sent_again() -> None:
+    """Without it a platform that asks for time to recover gets all its calls at once."""
+    client = RecordingClient(failing=["1"])
+    messages = [
+        JobsMessage(batch_id="a", account="acme", submission="b", round=1, chunk=n)
+        for n in range(12)
+    ]
+    queue_over(client).send_jobs(messages, 900)
+    assert [each["DelaySeconds"] for each in client.sent] == [900] * 12
+
+
+def test_a_message_to_check_a_batch_comes_after_its_delay() -> None:
+    client = RecordingClient()
+    queue_over(client).send_batch(LOOK, 330)
+    assert [each["DelaySeconds"] for each in client.sent] == [330]
+
+
+def test_messages_without_a_delay_come_at_once() -> None:
+    """Whatever the queue's own delay may be."""
+    client = RecordingClient()
+    message = JobsMessage(batch_id="a", account="acme", submission="b", round=1, chunk=0)
+    queue_over(client).send_jobs([message])
+    queue_over(client).send_batch(LOOK)
+    assert [each["DelaySeconds"] for each in client.sent] == [0, 0]
+
+
 def test_the_requests_for_many_messages_are_on_their_way_together() -> None:
     both = Barrier(2, timeout=20)
 

@@ -149,6 +149,15 @@ class TestTheLateOneLoses:
         head = delivering()
         assert applied(replace(head, **since), ALL[name](head)) is None
 
+    def test_nobody_takes_a_lease_that_saw_fewer_attempts_than_were_made(self) -> None:
+        """Or it would count anew what was counted, and one attempt too many would be made."""
+        head = completed()
+        decided = transitions.take_lease(head, "late", START)
+        first = changed(head, lambda head: transitions.take_lease(head, "first", START))
+        since = changed(first, WHILE_DELIVERING["record_failed_attempt"])
+        assert (since.lease, since.attempts) == (head.lease, head.attempts + 1)
+        assert applied(since, decided) is None
+
     @pytest.mark.parametrize("name", ALL)
     def test_a_change_made_twice_is_made_once(self, name: str) -> None:
         head = head_for(name)

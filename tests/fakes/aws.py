@@ -1,8 +1,10 @@
-"""AWS that takes everything, under the real clients: what they compose and sign is composed and
-signed, and nothing is sent."""
+"""AWS at its extremes, under the real clients: one that takes everything, and a DynamoDB that is
+behind. What clients compose and sign is composed and signed."""
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -41,3 +43,35 @@ class _Raw:
 
     def stream(self) -> Iterator[bytes]:
         yield self._body
+
+
+@contextmanager
+def lagging(client: Any) -> Iterator[None]:
+    """A block in which a table's reads find nothing of what was written, except those that ask for
+    strong consistency. DynamoDB may be a second behind, and then an eventually consistent read of a
+    new item finds nothing.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
+    """
+    events = client.meta.events
+    for operation in _NOTHING_FOUND:
+        events.register(f"before-call.dynamodb.{operation}", _answer_behind)
+    yield
+    for operation in _NOTHING_FOUND:
+        events.unregister(f"before-call.dynamodb.{operation}", _answer_behind)
+
+
+_NOTHING_FOUND: dict[str, dict[str, Any]] = {
+    "GetItem": {},
+    "BatchGetItem": {"Responses": {}, "UnprocessedKeys": {}},
+    "Query": {"Items": []},
+}
+
+
+def _answer_behind(model: Any, params: Any, **_: object) -> tuple[SimpleNamespace, Any] | None:
+    """The answer in place of the server's; None: the server answers. Indexes are always behind, and
+    answered as the server has them."""
+    asked = json.loads(params["body"])
+    tables = asked.get("RequestItems", {"": asked}).values()
+    if "IndexName" in asked or all(table.get("ConsistentRead") for table in tables):
+        return None
+    return SimpleNamespace(status_code=200), _NOTHING_FOUND[model.name]

@@ -15,13 +15,17 @@ from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.errors import Unavailable
 from tests.fakes.clock import START
 from tests.fakes.webhooks import verify
-from tests.operations.world import World
+from tests.operations.world import UnansweredStore, World
 from tests.samples import WEBHOOK_SECRET
 
 
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+def fail(*_: object) -> NoReturn:
+    raise Unavailable("down")
 
 
 @pytest.fixture
@@ -77,6 +81,20 @@ class TestLooks:
         assert [message.chunk for message, _ in world.queue.jobs] == [0, 1, 2]
         assert world.head(batch).checks == 1
         assert world.head(batch).next_check_at == START + timedelta(seconds=60, minutes=30)
+
+    def test_a_check_whose_messages_are_not_sent_is_not_recorded(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Or what was lost would stay lost until the check after it."""
+        batch = world.submitted(3)
+        world.clock.advance(seconds=60)
+        with monkeypatch.context() as patch:
+            patch.setattr(world.queue, "send_jobs", fail)
+            with pytest.raises(Unavailable):
+                world.check(batch)
+        assert world.head(batch) == batch
+        world.check(batch)
+        assert [message.chunk for message, _ in world.queue.jobs] == [0, 1, 2]
 
     def test_a_check_before_its_time_sends_nothing(self, world: World) -> None:
         batch = world.submitted(3)
@@ -231,12 +249,34 @@ class TestDelivering:
         world.check(done)
         assert len(world.receiver.posts) == 2
 
+    def test_a_delivery_whose_lease_was_not_answered_knows_its_own(self) -> None:
+        """Or each attempt that this befalls is lost, and none is recorded."""
+        world = World(store=UnansweredStore())
+        batch = world.submitted(1)
+        world.run_all_chunks(batch)
+        world.check(batch)
+        head = world.head(batch)
+        assert (head.callback, head.attempts) == (CallbackState.DELIVERED, 1)
+        assert len(world.receiver.posts) == 1
+
+    def test_senders_that_die_use_up_the_attempts_too(self, world: World, done: Batch) -> None:
+        """Or a body that kills its sender would be sent for as long as the batch lives."""
+
+        def die(*_: object, **__: object) -> NoReturn:
+            raise KeyboardInterrupt
+
+        world.receiver.post = die  # type: ignore[method-assign]
+        for attempts in range(1, 9):
+            with pytest.raises(KeyboardInterrupt):
+                world.check(done)
+            assert world.head(done).attempts == attempts
+            world.clock.advance(minutes=3)
+        world.check(done)
+        assert world.head(done).callback is CallbackState.FAILED
+
     def test_a_failure_of_ours_before_the_post_gives_the_attempt_back(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_: object) -> NoReturn:
-            raise Unavailable("down")
-
         with monkeypatch.context() as patch:
             patch.setattr(world.store, "read_chunks", fail)
             world.check(done)

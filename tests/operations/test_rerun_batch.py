@@ -10,7 +10,6 @@ from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, Verdict
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.states import BatchState, CallbackState
-from chalicelib.domain.transitions import Change
 from chalicelib.errors import (
     BatchNotFound,
     Conflict,
@@ -19,7 +18,7 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.operations.rerun_batch import BatchRerunner
-from tests.operations.world import World
+from tests.operations.world import UnansweredStore, World
 from tests.samples import DEMO_CALLER
 
 
@@ -225,23 +224,18 @@ class TestAll:
         getattr(rerun, action)(DEMO_CALLER, half_done.batch_id)
         assert world.head(half_done).due_at == world.clock.now()
 
-    def test_a_write_that_took_effect_and_was_not_answered_knows_itself(
-        self,
-        world: World,
-        rerun: BatchRerunner,
-        half_done: Batch,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        """An SDK's own retry finds the condition false that its first try made false."""
-        change = world.store.change
-
-        def twice(batch: Batch, wanted: Change) -> Batch | None:
-            change(batch, wanted)
-            return change(batch, wanted)
-
-        monkeypatch.setattr(world.store, "change", twice)
-        rerun.restart(DEMO_CALLER, half_done.batch_id)
-        assert world.head(half_done).round == 2
+    @pytest.mark.parametrize("action", ["restart", "repost"])
+    def test_a_write_that_took_effect_and_was_not_answered_knows_itself(self, action: str) -> None:
+        """Whatever it would do next, seeing what it did, was not asked for."""
+        store = UnansweredStore()
+        world = World(store=store)
+        batch = world.submitted(1, state=BatchState.COMPLETED, callback=CallbackState.FAILED)
+        getattr(world.service.rerunner, action)(DEMO_CALLER, batch.batch_id)
+        assert len(store.made) == 1
+        assert len(world.queue.batches) == 1
+        head = world.head(batch)
+        assert (head.callback, head.callback_round) == (CallbackState.WAITING, 2)
+        assert head.round == (2 if action == "restart" else 1)
 
     def test_whoever_always_loses_is_told_that_the_batch_is_busy(
         self,

@@ -8,16 +8,39 @@ from chalicelib.domain.batch import Answer, Batch, Job
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.results import results_of
+from chalicelib.domain.transitions import Change
 from chalicelib.service import Service
+from tests.fakes.dynamodb import FakeBatchStore
 from tests.fakes.http import Call, echo
 from tests.fakes.ports import SETTINGS, InMemory
 from tests.fakes.threads import FakeConcurrent
 from tests.samples import TERMS, a_batch, some_jobs
 
 
+class UnansweredStore(FakeBatchStore):
+    """Makes every change, and makes it again as an SDK does that hears no answer: the second time
+    its condition is false, because the first time made it so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The changes that took effect the first time.
+        self.made: list[Change] = []
+
+    def change(self, batch: Batch, change: Change) -> Batch | None:
+        if super().change(batch, change):
+            self.made.append(change)
+        return super().change(batch, change)
+
+
 class World(InMemory):
-    def __init__(self, *, per_flush: int = 10_000, limits: Limits | None = None) -> None:
-        super().__init__(concurrent=FakeConcurrent(per_flush))
+    def __init__(
+        self,
+        *,
+        per_flush: int = 10_000,
+        limits: Limits | None = None,
+        store: FakeBatchStore | None = None,
+    ) -> None:
+        super().__init__(store=store or FakeBatchStore(), concurrent=FakeConcurrent(per_flush))
         limits = limits or Limits()
         self.seconds_left = 60.0
         self.settings = replace(
