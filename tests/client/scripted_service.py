@@ -42,6 +42,12 @@ class Asked:
         return iws_verifies(request, SECRET, credentials[1])
 
 
+def refused(error_code: int, specific_code: int, message: str, *reasons: str) -> dict[str, object]:
+    """The body of a refusal."""
+    body = {"errorCode": error_code, "message": message, "specificCode": specific_code}
+    return {**body, "additionalMessages": reasons} if reasons else body
+
+
 @dataclass(slots=True)
 class ScriptedService:
     """Says 401 to whoever does not sign, and else the next line of its script."""
@@ -58,9 +64,7 @@ class ScriptedService:
         self._script.append((status, body, headers))
 
     def refuses(self, error_code: int, specific_code: int, message: str, *reasons: str) -> None:
-        body = {"errorCode": error_code, "message": message, "specificCode": specific_code}
-        more = {"additionalMessages": reasons} if reasons else {}
-        self.answers({**body, **more}, status=error_code)
+        self.answers(refused(error_code, specific_code, message, *reasons), status=error_code)
 
     def next_answer(self, asked: Asked) -> tuple[int, bytes, dict[str, str]]:
         self.asked.append(asked)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from batchback import Client
 
 from tests.client.samples import COMPLETED, RESULTS
 from tests.client.scripted_service import (
@@ -17,6 +18,7 @@ from tests.client.scripted_service import (
     SECRET,
     ScriptedService,
     nobodys_address,
+    refused,
 )
 from tests.client.user import Unwritable, User
 
@@ -92,7 +94,7 @@ class TestCredentials:
     def test_options_win_over_the_environment(self, user: User) -> None:
         """What is typed counts."""
         assert user.types("ping", "--secret", "wrong") == 1
-        assert user.is_told == "batchback: refused (401/0): Unauthorized\n"
+        assert user.is_told.startswith("batchback: refused (401/0): Unauthorized: the key or its ")
 
     def test_the_address_may_end_with_the_api_path(
         self, service: ScriptedService, user: User
@@ -116,6 +118,36 @@ class TestCredentials:
         user.environ = {**user.environ, "BATCHBACK_SECRET": ""}
         assert user.types("ping") == 2
         assert user.is_told == ("batchback: no secret: give --secret, or set BATCHBACK_SECRET\n")
+
+    @pytest.mark.parametrize("path", ["/api/1.0", "/api/1.0/", "/api/1.0/batch", "/api/1.0/test/"])
+    def test_the_path_of_a_call_is_no_part_of_the_address(
+        self, service: ScriptedService, user: User, path: str
+    ) -> None:
+        """People paste it with the address."""
+        service.answers({"ack": "now"})
+        assert user.types("ping", "--address", f"{service.address}{path}") == 0
+        assert service.asked[0].path == "/api/1.0/test?action=ping"
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "http://[::1",
+            "http://localhost:port",
+            "http://localhost/api/1.0/batch?action=run",
+            "http://demo:hunter2@localhost",
+            "demo:hunter2@localhost",
+        ],
+    )
+    def test_what_is_no_address_is_wrong_usage(self, user: User, address: str) -> None:
+        """A password that somebody put into it is not shown."""
+        assert user.types("ping", "--address", address) == 2
+        assert user.is_told.startswith("batchback: the address ")
+        assert "hunter2" not in user.is_told
+
+    def test_a_secret_may_begin_with_a_dash(self, service: ScriptedService, user: User) -> None:
+        for argv in (["--secret", "-s3cret", "ping"], ["ping", "--secret", "-s3cret"]):
+            assert user.types(*argv) == 1
+        assert [asked.is_signed for asked in service.asked] == [False, False]
 
     def test_an_address_without_scheme_is_wrong_usage(self, user: User) -> None:
         """It is said in one line, with status 2."""
@@ -172,7 +204,16 @@ class TestRun:
         ("content", "said"),
         [
             (b'[\n  {"a": 1},\n  {b}\n]', ", line 3, column 4: Expecting property name"),
-            (b"", ", line 1, column 1: Expecting value"),
+            (b"", " is empty: write the jobs as a JSON array"),
+            (b"\n \n", " is empty: write the jobs as a JSON array"),
+            (b"namespace,action\nevent,x\n", " is not JSON: write the jobs as a JSON array"),
+            (b"1,2\n3,4\n", " is not JSON: write the jobs as a JSON array"),
+            (
+                b'{"namespace": "a"}\n{"namespace": "b"}\n',
+                " holds more than one JSON value, such as",
+            ),
+            (b"[]\n[]", " holds more than one JSON value, such as an object on each line: put"),
+            (b'{"namespace": "a", "action": "b"}', " holds one job and no array of jobs: put it"),
             (b"[NaN]", " holds NaN, which is not JSON"),
             (b'[{"a": 1, "a": 2}]', " has the key 'a' twice in one object"),
             (b"[1e999]", " holds the number 1e999, which is too large"),
@@ -210,6 +251,7 @@ class TestRun:
         "options",
         [
             ["--idempotency-key", "with space"],
+            ["--fail-on-error"],
             ["--timeout", "5"],
             ["--wait", "--timeout", "0"],
             ["--wait", "--timeout", "nan"],
@@ -237,11 +279,76 @@ class TestFailures:
             "jobs[3].action: missing; jobs[4]: ?\n"
         )
 
+    @pytest.mark.parametrize(
+        ("refusal", "command", "said"),
+        [
+            (
+                (400, 23017, "'jobs' is required", "jobs: is required"),
+                "run -",
+                (
+                    "'jobs' is required: FILE holds the array of jobs, or an object with it as "
+                    '"jobs"'
+                ),
+            ),
+            (
+                (400, 23017, "'callbackUrl' is required", "callbackUrl: is required"),
+                "run -",
+                (
+                    "'callbackUrl' is required: give --callback-url, the address to POST the "
+                    "results to"
+                ),
+            ),
+            (
+                (400, 23016, "'callbackUrl' does not validate", "callbackUrl: 10.0.0.1 is private"),
+                "run -",
+                "'callbackUrl' does not validate: 10.0.0.1 is private",
+            ),
+            (
+                (404, 24105, "Could not find batch"),
+                "progress e35e06",
+                (
+                    "Could not find batch: there is no batch e35e06 of your account, or it has "
+                    "expired: `batchback list` shows them"
+                ),
+            ),
+            (
+                (404, 24115, "Could not find batch"),
+                "results {id}",
+                (
+                    "Could not find batch: there is no batch {id} of your account, or it has "
+                    "expired: `batchback list` shows them"
+                ),
+            ),
+            (
+                (463, 0, "Key revoked"),
+                "ping",
+                "Key revoked: it cannot be used again: ask for a new key",
+            ),
+        ],
+    )
+    def test_a_refusal_says_what_to_do(
+        self,
+        service: ScriptedService,
+        user: User,
+        refusal: tuple[int, int, str],
+        command: str,
+        said: str,
+    ) -> None:
+        """And names nothing twice."""
+        service.answers(refused(*refusal), status=400)
+        user.stdin = io.BytesIO(b"{}")
+        assert user.types(*command.split()) == 1
+        codes = f"({refusal[0]}/{refusal[1]})"
+        assert user.is_told == f"batchback: refused {codes}: {said}\n"
+
     def test_not_completed(self, service: ScriptedService, user: User) -> None:
         """The results of a running batch are status 4."""
         service.refuses(400, 24114, "Batch job not completed")
         assert user.types("results", BATCH) == 4
-        assert user.is_told == "batchback: refused (400/24114): Batch job not completed\n"
+        assert user.is_told == (
+            "batchback: refused (400/24114): Batch job not completed: "
+            f"`batchback progress {BATCH}` shows how far it is, and --partial the results so far\n"
+        )
 
     def test_results_too_large(self, service: ScriptedService, user: User) -> None:
         """Status 1, and the line ends with a command that works."""
@@ -249,7 +356,7 @@ class TestFailures:
         assert user.types("results", BATCH) == 1
         assert user.is_told == (
             "batchback: refused (413/0): 8,000,000 bytes of results do not fit: "
-            f"batchback results {BATCH} --start 0 --per-page 100\n"
+            f"ask for pages: `batchback results {BATCH} --start 0 --per-page 100`\n"
         )
 
     def test_nobody_listens(self, user: User) -> None:
@@ -273,6 +380,41 @@ class TestFailures:
         assert user.types("ping") == 1
         assert user.is_told == "batchback: refused (400/0): one two ?[31mred?\n"
 
+    @pytest.mark.parametrize(
+        ("address", "said"),
+        [
+            ("http://a..localhost", "label empty or too long"),
+            ("https://{plain}", "it does not speak TLS: the right address may begin with http://"),
+        ],
+    )
+    def test_what_no_library_expects(
+        self, service: ScriptedService, user: User, address: str, said: str
+    ) -> None:
+        """Status 3 too, and no traceback."""
+        address = address.format(plain=service.address.removeprefix("http://"))
+        assert user.types("ping", "--address", address) == 3
+        assert user.is_told.startswith(f"batchback: unreachable: {address}: ")
+        assert user.is_told.endswith(f"{said}\n")
+
+    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    def test_certificates_that_are_not_there(
+        self, user: User, monkeypatch: pytest.MonkeyPatch, variable: str
+    ) -> None:
+        """Found before anything is sent."""
+        monkeypatch.setenv(variable, "/no/such/bundle.pem")
+        assert user.types("ping", "--address", "https://192.0.2.1") == 3
+        assert "/no/such/bundle.pem" in user.is_told
+
+    def test_ctrl_c_while_submitting(
+        self, user: User, jobs_file: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody knows then whether the service has the batch."""
+        monkeypatch.setattr(Client, "submit", ctrl_c)
+        assert user.types("run", jobs_file) == 130
+        assert user.is_told == (
+            "batchback: interrupted; `batchback list` shows whether the batch was submitted\n"
+        )
+
     def test_ctrl_c_while_reading(self, user: User) -> None:
         """Status 130 wherever it comes."""
 
@@ -290,6 +432,10 @@ class TestFailures:
         user.stdout = Unwritable(errno.EPIPE)
         assert user.types("results", BATCH) == 141
         assert user.is_told == ""
+
+
+def ctrl_c(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 RUN_ENDS_WITH = (

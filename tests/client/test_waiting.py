@@ -4,6 +4,7 @@ import fcntl
 import os
 import struct
 import termios
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ class TestWait:
             "batchback: 0% 0 of 200 jobs answered",
             "batchback: 50% 100 of 200 jobs answered",
             "batchback: 100% 200 of 200 jobs answered, 3 failed",
+            "batchback: 3 of 200 jobs failed: their responses say why",
         ]
 
     def test_a_bar_on_a_terminal(
@@ -42,7 +44,9 @@ class TestWait:
         assert first == f"batchback: batch {BATCH} is submitted\n"
         assert half.startswith(f"[{'#' * 15}{'.' * 15}]  50%  100 of 200 jobs answered")
         assert full.startswith(f"[{'#' * 30}] 100%  200 of 200 jobs answered, 3 failed")
-        assert full.endswith("\n")
+        assert full.endswith(
+            "failed\x1b[K\nbatchback: 3 of 200 jobs failed: their responses say why\n"
+        )
 
     def test_the_bar_fits_the_terminal_that_shows_it(
         self,
@@ -81,7 +85,8 @@ class TestWait:
         assert user.types("run", jobs_file, "--wait", "--timeout", "7.5") == 4
         assert user.stdout.getvalue() == ""
         assert user.is_told.splitlines()[-1] == (
-            f"batchback: not completed after 7.5 s, and still running: batchback results {BATCH}"
+            "batchback: not completed after 7.5 s, the batch goes on: "
+            f"`batchback results {BATCH}` fetches its results once it is over"
         )
         assert user.time.seconds == pytest.approx(7.5)
 
@@ -134,8 +139,105 @@ class TestWait:
         user.stderr = Terminal()
         user.sleep = _ctrl_c
         assert user.types("run", jobs_file, "--wait") == 130
-        assert user.is_told.endswith("answered\x1b[K\nbatchback: interrupted\n")
+        assert user.is_told.endswith(
+            f"answered\x1b[K\nbatchback: interrupted; batch {BATCH} goes on: `batchback progress "
+            f"{BATCH}` shows how far it is, `batchback cancel {BATCH}` ends it\n"
+        )
         assert user.stdout.getvalue() == ""
+
+
+def callback(status: str, attempts: int = 1, **more: object) -> dict[str, object]:
+    """What the service says of a callback."""
+    nothing = {"lastStatus": None, "lastError": None, "nextAttemptAt": None}
+    return {"status": status, "attempts": attempts, **nothing, **more}
+
+
+WELL = running(100, status="completed")
+REFUSED: dict[str, Any] = {"lastError": "Connection refused"}
+PROGRESS = f"`batchback progress {BATCH}` shows what becomes of it"
+ENDINGS = [
+    (WELL, 0, []),
+    ({**WELL, "callback": callback("none", 0)}, 0, []),
+    ({**WELL, "callback": callback("delivered")}, 0, ["the callback is delivered"]),
+    (COMPLETED, 6, ["3 of 200 jobs failed: their responses say why"]),
+    (
+        {**WELL, "callback": callback("waiting", **REFUSED)},
+        6,
+        [f"the callback is not delivered yet (Connection refused), and is retried: {PROGRESS}"],
+    ),
+    (
+        {**COMPLETED, "callback": callback("failed", 8, lastStatus=500)},
+        6,
+        [
+            "3 of 200 jobs failed: their responses say why",
+            (
+                "the callback is not delivered (HTTP 500), and no attempt is left: "
+                f"`batchback repost {BATCH}` sends it again"
+            ),
+        ],
+    ),
+]
+
+
+class TestWhatBecameOfIt:
+    @pytest.mark.parametrize(("ending", "status", "lines"), ENDINGS)
+    @pytest.mark.parametrize("option", [[], ["--fail-on-error"]])
+    def test_what_failed_is_said_last(
+        self,
+        service: ScriptedService,
+        user: User,
+        jobs_file: str,
+        ending: dict[str, object],
+        status: int,
+        lines: list[str],
+        option: list[str],
+    ) -> None:
+        """And is the exit status for the asking."""
+        service.answers({"asyncId": BATCH}, ending, RESULTS)
+        assert user.types("run", jobs_file, "--wait", *option) == (status if option else 0)
+        assert user.reads == RESULTS
+        said = user.is_told.splitlines()[2:]
+        assert said == [f"batchback: {line}" for line in lines]
+
+    def test_the_first_attempt_at_the_callback_is_waited_for(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        """Counted as it begins, it has an outcome when it ends."""
+        ahead, begun = callback("waiting", 0), callback("waiting", 1)
+        states = [ahead, ahead, begun, callback("delivered")]
+        service.answers({"asyncId": BATCH}, *[{**WELL, "callback": state} for state in states])
+        service.answers(RESULTS)
+        assert user.types("run", jobs_file, "--wait", "--fail-on-error") == 0
+        assert user.is_told.endswith("the callback is delivered\n")
+
+    @pytest.mark.parametrize(
+        ("timeout", "seconds", "polls"), [([], 40, 17), (["--timeout", "3"], 3, 8)]
+    )
+    def test_but_not_for_ever(
+        self,
+        service: ScriptedService,
+        user: User,
+        jobs_file: str,
+        timeout: list[str],
+        seconds: int,
+        polls: int,
+    ) -> None:
+        """The results are there."""
+        ahead = {**WELL, "callback": callback("waiting", 0)}
+        service.answers({"asyncId": BATCH}, *[ahead] * polls, RESULTS)
+        assert user.types("run", jobs_file, "--wait", "--fail-on-error", *timeout) == 6
+        assert user.reads == RESULTS
+        assert user.is_told.endswith(f"the callback is not sent yet: {PROGRESS}\n")
+        assert user.time.seconds == pytest.approx(seconds)
+
+    def test_it_is_said_even_if_the_results_cannot_be_had(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        service.answers({"asyncId": BATCH}, COMPLETED)
+        service.refuses(413, 0, "too large")
+        assert user.types("run", jobs_file, "--wait") == 1
+        assert "3 of 200 jobs failed" in user.is_told
+        assert f"`batchback results {BATCH} --start 0 --per-page 100`" in user.is_told
 
 
 def _ctrl_c(*_: object) -> None:

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from batchback import strict_json
 from batchback.errors import Refused, Unreachable
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = (10.0, 35.0)
 
 _API = "/api/1.0"
+#: The API's own path, and the namespace of a call after it.
+_PASTED_PATH = re.compile(r"/api/1\.0(/\w*)?/?$")
 _CONTENT_TYPE = "application/json; charset=utf-8"
 _KEY = re.compile(r"[!-9;-~]{1,256}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
@@ -179,6 +181,8 @@ class Client:
         )
 
     def _post(self, target: str, body: bytes, headers: Mapping[str, str]) -> "requests.Response":
+        from http.client import HTTPException
+
         import requests
 
         try:
@@ -196,7 +200,9 @@ class Client:
             raise self._unreachable(f"no answer in {TIMEOUT_SECONDS[1]:g} s") from error
         except requests.exceptions.ProxyError as error:
             raise self._unreachable(f"by way of the proxy: {_first_cause(error)}") from error
-        except requests.RequestException as error:
+        except (OSError, ValueError, HTTPException) as error:
+            # RequestException, and what comes through requests as it is: a file of certificates
+            # that is not there, a host with an empty label, an answer that is not HTTP.
             raise self._unreachable(_first_cause(error)) from error
 
     def _answer_of(self, response: "requests.Response") -> dict[str, Any]:
@@ -216,12 +222,23 @@ class Client:
 
 def _checked_address(address: str) -> str:
     """The address without the API's own path, which people often paste with it."""
-    parts = urlsplit(address)
+    parts = _parts(address)
+    if "@" in address:
+        raise ValueError("the address has no room for user:password: give key and secret instead")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(f"the address {address!r} does not begin with http:// or https://")
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("the address has no room for a query, a fragment or user:password")
-    return address.rstrip("/").removesuffix(_API).rstrip("/")
+    if parts.query or parts.fragment:
+        raise ValueError(f"the address has no room for a query: give it up to {parts.path!r}")
+    return _PASTED_PATH.sub("", address).rstrip("/")
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("the address is not a URL such as https://batch.example.com") from error
+    return parts
 
 
 def _checked_key(key: str) -> str:
@@ -266,7 +283,24 @@ def _first_cause(error: BaseException) -> str:
     """What the operating system said, which requests and urllib3 wrap three times over."""
     while (wrapped := _wrapped(error)) is not None:
         error = wrapped
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return _of_tls(error) or getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _of_tls(error: BaseException) -> str:
+    """What went wrong with TLS; empty if that is not the cause."""
+    import ssl
+
+    if not isinstance(error, ssl.SSLError):
+        return ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if error.reason in _NO_TLS:
+        return "it does not speak TLS: the right address may begin with http://"
+    return f"TLS failed ({error.reason or type(error).__name__})"
+
+
+#: What OpenSSL makes of an answer in plain HTTP, by version.
+_NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 
 
 def _wrapped(error: BaseException) -> BaseException | None:

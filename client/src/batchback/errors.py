@@ -8,7 +8,8 @@ NotWritten          a command that did what it should, and whose output cannot b
 StillRunning        a batch that is not over when the time to wait for it is
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 
 
@@ -30,7 +31,8 @@ class Refused(CallFailed):
 
     def __str__(self) -> str:
         said = f"({self.error_code}/{self.specific_code}): {self.message}"
-        return f"{said}: {'; '.join(self.reasons)}" if self.reasons else said
+        reasons = [*_news(self.message, self.reasons)]
+        return f"{said}: {'; '.join(reasons)}" if reasons else said
 
     @property
     def is_not_completed(self) -> bool:
@@ -41,6 +43,15 @@ class Refused(CallFailed):
     def is_too_large(self) -> bool:
         """Whether the request, or the answer to it, does not fit."""
         return self.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def _news(message: str, reasons: Sequence[str]) -> Iterator[str]:
+    """What the reasons say beyond the message, which may name the same parameter."""
+    named = re.match(r"'(\w+)' ", message)
+    for reason in reasons:
+        rest = reason.removeprefix(f"{named[1]}: ") if named else reason
+        if rest not in message:
+            yield rest
 
 
 class Unreachable(CallFailed):

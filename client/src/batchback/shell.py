@@ -31,6 +31,8 @@ class Status(IntEnum):
     NOT_COMPLETED = 4
     #: It is done, but the output cannot be written; stderr says what was done.
     NOT_WRITTEN = 5
+    #: With --fail-on-error: a job failed, or the callback is not delivered.
+    FAILED = 6
     #: 128 and the number of the signal, as shells count: SIGINT, SIGPIPE.
     INTERRUPTED = 130
     OUTPUT_CLOSED = 141

@@ -8,34 +8,70 @@ from typing import Protocol, TextIO
 from batchback.client import Client
 from batchback.errors import StillRunning, Unreachable
 from batchback.shell import Shell
-from batchback.wire import Progress
+from batchback.wire import Callback, Progress
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _PAUSE_GROWTH = 1.5
 #: The batch runs on while a network or a gateway has its moment: so many polls in a row may fail.
 _MISSES_ALLOWED = 4
+#: A first attempt at the callback takes no longer, and later ones may be hours away.
+_CALLBACK_SECONDS = 40
 #: Of a terminal that does not say how wide it is.
 _DEFAULT_COLUMNS = 80
 
 
-def wait_for(batch_id: str, client: Client, timeout: float | None, shell: Shell) -> None:
-    """Returns once the batch is over; StillRunning when the time is up."""
+def wait_for(batch_id: str, client: Client, timeout: float | None, shell: Shell) -> Progress:
+    """The progress once the batch is over, and its callback was tried if that took no longer than
+    _CALLBACK_SECONDS; StillRunning when the time is up."""
+    deadline = math.inf if timeout is None else shell.monotonic() + timeout
+    try:
+        progress = _when_over(batch_id, client, deadline, shell)
+        deadline = min(deadline, shell.monotonic() + _CALLBACK_SECONDS)
+        return _when_tried(progress, batch_id, client, deadline, shell)
+    except KeyboardInterrupt:
+        how = f"`batchback progress {batch_id}` shows how far it is, `batchback cancel {batch_id}`"
+        raise KeyboardInterrupt(f"; batch {batch_id} goes on: {how} ends it") from None
+    except _TimeIsUp:
+        how = f"`batchback results {batch_id}` fetches its results once it is over"
+        raise StillRunning(f"not completed after {timeout:g} s, the batch goes on: {how}") from None
+
+
+class _TimeIsUp(Exception):
+    """There is none left to wait."""
+
+
+def _when_over(batch_id: str, client: Client, deadline: float, shell: Shell) -> Progress:
     meter = _Bar(shell) if shell.stderr.isatty() else _Lines(shell)
     try:
-        for progress in _polled(batch_id, client, math.inf if timeout is None else timeout, shell):
+        for progress in _polled(batch_id, client, deadline, shell):
             meter.show(progress)
             if _is_over(progress):
-                return
+                return progress
     finally:
         meter.close()
-    how = f"batchback results {batch_id}"
-    raise StillRunning(f"not completed after {timeout:g} s, and still running: {how}")
+    raise _TimeIsUp
 
 
-def _polled(batch_id: str, client: Client, timeout: float, shell: Shell) -> Iterator[Progress]:
+def _when_tried(
+    progress: Progress, batch_id: str, client: Client, deadline: float, shell: Shell
+) -> Progress:
+    """The progress once the callback was tried, or the last one when the time is up."""
+    if not _awaits_first_attempt(progress):
+        return progress
+    for progress in _polled(batch_id, client, deadline, shell):
+        if not _awaits_first_attempt(progress):
+            break
+    return progress
+
+
+def _awaits_first_attempt(progress: Progress) -> bool:
+    callback = progress.get("callback")
+    return callback is not None and callback["status"] == "waiting" and not _outcome_of(callback)
+
+
+def _polled(batch_id: str, client: Client, deadline: float, shell: Shell) -> Iterator[Progress]:
     """The progress again and again, less and less often, until the time is up."""
-    deadline = shell.monotonic() + timeout
     misses = 0
     for pause in _pauses():
         try:
@@ -65,6 +101,50 @@ def _is_over(progress: Progress) -> bool:
     service of this API gives nothing else."""
     status = progress.get("status")
     return progress["progress"] == 100 if status is None else status != "running"
+
+
+# ---- what became of it
+
+
+def went_well(progress: Progress) -> bool:
+    """Whether no job failed and the callback, if there is one, is delivered."""
+    callback = progress.get("callback")
+    is_heard = callback is None or callback["status"] in {"none", "delivered"}
+    return is_heard and not _failed(progress)
+
+
+def report(progress: Progress, batch_id: str) -> Iterator[str]:
+    """What there is to say of a batch that is over, beside its results."""
+    if failed := _failed(progress):
+        yield f"{failed} of {progress['jobs']['total']} jobs failed: their responses say why"
+    callback = progress.get("callback")
+    if callback is not None and callback["status"] != "none":
+        yield f"the callback is {_state_of(callback, batch_id)}"
+
+
+def _failed(progress: Progress) -> int:
+    jobs = progress.get("jobs")
+    return jobs["failed"] if jobs else 0
+
+
+def _state_of(callback: Callback, batch_id: str) -> str:
+    if callback["status"] == "delivered":
+        return "delivered"
+    why = _outcome_of(callback)
+    if callback["status"] == "failed":
+        how = f"`batchback repost {batch_id}` sends it again"
+        return f"not delivered ({why}), and no attempt is left: {how}"
+    how = f"`batchback progress {batch_id}` shows what becomes of it"
+    return f"not delivered yet ({why}), and is retried: {how}" if why else f"not sent yet: {how}"
+
+
+def _outcome_of(callback: Callback) -> str:
+    """What came of the last attempt; empty if there was none."""
+    status = callback.get("lastStatus")
+    return callback.get("lastError") or (f"HTTP {status}" if status else "")
+
+
+# ---- on stderr
 
 
 class _Meter(Protocol):
