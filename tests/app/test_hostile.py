@@ -15,21 +15,39 @@ ROOT = Path(__file__).parents[2]
 #: What the function may take for one request. It is given twice the memory.
 MOST_MEMORY_MB = 256
 #: In CPU time it is so many times what the largest ordinary request takes, 0.3 s, on any machine.
+#: Where the machine does other work in between, either of the two may seem dearer: the least of a
+#: few tries counts.
 MOST_CPU_TIMES = 12
+MOST_TRIES = 5
 ORDINARY = "10,000 jobs in 3,500,000 bytes"
 #: No error repeats much of what was sent.
 LONGEST_ERROR_BYTES = 5_000
 
 
-def test_every_hostile_request_is_answered_by_the_contract_and_costs_little() -> None:
-    """All in one test: each is sent once, in a process of its own, by one that is made for it."""
-    outcomes = {outcome.name: outcome for outcome in sent()}
-    most_cpu_seconds = MOST_CPU_TIMES * outcomes[ORDINARY].cpu_seconds
-    faults = {
-        vector.name: faults_with(vector, outcomes[vector.name], most_cpu_seconds)
-        for vector in vectors()
-    }
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, Outcome]:
+    """What came of each vector, each in a process of its own."""
+    return sent()
+
+
+def test_every_hostile_request_is_answered_by_the_contract(outcomes: dict[str, Outcome]) -> None:
+    faults = {vector.name: faults_with(vector, outcomes[vector.name]) for vector in vectors()}
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+def test_none_takes_much_longer_than_the_largest_ordinary_one(outcomes: dict[str, Outcome]) -> None:
+    seconds = {name: outcome.cpu_seconds for name, outcome in outcomes.items()}
+    for _ in range(MOST_TRIES - 1):
+        if not too_long(seconds):
+            break
+        again = sent()
+        seconds = {name: min(seconds[name], again[name].cpu_seconds) for name in seconds}
+    assert too_long(seconds) == {}
+
+
+def too_long(seconds: dict[str, float]) -> dict[str, float]:
+    most = MOST_CPU_TIMES * seconds[ORDINARY]
+    return {name: each for name, each in seconds.items() if each > most}
 
 
 @pytest.mark.parametrize("jobs", ["10,000 jobs", "200 jobs"])
@@ -38,8 +56,7 @@ def test_valid_bodies_as_large_as_they_may_be_are_among_them(jobs: str) -> None:
     assert 3_400_000 < max(len(each.event["body"].encode()) for each in found) <= 3_500_000
 
 
-def sent() -> list[Outcome]:
-    """What came of each vector."""
+def sent() -> dict[str, Outcome]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.hostile", "--json"],
         cwd=ROOT,
@@ -48,10 +65,11 @@ def sent() -> list[Outcome]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
+    outcomes = [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
+    return {outcome.name: outcome for outcome in outcomes}
 
 
-def faults_with(vector: Vector, outcome: Outcome, most_cpu_seconds: float) -> list[str]:
+def faults_with(vector: Vector, outcome: Outcome) -> list[str]:
     body = outcome.body.encode()
     faults = faults_of(vector.method, vector.path, outcome.status, outcome.headers, body)
     code = json.loads(body).get("specificCode", 0)
@@ -61,6 +79,4 @@ def faults_with(vector: Vector, outcome: Outcome, most_cpu_seconds: float) -> li
         faults.append(f"an error of {len(body)} bytes")
     if outcome.peak_mb > MOST_MEMORY_MB:
         faults.append(f"{outcome.peak_mb:.0f} MB, from {outcome.base_mb:.0f} MB")
-    if outcome.cpu_seconds > most_cpu_seconds:
-        faults.append(f"{outcome.cpu_seconds:.2f} s of CPU")
     return faults
