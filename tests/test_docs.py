@@ -433,6 +433,18 @@ class TestHowItWorks:
         assert re.search(r"<!-- machines: begin -->.*<!-- machines: end -->", page(self.NAME), re.S)
 
 
+class TestGlossary:
+    TABLE = staticmethod(lambda: rows("docs/glossary.md", "| word |"))
+
+    def test_its_words_are_in_alphabetical_order_and_each_is_there_once(self) -> None:
+        words = [word.lower() for word, *_ in self.TABLE()]
+        assert words == sorted(set(words))
+
+    def test_every_attribute_with_an_older_name_is_there(self) -> None:
+        older = {code for row in self.TABLE() for code in codes(row[2])}
+        assert {*items._STORED_AS.values()} - older == set()
+
+
 class TestLocal:
     def test_every_option_is_there_and_no_other(self) -> None:
         named = [codes(row[0])[0].split()[0] for row in rows("docs/local.md", "| option |")]
