@@ -202,9 +202,10 @@ def _of_callback(progress: Progress) -> str:
 
 
 def _awaits_callback(progress: Progress) -> bool:
-    """Between two tries it is known enough."""
+    """Between two attempts enough is known, but not during the first: it has no outcome yet."""
     callback: Any = progress.get("callback", {})
-    return callback.get("status") == "waiting" and not callback.get("attempts")
+    has_outcome = callback.get("lastStatus") or callback.get("lastError")
+    return callback.get("status") == "waiting" and not has_outcome
 
 
 def _deployed(stage: Stage) -> str | None:

@@ -599,8 +599,10 @@ def results(response: object) -> object:
     return {"asyncId": BATCH, "results": [{"response": response}]}
 
 
-def called_back(status: str, attempts: int = 1, error: str | None = None) -> object:
-    callback = {"status": status, "attempts": attempts, "lastStatus": 404, "lastError": error}
+def called_back(
+    status: str, attempts: int = 1, answered: int | None = 404, error: str | None = None
+) -> object:
+    callback = {"status": status, "attempts": attempts, "lastStatus": answered, "lastError": error}
     return {**DONE, "callback": callback}
 
 
@@ -615,15 +617,17 @@ class TestService:
     def test_a_batch_runs_from_submission_to_its_callback(
         self, operator: User, service: ScriptedService
     ) -> None:
-        waiting = called_back("waiting", 0)
-        service.answers(ACK, SUBMITTED, RUNNING, waiting, called_back("delivered"), results(ACK))
+        """An attempt that goes on is counted, and has no outcome yet."""
+        waiting, trying = (called_back("waiting", attempts, None) for attempts in (0, 1))
+        ended = called_back("delivered", 1, 200)
+        service.answers(ACK, SUBMITTED, RUNNING, waiting, trying, ended, results(ACK))
         status = operator.types("doctor", "--stage", "local", *KEYS, "--callback-url", "http://c/")
         assert (wrong(operator), status) == ({}, Status.OK)
         assert found(operator)["batch"]["found"] == (
             f"{BATCH}: test.ping ran, its callback is delivered"
         )
-        assert operator.time.seconds == 1.0
-        sent = json.loads(service.asked[-5].body)
+        assert operator.time.seconds == 1.5
+        sent = json.loads(service.asked[-6].body)
         assert sent == {
             "jobs": [{"namespace": "test", "action": "ping"}],
             "callbackUrl": "http://c/",
@@ -657,7 +661,11 @@ class TestService:
         [
             ([DONE, results({"errorCode": 461, "message": "x"})], "461", "PLATFORM_ADDRESS"),
             ([DONE, results({"errorCode": 401, "message": "x"})], "401", "PLATFORM_AUTH"),
-            ([called_back("failed", 1, "HTTP 404"), results(ACK)], "HTTP 404", "--callback-url"),
+            (
+                [called_back("failed", 1, 404, "HTTP 404"), results(ACK)],
+                "HTTP 404",
+                "--callback-url",
+            ),
             ([called_back("waiting"), results(ACK)], "HTTP 404", "--callback-url"),
             ([RUNNING] * 130, "still runs after 60 s", f"batchback ops show {BATCH} --stage local"),
         ],
