@@ -216,6 +216,10 @@ def _stage(text: str) -> str:
         raise ValueError(str(error).removeprefix("STAGE ")) from error
 
 
+#: What each call adds to the platform's address.
+_API_PATH = "/api/1.0"
+
+
 def _address(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -224,7 +228,7 @@ def _address(text: str) -> str:
         is_good = False
     if not is_good or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("must be an http or https address without user, query and fragment")
-    return text.rstrip("/")
+    return text.rstrip("/").removesuffix(_API_PATH).rstrip("/")
 
 
 def _auth(text: str) -> PlatformAuth:
@@ -256,7 +260,7 @@ VARIABLES = (
     ),
     Variable(
         name="PLATFORM_ADDRESS",
-        meaning="Where the jobs' API is, without `/api/1.0`: `https://api.example.com`.",
+        meaning="Where the jobs' API is; `/api/1.0` may be left out: `https://api.example.com`.",
         parse=_address,
         default=None,
     ),

@@ -306,6 +306,9 @@ class TestAddress:
             ("https://api.example.com/", "https://api.example.com"),
             ("https://api.example.com/base//", "https://api.example.com/base"),
             ("http://[::1]:8080", "http://[::1]:8080"),
+            ("https://api.example.com/api/1.0", "https://api.example.com"),
+            ("https://api.example.com/base//api/1.0/", "https://api.example.com/base"),
+            ("https://api.example.com/api/1.0/base", "https://api.example.com/api/1.0/base"),
         ],
     )
     def test_it_is_http_or_https_without_a_slash_at_the_end(self, text: str, address: str) -> None:

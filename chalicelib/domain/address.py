@@ -40,6 +40,13 @@ class AddressPolicy:
             address in network for network in self.allowed_networks
         )
 
+    def prefix_length(self, address: Address) -> int:
+        """Of the smallest allowed network that holds the address; 0 if none does."""
+        return max(
+            (network.prefixlen for network in self.allowed_networks if address in network),
+            default=0,
+        )
+
     @property
     def allows_loopback(self) -> bool:
         return any(
@@ -130,8 +137,9 @@ _NAME = re.compile(r"(?:(?!-)[a-z0-9_-]{1,63}(?<!-)\.)*(?!-)[a-z0-9_-]{1,63}(?<!
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]*")
 #: Letters that the two standards for international names (IDNA 2003 and 2008) map differently.
 _DISPUTED_LETTERS = frozenset("ßẞς\u200c\u200d")
-_SENT_AS_THEY_ARE = "%/?:@!$&'()*+,;=-._~"
-_ENCODED = re.compile(r"%(?P<code>[0-9A-Fa-f]{2})?")
+#: Of path and query, beside letters and digits: RFC 3986, and the brackets that every client sends.
+_SENT_AS_THEY_ARE = "%/?:@!$&'()*+,;=-._~[]"
+_BEGINS_NO_CODE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,17 +287,13 @@ def _why_not_written(name: str, policy: AddressPolicy) -> str | None:
 
 
 def _target(written: str) -> str:
-    """Whole, with nothing left to encode, and every code in capitals, as it is sent: also as others
-    would send it who encode what they are given, such as urllib3. One `%` that begins no code would
-    make them encode all others once more."""
+    """As it was written, since the receiver may have signed it; only what no request line can hold
+    is encoded, and a `%` that begins no code."""
     target = written if written.startswith("/") else f"/{written}"
-    encoded = _ENCODED.sub(
-        lambda found: found.group().upper() if found["code"] else "%25",
-        quote(target, safe=_SENT_AS_THEY_ARE),
-    )
-    return encoded.removesuffix("?") if encoded.count("?") == 1 else encoded
+    return _BEGINS_NO_CODE.sub("%25", quote(target, safe=_SENT_AS_THEY_ARE))
 
 
 def _why_not_hidden(address: Address, policy: AddressPolicy) -> str | None:
-    kinds = (why_not_address(hidden, policy) for hidden in hidden_ipv4(address))
+    length = policy.prefix_length(address)
+    kinds = (why_not_address(hidden, policy) for hidden in hidden_ipv4(address, length))
     return next((kind for kind in kinds if kind), None)

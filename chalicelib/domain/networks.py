@@ -7,6 +7,7 @@ https://www.iana.org/assignments/iana-ipv6-special-registry; for the clouds thei
 This module does not know what a deployment allows.
 """
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -32,10 +33,13 @@ def is_metadata(address: Address) -> bool:
     return any(address in network for network in _METADATA)
 
 
-def hidden_ipv4(address: Address) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses to which something on the way may turn an IPv6 address."""
+def hidden_ipv4(address: Address, prefix_length: int = 0) -> tuple[IPv4Address, ...]:
+    """The IPv4 addresses to which something on the way may turn an IPv6 address. Behind NAT64 of
+    one's own it depends on how long its prefix is: at least `prefix_length`."""
     if isinstance(address, IPv4Address) or address in _NO_IPV4_THERE:
         return ()
+    if address in _LOCAL_NAT64:
+        return _behind_nat64(address, prefix_length)
     if _is_isatap(address) or any(address in network for network in _LOW_BITS_HIDE_IPV4):
         return (IPv4Address(int(address) & 0xFFFF_FFFF),)
     if address.sixtofour:
@@ -120,12 +124,32 @@ _LOW_BITS_HIDE_IPV4 = tuple(
         "::/96",
         "::ffff:0:0:0/96",
         "64:ff9b::/96",
-        "64:ff9b:1::/48",
     )
 )
+#: RFC 8215. RFC 6052, section 2.2, knows these lengths of prefixes that fit into it.
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+_NAT64_PREFIXES = (96, 64, 56, 48)
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
 _NO_IPV4_THERE = (IPv6Address("::"), IPv6Address("::1"))
 #: The first half of an interface identifier, before the IPv4 address (RFC 5214, section 6.1).
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+
+
+def _behind_nat64(address: IPv6Address, prefix_length: int) -> tuple[IPv4Address, ...]:
+    """Zeros are what other prefixes leave there, so they are believed only if there is no more."""
+    lengths = [length for length in _NAT64_PREFIXES if length >= prefix_length]
+    found = [each for length in lengths for each in _after_prefix(address, length)]
+    return tuple(each for each in found if each not in _THIS_NETWORK) or tuple(found[:1])
+
+
+def _after_prefix(address: IPv6Address, length: int) -> Iterator[IPv4Address]:
+    """The 32 bits after the prefix, as they stand, and around the octet that RFC 6052 keeps free
+    (bits 64 to 71)."""
+    bits = int(address)
+    without_octet = bits >> 64 << 56 | bits & (1 << 56) - 1
+    yield IPv4Address(bits >> 96 - length & 0xFFFF_FFFF)
+    if length < 96:
+        yield IPv4Address(without_octet >> 88 - length & 0xFFFF_FFFF)
 
 
 def _is_isatap(address: Address) -> bool:

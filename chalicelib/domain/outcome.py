@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from chalicelib.domain import strict_json
 from chalicelib.domain.batch import Answer, Verdict
 from chalicelib.domain.retry import JOB_TRIES
+from chalicelib.domain.strict_json import NotStrictJson
 
 #: The largest answer of a job that is kept: with its escapes it fits one stored item.
 MAX_ANSWER_BYTES = 350_000
@@ -22,6 +24,7 @@ TRANSIENT = frozenset({408, 425, 429})
 _SUCCESS = range(200, 300)
 _FAILED_REQUEST = 461
 _KEY_REVOKED = 463
+_CONFLICT = 409
 _GONE = 410
 _MAY_ASK_TO_WAIT = frozenset({429, 503})
 
@@ -75,11 +78,16 @@ class Refused:
     status: int | None = None
 
 
-def judge_job(reply: Reply | NoReply, now: datetime, *, attempt: int) -> Answer | TryAgain:
+def judge_job(
+    reply: Reply | NoReply, now: datetime, *, attempt: int, may_still_run: bool = False
+) -> Answer | TryAgain:
     """What a platform's answer to call number `attempt` of a job means: every answer below 500 is
     final, but those that ask to be tried again, and after the last call nothing is tried again.
-    An answer that cannot be used is recorded as what it was."""
-    judged = _judge_reply(reply, now)
+    An answer that cannot be used is recorded as what it was.
+
+    `may_still_run`: an earlier call of this job ended without an answer, and the platform may still
+    be at work on it. Then 409 says that our own Idempotency-Key is in use, and that passes."""
+    judged = _judge_reply(reply, now, TRANSIENT | {_CONFLICT} if may_still_run else TRANSIENT)
     if isinstance(judged, TryAgain) and attempt >= JOB_TRIES:
         return unanswered(f"Gave up after {attempt} attempts: {judged.reason}")
     return judged
@@ -161,10 +169,12 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-def _judge_reply(reply: Reply | NoReply, now: datetime) -> Answer | TryAgain:
+def _judge_reply(
+    reply: Reply | NoReply, now: datetime, transient: frozenset[int]
+) -> Answer | TryAgain:
     if isinstance(reply, NoReply):
         return unanswered(reply.reason) if reply.is_final else TryAgain(reason=reply.reason)
-    if reply.status in TRANSIENT or reply.status >= 500:
+    if reply.status in transient or reply.status >= 500:
         return TryAgain(
             reason=f"HTTP {reply.status}",
             status=reply.status,
@@ -176,18 +186,22 @@ def _judge_reply(reply: Reply | NoReply, now: datetime) -> Answer | TryAgain:
 
 
 def _answer_of(reply: Reply) -> Answer:
+    """A success without a body is `null`."""
     try:
         text = reply.body.decode("utf-8-sig").strip(" \t\r\n")
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        shown = reply.body.decode("utf-8", "replace")[:SHOWN_CHARACTERS]
-        return failed_request(f"the answer (HTTP {reply.status}) is not JSON", shown)
+        text = text or ("null" if reply.status in _SUCCESS else "")
+        value = strict_json.parse_answer(text)
+    except NotStrictJson as error:
+        return _unusable(reply, str(error))
+    except ValueError:
+        return _unusable(reply, "is not JSON")
     is_error = reply.status not in _SUCCESS or (isinstance(value, dict) and "errorCode" in value)
     return Answer(Verdict.FAILED if is_error else Verdict.SUCCEEDED, text)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _unusable(reply: Reply, reason: str) -> Answer:
+    shown = reply.body.decode("utf-8", "replace")[:SHOWN_CHARACTERS]
+    return failed_request(f"the answer (HTTP {reply.status}) {reason}", shown)
 
 
 def _too_large(reply: Reply) -> str:

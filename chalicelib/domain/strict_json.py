@@ -9,6 +9,7 @@ text, whatever is in it.
 import gc
 import json
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
@@ -40,6 +41,20 @@ def parse(body: bytes) -> object:
         raise NotStrictJson(f"is not JSON ({error.msg} at character {error.pos})") from error
     except ValueError as error:
         raise NotStrictJson(f"holds an integer of more than {MAX_DIGITS} digits") from error
+
+
+def parse_answer(text: str) -> object:
+    """The value of a text that goes on to others, together with texts of others. NotStrictJson if
+    it is JSON, but of a kind that some reader refuses, and with it all that it came with; any other
+    ValueError if it is no JSON."""
+    _check_shape(text.encode())
+    try:
+        value: object = _ANSWER_DECODER.decode(text)
+    except RecursionError as error:  # pragma: no cover - the shape is checked
+        raise ValueError("is not JSON") from error
+    if _SURROGATE.search(text):
+        _check_characters(value)
+    return value
 
 
 def dump(value: object) -> str:
@@ -111,4 +126,24 @@ def _float(text: str) -> float:
     return number
 
 
+def _int(text: str) -> int:
+    if len(text) > _LONGEST_OF_A_DOUBLE:
+        _float(text)
+    return int(text)
+
+
+#: The beginning of an escaped half of a character.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _check_characters(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise NotStrictJson("holds half a character (a lone surrogate)") from error
+
+
+#: Digits of a number that every double holds.
+_LONGEST_OF_A_DOUBLE = 308
+_ANSWER_DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_float, parse_int=_int)
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)

@@ -136,7 +136,12 @@ class JobRunner:
             idempotency_key=f"{work.batch.batch_id}-{job.index}",
             key=key,
         )
-        found = outcome.judge_job(reply, self.clock.now(), attempt=work.message.attempt)
+        found = outcome.judge_job(
+            reply,
+            self.clock.now(),
+            attempt=work.message.attempt,
+            may_still_run=work.may_have_been_called,
+        )
         took_ms = round((self.clock.now() - started_at) / timedelta(milliseconds=1))
         called = _Called(index=job.index, found=found, took_ms=took_ms)
         if not outcome.is_success(found):

@@ -22,3 +22,9 @@ class Work:
     #: How often SQS has handed the message out, this time included.
     receive_count: int
     seconds_left: SecondsLeft
+
+    @property
+    def may_have_been_called(self) -> bool:
+        """Whether a job may have been called before without our knowing the answer: not at the
+        first receive of a message as the submission sent it."""
+        return self.receive_count > 1 or self.message.hops > 0 or self.message.round > 1

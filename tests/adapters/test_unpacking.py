@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 
 import pytest
@@ -63,6 +64,41 @@ def test_what_breaks_is_said() -> None:
     packed[-6] ^= 1
     with pytest.raises(CannotUnpack):
         unpacked("gzip", bytes(packed))
+
+
+@given(data=st.binary(max_size=300), most=st.integers(1, 500), layers=st.integers(1, 2))
+def test_what_breaks_off_is_not_whole(data: bytes, most: int, layers: int) -> None:
+    """Wherever it does: not even if all of the data has come, and only its check sum has not."""
+    packed = data
+    for _ in range(layers):
+        packed = gzip.compress(packed, 1)
+    for length in range(1, len(packed)):
+        with pytest.raises(EOFError):
+            unpacked(", ".join(["gzip"] * layers), packed[:length], most)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_nothing_at_all_is_nothing(encoding: str) -> None:
+    """An answer without a body has no part of a body."""
+    assert unpacked(encoding, b"") == b""
+
+
+@pytest.mark.parametrize(
+    "padding", [b"\0", b"\0" * 5_000, b"\r\n", b"padding" * 999, b"\0\0x\x1f\x8b"]
+)
+@pytest.mark.parametrize("most", [1, 1_000])
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_what_follows_the_last_part_is_passed_over(
+    padding: bytes, most: int, pack: Callable[[bytes], bytes]
+) -> None:
+    """Some servers fill up blocks, as tape drives do."""
+    assert unpacked("gzip", pack(TEXT) + padding, most) == TEXT
+
+
+def test_a_part_may_follow_zeros() -> None:
+    """As gzip itself reads it."""
+    packed = gzip.compress(TEXT[:50]) + bytes(512) + gzip.compress(TEXT[50:])
+    assert unpacked("gzip", packed, 7) == TEXT
 
 
 def test_the_time_is_checked_before_each_piece() -> None:

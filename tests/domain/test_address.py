@@ -8,9 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from requests import PreparedRequest
 from urllib3.util import parse_url
-from urllib3.util.url import _encode_target
 
 from chalicelib.domain.address import (
     MAX_URL_CHARACTERS,
@@ -251,17 +249,25 @@ def test_what_looks_international_raises_nothing(label: str) -> None:
     assert isinstance(why_not_url(f"http://{label}/", PUBLIC_ONLY), list)
 
 
+@given(st.from_regex(r"/([a-zA-Z0-9/?:@!$&'()*+,;=._~\[\]-]|%[0-9a-fA-F]{2})*", fullmatch=True))
+@example("/?")
+@example("/a%2fb?ids[]=1")
+@example("//a//b")
+def test_what_can_be_sent_is_sent_as_it_was_given(target: str) -> None:
+    """A receiver may have signed it."""
+    found = judge_url(f"http://example.com{target}", PUBLIC_ONLY)
+    assert isinstance(found, Endpoint)
+    assert found.target == target
+
+
 @given(st.text("a/?%2fF+;=&~:@!$'()*,|^`{}[]<>\"é\\", max_size=12))
 @example("/%2f%zz")
-@example("?")
-@example("//a//b")
-def test_no_library_changes_path_or_query_on_the_way(target: str) -> None:
-    """What the endpoint says is what stands in the request's first line."""
+def test_nothing_is_left_to_encode(target: str) -> None:
+    """Whoever reads what is called reads the same again."""
     found = judge_url(f"http://example.com/{target}", PUBLIC_ONLY)
     if isinstance(found, Endpoint):
-        request = PreparedRequest()
-        request.url = found.url
-        assert _encode_target(request.path_url) == found.target
+        assert found.target.isascii()
+        assert judge_url(found.url, PUBLIC_ONLY) == found
 
 
 class TestAllowedNetworks:
@@ -328,3 +334,36 @@ class TestAllowedNetworks:
         policy = allowing("64:ff9b::/96")
         assert why_not_address(ip_address("64:ff9b::8.8.8.8"), policy) is None
         assert why_not_address(ip_address("64:ff9b::10.0.0.1"), policy) == "a private address"
+
+    @pytest.mark.parametrize("length", [48, 56, 64, 96])
+    @given(address=refused_ipv4)
+    def test_behind_nat64_of_ones_own_nothing_private_is_reached(
+        self, length: int, address: IPv4Address
+    ) -> None:
+        """Wherever RFC 6052, section 2.2, puts the IPv4 address, around the free octet or not."""
+        policy = allowing("64:ff9b:1::/48")
+        prefix = int(ip_address("64:ff9b:1::"))
+        plain = prefix | int(address) << 96 - length
+        spread = int(address) << 88 - length if length < 96 else int(address)
+        around = prefix | spread >> 56 << 64 | spread & (1 << 56) - 1
+        for hidden in (plain, around):
+            if address not in ip_network("0.0.0.0/8"):
+                assert why_not_address(IPv6Address(hidden), policy)
+
+    @pytest.mark.parametrize(
+        "address", ["64:ff9b:1:a9fe:a9fe:0:808:808", "64:ff9b:1:7f00:0:100:808:808"]
+    )
+    def test_nor_behind_a_public_address(self, address: str) -> None:
+        assert why_not_address(ip_address(address), allowing("64:ff9b:1::/48"))
+
+    @pytest.mark.parametrize(
+        ("prefix", "address"),
+        [
+            ("64:ff9b:1::/48", "64:ff9b:1:808:8:800::"),
+            ("64:ff9b:1::/48", "64:ff9b:1::8.8.8.8"),
+            ("64:ff9b:1:fffe::/96", "64:ff9b:1:fffe::8.8.8.8"),
+            ("64:ff9b:1:abcd::/64", "64:ff9b:1:abcd:8:808:800:0"),
+        ],
+    )
+    def test_public_addresses_behind_it_are_called(self, prefix: str, address: str) -> None:
+        assert why_not_address(ip_address(address), allowing(prefix)) is None

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -109,6 +109,26 @@ class TestRedelivery:
         assert len(world.answers(batch)) == 3
         recorded = [i for part in world.store.load_chunk(batch, 0).parts for i in part.answers]
         assert sorted(recorded) == [0, 1, 2]
+
+    @pytest.mark.parametrize(
+        ("change", "receive_count", "is_final"),
+        [
+            ({}, 1, True),
+            ({}, 2, False),
+            ({"attempt": 2, "hops": 1}, 1, False),
+            ({"hops": 1, "indexes": (0,)}, 1, False),
+        ],
+    )
+    def test_409_is_final_only_at_the_first_receive_of_the_first_message(
+        self, world: World, change: dict[str, Any], receive_count: int, is_final: bool
+    ) -> None:
+        """Otherwise the platform may still be at work on an earlier call, and tells so."""
+        batch = world.submitted(1)
+        world.behave(lambda _: Reply(status=409, body=b"{}"))
+        message = replace(JobsMessage.of(batch, 0), **change)
+        world.work(message, receive_count=receive_count)
+        assert bool(world.answers(batch)) is is_final
+        assert bool(world.queue.jobs) is not is_final
 
     def test_a_message_of_another_round_or_submission_is_forgotten(self, world: World) -> None:
         batch = world.submitted(1)
