@@ -1,4 +1,4 @@
-"""What operators run from a checkout: a room for each command, and what the rooms share.
+"""What operators run from a checkout: a folder for each command, and what the folders share.
 
     keys/        who may call, and what callbacks are signed with
     ops/         the batches of a stage, and the dead letters
@@ -11,6 +11,6 @@
     project.py   the checkout: template, policies, configuration
     errors.py    what stops a command
 
-`command.py` of each room says what is typed: options, help, tables. It is small and imports the
-rest of its room when the command runs, because `batchback --help` loads all of them.
+`command.py` of each folder says what is typed: options, help, tables. It is small and imports the
+rest of its folder when the command runs, because `batchback --help` loads all of them.
 """

@@ -1,7 +1,8 @@
 """The API as callers see it: one request in, one answer out, always in the contract's shape.
 
-Wire words live here. This is the one room that knows HTTP from the inside: what may be sent, which
-action means which operation, and what an error looks like. It does not know API Gateway or Chalice.
+Wire words live here. This is the one module that knows HTTP from the inside: what may be sent,
+which action means which operation, and what an error looks like. It does not know API Gateway or
+Chalice.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""The arrows of the house, and that there is no other: who may know whom.
+"""Which part of the code may import which, and that none imports another.
 
     app -> wiring -> adapters -> domain
     app -> operations -> domain -> errors
     batchback's command line -> its library -> requests
     batchback_local -> batchback_ops -> batchback; both know what they need of chalicelib
 
-Every import is read from the source, those inside functions and for type checkers too: what a room
+Every import is read from the source, those inside functions and for type checkers too: what a part
 names, it knows.
 """
 
@@ -40,7 +40,7 @@ SETTINGS = "chalicelib.settings"
 WIRING = "chalicelib.wiring"
 SERVICE = "chalicelib.service"
 
-#: What each room may import beside the standard library; the longest fitting name decides. A name
+#: What each part may import beside the standard library; the longest fitting name decides. A name
 #: stands for all that is in it.
 MAY_IMPORT: dict[str, set[str]] = {
     "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS},
@@ -62,7 +62,7 @@ CLIENT_LIBRARY = {
 MAY_IMPORT |= {"batchback": {"batchback", "click"}, "batchback.client": {"batchback", "requests"}}
 OPS = "batchback_ops"
 LOCAL = "batchback_local"
-#: What the rooms of operators' commands share.
+#: What the parts of operators' commands share.
 _SHARED = {f"{OPS}.{name}" for name in ("console", "errors", "project", "stage")}
 _COMMANDS = {"batchback", "click", *_SHARED}
 MAY_IMPORT |= {
@@ -166,21 +166,21 @@ def map_of_the_service() -> str:
     return ast.get_docstring(MODULES["chalicelib"], clean=False) or ""
 
 
-def short(room: str) -> str:
-    return room.removeprefix("chalicelib.")
+def short(part: str) -> str:
+    return part.removeprefix("chalicelib.")
 
 
-def within_the_service(room: str) -> bool:
-    return is_within(room, "chalicelib") or room == "app"
+def within_the_service(part: str) -> bool:
+    return is_within(part, "chalicelib") or part == "app"
 
 
-def is_within(name: str, room: str) -> bool:
-    return f"{name}.".startswith(f"{room}.")
+def is_within(name: str, part: str) -> bool:
+    return f"{name}.".startswith(f"{part}.")
 
 
 def allowed(module: str) -> set[str]:
-    room = max((room for room in MAY_IMPORT if is_within(module, room)), key=len)
-    return MAY_IMPORT[room] | TECHNOLOGY.get(module, set())
+    part = max((part for part in MAY_IMPORT if is_within(module, part)), key=len)
+    return MAY_IMPORT[part] | TECHNOLOGY.get(module, set())
 
 
 def forbidden(tree: ast.Module, module: str) -> list[str]:
@@ -188,7 +188,7 @@ def forbidden(tree: ast.Module, module: str) -> list[str]:
         name
         for name in imports(tree, module)
         if name.split(".")[0] not in STDLIB
-        and not any(is_within(name, room) for room in allowed(module))
+        and not any(is_within(name, part) for part in allowed(module))
     ]
 
 
@@ -209,7 +209,7 @@ def environment_reads(tree: ast.Module) -> list[str]:
 
 class TestArrows:
     @pytest.mark.parametrize("module", MODULES)
-    def test_a_room_imports_what_it_may_know_and_nothing_else(self, module: str) -> None:
+    def test_a_part_imports_what_it_may_know_and_nothing_else(self, module: str) -> None:
         assert forbidden(MODULES[module], module) == []
 
     @pytest.mark.parametrize("module", [name for name in MODULES if name != "app"])
@@ -226,29 +226,29 @@ class TestArrows:
         }
 
     def test_the_map_is_true(self) -> None:
-        """It shows our own rooms; what else a room imports is a matter of the rules alone."""
+        """It shows our own parts; what else a part imports is a matter of the rules alone."""
         lines = re.findall(r"^    ([\w.]+) -> ([\w., ]+)$", map_of_the_service(), re.MULTILINE)
-        drawn = {room: set(arrows.split(", ")) for room, arrows in lines}
+        drawn = {part: set(arrows.split(", ")) for part, arrows in lines}
         assert drawn == {
-            short(room): {short(to) for to in may - {room, "chalice"}}
-            for room, may in MAY_IMPORT.items()
-            if may and room != f"{DOMAIN}.run_request" and within_the_service(room)
+            short(part): {short(to) for to in may - {part, "chalice"}}
+            for part, may in MAY_IMPORT.items()
+            if may and part != f"{DOMAIN}.run_request" and within_the_service(part)
         }
 
     def test_the_map_imports_nothing(self) -> None:
         assert [*imports(MODULES["chalicelib"], "chalicelib")] == []
 
     @pytest.mark.parametrize("module", [DOMAIN, OPERATIONS, ADAPTERS])
-    def test_nothing_happens_where_a_room_is_entered(self, module: str) -> None:
+    def test_nothing_happens_where_a_part_is_entered(self, module: str) -> None:
         assert all(isinstance(node, ast.Expr) for node in MODULES[module].body)
 
     @pytest.mark.parametrize("module", MODULES)
     def test_only_the_settings_read_the_environment(self, module: str) -> None:
         assert bool(environment_reads(MODULES[module])) is (module == SETTINGS)
 
-    @pytest.mark.parametrize("room", [DOMAIN, OPERATIONS, ADAPTERS])
-    def test_every_room_was_read(self, room: str) -> None:
-        assert len([name for name in MODULES if is_within(name, room)]) > 3
+    @pytest.mark.parametrize("part", [DOMAIN, OPERATIONS, ADAPTERS])
+    def test_every_part_was_read(self, part: str) -> None:
+        assert len([name for name in MODULES if is_within(name, part)]) > 3
 
 
 class TestDomainIsPure:
@@ -274,7 +274,7 @@ class TestClient:
     @pytest.mark.parametrize("module", sorted(CLIENT_LIBRARY | {"batchback"}))
     def test_its_library_knows_no_command_line(self, module: str) -> None:
         known = {name for name in imports(CLIENT[module], module) if name.startswith("batchback")}
-        assert all(any(is_within(name, room) for room in CLIENT_LIBRARY) for name in known)
+        assert all(any(is_within(name, part) for part in CLIENT_LIBRARY) for name in known)
 
     def test_its_metadata_asks_for_what_it_imports(self) -> None:
         text = (ROOT / "client" / "pyproject.toml").read_text("utf-8")
@@ -289,18 +289,18 @@ class TestCheckout:
     """What operators and local users run."""
 
     @pytest.mark.parametrize("module", CHECKOUT)
-    def test_a_room_imports_what_it_may_know_and_nothing_else(self, module: str) -> None:
+    def test_a_part_imports_what_it_may_know_and_nothing_else(self, module: str) -> None:
         """So nothing imports the tests, and the operators' code nothing of the local service's."""
         assert forbidden(CHECKOUT[module], module) == []
 
     @pytest.mark.parametrize("package", [OPS, LOCAL])
-    def test_the_map_names_every_room_and_imports_nothing(self, package: str) -> None:
-        rooms = {
+    def test_the_map_names_every_part_and_imports_nothing(self, package: str) -> None:
+        parts = {
             name.split(".")[1] for name in CHECKOUT if is_within(name, package) and "." in name
         }
         described = ast.get_docstring(CHECKOUT[package]) or ""
         assert {
-            room for room in rooms if not re.search(rf"^ +{room}(/|\.py) ", described, re.M)
+            part for part in parts if not re.search(rf"^ +{part}(/|\.py) ", described, re.M)
         } == set()
         assert [*imports(CHECKOUT[package], package)] == []
 

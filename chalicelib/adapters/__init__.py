@@ -1,1 +1,1 @@
-"""The rooms with windows: one technology, one file. They translate and never decide."""
+"""What touches the world: one technology, one file. Adapters translate and never decide."""

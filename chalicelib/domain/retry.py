@@ -1,6 +1,7 @@
-"""When to try again, as data: a schedule gives a wait, or says that it was the last.
+"""When to retry, as data: a schedule gives a wait, or says that it was the last.
 
-Seconds throughout. `random_unit` is a number from 0 to 1 that the caller draws: this room has none.
+Seconds throughout. `random_unit` is a number from 0 to 1 that the caller draws: nothing here is
+left to chance.
 """
 
 import math
