@@ -1,14 +1,17 @@
 """A small HTTP/1.1 server: a request in, an answer out. What the answer is, others know."""
 
 import json
+import re
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from socketserver import TCPServer
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from batchback_local.errors import PortInUse
@@ -18,13 +21,6 @@ HOST = "127.0.0.1"
 _POLL_SECONDS = 0.05
 #: Connections that may wait to be accepted.
 BACKLOG = 256
-
-
-class Stream(Protocol):
-    """Where bodies are read from."""
-
-    def read(self, size: int, /) -> bytes: ...
-    def readline(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,77 +90,140 @@ class HttpServer(ServerThread):
         super().__init__(lambda port: _Server((HOST, port), handler), port=port, name=name)
 
 
-def is_framed(headers: Message) -> bool:
-    """Whether the end of the body can be told."""
-    length = headers.get("Content-Length", "0")
-    return is_chunked(headers) or (length.isascii() and length.isdecimal())
-
-
-def is_chunked(headers: Message) -> bool:
-    return headers.get("Transfer-Encoding", "").lower() == "chunked"
-
-
-def read_body(headers: Message, stream: Stream) -> bytes:
-    """The body, chunked or not; ConnectionError where the client sends no true chunks."""
-    if is_chunked(headers):
-        return b"".join(iter(lambda: _chunk(stream), b""))
-    return stream.read(int(headers.get("Content-Length", "0")))
-
-
-def _chunk(stream: Stream) -> bytes:
-    """The next chunk; the last one is empty, and trailers may follow it (RFC 9112, 7.1)."""
-    try:
-        size = int(stream.readline(1000).split(b";")[0], 16)
-    except ValueError as error:
-        raise ConnectionError("not a chunk") from error
-    chunk = stream.read(size)
-    line = stream.readline(1000)
-    while size == 0 and line.strip():
-        line = stream.readline(1000)
-    return chunk
-
-
 class _Server(ThreadingHTTPServer):
     request_queue_size = BACKLOG
     daemon_threads = True
 
 
-class _Handler(BaseHTTPRequestHandler):
+class RequestHandler(BaseHTTPRequestHandler):
+    """Reads whole requests, as HTTP/1.1 has them (RFC 9112), and sends head and body of an answer
+    at once. What is no request is answered with 400, and its connection ends."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    #: Buffered: head and body of an answer leave together.
     wbufsize = -1
-    answer: Callable[[Request], Answer]
+    raw_requestline: bytes
+    #: Of the request that is being answered.
+    body = b""
 
     def handle(self) -> None:
         with suppress(ConnectionError, TimeoutError):  # the client went away
             super().handle()
 
     def parse_request(self) -> bool:
-        is_good = super().parse_request()
-        if is_good and not is_framed(self.headers):
-            self.send_error(400)
+        while self.raw_requestline in {b"\r\n", b"\n"}:  # RFC 9112, 2.2
+            self.raw_requestline = self.rfile.readline(_MAX_LINE_BYTES)
+        return super().parse_request() and self._reads_body()
+
+    def handle_expect_100(self) -> bool:
+        """Sent at once: a client that asks for it waits for it."""
+        is_expected = super().handle_expect_100()
+        self.wfile.flush()
+        return is_expected
+
+    def _reads_body(self) -> bool:
+        try:
+            self.body = _body(self.headers, self.rfile)
+        except _NoBody as reason:
+            self.close_connection = True
+            self.refuse(400, str(reason))
+            self._wait_until_heard()
             return False
-        return is_good
+        return True
+
+    def _wait_until_heard(self) -> None:
+        """A connection that ends with something unread takes the answer with it (RFC 9112, 9.6)."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_LINGER_SECONDS)
+        with suppress(OSError):
+            while self.connection.recv(_MAX_LINE_BYTES):
+                pass
+
+    def refuse(self, status: int, message: str) -> None:
+        """An error in the shape of the service's own."""
+        error = {"errorCode": status, "message": message, "specificCode": 0}
+        self.send_answer(json_answer(error, status))
+
+    def send_answer(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
+        """Not a word of each request."""
+
+
+class _Handler(RequestHandler):
+    answer: Callable[[Request], Answer]
 
     def _respond(self) -> None:
         request = Request(
             method=self.command,
             target=self.path,
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=read_body(self.headers, self.rfile),
+            body=self.body,
         )
-        answer = type(self).answer(request)
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.body)
+        self.send_answer(type(self).answer(request))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond  # noqa: N815
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
-        """Not a word of each request."""
+
+class _NoBody(ValueError):
+    """Where the body ends cannot be told, or it does not get there; the text says why."""
+
+
+def _body(headers: Message, stream: BufferedIOBase) -> bytes:
+    """The body, chunked or not (RFC 9112, 6)."""
+    if codings := _codings(headers):
+        if codings != ["chunked"]:
+            raise _NoBody(f"Transfer-Encoding must be chunked, not {', '.join(codings)}")
+        return b"".join(iter(lambda: _chunk(stream), b""))
+    return _exactly(_length(headers), stream)
+
+
+def _codings(headers: Message) -> list[str]:
+    """Those of the transfer; `identity`, which old clients send, is none."""
+    named = ",".join(headers.get_all("Transfer-Encoding", [])).lower().split(",")
+    return [coding for each in named if (coding := each.strip()) not in {"", "identity"}]
+
+
+def _length(headers: Message) -> int:
+    lengths = {*headers.get_all("Content-Length", ["0"])}
+    length = lengths.pop()
+    if lengths or not (length.isascii() and length.isdecimal()):
+        raise _NoBody("Content-Length must be one number")
+    return int(length)
+
+
+def _chunk(stream: BufferedIOBase) -> bytes:
+    """The next chunk; the last one is empty, and trailers may follow it."""
+    match = _CHUNK_SIZE.fullmatch(stream.readline(_MAX_LINE_BYTES))
+    if not match:
+        raise _NoBody("A chunk does not begin with its size")
+    chunk = _exactly(int(match[1], 16), stream)
+    line = stream.readline(_MAX_LINE_BYTES)
+    while not chunk and line.strip():
+        line = stream.readline(_MAX_LINE_BYTES)
+    if line.strip() or not line:
+        raise _NoBody("A chunk does not end after its size")
+    return chunk
+
+
+def _exactly(size: int, stream: BufferedIOBase) -> bytes:
+    body = stream.read(size)
+    if len(body) < size:
+        raise _NoBody(f"The body ends after {len(body)} of {size} bytes")
+    return body
+
+
+_MAX_LINE_BYTES = 65_536
+_LINGER_SECONDS = 1
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;[^\r\n]*)?\r?\n")

@@ -1,6 +1,5 @@
 """API Gateway: Chalice's own local HTTP server, with what real clients need besides."""
 
-from contextlib import suppress
 from functools import partial
 from http.server import HTTPServer
 from typing import Any
@@ -15,7 +14,7 @@ from chalice.local import (
 )
 
 from batchback_local import http_server
-from batchback_local.http_server import ServerThread
+from batchback_local.http_server import RequestHandler, ServerThread
 
 
 class Gateway(ServerThread):
@@ -41,38 +40,24 @@ def _local_server(app: Chalice, config: Config, port: int) -> LocalDevServer:
     return create_local_server(app, config, http_server.HOST, port)
 
 
-class _Handler(ChaliceRequestHandler):
-    """Takes chunked bodies, which API Gateway does and Chalice's server does not; answers HEAD
-    without a body; sends head and body of an answer at once."""
-
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def handle(self) -> None:
-        with suppress(ConnectionError, TimeoutError):  # the client went away
-            super().handle()
+class _Handler(ChaliceRequestHandler, RequestHandler):
+    """Answers HEAD without a body, which Chalice's server does not."""
 
     def parse_request(self) -> bool:
-        is_good: bool = super().parse_request()
-        if is_good and not http_server.is_framed(self.headers):
-            self.send_error(400)
+        if not super().parse_request():
             return False
-        if is_good and not hasattr(self, f"do_{self.command}"):
+        if not hasattr(self, f"do_{self.command}"):
             self._refuse_method()
             return False
-        return is_good
+        return True
 
     def _refuse_method(self) -> None:
-        """API Gateway's answer to a method that no route can have, TRACE for one. The body is not
-        read, so the connection ends."""
-        self.close_connection = True
-        self._send_http_response(
-            403, {"Connection": "close"}, b'{"message": "Missing Authentication Token"}'
-        )
+        """API Gateway's answer to a method that no route can have, TRACE for one."""
+        self._send_http_response(403, {}, b'{"message": "Missing Authentication Token"}')
+        self.wfile.flush()
 
     def _parse_payload(self) -> tuple[dict[str, Any], bytes | None]:
-        body = http_server.read_body(self.headers, self.rfile)
-        return dict(self.headers), body or None
+        return dict(self.headers), self.body or None
 
     def _send_http_response_with_body(
         self, code: int, headers: dict[str, Any], body: str | bytes
@@ -81,6 +66,3 @@ class _Handler(ChaliceRequestHandler):
             self._send_http_response_no_body(code, headers)
         else:
             super()._send_http_response_with_body(code, headers, body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
-        """Not a word of each request."""

@@ -1,0 +1,151 @@
+"""How both local servers read requests: as HTTP/1.1 has them, whatever a client sends."""
+
+import http.client
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from chalice.app import Chalice
+
+from batchback_local.http_server import Answer, HttpServer, Request, ServerThread
+from batchback_local.runtime.gateway import Gateway
+from batchback_local.runtime.service_code import stage_configuration
+
+Send = Callable[..., list[tuple[int, bytes]]]
+
+
+def echo(request: Request) -> Answer:
+    return Answer(body=request.body, content_type="text/plain")
+
+
+def echo_app() -> Chalice:
+    app = Chalice(app_name="tiny", configure_logs=False)
+
+    def answer() -> Any:
+        request = app.current_request
+        assert request is not None
+        body = request.raw_body
+        assert isinstance(body, bytes)
+        return {"body": body.decode()}
+
+    app.route("/echo", methods=["GET", "POST"], content_types=[])(answer)
+    return app
+
+
+@pytest.fixture(params=["small server", "gateway"])
+def server(request: pytest.FixtureRequest) -> Iterator[ServerThread]:
+    with (
+        HttpServer(echo, name="echo")
+        if request.param == "small server"
+        else Gateway(echo_app(), stage_configuration(), 0)
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def opened(server: ServerThread) -> Iterator[socket.socket]:
+    parts = urlsplit(server.address)
+    with closing(socket.create_connection((parts.hostname, parts.port), timeout=5)) as opened:
+        yield opened
+
+
+def answers(opened: socket.socket, *sent: bytes) -> list[tuple[int, bytes]]:
+    """Status and echoed body of every answer, once the client has said that it sends no more."""
+    for piece in sent:
+        opened.sendall(piece)
+    opened.shutdown(socket.SHUT_WR)
+    stream, found = opened.makefile("rb"), []
+    while line := stream.readline():
+        fields = http.client.parse_headers(stream)
+        body = stream.read(int(fields["Content-Length"]))
+        is_echo = fields["Content-Type"] == "application/json" and b'"body"' in body
+        found.append((int(line.split()[1]), json.loads(body)["body"].encode() if is_echo else body))
+    return found
+
+
+def head(*fields: bytes, method: bytes = b"POST") -> bytes:
+    return b"\r\n".join([method + b" /echo HTTP/1.1", b"Host: x", *fields, b"", b""])
+
+
+LAST = head(b"Content-Length: 4") + b"last"
+
+
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        (head(b"Content-Length: 2") + b"ab", b"ab"),
+        (head(b"Content-Length: 2", b"Content-Length: 2") + b"ab", b"ab"),
+        (head(b"Transfer-Encoding: chunked") + b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", b"abc"),
+        (
+            head(b"Transfer-Encoding: Chunked") + b"0a;x=y\r\n0123456789\r\n0\r\nT: r\r\n\r\n",
+            b"0123456789",
+        ),
+        (head(b"Transfer-Encoding: identity, chunked") + b"2\r\nab\r\n0\r\n\r\n", b"ab"),
+        (head(b"Transfer-Encoding: identity", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", b""),
+        (head(b"Transfer-Encoding: identity", b"Content-Length: 2") + b"ab", b"ab"),
+        (head(b"Transfer-Encoding: chunked", b"Content-Length: 9") + b"1\r\na\r\n0\r\n\r\n", b"a"),
+        (b"\r\n" + head(), b""),
+        (b"\r\n\n\r\n" + head(b"Content-Length: 1") + b"a", b"a"),
+        (head(b"Content-Length: 1") + b"a\r\n", b"a"),
+    ],
+)
+def test_a_request_is_read_to_its_end_and_no_further(
+    opened: socket.socket, sent: bytes, body: bytes
+) -> None:
+    assert answers(opened, sent, LAST) == [(200, body), (200, b"last")]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        head(b"Content-Length: many"),
+        head(b"Content-Length: +1"),
+        head(b"Content-Length: 1", b"Content-Length: 2"),
+        head(b"Content-Length: \xb2"),
+        head(b"Transfer-Encoding: gzip, chunked"),
+        head(b"Transfer-Encoding: chunked, gzip"),
+        head(b"Transfer-Encoding: chunked, chunked"),
+        head(b"Transfer-Encoding: chunked") + b"nonsense\r\n",
+        head(b"Transfer-Encoding: chunked") + b"0x1\r\na\r\n0\r\n\r\n",
+        head(b"Transfer-Encoding: chunked") + b"-1\r\n\r\n",
+        head(b"Transfer-Encoding: chunked") + b"\r\n\r\n",
+        head(b"Transfer-Encoding: chunked") + b"1\r\nabc\r\n0\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_answered_so_and_ends_the_connection(
+    opened: socket.socket, sent: bytes
+) -> None:
+    [(status, body)] = answers(opened, sent, LAST)
+    assert status == 400
+    assert json.loads(body)["errorCode"] == 400
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        head(b"Content-Length: 5") + b"abc",
+        head(b"Transfer-Encoding: chunked") + b"5\r\nabc",
+        head(b"Transfer-Encoding: chunked") + b"3\r\nabc\r\n",
+        head(b"Transfer-Encoding: chunked") + b"0\r\n",
+    ],
+)
+def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one(
+    opened: socket.socket, sent: bytes
+) -> None:
+    [(status, _)] = answers(opened, sent)
+    assert status == 400
+
+
+def test_who_waits_to_be_asked_for_the_body_is_asked(opened: socket.socket) -> None:
+    """As curl with a large body and Java's HttpClient do: nothing more is sent until then."""
+    opened.sendall(head(b"Content-Length: 4", b"Expect: 100-continue"))
+    asked = b""
+    while not asked.endswith(b"\r\n\r\n"):
+        asked += opened.recv(100)
+    assert re.fullmatch(rb"HTTP/1\.1 100 .*\r\n\r\n", asked)
+    assert answers(opened, b"last") == [(200, b"last")]
