@@ -1,7 +1,43 @@
 """Pages as GitHub shows them."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page, with the comment right before it."""
+
+    language: str
+    text: str
+    comment: str
+    line: int
+
+
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<comment>[^>]*) -->\n\n?)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def blocks(name: str) -> list[Block]:
+    text = page(name)
+    return [
+        Block(
+            match["language"],
+            match["text"],
+            match["comment"] or "",
+            text.count("\n", 0, match.start("text")),
+        )
+        for match in _BLOCK.finditer(text)
+    ]
 
 
 def anchors(path: Path) -> set[str]:

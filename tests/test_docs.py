@@ -8,7 +8,6 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -51,7 +50,7 @@ from chalicelib.settings import VARIABLES, Names, Variable
 from tests.app.conftest import Answer, Front, basic, serve
 from tests.fakes.clock import START
 from tests.fakes.http import Call
-from tests.markdown import anchors
+from tests.markdown import Block, anchors, blocks, page
 from tests.ops.operator import ENDPOINT, ISSUED, Operator, empty_the_table
 from tests.samples import a_batch, some_jobs
 
@@ -59,39 +58,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 #: The id that the examples speak of.
 ASYNC_ID = "e35e06ee592d17a42dc9e6252a058617"
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page, with the comment right before it."""
-
-    language: str
-    text: str
-    comment: str
-    line: int
-
-
-_BLOCK = re.compile(
-    r"(?:^<!-- (?P<comment>[^>]*) -->\n\n?)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-
-
-def page(name: str) -> str:
-    return (ROOT / name).read_text("utf-8")
-
-
-def blocks(name: str) -> list[Block]:
-    text = page(name)
-    return [
-        Block(
-            match["language"],
-            match["text"],
-            match["comment"] or "",
-            text.count("\n", 0, match.start("text")),
-        )
-        for match in _BLOCK.finditer(text)
-    ]
 
 
 def block(name: str, language: str, holding: str) -> Block:

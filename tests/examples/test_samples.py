@@ -18,7 +18,7 @@ import pytest
 
 from chalicelib.domain import signing
 from tests.examples.runtimes import EXAMPLES, built, needed
-from tests.test_docs import blocks
+from tests.markdown import blocks
 
 KEY = bytes(range(32))
 BODY = '{"asyncId":"one","results":[1.0, "é"]}\n'
