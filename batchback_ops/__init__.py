@@ -8,6 +8,7 @@
     policies/    what each function may do
     console.py   what the commands share on the command line
     stage.py     a stage in AWS, and what AWS says in one sentence
+    aws_failures.py  why AWS was not asked, or did not answer
     project.py   the checkout: template, policies, configuration
     errors.py    what stops a command
 

@@ -1,5 +1,6 @@
 """A stage in AWS as an operator's commands reach it, and what AWS says, in one sentence."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell
 
 from batchback_ops import project
+from batchback_ops.aws_failures import failure, refusal
 from chalicelib.errors import Misconfigured, TooNew, Unavailable
 from chalicelib.settings import Names
 
@@ -45,7 +47,8 @@ class Stage:
 
     @property
     def region(self) -> str:
-        region: str | None = self._session.region_name
+        with self.explained_errors():
+            region: str | None = self._session.region_name
         if not region:
             raise CannotGoOn(
                 "There is no AWS region: set AWS_DEFAULT_REGION, or a region in ~/.aws/config."
@@ -54,10 +57,19 @@ class Stage:
 
     def client(self, service: str) -> Any:
         """A client of one AWS service, in the stage's region."""
+        try:
+            return self._client(service)
+        except (OSError, ValueError) as error:
+            # From what botocore reads and runs for it, such as a credential process.
+            raise CannotGoOn(failure(error, self.environ)) from error
+
+    def _client(self, service: str) -> Any:
         from botocore.config import Config
 
         make: Any = self._session.client  # its types want the service's name as a literal
         if not self.is_local:
+            if credentials := self._session.get_credentials():
+                credentials.get_frozen_credentials()
             return make(service, region_name=self.region)
         endpoint = self.environ.get("AWS_ENDPOINT_URL") or self.variables["AWS_ENDPOINT_URL"]
         no_proxy = Config(proxies={})
@@ -85,38 +97,23 @@ class Stage:
         return _session_of_this_machine(self.variables) if self.is_local else _session_of_the_user()
 
     def _refusal(self, error: "ClientError") -> str:
-        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in _NOT_THERE:
+        if error.response["Error"]["Code"] in _NOT_THERE:
             return (
                 f"Stage {self.name} has no resources in {self.region}: make them with "
                 f"`batchback resources up --stage {self.name}`, or name the right region."
             )
-        if code in _WRONG_CREDENTIALS:
-            return (
-                f"AWS does not accept the credentials ({code}): sign in again, and see AWS_PROFILE."
-            )
-        if code in _DENIED:
-            return f"AWS denies you {error.operation_name}: {message}"
-        return f"AWS refused {error.operation_name} ({code}): {message}"
+        return refusal(error)
 
     def _failure(self, error: Exception) -> str:
         from botocore import exceptions
 
-        if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
-            return "There are no AWS credentials: run `aws configure`, or set AWS_PROFILE."
-        if isinstance(
-            error,
-            exceptions.SSOError
-            | exceptions.TokenRetrievalError
-            | exceptions.CredentialRetrievalError,
-        ):
-            return f"Your AWS credentials cannot be had ({error}): sign in again."
-        if isinstance(error, exceptions.EndpointConnectionError) and self.is_local:
+        no_answer = exceptions.ConnectionError, exceptions.HTTPClientError
+        if self.is_local and isinstance(error, no_answer):
             return (
                 "Nobody answers as this machine's AWS: start `batchback local`, and set "
                 "AWS_ENDPOINT_URL to the AWS address that it prints."
             )
-        return f"AWS cannot be reached: {error}"
+        return failure(error, self.environ)
 
 
 @contextmanager
@@ -144,14 +141,18 @@ def _session_of_the_user() -> "Session":
 
 
 def _session_of_this_machine(variables: Mapping[str, str]) -> "Session":
-    """One that looks at no profile: the local service keeps everything under the credentials and
-    in the region of its own configuration."""
+    """One that looks at no profile and no file, which may be broken: the local service keeps
+    everything under the credentials and in the region of its own configuration."""
     import boto3
     from botocore.session import Session
 
-    no_profile = (None, None, None, None)
+    ours: Any = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
     return boto3.Session(
-        botocore_session=Session(session_vars={"profile": no_profile}),
+        botocore_session=Session(session_vars=ours),
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
         region_name=variables["AWS_DEFAULT_REGION"],
@@ -164,15 +165,6 @@ _NOT_THERE = {
     "QueueDoesNotExist",
     "TableNotFoundException",  # of DescribeContinuousBackups alone
 }
-_WRONG_CREDENTIALS = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
 def open_stage(name: str, shell: Shell) -> Stage:

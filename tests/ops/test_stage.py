@@ -1,6 +1,8 @@
 """A stage as operators' commands reach it: whose AWS it is, and what goes wrong in one sentence."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from botocore import exceptions
 
 from batchback_ops.stage import Stage, open_stage
 from chalicelib.errors import TooNew, Unavailable
+from tests.client.user import User
 
 #: What people have set who work with real accounts.
 REAL = {
@@ -120,6 +123,92 @@ def test_what_aws_says_is_one_sentence(error: Callable[[], Exception], sentence:
     told = said(stage("prod"), error())
     assert sentence in told
     assert "\n" not in told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is around botocore that no command can use: the profile, and variables."""
+
+    profile: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    told: str
+
+
+SECRET = "hunter2"
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIA0", "AWS_SECRET_ACCESS_KEY": SECRET}
+NOT_USABLE = {
+    "a process that is not there": Surroundings(
+        profile="credential_process = /no/such/process", told="/no/such/process, which the profile"
+    ),
+    "a process that prints something else": Surroundings(
+        profile=f"credential_process = echo {SECRET}", told="credential_process prints"
+    ),
+    "a process that fails": Surroundings(
+        profile=f'credential_process = sh -c "echo {SECRET} >&2; exit 3"', told="sign in again"
+    ),
+    "a file that is none": Surroundings(profile=f"[{SECRET}", told="config cannot be read"),
+    "a profile of nobody": Surroundings(
+        profile="role_arn = arn:aws:iam::1:role/r\nsource_profile = none", told="not complete"
+    ),
+    "a line break": Surroundings(
+        variables={**KEYS, "AWS_SESSION_TOKEN": f"{SECRET}\nx"}, told="AWS_SESSION_TOKEN holds"
+    ),
+    "a space": Surroundings(
+        variables={**KEYS, "AWS_SECRET_ACCESS_KEY": f"{SECRET} "},
+        told="ACCESS_KEY holds",
+    ),
+    "no scheme": Surroundings(
+        variables={**KEYS, "AWS_ENDPOINT_URL": f"u:{SECRET}@localhost"}, told="AWS_ENDPOINT_URL is"
+    ),
+    "an empty label": Surroundings(
+        variables={**KEYS, "AWS_ENDPOINT_URL": "http://a..localhost"}, told="AWS_ENDPOINT_URL is"
+    ),
+    "a password in the address": Surroundings(
+        variables={**KEYS, "AWS_ENDPOINT_URL": f"http://u:{SECRET}@127.0.0.1:9"},
+        told="127.0.0.1 does not answer",
+    ),
+    "no number": Surroundings(
+        variables={**KEYS, "AWS_MAX_ATTEMPTS": "many"}, told="AWS_MAX_ATTEMPTS is"
+    ),
+    "no region": Surroundings(
+        variables={**KEYS, "AWS_DEFAULT_REGION": "no where"}, told="no AWS region 'no where'"
+    ),
+}
+
+
+class TestSurroundings:
+    @pytest.fixture
+    def environ(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+        def surround(of: Surroundings) -> Path:
+            config = tmp_path / "config"
+            config.write_text(f"[default]\n{of.profile}\n")
+            for name in KEYS:
+                monkeypatch.delenv(name, raising=False)
+            more = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+            for name, value in {**more, "AWS_MAX_ATTEMPTS": "1", **of.variables}.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+            monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+            return config
+
+        return surround
+
+    @pytest.mark.parametrize("command", ["ops list", "keys list", "doctor", "resources show"])
+    @pytest.mark.parametrize("name", NOT_USABLE)
+    def test_what_cannot_be_used_is_one_sentence_without_a_secret(
+        self, environ: Callable[..., Path], command: str, name: str
+    ) -> None:
+        environ(NOT_USABLE[name])
+        user = User(os.environ)
+        assert user.types(*command.split(), "--stage", "prod") == 2
+        assert NOT_USABLE[name].told in user.is_told
+        assert SECRET not in user.is_told
+        assert user.is_told.count("\n") == 1
+
+    @pytest.mark.parametrize("name", ["a file that is none", "a process that is not there"])
+    def test_this_machine_needs_none_of_it(self, environ: Callable[..., Path], name: str) -> None:
+        environ(NOT_USABLE[name])
+        assert stage("local").client("dynamodb").meta.endpoint_url == "http://127.0.0.1:4566"
 
 
 def test_what_a_later_release_wrote_is_told_so() -> None:
