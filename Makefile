@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check elsewhere e2e anywhere package simulate soak large fuzz bench audit lock clean
+.PHONY: help install run serve test check elsewhere e2e anywhere package simulate soak large fuzz bench audit lock clean
 
 # What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
 # in it, and make hands on in the environment what is set on its command line as it stands there.
@@ -23,6 +23,8 @@ override TOOLS_STAMP := $(TOOLS)/.stamp
 # The emulator of `make e2e`: so does it.
 override EMULATOR := build/e2e
 override EMULATOR_STAMP := $(EMULATOR)/.stamp
+# Nothing that is pinned has to be built: a build would run what is not pinned.
+override PINNED := --require-hashes --no-deps --only-binary :all: -r
 override COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 help: ## list the targets
@@ -52,6 +54,8 @@ elsewhere: $(DEV_STAMP) ## run the tests at another date and in another time zon
 anywhere: $(DEV_STAMP) ## run the tests in six places that have little in common
 	@exec $(BIN)/python -m tests.anywhere
 
+install: $(STAMP) ## install what the commands of a checkout need, into .venv
+
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(call quoted,STAGE) $(if $(value ARCHITECTURE),--architecture $(call quoted,ARCHITECTURE))
 
@@ -75,7 +79,7 @@ audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
 
 lock: $(TOOLS_STAMP) ## renew the hashes of what is pinned with them
 	@for file in requirements.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
-	@$(COMPILE) --no-deps requirements-run.txt -o requirements-run.txt
+	@for file in run dev e2e; do $(COMPILE) --no-deps "requirements-$$file.txt" -o "requirements-$$file.txt" || exit; done
 
 clean: ## remove the environment and all caches
 	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info client/build client/src/*.egg-info
@@ -105,21 +109,21 @@ $(STAMP): requirements-run.txt pyproject.toml client/pyproject.toml
 	echo "Making .venv with $$("$$python" --version), once." >&2; \
 	"$$python" -m venv --clear .venv
 	@sed -n '/^pip==/,/[^\\]$$/p' requirements-run.txt > .venv/requirements-pip.txt
-	$(call install,.venv,pip,--require-hashes --no-deps -r .venv/requirements-pip.txt)
-	$(call install,.venv,what make run needs,--require-hashes --no-deps -r requirements-run.txt)
+	$(call install,.venv,pip,$(PINNED) .venv/requirements-pip.txt)
+	$(call install,.venv,what make run needs,$(PINNED) requirements-run.txt)
 	$(call install,.venv,Batchback,--no-deps --no-build-isolation -e ./client -e .)
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.txt $(STAMP)
-	$(call install,.venv,the development tools,-r requirements-dev.txt)
+	$(call install,.venv,the development tools,$(PINNED) requirements-dev.txt)
 	@touch $@
 
 $(TOOLS_STAMP): requirements-tools.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(TOOLS)
-	$(call install,$(TOOLS),what looks after the pins,--require-hashes --no-deps -r requirements-tools.txt)
+	$(call install,$(TOOLS),what looks after the pins,$(PINNED) requirements-tools.txt)
 	@touch $@
 
 $(EMULATOR_STAMP): requirements-e2e.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(EMULATOR)
-	$(call install,$(EMULATOR),the emulator of AWS,--no-deps -r requirements-e2e.txt)
+	$(call install,$(EMULATOR),the emulator of AWS,$(PINNED) requirements-e2e.txt)
 	@touch $@

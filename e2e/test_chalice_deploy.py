@@ -80,6 +80,7 @@ class Deployment:
                 **os.environ,
                 **self._variables,
                 "PIP_CONSTRAINT": str(self._folder / "requirements.txt"),
+                "PIP_ONLY_BINARY": ":all:",
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
             capture_output=True,

@@ -37,13 +37,15 @@ case "$*" in
 *) printf '%s' run >> calls; printf ' %s' "$@" >> calls; echo >> calls ;;
 esac
 """
+#: Nothing but what has one of the hashes, and nothing that has to be built first.
+PINNED = "install --require-hashes --no-deps --only-binary :all: -r"
 ENVIRONMENT = [
     "venv .venv",
-    "install --require-hashes --no-deps -r .venv/requirements-pip.txt",
-    "install --require-hashes --no-deps -r requirements-run.txt",
+    f"{PINNED} .venv/requirements-pip.txt",
+    f"{PINNED} requirements-run.txt",
     "install --no-deps --no-build-isolation -e ./client -e .",
 ]
-DEVELOPMENT = "install -r requirements-dev.txt"
+DEVELOPMENT = f"{PINNED} requirements-dev.txt"
 DEMONSTRATION = "run -m batchback_local.demo"
 
 
@@ -101,6 +103,15 @@ class TestTheEnvironment:
     def test_make_test_on_a_fresh_clone_installs_both(self, checkout: Checkout) -> None:
         checkout.make("test")
         assert checkout.calls()[:-1] == [*ENVIRONMENT, DEVELOPMENT]
+
+    @pytest.mark.parametrize("target", re.findall(r"^([a-z0-9]+):.*STAMP", MAKEFILE, re.MULTILINE))
+    def test_whatever_is_made_nothing_is_installed_without_hashes(
+        self, checkout: Checkout, target: str
+    ) -> None:
+        """But the checkout's own projects, which the pinned setuptools builds."""
+        checkout.make(target)
+        installed = [call for call in checkout.calls() if call.startswith("install")]
+        assert [call for call in installed if not call.startswith(f"{PINNED} ")] == ENVIRONMENT[3:]
 
     @pytest.mark.parametrize("target", ["run", "test"])
     def test_nothing_is_installed_twice(self, checkout: Checkout, target: str) -> None:

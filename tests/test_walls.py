@@ -513,13 +513,31 @@ class TestRequirements:
         assert pins("requirements-run.txt").items() <= pins("requirements-dev.txt").items()
 
     @pytest.mark.parametrize(
-        "file", ["requirements.txt", "requirements-run.txt", "requirements-tools.txt"]
+        "path", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name
     )
-    def test_what_has_secrets_and_what_looks_after_it_is_pinned_with_hashes(
-        self, file: str
-    ) -> None:
-        """Of both its wheel and its source, at least: pip takes any file that has one of them."""
-        assert [name for name, (_, hashes) in hashed_pins(file).items() if hashes < 2] == []
+    def test_every_pin_has_hashes(self, path: Path) -> None:
+        """pip takes a file only if it has one of them."""
+        assert [name for name, (_, hashes) in hashed_pins(path.name).items() if not hashes] == []
+
+    def test_the_pins_go_together(self) -> None:
+        """pip installs the lists as they stand, and asks nobody."""
+        found = pins("requirements-dev.txt")
+        clashes = [
+            f"{name} wants {each}"
+            for name in found
+            for each in map(Requirement, metadata.requires(name) or ())
+            if each.marker is None or each.marker.evaluate({"extra": ""})
+            if not each.specifier.contains(found[canonicalize_name(each.name)])
+        ]
+        assert clashes == []
+
+    @pytest.mark.parametrize("folder", [".", "client"])
+    def test_what_builds_the_projects_is_the_pinned_setuptools(self, folder: str) -> None:
+        build = tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["build-system"]
+        assert build == {
+            "requires": [f"setuptools=={pins('requirements-run.txt')['setuptools']}"],
+            "build-backend": "setuptools.build_meta",
+        }
 
     @pytest.mark.parametrize("name", dependencies())
     def test_a_pin_is_what_the_project_asks_for(self, name: str) -> None:

@@ -1,8 +1,12 @@
 """What GitHub reads: what runs there, with which rights, and of whose code; and pre-commit."""
 
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,28 +63,34 @@ class TestAll:
                 pinned = re.fullmatch(r"([\w./-]+)@([0-9a-f]{40} # v\d+\.\d+\.\d+)", line)
                 assert pinned, line
                 commits.setdefault(pinned[1], set()).add(pinned[2])
-        assert len(commits) == 4
+        assert len(commits) == 5
         assert [action for action, found in commits.items() if len(found) > 1] == []
 
     def test_a_job_has_the_rights_that_it_names_and_they_are_few(self) -> None:
         assert [name for name in WORKFLOWS if workflow(name)["permissions"] != {}] == []
         rights = {name: job["permissions"] for name, job in jobs()}
-        assert rights.pop("deploy.deploy") == {"contents": "read", "id-token": "write"}
+        assert rights.pop("deploy.deploy") == {"id-token": "write"}
+        assert rights.pop("deploy.doctor") == {"contents": "read", "id-token": "write"}
         assert {name for name, found in rights.items() if found != {"contents": "read"}} == set()
+
+    def test_no_job_runs_on_what_is_the_latest_that_day(self) -> None:
+        assert {job["runs-on"] for _, job in jobs()} == {"ubuntu-24.04"}
 
     def test_every_job_ends(self) -> None:
         assert [name for name, job in jobs() if job["timeout-minutes"] > 30] == []
 
     def test_no_checkout_leaves_its_token_behind(self) -> None:
         for name, job in jobs():
-            [checkout] = [each for each in job["steps"] if "checkout" in each.get("uses", "")]
-            assert checkout["with"]["persist-credentials"] is False, name
+            for step in job["steps"]:
+                if "actions/checkout@" in step.get("uses", ""):
+                    assert step["with"]["persist-credentials"] is False, name
 
     def test_nothing_that_somebody_types_gets_into_a_script(self) -> None:
         """It comes by way of the environment, which no shell takes for commands."""
         scripts = [step["run"] for _, job in jobs() for step in job["steps"] if "run" in step]
         assert scripts
         assert [script for script in scripts if "${{" in script] == []
+        assert [script for script in scripts if re.search(r"make .*=", script)] == []
 
     def test_every_target_that_is_made_is_one(self) -> None:
         known = set(
@@ -123,7 +133,14 @@ class TestCheck:
 
 class TestDeploy:
     def test_it_begins_with_all_that_must_be_green(self) -> None:
-        assert workflow("deploy")["jobs"]["deploy"]["needs"] == "check"
+        found = workflow("deploy")["jobs"]
+        order = [(name, job.get("needs")) for name, job in found.items()]
+        assert order == [
+            ("check", None),
+            ("package", "check"),
+            ("deploy", "package"),
+            ("doctor", "deploy"),
+        ]
         assert runs("deploy", "check")[-1] == ".ci/run"
 
     def test_it_goes_by_what_was_reviewed(self) -> None:
@@ -135,18 +152,60 @@ class TestDeploy:
         assert "exit 1" in refusal["run"]
         assert "Deploy from the default branch or from a tag" in refusal["run"]
 
-    def test_it_packages_before_it_can_reach_aws_and_looks_at_the_outcome_last(self) -> None:
-        found = [step.get("run") or step["uses"].partition("@")[0] for step in self.steps]
-        *_, package, credentials, deploy, doctor = found
-        assert package == 'make package STAGE="$STAGE"'
+    def test_what_is_built_is_built_without_a_way_to_aws(self) -> None:
+        """And without a secret, a variable or an environment that has some."""
+        for name in ("check", "package"):
+            job = workflow("deploy")["jobs"][name]
+            assert job["permissions"] == {"contents": "read"}
+            assert "environment" not in job
+            assert not re.search(r"secrets\.|vars\.", repr(job))
+        assert runs("deploy", "package")[0] == "make package"
+
+    def test_with_rights_the_aws_command_line_runs_alone(self) -> None:
+        """On files that are what was packaged: no checkout, no Python, no package is there."""
+        assert self.done_by("deploy") == [
+            "actions/download-artifact",
+            'cd package\necho "$DIGESTS" | sha256sum --check --strict\n',
+            "aws-actions/configure-aws-credentials",
+            'sh package/deploy.sh "$BUCKET"',
+        ]
+
+    @pytest.mark.parametrize("changed", [None, "deployment.zip", "sam.json", "deploy.sh"])
+    def test_only_what_was_packaged_is_deployed(self, tmp_path: Path, changed: str | None) -> None:
+        """The two scripts, run as GitHub runs them: the digests go by way of the jobs' outputs."""
+        built, handed_over = tmp_path / "build" / "package" / "prod", tmp_path / "package"
+        built.mkdir(parents=True)
+        for name in ("deployment.zip", "sam.json", "deploy.sh"):
+            (built / name).write_text(name)
+        shutil.copytree(built, handed_over)
+        if changed:
+            (handed_over / changed).write_text("something else")
+        output = tmp_path / "output"
+        assert self.runs(runs("deploy", "package")[1], tmp_path, STAGE="prod", GITHUB_OUTPUT=output)
+        first, *digests, last = output.read_text().splitlines()
+        assert (first, last) == ("digests<<END", "END")
+        refusal = runs("deploy", "deploy")[0]
+        assert self.runs(refusal, tmp_path, DIGESTS="\n".join(digests)) is (changed is None)
+
+    def test_without_digests_nothing_is_deployed(self, tmp_path: Path) -> None:
+        (tmp_path / "package").mkdir()
+        assert not self.runs(runs("deploy", "deploy")[0], tmp_path, DIGESTS="")
+
+    def test_the_doctor_runs_what_is_pinned_with_hashes(self) -> None:
+        """It is installed before AWS is within reach."""
+        *_, install, credentials, doctor = self.done_by("doctor")
+        assert install == "make install"
         assert credentials == "aws-actions/configure-aws-credentials"
-        assert deploy == 'sh "build/package/$STAGE/deploy.sh" "$BUCKET"'
         assert doctor.startswith('.venv/bin/batchback doctor --stage "$STAGE" ')
 
     def test_nobody_but_the_doctor_has_the_key(self) -> None:
-        holders = [step["run"] for step in self.steps if "secrets." in repr(step)]
-        assert [run.split()[1] for run in holders] == ["doctor"]
-        assert "secrets." not in repr(steps("deploy", "check"))
+        holders = [
+            (name, step.get("run", "").split()[1:2])
+            for name, job in jobs()
+            for step in job["steps"]
+            if "secrets." in repr(step)
+        ]
+        assert holders == [("deploy.doctor", ["doctor"])]
 
     def test_what_has_to_be_set_up_is_said(self) -> None:
         text = WORKFLOWS["deploy"].read_text("utf-8")
@@ -158,9 +217,28 @@ class TestDeploy:
     def test_two_deployments_of_a_stage_do_not_meet(self) -> None:
         assert workflow("deploy")["concurrency"] == {"group": "deploy-${{ inputs.stage }}"}
 
-    @property
-    def steps(self) -> list[Step]:
-        return steps("deploy", "deploy")
+    def done_by(self, job: str) -> list[str]:
+        return [step.get("run") or step["uses"].partition("@")[0] for step in steps("deploy", job)]
+
+    def runs(self, script: str, folder: Path, **variables: str | Path) -> bool:
+        """Whether it succeeds."""
+        environ = {name: str(value) for name, value in variables.items()}
+        done = subprocess.run(  # noqa: S603 - our own workflow
+            ["bash", "-e", "-c", script],  # noqa: S607
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], **environ},
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode == 0
+
+
+class TestPackage:
+    def test_a_stage_is_handed_over_in_the_environment(self) -> None:
+        """Where make takes it for a text, as it does on its command line."""
+        job = workflow("package")["jobs"]["package"]
+        assert job["env"] == {"STAGE": "${{ inputs.stage || 'prod' }}"}
+        assert runs("package", "package") == ["make package"]
 
 
 class TestDependabot:

@@ -92,8 +92,9 @@ def _run_chalice(copy: Path, made: Path, stage: str) -> None:
 
 def _environment(environ: Mapping[str, str], copy: Path) -> dict[str, str]:
     """Without what would find its way into the template, or change where modules come from. No
-    byte code is written, which Chalice would ship; and pip checks the hashes of all it fetches,
-    which Chalice by itself has it do the first time only."""
+    byte code is written, which Chalice would ship. pip checks the hashes of all it fetches, which
+    Chalice by itself has it do the first time only; and it builds nothing, because a build would
+    fetch and run what nobody pinned."""
     settings = {variable.name for variable in VARIABLES}
     kept = {
         name: value
@@ -101,7 +102,13 @@ def _environment(environ: Mapping[str, str], copy: Path) -> dict[str, str]:
         if name not in settings and not re.match(r"AWS_|CHALICE_|PYTHON", name)
     }
     pins = os.fspath(copy / "requirements.txt")
-    return {**kept, **_NO_AWS, "PYTHONDONTWRITEBYTECODE": "1", "PIP_CONSTRAINT": pins}
+    return {
+        **kept,
+        **_NO_AWS,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PIP_CONSTRAINT": pins,
+        "PIP_ONLY_BINARY": ":all:",
+    }
 
 
 def _last_line(text: str) -> str:

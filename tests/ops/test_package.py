@@ -413,4 +413,9 @@ class TestCommand:
         )
         assert not {"MAX_CONCURRENT_WORKERS", "AWS_PROFILE", "PYTHONPATH"} & kept.keys()
         assert (kept["PATH"], kept["PIP_PROXY"]) == ("/bin", "p")
+
+    def test_pip_checks_every_hash_and_builds_nothing(self) -> None:
+        environ = {"PIP_CONSTRAINT": "another", "PIP_ONLY_BINARY": ":none:"}
+        kept = chalice_package._environment(environ, Path("copy"))
         assert kept["PIP_CONSTRAINT"] == "copy/requirements.txt"
+        assert kept["PIP_ONLY_BINARY"] == ":all:"
