@@ -13,10 +13,8 @@ from chalicelib.domain.states import CallbackState
 SWEEP_OVERDUE = timedelta(minutes=5)
 #: From the time of a check or of a try to when somebody must have made it: two reservations.
 LATE = timedelta(minutes=10)
-#: Younger batches have a right to be slow.
-GROWN_UP = timedelta(hours=1)
-#: The second check of a round comes half an hour after the first, and finds what moved in between.
-_CHECKS_TO_JUDGE_BY = 2
+#: So long may a batch go on without a finished chunk: a message may run for two minutes.
+QUIET = timedelta(minutes=5)
 
 
 def why_stuck(batch: Batch, now: datetime) -> str | None:
@@ -35,16 +33,22 @@ def _why_running(batch: Batch, now: datetime) -> str | None:
         return f"its deadline was {_ago(batch.deadline, now)}: does advance_batch run?"
     if _is_late(batch.next_check_at, now):
         return f"its check was due {_ago(batch.next_check_at, now)}: does advance_batch run?"
-    if now - batch.created_at > GROWN_UP and _has_not_moved(batch):
+    quiet_since = _quiet_since(batch)
+    if quiet_since is not None and now - quiet_since >= QUIET:
         return (
-            f"no chunk was finished since the check {_ago(batch.checked_at, now)}: "
+            f"no chunk was finished in the last {_span(now - quiet_since)}: "
             "does run_jobs run, and does the platform answer?"
         )
     return None
 
 
-def _has_not_moved(batch: Batch) -> bool:
-    return batch.checks >= _CHECKS_TO_JUDGE_BY and len(batch.done) == batch.done_at_last_check
+def _quiet_since(batch: Batch) -> datetime | None:
+    """Since when no chunk was finished, as far as the head tells; None: one was, or nobody knows.
+    A restart keeps finished chunks, and is judged after its first check."""
+    if batch.round == 1 and not batch.done:
+        return batch.round_began_at
+    has_moved = len(batch.done) != batch.done_at_last_check
+    return None if has_moved else batch.checked_at
 
 
 def _is_late(moment: datetime | None, now: datetime) -> bool:
@@ -52,6 +56,9 @@ def _is_late(moment: datetime | None, now: datetime) -> bool:
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:
-    minutes = 0 if moment is None else int((now - moment) / timedelta(minutes=1))
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min ago" if hours else f"{rest} min ago"
+    return f"{_span(timedelta() if moment is None else now - moment)} ago"
+
+
+def _span(time: timedelta) -> str:
+    hours, minutes = divmod(int(time / timedelta(minutes=1)), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -12,6 +12,7 @@ from tests.fakes.clock import START
 from tests.samples import a_batch
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+FIVE = 5 * MINUTE
 NOW = START + 3 * HOUR
 #: A batch of 16 chunks in mid-life: it was checked twice, and one chunk was done then.
 IN_MID_LIFE: dict[str, Any] = {
@@ -35,7 +36,23 @@ STUCK: dict[str, tuple[dict[str, Any], str]] = {
         {"deadline": NOW - 11 * MINUTE, "next_check_at": NOW - 11 * MINUTE},
         "its deadline was 11 min ago",
     ),
-    "nothing moved since the last check": ({"done": frozenset({0})}, "does run_jobs run"),
+    "nothing moved since the last check": (
+        {"done": frozenset({0})},
+        "no chunk was finished in the last 20 min: does run_jobs run",
+    ),
+    "nothing moved since it came in": (
+        {
+            "checks": 1,
+            "checked_at": NOW - MINUTE,
+            "done": frozenset(),
+            "round_began_at": NOW - FIVE,
+        },
+        "no chunk was finished in the last 5 min: does run_jobs run",
+    ),
+    "nothing moved since it was restarted": (
+        {"round": 2, "checks": 1, "checked_at": NOW - FIVE, "done": frozenset({0})},
+        "does run_jobs run",
+    ),
     "its callback is due, and nobody tries": (
         {**COMPLETED, "next_try_at": NOW - 11 * MINUTE, "due_at": NOW},
         "its callback was due 11 min ago",
@@ -45,8 +62,24 @@ FINE: dict[str, dict[str, Any]] = {
     "it moves": {},
     "the sweep comes each minute": {"due_at": NOW - 4 * MINUTE},
     "a reservation puts its due time off": {"next_check_at": NOW - 9 * MINUTE},
-    "the first check finds nothing to compare with": {"checks": 1, "done": frozenset({0})},
-    "it is young": {"created_at": NOW - 59 * MINUTE, "done": frozenset({0})},
+    "a check just found that it had moved": {
+        "checked_at": NOW - 4 * MINUTE,
+        "done": frozenset({0}),
+    },
+    "it just came in": {
+        "checks": 0,
+        "checked_at": None,
+        "done_at_last_check": 0,
+        "done": frozenset(),
+        "round_began_at": NOW - 4 * MINUTE,
+    },
+    "it was just restarted": {
+        "round": 2,
+        "checks": 0,
+        "checked_at": None,
+        "done_at_last_check": 0,
+        "round_began_at": NOW - FIVE,
+    },
     "its callback waits for the next try": {**COMPLETED, "next_try_at": NOW + HOUR},
     "its callback is delivered": {**COMPLETED, "callback": CallbackState.DELIVERED},
     "its callback has failed": {**COMPLETED, "callback": CallbackState.FAILED},
@@ -74,6 +107,6 @@ def test_a_restart_begins_anew() -> None:
     ended = a_batch(16, **{**IN_MID_LIFE, **COMPLETED})
     restarted = transitions.restart(ended, "token", NOW, 12 * HOUR).put
     again: dict[str, Any] = {
-        name: restarted[name] for name in ("checks", "next_check_at", "due_at")
+        name: value for name, value in restarted.items() if name in {*IN_MID_LIFE, "round"}
     }
     assert why_stuck(a_batch(16, **{**IN_MID_LIFE, **again, "done": frozenset({0})}), NOW) is None

@@ -111,17 +111,14 @@ class TestList:
     def test_what_stands_still_is_listed_with_the_reason(
         self, life: OnMoto, operator: Operator
     ) -> None:
-        """Nobody sweeps, and the messages are lost."""
+        """The messages are lost, and nobody sweeps: the first cause that can be told is."""
         lost = life.submit(jobs(2))
         life.receive()
-        life.clock.advance(minutes=20)
-        operator.types("list", "--stuck")
-        assert operator.read == []
-        life.clock.advance(minutes=20)
-        operator.types("list", "--stuck")
-        [row] = operator.read
-        assert row["batchId"] == lost
-        assert "does sweep run" in row["stuck"]
+        for minutes, reason in ((4, None), (2, "does run_jobs run"), (34, "does sweep run")):
+            life.clock.advance(minutes=minutes)
+            operator.types("list", "--stuck")
+            assert [row["batchId"] for row in operator.read] == [lost] * (reason is not None)
+            assert all(str(reason) in row["stuck"] for row in operator.read)
 
 
 class TestShow:
