@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,16 +17,21 @@ def make_library(folder: Path) -> Path:
     """The library that shifts the clock, compiled into the folder and tried."""
     library = folder / "shift.so"
     _compile(library)
+    if _now(library, _A_DAY) - _now(library, 0) < _A_DAY / 2:
+        raise NoOtherClock(f"{library} cannot be preloaded on this machine")
+    return library
+
+
+def _now(library: Path, seconds: int) -> float:
+    """What time it is for a program whose clock is shifted by so much."""
     shown = subprocess.run(
         [sys.executable, "-c", "import time; print(time.time())"],
-        env=_variables(library, _A_DAY),
+        env=_variables(library, seconds),
         capture_output=True,
         text=True,
         check=True,
     )
-    if float(shown.stdout) < time.time() + _A_DAY / 2:
-        raise NoOtherClock(f"{library} cannot be preloaded on this machine")
-    return library
+    return float(shown.stdout)
 
 
 def _compile(library: Path) -> None:
@@ -43,7 +47,7 @@ def _compile(library: Path) -> None:
 def variables(library: Path, shown: str) -> dict[str, str]:
     """With these a program begins when the clock shows that, in UTC."""
     moment = datetime.fromisoformat(shown).replace(tzinfo=UTC)
-    return _variables(library, round(moment.timestamp() - time.time()))
+    return _variables(library, round(moment.timestamp() - _now(library, 0)))
 
 
 def _variables(library: Path, seconds: int) -> dict[str, str]:
