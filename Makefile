@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test check elsewhere e2e anywhere package simulate soak large fuzz bench audit lock clean
+.PHONY: help run serve test check elsewhere e2e anywhere package simulate soak large fuzz mutants bench audit lock clean
 
 # What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
 # in it, and make hands on in the environment what is set on its command line as it stands there.
@@ -73,6 +73,9 @@ bench: $(DEV_STAMP) ## measure it beside what one would take instead; FULL=1 for
 
 fuzz: $(DEV_STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
 	@exec $(BIN)/python -m tests.fuzz $(call quoted,SECONDS)
+
+mutants: $(DEV_STAMP) ## make mistakes in copies of the code, and see the tests find each
+	@exec $(BIN)/python -m tests.mutants
 
 audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
 	@exec $(BIN)/python -m tests.audit

@@ -11,8 +11,8 @@ from pathlib import Path
 from tests.anywhere import clock, pythons
 from tests.anywhere.places import ENVIRONMENT, PLACES, Place
 from tests.anywhere.users import MYSELF, ORDINARY
+from tests.checkout import ROOT, copy_to
 
-_ROOT = Path(__file__).resolve().parents[2]
 _MAKE_TEST = ["make", "test"]
 #: Where `--here` is.
 _CLOCK, _ZONE = "2031-12-31 23:59:30", "Pacific/Kiritimati"
@@ -43,7 +43,7 @@ class Workshop:
         print(f"{_CLOCK} UTC, {_ZONE}:", flush=True)
         variables = {"TZ": _ZONE, "TMPDIR": str(self._folder), **self._from(_CLOCK)}
         return subprocess.run(  # noqa: S603 - our own tests
-            _MAKE_TEST, cwd=_ROOT, env=os.environ | variables, check=False
+            _MAKE_TEST, cwd=ROOT, env=os.environ | variables, check=False
         ).returncode
 
     def run_everywhere(self) -> int:
@@ -52,7 +52,7 @@ class Workshop:
     def _run_in(self, number: int, place: Place) -> int:
         print(f"\n{number} of {len(PLACES)}: {place}", flush=True)
         folder = self._folder / f"{number}"
-        checkout = _copy_to(folder / place.folder)
+        checkout = copy_to(folder / place.folder)
         user = ORDINARY if place.is_ordinary_user else MYSELF
         python, user = pythons.find(place.python, user)
         pythons.make_environment(python, checkout, folder / "bin")
@@ -94,23 +94,6 @@ def _make_clock(folder: Path) -> Path | None:
     except clock.NoOtherClock as error:
         print(f"Not shown: another date than today's, because {error}.")
         return None
-
-
-def _copy_to(checkout: Path) -> Path:
-    """What git knows of this checkout or would add to it, as it is now."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
-        cwd=_ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    for source in (_ROOT / name for name in listed.stdout.split("\0") if name):
-        if source.exists():
-            copy = checkout / source.relative_to(_ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, copy)
-    return checkout
 
 
 if __name__ == "__main__":

@@ -259,15 +259,24 @@ class TestDelivering:
         assert (head.callback, head.attempts) == (CallbackState.DELIVERED, 1)
         assert len(world.receiver.posts) == 1
 
+    def test_whoever_comes_second_sends_nothing(self, world: World, done: Batch) -> None:
+        """Another took the lease since the batch was read."""
+        read = world.store.change(done, transitions.complete(done, START))
+        assert read
+        assert world.store.change(read, transitions.take_lease(read, "another's", START))
+        world.service.delivery.attempt(read, lambda: 120.0)
+        assert world.receiver.posts == []
+        assert world.head(done).lease == "another's"
+
     def test_senders_that_die_use_up_the_attempts_too(self, world: World, done: Batch) -> None:
         """Or a body that kills its sender would be sent for as long as the batch lives."""
 
         def die(*_: object, **__: object) -> NoReturn:
-            raise KeyboardInterrupt
+            raise SystemExit
 
         world.receiver.post = die  # type: ignore[method-assign]
         for attempts in range(1, 9):
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(SystemExit):
                 world.check(done)
             assert world.head(done).attempts == attempts
             world.clock.advance(minutes=3)
