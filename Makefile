@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check elsewhere e2e anywhere package simulate soak large fuzz mutants bench audit lock clean
+.PHONY: help install run serve test check elsewhere e2e anywhere package simulate soak large fuzz mutants bench audit lock clean
 
 # What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
 # in it, and make hands on in the environment what is set on its command line as it stands there.

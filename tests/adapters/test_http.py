@@ -17,6 +17,7 @@ from typing import Any
 import certifi
 import pytest
 
+from chalicelib.adapters.calls import Stopwatch
 from chalicelib.adapters.connections import MAX_AGE_SECONDS
 from chalicelib.adapters.http import MAX_RECEIVER_ANSWER_BYTES, HttpReceiver
 from chalicelib.adapters.wires import tls_trusting
@@ -687,6 +688,12 @@ class TestReceiver:
         assert server.visits == 2
         assert server.seen[1].headers.get("cookie") is None
 
+    def test_a_receiver_is_told_that_nothing_follows(self, servers: Servers) -> None:
+        """So it need not keep a connection for us, as one that is asked once in a while."""
+        server = servers(answering(OK))
+        post(a_receiver(), f"http://{NAME}:{server.port}/")
+        assert server.seen[0].headers["connection"] == "close"
+
     @pytest.mark.parametrize("addresses", [("127.0.0.3", "127.0.0.1"), ("127.0.0.1", "127.0.0.3")])
     def test_a_dead_address_does_not_hide_a_live_one(
         self, servers: Servers, addresses: tuple[str, ...]
@@ -696,6 +703,27 @@ class TestReceiver:
         policy = AddressPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
         receiver = a_receiver(*addresses, policy=policy)
         assert isinstance(post(receiver, f"http://{NAME}:{server.port}/"), Reply)
+
+    @pytest.mark.parametrize("silent", [0, 1, 2])
+    def test_addresses_that_say_nothing_leave_a_live_one_its_share_of_the_time(
+        self, servers: Servers, silent: int
+    ) -> None:
+        """Each gets an equal share of what is left."""
+        server = servers(answering(OK))
+        policy = AddressPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
+        stopwatch = SilentAtFirst(silent)
+        addresses = ("127.0.0.3", "127.0.0.4", "127.0.0.1")[2 - silent :]
+        receiver = a_receiver(*addresses, policy=policy, stopwatch=stopwatch)
+        assert isinstance(post(receiver, f"http://{NAME}:{server.port}/", seconds=30), Reply)
+        assert stopwatch.now() == pytest.approx(30 * silent / (silent + 1))
+
+    def test_addresses_that_all_say_nothing_have_the_time_of_one(self) -> None:
+        policy = AddressPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
+        stopwatch = SilentAtFirst(9)
+        receiver = a_receiver("127.0.0.3", "127.0.0.4", policy=policy, stopwatch=stopwatch)
+        reply = post(receiver, f"http://{NAME}:9009/", seconds=30)
+        assert isinstance(reply, NoReply)
+        assert stopwatch.now() == pytest.approx(30)
 
     def test_the_systems_own_resolver_serves(self, servers: Servers) -> None:
         """`localhost`, where a deployment allows it."""
@@ -712,3 +740,21 @@ class TestReceiver:
             reply = send_as_receiver(servers(once(answer)), AMPLE)
             assert isinstance(reply, NoReply)
             assert "secret" not in reply.reason
+
+
+class SilentAtFirst(Stopwatch):
+    """A time that passes only while nothing happens, and nothing happens the first waits."""
+
+    def __init__(self, waits: int) -> None:
+        self._silent_waits = waits
+        self._now = 0.0
+
+    def now(self) -> float:
+        return self._now
+
+    def wait(self, connection: socket.socket, events: int, seconds: float) -> int:
+        if not self._silent_waits:
+            return super().wait(connection, events, seconds)
+        self._silent_waits -= 1
+        self._now += seconds
+        return 0
