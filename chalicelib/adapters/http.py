@@ -4,8 +4,8 @@ Both keep to one deadline for everything, from the lookup of the name to the las
 answer, and read no more of an answer than is kept. Nobody is redirected, no cookie is kept, and
 nothing is taken from the environment: no proxy, no .netrc, no other certificates.
 
-How the connections see to that: adapters/connections.py. Why so and not otherwise:
-docs/decisions/0003-outgoing-http.md.
+Time and bytes: adapters/calls.py. Which connection a call gets: adapters/connections.py. Why so and
+not otherwise: docs/decisions/0003-outgoing-http.md.
 """
 
 import re

@@ -243,9 +243,10 @@ TLS_SCRIPTS = {
     "floods records that are all padding": Script(
         does=lambda tls: tls.records.record(b"", padding=LONGEST), outcome=NO_TLS
     ),
-    "floods key updates": Script(
-        does=lambda tls: b"".join(tls.records.update_keys(asks=False) for _ in range(99)),
-        outcome=TOO_MUCH,
+    "sends a hundred key updates at a time": Script(
+        does=lambda tls: b"".join(tls.records.update_keys(asks=False) for _ in range(100)),
+        every=0.5,
+        outcome=LATE,
     ),
     "floods key updates that ask for one": Script(
         does=lambda tls: b"".join(tls.records.update_keys(asks=True) for _ in range(99)),
@@ -593,22 +594,23 @@ class _Actor:
 # --- on the real clock -------------------------------------------------------------------------
 
 
-def played(playing: Playing) -> Behave:
-    """The same for a server that has a thread for each connection."""
+def played(playing: Playing, *, pace: float) -> Behave:
+    """The same for a server that has a thread for each connection. A script's seconds take `pace`
+    seconds each."""
 
     def behave(visit: Visit) -> None:
         play = playing.acts()
         heard: bytes | None = None
         with suppress(StopIteration):
             while True:
-                heard = _do(next(play) if heard is None else play.send(heard), visit)
+                heard = _do(next(play) if heard is None else play.send(heard), visit, pace)
         if playing.script.ends is Ending.RESET:
             visit.reset()
 
     return behave
 
 
-def _do(act: Act, visit: Visit) -> bytes | None:
+def _do(act: Act, visit: Visit, pace: float) -> bytes | None:
     """What was heard, if that was the act."""
     if act is None:
         data = visit.connection.recv(65_536)
@@ -617,6 +619,6 @@ def _do(act: Act, visit: Visit) -> bytes | None:
         return data
     if isinstance(act, bytes):
         visit.send(act)
-    elif visit.server.stopped.wait(act if act < math.inf else 3_600):
+    elif visit.server.stopped.wait(min(act * pace, 3_600)):
         raise ConnectionAbortedError
     return None
