@@ -35,6 +35,16 @@ def configuration() -> dict[str, Any]:
     return parsed
 
 
+def deployed(stage: str) -> list[dict[str, Any]]:
+    """What `chalice deploy` wrote down of a stage in this checkout; nothing if it was not run
+    here."""
+    path = root() / ".chalice" / "deployed" / f"{stage}.json"
+    if not path.exists():
+        return []
+    resources: list[dict[str, Any]] = json.loads(path.read_text("utf-8")).get("resources", [])
+    return resources
+
+
 def environment(stage: str) -> dict[str, str]:
     """The environment variables of a stage."""
     variables: dict[str, str] = _stage(stage).get("environment_variables", {})

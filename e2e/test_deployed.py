@@ -204,7 +204,7 @@ class TestDoctor:
     @pytest.fixture
     def expected(self, service: OnEmulator) -> set[str]:
         """What it has to say of a stage that is well, here."""
-        others = "stack", "visibility of jobs"
+        others = "stack", "visibility of jobs", "alarms", "platform"
         everywhere = [
             f"{what} {each}" for each in PERMISSIONS for what in ("function", "policy of")
         ]

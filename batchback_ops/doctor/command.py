@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     params=[
         STAGE,
         click.Option(
-            ["--address"], metavar="URL", help="Of the API, if .chalice/deployed does not say it."
+            ["--address"],
+            metavar="URL",
+            help="Of the API, if .chalice/deployed and the stack do not say it.",
         ),
         click.Option(["--key"], metavar="KEY", help="Of this stage, for the ping and the batch."),
         click.Option(
@@ -47,17 +49,32 @@ def doctor(shell: Shell, /, *, stage: str, as_json: bool, **given: Any) -> Statu
 
     findings = []
     for finding in examine(Trial(**given), open_stage(stage, shell), shell):
-        shell.say(finding.line)
+        if finding.ok is not False:
+            shell.say(finding.line)
         findings.append(finding)
-    wrong = [finding for finding in findings if finding.ok is False]
+    _show(findings, shell, as_json=as_json)
+    return Status.REFUSED if _wrong(findings) else Status.OK
+
+
+def _show(findings: "Sequence[Finding]", shell: Shell, *, as_json: bool) -> None:
+    """What is wrong stands last, where nothing scrolls it away: on a terminal as the output, else
+    on stderr below the JSON."""
+    wrong = _wrong(findings)
     skipped = sum(finding.ok is None for finding in findings)
-    shell.say(f"{len(findings)} checked: {len(wrong)} wrong, {skipped} skipped")
-    shell.show(
-        [finding.as_json() for finding in findings], lambda _: _summary(wrong), as_json=as_json
-    )
-    return Status.REFUSED if wrong else Status.OK
+    count = f"{len(findings)} checked: {len(wrong)} wrong, {skipped} skipped"
+    if shell.stdout.isatty() and not as_json:
+        shell.say(count)
+        shell.show(wrong, _lines)
+        return
+    shell.show([finding.as_json() for finding in findings], _lines, as_json=True)
+    for finding in wrong:
+        shell.say(finding.line)
+    shell.say(count)
 
 
-def _summary(wrong: "Sequence[Finding]") -> str:
-    """What a terminal shows last."""
+def _wrong(findings: "Sequence[Finding]") -> "list[Finding]":
+    return [finding for finding in findings if finding.ok is False]
+
+
+def _lines(wrong: "Sequence[Finding]") -> str:
     return "\n".join(finding.line for finding in wrong) or "Nothing is wrong."

@@ -5,10 +5,11 @@ one batch is run in the name of the key that was given.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from batchback.shell import Shell
 
-from batchback_ops.doctor import function_checks, resource_checks, service_checks
+from batchback_ops.doctor import function_checks, resource_checks, service_checks, whereabouts
 from batchback_ops.doctor.diagnosis import Check, Finding, find
 from batchback_ops.doctor.service_checks import Trial
 from batchback_ops.stage import Stage
@@ -17,7 +18,9 @@ from batchback_ops.stage import Stage
 def examine(trial: Trial, stage: Stage, shell: Shell) -> Iterator[Finding]:
     """What comes of each check; CannotGoOn if nothing can be checked."""
     if not stage.is_local:
-        yield from _who_and_where(stage)
+        yield from (begun := [*_who_and_where(stage)])
+        if any(finding.ok is False for finding in begun):
+            return
     for check in checks(trial, stage, shell):
         yield find(check, stage)
 
@@ -33,8 +36,7 @@ def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
 
 def _who_and_where(stage: Stage) -> Iterator[Finding]:
     """What everything else depends on: without it there is nothing to check."""
-    region = stage.region
     with stage.explained_errors():
         whom = stage.client("sts").get_caller_identity()
     yield Finding(check="credentials", ok=True, found=f"{whom['Arn']}, account {whom['Account']}")
-    yield Finding(check="region", ok=True, found=region)
+    yield find(Check(name="region", run=partial(whereabouts.judge, stage)), stage)

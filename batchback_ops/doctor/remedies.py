@@ -12,7 +12,7 @@ _BY_ITS_PIPELINE = "deploy it by its pipeline (docs/packaging.md)"
 
 def bring_up(stage: Stage) -> str:
     """What makes the stage's tables, queues and logs as the checkout says."""
-    return _BY_ITS_PIPELINE if _is_of_a_pipeline(stage) else _by_command(stage)
+    return _BY_ITS_PIPELINE if _is_of_a_pipeline(stage) else by_command(stage)
 
 
 def deploy(stage: Stage) -> str:
@@ -20,7 +20,7 @@ def deploy(stage: Stage) -> str:
     return _BY_ITS_PIPELINE if _is_of_a_pipeline(stage) else f"chalice deploy --stage {stage.name}"
 
 
-def _by_command(stage: Stage) -> str:
+def by_command(stage: Stage) -> str:
     return f"batchback resources up --stage {stage.name}"
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from batchback_ops import project
-from batchback_ops.doctor.diagnosis import Check, Wrong
+from batchback_ops.doctor.diagnosis import Check, Skipped, Wrong
 from batchback_ops.doctor.function_checks import timeout_seconds
 from batchback_ops.doctor.remedies import bring_up
 from batchback_ops.resources.stack import parameters_of
@@ -49,6 +49,7 @@ def _of_aws(stage: Stage) -> list[Check]:
     }
     return [
         Check(name="stack", run=partial(_stack, stage)),
+        Check(name="alarms", run=partial(_alarms, stage)),
         Check(name="expiry of batches", run=partial(_expiry, stage)),
         Check(name="backup of batches", run=partial(_backup, stage, names.batches_table)),
         Check(name="backup of keys", run=partial(_backup, stage, names.keys_table)),
@@ -71,7 +72,7 @@ def _stack(stage: Stage) -> str:
             raise
         raise Wrong(
             f"there is no stack {name} in {stage.region}",
-            f"{bring_up(stage)}, or name the right region in AWS_DEFAULT_REGION",
+            bring_up(stage),
         ) from error
     status: str = found["StackStatus"]
     if status not in _AT_REST:
@@ -86,6 +87,19 @@ def _stack(stage: Stage) -> str:
             f"not with the resources of .chalice/config.json: {', '.join(others)}", bring_up(stage)
         )
     return f"{name} in {status}, as .chalice/resources.json and .chalice/config.json have it"
+
+
+def _alarms(stage: Stage) -> str:
+    parameters = project.stack_parameters(stage.name)
+    if parameters["Monitoring"] != "true":
+        raise Skipped("this stage has none: its Monitoring is off")
+    if not parameters["AlarmTopicArn"]:
+        raise Wrong(
+            "they tell nobody: there is no AlarmTopicArn",
+            f"name a topic of SNS in stages.{stage.name}.resources of .chalice/config.json, then "
+            f"{bring_up(stage)}",
+        )
+    return f"they tell {parameters['AlarmTopicArn']}"
 
 
 def _other_than_wanted(body: Any) -> list[str]:

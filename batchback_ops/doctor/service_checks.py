@@ -1,24 +1,29 @@
 """Whether the service answers, and does what it is there for: as a caller sees it."""
 
-import json
+import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from batchback import Client, Progress, Refused, Unreachable
 from batchback.shell import Shell
 
 from batchback_ops import project
 from batchback_ops.doctor.diagnosis import Check, Skipped, Wrong
+from batchback_ops.doctor.remedies import deploy
 from batchback_ops.stage import Stage
 from chalicelib.errors import KeyRevoked, ParameterMissing, RequestStale
 
 #: Where `batchback local` is found where its port was free.
 _LOCAL_ADDRESS = "http://127.0.0.1:8000"
+_THIS_MACHINE = re.compile(r"https?://(127(\.\d+){3}|localhost|\[::1\])([:/]|$)")
 _PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.5
 #: A platform that does not know the caller: nothing it is asked for would be done.
 _NOT_US = {401, 403, 463}
+#: Names that never lead anywhere. https://www.rfc-editor.org/rfc/rfc2606
+_RESERVED = re.compile(r"(^|\.)(example(\.(com|net|org))?|invalid|test)\.?$")
 #: What the service itself answers in the platform's place.
 _NO_ANSWER = 461
 
@@ -37,10 +42,23 @@ class Trial:
 def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
     service = _Service(trial=trial, stage=stage, shell=shell)
     return [
+        Check(name="platform", run=partial(_platform, stage)),
         Check(name="api", run=service.judge_answer),
         Check(name="ping", run=service.judge_ping),
         Check(name="batch", run=service.judge_batch),
     ]
+
+
+def _platform(stage: Stage) -> str:
+    """Only what the configuration says: a batch shows whether it answers."""
+    host = urlsplit(stage.variables.get("PLATFORM_ADDRESS", "")).hostname or ""
+    if _RESERVED.search(host):
+        raise Wrong(
+            f"PLATFORM_ADDRESS is a placeholder, {host}: every job fails there",
+            f"set it to your platform in stages.{stage.name}.environment_variables of "
+            f".chalice/config.json, then {deploy(stage)}",
+        )
+    return host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,16 +154,24 @@ class _Service:
 
     @cached_property
     def _address(self) -> str:
-        named = self._setting("address") or _deployed(self.stage)
-        if named:
-            return named
+        if self.trial.address:
+            return self.trial.address
         if self.stage.is_local:
-            return _LOCAL_ADDRESS
+            return self._local_address
+        if deployed := _deployed(self.stage):
+            return deployed
         raise Wrong(
             "nothing says where it is: there is no .chalice/deployed of this stage here, and no "
             "EndpointURL of its stack",
-            f"chalice deploy --stage {self.stage.name}, or give --address",
+            f"chalice deploy --stage {self.stage.name}, or give --address (BATCHBACK_ADDRESS does "
+            "not count, because it may be another stage's)",
         )
+
+    @property
+    def _local_address(self) -> str:
+        """BATCHBACK_ADDRESS if that is on this machine."""
+        named = self.shell.environ.get("BATCHBACK_ADDRESS", "")
+        return named if _THIS_MACHINE.match(named) else _LOCAL_ADDRESS
 
     def _setting(self, name: str) -> str:
         given: str = getattr(self.trial, name) or ""
@@ -210,13 +236,9 @@ def _awaits_callback(progress: Progress) -> bool:
 
 def _deployed(stage: Stage) -> str | None:
     """What `chalice deploy` left here, or a pipeline in the stack."""
-    if stage.is_local:
-        return None
-    path = project.root() / ".chalice" / "deployed" / f"{stage.name}.json"
-    if path.exists():
-        for resource in json.loads(path.read_text("utf-8")).get("resources", []):
-            if "rest_api_url" in resource:
-                return str(resource["rest_api_url"]).rstrip("/")
+    for resource in project.deployed(stage.name):
+        if "rest_api_url" in resource:
+            return str(resource["rest_api_url"]).rstrip("/")
     return _of_stack(stage)
 
 

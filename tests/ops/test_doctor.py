@@ -16,7 +16,7 @@ import pytest
 from batchback.shell import Status
 
 from batchback_ops import project
-from batchback_ops.doctor import examination
+from batchback_ops.doctor import examination, service_checks, whereabouts
 from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
@@ -46,9 +46,19 @@ def session() -> boto3.Session:
     return boto3.Session(region_name=REGION)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def platform() -> Iterator[None]:
+    """The stage's configuration, with a platform that is no placeholder."""
+    with pytest.MonkeyPatch.context() as patch:
+        variables = project.configuration()["stages"][STAGE]["environment_variables"]
+        patch.setitem(variables, "PLATFORM_ADDRESS", "https://10.1.2.3")
+        yield
+
+
 @pytest.fixture(scope="module")
 def deployed(
     aws: None,  # noqa: ARG001 - moto must be up
+    platform: None,  # noqa: ARG001 - what the functions get
     session: boto3.Session,
 ) -> Iterator[None]:
     """All that `batchback resources up` and `chalice deploy` make, as far as it is checked."""
@@ -209,16 +219,18 @@ def wrong(operator: User) -> dict[str, tuple[str, str]]:
 class TestAStage:
     @pytest.mark.usefixtures("moto")
     def test_nothing_is_wrong_with_one_that_was_just_deployed(self, operator: User) -> None:
-        status = operator.types("doctor", "--stage", STAGE)
+        address = operator.environ["BATCHBACK_ADDRESS"]
+        status = operator.types("doctor", "--stage", STAGE, "--address", address)
         assert wrong(operator) == {}
         assert status == Status.OK
         assert [check for check, each in found(operator).items() if each["ok"] is None] == [
+            "alarms",
             "ping",
             "batch",
         ]
         assert "BATCHBACK_KEY" in found(operator)["ping"]["found"]
         assert found(operator)["region"]["found"] == REGION
-        assert "checked: 0 wrong, 2 skipped" in operator.is_told
+        assert "checked: 0 wrong, 3 skipped" in operator.is_told
         assert operator.is_told.count("\n") == len(operator.reads) + 1
 
     @pytest.mark.usefixtures("moto")
@@ -495,7 +507,9 @@ def test_what_is_wrong_is_found_and_said_how_to_fix(
     told, remedied_by = wrong(operator)[check]
     assert what in told
     assert remedy in remedied_by
-    assert f"WRONG {check}: " in operator.is_told
+    *_, last, count = operator.is_told.splitlines()
+    assert last.startswith(f"batchback: WRONG {check}: ")
+    assert " 1 wrong" in count
 
 
 def look_only_at(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
@@ -539,20 +553,80 @@ class TestWithoutAStage:
         monkeypatch.setenv("AWS_DEFAULT_REGION", "ca-west-1")
         monkeypatch.setattr(Stage, "client", lambda _, service: elsewhere.client(service))
 
-    def test_everything_is_wrong_and_the_region_is_named(self, operator: User) -> None:
+    def test_the_region_is_what_is_wrong_and_nothing_else_is_checked(self, operator: User) -> None:
+        """To bring it up would make a second stage, so that comes last."""
+        assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+        assert [*found(operator)] == ["credentials", "region"]
+        what, remedy = wrong(operator)["region"]
+        assert what == "nothing of stage dev is in ca-west-1 of this account"
+        assert remedy.startswith("set AWS_DEFAULT_REGION and AWS_PROFILE to where it is; if ")
+        assert remedy.endswith(UP)
+
+    def test_where_this_checkout_deployed_it_is_named(
+        self, operator: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arn = f"arn:aws:lambda:{REGION}:123456789012:function:batchback-dev-sweep"
+        monkeypatch.setattr(project, "deployed", lambda _: [{"name": "sweep", "lambda_arn": arn}])
+        assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+        assert wrong(operator)["region"][1] == (
+            f"set AWS_DEFAULT_REGION to {REGION}, where this checkout deployed it"
+        )
+
+    def test_half_a_stage_is_checked_as_a_whole(
+        self, operator: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its functions are there, so the region is right."""
+        monkeypatch.setattr(whereabouts, "_has_function", lambda _: True)
         assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
         ills = wrong(operator)
-        assert ills["stack"] == (
-            "there is no stack batchback-dev in ca-west-1",
-            f"{UP}, or name the right region in AWS_DEFAULT_REGION",
-        )
+        assert ills["stack"] == ("there is no stack batchback-dev in ca-west-1", UP)
         assert ills["function sweep"] == (
             "there is no function batchback-dev-sweep in ca-west-1",
             DEPLOY,
         )
         for check in ("table keys", "backup of keys"):
             assert "has no resources in ca-west-1" in ills[check][0]
-        assert "api" not in ills
+
+
+class TestConfiguration:
+    """What works and helps nobody."""
+
+    @pytest.mark.parametrize(
+        "address", ["https://api.example.com", "http://example.org:80/api", "https://x.test"]
+    )
+    @pytest.mark.usefixtures("moto")
+    def test_a_platform_that_is_a_placeholder_is_wrong(
+        self, operator: User, monkeypatch: pytest.MonkeyPatch, address: str
+    ) -> None:
+        look_only_at(monkeypatch, "platform")
+        variables = project.configuration()["stages"][STAGE]["environment_variables"]
+        monkeypatch.setitem(variables, "PLATFORM_ADDRESS", address)
+        assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+        assert "PLATFORM_ADDRESS is a placeholder" in wrong(operator)["platform"][0]
+        assert DEPLOY in wrong(operator)["platform"][1]
+
+    @pytest.mark.parametrize(
+        ("resources", "ok"),
+        [
+            ({"Monitoring": True}, False),
+            ({"Monitoring": False}, None),
+            ({"AlarmTopicArn": "arn:aws:sns:eu-south-1:123456789012:on-call"}, True),
+        ],
+    )
+    @pytest.mark.usefixtures("moto")
+    def test_alarms_that_tell_nobody_are_wrong(
+        self,
+        operator: User,
+        monkeypatch: pytest.MonkeyPatch,
+        resources: dict[str, object],
+        ok: bool | None,
+    ) -> None:
+        look_only_at(monkeypatch, "alarms")
+        monkeypatch.setitem(project.configuration()["stages"][STAGE], "resources", resources)
+        operator.types("doctor", "--stage", STAGE)
+        assert found(operator)["alarms"]["ok"] is ok
+        if ok is False:
+            assert UP in wrong(operator)["alarms"][1]
 
 
 class TestCannotBegin:
@@ -753,7 +827,8 @@ class TestAddress:
 
     @pytest.fixture
     def stranger(self) -> User:
-        return User({})
+        """Whose environment names another stage, where nobody must look."""
+        return User({"BATCHBACK_ADDRESS": "https://prod.invalid"})
 
     @pytest.fixture(autouse=True)
     def configuration(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -782,3 +857,11 @@ class TestAddress:
     def test_where_nothing_has_it_it_is_asked_for(self, stranger: User) -> None:
         assert stranger.types("doctor", "--stage", "dev") == Status.REFUSED
         assert "give --address" in wrong(stranger)["api"][1]
+
+    def test_on_this_machine_only_an_address_of_this_machine_counts(
+        self, stranger: User, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("batchback_ops.doctor.resource_checks.checks", lambda _: [])
+        monkeypatch.setattr(service_checks, "_LOCAL_ADDRESS", service.address)
+        assert stranger.types("doctor", "--stage", "local") == Status.OK
+        assert found(stranger)["api"]["found"] == f"{service.address} answers"

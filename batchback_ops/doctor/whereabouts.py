@@ -1,0 +1,54 @@
+"""Whether the stage is in this region and account at all. If it is not, nothing else is checked:
+everything would be missing, and whoever put it there would have a second stage."""
+
+from typing import Any
+
+from batchback_ops import project
+from batchback_ops.doctor.diagnosis import Wrong
+from batchback_ops.doctor.remedies import by_command
+from batchback_ops.stage import Stage
+
+
+def judge(stage: Stage) -> str:
+    if _has_stack(stage) or _has_function(stage):
+        return stage.region
+    found = f"nothing of stage {stage.name} is in {stage.region} of this account"
+    if elsewhere := _deployed_to(stage):
+        raise Wrong(
+            found, f"set AWS_DEFAULT_REGION to {elsewhere}, where this checkout deployed it"
+        )
+    raise Wrong(
+        found,
+        "set AWS_DEFAULT_REGION and AWS_PROFILE to where it is; if it is nowhere yet, "
+        f"{by_command(stage)}",
+    )
+
+
+def _has_stack(stage: Stage) -> bool:
+    from botocore.exceptions import ClientError
+
+    name = project.stack_name(stage.name)
+    try:
+        stage.client("cloudformation").describe_stacks(StackName=name)
+    except ClientError as error:
+        # CloudFormation's word for a stack that is not there.
+        return error.response["Error"]["Code"] != "ValidationError"
+    return True
+
+
+def _has_function(stage: Stage) -> bool:
+    client = stage.client("lambda")
+    name = project.function_name("api_handler", stage.name)
+    try:
+        client.get_function_configuration(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+def _deployed_to(stage: Stage) -> str | None:
+    """The region that `chalice deploy` wrote down, if it is another one."""
+    resources: list[dict[str, Any]] = project.deployed(stage.name)
+    arns = [str(each["lambda_arn"]).split(":") for each in resources if "lambda_arn" in each]
+    regions = {arn[3] for arn in arns if len(arn) > 3} - {stage.region}
+    return min(regions, default=None)
