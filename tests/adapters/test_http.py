@@ -17,7 +17,7 @@ from typing import Any
 import certifi
 import pytest
 
-from chalicelib.adapters.calls import Stopwatch
+from chalicelib.adapters.calls import MAX_HEAD_BYTES, Stopwatch
 from chalicelib.adapters.connections import MAX_AGE_SECONDS
 from chalicelib.adapters.http import MAX_RECEIVER_ANSWER_BYTES, HttpReceiver
 from chalicelib.adapters.wires import tls_trusting
@@ -168,6 +168,34 @@ def test_whoever_answers_need_not_have_read_everything(servers: Servers, send: S
     else:
         reply = post(a_receiver(), f"http://{NAME}:{server.port}/", body=body)
     assert reply == Reply(status=410, declared_bytes=0)
+
+
+@pytest.mark.parametrize("has_tls", [False, True], ids=["http", "https"])
+def test_an_announcement_does_not_end_an_upload(
+    servers: Servers, certificates: Certificates, has_tls: bool
+) -> None:
+    """A server may say 100 or 103 as often as it likes, and then read on."""
+
+    def behave(visit: Visit) -> None:
+        visit.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: x\r\n\r\n")
+        visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n%8d" % visit.pass_over())
+
+    server = servers(behave, tls=certificates.server() if has_tls else None)
+    receiver = a_receiver(certificates=str(certificates.authority))
+    url = f"{'https' if has_tls else 'http'}://{NAME}:{server.port}/"
+    reply = post(receiver, url, body=b"x" * 20_000_000)
+    assert reply == Reply(status=200, body=b"20000000", declared_bytes=8)
+
+
+@both_ways
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_headers_may_have_300_kb(servers: Servers, send: Send, more: int, fits: bool) -> None:
+    """In one line or many, announcements included; to the byte."""
+    before = b"HTTP/1.1 100 Continue\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 10_000 + b"Content-Length: 2\r\nX: "
+    padding = b"x" * (MAX_HEAD_BYTES + more - len(before + head) - 4)
+    reply = send(servers(answering(before + head + padding + b"\r\n\r\n{}")), AMPLE)
+    assert isinstance(reply, Reply) is fits
 
 
 @both_ways
