@@ -155,7 +155,11 @@ def _dead_letters(stage: Stage) -> str:
     }
     found = ", ".join(f"{queue}: {count}" for queue, count in counts.items())
     if counts[stage.names.batches_dead_queue]:
-        raise Wrong(found, f"batchback ops redrive --stage {stage.name}, once their cause is fixed")
+        raise Wrong(
+            found,
+            f"batchback ops redrive --stage {stage.name}, once their cause is fixed; those that it "
+            f"cannot read: batchback ops discard --stage {stage.name}",
+        )
     return found
 
 

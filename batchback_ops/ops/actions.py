@@ -1,7 +1,7 @@
 """What `batchback ops` does, and what it prints: for the on-call engineer.
 
 Standstill says what stands still, batch_life what there is to know of a batch, dead_letters moves
-messages. All but `redrive` change nothing.
+messages. All but `redrive` and `discard` change nothing.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,8 @@ from chalicelib.operations.ports import BatchStore
 
 #: Nothing is due later: a batch lives for two weeks at most.
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+#: Of the body of a message that cannot be read.
+_SHOWN_CHARACTERS = 200
 _LONGEST_LIFE = timedelta(days=14)
 
 
@@ -95,13 +97,47 @@ def redrive(stage: Stage, shell: Shell, *, queue: str, is_dry_run: bool, limit: 
     if moved < len(ours) and not is_dry_run:
         shell.say(f"SQS did not take {len(ours) - moved}: they are there again in 5 minutes")
     if strangers:
-        shell.say(f"{len(strangers)} are no messages of this version, and stay where they are")
+        shell.say(
+            f"cannot be read by this version and stay: {len(strangers)}; "
+            f"`batchback ops discard --queue {queue} --stage {stage.name}` shows them"
+        )
     return {
         "queue": queue,
         "found": len(letters),
         "moved": moved,
         "unreadable": len(strangers),
         "batches": dead_letters.by_batch(ours),
+    }
+
+
+# ---- discard
+
+
+def discard(stage: Stage, shell: Shell, *, queue: str, is_sure: bool, limit: int) -> object:
+    opened = _QUEUES[queue](stage)
+    letters = opened.take(limit)
+    unreadable = [each for each in letters if each.is_unreadable]
+    discarded = opened.discard(unreadable) if is_sure else 0
+    opened.put_back([each for each in letters if not (is_sure and each.is_unreadable)])
+    if unreadable and not is_sure:
+        shell.say(f"nothing is deleted: to delete these {len(unreadable)} for good, add --yes")
+    if too_new := sum(each.is_too_new for each in letters):
+        shell.say(f"written by a later release and kept: {too_new}; deploy that, then redrive them")
+    return {
+        "queue": queue,
+        "found": len(letters),
+        "unreadable": len(unreadable),
+        "discarded": discarded,
+        "messages": [_message(each) for each in unreadable],
+    }
+
+
+def _message(letter: DeadLetter) -> dict[str, str | None]:
+    """As much of it as tells somebody where it is from."""
+    return {
+        "messageId": letter.message_id,
+        "sentAt": batch_life.time(letter.sent_at),
+        "body": letter.body[:_SHOWN_CHARACTERS],
     }
 
 

@@ -21,7 +21,7 @@ _REDRIVEN_AT_ONCE = 1_000
     ),
 )
 def ops() -> None:
-    """List and show batches, put dead letters back to work."""
+    """List and show batches, redrive or discard dead letters."""
 
 
 def _actions() -> ModuleType:
@@ -41,6 +41,30 @@ def _line(row: dict[str, Any]) -> list[str]:
         *(row["batchId"], row["account"], row["status"], progress),
         *(row["callback"], row["createdAt"], stuck),
     ]
+
+
+_QUEUE = click.Option(
+    ["--queue"],
+    type=click.Choice(["batches-dead", "jobs-dead"]),
+    default="batches-dead",
+    show_default=True,
+    help="Which ones.",
+)
+_LIMIT = click.Option(
+    ["--limit"],
+    metavar="N",
+    type=console.whole_number(1, _REDRIVEN_AT_ONCE),
+    default=_REDRIVEN_AT_ONCE,
+    show_default=True,
+    help="At most so many.",
+)
+
+
+def _discarded(value: dict[str, Any]) -> str:
+    head = ["MESSAGE ID", "SENT", "BODY"]
+    rows = [[str(cell) for cell in message.values()] for message in value["messages"]]
+    counts = {name: held for name, held in value.items() if name != "messages"}
+    return "\n".join([tables.aligned([head, *rows]), "", tables.fields(counts)])
 
 
 console.add_command(
@@ -67,22 +91,20 @@ console.add_command(
     ops,
     "redrive",
     "Put dead letters back to work.",
-    click.Option(
-        ["--queue"],
-        type=click.Choice(["batches-dead", "jobs-dead"]),
-        default="batches-dead",
-        show_default=True,
-        help="Which ones.",
-    ),
+    _QUEUE,
     click.Option(["--dry-run", "is_dry_run"], is_flag=True, help="Only show what there is."),
-    click.Option(
-        ["--limit"],
-        metavar="N",
-        type=console.whole_number(1, _REDRIVEN_AT_ONCE),
-        default=_REDRIVEN_AT_ONCE,
-        show_default=True,
-        help="At most so many.",
-    ),
+    _LIMIT,
     example="--dry-run --stage prod",
     load=lambda: _actions().redrive,
+)
+console.add_command(
+    ops,
+    "discard",
+    "Show the dead letters that no version can read; delete them for good with --yes.",
+    _QUEUE,
+    click.Option(["--yes", "is_sure"], is_flag=True, help="Delete them."),
+    _LIMIT,
+    table=_discarded,
+    example="--yes --stage prod",
+    load=lambda: _actions().discard,
 )

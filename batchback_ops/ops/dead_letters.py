@@ -10,6 +10,7 @@ are taken before the first is sent: one that comes right back is not met twice.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import sqs
@@ -36,6 +37,15 @@ class DeadLetter:
     group: str | None
     #: None: no message of this service, or of a later version.
     batch_id: str | None
+    #: A later version of the service reads it.
+    is_too_new: bool
+    message_id: str
+    sent_at: datetime
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether no version of the service can do anything with it."""
+        return self.batch_id is None and not self.is_too_new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,30 +85,41 @@ class DeadLetterQueue:
             moved += len(sent)
         return moved
 
+    def discard(self, letters: Sequence[DeadLetter]) -> int:
+        """Deletes them for good, and says how many."""
+        return sum(self._delete(group) for group in _tens(letters))
+
     def _receive(self, limit: int) -> list[DeadLetter]:
         answer: Any = self.client.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=min(limit, _MESSAGES_PER_REQUEST),
             VisibilityTimeout=_HIDDEN_SECONDS,
             WaitTimeSeconds=_WAIT_SECONDS,
-            MessageSystemAttributeNames=["MessageGroupId"],
+            MessageSystemAttributeNames=["MessageGroupId", "SentTimestamp"],
         )
-        return [
-            DeadLetter(
-                receipt=message["ReceiptHandle"],
-                body=message["Body"],
-                group=message.get("Attributes", {}).get("MessageGroupId"),
-                batch_id=self._batch_id(message["Body"]),
-            )
-            for message in answer.get("Messages", [])
-        ]
+        return [self._letter(message) for message in answer.get("Messages", [])]
 
-    def _batch_id(self, body: str) -> str | None:
+    def _letter(self, message: Any) -> DeadLetter:
+        attributes = message.get("Attributes", {})
+        batch_id, is_too_new = self._read(message["Body"])
+        return DeadLetter(
+            receipt=message["ReceiptHandle"],
+            body=message["Body"],
+            group=attributes.get("MessageGroupId"),
+            batch_id=batch_id,
+            is_too_new=is_too_new,
+            message_id=message["MessageId"],
+            sent_at=datetime.fromtimestamp(int(attributes.get("SentTimestamp", 0)) / 1000, UTC),
+        )
+
+    def _read(self, body: str) -> tuple[str | None, bool]:
+        """The batch that it is of, if this version can tell, and whether a later one can."""
         try:
-            batch_id: str = self.batch_of(body).batch_id
-        except (ValueError, KeyError, TypeError, AttributeError, TooNew):
-            return None
-        return batch_id
+            return self.batch_of(body).batch_id, False
+        except TooNew:
+            return None, True
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None, False
 
     def _send(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         entries: Any = [
@@ -112,16 +133,18 @@ class DeadLetterQueue:
         answer = self.client.send_message_batch(QueueUrl=self.home_url, Entries=entries)
         return [letters[int(sent["Id"])] for sent in answer.get("Successful", [])]
 
-    def _delete(self, letters: Sequence[DeadLetter]) -> None:
-        """One that stays all the same is sent again some other time, and does no harm."""
-        if letters:
-            self.client.delete_message_batch(
-                QueueUrl=self.url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": each.receipt}
-                    for number, each in enumerate(letters)
-                ],
-            )
+    def _delete(self, letters: Sequence[DeadLetter]) -> int:
+        """How many are deleted. One that stays all the same is found again some other time."""
+        if not letters:
+            return 0
+        answer = self.client.delete_message_batch(
+            QueueUrl=self.url,
+            Entries=[
+                {"Id": str(number), "ReceiptHandle": each.receipt}
+                for number, each in enumerate(letters)
+            ],
+        )
+        return len(answer.get("Successful", []))
 
 
 def of_jobs(client: "SQSClient", dead: str, home: str) -> DeadLetterQueue:

@@ -207,7 +207,8 @@ class TestRedrive:
         dead.put(*strange)
         operator.types("redrive")
         assert (operator.read["found"], operator.read["unreadable"]) == (4, 4)
-        assert "4 are no messages of this version" in operator.told
+        assert "cannot be read by this version and stay: 4" in operator.told
+        assert "`batchback ops discard --queue batches-dead --stage " in operator.told
         life.clock.advance(seconds=1)
         assert dead.take() == sorted(strange)
         assert home.count() == (0, 0)
@@ -242,6 +243,40 @@ class TestRedrive:
         operator.types("redrive", "--queue", "jobs-dead")
         assert operator.read["batches"] == {async_id: 2}
         assert (buried.count(), run.count()) == ((0, 0), (2, 2))
+
+
+class TestDiscard:
+    """What no version can read would keep its alarm on until SQS forgets it."""
+
+    LATER = '{"v": 9, "id": "a"}'
+
+    @pytest.fixture
+    def dead(self, life: OnMoto) -> Queue:
+        queue = Queue(life.names.batches_dead_queue)
+        queue.put("{}", "no json", self.LATER, check_message(1))
+        return queue
+
+    def test_it_is_shown_and_stays_until_somebody_is_sure(
+        self, life: OnMoto, operator: Operator, dead: Queue
+    ) -> None:
+        assert operator.types("discard") == Status.OK
+        counts = [operator.read[name] for name in ("found", "unreadable", "discarded")]
+        assert counts == [4, 2, 0]
+        assert sorted(each["body"] for each in operator.read["messages"]) == ["no json", "{}"]
+        assert all(each["messageId"] and each["sentAt"] for each in operator.read["messages"])
+        assert "add --yes" in operator.told
+        life.clock.advance(seconds=1)
+        assert len(dead.take()) == 4
+
+    def test_only_what_no_version_can_read_is_deleted(
+        self, life: OnMoto, operator: Operator, dead: Queue
+    ) -> None:
+        """A later release reads its own messages."""
+        assert operator.types("discard", "--yes") == Status.OK
+        assert (operator.read["unreadable"], operator.read["discarded"]) == (2, 2)
+        assert "written by a later release and kept: 1" in operator.told
+        life.clock.advance(seconds=1)
+        assert dead.take() == sorted([self.LATER, check_message(1)])
 
 
 def check_message(number: int) -> str:
