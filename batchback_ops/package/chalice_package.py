@@ -87,7 +87,7 @@ def _run_chalice(copy: Path, made: Path, stage: str) -> None:
         check=False,
     )
     if ran.returncode:
-        raise CannotGoOn(f"`chalice package` failed: {_last_line(ran.stderr + ran.stdout)}")
+        raise CannotGoOn(f"`chalice package` failed: {what_failed(ran.stderr, ran.stdout)}")
 
 
 def _environment(environ: Mapping[str, str], copy: Path) -> dict[str, str]:
@@ -111,5 +111,21 @@ def _environment(environ: Mapping[str, str], copy: Path) -> dict[str, str]:
     }
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it does not say why"])[-1]
+def what_failed(stderr: str, stdout: str) -> str:
+    """The error, without the traceback before it and the warnings in it; if there is none, the last
+    words."""
+    _, _, trace = stderr.rpartition(_TRACEBACK)
+    lines = [line for line in trace.splitlines() if line.strip() and not line[0].isspace()]
+    if not lines:
+        return (stdout.strip().splitlines() or ["it does not say why"])[-1]
+    named = _EXCEPTION.fullmatch(lines[0])
+    name, first = (named[1], named[2]) if named else ("", lines[0])
+    said = [line for line in (first, *lines[1:]) if not line.startswith("WARNING: ")]
+    hint = _OFFLINE if name == "PackageDownloadError" else ""
+    return ": ".join(filter(None, [name, hint, " ".join(said)]))
+
+
+_TRACEBACK = "Traceback (most recent call last):"
+#: How Python ends a traceback: the kind without its module, and the text.
+_EXCEPTION = re.compile(r"(?:\w+\.)*(\w+): (.*)")
+_OFFLINE = "pip cannot fetch all that ships, so check the network and its index"

@@ -26,6 +26,22 @@ from batchback_ops.package import (
 from tests.chalice_deployment import template
 from tests.client.user import User
 
+#: How `chalice package` ends if pip reaches nobody.
+OFFLINE = """\
+Traceback (most recent call last):
+  File "x", line 1
+    pip()
+    ^^^^^
+chalice.deploy.packager.PackageDownloadError: WARNING: Retrying after NewConnectionError: x
+ERROR: Could not find a version of certifi
+ERROR: No matching distribution
+
+"""
+PIPS_WORDS = (
+    "PackageDownloadError: pip cannot fetch all that ships, so check the network and its index: "
+    "ERROR: Could not find a version of certifi ERROR: No matching distribution"
+)
+
 STAGE = "prod"
 REQUIREMENTS = """\
 # what Lambda gets
@@ -405,6 +421,21 @@ class TestCommand:
         assert operator.is_told == (
             "batchback: `chalice package` failed: ValueError: a wrong setting\n"
         )
+
+    @pytest.mark.parametrize(
+        ("stderr", "stdout", "said"),
+        [
+            (OFFLINE, "Creating deployment package.\n", PIPS_WORDS),
+            ("Error: no such stage\n", "Creating deployment package.\n", "Error: no such stage"),
+            ("no such stage\n", "Creating deployment package.\n", "no such stage"),
+            ("", "Creating deployment package.\nno room\n", "no room"),
+            ("", "", "it does not say why"),
+        ],
+    )
+    def test_what_failed_is_said_whatever_else_is_printed(
+        self, stderr: str, stdout: str, said: str
+    ) -> None:
+        assert chalice_package.what_failed(stderr, stdout) == said
 
     def test_nothing_of_the_environment_gets_into_the_template(self) -> None:
         environ = {"PATH": "/bin", "MAX_CONCURRENT_WORKERS": "3", "AWS_PROFILE": "me"}
