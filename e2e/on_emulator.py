@@ -102,6 +102,7 @@ class OnEmulator:
             tables.update_continuous_backups(
                 TableName=table, PointInTimeRecoverySpecification=backup
             )
+        self.emulator.batchback("resources", "gateway", "--stage", STAGE)
 
     def _let_in(self) -> str:
         """Imports the key that the platform knows. The callback secret of its new account."""

@@ -16,6 +16,7 @@ from batchback import Refused
 from batchback.shell import Status
 
 from batchback_ops import project
+from batchback_ops.gateway_responses import NO_SUCH_PATH
 from batchback_ops.policies.permissions import PERMISSIONS
 from e2e.on_emulator import (
     KEY,
@@ -97,6 +98,22 @@ def wrong(found: Findings) -> dict[str, tuple[str, str]]:
 
 def ops(service: OnEmulator, command: str, *options: str) -> Any:
     return json.loads(service.emulator.batchback("ops", command, "--stage", STAGE, *options).stdout)
+
+
+class TestGateway:
+    @pytest.mark.parametrize("path", ["/", "/api/1.0", "/api/1.0/batch/x"])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_a_path_that_is_none_is_an_error_of_the_contract(
+        self, service: OnEmulator, method: str, path: str
+    ) -> None:
+        answer = requests.request(method, f"{service.address}{path}", timeout=PATIENCE_SECONDS)
+        assert (answer.status_code, answer.text) == (NO_SUCH_PATH.status, NO_SUCH_PATH.body)
+        assert NO_SUCH_PATH.headers.items() <= answer.headers.items()
+
+    def test_a_method_that_no_route_has_is_one_too(self, service: OnEmulator) -> None:
+        url = f"{service.address}/api/1.0/batch?action=run"
+        answer = requests.request("TRACE", url, timeout=PATIENCE_SECONDS)
+        assert answer.json()["errorCode"] == answer.status_code
 
 
 class TestBatches:

@@ -68,6 +68,7 @@ _COMMANDS = {"batchback", "click", *_SHARED}
 MAY_IMPORT |= {
     OPS: set(),
     f"{OPS}.errors": set(),
+    f"{OPS}.gateway_responses": set(),
     f"{OPS}.project": {"batchback.errors"},
     f"{OPS}.aws_failures": {"botocore"},
     f"{OPS}.stage": {
@@ -83,8 +84,16 @@ MAY_IMPORT |= {
     f"{OPS}.keys": {f"{OPS}.keys", *_COMMANDS, DOMAIN, ADAPTERS},
     f"{OPS}.ops": {f"{OPS}.ops", *_COMMANDS, DOMAIN, PORTS, ADAPTERS, ERRORS},
     f"{OPS}.policies": {f"{OPS}.policies", *_COMMANDS, SETTINGS, ERRORS},
-    f"{OPS}.resources": {f"{OPS}.resources", *_COMMANDS, ADAPTERS, ERRORS, "botocore"},
-    f"{OPS}.package": {f"{OPS}.package", *_COMMANDS, SETTINGS},
+    f"{OPS}.resources": {
+        *(f"{OPS}.{name}" for name in ("resources", "gateway_responses")),
+        *_COMMANDS,
+        *(ADAPTERS, ERRORS, "botocore"),
+    },
+    f"{OPS}.package": {
+        *(f"{OPS}.{name}" for name in ("package", "gateway_responses")),
+        *_COMMANDS,
+        SETTINGS,
+    },
     f"{OPS}.doctor": {
         *(f"{OPS}.{name}" for name in ("doctor", "policies", "resources")),
         *_COMMANDS,
@@ -108,7 +117,7 @@ MAY_IMPORT |= {
     },
     f"{LOCAL}.runtime": {
         *(f"{LOCAL}.{name}" for name in ("runtime", "errors", "http_server", "log")),
-        f"{OPS}.project",
+        *(f"{OPS}.{name}" for name in ("project", "gateway_responses")),
         *("app", WIRING, ERRORS, "boto3", "botocore", "chalice"),
     },
     f"{LOCAL}.service": {

@@ -1,5 +1,6 @@
 """API Gateway: Chalice's own local HTTP server, with what real clients need besides."""
 
+import re
 from functools import partial
 from http.server import HTTPServer
 from typing import Any
@@ -10,11 +11,13 @@ from chalice.local import (
     ChaliceRequestHandler,
     LocalChalice,
     LocalDevServer,
+    LocalGatewayException,
     create_local_server,
 )
 
 from batchback_local import http_server
-from batchback_local.http_server import RequestHandler, ServerThread
+from batchback_local.http_server import Answer, RequestHandler, ServerThread
+from batchback_ops.gateway_responses import NO_SUCH_PATH
 
 
 class Gateway(ServerThread):
@@ -41,20 +44,31 @@ def _local_server(app: Chalice, config: Config, port: int) -> LocalDevServer:
 
 
 class _Handler(ChaliceRequestHandler, RequestHandler):
-    """Answers HEAD without a body, which Chalice's server does not."""
+    """Answers HEAD without a body, which Chalice's server does not, and API Gateway's own errors
+    as ours answers them."""
 
     def parse_request(self) -> bool:
         if not super().parse_request():
             return False
-        if not hasattr(self, f"do_{self.command}"):
-            self._refuse_method()
+        if _begins_with_two_slashes(self.requestline) or not hasattr(self, f"do_{self.command}"):
+            self._refuse_path()
             return False
         return True
 
-    def _refuse_method(self) -> None:
-        """API Gateway's answer to a method that no route can have, TRACE for one."""
-        self._send_http_response(403, {}, b'{"message": "Missing Authentication Token"}')
-        self.wfile.flush()
+    def _send_error_response(self, error: LocalGatewayException) -> None:  # noqa: ARG002
+        """Chalice's imitation of API Gateway refuses nothing but paths that no route has: ours has
+        no authorizers."""
+        self._refuse_path()
+
+    def _refuse_path(self) -> None:
+        """As API Gateway answers a path, or a method, that no route has."""
+        self.send_answer(
+            Answer(
+                status=NO_SUCH_PATH.status,
+                body=NO_SUCH_PATH.body.encode(),
+                headers=NO_SUCH_PATH.headers,
+            )
+        )
 
     def _parse_payload(self) -> tuple[dict[str, Any], bytes | None]:
         return dict(self.headers), self.body or None
@@ -66,3 +80,8 @@ class _Handler(ChaliceRequestHandler, RequestHandler):
             self._send_http_response_no_body(code, headers)
         else:
             super()._send_http_response_with_body(code, headers, body)
+
+
+def _begins_with_two_slashes(request_line: str) -> bool:
+    """Python's server makes one of them; to API Gateway it is another path."""
+    return bool(re.match(r"\S+ //", request_line))

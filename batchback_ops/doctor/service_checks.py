@@ -41,9 +41,11 @@ class Trial:
 
 def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
     service = _Service(trial=trial, stage=stage, shell=shell)
+    of_api_gateway = [Check(name="gateway errors", run=service.judge_errors_of_the_gateway)]
     return [
         Check(name="platform", run=partial(_platform, stage)),
         Check(name="api", run=service.judge_answer),
+        *([] if stage.is_local else of_api_gateway),
         Check(name="ping", run=service.judge_ping),
         Check(name="batch", run=service.judge_batch),
     ]
@@ -79,6 +81,20 @@ class _Service:
             return f"{self._address} answers"
         except Unreachable as unreachable:
             raise self._not_there(unreachable) from unreachable
+        raise Wrong(f"{self._address} answers anybody", "name the right --address")
+
+    def judge_errors_of_the_gateway(self) -> str:
+        """What API Gateway answers itself must be an error to clients that go by `errorCode`."""
+        try:
+            with self._client("nobody", "nothing") as stranger:
+                stranger.call("no/such/path", "ping", {})
+        except Refused:
+            return "have the service's shape"
+        except Unreachable as unreachable:
+            raise Wrong(
+                f"are without errorCode, so some clients take them for success: {unreachable}",
+                f"batchback resources gateway --stage {self.stage.name}, after each chalice deploy",
+            ) from unreachable
         raise Wrong(f"{self._address} answers anybody", "name the right --address")
 
     def judge_ping(self) -> str:

@@ -10,13 +10,15 @@ from typing import Any
 
 from batchback.errors import CannotGoOn
 
-from batchback_ops import project
+from batchback_ops import gateway_responses, project
 
 Template = dict[str, Any]
 
 _SECTIONS = ("Parameters", "Conditions", "Resources", "Outputs")
 _FUNCTION = "AWS::Serverless::Function"
 _API = "AWS::Serverless::Api"
+#: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-gateway-responses.html
+_GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
 #: A function that runs before these are there fails, or makes them itself, which is worse.
 _NEEDED_BY_FUNCTIONS = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
 #: These send messages to their own queue, and their messages count the hops. Lambda would stop such
@@ -49,7 +51,12 @@ def merged(
             # Without it SAM makes a second way in beside our stage, called "Stage".
             # https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-api.html
             resource["Properties"]["OpenApiVersion"] = "2.0"
+            resource["Properties"]["DefinitionBody"][_GATEWAY_RESPONSES] = _gateway_responses()
     return whole
+
+
+def _gateway_responses() -> Template:
+    return {name: response.settings for name, response in gateway_responses.RESPONSES.items()}
 
 
 def _default(kind: str, value: str) -> str | int:

@@ -254,12 +254,12 @@ def _open_batches(stage: Stage) -> int | None:
 
 
 def _stack(stage: Stage, shell: Shell) -> Stack:
-    _check(stage)
+    check(stage)
     name = project.stack_name(stage.name)
     return Stack(name=name, client=stage.client("cloudformation"), shell=shell)
 
 
-def _check(stage: Stage) -> None:
+def check(stage: Stage) -> None:
     """Names are derived from the stage's name by four who must agree on it: the template, the
     functions, Chalice and the alarms."""
     if stage.is_local:

@@ -28,6 +28,12 @@ def _actions() -> ModuleType:
     return actions
 
 
+def _gateway() -> ModuleType:
+    from batchback_ops.resources import gateway
+
+    return gateway
+
+
 console.add_command(
     resources,
     "up",
@@ -48,4 +54,10 @@ console.add_command(
     "Show its status, parameters, outputs, and what `up` would change.",
     changes=False,
     load=lambda: _actions().show,
+)
+console.add_command(
+    resources,
+    "gateway",
+    "Give API Gateway's own errors the service's shape, after `chalice deploy`.",
+    load=lambda: _gateway().shape_errors,
 )

@@ -12,6 +12,7 @@ from chalice.app import Chalice
 from batchback_local.errors import PortInUse
 from batchback_local.runtime.gateway import Gateway
 from batchback_local.runtime.service_code import stage_configuration
+from batchback_ops.gateway_responses import NO_SUCH_PATH
 
 ALL_METHODS = ["GET", "HEAD", "POST"]
 
@@ -63,14 +64,23 @@ def test_head_is_answered_without_a_body(connection: http.client.HTTPConnection)
     assert json.loads(connection.getresponse().read())["name"] == "y"
 
 
-@pytest.mark.parametrize("method", ["TRACE", "QUERY", "GETS"])
-def test_a_method_that_no_route_can_have_is_answered_as_api_gateway_does(
-    connection: http.client.HTTPConnection, method: str
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *[(method, "/echo/x") for method in ("TRACE", "QUERY", "GETS")],
+        *[("POST", path) for path in ("/", "/echo", "/echo/x/y", "//echo/x", "/echo//x", "///")],
+        ("GET", "//x/echo/y"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic ZGVtbzpkZW1v"}])
+def test_what_no_route_has_is_answered_as_api_gateway_does(
+    connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    connection.request(method, "/echo/x", body="ignored")
+    connection.request(method, path, body="ignored", headers=headers)
     answer = connection.getresponse()
-    assert (answer.status, answer.headers["Content-Type"]) == (403, "application/json")
-    assert json.loads(answer.read()) == {"message": "Missing Authentication Token"}
+    assert (answer.status, answer.read()) == (404, NO_SUCH_PATH.body.encode())
+    for name, value in {"Content-Type": "application/json", **NO_SUCH_PATH.headers}.items():
+        assert answer.headers[name] == value
     connection.request("GET", "/echo/y")
     assert json.loads(connection.getresponse().read())["name"] == "y"
 

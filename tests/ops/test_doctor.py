@@ -813,6 +813,33 @@ class TestService:
         assert wrong(operator)["api"][1] == "make serve, and --address with what it prints"
 
 
+class TestGateway:
+    """What API Gateway answers itself, to a path that no route has."""
+
+    @pytest.fixture(autouse=True)
+    def nobody_is_refused(self, moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert moto
+        monkeypatch.setattr(Asked, "is_signed", True)
+
+    def test_errors_without_error_code_are_found(
+        self, operator: User, service: ScriptedService
+    ) -> None:
+        service.refuses(401, 0, "Unauthorized")
+        service.answers({"message": "Missing Authentication Token"}, status=403)
+        assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+        what, remedy = wrong(operator)["gateway errors"]
+        assert "without errorCode" in what
+        assert remedy.startswith("batchback resources gateway --stage dev")
+        assert service.asked[-1].path == "/api/1.0/no/such/path?action=ping"
+
+    def test_errors_of_the_services_shape_are_right(
+        self, operator: User, service: ScriptedService
+    ) -> None:
+        service.refuses(401, 0, "Unauthorized")
+        service.refuses(404, 0, "There is no such path")
+        assert operator.types("doctor", "--stage", STAGE) == Status.OK
+
+
 class TestAddress:
     """Where the API is, when nobody says it."""
 

@@ -16,6 +16,7 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 
 from batchback_ops import project
+from batchback_ops.gateway_responses import RESPONSES
 from batchback_ops.package import (
     chalice_package,
     deploy_script,
@@ -179,6 +180,12 @@ class TestTemplate:
 
     def test_the_api_gets_no_second_stage(self) -> None:
         assert merged()["Resources"]["RestAPI"]["Properties"]["OpenApiVersion"] == "2.0"
+
+    def test_api_gateway_answers_its_own_errors_in_the_services_shape(self) -> None:
+        described = merged()["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+        assert described["x-amazon-apigateway-gateway-responses"] == {
+            name: response.settings for name, response in RESPONSES.items()
+        }
 
     def test_api_gateway_unpacks_no_request_body(self) -> None:
         """It would if it compressed answers, and the service refuses such bodies unread."""

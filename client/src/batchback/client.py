@@ -52,6 +52,8 @@ _API = "/api/1.0"
 #: The API's own path, and the namespace of a call after it.
 _PASTED_PATH = re.compile(r"/api/1\.0(/\w*)?/?$")
 _CONTENT_TYPE = "application/json; charset=utf-8"
+#: What stands between the client and the service answers so: the service itself never does.
+_OF_A_GATEWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _KEY = re.compile(r"[!-9;-~]{1,256}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
@@ -210,10 +212,11 @@ class Client:
             answer = json.loads(response.content)
         except (ValueError, RecursionError):
             answer = None
-        if isinstance(answer, dict) and isinstance(answer.get("errorCode"), int):
-            raise _refusal(answer)
-        if isinstance(answer, dict) and response.status_code == HTTPStatus.OK:
-            return answer
+        if isinstance(answer, dict) and response.status_code not in _OF_A_GATEWAY:
+            if isinstance(answer.get("errorCode"), int):
+                raise _refusal(answer)
+            if response.status_code == HTTPStatus.OK:
+                return answer
         raise self._unreachable(_not_the_service(response, answer))
 
     def _unreachable(self, what: str) -> Unreachable:
