@@ -48,6 +48,7 @@ from chalicelib.domain.signing import SignedRequest
 from chalicelib.errors import BatchbackError, CallerError, ServiceError
 from chalicelib.settings import VARIABLES, Names, Variable
 from tests.app.conftest import Answer, Front, basic, serve
+from tests.client.lines import parsed
 from tests.fakes.clock import START
 from tests.fakes.http import Call
 from tests.markdown import Block, anchors, blocks, page
@@ -149,17 +150,6 @@ class TestAllPages:
 def options_of(command: click.Command) -> set[str]:
     """But for those that all commands have."""
     return {name for each in command.params for name in each.opts if name[0] == "-"} - {"--json"}
-
-
-def parsed(words: list[str]) -> click.Context:
-    """What a line of ours says, without doing it; UsageError if it is not understood."""
-    command: click.Command | None = batchback
-    while isinstance(command, click.Group):
-        name, *words = words
-        command = command.get_command(click.Context(command), name)
-        assert command, name
-    assert command
-    return command.make_context(command.name, words, obj=Shell(environ={}))
 
 
 def _tests_in(text: str) -> list[str]:

@@ -13,8 +13,8 @@ from batchback_local.live.waiting import DidNotHappen, until
 from batchback_ops import project
 
 #: How long the service gets to come up, and to stop.
-_START_SECONDS = 60
-_STOP_SECONDS = 15
+_START_SECONDS = 300
+_STOP_SECONDS = 60
 #: What would lead the service elsewhere than to its own demonstration.
 _NOT_INHERITED = ("STAGE", "PLATFORM_ADDRESS", "PLATFORM_AUTH", "PLATFORM_HEADER")
 #: How much of the service's words is shown where it does not come up.

@@ -28,7 +28,7 @@ from tests.fakes.clock import FakeClock
 from tests.samples import DEMO_KEY
 
 #: Long enough for a whole answer on a slow machine, where one is expected.
-AMPLE = 20.0
+AMPLE = 60.0
 #: Short, where none is.
 SHORT = 0.1
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'

@@ -187,7 +187,7 @@ class TestSlowness:
 
 def has_seen_the_end(server: Server) -> bool:
     """On a busy machine the deadline may pass before there is a connection that could end."""
-    return server.visits == 0 or server.saw_the_end.wait(10)
+    return server.visits == 0 or server.saw_the_end.wait(AMPLE)
 
 
 # --- endless -----------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ class TestEndlessness:
         received = int(reply.reason.split()[6])
         assert any(0 <= received - most < 70_000 for most in (MAX_HEAD_BYTES, MAX_RECEIVED_BYTES))
         assert peak < MAX_PEAK_BYTES
-        assert server.saw_the_end.wait(10)
+        assert server.saw_the_end.wait(AMPLE)
         assert server.visits == 1
 
     @both_ways
@@ -262,7 +262,7 @@ class TestEndlessness:
         reply, peak = with_peak(lambda: send(server, AMPLE))
         assert reply == NOT_HTTP
         assert peak < MAX_PEAK_BYTES
-        assert server.saw_the_end.wait(10)
+        assert server.saw_the_end.wait(AMPLE)
         assert server.visits == 1
 
     @both_ways
@@ -275,7 +275,7 @@ class TestEndlessness:
         assert reply.is_cut
         assert len(reply.body) == most_kept(send)
         assert peak < MAX_PEAK_BYTES
-        assert server.saw_the_end.wait(10)
+        assert server.saw_the_end.wait(AMPLE)
 
     @pytest.mark.parametrize("layers", [1, 2, 3, 5])
     def test_a_bomb_goes_off_at_the_limit(self, servers: Servers, layers: int) -> None:
@@ -388,7 +388,7 @@ class TestNonsense:
         server = servers(once(answer))
         assert send(server, AMPLE) == NOT_HTTP
         assert server.visits == 1
-        assert server.saw_the_end.wait(10)
+        assert server.saw_the_end.wait(AMPLE)
 
     @both_ways
     @pytest.mark.parametrize(

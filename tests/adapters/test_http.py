@@ -489,7 +489,7 @@ class TestPlatform:
         platform = a_platform(server.address)
         for visit in range(1, 4):
             assert isinstance(call(platform), Reply)
-            assert server.saw_the_end.wait(10)
+            assert server.saw_the_end.wait(AMPLE)
             server.saw_the_end.clear()
             assert server.visits == visit
 
@@ -712,7 +712,7 @@ class TestReceiver:
         receiver = a_receiver()
         for _ in range(2):
             assert isinstance(post(receiver, f"http://{NAME}:{server.port}/"), Reply)
-            assert server.saw_the_end.wait(10)
+            assert server.saw_the_end.wait(AMPLE)
         assert server.visits == 2
         assert server.seen[1].headers.get("cookie") is None
 

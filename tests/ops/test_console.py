@@ -7,12 +7,12 @@ from typing import Any
 import click
 import pytest
 from batchback.commands import batchback
-from batchback.shell import Shell
 
 from batchback_ops.doctor import examination
 from batchback_ops.doctor.diagnosis import Finding
 from batchback_ops.keys import actions as of_keys
 from batchback_ops.ops import actions as of_ops
+from tests.client.lines import parsed
 from tests.client.user import Terminal, User
 
 ROOMS = ("doctor", "keys", "local", "ops", "package", "policies", "resources")
@@ -35,16 +35,14 @@ def user() -> User:
 
 class TestHelp:
     @pytest.mark.parametrize("words", EVERY, ids=" ".join)
-    def test_every_help_has_an_example_that_is_understood(
-        self, user: User, words: list[str]
-    ) -> None:
+    def test_every_help_has_an_example_that_is_parsed(self, user: User, words: list[str]) -> None:
         assert user.types(*words, "--help") == 0
         _, _, examples = user.stdout.getvalue().partition("\n  Examples:\n")
         lines = [shlex.split(line.partition(" < ")[0]) for line in examples.splitlines()]
         assert lines
         for program, *argv in lines:
             assert program == "batchback"
-            understood(argv)
+            parsed(argv)
 
     @pytest.mark.parametrize("name", ROOMS)
     def test_every_line_of_the_list_is_a_whole_sentence(self, user: User, name: str) -> None:
@@ -60,7 +58,7 @@ class TestHelp:
             (["resource", "show"], "'resources'"),
         ],
     )
-    def test_a_slip_of_the_pen_is_understood(self, user: User, argv: list[str], meant: str) -> None:
+    def test_a_slip_of_the_pen_is_parsed(self, user: User, argv: list[str], meant: str) -> None:
         """And not carried out."""
         assert user.types(*argv) == 2
         assert f"Did you mean {meant}?" in user.is_told
@@ -71,15 +69,6 @@ class TestHelp:
         [stage] = [each for each in command.params if each.name == "stage"]
         offered = stage.shell_complete(click.Context(command), "p")
         assert [each.value for each in offered] == ["prod"]
-
-
-def understood(argv: list[str]) -> None:
-    command: click.Command | None = batchback
-    while isinstance(command, click.Group) and argv:
-        name, *argv = argv
-        command = command.get_command(click.Context(command), name)
-    assert command
-    command.make_context(command.name, argv, obj=Shell(environ={}))
 
 
 KEY = {

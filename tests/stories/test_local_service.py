@@ -23,7 +23,7 @@ from tests.trials.large import VARIABLES, Large
 from tests.trials.soak import Plan, Soak
 
 #: Nothing here takes so long, unless it is broken.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 #: A soak small enough for every run. No batch can end before both workers are dead: then none of
 #: them dies in a delivery, which would be made up for when its lease ends, minutes later.
 SHORT = Plan(
