@@ -7,6 +7,7 @@
     runtime/          what Lambda and API Gateway do: events, contexts, schedules, workers, HTTP
     demonstration/    the platform that the jobs call, and the receiver that the callbacks reach
     live/             a service that runs, as its callers see it: for the demo, trials and tests
+    ready_file.py     where everything is, for programs
     http_server.py    the HTTP server of all of them
     log.py            what is said on the terminal
     errors.py         why it does not start

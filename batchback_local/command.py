@@ -11,6 +11,7 @@ import click
 from batchback.command_line import examples
 from batchback.errors import CannotGoOn
 
+from batchback_local import ready_file
 from batchback_local.log import say
 from batchback_ops import project
 from batchback_ops.console import whole_number
@@ -31,8 +32,8 @@ def _port(name: str, purpose: str) -> click.Option:
     params=[
         _port("--port", "Of the service: 8000 if that is free."),
         _port("--aws-port", "Of the embedded AWS: 4566 if that is free."),
-        _port("--platform-port", "Of the demonstration platform: a free one."),
-        _port("--receiver-port", "Of the demonstration receiver: a free one."),
+        _port("--platform-port", "Of the demonstration platform: 4567 if that is free."),
+        _port("--receiver-port", "Of the demonstration receiver: 4568 if that is free."),
         click.Option(
             ["--platform"], metavar="URL", help="Call this platform, not the demonstration's."
         ),
@@ -41,8 +42,8 @@ def _port(name: str, purpose: str) -> click.Option:
         click.Option(
             ["--no-http"],
             is_flag=True,
-            help="All but the HTTP server, for use beside `chalice local --stage local`; the ports "
-            "are then 4566 (AWS), 4567 (platform) and 4568 (receiver).",
+            help="All but the HTTP server, for use beside `chalice local --stage local`; the other "
+            "ports must then be free.",
         ),
         click.Option(
             ["--worker-processes"],
@@ -96,10 +97,9 @@ def _serve(given: dict[str, Any]) -> None:
         ) from missing
     options = Options(**given)
     if options.ready_file:
-        with suppress(FileNotFoundError):
-            Path(options.ready_file).unlink()
+        ready_file.remove(Path(options.ready_file))
     with running(options) as service:
-        say(f"The whole service is up; Ctrl-C stops it.\n\n{service.describe()}")
+        say(service.describe())
         _wait_for_the_signal()
 
 

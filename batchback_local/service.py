@@ -10,23 +10,24 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from chalice.app import Chalice
 
 from batchback_local.aws.embedded import EmbeddedAws
 from batchback_local.aws.resources import create_resources
-from batchback_local.demonstration.account import new_callback_secret, put_demo_key
+from batchback_local.demonstration.account import CALLBACK_SECRET, put_demo_key
 from batchback_local.demonstration.platform import DemonstrationPlatform
 from batchback_local.demonstration.receiver import DemonstrationReceiver
-from batchback_local.errors import CannotStart, PortInUse
+from batchback_local.errors import PortInUse
 from batchback_local.log import ReadableLog, say
+from batchback_local.ready_file import write
 from batchback_local.runtime import environment, service_code
 from batchback_local.runtime.event_source import Running
 from batchback_local.runtime.gateway import Gateway
@@ -35,10 +36,14 @@ from chalicelib import settings
 from chalicelib.domain.account import PlatformAuth
 from chalicelib.settings import Names
 
+_Server = TypeVar("_Server")
+
 _PREFERRED_PORT = 8000
 #: What the local stage's configuration, and so `chalice local --stage local` and the commands of
 #: operators, take for granted.
 _AWS_PORT, _PLATFORM_PORT, _RECEIVER_PORT = 4566, 4567, 4568
+#: Who serves the HTTP API if we do not.
+_BY_CHALICE = ".venv/bin/chalice local --stage local --port 8000 --no-autoreload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +108,7 @@ class LocalService:
         }
 
     def describe(self) -> str:
-        """For people: every address, and a batch to send."""
+        """For people: what is up, every address, and a batch to send."""
         address = self.address or f"http://127.0.0.1:{_PREFERRED_PORT}"
         curl = [
             *("curl", "-sS", "-u", f"{self.key}:{self.secret}"),
@@ -113,11 +118,14 @@ class LocalService:
         ]
         return "\n".join(
             [
-                f"  service    {self.address or 'chalice local --stage local --port 8000'}",
+                self._what_is_up(),
+                "",
+                f"  service    {self.address or _BY_CHALICE}",
                 f"  platform   {self.platform}    (GET /calls, POST /behave)",
                 f"  receiver   {self.receiver}    (GET /received, POST /behave)",
                 f"  AWS        {self.aws_endpoint}    stage {self.names.stage}",
                 f"  key        {self.key}, with secret {self.secret}",
+                f"  callbacks  signed with {self.callback_secret}",
                 "",
                 "Send a batch, then see what the receiver got:",
                 "",
@@ -125,6 +133,14 @@ class LocalService:
                 f"  curl -sS {self.receiver}/received",
                 "",
             ]
+        )
+
+    def _what_is_up(self) -> str:
+        if self.address:
+            return "The whole service is up; Ctrl-C stops it."
+        return (
+            "All is up but the HTTP API, which you start with the command below; Ctrl-C stops what "
+            "is up."
         )
 
 
@@ -151,15 +167,19 @@ def running(options: Options) -> Iterator[LocalService]:
 
 
 def _start(options: Options, stack: ExitStack) -> LocalService:
-    aws = stack.enter_context(_embedded_aws(options.aws_port))
-    callback_secret = new_callback_secret()
+    aws = stack.enter_context(_listening("AWS", EmbeddedAws, options.aws_port, _AWS_PORT))
     receiver = stack.enter_context(
-        DemonstrationReceiver(callback_secret=callback_secret).serve(options.receiver_port or 0)
+        _listening(
+            "receiver",
+            DemonstrationReceiver(callback_secret=CALLBACK_SECRET).serve,
+            options.receiver_port,
+            _RECEIVER_PORT,
+        )
     )
     platform = _platform(options, stack)
     environment.prepare(aws_endpoint=aws.address, platform=platform)
     names = settings.names()
-    _fill(names, options, callback_secret)
+    _fill(names, options)
     app = service_code.load_app()
     service = LocalService(
         address=None if options.no_http else _serve(app, options.port, stack),
@@ -169,21 +189,24 @@ def _start(options: Options, stack: ExitStack) -> LocalService:
         receiver=receiver.address,
         key=options.key,
         secret=options.secret,
-        callback_secret=callback_secret,
+        callback_secret=CALLBACK_SECRET,
         names=names,
         queue_urls=_queue_urls(names),
     )
     return _work(service, app, options, stack)
 
 
-def _embedded_aws(port: int | None) -> EmbeddedAws:
-    """At the port named, or at the one that operators' commands try first, or anywhere."""
+def _listening(
+    what: str, listen: Callable[[int], _Server], named: int | None, usual: int
+) -> _Server:
+    """At the port named, or at the usual one, where people and commands look first, or anywhere."""
     try:
-        return EmbeddedAws(port or _AWS_PORT)
+        return listen(named or usual)
     except PortInUse:
-        if port:
+        if named:
             raise
-        return EmbeddedAws()
+        say(f"Port {usual} is in use: the {what} takes a free one.")
+        return listen(0)
 
 
 def _platform(options: Options, stack: ExitStack) -> str:
@@ -196,31 +219,25 @@ def _platform(options: Options, stack: ExitStack) -> str:
         secret=options.secret,
         checks_signatures=os.environ.get("PLATFORM_AUTH", PlatformAuth.IWS) == PlatformAuth.IWS,
     )
-    return stack.enter_context(platform.serve(options.platform_port or 0)).address
+    server = _listening("platform", platform.serve, options.platform_port, _PLATFORM_PORT)
+    return stack.enter_context(server).address
 
 
-def _fill(names: Names, options: Options, callback_secret: str) -> None:
+def _fill(names: Names, options: Options) -> None:
     create_resources(names.stage, visibility_seconds=environment.visibility_seconds())
     put_demo_key(
         boto3.client("dynamodb"),
         names.keys_table,
         key=options.key,
         secret=options.secret,
-        callback_secret=callback_secret,
+        callback_secret=CALLBACK_SECRET,
         now=datetime.now(UTC),
     )
 
 
 def _serve(app: Chalice, port: int | None, stack: ExitStack) -> str:
-    """The service's address: at the port named, or at 8000 where that is free, or anywhere."""
     config = service_code.stage_configuration()
-    try:
-        gateway = Gateway(app, config, port or _PREFERRED_PORT)
-    except PortInUse:
-        if port:
-            raise
-        say(f"Port {_PREFERRED_PORT} is in use: the service takes a free one.")
-        gateway = Gateway(app, config, 0)
+    gateway = _listening("service", lambda at: Gateway(app, config, at), port, _PREFERRED_PORT)
     return stack.enter_context(gateway).address
 
 
@@ -244,15 +261,9 @@ def _work(service: LocalService, app: Chalice, options: Options, stack: ExitStac
 
 
 def _write_ready_file(path: Path | None, service: LocalService) -> None:
-    """Whoever sees the file sees all of it."""
     if path is None:
         return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(json.dumps(service.as_json(), indent=2) + "\n")
-        unfinished.replace(path)
-    except OSError as error:
-        raise CannotStart(f"The ready file cannot be written: {error}") from error
+    write(path, service.as_json())
 
 
 def _queues(names: Names) -> dict[str, str]:

@@ -104,6 +104,7 @@ MAY_IMPORT |= {
     f"{LOCAL}.errors": {"batchback.errors"},
     f"{LOCAL}.log": set(),
     f"{LOCAL}.http_server": {f"{LOCAL}.errors"},
+    f"{LOCAL}.ready_file": {f"{LOCAL}.errors"},
     f"{LOCAL}.live": {f"{LOCAL}.live", f"{OPS}.project", "batchback", "requests"},
     f"{LOCAL}.aws": {
         *(f"{LOCAL}.{name}" for name in ("aws", "errors", "http_server")),
@@ -121,10 +122,14 @@ MAY_IMPORT |= {
         *("app", WIRING, ERRORS, "boto3", "botocore", "chalice"),
     },
     f"{LOCAL}.service": {
-        *(f"{LOCAL}.{name}" for name in ("aws", "demonstration", "runtime", "errors", "log")),
+        *(f"{LOCAL}.{name}" for name in ("aws", "demonstration", "runtime")),
+        *(f"{LOCAL}.{name}" for name in ("errors", "log", "ready_file")),
         *(SETTINGS, f"{DOMAIN}.account", "boto3", "chalice"),
     },
-    f"{LOCAL}.command": {f"{LOCAL}.service", f"{LOCAL}.log", *_COMMANDS},
+    f"{LOCAL}.command": {
+        *(f"{LOCAL}.{name}" for name in ("service", "log", "ready_file")),
+        *_COMMANDS,
+    },
     f"{LOCAL}.demo": {
         *(f"{LOCAL}.{name}" for name in ("command", "service", "live", "log")),
         "batchback",

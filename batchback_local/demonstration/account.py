@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _ACCOUNT = "demo"
+#: The same at each start, so that a receiver can be told it once. It signs on this machine alone.
+CALLBACK_SECRET = "whsec_dGhlIGRlbW9uc3RyYXRpb24gc2lnbnMgd2l0aCBtZSE="  # noqa: S105
 
 
 def new_callback_secret() -> str:

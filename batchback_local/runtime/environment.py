@@ -6,6 +6,8 @@ from collections.abc import Mapping, MutableMapping
 from batchback_local.errors import CannotStart
 from batchback_ops import project
 
+#: Changes which numbers are JSON; Lambda sets none.
+_OF_PYTHON = ("PYTHONINTMAXSTRDIGITS",)
 #: The longest that SQS hides a message.
 _LONGEST_SECONDS = 43_200
 
@@ -20,7 +22,7 @@ def prepare(
     addresses of this run. AWS is the embedded one whatever the user has set: nothing here may ever
     reach a real account."""
     environ = os.environ if environ is None else environ
-    for name in [name for name in environ if name.startswith("AWS_")]:
+    for name in [name for name in environ if name.startswith(("AWS_", *_OF_PYTHON))]:
         del environ[name]
     for name, value in project.environment(project.LOCAL_STAGE).items():
         if not environ.get(name):

@@ -185,6 +185,21 @@ class TestRun:
         assert user.types("run", "--callback-url", "http://example.com/", "-") == 0
         assert service.asked[0].json == {"jobs": [], "callbackUrl": "http://example.com/"}
 
+    def test_a_long_number_is_one_whatever_python_is_told(
+        self, service: ScriptedService, user: User
+    ) -> None:
+        """By PYTHONINTMAXSTRDIGITS, in the file and in the answer."""
+        number = int("1" + "0" * 1_000)
+        before = sys.get_int_max_str_digits()
+        sys.set_int_max_str_digits(640)
+        try:
+            service.answers_bytes(b'{"asyncId": "a", "n": 1' + b"0" * 1_000 + b"}")
+            user.stdin = io.BytesIO(b'{"jobs": [], "n": 1' + b"0" * 1_000 + b"}")
+            assert user.types("run", "-") == 0
+            assert service.asked[0].json["n"] == number
+        finally:
+            sys.set_int_max_str_digits(before)
+
     def test_a_byte_order_mark_is_no_fault(self, service: ScriptedService, user: User) -> None:
         """What a Windows editor puts before the JSON is left out."""
         service.answers({"asyncId": BATCH})

@@ -1,15 +1,23 @@
 """Options, environment and configuration of `batchback local`."""
 
+import json
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
+from batchback_local import ready_file
 from batchback_local.command import local
+from batchback_local.demonstration.account import CALLBACK_SECRET
+from batchback_local.errors import CannotStart, PortInUse
 from batchback_local.runtime import environment
-from batchback_local.service import Options
+from batchback_local.service import LocalService, Options, _listening
 from batchback_ops import project
+from chalicelib.settings import Names
 from tests.client.user import User
 
 #: README and contract name them: whoever changes one changes a promise.
@@ -60,6 +68,103 @@ def test_the_fixed_ports_are_those_that_the_local_stage_looks_for() -> None:
     stage = project.environment(project.LOCAL_STAGE)
     assert stage["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{AWS_PORT}"
     assert stage["PLATFORM_ADDRESS"] == f"http://127.0.0.1:{PLATFORM_PORT}"
+
+
+class TestReadyFile:
+    OURS: ClassVar = {"awsEndpoint": "http://127.0.0.1:1", "pid": 1, "stage": "local"}
+
+    def test_one_of_ours_is_replaced(self, tmp_path: Path) -> None:
+        path = tmp_path / "ready.json"
+        ready_file.write(path, self.OURS)
+        ready_file.write(path, {**self.OURS, "pid": 2})
+        assert json.loads(path.read_text())["pid"] == 2
+        ready_file.remove(path)
+        ready_file.remove(path)
+        assert [*tmp_path.iterdir()] == []
+
+    @pytest.mark.parametrize("content", ["precious", "", "{}", "[1]", '{"pid": 1}', "x" * 100_001])
+    def test_what_is_not_ours_is_never_touched(self, tmp_path: Path, content: str) -> None:
+        """Status 2 before anything starts."""
+        path = tmp_path / "notes"
+        path.write_text(content)
+        user = User({})
+        assert user.types("local", "--ready-file", str(path)) == 2
+        assert f"--ready-file: {path} is there, and is not a ready file" in user.is_told
+        with pytest.raises(CannotStart):
+            ready_file.write(path, self.OURS)
+        assert path.read_text() == content
+
+    def test_neither_is_a_link_a_folder_or_a_device(self, tmp_path: Path) -> None:
+        ready_file.write(tmp_path / "ours", self.OURS)
+        link, broken = tmp_path / "link", tmp_path / "broken"
+        link.symlink_to(tmp_path / "ours")
+        broken.symlink_to(tmp_path / "nothing")
+        for path in (link, broken, tmp_path, Path(os.devnull)):
+            with pytest.raises(CannotStart, match="is not a ready file"):
+                ready_file.remove(path)
+        assert link.is_symlink()
+        assert broken.is_symlink()
+
+    def test_a_folder_that_is_not_there_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(CannotStart, match=r"cannot be written \(No such file or directory\)"):
+            ready_file.write(tmp_path / "none" / "ready.json", self.OURS)
+
+
+class TestPorts:
+    """The same at each start, if they are free."""
+
+    def test_the_usual_one_is_taken(self) -> None:
+        assert _listening("service", lambda port: port, None, 8000) == 8000
+
+    def test_another_one_if_it_is_in_use(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert _listening("receiver", not_at(4568), None, 4568) == 0
+        assert capsys.readouterr().err == "Port 4568 is in use: the receiver takes a free one.\n"
+
+    def test_a_named_one_or_none(self) -> None:
+        with pytest.raises(PortInUse):
+            _listening("AWS", not_at(9000), 9000, 4566)
+
+
+def not_at(used: int) -> Callable[[int], int]:
+    def listen(port: int) -> int:
+        if port == used:
+            raise PortInUse(port)
+        return port
+
+    return listen
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://127.0.0.1:8000", "The whole service is up"),
+        (None, "All is up but the HTTP API"),
+    ],
+)
+def test_what_is_up_is_said(address: str | None, says: str) -> None:
+    """With the secret that a receiver needs, the same one at each start."""
+    service = LocalService(
+        address=address,
+        aws_endpoint="http://a",
+        region="us-east-1",
+        platform="http://p",
+        receiver="http://r",
+        key="demo",
+        secret="s",
+        callback_secret=CALLBACK_SECRET,
+        names=Names("local"),
+        queue_urls={},
+    )
+    described = service.describe()
+    assert described.startswith(says)
+    assert f"callbacks  signed with {CALLBACK_SECRET}\n" in described
+    assert ("chalice local --stage local" in described) is (address is None)
+
+
+def test_no_limit_of_python_changes_which_numbers_are_json() -> None:
+    environ = {"PYTHONINTMAXSTRDIGITS": "640"}
+    environment.prepare(aws_endpoint="http://127.0.0.1:1", platform="http://p", environ=environ)
+    assert "PYTHONINTMAXSTRDIGITS" not in environ
 
 
 def test_a_named_port_stays() -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 
-from batchback import command_line
+from batchback import command_line, strict_json
 from batchback.commands import batchback
 from batchback.errors import CannotGoOn, NotWritten, Refused, StillRunning, Unreachable
 from batchback.shell import Shell, Status, discard
@@ -15,6 +15,8 @@ def main(argv: Sequence[str] | None = None, *, shell: Shell | None = None) -> in
     """Run one command and return its exit status: no exception and no traceback for anything
     that the user, the network or the service can do."""
     shell = shell or Shell()
+    # PYTHONINTMAXSTRDIGITS would change which numbers can be read.
+    sys.set_int_max_str_digits(strict_json.MAX_DIGITS)
     try:
         with redirect_stdout(shell.stdout), redirect_stderr(shell.stderr):
             return _run(sys.argv[1:] if argv is None else argv, shell)
