@@ -323,6 +323,34 @@ class TestChanges:
         assert store.find(batch.batch_id) is None
 
 
+class TestExpiry:
+    @pytest.mark.usefixtures("aws")
+    def test_the_database_deletes_all_of_a_batch_when_it_has_expired(self) -> None:
+        """Its TTL goes by `expires_at`; an item without it would stay for ever."""
+        client = clients.dynamodb()
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=_never)
+        batch = saved(store, 1)
+        store.mark(batch, 0, 0, Marker(round=1, hops=0, receive_count=2))
+        store.record(batch, 0, part(0, 0))
+        voided = new_batch()
+        store.void(voided, START)
+        found = [*items_of(batch), *items_of(voided)]
+        assert len(found) == 6
+        assert {item["expires_at"]["N"] for item in found} == {
+            f"{batch.expires_at.timestamp():.3f}"
+        }
+
+
+def items_of(batch: Batch) -> Sequence[Any]:
+    return clients.dynamodb().query(
+        TableName="batchback-local-batches",
+        KeyConditionExpression="#id = :id",
+        ExpressionAttributeNames={"#id": "batch_id"},
+        ExpressionAttributeValues={":id": {"S": batch.batch_id}},
+        ConsistentRead=True,
+    )["Items"]
+
+
 class TestMarkers:
     def test_a_marker_is_read_with_its_chunk_until_it_is_removed(self, store: BatchStore) -> None:
         batch = saved(store, 16, jobs_per_message=2)

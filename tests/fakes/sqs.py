@@ -1,9 +1,11 @@
-"""The queues in memory: what was sent, for a test to hand out as it likes."""
+"""The queues in memory: what was sent, for a test to hand out as it likes. Delays that SQS does not
+take are not taken here either."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.retry import MAX_MESSAGE_DELAY
 
 
 @dataclass
@@ -12,9 +14,11 @@ class FakeQueue:
     batches: list[tuple[BatchMessage, int]] = field(default_factory=list)
 
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
+        assert 0 <= delay_seconds <= MAX_MESSAGE_DELAY
         self.jobs += [(message, delay_seconds) for message in messages]
 
     def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        assert 0 <= delay_seconds <= MAX_MESSAGE_DELAY
         self.batches.append((message, delay_seconds))
 
     def take_jobs(self) -> list[tuple[JobsMessage, int]]:

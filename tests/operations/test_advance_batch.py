@@ -223,6 +223,24 @@ class TestDelivering:
         head = world.head(done)
         assert (head.callback, head.last_error) == (CallbackState.FAILED, refused.reason)
 
+    def test_an_attempt_may_take_15_seconds_and_one_more_for_each_megabyte(
+        self, world: World
+    ) -> None:
+        batch = world.submitted(10, chunk_size=10)
+        world.behave(lambda _: Reply(status=200, body=b'"' + b"x" * 300_000 + b'"'))
+        world.run_all_chunks(batch)
+        world.check(batch)
+        [post] = world.receiver.posts
+        assert post.timeout_seconds == pytest.approx(15 + len(post.body) / 1_000_000)
+        assert post.timeout_seconds > 18
+
+    def test_an_attempt_ends_in_time_for_its_outcome_to_be_recorded(
+        self, world: World, done: Batch
+    ) -> None:
+        world.service.advancer.advance_batch(BatchMessage.of(done), lambda: 22.0)
+        [post] = world.receiver.posts
+        assert post.timeout_seconds == 12
+
     def test_the_attempt_is_counted_before_the_post(self, world: World, done: Batch) -> None:
         seen = []
 

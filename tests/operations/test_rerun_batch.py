@@ -197,6 +197,17 @@ class TestCancel:
         world.run_to_the_end()
         assert world.head(batch).status == "cancelled"
 
+    def test_no_job_is_sent_again_however_long_the_end_takes(
+        self, world: World, rerun: BatchRerunner
+    ) -> None:
+        batch = world.submitted(2)
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        [(message, _)] = world.queue.take_batches()
+        world.clock.advance(minutes=1)
+        assert world.head(batch).is_check_due(world.clock.now())
+        world.service.advancer.advance_batch(message, lambda: 1.0)
+        assert world.queue.jobs == []
+
 
 class TestAll:
     @pytest.mark.parametrize("action", ["restart", "repost", "cancel"])

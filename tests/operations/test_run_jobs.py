@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from chalicelib.domain.batch import Answer, AnswersPart, Verdict
+from chalicelib.domain.batch import Answer, AnswersPart, Marker, Verdict
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply
 from chalicelib.errors import Unavailable
@@ -93,6 +93,15 @@ class TestRedelivery:
         world.store.record(batch, 0, AnswersPart(round=1, number=0, answers={1: succeeded()}))
         world.work(JobsMessage.of(batch, 0))
         assert [call.params["n"] for call in world.platform.calls] == [0, 2]
+
+    def test_a_job_that_its_second_worker_survives_leaves_no_marker(self, world: World) -> None:
+        """Or it would be to blame if a later message for it died of something else."""
+        batch = world.submitted(1)
+        seen: list[Marker] = []
+        world.behave(lambda _: seen.extend(world.store.markers.values()))
+        world.work(JobsMessage.of(batch, 0), receive_count=2)
+        assert [marker.receive_count for marker in seen] == [2]
+        assert world.store.markers == {}
 
     def test_two_workers_on_one_chunk_leave_one_answer_each_the_first_recorded(
         self, world: World
@@ -206,6 +215,15 @@ class TestTransientFailures:
         [(_, delay)] = world.queue.jobs
         assert delay == 900
         assert world.head(batch).next_check_at == START + timedelta(seconds=960)
+
+    def test_a_wait_of_up_to_a_minute_moves_no_check(self, world: World) -> None:
+        """Or a platform that is slow would hold up the check of what was really lost."""
+        batch = world.submitted(1)
+        world.behave(lambda _: Reply(status=429, retry_after="60"))
+        world.work(JobsMessage.of(batch, 0))
+        [(_, delay)] = world.queue.jobs
+        assert delay == 60
+        assert world.head(batch).next_check_at == batch.next_check_at
 
 
 class TestFinalFailures:

@@ -130,3 +130,14 @@ def test_where_nothing_can_be_found_out_the_outcome_is_unknown(
     with pytest.raises(OutcomeUnknown):
         world.run()
     assert world.queue.jobs == []
+
+
+def test_a_key_is_free_again_once_its_batch_has_expired(world: World) -> None:
+    """Also before the database deletes it, which may take days; and with another body."""
+    submission = Submission(jobs=some_jobs(1), callback_url=None)
+    first = world.submit(DEMO_CALLER, submission, b"one", "key")
+    old = world.only_head
+    world.clock.set(old.expires_at)
+    assert world.submit(DEMO_CALLER, submission, b"another", "key") == first
+    assert world.only_head.submission != old.submission
+    assert world.only_head.created_at == old.expires_at
