@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from batchback.command_line import examples
@@ -16,15 +16,32 @@ from batchback_local.log import say
 from batchback_ops import project
 from batchback_ops.console import whole_number
 
-if TYPE_CHECKING:
-    pass
-
 #: How often the main thread wakes to see whether it is to stop.
 _WAKE_SECONDS = 0.1
 
 
 def _port(name: str, purpose: str) -> click.Option:
     return click.Option([name], metavar="PORT", type=whole_number(1, 65_535), help=purpose)
+
+
+def _key(text: str) -> str:
+    """A type for options: what clients can send as a key."""
+    from batchback_ops.keys import credentials
+
+    return _without_fault(text, credentials.why_not_key(text))
+
+
+def _secret(text: str) -> str:
+    """The same of a secret."""
+    from batchback_ops.keys import credentials
+
+    return _without_fault(text, credentials.why_not_secret(text))
+
+
+def _without_fault(text: str, fault: str | None) -> str:
+    if fault:
+        raise click.BadParameter(f"It cannot be used: {fault}.")
+    return text
 
 
 @click.command(
@@ -37,8 +54,20 @@ def _port(name: str, purpose: str) -> click.Option:
         click.Option(
             ["--platform"], metavar="URL", help="Call this platform, not the demonstration's."
         ),
-        click.Option(["--key"], default="demo", show_default=True, help="The key that may call."),
-        click.Option(["--secret"], default="demo-secret", show_default=True, help="Its secret."),
+        click.Option(
+            ["--key"],
+            type=_key,
+            default="demo",
+            show_default=True,
+            help="The key that may call.",
+        ),
+        click.Option(
+            ["--secret"],
+            type=_secret,
+            default="demo-secret",
+            show_default=True,
+            help="Its secret.",
+        ),
         click.Option(
             ["--no-http"],
             is_flag=True,

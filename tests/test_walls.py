@@ -128,7 +128,7 @@ MAY_IMPORT |= {
     },
     f"{LOCAL}.command": {
         *(f"{LOCAL}.{name}" for name in ("service", "log", "ready_file")),
-        *_COMMANDS,
+        *(f"{OPS}.keys", *_COMMANDS),
     },
     f"{LOCAL}.demo": {
         *(f"{LOCAL}.{name}" for name in ("command", "service", "live", "log")),

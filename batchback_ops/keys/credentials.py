@@ -64,6 +64,8 @@ def why_not_secret(secret: str) -> str | None:
         return f"is longer than {_LONGEST_SECRET:,} characters"
     if not secret.isprintable():
         return "holds a character that cannot be seen, such as a tab or a second line"
+    if not secret.isascii():
+        return "holds a character that is not ASCII, which programs send in different ways"
     if secret != secret.strip():
         return "begins or ends with a space"
     return None

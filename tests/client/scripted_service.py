@@ -28,6 +28,8 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    #: Of the client: the same again is the same connection.
+    port: int = 0
 
     @property
     def json(self) -> Any:
@@ -88,6 +90,7 @@ def scripted_service() -> Iterator[ScriptedService]:
                     path=self.path,
                     headers={name.lower(): value for name, value in self.headers.items()},
                     body=self.rfile.read(int(self.headers["Content-Length"])),
+                    port=self.client_address[1],
                 )
             )
             self.send_response(status)

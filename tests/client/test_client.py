@@ -1,8 +1,10 @@
 """The client against a real HTTP server that checks every signature and answers by its script."""
 
-from collections.abc import Iterator
+import copy
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import requests
@@ -190,6 +192,41 @@ class TestRefused:
             client.results(BATCH)
         assert caught.value.is_not_completed
 
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [
+            ({"Retry-After": "17"}, 17),
+            ({"Retry-After": " 0 "}, 0),
+            ({"Retry-After": "Mon, 23 Nov 2026 14:50:07 GMT"}, 60),
+            ({"Retry-After": "Mon, 23 Nov 2026 14:00:00 GMT"}, 0),
+            ({"Retry-After": "soon"}, None),
+            ({"Retry-After": "-1"}, None),
+            ({"Retry-After": "1.5"}, None),
+            ({"Retry-After": "Mon, 23 Nov 2026 14:50:07"}, None),
+            ({}, None),
+        ],
+    )
+    def test_says_when_to_try_again(
+        self,
+        service: ScriptedService,
+        client: Client,
+        header: dict[str, str],
+        seconds: int | None,
+    ) -> None:
+        """As the service's Retry-After does, in seconds from now."""
+        body = b'{"errorCode": 429, "message": "Too many requests", "specificCode": 0}'
+        service.answers_bytes(body, status=429, **header)
+        with pytest.raises(Refused) as caught:
+            client.run([])
+        assert caught.value.retry_after == seconds
+        assert caught.value.may_pass
+
+    def test_can_be_copied(self) -> None:
+        """So that it gets from a worker process to its parent."""
+        refused = Refused(429, 0, "Too many requests", ["jobs"], 17)
+        again = copy.copy(refused)
+        assert (vars(again), str(again)) == (vars(refused), str(refused))
+
     def test_an_error_with_status_200_is_an_error(
         self, service: ScriptedService, client: Client
     ) -> None:
@@ -226,6 +263,15 @@ class TestUnreachable:
             client.ping()
         assert caught.value.reason == f"{address}: Connection refused"
         assert isinstance(caught.value, CallFailed)
+
+    @pytest.mark.parametrize("status", [502, 503, 504])
+    def test_a_gateway_that_speaks_the_contract_is_not_the_service(
+        self, service: ScriptedService, client: Client, status: int
+    ) -> None:
+        """API Gateway's own errors have the contract's shape; these do not tell what was done."""
+        service.refuses(status, 0, "No answer within 29 seconds")
+        with pytest.raises(Unreachable, match=f"{status} .*: No answer within 29 seconds"):
+            client.run([])
 
     def test_the_reason_is_the_calls_own(self) -> None:
         """An exception that the program was handling when it called is not taken for the cause."""
@@ -287,6 +333,109 @@ class TestUnreachable:
         with pytest.raises(Unreachable, match="307"):
             client.ping()
         assert len(service.asked) == 1
+
+
+READS = [
+    lambda client: client.ping(),
+    lambda client: client.progress(BATCH),
+    lambda client: client.results(BATCH),
+    lambda client: client.list(),
+]
+WRITES = [
+    lambda client: client.run([]),
+    lambda client: client.run([], idempotency_key="k"),
+    lambda client: client.restart(BATCH),
+    lambda client: client.repost(BATCH),
+    lambda client: client.cancel(BATCH),
+]
+ANSWER = {"ack": "now", "progress": 1, "results": []}
+
+
+class Dying(requests.Session):
+    """A session whose connections end without an answer, so many times."""
+
+    def __init__(self, times: int, error: type[requests.RequestException]) -> None:
+        super().__init__()
+        self.times_left = times
+        self.error = error
+        self.calls = 0
+
+    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        self.calls += 1
+        if self.times_left:
+            self.times_left -= 1
+            raise self.error("the connection has ended")
+        return super().post(*args, **kwargs)
+
+
+class TestDeadConnections:
+    @pytest.mark.parametrize("read", READS)
+    @pytest.mark.parametrize(
+        "error", [requests.ConnectionError, requests.exceptions.ChunkedEncodingError]
+    )
+    def test_what_only_reads_is_asked_once_more(
+        self,
+        service: ScriptedService,
+        read: Callable[[Client], object],
+        error: type[requests.RequestException],
+    ) -> None:
+        """The service may not have heard it; if it has, nothing is changed by the second time."""
+        service.answers(ANSWER)
+        session = Dying(1, error)
+        read(Client(service.address, KEY, SECRET, session=session, now=FakeClock().now))
+        assert session.calls == 2
+
+    @pytest.mark.parametrize("read", READS)
+    def test_and_no_more_than_once(self, read: Callable[[Client], object]) -> None:
+        session = Dying(2, requests.ConnectionError)
+        with pytest.raises(Unreachable, match="the connection has ended"):
+            read(Client("http://127.0.0.1:9", KEY, SECRET, session=session))
+        assert session.calls == 2
+
+    @pytest.mark.parametrize("write", WRITES)
+    def test_what_changes_something_is_sent_once(self, write: Callable[[Client], object]) -> None:
+        session = Dying(1, requests.ConnectionError)
+        with pytest.raises(Unreachable):
+            write(Client("http://127.0.0.1:9", KEY, SECRET, session=session))
+        assert session.calls == 1
+
+    @pytest.mark.parametrize("error", [requests.ConnectTimeout, requests.ReadTimeout])
+    def test_who_does_not_answer_in_time_is_not_waited_for_again(
+        self, error: type[requests.RequestException]
+    ) -> None:
+        session = Dying(1, error)
+        with pytest.raises(Unreachable):
+            Client("http://127.0.0.1:9", KEY, SECRET, session=session).ping()
+        assert session.calls == 1
+
+    def test_a_connection_that_was_idle_is_not_used_again(self, service: ScriptedService) -> None:
+        """Gateways forget idle connections silently, and what is sent on one is lost."""
+        clock = FakeClock()
+        service.answers(*[ANSWER] * 3)
+        with Client(service.address, KEY, SECRET, now=clock.now) as client:
+            client.ping()
+            client.ping()
+            clock.advance(seconds=31)
+            client.ping()
+        first, second, third = (asked.port for asked in service.asked)
+        assert first == second != third
+
+
+class TestSecret:
+    @pytest.mark.parametrize(
+        "secret",
+        ["", "s3cret\r", "s3cret\n", " s3cret", "s3cret ", "s\t3cret", "s3crét", "🔑", "s3cret\0"],
+        ids=ascii,
+    )
+    def test_one_that_programs_send_in_different_ways_is_refused(self, secret: str) -> None:
+        """At once and in words, not by a 401 later; and without showing it."""
+        with pytest.raises(ValueError, match="the secret") as caught:
+            Client("https://batch.example.com", KEY, secret)
+        assert "3cr" not in str(caught.value)
+
+    @pytest.mark.parametrize("secret", ["s", "two words: a%b", credentials.new_secret(os.urandom)])
+    def test_any_other_is_taken(self, service: ScriptedService, secret: str) -> None:
+        Client(service.address, KEY, secret)
 
 
 class TestEnvironment:

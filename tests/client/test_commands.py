@@ -119,6 +119,24 @@ class TestCredentials:
         assert user.types("ping") == 2
         assert user.is_told == ("batchback: no secret: give --secret, or set BATCHBACK_SECRET\n")
 
+    @pytest.mark.parametrize("secret", ["s3cret\r", "s3crét"])
+    def test_a_secret_that_cannot_be_one_is_said_so(self, user: User, secret: str) -> None:
+        """A shell script with Windows' line ends leaves a CR at the end of every variable."""
+        user.environ = {**user.environ, "BATCHBACK_SECRET": secret}
+        assert user.types("ping") == 2
+        assert user.is_told.startswith("batchback: the secret holds a line break, ")
+        assert "3cr" not in user.is_told
+
+    def test_too_many_requests_say_when_to_try_again(
+        self, service: ScriptedService, user: User
+    ) -> None:
+        body = b'{"errorCode": 429, "message": "Too many requests", "specificCode": 0}'
+        service.answers_bytes(body, status=429, **{"Retry-After": "17"})
+        assert user.types("restart", BATCH) == 1
+        assert user.is_told == (
+            "batchback: refused (429/0): Too many requests: try again in 17 s\n"
+        )
+
     @pytest.mark.parametrize("path", ["/api/1.0", "/api/1.0/", "/api/1.0/batch", "/api/1.0/test/"])
     def test_the_path_of_a_call_is_no_part_of_the_address(
         self, service: ScriptedService, user: User, path: str

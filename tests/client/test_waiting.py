@@ -123,6 +123,25 @@ class TestWait:
         service.answers(COMPLETED, RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
 
+    def test_too_many_requests_are_fewer_after_a_while(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        """API Gateway limits the rate of all callers together, and says how long to wait."""
+        service.answers({"asyncId": BATCH})
+        body = b'{"errorCode": 429, "message": "Too many requests", "specificCode": 0}'
+        service.answers_bytes(body, status=429, **{"Retry-After": "17"})
+        service.refuses(500, 0, "Internal server error")
+        service.answers(COMPLETED, RESULTS)
+        assert user.types("run", jobs_file, "--wait") == 0
+        assert user.time.slept == [17, pytest.approx(0.3)]
+
+    def test_a_refusal_that_stays_ends_the_wait(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        service.answers({"asyncId": BATCH})
+        service.refuses(463, 0, "Key revoked")
+        assert user.types("run", jobs_file, "--wait") == 1
+
     def test_a_gateway_that_stays_away_ends_the_wait(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:

@@ -60,6 +60,16 @@ def test_what_is_not_installed_is_said_with_the_command_that_installs_it(
     )
 
 
+@pytest.mark.parametrize(
+    "argv", [("--secret", "s3cret\r"), ("--secret", "s3crét"), ("--secret", ""), ("--key", "a b")]
+)
+def test_a_key_or_a_secret_that_clients_cannot_send_is_refused(argv: tuple[str, str]) -> None:
+    user = User({})
+    assert user.types("local", *argv) == 2
+    assert argv[0] in user.is_told
+    assert "3cr" not in user.is_told
+
+
 def test_the_fixed_ports_are_those_that_the_local_stage_looks_for() -> None:
     options = Options().with_fixed_ports()
     assert options.aws_port == AWS_PORT

@@ -15,13 +15,17 @@ What comes back is the service's own JSON, typed. What goes wrong is one of two 
     └── Unreachable     no answer came, or one that is not the service's: a gateway's, a proxy's.
                         Whether the call arrived is not known.
 
-The client sends nothing twice on its own. To repeat a `run` safely, give it an idempotency key.
+If a connection ends without an answer, the client asks once more for what only reads: progress,
+results, list and ping. It sends nothing else twice on its own. To repeat a `run` safely, give it an
+idempotency key.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -54,12 +58,20 @@ _PASTED_PATH = re.compile(r"/api/1\.0(/\w*)?/?$")
 _CONTENT_TYPE = "application/json; charset=utf-8"
 #: What stands between the client and the service answers so: the service itself never does.
 _OF_A_GATEWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+#: What may be asked again: nothing changes by it.
+_READS = {"progress", "results", "list", "ping"}
+#: A connection that nobody used for so long may be dead: gateways and firewalls forget it silently.
+_IDLE = timedelta(seconds=30)
 _KEY = re.compile(r"[!-9;-~]{1,256}")
+#: What every HTTP library sends as the same bytes.
+_SECRET = re.compile(r"[!-~]([ -~]*[!-~])?")
+_LONGEST_NUMBER = 9
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
 class Client:
-    """Call one service with one key; ValueError at once if the address or the key cannot be one.
+    """Call one service with one key; ValueError at once if the address, the key or the secret
+    cannot be one.
 
     If you pass a session, closing it is up to you. The client's own session is closed with the
     client; it takes proxies and certificates from the environment, except for this machine, and
@@ -77,10 +89,11 @@ class Client:
     ) -> None:
         self._address = _checked_address(address)
         self._key = _checked_key(key)
-        self._secret = secret
+        self._secret = _checked_secret(secret)
         self._session = session or _new_session(self._address)
         self._session_is_ours = session is None
         self._now = now
+        self._used_at = now()
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +173,13 @@ class Client:
         headers = self._signed(target, sent)
         if idempotency_key is not None:
             headers["Idempotency-Key"] = _checked_idempotency_key(idempotency_key)
-        return self._answer_of(self._post(target, sent, headers))
+        try:
+            response = self._post(target, sent, headers)
+        except _Lost:
+            if action not in _READS:
+                raise
+            response = self._post(target, sent, headers)
+        return self._answer_of(response)
 
     def _ask(self, action: str, body: Mapping[str, Any], expected: str) -> dict[str, Any]:
         return self._with(expected, self.call("batch", action, body))
@@ -187,6 +206,7 @@ class Client:
 
         import requests
 
+        self._forget_idle_connections()
         try:
             return self._session.post(
                 self._address + target,
@@ -202,10 +222,21 @@ class Client:
             raise self._unreachable(f"no answer in {TIMEOUT_SECONDS[1]:g} s") from error
         except requests.exceptions.ProxyError as error:
             raise self._unreachable(f"by way of the proxy: {_first_cause(error)}") from error
+        except requests.exceptions.SSLError as error:
+            raise self._unreachable(_first_cause(error)) from error
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            raise _Lost(self._said(_first_cause(error))) from error
         except (OSError, ValueError, HTTPException) as error:
             # RequestException, and what comes through requests as it is: a file of certificates
             # that is not there, a host with an empty label, an answer that is not HTTP.
             raise self._unreachable(_first_cause(error)) from error
+
+    def _forget_idle_connections(self) -> None:
+        """Of a session of the caller's own the caller knows better."""
+        now = self._now()
+        if self._session_is_ours and abs(now - self._used_at) > _IDLE:
+            self._session.close()
+        self._used_at = now
 
     def _answer_of(self, response: "requests.Response") -> dict[str, Any]:
         try:
@@ -214,13 +245,30 @@ class Client:
             answer = None
         if isinstance(answer, dict) and response.status_code not in _OF_A_GATEWAY:
             if isinstance(answer.get("errorCode"), int):
-                raise _refusal(answer)
+                raise _refusal(answer, self._retry_after(response))
             if response.status_code == HTTPStatus.OK:
                 return answer
         raise self._unreachable(_not_the_service(response, answer))
 
+    def _retry_after(self, response: "requests.Response") -> int | None:
+        """Whole seconds: HTTP has it so, or as a date (RFC 9110, 10.2.3)."""
+        text = response.headers.get("Retry-After", "").strip()
+        if text.isascii() and text.isdecimal():
+            return int(text[:_LONGEST_NUMBER])
+        try:
+            return max(0, math.ceil((parsedate_to_datetime(text) - self._now()).total_seconds()))
+        except (ValueError, TypeError, OverflowError):  # none, or one without a time zone
+            return None
+
     def _unreachable(self, what: str) -> Unreachable:
-        return Unreachable(f"{self._address}: {what}")
+        return Unreachable(self._said(what))
+
+    def _said(self, what: str) -> str:
+        return f"{self._address}: {what}"
+
+
+class _Lost(Unreachable):
+    """The connection ended before the answer did."""
 
 
 def _checked_address(address: str) -> str:
@@ -248,6 +296,15 @@ def _checked_key(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError("the key is not 1 to 256 visible ASCII characters without a colon")
     return key
+
+
+def _checked_secret(secret: str) -> str:
+    if not _SECRET.fullmatch(secret):
+        raise ValueError(
+            "the secret holds a line break, a space at one end or a character that is not ASCII: "
+            "give it as it was issued"
+        )
+    return secret
 
 
 def _checked_idempotency_key(idempotency_key: str) -> str:
@@ -312,7 +369,7 @@ def _wrapped(error: BaseException) -> BaseException | None:
     return next((place for place in places if isinstance(place, BaseException)), None)
 
 
-def _refusal(answer: Mapping[str, Any]) -> Refused:
+def _refusal(answer: Mapping[str, Any], retry_after: int | None) -> Refused:
     specific_code = answer.get("specificCode")
     reasons = answer.get("additionalMessages")
     return Refused(
@@ -320,6 +377,7 @@ def _refusal(answer: Mapping[str, Any]) -> Refused:
         specific_code if isinstance(specific_code, int) else 0,
         str(answer.get("message") or "no message"),
         [str(reason) for reason in reasons] if isinstance(reasons, list) else [],
+        retry_after,
     )
 
 

@@ -250,8 +250,7 @@ def _results_of(client: Client, batch_id: str, **wanted: Any) -> Results:
         if not refused.is_too_large:
             raise
         how = f"ask for pages: `batchback results {batch_id} --start 0 --per-page 100`"
-        code, reasons = refused.specific_code, [*refused.reasons, how]
-        raise Refused(refused.error_code, code, refused.message, reasons) from refused
+        raise refused.because(how) from refused
 
 
 @_command("list", "List your batches, newest first.", *_PAGE, table=tables.batches)

@@ -18,21 +18,41 @@ class CallFailed(Exception):
 
 
 class Refused(CallFailed):
-    """The service said no; `reasons` name the faults."""
+    """The service said no; `reasons` name the faults. `retry_after` is in how many seconds to send
+    the same again, if the service says so: it does with every 429."""
 
     def __init__(
-        self, error_code: int, specific_code: int, message: str, reasons: Sequence[str] = ()
+        self,
+        error_code: int,
+        specific_code: int,
+        message: str,
+        reasons: Sequence[str] = (),
+        retry_after: int | None = None,
     ) -> None:
-        super().__init__(error_code, specific_code, message, reasons)
+        super().__init__(error_code, specific_code, message, reasons, retry_after)
         self.error_code = error_code
         self.specific_code = specific_code
         self.message = message
         self.reasons = tuple(reasons)
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         said = f"({self.error_code}/{self.specific_code}): {self.message}"
         reasons = [*_news(self.message, self.reasons)]
         return f"{said}: {'; '.join(reasons)}" if reasons else said
+
+    def because(self, reason: str) -> "Refused":
+        """The same with one more reason."""
+        reasons = (*self.reasons, reason)
+        return Refused(self.error_code, self.specific_code, self.message, reasons, self.retry_after)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may be answered later, though nobody fixes anything."""
+        return self.error_code in {
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+        }
 
     @property
     def is_not_completed(self) -> bool:
@@ -56,6 +76,9 @@ def _news(message: str, reasons: Sequence[str]) -> Iterator[str]:
 
 class Unreachable(CallFailed):
     """No answer of the service came back; `reason` says what came instead."""
+
+    may_pass = True
+    retry_after: int | None = None
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -36,10 +36,11 @@ def explained_refusals(given: Mapping[str, Any]) -> Iterator[None]:
         remedy = _remedy(refused).format(id=given.get("id", "ID"))
         if not remedy:
             raise
-        code, reasons = refused.specific_code, [*refused.reasons, remedy]
-        raise Refused(refused.error_code, code, refused.message, reasons) from refused
+        raise refused.because(remedy) from refused
 
 
 def _remedy(refused: Refused) -> str:
+    if refused.retry_after is not None:
+        return f"try again in {refused.retry_after} s"
     by_code = _REMEDIES.get((refused.error_code, refused.specific_code), "")
     return by_code or _REQUIRED.get(refused.message, "")

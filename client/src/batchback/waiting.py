@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol, TextIO
 
 from batchback.client import Client
-from batchback.errors import StillRunning, Unreachable
+from batchback.errors import Refused, StillRunning, Unreachable
 from batchback.shell import Shell
 from batchback.wire import Callback, Progress
 
@@ -76,10 +76,11 @@ def _polled(batch_id: str, client: Client, deadline: float, shell: Shell) -> Ite
     for pause in _pauses():
         try:
             progress = client.progress(batch_id)
-        except Unreachable:
+        except (Refused, Unreachable) as failure:
             misses += 1
-            if misses > _MISSES_ALLOWED:
+            if misses > _MISSES_ALLOWED or not failure.may_pass:
                 raise
+            pause = max(pause, failure.retry_after or 0)
         else:
             misses = 0
             yield progress
