@@ -80,7 +80,7 @@ def stack_parameters(stage: str) -> dict[str, str]:
     if unknown := sorted(given.keys() - declared.keys()):
         raise CannotGoOn(
             f"stages.{stage}.resources in .chalice/config.json has no {', '.join(unknown)}, "
-            f"only {', '.join(declared)}."
+            f"only {', '.join(declared)}: use one of these."
         )
     defaults = {name: str(parameter["Default"]) for name, parameter in declared.items()}
     return {"Stage": stage, **defaults, **given}

@@ -136,7 +136,8 @@ def _session_of_the_user() -> "Session":
         return boto3.Session()
     except ProfileNotFound as error:
         raise CannotGoOn(
-            f"{error}: set AWS_PROFILE to one of `aws configure list-profiles`."
+            f"There is no AWS profile {error.kwargs['profile']!r}: set AWS_PROFILE to one of "
+            "`aws configure list-profiles`."
         ) from error
 
 

@@ -28,7 +28,10 @@ def create_resources(
             StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
         )
     except (ClientError, BotoCoreError, WaiterError) as error:
-        raise CannotStart(f"The stack {stack} of .chalice/resources.json fails: {error}") from error
+        raise CannotStart(
+            f"The embedded AWS cannot make {stack} ({type(error).__name__}): check "
+            ".chalice/resources.json."
+        ) from error
 
 
 def _parameters(stage: str, visibility_seconds: int | None) -> dict[str, str]:

@@ -39,5 +39,5 @@ if __name__ == "__main__":
     try:
         main()
     except Exception as error:  # noqa: BLE001 - the outermost wrapper: one line for the parent's log
-        say(f"A worker process cannot start: {error}")
+        say(f"A worker process cannot start ({type(error).__name__}): check the settings")
         os._exit(1)

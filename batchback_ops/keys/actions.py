@@ -137,11 +137,11 @@ def _read_secret(shell: Shell) -> str:
     try:
         given = shell.stdin.read().decode()
     except UnicodeDecodeError:
-        raise CannotGoOn("The secret on standard input is not UTF-8.") from None
+        raise CannotGoOn("The secret on standard input is not UTF-8: write it as UTF-8.") from None
     secret = re.sub(r"\r?\n\Z", "", given)
     fault = credentials.why_not_secret(secret)
     if fault:
-        raise CannotGoOn(f"The secret on standard input {fault}.")
+        raise CannotGoOn(f"The secret on standard input {fault}: give it as issued.")
     if credentials.is_short(secret):
         shell.say("the secret is short enough to be found by trying: ask for a longer one")
     return secret

@@ -62,7 +62,7 @@ def show(stage: Stage, shell: Shell, *, id: str) -> object:
     if batch is None:
         raise CannotGoOn(
             f"There is no batch {id} in stage {stage.name}: it never was, was never committed, or "
-            "its life is over (EXPIRY_HOURS)."
+            f"it has expired. `batchback ops list --stage {stage.name}` shows those with work left."
         )
     chunks = store.read_chunks(batch, batch.chunks)
     return batch_life.life(batch, store.find_terms(batch), chunks, shell.now())

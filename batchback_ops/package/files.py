@@ -67,7 +67,7 @@ def _warn_of_header(stage: str, shell: Shell) -> None:
     header = project.environment(stage).get("PLATFORM_HEADER", "").strip()
     if header not in {"", "-", "ssm"}:
         shell.say(
-            f"the platform's header stands in {TEMPLATE} as it is, for whoever gets hold of the "
+            f"the platform's header stands in {TEMPLATE} as it is, for everybody who gets the "
             "package: keep it in Parameter Store (PLATFORM_HEADER ssm, docs/settings.md)"
         )
 

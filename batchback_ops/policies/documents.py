@@ -123,7 +123,7 @@ def _names(stage: str, configuration: Configuration) -> Names:
         return Names(stage)
     except Misconfigured as fault:
         raise CannotGoOn(
-            f"A stage of .chalice/config.json cannot be called so: {fault}."
+            f"A stage of .chalice/config.json must be renamed, because {fault}."
         ) from fault
 
 

@@ -58,7 +58,7 @@ def _parameters(stage: Stage) -> dict[str, str]:
         if value.startswith("arn:") and value.split(":")[3] != stage.region:
             raise CannotGoOn(
                 f"{name} of stages.{stage.name}.resources in .chalice/config.json is not of the "
-                f"stage's region, {stage.region}."
+                f"stage's region: name one of {stage.region}."
             )
     return parameters
 

@@ -23,6 +23,7 @@ from tests.client.scripted_service import (
 from tests.client.user import Unwritable, User
 
 ROOT = Path(__file__).parents[2]
+AGAIN = "check the address, or try again"
 
 
 class TestAsking:
@@ -171,7 +172,7 @@ class TestCredentials:
         """It is said in one line, with status 2."""
         assert user.types("ping", "--address", "batch.example.com") == 2
         assert user.is_told == (
-            "batchback: the address 'batch.example.com' does not begin with http:// or https://\n"
+            "batchback: the address 'batch.example.com' must begin with http:// or https://\n"
         )
 
 
@@ -319,7 +320,7 @@ class TestFailures:
                 (400, 23017, "'jobs' is required", "jobs: is required"),
                 "run -",
                 (
-                    "'jobs' is required: FILE holds the array of jobs, or an object with it as "
+                    "'jobs' is required: write the array of jobs to FILE, or an object with it as "
                     '"jobs"'
                 ),
             ),
@@ -396,7 +397,7 @@ class TestFailures:
         """Status 3 and one line with the address."""
         address = nobodys_address()
         assert user.types("ping", "--address", address) == 3
-        assert user.is_told == f"batchback: unreachable: {address}: Connection refused\n"
+        assert user.is_told == f"batchback: unreachable: {address}: Connection refused; {AGAIN}\n"
 
     def test_a_gateway_answers_for_the_service(self, service: ScriptedService, user: User) -> None:
         """A 502 in HTML is status 3: the service said nothing, and trying again may help."""
@@ -404,7 +405,7 @@ class TestFailures:
         assert user.types("ping") == 3
         assert user.is_told == (
             f"batchback: unreachable: {service.address}: "
-            "answered 502 Bad Gateway: not an answer of the service\n"
+            f"answered 502 Bad Gateway: not an answer of the service; {AGAIN}\n"
         )
 
     def test_a_server_cannot_paint_the_terminal(self, service: ScriptedService, user: User) -> None:
@@ -427,7 +428,7 @@ class TestFailures:
         address = address.format(plain=service.address.removeprefix("http://"))
         assert user.types("ping", "--address", address) == 3
         assert user.is_told.startswith(f"batchback: unreachable: {address}: ")
-        assert user.is_told.endswith(f"{said}\n")
+        assert user.is_told.endswith(f"{said}; {AGAIN}\n")
 
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
     def test_certificates_that_are_not_there(

@@ -36,7 +36,7 @@ def _run(argv: Sequence[str], shell: Shell) -> int:
         shell.say(f"refused {refused}")
         return Status.NOT_COMPLETED if refused.is_not_completed else Status.REFUSED
     except Unreachable as unreachable:
-        shell.say(f"unreachable: {unreachable}")
+        shell.say(f"unreachable: {unreachable}; check the address, or try again")
         return Status.UNREACHABLE
     except StillRunning as waiting:
         shell.say(str(waiting))

@@ -277,7 +277,7 @@ def _checked_address(address: str) -> str:
     if "@" in address:
         raise ValueError("the address has no room for user:password: give key and secret instead")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError(f"the address {address!r} does not begin with http:// or https://")
+        raise ValueError(f"the address {address!r} must begin with http:// or https://")
     if parts.query or parts.fragment:
         raise ValueError(f"the address has no room for a query: give it up to {parts.path!r}")
     return _PASTED_PATH.sub("", address).rstrip("/")
@@ -288,7 +288,7 @@ def _parts(address: str) -> SplitResult:
         parts = urlsplit(address)
         _ = parts.port
     except ValueError as error:
-        raise ValueError("the address is not a URL such as https://batch.example.com") from error
+        raise ValueError("the address must be a URL such as https://batch.example.com") from error
     return parts
 
 

@@ -22,7 +22,7 @@ _REMEDIES = {
 #: By the message, of what is required.
 _REQUIRED = {
     "'callbackUrl' is required": "give --callback-url, the address to POST the results to",
-    "'jobs' is required": 'FILE holds the array of jobs, or an object with it as "jobs"',
+    "'jobs' is required": 'write the array of jobs to FILE, or an object with it as "jobs"',
 }
 
 

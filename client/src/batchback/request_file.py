@@ -59,4 +59,4 @@ def _refuse_syntax(content: bytes, name: str, at: json.JSONDecodeError) -> NoRet
             f"{name} holds more than one JSON value, such as an object on each line: put them into "
             "one array, for example with `jq -s . FILE`"
         ) from at
-    raise CannotGoOn(f"{name}, line {at.lineno}, column {at.colno}: {at.msg}") from at
+    raise CannotGoOn(f"{name}, line {at.lineno}, column {at.colno}: {at.msg}: correct it") from at
