@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, Verdict
+from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.errors import (
@@ -196,6 +197,18 @@ class TestCancel:
         assert world.head(batch).is_running
         world.run_to_the_end()
         assert world.head(batch).status == "cancelled"
+
+    def test_it_is_handed_on_for_as_long_as_lambda_lets_it(
+        self, world: World, rerun: BatchRerunner
+    ) -> None:
+        """Then the due time has it go on."""
+        batch = world.submitted(2)
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        world.queue.take_batches()
+        last = BatchMessage(batch_id=batch.batch_id, account=batch.account, hops=12)
+        world.service.advancer.advance_batch(last, lambda: 1.0)
+        assert world.queue.batches == []
+        assert world.head(batch).due_at == world.clock.now()
 
     def test_no_job_is_sent_again_however_long_the_end_takes(
         self, world: World, rerun: BatchRerunner

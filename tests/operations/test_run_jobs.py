@@ -103,6 +103,17 @@ class TestRedelivery:
         assert [marker.receive_count for marker in seen] == [2]
         assert world.store.markers == {}
 
+    def test_with_database_and_queue_down_no_marker_blames_the_job(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither can the answer be recorded, nor another message be sent."""
+        batch = world.submitted(1)
+        monkeypatch.setattr(world.store, "record", fail)
+        monkeypatch.setattr(world.queue, "send_jobs", fail)
+        with pytest.raises(Unavailable):
+            world.work(JobsMessage.of(batch, 0), receive_count=2)
+        assert world.store.markers == {}
+
     def test_two_workers_on_one_chunk_leave_one_answer_each_the_first_recorded(
         self, world: World
     ) -> None:
@@ -358,4 +369,15 @@ class TestTime:
         batch = world.submitted(1)
         world.seconds_left = 1
         world.work(replace(JobsMessage.of(batch, 0), hops=12))
+        assert world.queue.jobs == []
+
+    def test_so_does_a_chain_of_retries(self, world: World) -> None:
+        batch = world.submitted(1)
+        world.behave(lambda _: Reply(status=500))
+        world.work(replace(JobsMessage.of(batch, 0), hops=12))
+        assert world.queue.jobs == []
+
+    def test_and_one_whose_last_message_is_to_be_split(self, world: World) -> None:
+        batch = world.submitted(3, chunk_size=3)
+        world.work(replace(JobsMessage.of(batch, 0), hops=12), receive_count=2)
         assert world.queue.jobs == []
