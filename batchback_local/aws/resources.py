@@ -29,8 +29,8 @@ def create_resources(
         )
     except (ClientError, BotoCoreError, WaiterError) as error:
         raise CannotStart(
-            f"The embedded AWS cannot make {stack} ({type(error).__name__}): check "
-            ".chalice/resources.json."
+            f"The stack {stack} of .chalice/resources.json fails: {type(error).__name__}, so check "
+            "that file."
         ) from error
 
 

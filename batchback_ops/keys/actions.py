@@ -141,7 +141,7 @@ def _read_secret(shell: Shell) -> str:
     secret = re.sub(r"\r?\n\Z", "", given)
     fault = credentials.why_not_secret(secret)
     if fault:
-        raise CannotGoOn(f"The secret on standard input {fault}: give it as issued.")
+        raise CannotGoOn(f"The secret on standard input {fault}: write it as it was given.")
     if credentials.is_short(secret):
         shell.say("the secret is short enough to be found by trying: ask for a longer one")
     return secret

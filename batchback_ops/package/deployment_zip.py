@@ -87,7 +87,9 @@ def _compile(folder: str) -> None:
     )
     if ran.returncode:
         said = " ".join(ran.stdout.split())
-        raise CannotGoOn(f"Correct what is not Python {sys.version_info.major}: {said}")
+        raise CannotGoOn(
+            f"Not all of the zip is Python {sys.version_info.major}: {said}: correct it."
+        )
 
 
 def _zipped(folder: Path) -> bytes:

@@ -134,7 +134,7 @@ class Stack:
             raise
         if status != wanted:
             what = _WHAT_BECAME_OF_IT.get(status, "is not what it was to be")
-            raise StackFailed(f"Stack {self.name} {what} ({status}). Fix this first: {failure}")
+            raise StackFailed(f"Stack {self.name} {what} ({status}): {failure}")
 
     def _follow(self, stack_id: str, before: str | None) -> tuple[str, str]:
         """The status that the stack came to rest in, and the reason where something failed."""

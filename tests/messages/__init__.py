@@ -14,13 +14,23 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("client/src/batchback", "batchback_ops", "batchback_local")
 #: What stops a command: the reader has to do something.
-STOPS = {"CannotGoOn", "CannotStart", "NotDone", "StackFailed", "StillRunning"}
+STOPS = {"CannotGoOn", "CannotStart", "NotDone", "StillRunning"}
 #: What is filled in.
 GAP = "{...}"
 #: Functions that make a text of ours out of an exception.
 EXPLAIN = {"failure", "refusal", "_refusal", "_failure", "_first_cause", "_how_to_give", "_package"}
 #: What only tells, and what is one part of a sentence.
-TELLS = {"say", "Skipped", "Wrong", "BadParameter", "ValueError", "Unreachable", "_unreachable"}
+TELLS = {
+    # CloudFormation's own reason.
+    "StackFailed",
+    "say",
+    "Skipped",
+    "Wrong",
+    "BadParameter",
+    "ValueError",
+    "Unreachable",
+    "_unreachable",
+}
 #: Errors whose text we wrote ourselves; and of a file, which a fault in its syntax is about.
 OURS = {
     *("CallFailed", "DidNotHappen", "KeyboardInterrupt", "NotDone", "StillRunning"),
