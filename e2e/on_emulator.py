@@ -83,6 +83,7 @@ class OnEmulator:
             self.emulator.client("s3").create_bucket(Bucket=_BUCKET)
             self.deploy()
             self._do_what_the_emulator_passes_over()
+            self._do_without_tls()
             self.receiver = DemonstrationReceiver(callback_secret=self._let_in())
             self.callback_url = f"{opened.enter_context(self.receiver.serve()).address}/callback"
             self.caller = opened.enter_context(Client(self.address, KEY, SECRET))
@@ -103,6 +104,22 @@ class OnEmulator:
                 TableName=table, PointInTimeRecoverySpecification=backup
             )
         self.emulator.batchback("resources", "gateway", "--stage", STAGE)
+
+    def _do_without_tls(self) -> None:
+        """The emulator speaks HTTP, and takes the queues' policy at its word."""
+        queues = self.over_tls
+        for name in queues.list_queues(QueueNamePrefix=f"{STACK}-")["QueueUrls"]:
+            queues.set_queue_attributes(QueueUrl=name, Attributes={"Policy": ""})
+
+    @property
+    def over_tls(self) -> Any:
+        """A client of SQS whose calls the emulator takes for such, as if a proxy had said so."""
+        client = self.emulator.client("sqs")
+        client.meta.events.register(
+            "before-sign.sqs",
+            lambda request, **_: request.headers.add_header("X-Forwarded-Proto", "https"),
+        )
+        return client
 
     def _let_in(self) -> str:
         """Imports the key that the platform knows. The callback secret of its new account."""

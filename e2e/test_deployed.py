@@ -14,6 +14,7 @@ import pytest
 import requests
 from batchback import Refused
 from batchback.shell import Status
+from botocore.exceptions import ClientError
 
 from batchback_ops import project
 from batchback_ops.gateway_responses import NO_SUCH_PATH
@@ -201,6 +202,17 @@ class TestStack:
         api = service.resources("AWS::ApiGateway::RestApi")["RestAPI"]
         stages = [each["stageName"] for each in gateway.get_stages(restApiId=api)["item"]]
         assert stages == [STAGE]
+
+    def test_a_queue_refuses_what_comes_without_tls(self, service: OnEmulator) -> None:
+        """The policy of the stage's queues, put on another: those had to do without it here."""
+        policy = json.loads(project.template())["Resources"]["QueuesPolicy"]["Properties"]
+        queue = service.over_tls.create_queue(
+            QueueName="tls-alone", Attributes={"Policy": json.dumps(policy["PolicyDocument"])}
+        )
+        message = {"QueueUrl": queue["QueueUrl"], "MessageBody": "{}"}
+        with pytest.raises(ClientError, match="AccessDenied"):
+            service.emulator.client("sqs").send_message(**message)
+        assert service.over_tls.send_message(**message)["MessageId"]
 
     def test_a_second_deployment_leaves_tables_and_queues_alone(self, service: OnEmulator) -> None:
         changed = service.deploy(MAX_JOBS_PER_BATCH="300")

@@ -151,6 +151,20 @@ class TestQueues:
         assert kept["JobsDeadQueue"] == kept["BatchesDeadQueue"] == longest
         assert kept["JobsQueue"] == kept["BatchesQueue"] < longest
 
+    def test_every_queue_refuses_what_comes_without_tls(self) -> None:
+        [policy] = of_type("AWS::SQS::QueuePolicy").values()
+        assert sorted(policy["Queues"]) == sorted(PHYSICAL.values())
+        assert policy["PolicyDocument"]["Statement"] == [
+            {
+                "Sid": "TlsAlone",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sqs:*",
+                "Resource": "*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ]
+
 
 class TestLogs:
     def test_every_function_has_one_by_its_name(self) -> None:

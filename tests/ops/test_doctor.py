@@ -16,7 +16,8 @@ import pytest
 from batchback.shell import Status
 
 from batchback_ops import project
-from batchback_ops.doctor import examination, service_checks, whereabouts
+from batchback_ops.doctor import examination, function_checks, service_checks, whereabouts
+from batchback_ops.doctor.diagnosis import Wrong
 from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
@@ -838,6 +839,40 @@ class TestGateway:
         service.refuses(401, 0, "Unauthorized")
         service.refuses(404, 0, "There is no such path")
         assert operator.types("doctor", "--stage", STAGE) == Status.OK
+
+
+class TestPlatform:
+    """What each call carries."""
+
+    def said(self, **variables: str) -> str | Wrong:
+        names = {f"PLATFORM_{name}": value for name, value in variables.items()}
+        stage = Stage(name="prod", variables=names, environ={})
+        try:
+            return function_checks._platform(stage)
+        except Wrong as wrong:
+            return wrong
+
+    @pytest.mark.parametrize("address", ["http://api.example.com", "HTTP://10.0.0.1:8080/a "])
+    @pytest.mark.parametrize("auth", ["header", "Header "])
+    def test_a_secret_header_without_tls_is_wrong(self, address: str, auth: str) -> None:
+        for header in ("ssm", "X-Token: very-secret"):
+            wrong = self.said(ADDRESS=address, AUTH=auth, HEADER=header)
+            assert isinstance(wrong, Wrong)
+            assert "carries PLATFORM_HEADER without TLS" in wrong.found
+            assert "with https" in wrong.remedy
+            assert "very-secret" not in wrong.found + wrong.remedy
+
+    @pytest.mark.parametrize(
+        ("address", "auth"),
+        [
+            ("https://api.example.com", "header"),
+            ("http://api.example.com", "iws"),
+            ("http://api.example.com", "none"),
+            ("http://api.example.com", ""),
+        ],
+    )
+    def test_what_is_no_secret_may_be_read(self, address: str, auth: str) -> None:
+        assert self.said(ADDRESS=address, AUTH=auth) == f"calls go to {address}"
 
 
 class TestAddress:

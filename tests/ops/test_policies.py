@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -218,6 +219,35 @@ class TestAnotherOpinion:
             ("R0", "W3037"),
             ("R0", "I3510"),
         }
+
+
+class TestDeployer:
+    def test_what_has_no_name_of_ours_is_only_listed_or_belongs_to_a_function_of_ours(self) -> None:
+        statements = {each["Sid"]: each for each in deployers_policy()["Statement"]}
+        open_to_all = {name for name, each in statements.items() if each["Resource"] == "*"}
+        assert open_to_all == {"Triggers", "Lists"}
+        assert statements["Triggers"]["Condition"] == {
+            "ArnLike": {"lambda:FunctionArn": "arn:aws:lambda:*:*:function:batchback-*"}
+        }
+        for action in statements["Lists"]["Action"]:
+            assert re.fullmatch(r"\w+:(List|Describe)\w+", action)
+
+    def test_no_trigger_can_be_changed_but_under_that_condition(self) -> None:
+        mappings = {
+            (each["Sid"], action)
+            for each in deployers_policy()["Statement"]
+            for action in each["Action"]
+            if "EventSourceMapping" in action and ":List" not in action
+        }
+        assert {statement for statement, _ in mappings} == {"Triggers"}
+        assert len(mappings) == 4
+
+    def test_everything_else_is_called_batchback_or_is_an_api(self) -> None:
+        for statement in deployers_policy()["Statement"]:
+            if statement["Resource"] != "*":
+                for arn in statement["Resource"]:
+                    assert "batchback-*" in arn or arn.startswith("arn:aws:apigateway:*::/")
+                    assert arn != "arn:aws:apigateway:*::/*"
 
 
 def deployers_policy() -> Any:
