@@ -827,7 +827,10 @@ class TestGateway:
     ) -> None:
         service.refuses(401, 0, "Unauthorized")
         service.answers({"message": "Missing Authentication Token"}, status=403)
-        assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+        assert (
+            operator.types("doctor", "--stage", STAGE, "--address", service.address)
+            == Status.REFUSED
+        )
         what, remedy = wrong(operator)["gateway errors"]
         assert "without errorCode" in what
         assert remedy.startswith("batchback resources gateway --stage dev")
@@ -838,7 +841,7 @@ class TestGateway:
     ) -> None:
         service.refuses(401, 0, "Unauthorized")
         service.refuses(404, 0, "There is no such path")
-        assert operator.types("doctor", "--stage", STAGE) == Status.OK
+        assert operator.types("doctor", "--stage", STAGE, "--address", service.address) == Status.OK
 
 
 class TestPlatform:
