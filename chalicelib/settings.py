@@ -16,6 +16,9 @@ from chalicelib.domain.account import Header, PlatformAuth, parse_header
 from chalicelib.domain.address import AddressPolicy
 from chalicelib.errors import Misconfigured
 
+#: How long results are there at least after the deadline of their jobs, as callers are told.
+RESULTS_HOURS = 48
+
 Value = TypeVar("Value")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -172,8 +175,12 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     faults = []
     if values.get("platform_auth") is PlatformAuth.HEADER and not values.get("platform_header", 1):
         faults.append("PLATFORM_HEADER must be set where PLATFORM_AUTH is header")
-    if values.get("deadline_hours", 0) >= values.get("expiry_hours", math.inf):
-        faults.append("EXPIRY_HOURS must be more than DEADLINE_HOURS")
+    least = values.get("deadline_hours", 0) + RESULTS_HOURS
+    if values.get("expiry_hours", math.inf) < least:
+        faults.append(
+            f"EXPIRY_HOURS must be at least {least}, DEADLINE_HOURS and {RESULTS_HOURS} more: "
+            "callers have two days to fetch results"
+        )
     return faults
 
 
@@ -333,7 +340,7 @@ VARIABLES = (
     Variable(
         name="EXPIRY_HOURS",
         meaning="How long a batch and its results are kept, counted from submission.",
-        parse=_whole(2, 24 * 14),
+        parse=_whole(1 + RESULTS_HOURS, 24 * 14),
         default="60",
     ),
     Variable(

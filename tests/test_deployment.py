@@ -4,6 +4,7 @@ the code beside it."""
 import json
 from collections.abc import Iterator
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from chalice.deploy.appgraph import ApplicationGraphBuilder
 
 import app
 from batchback_ops import project
+from chalicelib.adapters import aws
 from chalicelib.domain import results, transitions
 from chalicelib.operations import deliver_callback, run_jobs, sweep
 from chalicelib.settings import VARIABLES
@@ -151,6 +153,34 @@ class TestTime:
     def test_the_longest_call_of_a_job_ends_before_its_worker(self) -> None:
         longest = max(limits("JOB_TIMEOUT_SECONDS"))
         assert longest + run_jobs._SECONDS_TO_RECORD < timeout("run_jobs")
+
+    @pytest.mark.parametrize(
+        "kept",
+        [
+            run_jobs._SECONDS_TO_RECORD,
+            deliver_callback._SECONDS_TO_RECORD,
+            sweep._SECONDS_TO_END,
+        ],
+    )
+    def test_a_request_to_aws_that_nobody_answers_ends_in_the_time_that_is_kept_for_it(
+        self, kept: int
+    ) -> None:
+        """With every attempt and the longest waits between them: it fails, and the function does
+        not die of it."""
+        config: Any = aws._CONFIG
+        attempts = config.retries["total_max_attempts"]
+        waits = sum(2**retry for retry in range(attempts - 1))
+        assert attempts * (config.connect_timeout + config.read_timeout) + waits < kept
+
+    def test_every_client_of_aws_has_these_times(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: dict[str, Any] = {}
+        session = SimpleNamespace(
+            create_client=lambda service, *, config: made.setdefault(service, config)
+        )
+        monkeypatch.setattr(aws, "session", lambda: session)
+        for client in (aws.dynamodb, aws.sqs, aws.ssm):
+            client.__wrapped__()
+        assert made == dict.fromkeys(["dynamodb", "sqs", "ssm"], aws._CONFIG)
 
     def test_the_largest_callback_ends_before_its_sender(self) -> None:
         megabytes = results.MAX_CALLBACK_BYTES / 1_000_000

@@ -134,13 +134,13 @@ class TestNumbers:
             ("JOBS_PER_MESSAGE", 1, 100),
             ("JOBS_SIDE_BY_SIDE", 1, 100),
             ("DEADLINE_HOURS", 1, 48),
-            ("EXPIRY_HOURS", 2, 336),
+            ("EXPIRY_HOURS", 49, 336),
             ("MAX_OPEN_BATCHES", 0, 1_000),
             ("MAX_JOBS_PER_MINUTE", 0, 1_000_000),
         ],
     )
     def test_whole_numbers_have_a_range(self, name: str, low: int, high: int) -> None:
-        others = {"DEADLINE_HOURS": "1"} if name == "EXPIRY_HOURS" else {}
+        others = {"DEADLINE_HOURS": "1", "EXPIRY_HOURS": "96"}
         for good in (low, high):
             found = getattr(read(**{**others, name: f" {good} "}), name.lower())
             assert found == good
@@ -373,11 +373,24 @@ class TestFaults:
         assert fault(PLATFORM_AUTH="header", PLATFORM_HEADER="-") == f"Wrong settings: {wanted}"
         assert wanted in fault(PLATFORM_AUTH="header", BASIC_AUTH="maybe")
 
-    @pytest.mark.parametrize(("deadline", "expiry"), [("12", "12"), ("12", "11"), ("48", "2")])
-    def test_a_batch_must_outlive_its_deadline(self, deadline: str, expiry: str) -> None:
-        assert fault(DEADLINE_HOURS=deadline, EXPIRY_HOURS=expiry) == (
-            "Wrong settings: EXPIRY_HOURS must be more than DEADLINE_HOURS"
+    @pytest.mark.parametrize(
+        ("variables", "least"),
+        [
+            ({"EXPIRY_HOURS": "59"}, 60),
+            ({"DEADLINE_HOURS": "13"}, 61),
+            ({"DEADLINE_HOURS": "48", "EXPIRY_HOURS": "95"}, 96),
+            ({"DEADLINE_HOURS": "2", "EXPIRY_HOURS": "49"}, 50),
+        ],
+    )
+    def test_results_live_two_days_after_the_deadline(
+        self, variables: dict[str, str], least: int
+    ) -> None:
+        """As callers are told, whatever is set."""
+        assert fault(**variables) == (
+            f"Wrong settings: EXPIRY_HOURS must be at least {least}, DEADLINE_HOURS and 48 more: "
+            "callers have two days to fetch results"
         )
+        assert read(**{**variables, "EXPIRY_HOURS": str(least)}).expiry_hours == least
 
     @pytest.mark.parametrize(
         "environ",

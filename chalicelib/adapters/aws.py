@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
+#: With all its retries a request ends within the 10 seconds that functions keep for their last
+#: ones: a connection that died silently costs one attempt, and not the function.
 _CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=10,
-    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=1,
+    read_timeout=3,
+    retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=10,
     # botocore would compose its own, of 20 parts, for each request: a tenth of the request's CPU.
     user_agent="batchback",
