@@ -25,6 +25,7 @@ def write(
     """Where they are then, by what they are."""
     parameters = _parameters(open_stage(stage, shell))
     _check_pip()
+    _check_chalice()
     out = folder or project.root() / "build" / "package" / stage
     _put(out, _contents(stage, architecture, parameters), shell)
     _warn_of_header(stage, shell)
@@ -54,6 +55,16 @@ def _check_pip() -> None:
         raise CannotGoOn(
             f"pip {found} is too old to check the hashes of all that ships: "
             f"{sys.executable} -m pip install --upgrade pip"
+        )
+
+
+def _check_chalice() -> None:
+    """Its runtime ships, and has hashes only if it was installed from the list."""
+    found = f"chalice=={version('chalice')}"
+    if found not in (project.root() / "requirements-run.txt").read_text("utf-8").split():
+        raise CannotGoOn(
+            f"{found} is installed, and its runtime would ship, but requirements-run.txt pins "
+            "another: package from the .venv that `make install` makes"
         )
 
 

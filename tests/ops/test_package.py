@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -414,6 +415,14 @@ class TestCommand:
         assert operator.types("package", "--stage", STAGE) == Status.USAGE
         assert "pip 26.0.1 is too old to check the hashes" in operator.is_told
 
+    def test_a_chalice_that_is_not_the_pinned_one_is_not_shipped(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(files, "version", lambda name: "99.1" if name == "pip" else "1.34")
+        operator = User({})
+        assert operator.types("package", "--stage", STAGE) == Status.USAGE
+        assert "chalice==1.34 is installed, and its runtime would ship" in operator.is_told
+
     def test_what_chalice_says_last_is_said_where_it_fails(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -421,6 +430,7 @@ class TestCommand:
         (tmp_path / ".chalice" / "resources.json").write_text(project.template())
         (tmp_path / "chalicelib").mkdir()
         (tmp_path / "requirements.txt").write_text("")
+        shutil.copy(project.root() / "requirements-run.txt", tmp_path)
         (tmp_path / "app.py").write_text("raise ValueError('a wrong setting')\n")
         monkeypatch.setattr(project, "root", lambda: tmp_path)
         operator = User({})
