@@ -1,7 +1,6 @@
 """The client against a real HTTP server that checks every signature and answers by its script."""
 
 import copy
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -433,7 +432,7 @@ class TestSecret:
             Client("https://batch.example.com", KEY, secret)
         assert "3cr" not in str(caught.value)
 
-    @pytest.mark.parametrize("secret", ["s", "two words: a%b", credentials.new_secret(os.urandom)])
+    @pytest.mark.parametrize("secret", ["s", "two words: a%b", credentials.new_secret(bytes)])
     def test_any_other_is_taken(self, service: ScriptedService, secret: str) -> None:
         Client(service.address, KEY, secret)
 
