@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from batchback_ops import project
 from batchback_ops.doctor.diagnosis import Check, Wrong
@@ -46,7 +45,6 @@ def checks(stage: Stage) -> list[Check]:
     return [
         *[Check(name=f"function {each}", run=partial(functions.judge, each)) for each in _ALL],
         Check(name="code", run=functions.judge_code),
-        Check(name="platform", run=partial(_platform, stage)),
         *[
             Check(name=f"messages of {each}", run=partial(functions.judge_mapping, each, queue))
             for each, queue in queues.items()
@@ -58,20 +56,6 @@ def checks(stage: Stage) -> list[Check]:
         ],
         *[Check(name=f"log of {each}", run=partial(functions.judge_log, each)) for each in _ALL],
     ]
-
-
-def _platform(stage: Stage) -> str:
-    """A fixed header is a secret, and every call carries it."""
-    address = stage.variables.get("PLATFORM_ADDRESS", "").strip()
-    auth = stage.variables.get("PLATFORM_AUTH", "").strip()
-    if auth.lower() == "header" and urlsplit(address).scheme == "http":
-        raise Wrong(
-            f"each call to {address} carries PLATFORM_HEADER without TLS, for everybody on the "
-            "way to read",
-            "set PLATFORM_ADDRESS to an address with https in .chalice/config.json, deploy, and "
-            "then replace the header's value, which may have been read",
-        )
-    return f"calls go to {address}"
 
 
 _ALL = tuple(PERMISSIONS)

@@ -53,14 +53,27 @@ def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
 
 def _platform(stage: Stage) -> str:
     """Only what the configuration says: a batch shows whether it answers."""
-    host = urlsplit(stage.variables.get("PLATFORM_ADDRESS", "")).hostname or ""
+    address = urlsplit(stage.variables.get("PLATFORM_ADDRESS", "").strip())
+    variables = f"stages.{stage.name}.environment_variables of .chalice/config.json"
+    host = address.hostname or ""
     if _RESERVED.search(host):
         raise Wrong(
             f"PLATFORM_ADDRESS is a placeholder, {host}: every job fails there",
-            f"set it to your platform in stages.{stage.name}.environment_variables of "
-            f".chalice/config.json, then {deploy(stage)}",
+            f"set it to your platform in {variables}, then {deploy(stage)}",
+        )
+    if address.scheme == "http" and _sends_header(stage) and not stage.is_local:
+        raise Wrong(
+            f"PLATFORM_ADDRESS is http://{host}: each call carries PLATFORM_HEADER for everybody "
+            "on the way to read",
+            f"set an address with https in {variables}, then {deploy(stage)}, and replace the "
+            "header's value, which may have been read",
         )
     return host
+
+
+def _sends_header(stage: Stage) -> bool:
+    """A fixed one, which is a secret."""
+    return stage.variables.get("PLATFORM_AUTH", "").strip().lower() == "header"
 
 
 @dataclass(frozen=True, kw_only=True)

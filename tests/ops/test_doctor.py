@@ -16,8 +16,7 @@ import pytest
 from batchback.shell import Status
 
 from batchback_ops import project
-from batchback_ops.doctor import examination, function_checks, service_checks, whereabouts
-from batchback_ops.doctor.diagnosis import Wrong
+from batchback_ops.doctor import examination, service_checks, whereabouts
 from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
@@ -607,6 +606,39 @@ class TestConfiguration:
         assert DEPLOY in wrong(operator)["platform"][1]
 
     @pytest.mark.parametrize(
+        ("address", "auth", "ok"),
+        [
+            ("http://platform.batchback.dev", "header", False),
+            ("HTTP://10.0.0.1:8080/a ", "Header ", False),
+            ("https://platform.batchback.dev", "header", True),
+            ("http://platform.batchback.dev", "iws", True),
+            ("http://platform.batchback.dev", "none", True),
+            ("http://platform.batchback.dev", "", True),
+        ],
+    )
+    @pytest.mark.usefixtures("moto")
+    def test_a_secret_header_that_goes_without_tls_is_wrong(
+        self,
+        operator: User,
+        monkeypatch: pytest.MonkeyPatch,
+        address: str,
+        auth: str,
+        ok: bool,
+    ) -> None:
+        look_only_at(monkeypatch, "platform")
+        variables = project.configuration()["stages"][STAGE]["environment_variables"]
+        for name, value in {"ADDRESS": address, "AUTH": auth, "HEADER": "X-Key: secret"}.items():
+            monkeypatch.setitem(variables, f"PLATFORM_{name}", value)
+        status = operator.types("doctor", "--stage", STAGE)
+        assert status == (Status.OK if ok else Status.REFUSED)
+        if not ok:
+            what, remedy = wrong(operator)["platform"]
+            assert "carries PLATFORM_HEADER" in what
+            assert "https" in remedy
+            assert DEPLOY in remedy
+        assert "secret" not in operator.is_told.replace("--secret", "")
+
+    @pytest.mark.parametrize(
         ("resources", "ok"),
         [
             ({"Monitoring": True}, False),
@@ -842,40 +874,6 @@ class TestGateway:
         service.refuses(401, 0, "Unauthorized")
         service.refuses(404, 0, "There is no such path")
         assert operator.types("doctor", "--stage", STAGE, "--address", service.address) == Status.OK
-
-
-class TestPlatform:
-    """What each call carries."""
-
-    def said(self, **variables: str) -> str | Wrong:
-        names = {f"PLATFORM_{name}": value for name, value in variables.items()}
-        stage = Stage(name="prod", variables=names, environ={})
-        try:
-            return function_checks._platform(stage)
-        except Wrong as wrong:
-            return wrong
-
-    @pytest.mark.parametrize("address", ["http://api.example.com", "HTTP://10.0.0.1:8080/a "])
-    @pytest.mark.parametrize("auth", ["header", "Header "])
-    def test_a_secret_header_without_tls_is_wrong(self, address: str, auth: str) -> None:
-        for header in ("ssm", "X-Token: very-secret"):
-            wrong = self.said(ADDRESS=address, AUTH=auth, HEADER=header)
-            assert isinstance(wrong, Wrong)
-            assert "carries PLATFORM_HEADER without TLS" in wrong.found
-            assert "with https" in wrong.remedy
-            assert "very-secret" not in wrong.found + wrong.remedy
-
-    @pytest.mark.parametrize(
-        ("address", "auth"),
-        [
-            ("https://api.example.com", "header"),
-            ("http://api.example.com", "iws"),
-            ("http://api.example.com", "none"),
-            ("http://api.example.com", ""),
-        ],
-    )
-    def test_what_is_no_secret_may_be_read(self, address: str, auth: str) -> None:
-        assert self.said(ADDRESS=address, AUTH=auth) == f"calls go to {address}"
 
 
 class TestAddress:

@@ -348,6 +348,7 @@ class TestOperating:
             "queue jobs",
             "queue batches",
             "dead letters",
+            "platform",
             "api",
             "ping",
             "batch",
