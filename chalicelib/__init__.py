@@ -8,7 +8,7 @@ together:
     wiring -> service, settings, adapters, operations.ports, domain
     service -> api, settings, operations, domain
     api -> operations, domain, errors
-    settings -> domain.account, domain.address, errors
+    settings -> domain.account, domain.address, domain.hostnames, errors
     adapters -> operations.ports, domain, errors
     operations -> domain, errors
     domain -> errors

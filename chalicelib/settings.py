@@ -7,17 +7,21 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from chalicelib.domain import hostnames
 from chalicelib.domain.account import Header, PlatformAuth, parse_header
 from chalicelib.domain.address import AddressPolicy
 from chalicelib.errors import Misconfigured
 
 #: How long results are there at least after the deadline of their jobs, as callers are told.
 RESULTS_HOURS = 48
+
+#: The stage that one machine is.
+LOCAL_STAGE = "local"
 
 Value = TypeVar("Value")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -136,6 +140,43 @@ def max_concurrent_workers(environ: Mapping[str, str] | None = None) -> int | No
     except ValueError as error:
         raise Misconfigured(f"{variable.name} {error}") from error
     return workers
+
+
+def stay_on_this_machine(environ: MutableMapping[str, str] | None = None) -> None:
+    """Confine this process to the AWS of this machine: of what its user has set for accounts and
+    networks, nothing is left. Misconfigured if AWS_ENDPOINT_URL names no AWS of this machine."""
+    environ = os.environ if environ is None else environ
+    endpoint = environ.get("AWS_ENDPOINT_URL", "")
+    if not _is_of_this_machine(endpoint):
+        raise Misconfigured(
+            f"AWS_ENDPOINT_URL must be an address of this machine in the stage {LOCAL_STAGE}, such "
+            f"as http://127.0.0.1:4566, not {endpoint!r}: see stages.{LOCAL_STAGE} in "
+            ".chalice/config.json"
+        )
+    for name in [name for name in environ if _LEADS_ELSEWHERE.fullmatch(name)]:
+        del environ[name]
+    environ.update(_NO_ACCOUNT)
+
+
+def _is_of_this_machine(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return hostnames.is_loopback(host) or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+#: Profiles, other endpoints of single services, proxies: all but what the stage itself sets.
+_LEADS_ELSEWHERE = re.compile(
+    r"(?!AWS_(ENDPOINT_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|DEFAULT_REGION|CHALICE_.*)$)"
+    r"(AWS|BOTO)_.*|.*_proxy",
+    re.IGNORECASE,
+)
+_NO_ACCOUNT = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:

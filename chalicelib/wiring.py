@@ -38,6 +38,8 @@ REQUESTS_AT_ONCE = 8
 def service() -> Service:
     """The service of this process, configured from its environment. A container keeps it."""
     configured = settings.read()
+    if configured.stage == settings.LOCAL_STAGE:
+        settings.stay_on_this_machine()
     return Service(configured, connect(configured))
 
 

@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS},
     "chalicelib": set(),
     ERRORS: set(),
-    SETTINGS: {ERRORS, f"{DOMAIN}.account", f"{DOMAIN}.address"},
+    SETTINGS: {ERRORS, *(f"{DOMAIN}.{name}" for name in ("account", "address", "hostnames"))},
     WIRING: {SERVICE, SETTINGS, ADAPTERS, PORTS, DOMAIN},
     SERVICE: {API, SETTINGS, OPERATIONS, DOMAIN},
     API: {OPERATIONS, DOMAIN, ERRORS},
@@ -119,7 +119,7 @@ MAY_IMPORT |= {
     f"{LOCAL}.runtime": {
         *(f"{LOCAL}.{name}" for name in ("runtime", "errors", "http_server", "log")),
         *(f"{OPS}.{name}" for name in ("project", "gateway_responses")),
-        *("app", WIRING, ERRORS, "boto3", "botocore", "chalice"),
+        *("app", WIRING, SETTINGS, ERRORS, "boto3", "botocore", "chalice"),
     },
     f"{LOCAL}.service": {
         *(f"{LOCAL}.{name}" for name in ("aws", "demonstration", "runtime")),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, MutableMapping
 
 from batchback_local.errors import CannotStart
 from batchback_ops import project
+from chalicelib import settings
 
 #: Changes which numbers are JSON; Lambda sets none.
 _OF_PYTHON = ("PYTHONINTMAXSTRDIGITS",)
@@ -27,10 +28,9 @@ def prepare(
     for name, value in project.environment(project.LOCAL_STAGE).items():
         if not environ.get(name):
             environ[name] = value
-    environ.update(_aws(aws_endpoint))
+    environ["AWS_ENDPOINT_URL"] = aws_endpoint
     environ["PLATFORM_ADDRESS"] = platform
-    for name in ("NO_PROXY", "no_proxy"):
-        environ[name] = ",".join(filter(None, [environ.get(name), "127.0.0.1,localhost"]))
+    settings.stay_on_this_machine(environ)
 
 
 def named_platform(option: str | None, environ: Mapping[str, str] | None = None) -> str | None:
@@ -55,12 +55,3 @@ def _seconds(name: str, environ: Mapping[str, str] | None) -> int | None:
     if text and not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _LONGEST_SECONDS):
         raise CannotStart(f"{name} must be a number from 1 to {_LONGEST_SECONDS}, not {text!r}")
     return int(text) if text else None
-
-
-def _aws(endpoint: str) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
