@@ -13,7 +13,7 @@ from batchback.shell import Shell
 from batchback_ops import project
 from batchback_ops.aws_failures import failure, refusal
 from chalicelib.errors import Misconfigured, TooNew, Unavailable
-from chalicelib.settings import Names
+from chalicelib.settings import Names, is_of_this_machine
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -71,9 +71,19 @@ class Stage:
             if credentials := self._session.get_credentials():
                 credentials.get_frozen_credentials()
             return make(service, region_name=self.region)
-        endpoint = self.environ.get("AWS_ENDPOINT_URL") or self.variables["AWS_ENDPOINT_URL"]
         no_proxy = Config(proxies={})
-        return make(service, region_name=self.region, endpoint_url=endpoint, config=no_proxy)
+        return make(service, region_name=self.region, endpoint_url=self._endpoint, config=no_proxy)
+
+    @property
+    def _endpoint(self) -> str:
+        """The AWS of this machine: whatever is set for real ones, keys go nowhere else."""
+        endpoint = self.environ.get("AWS_ENDPOINT_URL") or self.variables["AWS_ENDPOINT_URL"]
+        if not is_of_this_machine(endpoint):
+            raise CannotGoOn(
+                f"AWS_ENDPOINT_URL is not of this machine, and the stage {self.name} is: unset it, "
+                "or set it to the AWS address that `batchback local` prints."
+            )
+        return endpoint
 
     @contextmanager
     def explained_errors(self) -> Iterator[None]:

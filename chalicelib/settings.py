@@ -146,19 +146,18 @@ def stay_on_this_machine(environ: MutableMapping[str, str] | None = None) -> Non
     """Confine this process to the AWS of this machine: of what its user has set for accounts and
     networks, nothing is left. Misconfigured if AWS_ENDPOINT_URL names no AWS of this machine."""
     environ = os.environ if environ is None else environ
-    endpoint = environ.get("AWS_ENDPOINT_URL", "")
-    if not _is_of_this_machine(endpoint):
+    if not is_of_this_machine(environ.get("AWS_ENDPOINT_URL", "")):
         raise Misconfigured(
             f"AWS_ENDPOINT_URL must be an address of this machine in the stage {LOCAL_STAGE}, such "
-            f"as http://127.0.0.1:4566, not {endpoint!r}: see stages.{LOCAL_STAGE} in "
-            ".chalice/config.json"
+            f"as http://127.0.0.1:4566: see stages.{LOCAL_STAGE} in .chalice/config.json"
         )
     for name in [name for name in environ if _LEADS_ELSEWHERE.fullmatch(name)]:
         del environ[name]
     environ.update(_NO_ACCOUNT)
 
 
-def _is_of_this_machine(url: str) -> bool:
+def is_of_this_machine(url: str) -> bool:
+    """Whether a URL leads to the machine itself, by its text alone."""
     try:
         host = urlsplit(url).hostname or ""
         return hostnames.is_loopback(host) or ipaddress.ip_address(host).is_loopback

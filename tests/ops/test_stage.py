@@ -57,6 +57,16 @@ class TestThisMachine:
         local = stage("local", **real, AWS_ENDPOINT_URL="http://127.0.0.1:4801")
         assert local.client("sqs").meta.endpoint_url == "http://127.0.0.1:4801"
 
+    @pytest.mark.parametrize(
+        "endpoint",
+        ["https://dynamodb.eu-west-1.amazonaws.com", "http://192.0.2.1:4566", "nonsense"],
+    )
+    def test_an_endpoint_elsewhere_is_refused(self, endpoint: str) -> None:
+        """Keys and their secrets would be written there."""
+        with pytest.raises(CannotGoOn, match=r"is not of this machine, .* unset it") as refused:
+            stage("local", AWS_ENDPOINT_URL=endpoint).client("dynamodb")
+        assert SECRET not in str(refused.value)
+
     def test_where_nobody_answers_it_says_what_to_start(self) -> None:
         local = stage("local", AWS_ENDPOINT_URL="http://127.0.0.1:1")
         error = exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
