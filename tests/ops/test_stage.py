@@ -9,6 +9,7 @@ import pytest
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell
 from botocore import exceptions
+from moto.core.models import botocore_stubber
 
 from batchback_ops.stage import Stage, open_stage
 from chalicelib.errors import TooNew, Unavailable
@@ -189,6 +190,9 @@ NOT_USABLE = {
 class TestSurroundings:
     @pytest.fixture
     def environ(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+        # moto may be up since another test, and would answer before anything is sent.
+        monkeypatch.setattr(botocore_stubber, "enabled", False)
+
         def surround(of: Surroundings) -> Path:
             config = tmp_path / "config"
             config.write_text(f"[default]\n{of.profile}\n")
