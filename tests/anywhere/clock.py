@@ -1,5 +1,6 @@
 """Another clock of the day, for programs that are started with it."""
 
+import math
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -47,7 +48,7 @@ def _compile(library: Path) -> None:
 def variables(library: Path, shown: str) -> dict[str, str]:
     """With these a program begins when the clock shows that, in UTC."""
     moment = datetime.fromisoformat(shown).replace(tzinfo=UTC)
-    return _variables(library, round(moment.timestamp() - _now(library, 0)))
+    return _variables(library, math.ceil(moment.timestamp() - _now(library, 0)))
 
 
 def _variables(library: Path, seconds: int) -> dict[str, str]:
