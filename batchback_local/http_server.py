@@ -192,7 +192,7 @@ def _body(headers: Message, stream: BufferedIOBase) -> bytes:
 def _codings(headers: Message) -> list[str]:
     """Those of the transfer; `identity`, which old clients send, is none."""
     named = ",".join(headers.get_all("Transfer-Encoding", [])).lower().split(",")
-    return [coding for each in named if (coding := each.strip()) not in {"", "identity"}]
+    return [coding for each in named if (coding := each.strip(" \t")) not in {"", "identity"}]
 
 
 def _length(headers: Message) -> int:

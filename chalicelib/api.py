@@ -275,10 +275,10 @@ def _check_form(request: HttpRequest) -> None:
         raise MethodNotAllowed(request.method)
     if len(request.body) > MAX_BODY_BYTES:
         raise TooLarge(f"The body is {len(request.body)} bytes, over the limit of {MAX_BODY_BYTES}")
-    content_type = request.headers.get("content-type", "").strip()
+    content_type = request.headers.get("content-type", "").strip(" \t")
     if content_type and not is_json(content_type):
         raise MediaTypeUnsupported(content_type)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").strip(" \t").lower()
     if encoding not in {"", "identity"}:
         raise MediaTypeUnsupported(f"{content_type} in Content-Encoding {encoding[:20]}")
 
@@ -286,7 +286,7 @@ def _check_form(request: HttpRequest) -> None:
 def _json(body: bytes) -> object:
     """The value of a body. The mark that some programs put before UTF-8 is no part of the JSON."""
     text = body.removeprefix(BOM_UTF8)
-    if not text.strip():
+    if not text.strip(b" \t\r\n"):
         return {}
     try:
         return strict_json.parse(text)

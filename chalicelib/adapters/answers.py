@@ -222,7 +222,8 @@ class Answer:
 
 
 def _listed(values: list[str]) -> list[str]:
-    return [item.strip().lower() for value in values for item in value.split(",")]
+    """Around an item there may be spaces and tabs, and nothing else (RFC 9110, section 5.6.1)."""
+    return [item.strip(" \t").lower() for value in values for item in value.split(",")]
 
 
 def _is_chunked(values: list[str]) -> bool:

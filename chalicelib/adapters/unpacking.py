@@ -23,7 +23,8 @@ class CannotUnpack(Exception):
 def unpacking(encoding: str, read: Read, look_at_the_time: Callable[[], object]) -> Read:
     """Reads what `read` gives, unpacked as a Content-Encoding says. Encodings that we do not know,
     and did not ask for, are left as they are."""
-    layers = [name for name in encoding.lower().replace(" ", "").split(",") if name in _KNOWN]
+    names = [name.strip(" \t") for name in encoding.lower().split(",")]
+    layers = [name for name in names if name in _KNOWN]
     if len(layers) > _MOST_LAYERS:
         raise CannotUnpack
     for _ in layers:

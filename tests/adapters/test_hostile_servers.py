@@ -322,6 +322,15 @@ NO_ANSWER = {
     "no digits": (HEAD + b"Content-Length: some\r\n\r\n{}", NOT_HTTP),
     "no int": (HEAD + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n{}", NOT_HTTP),
     "negative chunk": (CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n", NOT_HTTP),
+    "with an underscore": (HEAD + b"Content-Length: 0_2\r\n\r\n{}", NOT_HTTP),
+    "chunk with an underscore": (CHUNKED + b"0_2\r\n{}\r\n0\r\n\r\n", NOT_HTTP),
+    "chunk as in programs": (CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n", NOT_HTTP),
+    "after a vertical tab": (HEAD + b"Content-Length: \x0b2\r\n\r\n{}", NOT_HTTP),
+    "after a space of latin-1": (HEAD + b"Content-Length: \xa02\r\n\r\n{}", NOT_HTTP),
+    "chunks after a form feed": (
+        HEAD + b"Transfer-Encoding: \x0cchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        NOT_HTTP,
+    ),
 }
 LAST_CHUNK = b"2\r\n{}\r\n0\r\n"
 AN_ANSWER = {

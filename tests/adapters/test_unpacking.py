@@ -42,10 +42,12 @@ def test_no_piece_is_longer_than_asked_for(most: int) -> None:
         ("x-gzip", gzip.compress(TEXT)),
         ("deflate", zlib.compress(TEXT)),
         ("gzip", gzip.compress(TEXT[:50]) + gzip.compress(b"") + gzip.compress(TEXT[50:])),
+        ("gzip \t,\tgzip", gzip.compress(gzip.compress(TEXT))),
+        ("g zip", TEXT),
         ("identity", TEXT),
         ("", TEXT),
     ],
-    ids=["capitals", "x-gzip", "zlib", "parts", "identity", "none"],
+    ids=["capitals", "x-gzip", "zlib", "parts", "spaces", "unknown", "identity", "none"],
 )
 def test_what_goes_by_these_names_is_unpacked(encoding: str, packed: bytes) -> None:
     """One stream may have several parts (RFC 1952, section 2.2)."""

@@ -132,6 +132,7 @@ def test_every_call_is_a_post(front: Front, method: str) -> None:
         "application/json; charset",
         "application/json charset=utf-8",
         "application/json, application/json",
+        "application/json\x0b",
     ],
 )
 def test_other_media_types_are_refused(front: Front, content_type: str) -> None:
@@ -162,6 +163,11 @@ def test_json_in_utf_8_is_taken_however_it_is_announced(front: Front, content_ty
 @pytest.mark.parametrize("body", ["\ufeff{}", "\ufeff", "\ufeff []"])
 def test_a_byte_order_mark_before_the_json_is_taken(front: Front, body: str) -> None:
     assert front.call("test?action=ping", body.encode()).status == 200
+
+
+@pytest.mark.parametrize("body", ["\x0b", "\x0c", "\xa0"], ids=ascii)
+def test_what_json_takes_for_no_space_is_no_empty_body(front: Front, body: str) -> None:
+    assert is_error(front.call("test?action=ping", body.encode()), 400, 23016)
 
 
 @pytest.mark.parametrize("body", ["\ufeff\ufeff{}", "{}\ufeff", " \ufeff{}"])

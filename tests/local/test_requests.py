@@ -110,6 +110,7 @@ def test_a_request_is_read_to_its_end_and_no_further(
         head(b"Transfer-Encoding: gzip, chunked"),
         head(b"Transfer-Encoding: chunked, gzip"),
         head(b"Transfer-Encoding: chunked, chunked"),
+        head(b"Transfer-Encoding: \xa0chunked") + b"1\r\na\r\n0\r\n\r\n",
         head(b"Transfer-Encoding: chunked") + b"nonsense\r\n",
         head(b"Transfer-Encoding: chunked") + b"0x1\r\na\r\n0\r\n\r\n",
         head(b"Transfer-Encoding: chunked") + b"-1\r\n\r\n",
