@@ -43,6 +43,7 @@ def import_cloudformation() -> None:
         for name in missing:
             del sys.modules[name]
     _patch(moto.cloudformation.models.Stack, "parse_template", staticmethod(json.loads))
+    moto.cloudformation.parsing.NULL_MODELS.append("AWS::SQS::QueuePolicy")
 
 
 #: What moto imports of it.

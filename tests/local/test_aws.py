@@ -1,5 +1,6 @@
 """The embedded AWS is made of the deployment's template, and it is atomic."""
 
+import logging
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -25,6 +26,15 @@ NAMES = Names(STAGE)
 def test_the_openapi_validator_is_itself_again_once_cloudformation_is_imported() -> None:
     import_cloudformation()
     assert import_module("openapi_spec_validator").__file__
+
+
+def test_a_stage_is_made_without_a_word(
+    embedded_aws: EmbeddedAws, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What moto does not make of the template is nothing to the service."""
+    logging.disable(logging.NOTSET)
+    create_resources("tests-words", embedded_aws.address)
+    assert not caplog.messages
 
 
 def test_tables_have_the_names_that_the_service_derives(dynamodb: "DynamoDBClient") -> None:
