@@ -69,11 +69,17 @@ def _as_forms_do(text: str) -> str:
 _ANY_TEXT = "surrogatepass"
 #: What a query may hold as it is (RFC 3986, 3.4), but for what separates parameters.
 _OF_A_QUERY = "!$'()*,:;=@/?"
+#: What is left as it is in a whole URL: by the `URI` of Java and .NET, and by JavaScript's `URL`
+#: (https://url.spec.whatwg.org/#special-query-percent-encode-set).
+_OF_A_LIBRARY = _OF_A_QUERY + "[]"
+_OF_A_BROWSER = _OF_A_LIBRARY.replace("'", "") + "\\^`{|}"
 _STYLES: Sequence[Callable[[str], str]] = (
     str,
     partial(quote, safe="", errors=_ANY_TEXT),
     partial(quote, safe="!'()*", errors=_ANY_TEXT),  # JavaScript's encodeURIComponent
     partial(quote, safe=_OF_A_QUERY, errors=_ANY_TEXT),
+    partial(quote, safe=_OF_A_LIBRARY, errors=_ANY_TEXT),
+    partial(quote, safe=_OF_A_BROWSER, errors=_ANY_TEXT),
     partial(quote_plus, safe="", errors=_ANY_TEXT),
     partial(quote_plus, safe=_OF_A_QUERY, errors=_ANY_TEXT),
     _as_forms_do,

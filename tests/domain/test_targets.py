@@ -20,7 +20,9 @@ styles = st.sampled_from(
     [
         partial(quote, safe=""),  # .NET's Uri.EscapeDataString, Ruby's ERB
         partial(quote, safe="!'()*"),  # JavaScript's encodeURIComponent
-        partial(quote, safe="!$'()*,:;=@/?"),  # what RFC 3986 demands and no more
+        partial(quote, safe="!$'()*,:;=@/?"),  # what RFC 3986 demands and no more: requests
+        partial(quote, safe="!$'()*,:;=@/?[]"),  # the URI of Java and .NET, of a whole URL
+        partial(quote, safe="!$()*,:;=@/?[]\\^`{|}"),  # JavaScript's URL
         partial(quote_plus, safe=""),  # Python's urlencode, Go's url.Values
     ]
 )
@@ -66,6 +68,8 @@ def test_what_a_client_wrote_is_among_them(
         ("?a=b*c~d e", {"a": ["b*c~d e"]}),
         ("?a=b*c%7Ed+e", {"a": ["b*c~d e"]}),  # Java's URLEncoder
         ("?a=1&a=2", {"a": ["1", "2"]}),
+        ("?f[x]=it%27s%20|", {"f[x]": ["it's |"]}),  # JavaScript's URL
+        ("?f[x]=it's%20%7C", {"f[x]": ["it's |"]}),  # Java's URI
         ("?a=é", {"a": ["é"]}),
         ("?a=x=y/z", {"a": ["x=y/z"]}),
     ],
