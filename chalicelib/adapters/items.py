@@ -16,7 +16,7 @@ later release adds to a format, attributes and parts, is passed over.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -177,12 +177,15 @@ def _answers_part(round: int, number: int, packed: bytes) -> AnswersPart:
         return AnswersPart(round=round, number=number, answers={})
 
 
-#: The attributes that hold a group of counts.
+#: The attributes that hold a group of counts. Of `counts` no job is unanswered. Of the other group
+#: those that are not are stored: an older release adds none, so of a chunk that it finished all
+#: count as unanswered.
 COUNTS = {
     "counts": {"succeeded": "succeeded", "failed": "failed", "result_bytes": "result_bytes"},
     "unanswered_counts": {
         "succeeded": "gave_up_succeeded",
         "failed": "gave_up_failed",
+        "kept": "gave_up_kept",
         "result_bytes": "gave_up_result_bytes",
     },
 }
@@ -262,13 +265,19 @@ def _batch(item: Item) -> Batch:
     values = {name: read(item.get(attribute_of(name))) for name, read in _READERS.items()}
     return Batch(
         **values,
-        counts=_counts("counts", item),
-        unanswered_counts=_counts("unanswered_counts", item),
+        counts=Counts(**_numbers_of("counts", item)),
+        unanswered_counts=_unanswered_counts(**_numbers_of("unanswered_counts", item)),
     )
 
 
-def _counts(group: str, item: Item) -> Counts:
-    return Counts(**{part: _int(item.get(name)) for part, name in COUNTS[group].items()})
+def _numbers_of(group: str, item: Item) -> dict[str, int]:
+    return {part: _int(item.get(name)) for part, name in COUNTS[group].items()}
+
+
+def _unanswered_counts(*, kept: int, **parts: int) -> Counts:
+    """An older release that restarts the batch leaves a `kept` that is too large."""
+    counts = Counts(**parts)
+    return replace(counts, unanswered=max(0, counts.total - kept))
 
 
 def _int(attribute: Item | None) -> int:

@@ -66,6 +66,8 @@ class Counts:
 
     succeeded: int = 0
     failed: int = 0
+    #: Those of the failed whose call never got an answer: what a restart runs again.
+    unanswered: int = 0
     #: The size of their results as they are sent; known before they are read.
     result_bytes: int = 0
 
@@ -73,12 +75,18 @@ class Counts:
         return Counts(
             succeeded=self.succeeded + other.succeeded,
             failed=self.failed + other.failed,
+            unanswered=self.unanswered + other.unanswered,
             result_bytes=self.result_bytes + other.result_bytes,
         )
 
     @property
     def total(self) -> int:
         return self.succeeded + self.failed
+
+    @property
+    def kept(self) -> int:
+        """Jobs that keep their answer in a restart."""
+        return self.total - self.unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ def count(chunk: Chunk, round: int) -> Counts:
     return Counts(
         succeeded=succeeded,
         failed=len(verdicts) - succeeded,
+        unanswered=verdicts.count(Verdict.UNANSWERED),
         result_bytes=sum(len(result.text.encode()) for result in results_of(chunk, round)),
     )
 

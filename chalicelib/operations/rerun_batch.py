@@ -100,10 +100,10 @@ class BatchRerunner:
         if "round" not in change.put:
             return self.store.change(batch, change) is not None
         again = replace(batch, round=batch.round + 1, round_began_at=now)
-        self.admission.admit(again, batch.unanswered_counts.total)
+        self.admission.admit(again, batch.answered.unanswered)
         if self.store.change(batch, change):
             return True
         standing = self.store.find(batch.batch_id)
         if standing is None or Slot.of(standing) != Slot.of(again):
-            self.admission.undo(again, batch.unanswered_counts.total)
+            self.admission.undo(again, batch.answered.unanswered)
         return False

@@ -119,7 +119,7 @@ class TestSaving:
             done=frozenset({0, 2}),
             unanswered=frozenset({2}),
             counts=Counts(succeeded=1, failed=2, result_bytes=3),
-            unanswered_counts=Counts(succeeded=4, failed=5, result_bytes=6),
+            unanswered_counts=Counts(succeeded=4, failed=5, unanswered=3, result_bytes=6),
             next_check_at=None,
             checks=7,
             checked_at=START,
@@ -281,15 +281,18 @@ class TestChanges:
         assert store.find(batch.batch_id) == after
 
     def test_a_chunk_with_an_unanswered_job_is_counted_apart(self, store: BatchStore) -> None:
-        batch = saved(store, 1)
-        chunk = replace(
-            full_chunk(batch, 0), parts=(AnswersPart(round=1, number=0, answers={0: unanswered()}),)
-        )
-        after = store.change(batch, transitions.finish_chunk(batch, chunk))
+        batch = saved(store, 16, jobs_per_message=2)
+        for chunk in (0, 1):
+            one, other = batch.indexes(chunk)
+            lost = AnswersPart(round=1, number=0, answers={one: unanswered(), other: succeeded()})
+            full = replace(full_chunk(batch, chunk), parts=(lost,))
+            after = store.change(batch, transitions.finish_chunk(batch, full))
         assert after
-        assert after.done == {0}
-        assert after.unanswered == {0}
-        assert (after.counts.total, after.unanswered_counts.failed) == (0, 1)
+        assert after.done == after.unanswered == {0, 1}
+        assert after.counts == Counts()
+        counted = replace(after.unanswered_counts, result_bytes=0)
+        assert counted == Counts(succeeded=2, failed=2, unanswered=2)
+        assert store.find(batch.batch_id) == after
 
     def test_a_change_for_another_round_or_submission_does_nothing(self, store: BatchStore) -> None:
         batch = saved(store, 1)

@@ -20,7 +20,7 @@ FULL = replace(
     done=frozenset({0, 2}),
     unanswered=frozenset({2}),
     counts=Counts(succeeded=1, failed=2, result_bytes=3),
-    unanswered_counts=Counts(succeeded=4, failed=5, result_bytes=6),
+    unanswered_counts=Counts(succeeded=4, failed=5, unanswered=2, result_bytes=6),
     next_check_at=START + 2 * HOUR,
     checks=3,
     checked_at=START + 3 * HOUR,
@@ -49,3 +49,20 @@ def test_the_full_batch_has_a_value_in_every_field() -> None:
 
 def test_every_field_of_a_batch_comes_back() -> None:
     assert items.read_head(items.head_item(FULL)) == FULL
+
+
+class TestUnansweredJobs:
+    """A restart is charged for them. An older release finishes chunks without counting them."""
+
+    def test_of_chunks_that_an_older_release_finished_all_jobs_count(self) -> None:
+        item = items.head_item(FULL)
+        del item["gave_up_kept"]
+        head = items.read_head(item)
+        assert head
+        assert head.answered.unanswered == FULL.unanswered_counts.total
+
+    def test_they_are_none_where_an_older_release_restarted_the_batch(self) -> None:
+        item = {**items.head_item(FULL), "gave_up_succeeded": {"N": "0"}}
+        head = items.read_head({**item, "gave_up_failed": {"N": "0"}})
+        assert head
+        assert head.answered.unanswered == 0

@@ -205,12 +205,11 @@ class TestTimes:
 
 class TestCounts:
     def test_counts_add_up_field_by_field(self) -> None:
-        one = Counts(succeeded=1, failed=2, result_bytes=3)
-        assert one + Counts(succeeded=10, failed=20, result_bytes=30) == Counts(
-            succeeded=11, failed=22, result_bytes=33
-        )
+        one = Counts(succeeded=1, failed=2, unanswered=1, result_bytes=3)
+        other = Counts(succeeded=10, failed=20, unanswered=10, result_bytes=30)
+        assert one + other == Counts(succeeded=11, failed=22, unanswered=11, result_bytes=33)
         assert one + Counts() == one
-        assert one.total == 3
+        assert (one.total, one.kept) == (3, 2)
 
 
 FIRST, SECOND = succeeded('{"n":1}'), succeeded('{"n":2}')

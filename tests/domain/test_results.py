@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ class TestCount:
     def test_a_success_is_counted_apart_from_every_failure(self) -> None:
         answers = {0: succeeded(), 1: unanswered(), 2: Answer(Verdict.FAILED, "{}"), 3: succeeded()}
         counts = results.count(a_chunk(answers, some_jobs(4)), 1)
-        assert (counts.succeeded, counts.failed, counts.total) == (2, 2, 4)
+        assert replace(counts, result_bytes=0) == Counts(succeeded=2, failed=2, unanswered=1)
 
     @given(
         responses=st.lists(st.text().map(strict_json.dump), min_size=1, max_size=6),

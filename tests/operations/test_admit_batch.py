@@ -420,6 +420,19 @@ class TestRestart:
         service.run_to_the_end()
         assert service.usage.open == frozenset()
 
+    def test_it_pays_for_no_job_that_keeps_its_answer(self, service: Service) -> None:
+        """Two of eight jobs never got an answer; in their chunks are two more."""
+        service.behave(lambda call: Reply(status=500) if call.params["n"] in (0, 5) else None)
+        batch_id = service.submit(8)
+        service.run_to_the_end()
+        service.clock.advance(minutes=10)
+        calls = len(service.platform.calls)
+        service.rerun.restart(DEMO_CALLER, batch_id)
+        assert service.usage.paid_until == service.clock.now() + 2 * SECOND
+        service.behave(lambda _: None)
+        service.run_to_the_end()
+        assert len(service.platform.calls) == calls + 2
+
     def test_freeing_the_slot_of_the_round_before_too_late_leaves_it_its_own(
         self, service: Service, half_done: str
     ) -> None:
