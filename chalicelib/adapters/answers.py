@@ -18,6 +18,7 @@ from chalicelib.adapters.calls import MAX_HEAD_BYTES, TooMuch
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.(?P<minor>[01]) (?P<status>[1-9][0-9]{2})(?: [^\r\n]*)?")
 _PROTOCOL = b"HTTP/1."
+_BEFORE_STATUS = len("HTTP/1.1 ")
 #: A status line so far; shorter ones are only held against the protocol.
 _BEGINNING = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r]")
 _BEGINNING_BYTES = 13
@@ -55,6 +56,8 @@ class Answer:
         self.fields: defaultdict[str, list[str]] = defaultdict(list)
         self._receive = receive
         self._buffer = bytearray()
+        #: How much of that holds no end of a head.
+        self._searched = 0
         self._announced_bytes = 0
         self._left = 0
         self._is_chunked = False
@@ -77,11 +80,11 @@ class Answer:
 
     def comes_early(self) -> bool:
         """Whether what the other side says while we send is its answer, and not an announcement
-        (RFC 9110, section 15.2)."""
+        (RFC 9110, section 15.2). NotHttp if it can become neither."""
         self._fill()
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0 and self._buffer[9:10] == b"1":
-            self._cut_head(end)
-        return len(self._buffer) > 9 and self._buffer[9:10] != b"1"
+        while self._find_end() >= 0 and self._announces():
+            self._take_head()
+        return len(self._buffer) > _BEFORE_STATUS and not self._announces()
 
     def read_head(self) -> None:
         """The status and the headers that count, announcements passed over."""
@@ -125,10 +128,7 @@ class Answer:
         self.fields[name.decode()].append(value.strip(b" \t").decode("latin-1"))
 
     def _next_head(self) -> bytes:
-        searched = 0
-        while (end := self._buffer.find(b"\r\n\r\n", searched)) < 0:
-            self._check_beginning(searched)
-            searched = max(0, len(self._buffer) - 3)
+        while (end := self._find_end()) < 0:
             if not self._fill():
                 raise ConnectionAbortedError
         head = self._cut_head(end)
@@ -136,14 +136,25 @@ class Answer:
             raise NotHttp
         return head
 
-    def _check_beginning(self, searched: int) -> None:
+    def _find_end(self) -> int:
+        """Where the head ends that is coming; -1 as long as it has not come."""
+        end = self._buffer.find(b"\r\n\r\n", self._searched)
+        if end < 0:
+            self._check_beginning()
+            self._searched = max(0, len(self._buffer) - 3)
+        return end
+
+    def _announces(self) -> bool:
+        return self._buffer[_BEFORE_STATUS : _BEFORE_STATUS + 1] == b"1"
+
+    def _check_beginning(self) -> None:
         """Refuse what can't become a head: who waits for its end may wait for ever."""
         beginning = bytes(self._buffer[:_BEGINNING_BYTES])
         if not _PROTOCOL.startswith(beginning[: len(_PROTOCOL)]):
             raise NotHttp
         if len(beginning) == _BEGINNING_BYTES and not _BEGINNING.match(beginning):
             raise NotHttp
-        if _BARE_LINE_BREAK.search(self._buffer, max(0, searched - 1)):
+        if _BARE_LINE_BREAK.search(self._buffer, max(0, self._searched - 1)):
             raise NotHttp
         if self._announced_bytes + len(self._buffer) > MAX_HEAD_BYTES:
             raise TooMuch
@@ -151,6 +162,7 @@ class Answer:
     def _cut_head(self, end: int) -> bytes:
         head = bytes(self._buffer[:end])
         del self._buffer[: end + 4]
+        self._searched = 0
         self._announced_bytes += end + 4
         if self._announced_bytes > MAX_HEAD_BYTES:
             raise TooMuch
@@ -205,7 +217,7 @@ class Answer:
                 raise EOFError
         line = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]
-        if not line.endswith(b"\r\n"):
+        if line.find(b"\r") != len(line) - 2:
             raise NotHttp
         return line[:-2]
 

@@ -104,11 +104,13 @@ class TlsWire(Wire):
         return b""
 
     def _hear(self) -> bool:
+        """All of it, however many records it is in: the socket will not tell of them again."""
         self._feed()
         try:
-            self._heard = self._tls.read(STEP_BYTES)
+            while piece := self._tls.read(STEP_BYTES):
+                self._heard += piece
         except ssl.SSLWantReadError:
-            return False
+            return len(self._heard) > 0
         except _ENDS:
             pass
         if not self._heard:

@@ -55,6 +55,8 @@ class Script:
     handshake_every: float = 0
     #: The caller sends more than fits between the two.
     uploads: bool = False
+    #: Said once all of that has come, if something was said before.
+    then: bytes = b""
 
 
 LATE = "no answer within "
@@ -69,6 +71,8 @@ OK = "HTTP 200"
 _HEAD = b"HTTP/1.1 200 OK\r\n"
 _CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 _ANSWER = _HEAD + b"Content-Length: 2\r\n\r\n{}"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
 _LONG = b"x" * 16_000
 _KEPT = b"Content-Length: 2\r\n\r\n{}"
 
@@ -171,6 +175,12 @@ SCRIPTS = {
     "has a length in other digits": Script(
         says=_HEAD + b"Content-Length: \xb2\r\n\r\n{}", outcome=NOT_HTTP
     ),
+    "has a length behind a tab of another kind": Script(
+        says=_HEAD + b"Content-Length: \x0b2\r\n\r\n{}", outcome=NOT_HTTP
+    ),
+    "has a length before a space of another kind": Script(
+        says=_HEAD + b"Content-Length: 2\xa0\r\n\r\n{}", outcome=NOT_HTTP
+    ),
     "has no length in its length": Script(
         says=_HEAD + b"Content-Length:\r\n\r\n{}", outcome=NOT_HTTP
     ),
@@ -197,6 +207,9 @@ SCRIPTS = {
     "is chunked twice": Script(
         says=_HEAD + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", outcome=NOT_HTTP
     ),
+    "is chunked behind a tab of another kind": Script(
+        says=_HEAD + b"Transfer-Encoding: \x0bchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", outcome=NOT_HTTP
+    ),
     "has a chunk in C's hexadecimal": Script(
         says=_CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n", outcome=NOT_HTTP
     ),
@@ -209,6 +222,12 @@ SCRIPTS = {
         says=_CHUNKED + b"1\r\n{}\r\n0\r\n\r\n", outcome=NOT_HTTP
     ),
     "ends its chunks with LF": Script(says=_CHUNKED + b"2\n{}\n0\n\n", outcome=NOT_HTTP),
+    "has a bare CR in a chunk's extension": Script(
+        says=_CHUNKED + b"2;x\rx\r\n{}\r\n0\r\n\r\n", outcome=NOT_HTTP
+    ),
+    "has a bare CR in a trailer": Script(
+        says=_CHUNKED + b"2\r\n{}\r\n0\r\nX: x\rx\r\n\r\n", outcome=NOT_HTTP
+    ),
     "speaks SSH": Script(hears=False, says=b"SSH-2.0-OpenSSH_9.6\r\n", outcome=NOT_HTTP),
     "speaks SMTP": Script(hears=False, says=b"220 mail.example ESMTP\r\n", outcome=NOT_HTTP),
     "speaks HTTP/2": Script(says=b"HTTP/2.0 200 OK\r\n", outcome=NOT_HTTP),
@@ -222,13 +241,37 @@ SCRIPTS = {
         says=_HEAD + b"X: " + b"x" * 250_000 + b"\r\n" + _KEPT, outcome=OK
     ),
     "answers in the middle of an upload": Script(
-        hears=False,
-        says=b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n",
-        uploads=True,
-        outcome="HTTP 410",
+        hears=False, says=_GONE, uploads=True, outcome="HTTP 410"
     ),
     "announces in the middle of an upload": Script(
-        hears=False, says=b"HTTP/1.1 100 Continue\r\n\r\n", uploads=True, outcome=LATE
+        hears=False, says=_CONTINUE, uploads=True, outcome=LATE
+    ),
+    "announces twice and answers in the middle of an upload": Script(
+        hears=False, says=_CONTINUE * 2 + _GONE, uploads=True, outcome="HTTP 410"
+    ),
+    "announces, and answers when all has come": Script(
+        hears=False, says=_CONTINUE, uploads=True, then=_ANSWER, outcome=OK
+    ),
+    "begins to announce, and goes on when all has come": Script(
+        hears=False, says=_CONTINUE[:10], uploads=True, then=_CONTINUE[10:] + _ANSWER, outcome=OK
+    ),
+    "begins a status line, and goes on when all has come": Script(
+        hears=False, says=_ANSWER[:9], uploads=True, then=_ANSWER[9:], outcome=OK
+    ),
+    "speaks SSH in the middle of an upload": Script(
+        hears=False, says=b"SSH-2.0-1\r\n", uploads=True, outcome=NOT_HTTP
+    ),
+    "speaks a few letters in the middle of an upload": Script(
+        hears=False, says=b"220", uploads=True, outcome=NOT_HTTP
+    ),
+    "announces in another protocol in the middle of an upload": Script(
+        hears=False, says=b"HTTP/2.0 100 Continue\r\n\r\n", uploads=True, outcome=NOT_HTTP
+    ),
+    "announces with a bare LF in the middle of an upload": Script(
+        hears=False, says=_CONTINUE[:-2] + b"X: x\n\r\n\r\n", uploads=True, outcome=NOT_HTTP
+    ),
+    "floods announcements in the middle of an upload": Script(
+        hears=False, again=_CONTINUE * 600, uploads=True, outcome=TOO_MUCH
     ),
 }
 
@@ -259,6 +302,29 @@ TLS_SCRIPTS = {
         says=_HEAD + b"X: ",
         does=lambda tls: b"".join(tls.records.record(b"x") for _ in range(200)),
         outcome=TOO_MUCH,
+    ),
+    "announces and answers in the middle of an upload, in two records": Script(
+        hears=False,
+        does=lambda tls: tls.records.record(_CONTINUE) + tls.records.record(_GONE),
+        every=math.inf,
+        uploads=True,
+        outcome="HTTP 410",
+    ),
+    "answers in the middle of an upload, in records of a byte": Script(
+        hears=False,
+        does=lambda tls: b"".join(
+            tls.records.record(_GONE[at : at + 1]) for at in range(len(_GONE))
+        ),
+        every=math.inf,
+        uploads=True,
+        outcome="HTTP 410",
+    ),
+    "updates its keys in the middle of an upload, and answers": Script(
+        hears=False,
+        does=lambda tls: tls.records.update_keys(asks=True) + tls.records.record(_GONE),
+        every=math.inf,
+        uploads=True,
+        outcome="HTTP 410",
     ),
     "asks for a certificate": Script(
         does=lambda tls: tls.records.certificate_request(), outcome=NO_TLS
@@ -432,6 +498,9 @@ def acts(script: Script, over: Plain) -> Acts:
     if script.hears:
         yield from _hear(over)
     yield over.wrap(script.says)
+    if script.then:
+        yield from _hear(over)
+        yield over.wrap(script.then)
     while script.again:
         yield over.wrap(script.again)
         yield script.every
@@ -445,10 +514,14 @@ def acts(script: Script, over: Plain) -> Acts:
 
 
 def _hear(over: Plain) -> Acts:
-    """One request with a body of two bytes."""
+    """One whole request."""
     heard = over.unwrap(b"")
-    while not heard.endswith(b"\r\n\r\n{}"):
+    while b"\r\n\r\n" not in heard:
         heard += over.unwrap((yield None))
+    head, _, body = heard.partition(b"\r\n\r\n")
+    left = int(head.lower().partition(b"content-length: ")[2].split()[0]) - len(body)
+    while left:
+        left -= len(over.unwrap((yield None)))
 
 
 _NUMBERS = count()
