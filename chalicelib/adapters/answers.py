@@ -64,6 +64,8 @@ class Answer:
         #: Whether a chunk has come, whose end has to come before the next.
         self._has_chunk = False
         self._ends_with_connection = False
+        #: Whether the connection ended without a word, where there has to be one.
+        self._is_torn = False
         self._is_whole = False
         self._may_go_on = False
 
@@ -72,6 +74,12 @@ class Answer:
         """Whether another answer may come on the same connection: this one is over, where it ends
         was said in one way, and nothing came after it."""
         return self._is_whole and self._may_go_on and not self._buffer
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether only the connection's end says that this is all, and anybody on the way may have
+        made that end (RFC 9112, section 9.8). Known once `read` has found nothing more."""
+        return self._ends_with_connection and self._is_torn
 
     @property
     def has_begun(self) -> bool:
@@ -228,7 +236,12 @@ class Answer:
         return b""
 
     def _fill(self) -> bool:
-        received = self._receive()
+        """Whether more has come; nothing comes after an end, announced or not."""
+        received = b""
+        try:
+            received = self._receive()
+        except EOFError:
+            self._is_torn = True
         self._buffer += received
         return len(received) > 0
 

@@ -131,7 +131,7 @@ class HttpPlatform:
             stopwatch=self._stopwatch,
         )
         answer = self._connections.post(call, target, headers, [body])
-        return _make(call, answer, MAX_ANSWER_BYTES, unpacks=True)
+        return _make(call, answer, MAX_ANSWER_BYTES, body_counts=True)
 
     def _credentials(self, target: str, body: bytes, key: Key) -> Mapping[str, str] | None:
         """The headers that prove whose call it is; None: the key has no live secret."""
@@ -185,7 +185,7 @@ class HttpReceiver:
         }
         connections = _connections(endpoint, self._certificates, keep=0)
         answer = connections.post(call, endpoint.target, sent, body)
-        return _make(call, answer, MAX_RECEIVER_ANSWER_BYTES, unpacks=False)
+        return _make(call, answer, MAX_RECEIVER_ANSWER_BYTES, body_counts=False)
 
     def _find_addresses(self, endpoint: Endpoint) -> Sequence[Address]:
         if endpoint.address is not None:
@@ -204,24 +204,27 @@ def _connections(
 
 
 def _make(
-    call: Call, posted: AbstractContextManager[Answer], most: int, *, unpacks: bool
+    call: Call, posted: AbstractContextManager[Answer], most: int, *, body_counts: bool
 ) -> Reply | NoReply:
     try:
         with posted as answer:
-            return _read(call, answer, most, unpacks=unpacks)
+            return _read(call, answer, most, body_counts=body_counts)
     except AddressRefused:
         return _refused("the callback's address may not be called")
     except (OSError, NotHttp, EOFError, CannotUnpack, ValueError) as error:
         return NoReply(reason=_describe(error, call))
 
 
-def _read(call: Call, answer: Answer, most: int, *, unpacks: bool) -> Reply:
-    """The answer as far as it is kept; asking for one byte more tells whether it went on."""
+def _read(call: Call, answer: Answer, most: int, *, body_counts: bool) -> Reply:
+    """The answer as far as it is kept; asking for one byte more tells whether it went on. Where
+    the body counts it is unpacked, and none that may have been cut on the way is believed."""
     encodings = answer.fields["content-encoding"]
     read: Read = answer.read
-    if unpacks:
+    if body_counts:
         read = unpacking(",".join(encodings), read, call.seconds_left)
     body = _read_body(read, most + 1)
+    if body_counts and answer.may_be_cut:
+        raise EOFError
     return Reply(
         status=answer.status,
         body=body[:most],

@@ -23,8 +23,6 @@ from chalicelib.domain.networks import Address
 
 Result = TypeVar("Result")
 
-_ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-
 
 class Wire:
     """A connection in the clear."""
@@ -54,7 +52,8 @@ class Wire:
         return True
 
     def receive(self) -> bytes:
-        """What comes next, as soon as there is something; nothing at the end."""
+        """What comes next, as soon as there is something; nothing at the end, and EOFError at one
+        that TLS does not announce: somebody on the way may have cut off what was to follow."""
         heard, self._heard = self._heard, b""
         return heard or self._next()
 
@@ -98,10 +97,12 @@ class TlsWire(Wire):
         return not (self._incoming.pending or self._tls.pending()) and super().is_silent()
 
     def _next(self) -> bytes:
-        """An end that TLS does not announce is one all the same: HTTP knows what is missing."""
-        with suppress(*_ENDS):
+        try:
             return self._do(self._tls.read, STEP_BYTES)
-        return b""
+        except ssl.SSLZeroReturnError:
+            return b""
+        except ssl.SSLEOFError:
+            raise EOFError from None
 
     def _hear(self) -> bool:
         """All of it, however many records it is in: the socket will not tell of them again."""
@@ -111,7 +112,7 @@ class TlsWire(Wire):
                 self._heard += piece
         except ssl.SSLWantReadError:
             return len(self._heard) > 0
-        except _ENDS:
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             pass
         if not self._heard:
             raise BrokenPipeError

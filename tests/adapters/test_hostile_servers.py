@@ -3,7 +3,6 @@ time than the deadline, and no more memory than an answer."""
 
 import gzip
 import random
-import socket
 import ssl
 import tracemalloc
 import warnings
@@ -36,6 +35,7 @@ from tests.adapters.http_servers import (
     answering,
     both_ways,
     call,
+    leading_to,
     once,
     over_tls,
     post,
@@ -672,16 +672,49 @@ class TestBrokenTls:
         self, servers: Servers, certificates: Certificates, beginning: bytes, outcome: NoReply
     ) -> None:
         """Whether the end is announced, as TLS wants it, or not."""
-        announced = servers(once(beginning), tls=certificates.server())
-        assert over_tls(certificates, announced) == outcome
+        for behave in (once(beginning), announcing_the_end(beginning)):
+            server = servers(behave, tls=certificates.server())
+            assert over_tls(certificates, server) == outcome
 
-        def behave(visit: Visit) -> None:
-            visit.read()
-            visit.send(beginning)
-            socket.socket(fileno=visit.connection.detach()).close()
+    @pytest.mark.parametrize("body", [b"", b"12"])
+    def test_an_end_that_anybody_may_have_made_ends_no_answer_that_counts(
+        self, servers: Servers, certificates: Certificates, body: bytes
+    ) -> None:
+        """Whoever sits on the way can end a connection, and half a number is one too, and no body
+        `null`. Of a receiver's answer only the status counts, and nobody could forge that."""
+        answer = HEAD + b"\r\n" + body
+        told = servers(announcing_the_end(answer), tls=certificates.server())
+        untold = servers(once(answer), tls=certificates.server())
+        assert as_platform_over_tls(certificates, told) == Reply(status=200, body=body)
+        assert as_platform_over_tls(certificates, untold) == BROKE_OFF
+        assert over_tls(certificates, told) == Reply(status=200, body=body)
+        assert over_tls(certificates, untold) == Reply(status=200, body=body)
 
-        unannounced = servers(behave, tls=certificates.server())
-        assert over_tls(certificates, unannounced) == outcome
+    def test_an_answer_that_is_whole_needs_no_announced_end(
+        self, servers: Servers, certificates: Certificates
+    ) -> None:
+        """It says itself where it ends, with a length or with its last chunk."""
+        for answer in (OK, CHUNKED + b"2\r\n{}\r\n0\r\n"):
+            server = servers(once(answer), tls=certificates.server())
+            assert isinstance(as_platform_over_tls(certificates, server), Reply)
+
+
+def announcing_the_end(answer: bytes) -> Behave:
+    """One answer, and TLS ends before the connection does."""
+
+    def behave(visit: Visit) -> None:
+        visit.read()
+        visit.send(answer)
+        assert isinstance(visit.connection, ssl.SSLSocket)
+        visit.connection.unwrap()
+
+    return behave
+
+
+def as_platform_over_tls(certificates: Certificates, server: Server) -> Reply | NoReply:
+    address = f"https://{NAME}:{server.port}"
+    authority = str(certificates.authority)
+    return call(a_platform(address, resolve=leading_to("127.0.0.1"), certificates=authority))
 
 
 # --- the next call -----------------------------------------------------------------------------
