@@ -67,11 +67,11 @@ def _row(sizes: Sizes) -> dict[str, Any]:
 def _pages(service: StubbedService, id: str) -> list[int]:
     """The sizes of the answers with all pages of the results."""
     sizes: list[int] = []
-    start = 0
-    while start < JOBS:
+    start: int | None = 0
+    while start is not None:
         answer = service.ask("results", {"async": id, "start": start})
         sizes.append(len(json.dumps(answer)))
-        start += json.loads(answer["body"])["meta"]["count"]
+        start = json.loads(answer["body"])["meta"]["next"]
     return sizes
 
 

@@ -5,7 +5,7 @@ texts that were stored, never parsed and written again.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.batch import Answer, Batch, Chunk, Counts, Job, Verdict
@@ -32,9 +32,9 @@ class Result:
     text: str
 
     @property
-    def indexed_text(self) -> str:
+    def indexed(self) -> "Result":
         """As `partial` shows it: a result that says which job it is of."""
-        return f'{{"index":{self.index},{self.text[1:]}'
+        return Result(self.index, f'{{"index":{self.index},{self.text[1:]}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,10 @@ class Page:
 
     start: int
     per_page: int
+
+    @property
+    def places(self) -> range:
+        return range(self.start, self.start + self.per_page)
 
 
 def results_of(chunk: Chunk, round: int) -> Iterator[Result]:
@@ -70,25 +74,32 @@ def whole_size_bytes(batch: Batch) -> int:
     return _BRACKETS + batch.answered.result_bytes + batch.total - 1
 
 
-def fitting(texts: Iterable[str]) -> tuple[list[str], bool]:
-    """As many of the results, from the first on, as fit one answer whole, and whether these are
-    all of them. No more are asked for than tells that."""
-    taken: list[str] = []
+def fitting(results: Iterable[Result]) -> tuple[list[Result], bool]:
+    """As many of the results, from the first on, as fit one answer whole, at least one; and whether
+    these are all of them. No more are asked for than tells that."""
+    taken: list[Result] = []
     size = escaped = _BRACKETS + _META
-    for text in texts:
-        size += len(text.encode()) + 1
-        escaped += len(json.dumps(text))
+    for result in results:
+        size += len(result.text.encode()) + 1
+        escaped += len(json.dumps(result.text))
         if size > MAX_PAGE_BYTES or escaped > MAX_ESCAPED_BYTES:
             return taken, False
-        taken.append(text)
+        taken.append(result)
     return taken, True
 
 
-def pieces(batch_id: str, results: Iterable[str]) -> Iterator[bytes]:
+def next_start(batch: Batch, page: Page, taken: Sequence[Result], *, are_all: bool) -> int | None:
+    """Where the page after this one starts; None: there is no job left. It counts jobs and not
+    results, which are fewer while jobs have no answer: so every job is on one page."""
+    reached = page.places.stop if are_all else taken[-1].index + 1
+    return reached if reached < batch.total else None
+
+
+def pieces(batch_id: str, texts: Iterable[str]) -> Iterator[bytes]:
     """The body of `results` and of the callback, piece by piece."""
     yield f'{{"asyncId":"{batch_id}","results":['.encode()
     separator = ""
-    for text in results:
+    for text in texts:
         yield (separator + text).encode()
         separator = ","
     yield b"]}"
@@ -106,13 +117,13 @@ def in_blocks(pieces: Iterable[bytes]) -> Sequence[bytes]:
     return [*blocks, bytes(block)]
 
 
-def with_meta(body: bytes, *, total: int, page: Page, count: int) -> bytes:
+def with_meta(body: bytes, meta: Mapping[str, object]) -> bytes:
     """A page: the body as without paging, and where it stands in the whole."""
-    text = json.dumps(meta(total=total, page=page, count=count), separators=(",", ":"))
+    text = json.dumps(meta, separators=(",", ":"))
     return body[:-1] + f',"meta":{text}}}'.encode()
 
 
-def meta(*, total: int, page: Page, count: int) -> dict[str, int]:
+def meta(*, total: int, page: Page, count: int) -> dict[str, object]:
     """Where a page stands in the whole."""
     return {"totalResults": total, "start": page.start, "perPage": page.per_page, "count": count}
 

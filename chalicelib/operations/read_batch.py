@@ -59,27 +59,31 @@ class BatchReader:
         size = results.whole_size_bytes(batch)
         if size > results.MAX_PAGE_BYTES:
             raise _too_large(f"{size}")
-        found = _texts(self._results(batch, batch.chunks), partial=partial)
-        texts, are_all = results.fitting(found)
+        shown = _shown(self._results(batch, batch.chunks), partial=partial)
+        taken, are_all = results.fitting(shown)
         if not are_all:
-            raise _too_large(f"more than {sum(len(text.encode()) for text in texts)}")
-        return b"".join(results.pieces(batch.batch_id, texts))
+            raise _too_large(f"more than {sum(len(result.text.encode()) for result in taken)}")
+        return _body(batch, taken)
 
     def _page(self, batch: Batch, page: Page, *, partial: bool) -> bytes:
-        on_page = range(page.start, page.start + page.per_page)
-        found = self._results(batch, batch.chunks_of(on_page))
-        wanted = (result for result in found if result.index in on_page)
-        texts, _ = results.fitting(_texts(wanted, partial=partial))
-        body = b"".join(results.pieces(batch.batch_id, texts))
-        return results.with_meta(body, total=batch.total, page=page, count=len(texts))
+        found = self._results(batch, batch.chunks_of(page.places))
+        on_page = (result for result in found if result.index in page.places)
+        taken, are_all = results.fitting(_shown(on_page, partial=partial))
+        following = results.next_start(batch, page, taken, are_all=are_all)
+        meta = results.meta(total=batch.total, page=page, count=len(taken))
+        return results.with_meta(_body(batch, taken), {**meta, "next": following})
 
     def _results(self, batch: Batch, chunks: range) -> Iterator[Result]:
         for chunk in self.store.read_chunks(batch, chunks):
             yield from results.results_of(chunk, batch.round)
 
 
-def _texts(found: Iterable[Result], *, partial: bool) -> Iterator[str]:
-    return (result.indexed_text if partial else result.text for result in found)
+def _shown(found: Iterable[Result], *, partial: bool) -> Iterator[Result]:
+    return (result.indexed if partial else result for result in found)
+
+
+def _body(batch: Batch, taken: Iterable[Result]) -> bytes:
+    return b"".join(results.pieces(batch.batch_id, (result.text for result in taken)))
 
 
 def _too_large(size: str) -> TooLarge:

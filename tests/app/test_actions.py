@@ -157,8 +157,14 @@ class TestResults:
         ]
         assert [result for page in pages for result in page["results"]] == whole
         assert [page["meta"] for page in pages] == [
-            {"totalResults": 100, "start": start, "perPage": 30, "count": count}
-            for start, count in [(0, 30), (30, 30), (60, 30), (90, 10), (120, 0)]
+            {"totalResults": 100, "start": start, "perPage": 30, "count": count, "next": following}
+            for start, count, following in [
+                (0, 30, 30),
+                (30, 30, 60),
+                (60, 30, 90),
+                (90, 10, None),
+                (120, 0, None),
+            ]
         ]
 
     def test_what_is_too_large_for_one_answer_is_refused_and_paged_at_whole_jobs(

@@ -1,7 +1,7 @@
 """The bytes of `results` and of the callback."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.domain import results, strict_json
 from chalicelib.domain.batch import Answer, AnswersPart, Chunk, Counts, Job, Verdict
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES
-from chalicelib.domain.results import MAX_ESCAPED_BYTES, MAX_PAGE_BYTES, Page
+from chalicelib.domain.results import MAX_ESCAPED_BYTES, MAX_PAGE_BYTES, Page, Result
 from chalicelib.domain.run_request import MAX_JOB_BYTES
 from chalicelib.domain.states import BatchState
 from tests.samples import a_batch, some_jobs, succeeded, unanswered
@@ -46,7 +46,7 @@ def texts_of(chunk: Chunk, round: int = 1) -> list[str]:
     return [result.text for result in results.results_of(chunk, round)]
 
 
-def body_of(texts: list[str]) -> bytes:
+def body_of(texts: Iterable[str]) -> bytes:
     return b"".join(results.pieces(BATCH_ID, texts))
 
 
@@ -112,7 +112,7 @@ class TestResultsOfAChunk:
 
     def test_a_partial_result_says_which_job_it_is_of(self) -> None:
         [result] = results.results_of(a_chunk({41: succeeded()}, [Job(41, "a", "b", "{}")], 41), 1)
-        assert json.loads(result.indexed_text) == {"index": 41, **json.loads(result.text)}
+        assert json.loads(result.indexed.text) == {"index": 41, **json.loads(result.text)}
 
 
 class TestCount:
@@ -140,13 +140,13 @@ class TestCount:
         assert results.whole_size_bytes(lost) == results.whole_size_bytes(had)
 
 
-def largest(unit: str) -> str:
+def largest(unit: str) -> Result:
     """The largest result there can be, of such characters."""
     length = len(unit.encode())
     job = Job(0, "event", "a", '{"p":"' + unit * ((MAX_JOB_BYTES - 100) // length) + '"}')
     answer = succeeded('"' + unit * ((MAX_ANSWER_BYTES - 2) // length) + '"')
-    [text] = texts_of(a_chunk({0: answer}, [job]))
-    return text
+    [result] = results.results_of(a_chunk({0: answer}, [job]), 1)
+    return result
 
 
 UNITS = ["e", "é", "中", "😀", '\\"', "\\\\", "\\u0000", "\x7f"]
@@ -167,25 +167,28 @@ class TestBlocks:
 class TestPages:
     @pytest.mark.parametrize("unit", UNITS)
     def test_a_page_of_the_largest_results_holds_one_at_least_and_fits(self, unit: str) -> None:
-        texts = [largest(unit)] * 8
-        taken, _ = results.fitting(texts)
-        assert 0 < len(taken) < len(texts)
+        found = [largest(unit).indexed] * 8
+        taken, are_all = results.fitting(found)
+        assert 0 < len(taken) < len(found)
+        assert not are_all
         page = Page(start=10**9, per_page=1_000)
-        body = results.with_meta(body_of(taken), total=10_000, page=page, count=len(taken))
+        meta = results.meta(total=10_000, page=page, count=len(taken))
+        body = results.with_meta(body_of(result.text for result in taken), {**meta, "next": 10_000})
         assert len(body) <= MAX_PAGE_BYTES
         answer = {"statusCode": 200, "headers": {"Content-Type": "x" * 500}, "body": body.decode()}
         assert len(json.dumps(answer)) < LAMBDA_TAKES
 
     @pytest.mark.parametrize("unit", UNITS)
     def test_a_page_ends_only_where_the_next_result_does_not_fit(self, unit: str) -> None:
-        texts = [largest(unit)] * 8
-        more = texts[: len(results.fitting(texts)[0]) + 1]
+        found = [largest(unit)] * 8
+        more = [result.text for result in found[: len(results.fitting(found)[0]) + 1]]
         size = len(body_of(more)) + 100
         escaped = len(json.dumps(body_of(more).decode())) + 2 * len(more) + 200
         assert size > MAX_PAGE_BYTES or escaped > MAX_ESCAPED_BYTES
 
     def test_results_are_taken_from_the_first_on_and_never_past_one_that_does_not_fit(self) -> None:
-        small, large = '{"n":1}', '{"n":"' + "e" * MAX_PAGE_BYTES + '"}'
+        small = Result(0, '{"n":1}')
+        large = Result(1, '{"n":"' + "e" * MAX_PAGE_BYTES + '"}')
         assert results.fitting([small, small]) == ([small, small], True)
         assert results.fitting([small, large, small]) == ([small], False)
         assert results.fitting([]) == ([], True)
@@ -199,10 +202,9 @@ class TestPages:
 
     @pytest.mark.parametrize("texts", [[], ['{"n":1}', '{"n":2}']])
     def test_a_page_is_the_body_with_where_it_stands(self, texts: list[str]) -> None:
-        page = results.with_meta(
-            body_of(texts), total=7, page=Page(start=3, per_page=2), count=len(texts)
-        )
-        assert json.loads(page) == {
-            **json.loads(body_of(texts)),
+        body = body_of(texts)
+        meta = results.meta(total=7, page=Page(start=3, per_page=2), count=len(texts))
+        assert json.loads(results.with_meta(body, meta)) == {
+            **json.loads(body),
             "meta": {"totalResults": 7, "start": 3, "perPage": 2, "count": len(texts)},
         }

@@ -47,6 +47,8 @@ class Meta(TypedDict):
     start: int
     perPage: int
     count: int
+    #: The `start` of the following page, None after the last; not every service says it.
+    next: NotRequired[int | None]
 
 
 class Result(TypedDict):
