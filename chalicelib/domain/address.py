@@ -11,6 +11,7 @@ This module resolves nothing, and does not know what is sent.
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from unicodedata import normalize
 from urllib.parse import quote
 
 from chalicelib.domain import hostnames
@@ -135,8 +136,9 @@ _URL = re.compile(
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _NAME = re.compile(r"(?:(?!-)[a-z0-9_-]{1,63}(?<!-)\.)*(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]*")
-#: Letters that the two standards for international names (IDNA 2003 and 2008) map differently.
-_DISPUTED_LETTERS = frozenset("ßẞς\u200c\u200d")
+#: Letters that the two standards for international names (IDNA 2003 and 2008) map differently, and
+#: those that are not seen: one drops them, the other does not.
+_DISPUTED_LETTERS = frozenset("ßẞς\u115f\u1160\u17b4\u17b5\u180f\u200c\u200d\u3164\uffa0")
 #: Of path and query, beside letters and digits: RFC 3986, and the brackets that every client sends.
 _SENT_AS_THEY_ARE = "%/?:@!$&'()*+,;=-._~[]"
 _BEGINS_NO_CODE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -259,10 +261,23 @@ def _ascii_name(written: str) -> str | None:
         if len(written) > _MAX_NAME_CHARACTERS or _DISPUTED_LETTERS.intersection(written):
             return None
         try:
-            name = written.encode("idna").decode("ascii")
+            name = written.encode("idna").decode("ascii").lower()
+            if not _is_read_alike(written, name):
+                return None
         except UnicodeError:
             return None
     return name.lower().removesuffix(".")
+
+
+def _is_read_alike(written: str, name: str) -> bool:
+    """Whether this name is the one that today's readers find (UTS 46): Python's is that of Unicode
+    3.2, which knew no letters that came later and kept apart some that are one now."""
+    today = normalize("NFKC", normalize("NFKC", written).casefold()).replace("。", ".").split(".")
+    labels = name.split(".")
+    return len(today) == len(labels) and all(
+        each in {label, label.encode().decode("idna")}
+        for each, label in zip(today, labels, strict=True)
+    )
 
 
 def _why_not_name(name: str, policy: AddressPolicy) -> str | None:
