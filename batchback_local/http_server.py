@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from socketserver import TCPServer
@@ -100,15 +101,23 @@ class RequestHandler(BaseHTTPRequestHandler):
     at once. What is no request is answered with 400, and its connection ends."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+    #: What is taken for granted until a request says its own: then every answer has a status line.
+    default_request_version = "HTTP/1.0"
     wbufsize = -1
     raw_requestline: bytes
     #: Of the request that is being answered.
     body = b""
 
     def handle(self) -> None:
-        with suppress(ConnectionError, TimeoutError):  # the client went away
+        """A client may go away at any time."""
+        with suppress(OSError):
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(ConnectionError, TimeoutError):
             super().handle()
+
+    def finish(self) -> None:
+        with suppress(ConnectionError):
+            super().finish()
 
     def parse_request(self) -> bool:
         while self.raw_requestline in {b"\r\n", b"\n"}:  # RFC 9112, 2.2
@@ -125,24 +134,31 @@ class RequestHandler(BaseHTTPRequestHandler):
         try:
             self.body = _body(self.headers, self.rfile)
         except _NoBody as reason:
-            self.close_connection = True
-            self.refuse(400, str(reason))
-            self._wait_until_heard()
+            self.send_error(reason.status, str(reason))
             return False
         return True
 
     def _wait_until_heard(self) -> None:
         """A connection that ends with something unread takes the answer with it (RFC 9112, 9.6)."""
-        self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(_LINGER_SECONDS)
         with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_LINGER_SECONDS)
             while self.connection.recv(_MAX_LINE_BYTES):
                 pass
 
-    def refuse(self, status: int, message: str) -> None:
-        """An error in the shape of the service's own."""
-        error = {"errorCode": status, "message": message, "specificCode": 0}
-        self.send_answer(json_answer(error, status))
+    def send_error(
+        self,
+        code: int,
+        message: str | None = None,
+        explain: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """An error in the shape of the service's own, which ends the connection: the standard
+        library's, of what it cannot read, and ours."""
+        message = message or HTTPStatus(code).phrase
+        self.close_connection = True
+        error = {"errorCode": code, "message": message, "specificCode": 0}
+        self.send_answer(json_answer(error, code))
+        self._wait_until_heard()
 
     def send_answer(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -178,6 +194,14 @@ class _Handler(RequestHandler):
 
 class _NoBody(ValueError):
     """Where the body ends cannot be told, or it does not get there; the text says why."""
+
+    status = 400
+
+
+class _TooMuch(_NoBody):
+    """More than anybody here takes."""
+
+    status = 413
 
 
 def _body(headers: Message, stream: BufferedIOBase) -> bytes:
@@ -218,6 +242,8 @@ def _chunk(stream: BufferedIOBase) -> bytes:
 
 
 def _exactly(size: int, stream: BufferedIOBase) -> bytes:
+    if size > _MOST_BYTES:
+        raise _TooMuch(f"The body is over the limit of {_MOST_BYTES} bytes")
     body = stream.read(size)
     if len(body) < size:
         raise _NoBody(f"The body ends after {len(body)} of {size} bytes")
@@ -225,5 +251,7 @@ def _exactly(size: int, stream: BufferedIOBase) -> bytes:
 
 
 _MAX_LINE_BYTES = 65_536
+#: Of a body, or of a chunk of one: twice the largest callback.
+_MOST_BYTES = 100_000_000
 _LINGER_SECONDS = 1
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;[^\r\n]*)?\r?\n")

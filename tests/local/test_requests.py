@@ -1,18 +1,20 @@
 """How both local servers read requests: as HTTP/1.1 has them, whatever a client sends."""
 
+import errno
 import http.client
+import io
 import json
 import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 import pytest
 from chalice.app import Chalice
 
-from batchback_local.http_server import Answer, HttpServer, Request, ServerThread
+from batchback_local.http_server import Answer, HttpServer, Request, RequestHandler, ServerThread
 from batchback_local.runtime.gateway import Gateway
 from batchback_local.runtime.service_code import stage_configuration
 
@@ -124,6 +126,60 @@ def test_what_is_no_request_is_answered_so_and_ends_the_connection(
     [(status, body)] = answers(opened, sent, LAST)
     assert status == 400
     assert json.loads(body)["errorCode"] == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (head(b"Content-Length: 100000001"), 413),
+        (head(b"Content-Length: " + b"9" * 30), 413),
+        (head(b"Transfer-Encoding: chunked") + b"ffffffffffffffff\r\na", 413),
+        (head(*[b"A: b"] * 200), 431),
+        (head(b"A: " + b"b" * 70_000), 431),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"\x16\x03\x01\x02\r\n\r\n", 400),
+        (b"one two three four\r\n\r\n", 400),
+        (b"POST /echo\r\n\r\n", 400),
+    ],
+)
+def test_what_is_not_even_read_is_answered_in_the_same_form(
+    opened: socket.socket, sent: bytes, status: int
+) -> None:
+    [(answered, body)] = answers(opened, sent, LAST)
+    assert answered == status
+    assert json.loads(body)["errorCode"] == status
+
+
+class Gone(io.RawIOBase):
+    """A connection whose other side sent this and has gone, noticed or not."""
+
+    def __init__(self, sent: bytes, *, is_noticed: bool) -> None:
+        self._sent = io.BytesIO(sent)
+        self._is_noticed = is_noticed
+
+    def makefile(self, mode: str, _: int) -> BinaryIO:
+        return self._sent if mode == "rb" else cast(BinaryIO, io.BufferedWriter(self))
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self._is_noticed:
+            raise BrokenPipeError
+        return len(data)
+
+    def setsockopt(self, *_: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    def shutdown(self, _: int) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+
+@pytest.mark.parametrize("sent", [head(b"Content-Length: many"), head(b"Content-Length: 9"), b""])
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_who_goes_before_the_answer_is_no_error(sent: bytes, is_noticed: bool) -> None:
+    handle: Any = RequestHandler
+    handle(Gone(sent, is_noticed=is_noticed), ("127.0.0.1", 9), None)
 
 
 @pytest.mark.parametrize(
