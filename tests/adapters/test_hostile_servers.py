@@ -8,7 +8,6 @@ import tracemalloc
 import warnings
 from collections.abc import Callable
 from functools import cache
-from threading import Event
 from typing import TypeVar
 
 import pytest
@@ -31,15 +30,12 @@ from tests.adapters.http_servers import (
     Servers,
     Visit,
     a_platform,
-    a_receiver,
     answering,
     both_ways,
     call,
     leading_to,
     once,
     over_tls,
-    post,
-    reading_late,
     say_nothing,
     send_as_platform,
     send_as_receiver,
@@ -86,13 +82,7 @@ def dripping(beginning: bytes, forever: bytes) -> Behave:
 
 
 DRIPS = {
-    "status line": dripping(b"HTTP/1.1 200 ", b"x"),
-    "headers": dripping(HEAD + b"X-Long: ", b"x"),
-    "more headers": dripping(HEAD, b"X: x\r\n"),
-    "announcements": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     "body": dripping(HEAD + b"Content-Length: 60000\r\n\r\n", b"x"),
-    "chunks": dripping(CHUNKED, b"1\r\nx\r\n"),
-    "trailers": dripping(CHUNKED + b"0\r\n", b"X: x\r\n"),
     "silence": say_nothing,
 }
 every_drip = pytest.mark.parametrize("behave", DRIPS.values(), ids=DRIPS)
@@ -104,68 +94,21 @@ class TestSlowness:
     def test_it_does_not_outlast_the_deadline(
         self, servers: Servers, send: Send, behave: Behave
     ) -> None:
-        """Every single read is in time, and the whole is not: the caller goes."""
+        """Every single read is in time, and the whole is not: the caller goes, on the real clock
+        too. Whatever else may be slow is in hostile_scripts.py."""
         server = servers(behave)
         assert send(server, SHORT) == TOO_LATE
         assert has_seen_the_end(server)
         assert server.drips < 1_000  # in 0.1 seconds there are 5
 
-    @pytest.mark.parametrize("drip", ["headers", "body", "silence"])
+    @every_drip
     def test_it_does_not_over_tls(
-        self, servers: Servers, certificates: Certificates, drip: str
+        self, servers: Servers, certificates: Certificates, behave: Behave
     ) -> None:
-        """TLS has sockets of its own, and they keep to it too."""
-        server = servers(DRIPS[drip], tls=certificates.server())
+        """TLS waits for records of its own, and they keep to it too."""
+        server = servers(behave, tls=certificates.server())
         assert over_tls(certificates, server, SHORT) == TOO_LATE
         assert has_seen_the_end(server)
-
-    def test_it_does_not_in_the_handshake(
-        self, servers: Servers, certificates: Certificates
-    ) -> None:
-        """Nor does one that never gets anywhere, a byte at a time."""
-
-        def behave(visit: Visit) -> None:
-            visit.send(b"\x16\x03\x03\x3f\x00\x02\x00\x3e\xfc\x03\x03")
-            visit.drip(b"\x00")
-
-        server = servers(behave)
-        assert over_tls(certificates, server, SHORT) == TOO_LATE
-        assert has_seen_the_end(server)
-
-    def test_it_does_not_after_the_handshake(
-        self, servers: Servers, certificates: Certificates
-    ) -> None:
-        """Session tickets hold no data, and there may be many."""
-        tls = certificates.server()
-        tls.num_tickets = 100_000
-        assert over_tls(certificates, servers(answering(OK), tls=tls), SHORT) == TOO_LATE
-
-    @both_ways
-    def test_a_slow_reader_does_not_outlast_it(self, servers: Servers, send: Send) -> None:
-        """Sending has to be in time too."""
-        may_read = Event()
-        server = servers(reading_late(may_read))
-        body = b"x" * 30_000_000
-        if send is send_as_platform:
-            reply = call(a_platform(server.address, timeout_seconds=SHORT), body)
-        else:
-            reply = post(a_receiver(), f"http://{NAME}:{server.port}/", body=body, seconds=SHORT)
-        assert reply == TOO_LATE
-        may_read.set()
-        assert has_seen_the_end(server)
-        assert server.seen == []
-
-    def test_a_slow_reader_does_not_over_tls(
-        self, servers: Servers, certificates: Certificates
-    ) -> None:
-        """Sending over TLS is done piece by piece."""
-        may_read = Event()
-        server = servers(reading_late(may_read), tls=certificates.server())
-        receiver = a_receiver(certificates=str(certificates.authority))
-        url = f"https://{NAME}:{server.port}/"
-        reply = post(receiver, url, body=b"x" * 30_000_000, seconds=SHORT)
-        may_read.set()
-        assert reply == TOO_LATE
 
     def test_much_that_unpacks_to_nothing_does_not_outlast_it(
         self, servers: Servers, monkeypatch: pytest.MonkeyPatch
@@ -312,20 +255,11 @@ def bomb(layers: int) -> bytes:
 NO_ANSWER = {
     "short": (HEAD + b"Content-Length: 12\r\n\r\n{}", BROKE_OFF),
     "very short": (HEAD + b"Content-Length: 1000000000\r\n\r\n{}", BROKE_OFF),
-    "two": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x", NOT_HTTP),
-    "two in one": (HEAD + b"Content-Length: 2, 3\r\n\r\n{}x", NOT_HTTP),
     "no chunk": (CHUNKED, BROKE_OFF),
     "short chunk": (CHUNKED + b"5\r\nabc", BROKE_OFF),
     "no last chunk": (CHUNKED + b"2\r\n{}\r\n", BROKE_OFF),
     "no number": (CHUNKED + b"zz\r\nabc\r\n", NOT_HTTP),
-    "negative": (HEAD + b"Content-Length: -5\r\n\r\n{}", NOT_HTTP),
     "no digits": (HEAD + b"Content-Length: some\r\n\r\n{}", NOT_HTTP),
-    "no int": (HEAD + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n{}", NOT_HTTP),
-    "negative chunk": (CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n", NOT_HTTP),
-    "with an underscore": (HEAD + b"Content-Length: 0_2\r\n\r\n{}", NOT_HTTP),
-    "chunk with an underscore": (CHUNKED + b"0_2\r\n{}\r\n0\r\n\r\n", NOT_HTTP),
-    "chunk as in programs": (CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n", NOT_HTTP),
-    "after a vertical tab": (HEAD + b"Content-Length: \x0b2\r\n\r\n{}", NOT_HTTP),
     "after a space of latin-1": (HEAD + b"Content-Length: \xa02\r\n\r\n{}", NOT_HTTP),
     "chunks after a form feed": (
         HEAD + b"Transfer-Encoding: \x0cchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
@@ -375,18 +309,14 @@ class TestNonsense:
         "answer",
         [
             b"\x00\x01\x02\r\n\r\n",
-            b"SSH-2.0-OpenSSH_9.6\r\n",
-            b"220 mail.example ESMTP\r\n",
             b"HTTP/1.1\r\n\r\n",
             b"HTTP/1.1 abc OK\r\n\r\n",
             b"HTTP/1.1 20 OK\r\n\r\n",
             b"HTTP/1.1 2000 OK\r\n\r\n",
             b"HTTP/1.1 -200 OK\r\n\r\n",
-            b"HTTP/2.0 200 OK\r\n\r\n",
             b"HTTPS/1.1 200 OK\r\n\r\n",
             b"ICY 200 OK\r\n\r\n",
             b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
-            b"<html>an answer as HTTP/0.9 had it</html>\n",
         ],
         ids=lambda answer: ascii(answer)[2:18],
     )
@@ -469,7 +399,7 @@ class TestBreaks:
     """The connection ends, softly or by a reset, wherever it can."""
 
     @both_ways
-    @pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 2", HEAD, HEAD + b"Content-Le"])
+    @pytest.mark.parametrize("beginning", [b"HTTP/1.1 2", HEAD + b"Content-Le"])
     @pytest.mark.parametrize("is_reset", [False, True], ids=["end", "reset"])
     def test_before_the_body(
         self, servers: Servers, send: Send, beginning: bytes, is_reset: bool
@@ -630,14 +560,10 @@ class TestBrokenTls:
         "data",
         [
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            b"SSH-2.0-OpenSSH_9.6\r\n",
-            bytes(5_000),
             b"\x15\x03\x03\x00\x02\x02\x28",
-            b"\x15\x03\x03\x00\x02\x01\x70" * 500,
             b"\x16\x03\x03\x40\x00\x0b\xff\xff\xff" + bytes(50_000),
-            b"\x14\x03\x03\x00\x01\x01" * 5_000,
         ],
-        ids=["HTTP", "SSH", "zeros", "alert", "warnings", "handshake", "changes"],
+        ids=["HTTP", "alert", "handshake"],
     )
     def test_a_handshake_of_garbage_is_said_in_words(
         self, servers: Servers, certificates: Certificates, data: bytes
@@ -744,7 +670,6 @@ class TestTheNextCall:
             b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}",
             CHUNKED + b"-1\r\n{}\r\n0\r\n\r\n",
             HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
-            HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n",
             HEAD + b"Content-Length: 2\r\n\r\n{} and more",
             CHUNKED + b"2\r\n{}\r\n0\r\n\r\n and more",
             HEAD + b"Content-Length: 2\r\nTransfer-Encoding: gzip, chunked\r\n\r\n{}",
@@ -757,7 +682,6 @@ class TestTheNextCall:
             "no content",
             "negative",
             "two sizes",
-            "header",
             "more",
             "more than chunks",
             "unknown encoding",
@@ -772,3 +696,13 @@ class TestTheNextCall:
         replies = [call(platform) for _ in range(3)]
         assert replies == replies[:1] * 3
         assert server.visits == 3
+
+    def test_after_a_head_without_an_end_it_gets_one_too(self, servers: Servers) -> None:
+        """It is given up at the limit, whatever may still come."""
+        server = servers(answering(HEAD + b"X: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n"))
+        platform = a_platform(server.address)
+        for visits in range(1, 4):
+            reply = call(platform)
+            assert isinstance(reply, NoReply)
+            assert reply.reason.startswith("the answer was not complete after ")
+            assert server.visits == visits
