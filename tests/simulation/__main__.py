@@ -40,16 +40,18 @@ def schedules(first_seed: int) -> Iterator[int]:
         for scenario in (*PATHS, *ACTIONS, *LIMITED):
             for shape in SHAPES:
                 yield enumerated(shaped(scenario, shape), crashes)
+                yield enumerated(shaped(scenario, shape), crashes, errors=1)
                 yield from (storm(seed) for seed in islice(seeds, 100))
             yield ten_thousand_jobs(*next(large))
     yield from map(storm, seeds)
 
 
-def enumerated(scenario: Scenario, crashes: int) -> int:
+def enumerated(scenario: Scenario, crashes: int, errors: int = 0) -> int:
     try:
-        return every_schedule(scenario, crashes, check)
+        return every_schedule(scenario, check, crashes=crashes, errors=errors)
     except AssertionError as broken:
-        raise AssertionError(f"{scenario}, {crashes} crashes: {broken}") from broken
+        told = f"{scenario}, {crashes} crashes, {errors} errors: {broken}"
+        raise AssertionError(told) from broken
 
 
 def ten_thousand_jobs(large: Large, seed: int) -> int:

@@ -8,7 +8,6 @@ The storm lasts so many hours; then everything works again, and what was promise
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,20 +17,19 @@ from greenlet import GreenletExit, greenlet
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.errors import BatchbackError, Unavailable
+from tests.simulation.behavior import PlatformBehavior, ReceiverBehavior
+from tests.simulation.hooks import Hooks
+from tests.simulation.ports import READS, Crash
 from tests.simulation.promises import check
-from tests.simulation.scenario import Scenario
-from tests.simulation.schedules import end, next_invocation, run_to_rest, start
-from tests.simulation.world import Crash, Invocation, State, World, begin
+from tests.simulation.queues import TIMEOUTS
+from tests.simulation.running import act, start
+from tests.simulation.scenario import Scenario, Step
+from tests.simulation.schedules import run_to_rest
+from tests.simulation.state import Invocation, State, begin
+from tests.simulation.timetable import next_invocation
+from tests.simulation.world import World
 
 STORM = timedelta(hours=5)
-#: How long a function may take before Lambda ends it.
-TIMEOUTS = {
-    "run_jobs": 60,
-    "advance_batch": 120,
-    "bury_jobs": 60,
-    "sweep": 50,
-    "submit": 29,
-}
 _AT_ONCE = 4
 #: Whose port a call is of; all others are the store's.
 _SERVICES = {
@@ -39,8 +37,8 @@ _SERVICES = {
     "post": "outside",
     "find_key": "keys",
     "find_account": "keys",
-    "send_jobs": "queue",
-    "send_batch": "queue",
+    "send to jobs": "queue",
+    "send to batches": "queue",
 }
 _MAX_STEPS = 20_000
 #: What the caller may have going, in one storm and the next.
@@ -130,9 +128,7 @@ class _Storm:
             self.state.losses += 1
             return None if self.running else self._upcoming()
         if invocation and invocation.message and self._happens("double"):
-            self.state.sent += 1
-            again = replace(invocation.message, number=self.state.sent)
-            self.state.queue.append(again)
+            self.state.put_again(invocation.message)
             self.state.losses += 1
         return invocation
 
@@ -153,8 +149,7 @@ class _Storm:
             self.running.remove(running)
 
     def _kill(self, running: _Running) -> None:
-        self.state.losses += 1
-        self.state.deaths += 1
+        self.state.note_death()
         running.thread.throw(GreenletExit)
 
     def _end_what_took_too_long(self) -> None:
@@ -166,19 +161,18 @@ class _Storm:
 
     def _run(self, invocation: Invocation) -> None:
         """An invocation from its beginning to its end, in a thread of its own."""
-        world = World(self.state, self._before, self._after)
+        world = World(self.state, _Stormy(self))
         if len(self.running) > 1:
             self.state.overlaps += 1
         try:
             world.invoke(invocation)
         except Crash:
-            self.state.losses += 1
-            self.state.deaths += 1
+            self.state.note_death()
         except BatchbackError:
             self.state.losses += 1
             self._note_what_was_not_heard_of(invocation)
         else:
-            end(self.state, invocation)
+            self.state.delete(invocation.message)
 
     def _note_what_was_not_heard_of(self, invocation: Invocation) -> None:
         """Where database and queue both fail and leave a marker standing, that cannot be told from
@@ -186,18 +180,13 @@ class _Storm:
         if invocation.function == "run_jobs" and self.state.store.markers:
             self.state.deaths += 1
 
-    def _before(self, name: str, is_effect: bool) -> None:
-        hub = greenlet.getcurrent().parent
-        assert hub is not None
-        hub.switch()
+    def strike(self, name: str) -> None:
+        """Before a call of a port."""
+        let_others_go_on()
         self._meddle()
-        self._fail(name)
+        self.fail(name)
 
-    def _after(self, name: str, is_effect: bool) -> None:
-        if is_effect:
-            self._fail(name)
-
-    def _fail(self, name: str) -> None:
+    def fail(self, name: str) -> None:
         if self._happens("crash"):
             raise Crash
         service = _SERVICES.get(name, "store")
@@ -209,17 +198,41 @@ class _Storm:
         if self.outage_until and self.state.now >= self.outage_until:
             self.outage_until = None
         if (self.outage_until and self.outage_of == service) or self._happens("error"):
-            self.state.losses += 1
+            self.state.note_error()
             raise Unavailable(f"{service} does not answer")
 
     def _meddle(self) -> None:
         if self._happens("act"):
-            actions = ["cancel", "restart", "repost", "submit"]
-            action = self.rng.choice(actions if self.limits.are_off else [*actions, "rival"])
-            World(self.state, _ignore, _ignore).act(action)
+            steps: list[Step] = ["cancel", "restart", "repost", "submit"]
+            step = self.rng.choice(steps if self.limits.are_off else [*steps, "rival"])
+            act(self.state, (step,))
 
     def _happens(self, accident: str) -> bool:
         return self.rng.random() < self.odds[accident]
+
+
+class _Stormy(Hooks):
+    """At every call of a port somebody else may go on, and something may happen."""
+
+    def __init__(self, storm: _Storm) -> None:
+        super().__init__(storm.state)
+        self._storm = storm
+
+    def before(self, name: str) -> None:
+        self._storm.strike(name)
+
+    def after(self, name: str) -> None:
+        if name not in READS:
+            self._storm.fail(name)
+
+    def between(self) -> None:
+        let_others_go_on()
+
+
+def let_others_go_on() -> None:
+    hub = greenlet.getcurrent().parent
+    assert hub is not None
+    hub.switch()
 
 
 def _scenario(rng: random.Random) -> Scenario:
@@ -231,11 +244,10 @@ def _scenario(rng: random.Random) -> Scenario:
         per_flush=rng.choice([1, 2, 1_000]),
         platform=_moody_platform(rng.randrange(2**32), rng.choice([0.0, 0.1, 0.3])),
         receiver=_moody_receiver(rng.randrange(2**32)),
-        without_answer=frozenset(),
     )
 
 
-def _moody_platform(seed: int, odds: float) -> Callable[[int, int], Any]:
+def _moody_platform(seed: int, odds: float) -> PlatformBehavior:
     """Fails for now, never more than four times a job."""
 
     def behave(index: int, before: int) -> Reply | NoReply:
@@ -246,11 +258,7 @@ def _moody_platform(seed: int, odds: float) -> Callable[[int, int], Any]:
     return behave
 
 
-def _moody_receiver(seed: int) -> Callable[[int], Reply | NoReply]:
+def _moody_receiver(seed: int) -> ReceiverBehavior:
     """Down for up to three attempts."""
     down = random.Random(seed).randrange(4)
     return lambda before: Reply(status=500) if before < down else Reply(status=200)
-
-
-def _ignore(_name: str, _is_effect: bool) -> None:
-    return None

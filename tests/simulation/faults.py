@@ -11,16 +11,17 @@ from typing import Any
 from unittest.mock import patch
 
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Job, SubmissionTerms
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.transitions import Change
 from chalicelib.operations.deliver_callback import CallbackDelivery
 from chalicelib.operations.isolate_jobs import JobIsolation
 from chalicelib.operations.record_answers import AnswerRecorder
 from chalicelib.operations.run_jobs import JobRunner
+from chalicelib.operations.submit_batch import BatchSubmitter
 from tests.fakes import dynamodb as fake
 from tests.fakes.dynamodb import FakeBatchStore
-from tests.simulation.world import SimulatedPorts
+from tests.simulation.ports import SimulatedQueue
 
 Fault = Callable[[], Iterator[None]]
 
@@ -80,23 +81,13 @@ def the_message_to_batches_before_done() -> Iterator[None]:
 @contextmanager
 def the_head_before_the_jobs() -> Iterator[None]:
     """The batch is committed, and then its jobs are stored."""
-    held: dict[str, tuple[Batch, SubmissionTerms, Sequence[Job]]] = {}
-    save_jobs, commit = SimulatedPorts.save_jobs, SimulatedPorts.commit
 
-    def hold(
-        self: SimulatedPorts, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]
-    ) -> None:
-        held[batch.submission] = (batch, terms, jobs)
-
-    def commit_first(self: SimulatedPorts, batch: Batch, now: datetime) -> Batch | None:
-        standing = commit(self, batch, now)
-        save_jobs(self, *held[batch.submission])
+    def save(self: BatchSubmitter, batch: Batch, terms: Any, submission: Any, now: datetime) -> Any:
+        standing = self.store.commit(batch, now)
+        self.store.save_jobs(batch, terms, submission.jobs)
         return standing
 
-    with (
-        patch.object(SimulatedPorts, "save_jobs", hold),
-        patch.object(SimulatedPorts, "commit", commit_first),
-    ):
+    with patch.object(BatchSubmitter, "_save", save):
         yield
 
 
@@ -234,14 +225,14 @@ def no_submission_in_the_keys() -> Iterator[None]:
 @contextmanager
 def failed_messages_ignored() -> Iterator[None]:
     """What SQS lists as failed is taken for sent, and no check is made for it."""
-    send_jobs = SimulatedPorts.send_jobs
+    send_jobs = SimulatedQueue.send_jobs
 
     def careless(
-        self: SimulatedPorts, messages: Sequence[JobsMessage], delay_seconds: int = 0
+        self: SimulatedQueue, messages: Sequence[JobsMessage], delay_seconds: int = 0
     ) -> None:
         send_jobs(self, messages[:-1] if len(messages) > 1 else messages, delay_seconds)
 
-    with patch.object(SimulatedPorts, "send_jobs", careless):
+    with patch.object(SimulatedQueue, "send_jobs", careless):
         yield
 
 

@@ -5,34 +5,38 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import timedelta
 
 from chalicelib.domain.batch import chunk_size
-from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.domain.outcome import Reply
+from tests.simulation.accidents import Death
+from tests.simulation.behavior import Brought, answers, refusing
 from tests.simulation.promises import check
-from tests.simulation.scenario import Scenario, answers, refusing
-from tests.simulation.schedules import Stuck, goes_on, most_invocations, next_invocation, run
-from tests.simulation.world import State, begin
+from tests.simulation.running import Plan, Stuck, act, most_invocations, run
+from tests.simulation.scenario import Scenario
+from tests.simulation.schedules import goes_on
+from tests.simulation.state import State, begin
+from tests.simulation.timetable import next_invocation
 
 JOBS = 10_000
 #: One message in so many loses its worker, where workers die.
 _DEADLY = 40
-#: An effect for each job, and some for each chunk: so many moments there are for something to
-#: happen besides.
-_EFFECTS_PER_JOB = 1.1
+#: A call for each job, and some for each chunk: so many moments there are for something to happen
+#: besides.
+_MOMENTS_PER_JOB = 1.2
 #: In such a batch one job in so many fails.
 _FAILING = 100
 
 
-def _now_and_then(index: int, before: int) -> Any:
+def _now_and_then(index: int, before: int) -> Brought:
     return _failing(index, before, 2)
 
 
-def _for_good(index: int, before: int) -> Any:
+def _for_good(index: int, before: int) -> Brought:
     return _failing(index, before, 5)
 
 
-def _failing(index: int, before: int, times: int) -> Reply | NoReply | Any:
+def _failing(index: int, before: int, times: int) -> Brought:
     fails = index % _FAILING == 0 and before < times
     return Reply(status=503) if fails else answers(index, before)
 
@@ -53,21 +57,24 @@ TEN_THOUSAND = (
         scenario=Scenario(name="failing", jobs=JOBS, platform=_now_and_then, receiver=refusing(2)),
         is_deadly=True,
     ),
-    Large(scenario=Scenario(name="cancel", jobs=JOBS, action="cancel"), is_deadly=True),
+    Large(scenario=Scenario(name="cancel", jobs=JOBS, action=("cancel",)), is_deadly=True),
     Large(
         scenario=Scenario(
             name="restart",
             jobs=JOBS,
-            action="restart",
+            action=("restart",),
             platform=_for_good,
+            ends_within=timedelta(minutes=21),
             without_answer=_GIVEN_UP,
         )
     ),
-    Large(scenario=Scenario(name="cancel-restart", jobs=JOBS, action="cancel-restart")),
-    Large(scenario=Scenario(name="repost", jobs=JOBS, action="repost")),
-    Large(scenario=Scenario(name="overtake", jobs=JOBS, action="overtake")),
-    Large(scenario=Scenario(name="duplicate", jobs=JOBS, action="duplicate")),
-    Large(scenario=Scenario(name="same-key-twice", jobs=JOBS, action="submit")),
+    Large(
+        scenario=Scenario(name="cancel-restart", jobs=JOBS, action=("cancel", "drain", "restart"))
+    ),
+    Large(scenario=Scenario(name="repost", jobs=JOBS, action=("repost",))),
+    Large(scenario=Scenario(name="overtake", jobs=JOBS, action=("drain",))),
+    Large(scenario=Scenario(name="duplicate", jobs=JOBS, action=("again", "drain"))),
+    Large(scenario=Scenario(name="same-key-twice", jobs=JOBS, action=("submit",))),
 )
 
 
@@ -76,13 +83,18 @@ def run_large(large: Large, seed: int, jobs: int = JOBS) -> State:
     scenario = replace(large.scenario, jobs=jobs, chunk_size=chunk_size(jobs, 25), per_flush=10)
     rng = random.Random(f"{scenario.name}-{seed}")
     state = begin(scenario)
-    if scenario.action:
-        state.action_at = rng.randrange(round(jobs * _EFFECTS_PER_JOB))
+    #: How many moments it is until the action.
+    left = rng.randrange(round(jobs * _MOMENTS_PER_JOB)) if scenario.action else None
     for _ in range(most_invocations(state)):
         invocation = next_invocation(state)
         if invocation is not None:
             dies = large.is_deadly and rng.randrange(_DEADLY) == 0
-            run(state, invocation, crash_after=rng.randrange(30) if dies else None)
+            death = Death(rng.randrange(30)) if dies else None
+            running = run(state, invocation, Plan(action_at=left, accident=death))
+            left = None if left is None or running.has_acted else left - running.moments
+        elif left is not None:
+            left = None
+            act(state, scenario.action)
         elif not goes_on(state, check):
             return state
     raise Stuck(f"still busy at {state.now}")

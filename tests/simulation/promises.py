@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE
 from chalicelib.domain.outcome import Reply
-from chalicelib.domain.retry import CALLBACK_TRIES
+from chalicelib.domain.retry import CALLBACK_TRIES, JOB_TRIES
 from chalicelib.domain.states import CallbackState
 from tests.fakes.clock import START
-from tests.samples import a_batch
-from tests.simulation.scenario import kills
-from tests.simulation.world import BYSTANDER, RIVAL, State, World
+from tests.simulation.behavior import kills
+from tests.simulation.state import BYSTANDER, RIVAL, State, the_bystander
+from tests.simulation.witness import Broken, insist
+from tests.simulation.world import World
 
 #: Workers that died by accident this often may have made a job look like their killer.
 DEATHS_TO_BLAME = 2
 #: So many losses may have taken all attempts at a callback but the receiver's own refusals.
 _USED_UP = CALLBACK_TRIES - 3
-
-
 #: After all batches of an account have ended, it can submit again within this time.
 _PATIENCE = GRACE + BETWEEN_PRUNINGS
-
-
-class Broken(AssertionError):
-    """A promise that was not kept."""
+#: What is judged by a function's own clock may be off by so much.
+_CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 def check(state: State) -> None:
@@ -34,30 +32,37 @@ def check(state: State) -> None:
     head = state.head
     if head is None:
         raise Broken("the caller was never answered, or its batch is gone")
-    _has_ended(state, head)
     _has_one_answer_for_each_job(state, head)
-    _answers_are_the_jobs_own(state, head)
-    _results_never_changed(state, head)
-    _was_called_back(state, head)
-    _ran_each_job_as_often_as_it_had_to(state)
+    _kept_within_its_life(state, head)
+    if state.scenario.outlives:
+        _has_ended(state, head)
+        _answers_are_the_jobs_own(state, head)
+        _results_never_changed(state, head)
+        _was_called_back(state, head)
+        _ran_each_job_as_often_as_it_had_to(state, head)
+    _ran_no_job_too_often(state)
+    _did_what_was_granted(state, head)
     _kept_the_limits(state)
     _touched_nothing_else(state)
     _left_nothing_to_do(state)
-
-
-def _insist(holds: bool, promise: str) -> None:
-    if not holds:
-        raise Broken(promise)
+    for promise in state.scenario.insists:
+        promise(state)
 
 
 def _has_ended(state: State, head: Batch) -> None:
-    _insist(head.is_completed, "the batch ends")
-    _insist(head.has_all_chunks_done, "a completed batch has all its chunks done")
-    _insist(head.answered.total == head.total, "every job is counted once")
-    took = (head.completed_at or state.now) - state.began_at
-    _insist(took < state.storm + timedelta(hours=3), "the batch ends in time")
-    if state.losses == 0 and not state.acted and not _fails_for_now(state):
-        _insist(took < timedelta(minutes=20), "where nothing goes wrong nothing waits for a check")
+    insist(head.is_completed, "the batch ends")
+    insist(head.has_all_chunks_done, "a completed batch has all its chunks done")
+    insist(head.answered.total == head.total, "every job is counted once")
+    began_at = max(head.round_began_at, state.began_at)
+    took = (head.completed_at or state.now) - began_at
+    insist(took <= _allowed(state, state.scenario.ends_within), f"it ends in time, not {took}")
+
+
+def _allowed(state: State, undisturbed: timedelta) -> timedelta:
+    """How long what takes so long undisturbed may take after what happened."""
+    if state.storm:
+        return state.storm + timedelta(hours=3)
+    return undisturbed + state.losses * state.scenario.per_loss
 
 
 def _has_one_answer_for_each_job(state: State, head: Batch) -> None:
@@ -67,90 +72,120 @@ def _has_one_answer_for_each_job(state: State, head: Batch) -> None:
             continue
         for index in part.answers:
             key = (submission, round, index)
-            _insist(key not in seen, f"job {index} has one recorded answer in a round")
+            insist(key not in seen, f"job {index} has one recorded answer in a round")
             seen.add(key)
 
 
 def _answers_are_the_jobs_own(state: State, head: Batch) -> None:
     results = json.loads(state.results(head))["results"]
-    _insist(len(results) == head.total, "there is a result for each job")
-    excused = "cancel" in state.acted or state.deaths >= DEATHS_TO_BLAME
+    insist(len(results) == head.total, "there is a result for each job")
+    excused = head.cancelled or state.is_key_revoked or state.deaths >= DEATHS_TO_BLAME
     for index, result in enumerate(results):
-        _insist(result["request"] == {"n": index}, "results are in the order of the jobs")
+        insist(result["request"] == {"n": index}, "results are in the order of the jobs")
         has_answer = result["response"].get("job") == index
         may_lack_it = excused or index in state.scenario.without_answer
-        _insist(has_answer or may_lack_it, f"job {index} has its own answer")
+        insist(has_answer or may_lack_it, f"job {index} has its own answer")
 
 
 def _results_never_changed(state: State, head: Batch) -> None:
-    _insist(
+    insist(
         state.completed.get(head.round) == state.results(head),
         "results stay as they were when the batch was completed",
     )
-    for webhook_id, body in state.posts:
-        round = int(webhook_id.rpartition("-")[2])
-        _insist(
-            state.completed.get(round) == body,
+    for post in state.posts:
+        round = int(post.webhook_id.rpartition("-")[2])
+        insist(
+            state.completed.get(round) == post.body,
             "every callback of a round holds the results of its completion, byte for byte",
         )
 
 
 def _was_called_back(state: State, head: Batch) -> None:
     if state.scenario.receiver is kills:
-        _insist(head.callback is CallbackState.FAILED, "a callback that kills fails in the end")
-        _insist(len(state.posts) <= CALLBACK_TRIES, "a callback is not sent for ever")
+        insist(head.callback is CallbackState.FAILED, "a callback that kills fails in the end")
+        insist(len(state.posts) <= CALLBACK_TRIES, "a callback is not sent for ever")
         return
     if state.losses >= _USED_UP and head.attempts == CALLBACK_TRIES:
         return  # every attempt was counted, and too many of their senders died
-    _insist(head.callback is CallbackState.DELIVERED, "the callback is delivered")
-    taken = state.posts_taken[f"{head.batch_id}-{head.round}"]
-    _insist(taken >= 1, "the receiver has the callback of the last round")
-    undisturbed = state.losses == 0 and not state.acted
-    _insist(taken == 1 or not undisturbed, "two that check at once send one callback")
+    ends = state.scenario.callback_ends
+    insist(head.callback is ends, f"the callback is {ends.value} in the end, not {head.callback}")
+    taken = [post for post in state.posts if post.is_taken]
+    if ends is CallbackState.DELIVERED:
+        _was_called_back_in_time(state, head)
+    if state.is_undisturbed:
+        expected = ends is CallbackState.DELIVERED
+        insist(len(taken) == expected, "two that check at once send one callback")
 
 
-def _ran_each_job_as_often_as_it_had_to(state: State) -> None:
-    scenario = state.scenario
-    for index in range(scenario.jobs):
-        calls = state.platform_calls[index]
-        if "cancel" not in state.acted and state.deaths < DEATHS_TO_BLAME:
-            _insist(calls >= 1, f"job {index} was run")
-        undisturbed = state.losses == 0 and state.overlaps == 0 and not state.acted
-        if undisturbed and not _fails(state, index):
-            _insist(calls == 1, f"job {index} was run once, as nothing went wrong")
+def _was_called_back_in_time(state: State, head: Batch) -> None:
+    webhook_id = f"{head.batch_id}-{head.round}"
+    taken_at = [post.at for post in state.posts if post.is_taken and post.webhook_id == webhook_id]
+    insist(bool(taken_at), "the receiver has the callback of the last round")
+    if head.completed_at and not state.storm:  # which may use up attempts, and the next waits hours
+        took = min(taken_at) - head.completed_at
+        within = state.scenario.called_back_within
+        insist(took <= _allowed(state, within), f"it is called back in time, not after {took}")
+
+
+def _ran_each_job_as_often_as_it_had_to(state: State, head: Batch) -> None:
+    excused = state.granted or state.is_key_revoked or head.cancelled
+    for index in range(state.scenario.jobs):
+        calls = state.called[index]
+        if not excused and state.deaths < DEATHS_TO_BLAME:
+            insist(calls >= 1, f"job {index} was run")
+        if state.is_undisturbed and not _fails(state, index):
+            insist(calls == 1, f"job {index} was run once, as nothing went wrong")
+
+
+def _ran_no_job_too_often(state: State) -> None:
+    """A job is called once an attempt; what is lost, what is handed out twice, and a restart of a
+    running batch begin the attempts anew."""
+    begun = 1 + state.losses + state.overlaps + state.acted.count("restart")
+    for (index, _), calls in _calls_in_rounds(state).items():
+        insist(calls <= begun * JOB_TRIES, f"job {index} was called {calls} times in a round")
+
+
+def _calls_in_rounds(state: State) -> Counter[tuple[int, int]]:
+    return Counter((call.job, call.round) for call in state.calls)
+
+
+def _kept_within_its_life(state: State, head: Batch) -> None:
+    times = [call.at for call in state.calls] + [post.at for post in state.posts]
+    last = max(times, default=START)
+    insist(last < head.expires_at + _CLOCKS_DIFFER, "nothing is done for an expired batch")
+    last_call = max((call.at for call in state.calls), default=START)
+    insist(last_call < head.deadline + _CLOCKS_DIFFER, "no job is called past the deadline")
+
+
+def _did_what_was_granted(state: State, head: Batch) -> None:
+    """What the caller asked for last stands."""
+    last = next((step for step in reversed(state.acted) if step in ("cancel", "restart")), None)
+    if last == "restart" and "restart" in state.granted and state.acted.count("restart") == 1:
+        insist(not head.cancelled, "a restart takes the cancel back")
 
 
 def _kept_the_limits(state: State) -> None:
     limits = state.scenario.limits
     if limits.are_off:
         return
-    _insist(state.most_open <= limits.open_batches, "no more batches run than the limit says")
+    insist(state.most_open <= limits.open_batches, "no more batches run than the limit says")
     rival = state.store.find(RIVAL)
-    _insist(rival is None or rival.is_completed, "the rival ends too")
-    afterwards = World(state.copy(), _ignore, _ignore)
-    _insist(not afterwards.is_locked_out(_PATIENCE), "nobody is locked out who has nothing going")
-
-
-def _ignore(_name: str, _is_effect: bool) -> None:
-    return None
-
-
-def _fails_for_now(state: State) -> bool:
-    return any(_fails(state, index) for index in range(state.scenario.jobs))
+    insist(rival is None or rival.is_completed, "the rival ends too")
+    afterwards = World(state.copy())
+    insist(not afterwards.is_locked_out(_PATIENCE), "nobody is locked out who has nothing going")
 
 
 def _fails(state: State, index: int) -> bool:
     reply = state.scenario.platform(index, 0)
-    return not isinstance(reply, Reply) or reply.status >= 500
+    return not isinstance(reply, Reply) or reply.status >= 400
 
 
 def _touched_nothing_else(state: State) -> None:
-    bystander = a_batch(2, batch_id=BYSTANDER, account="other", due_at=None, next_check_at=None)
-    _insist(state.store.find(BYSTANDER) == bystander, "another batch is left alone")
+    insist(state.store.find(BYSTANDER) == the_bystander(), "another batch is left alone")
 
 
 def _left_nothing_to_do(state: State) -> None:
-    _insist(not state.queue, "no message is left")
-    _insist(
+    insist(not state.queue, "no message is left")
+    insist(
         not [*state.store.find_due(START + timedelta(days=100))], "the sweep finds nothing to do"
     )

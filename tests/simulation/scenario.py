@@ -1,30 +1,29 @@
-"""What a simulated run begins with: a batch, and how platform, receiver and caller behave."""
+"""What a simulated run begins with: a batch, and how platform, receiver, caller, clocks and AWS
+behave."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.limits import Limits
-from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.domain.results import MAX_CALLBACK_BYTES
+from chalicelib.domain.states import CallbackState
+from tests.simulation.behavior import PlatformBehavior, ReceiverBehavior, answers, takes
 
-#: What the platform does at a call of a job, given its index and how often it was called before.
-PlatformBehaviour = Callable[[int, int], Reply | NoReply | Literal["kill"]]
-ReceiverBehaviour = Callable[[int], Reply | NoReply | Literal["kill"]]
+if TYPE_CHECKING:
+    from tests.simulation.state import State
 
-
-def answers(index: int, _before: int) -> Reply | NoReply | Literal["kill"]:
-    """Every job gets its answer, and a different one each time it is called, so that an answer
-    that was exchanged for another shows."""
-    return Reply(status=200, body=f'{{"job":{index},"call":{_before}}}'.encode())
-
-
-def takes(_before: int) -> Reply | NoReply | Literal["kill"]:
-    return Reply(status=200)
-
-
-def kills(_before: int) -> Reply | NoReply | Literal["kill"]:
-    """Whoever sends the callback dies of it, each time."""
-    return "kill"
+#: One thing that happens besides, while an invocation stands still:
+#: `submit`, the caller submits once more with the same Idempotency-Key; `rival`, another batch;
+#: `cancel`, `restart`, `repost`, what the caller may ask for; `revoke`, its key is revoked;
+#: `sweep`, a sweep runs; `drain`, all other messages that can be had are worked off; `again`, the
+#: message in hand is delivered a second time.
+Step = Literal[
+    "submit", "rival", "cancel", "restart", "repost", "revoke", "sweep", "drain", "again"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,55 +34,46 @@ class Scenario:
     jobs: int
     chunk_size: int = 1
     per_flush: int = 1_000
-    platform: PlatformBehaviour = answers
-    receiver: ReceiverBehaviour = takes
     limits: Limits = field(default_factory=Limits)
-    #: What happens besides, at every moment that there is: the caller does something, submits once
-    #: more with the same Idempotency-Key, or another batch, the rival; all other messages overtake
-    #: the one in hand; the one in hand is delivered a second time and overtakes itself.
-    action: (
-        Literal[
-            "cancel",
-            "restart",
-            "repost",
-            "submit",
-            "cancel-restart",
-            "overtake",
-            "duplicate",
-            "rival",
-            "restart-rival",
-        ]
-        | None
-    ) = None
+    has_callback: bool = True
+    max_callback_bytes: int = MAX_CALLBACK_BYTES
+
+    platform: PlatformBehavior = answers
+    receiver: ReceiverBehavior = takes
+    #: What a call, and a post, takes. Whatever comes due meanwhile happens meanwhile.
+    call_seconds: float = 0
+    post_seconds: float = 0
+    #: How far a function's clock is ahead of the true time, in seconds.
+    clocks: Mapping[str, float] = field(default_factory=dict)
+    #: Whether the index of due times tells what was true one invocation ago.
+    index_lags: bool = False
+    #: Whether there is a moment for others between two pages of one read.
+    reads_are_torn: bool = False
+    #: How often each message of `jobs` is received in vain before it is run.
+    throttles: int = 0
+
+    #: What happens besides, at every moment that there is.
+    action: tuple[Step, ...] = ()
+    #: What the caller does once all has come to rest.
+    at_rest: Step | None = None
+    #: What the caller does when so much time has passed since it began.
+    asks: tuple[tuple[timedelta, Step], ...] = ()
     #: Whether the caller submits with the same key again when the batch has expired, before the
-    #: database has deleted anything of it.
+    #: database has deleted anything of it, and while messages of the first life still arrive.
     again_after_expiry: bool = False
+
+    deadline: timedelta = timedelta(hours=12)
+    expiry: timedelta = timedelta(hours=60)
+    #: How soon after the beginning of its last round the batch ends if nothing gets lost, and how
+    #: much later it may for each loss.
+    ends_within: timedelta = timedelta(minutes=1)
+    #: The same, from the batch's end, or the last repost, to its callback.
+    called_back_within: timedelta = timedelta(minutes=1)
+    per_loss: timedelta = timedelta(minutes=13)
+    #: Whether it ends at all before it expires.
+    outlives: bool = True
+    callback_ends: CallbackState = CallbackState.DELIVERED
     #: The jobs that never get an answer of the platform's.
     without_answer: frozenset[int] = field(default_factory=frozenset)
-
-
-def failing(job: int, times: int) -> PlatformBehaviour:
-    """One job fails for now so many times; after more than five it stays unanswered."""
-
-    def behave(index: int, before: int) -> Reply | NoReply | Literal["kill"]:
-        return Reply(status=500) if index == job and before < times else answers(index, before)
-
-    return behave
-
-
-def poison(job: int) -> PlatformBehaviour:
-    """One job kills every worker that runs it."""
-
-    def behave(index: int, before: int) -> Reply | NoReply | Literal["kill"]:
-        return "kill" if index == job else answers(index, before)
-
-    return behave
-
-
-def refusing(times: int) -> ReceiverBehaviour:
-    """The receiver is down for so many attempts."""
-
-    def behave(before: int) -> Reply | NoReply | Literal["kill"]:
-        return NoReply(reason="no connection") if before < times else Reply(status=200)
-
-    return behave
+    #: What is insisted on besides: see `promises`.
+    insists: tuple[Callable[[State], None], ...] = ()

@@ -7,9 +7,11 @@ from tests.simulation.enumerated import ACTIONS, LARGE, LIMITED, PATHS, SMALL, s
 from tests.simulation.faults import FAULTS
 from tests.simulation.large import TEN_THOUSAND, Large, run_large
 from tests.simulation.limit_faults import LIMIT_FAULTS
-from tests.simulation.promises import Broken, check
+from tests.simulation.promises import check
+from tests.simulation.running import Stuck
 from tests.simulation.scenario import Scenario
-from tests.simulation.schedules import Stuck, every_schedule
+from tests.simulation.schedules import every_schedule
+from tests.simulation.witness import Broken
 
 SEEDS = 400
 SEEDS_AT_ONCE = 100
@@ -28,7 +30,7 @@ def tell(runs: int) -> None:
 def test_every_pair_of_crash_points_leaves_every_promise_kept(
     scenario: Scenario, shape: tuple[int, int, int]
 ) -> None:
-    tell(every_schedule(shaped(scenario, shape), 2, check))
+    tell(every_schedule(shaped(scenario, shape), check, crashes=2))
 
 
 @named((PATHS[0], PATHS[3]))
@@ -36,7 +38,7 @@ def test_every_pair_of_crash_points_of_a_large_batch_leaves_every_promise_kept(
     scenario: Scenario,
 ) -> None:
     """All scenarios in all shapes: `make simulate`."""
-    tell(every_schedule(shaped(scenario, LARGE[0]), 2, check))
+    tell(every_schedule(shaped(scenario, LARGE[0]), check, crashes=2))
 
 
 @named(PATHS)
@@ -44,7 +46,7 @@ def test_every_pair_of_crash_points_of_a_large_batch_leaves_every_promise_kept(
 def test_every_crash_point_of_a_large_batch_leaves_every_promise_kept(
     scenario: Scenario, shape: tuple[int, int, int]
 ) -> None:
-    tell(every_schedule(shaped(scenario, shape), 1, check))
+    tell(every_schedule(shaped(scenario, shape), check, crashes=1))
 
 
 @named(ACTIONS)
@@ -52,7 +54,7 @@ def test_every_crash_point_of_a_large_batch_leaves_every_promise_kept(
 def test_whatever_comes_at_any_moment_with_any_crash_leaves_every_promise_kept(
     scenario: Scenario, shape: tuple[int, int, int]
 ) -> None:
-    tell(every_schedule(shaped(scenario, shape), 1, check))
+    tell(every_schedule(shaped(scenario, shape), check, crashes=1))
 
 
 @named(ACTIONS)
@@ -61,12 +63,12 @@ def test_whatever_comes_at_any_moment_to_a_large_batch_leaves_every_promise_kept
     scenario: Scenario, shape: tuple[int, int, int]
 ) -> None:
     """With a crash besides: `make simulate`."""
-    tell(every_schedule(shaped(scenario, shape), 0, check))
+    tell(every_schedule(shaped(scenario, shape), check, crashes=0))
 
 
 @pytest.mark.parametrize("shape", SMALL, ids=str)
 def test_every_pair_of_crash_points_leaves_the_limits_kept(shape: tuple[int, int, int]) -> None:
-    tell(every_schedule(shaped(LIMITED[0], shape), 2, check))
+    tell(every_schedule(shaped(LIMITED[0], shape), check, crashes=2))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_every_pair_of_crash_points_leaves_the_limits_kept(shape: tuple[int, int
 def test_another_batch_at_any_moment_leaves_the_limits_kept(
     scenario: Scenario, crashes: int
 ) -> None:
-    tell(every_schedule(shaped(scenario, SMALL[0]), crashes, check))
+    tell(every_schedule(shaped(scenario, SMALL[0]), check, crashes=crashes))
 
 
 @pytest.mark.parametrize("large", TEN_THOUSAND, ids=[each.scenario.name for each in TEN_THOUSAND])
@@ -109,11 +111,11 @@ def test_a_fault_in_the_limits_is_seen(fault: str) -> None:
 def run_everything_limited() -> None:
     for crashes in (0, 1):
         for scenario in LIMITED:
-            every_schedule(shaped(scenario, SMALL[0]), crashes, check)
+            every_schedule(shaped(scenario, SMALL[0]), check, crashes=crashes)
 
 
 def run_everything_small() -> None:
     for crashes in (0, 1):
         for scenario in (*PATHS, *ACTIONS):
             for shape in SMALL:
-                every_schedule(shaped(scenario, shape), crashes, check)
+                every_schedule(shaped(scenario, shape), check, crashes=crashes)

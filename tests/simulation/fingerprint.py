@@ -1,0 +1,69 @@
+"""Whether two states are the same for all that can still happen and all that is promised."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from chalicelib.domain.batch import AnswersPart, Batch
+from tests.fakes.dynamodb import FakeBatchStore
+from tests.simulation.state import Message, State
+
+#: What tells only how the state came about: how often ids and numbers were drawn, and so on.
+_NO_MATTER = {"scenario", "ids", "writes"}
+#: What only promises of the scenario's own ask for.
+_FOR_WHO_ASKS = {"sent", "logged"}
+#: Tokens are drawn anew each time; what matters is whether there is one.
+_TOKENS = {"lease", "rerun"}
+
+
+class Fingerprints:
+    """The fingerprints of the states of one scenario. What never changes is looked at once."""
+
+    def __init__(self, state: State) -> None:
+        ignored = _NO_MATTER if state.scenario.insists else _NO_MATTER | _FOR_WHO_ASKS
+        names = [field.name for field in fields(State) if field.name not in ignored]
+        self._of_state = attrgetter(*names)
+        #: By what has the hash, kept so that its id stays its own.
+        self._known: dict[int, tuple[object, int]] = {}
+
+    def of(self, state: State, *more: object) -> int:
+        return hash((*map(self._plain, self._of_state(state)), *more))
+
+    def _plain(self, value: Any) -> Any:
+        match value:
+            case list():
+                return tuple(map(self._plain, value))
+            case Message():
+                return value[1:]
+            case dict():
+                return tuple(value.items())
+            case FakeBatchStore():
+                return self._of_store(value)
+        return value
+
+    def _of_store(self, store: FakeBatchStore) -> tuple[object, ...]:
+        return (
+            *((id, self._of_frozen(head)) for id, head in store.heads.items()),
+            *((key, self._of_frozen(part)) for key, part in store.answers.items()),
+            *store.markers.items(),
+            *store.usages.items(),
+            *((id, frozenset(voided)) for id, voided in store.voided.items()),
+            *store.terms,
+        )
+
+    def _of_frozen(self, value: Batch | AnswersPart) -> int:
+        known = self._known.get(id(value))
+        if known is None:
+            known = self._known[id(value)] = (value, hash(_fields(value)))
+        return known[1]
+
+
+def _fields(value: Batch | AnswersPart) -> tuple[object, ...]:
+    if isinstance(value, AnswersPart):
+        return (value.round, value.number, *value.answers.items())
+    return (*_BUT_TOKENS(value), value.lease is None)
+
+
+_BUT_TOKENS = attrgetter(*(field.name for field in fields(Batch) if field.name not in _TOKENS))

@@ -1,0 +1,232 @@
+"""Every port of the service over a state, with the world's hooks around each call.
+
+A call is an effect unless it is named among the reads: what an invocation read dies with it, what
+it effected stays. So one more method of a port needs no line here, or one if it only reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.domain.account import Account, Key
+from chalicelib.domain.batch import Batch, Chunk, Due
+from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.outcome import NoReply, Reply, retry_after
+from chalicelib.operations.ports import Ports
+from tests.fakes.dynamodb import FakeKeyStore
+from tests.fakes.threads import FakeConcurrent
+from tests.samples import DEMO_ACCOUNT, DEMO_KEY
+from tests.simulation.state import RIVAL, Call, Post, State
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+READS = frozenset(
+    {
+        "find",
+        "find_all",
+        "find_terms",
+        "find_due",
+        "find_of_account",
+        "find_key",
+        "find_account",
+        "load_chunk",
+        "read_chunks",
+    }
+)
+#: Writes that change nothing if their condition fails; then they give None or False.
+CONDITIONAL = frozenset({"change", "record", "reserve", "reserve_pruning"})
+#: What happens outside: it may take its time, and it may kill, but it never raises Unavailable.
+OUTSIDE = frozenset({"call", "post"})
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+def ports_of(world: World) -> Ports:
+    keys = Hooked(world, SimulatedKeys(world.state))
+    return Ports(
+        store=Hooked(world, SimulatedTables(world)),
+        keys=keys,
+        cached_keys=keys,
+        queue=SimulatedQueue(world),
+        platform=SimulatedPlatform(world),
+        receiver=SimulatedReceiver(world),
+        concurrent=FakeConcurrent(world.state.scenario.per_flush),
+        clock=world,
+        journal=SimulatedJournal(world.state),
+        new_id=world.new_id,
+        random_unit=lambda: 1.0,
+    )
+
+
+class Hooked:
+    """A port in memory, each of whose calls passes the hooks."""
+
+    def __init__(self, world: World, port: object) -> None:
+        self._world = world
+        self._port = port
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._world.pass_through, name, getattr(self._port, name))
+
+
+class SimulatedTables:
+    """The tables, with what a real one adds: an index that lags, and reads of several pages."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._state = world.state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state.store, name)
+
+    def find_due(self, now: datetime) -> Iterator[Due]:
+        if not self._state.scenario.index_lags:
+            return self._state.store.find_due(now)
+        told = [Due(batch_id=id, due_at=at) for id, at in self._state.index.items() if at <= now]
+        return iter(sorted(told, key=lambda due: due.due_at))
+
+    def load_chunk(self, batch: Batch, chunk: int) -> Chunk:
+        first_page = self._state.store.load_chunk(batch, chunk)
+        if not self._state.scenario.reads_are_torn:
+            return first_page
+        self._world.hooks.between()
+        return _and_then(first_page, self._state.store.load_chunk(batch, chunk))
+
+    def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
+        for chunk in chunks:
+            yield self.load_chunk(batch, chunk)
+
+
+def _and_then(first_page: Chunk, second_page: Chunk) -> Chunk:
+    """A chunk whose first page ended after its last answers then: of what was put meanwhile, it
+    holds what is sorted behind those."""
+    ends_at = max(((part.round, part.number) for part in first_page.parts), default=(0, 0))
+    later = [part for part in second_page.parts if (part.round, part.number) > ends_at]
+    return replace(second_page, parts=(*first_page.parts, *later))
+
+
+class SimulatedKeys:
+    """The demo key and its account, until the key is revoked."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def find_key(self, key: str) -> Key | None:
+        found = _KEYS.find_key(key)
+        return replace(found, is_revoked=True) if found and self._state.is_key_revoked else found
+
+    def find_account(self, account: str) -> Account | None:
+        return _KEYS.find_account(account)
+
+
+class SimulatedQueue:
+    """The queues. A request takes effect for any of its messages, and so each is an effect."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
+        for message in messages:
+            self._send("jobs", message, delay_seconds)
+
+    def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        self._send("batches", message, delay_seconds)
+
+    def _send(self, queue: str, body: JobsMessage | BatchMessage, delay_seconds: int) -> None:
+        name = f"send to {queue}"
+        self._world.pass_through(name, self._world.state.put, queue, body, delay_seconds)
+
+
+class SimulatedPlatform:
+    """Answers as the scenario has it, and remembers who asked."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._state = world.state
+
+    def prepare(self) -> None:
+        """There is nothing to read."""
+
+    def call(
+        self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
+    ) -> Reply | NoReply:
+        batch_id, _, index = idempotency_key.rpartition("-")
+        answer = partial(self._answer, batch_id, int(index))
+        answered: Reply | NoReply = self._world.pass_through("call", answer)
+        return answered
+
+    def _answer(self, batch_id: str, index: int) -> Reply | NoReply:
+        if batch_id == RIVAL:
+            return Reply(status=200, body=b"{}")
+        self._world.insist_on_being_in_date()
+        state = self._state
+        before = state.called[index]
+        state.called[index] += 1
+        reply = state.scenario.platform(index, before)
+        asked = retry_after(reply.retry_after, state.now) if isinstance(reply, Reply) else None
+        began_at = state.now
+        self._world.hooks.wait(state.scenario.call_seconds)
+        call = Call(
+            job=index,
+            round=self._world.round_in_hand,
+            at=began_at,
+            not_before=state.now + timedelta(seconds=asked or 0),
+        )
+        state.calls.append(call)
+        if reply == "kill":
+            raise Crash
+        self._world.end_if_out_of_time()
+        return reply
+
+
+class SimulatedReceiver:
+    """Answers as the scenario has it, and remembers what it got."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._state = world.state
+
+    def post(
+        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
+    ) -> Reply | NoReply:
+        answer = partial(self._answer, headers["webhook-id"], b"".join(body))
+        answered: Reply | NoReply = self._world.pass_through("post", answer)
+        return answered
+
+    def _answer(self, webhook_id: str, body: bytes) -> Reply | NoReply:
+        if webhook_id.startswith(RIVAL):
+            return Reply(status=200)
+        state = self._state
+        reply = state.scenario.receiver(len(state.posts))
+        is_taken = isinstance(reply, Reply) and reply.status == 200
+        state.posts.append(Post(webhook_id=webhook_id, body=body, at=state.now, is_taken=is_taken))
+        state.posting += 1
+        state.most_posting = max(state.most_posting, state.posting)
+        try:
+            self._world.hooks.wait(state.scenario.post_seconds)
+        finally:
+            state.posting -= 1
+        if reply == "kill":
+            raise Crash
+        self._world.end_if_out_of_time()
+        return reply
+
+
+class SimulatedJournal:
+    """Counts."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def write(self, event: str, **fields: object) -> None:
+        self._state.logged[event] += 1
+
+
+_KEYS = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])

@@ -1,0 +1,41 @@
+"""The queues as the template has them, and the function that works on each. One more queue is one
+more line here, and one more method of `SimulatedQueue`."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chalicelib.domain.message import MAX_RECEIVES
+
+#: How long a function may take before Lambda ends it, as `.chalice/config.json` has it.
+TIMEOUTS = {
+    "submit": 29,
+    "act": 29,
+    "run_jobs": 60,
+    "advance_batch": 120,
+    "bury_jobs": 60,
+    "sweep": 50,
+}
+#: A message whose function died is seen again after so many of its timeouts.
+_TIMEOUTS_HIDDEN = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueKind:
+    """What becomes of the messages of one queue."""
+
+    function: str
+    max_receives: int
+    #: Where a message goes that was received so often; None: nowhere that anything works on it.
+    dead_letters: str | None = None
+
+    @property
+    def visibility(self) -> timedelta:
+        """How long a message that is being worked on is hidden."""
+        return timedelta(seconds=_TIMEOUTS_HIDDEN * TIMEOUTS[self.function])
+
+
+QUEUES = {
+    "jobs": QueueKind(function="run_jobs", max_receives=MAX_RECEIVES, dead_letters="jobs-dead"),
+    "batches": QueueKind(function="advance_batch", max_receives=5),
+    "jobs-dead": QueueKind(function="bury_jobs", max_receives=100),
+}

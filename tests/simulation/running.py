@@ -1,0 +1,236 @@
+"""One invocation, as it goes: what else happens meanwhile, and what goes wrong in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chalicelib.errors import BatchbackError, Unavailable
+from tests.simulation.accidents import Accident, Death, Error
+from tests.simulation.hooks import Hooks
+from tests.simulation.ports import OUTSIDE, READS, Crash
+from tests.simulation.scenario import Step
+from tests.simulation.state import Invocation, State
+from tests.simulation.timetable import next_besides, next_message
+from tests.simulation.world import World
+
+#: More than any schedule takes, with so many more for each chunk; a run that gets here is stuck.
+MAX_INVOCATIONS = 300
+INVOCATIONS_PER_CHUNK = 5
+
+
+class Stuck(AssertionError):
+    """The batch never comes to rest."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to happen in one invocation."""
+
+    #: The scenario's action comes after this many moments, one before each call of a port.
+    action_at: int | None = None
+    #: What goes wrong in the action.
+    in_action: Accident | None = None
+    #: What goes wrong in the invocation.
+    accident: Accident | None = None
+    #: Whether the state is kept at each place where a crash would leave another one.
+    keeps_crashes: bool = False
+
+
+class Running(Hooks):
+    """An invocation that goes as planned; whatever comes due while somebody outside takes their
+    time happens meanwhile."""
+
+    def __init__(self, state: State, invocation: Invocation | None, plan: Plan) -> None:
+        super().__init__(state)
+        self._invocation = invocation
+        self._plan = plan
+        #: The moments so far.
+        self.moments = 0
+        self.has_acted = False
+        #: The call that failed, or before which it died, in this invocation, and in the action;
+        #: empty: none of that number was made.
+        self.hit = ""
+        self.hit_in_action = ""
+        #: What a crash leaves, at each place.
+        self.crashed: list[State] = []
+        self._effects = 0
+        self._fallible = 0
+        self._fails_late = False
+        self._writes_kept = -1
+
+    def before(self, name: str) -> None:
+        self.between()
+        if name not in READS:
+            self.keep()
+            self._die(name)
+        if name not in OUTSIDE:
+            self._fail(name)
+
+    def after(self, name: str) -> None:
+        if self._fails_late:
+            self._fails_late = False
+            self._raise(name)
+
+    def between(self) -> None:
+        if self._plan.action_at == self.moments:
+            self.has_acted = True
+            steps = self.state.scenario.action
+            self.hit_in_action = act(self.state, steps, self._invocation, self._plan.in_action)
+        self.moments += 1
+
+    def wait(self, seconds: float) -> None:
+        if not seconds:
+            return
+        until = self.state.now + timedelta(seconds=seconds)
+        while besides := next_besides(self.state, self._invocation, until):
+            _undisturbed(self.state, besides)
+        self.state.now = max(self.state.now, until)
+
+    def keep(self) -> None:
+        """What a crash leaves here, if another one than at the last place."""
+        is_before_the_action = self._plan.action_at is not None and not self.has_acted
+        if not self._plan.keeps_crashes or is_before_the_action:
+            return
+        if self._writes_kept != self.state.writes:
+            self._writes_kept = self.state.writes
+            crashed = self.state.copy()
+            crashed.note_death()
+            self.crashed.append(crashed)
+
+    def _die(self, name: str) -> None:
+        death, number = self._plan.accident, self._effects
+        self._effects += 1
+        if isinstance(death, Death) and death.at == number:
+            self.hit = name
+            self.state.deaths += 1
+            raise Crash
+
+    def _fail(self, name: str) -> None:
+        error, number = self._plan.accident, self._fallible
+        self._fallible += 1
+        if isinstance(error, Error) and error.at == number:
+            self.hit = name
+            self._fails_late = error.is_late
+            if not error.is_late:
+                self._raise(name)
+
+    def _raise(self, name: str) -> None:
+        self.state.note_error()
+        raise Unavailable(f"{name} failed")
+
+
+class _Nested(Running):
+    """Within another one: there are no moments in it."""
+
+    def between(self) -> None:
+        """Nothing comes in between."""
+
+
+def run(state: State, invocation: Invocation, plan: Plan = Plan()) -> Running:
+    """One invocation, as SQS or the schedule has it, to its end or its death; what came of it."""
+    started = start(state, invocation)
+    running = Running(state, started, plan)
+    if started is None:
+        return running
+    try:
+        World(state, running).invoke(started)
+    except Crash:
+        state.losses += 1
+        return running
+    except BatchbackError:
+        state.losses += not running.hit
+        return running
+    running.keep()
+    if started.function == "submit" and running.crashed:
+        running.crashed[-1].batch_id = None  # the caller never hears of it
+    state.delete(started.message)
+    return running
+
+
+def start(state: State, invocation: Invocation) -> Invocation | None:
+    """The invocation with its message received; None: the message went to its dead letters, or was
+    received in vain."""
+    if invocation.function == "sweep":
+        state.swept_at = state.now
+    if invocation.message is None:
+        return invocation
+    message = state.receive(invocation.message)
+    if message is None or _is_throttled(state, message.queue, message.receives):
+        return None
+    return Invocation(invocation.function, message)
+
+
+def act(
+    state: State,
+    steps: tuple[Step, ...],
+    running: Invocation | None = None,
+    accident: Accident | None = None,
+) -> str:
+    """What happens besides, while an invocation stands still, or when all is at rest. The call that
+    its accident hit, if it did."""
+    hit = ""
+    for step in steps:
+        match step:
+            case "drain":
+                state.overlaps += 1
+                _drain(state, running)
+            case "again":
+                state.overlaps += 1
+                if running is not None:
+                    _goes_well(state, running)
+            case "sweep":
+                state.overlaps += 1
+                _undisturbed(state, Invocation("sweep"))
+            case "revoke":
+                state.acted.append(step)
+                state.is_key_revoked = True
+            case _:
+                hit = _ask(state, step, running, None if hit else accident) or hit
+    return hit
+
+
+def most_invocations(state: State) -> int:
+    chunks = state.scenario.jobs // state.scenario.chunk_size
+    return MAX_INVOCATIONS + INVOCATIONS_PER_CHUNK * chunks
+
+
+def _is_throttled(state: State, queue: str, receives: int) -> bool:
+    return queue == "jobs" and receives <= state.scenario.throttles
+
+
+def _ask(state: State, step: Step, running: Invocation | None, accident: Accident | None) -> str:
+    """The caller asks for something; which call of it the accident hit."""
+    asking = _Nested(state, running, Plan(accident=accident))
+    try:
+        World(state, asking).invoke(Invocation("act", step=step))
+    except Crash:
+        state.losses += 1
+    return asking.hit
+
+
+def _drain(state: State, running: Invocation | None) -> None:
+    """Every other message that can be had now is worked off, while one invocation stands still."""
+    for _ in range(most_invocations(state)):
+        upcoming = next_message(state, running)
+        if upcoming is None:
+            return
+        _undisturbed(state, upcoming)
+    raise Stuck("messages beget messages")
+
+
+def _undisturbed(state: State, invocation: Invocation) -> None:
+    """One invocation from its receipt to its end, within another."""
+    started = start(state, invocation)
+    if started is not None and _goes_well(state, started):
+        state.delete(started.message)
+
+
+def _goes_well(state: State, started: Invocation) -> bool:
+    """Whether it got to its end."""
+    try:
+        World(state, _Nested(state, started, Plan())).invoke(started)
+    except (Crash, BatchbackError):
+        state.losses += 1
+        return False
+    return True

@@ -1,0 +1,38 @@
+"""What is insisted on while things happen, because in the end it no longer shows."""
+
+from __future__ import annotations
+
+from chalicelib.domain.batch import Batch
+from tests.simulation.state import RIVAL, State
+
+
+class Broken(AssertionError):
+    """A promise that was not kept."""
+
+
+def insist(holds: bool, promise: str) -> None:
+    if not holds:
+        raise Broken(promise)
+
+
+def note_change(state: State, found: Batch | None, writer: Batch, after: Batch | None) -> None:
+    """A head was to be changed by somebody who had read it as `writer`, and who found it as
+    `found`; it is now as `after`, or nothing was written."""
+    if after is None or found is None:
+        return
+    _insist_that_the_late_one_loses(found, writer, after)
+    if after.batch_id != RIVAL and after.is_completed and not found.is_completed:
+        state.completed[after.round] = state.results(after)
+
+
+def _insist_that_the_late_one_loses(found: Batch, writer: Batch, after: Batch) -> None:
+    """Of two writers that read the same, whatever they read."""
+    insist(found.submission == writer.submission, "no write reaches another submission's head")
+    insist(found.round == writer.round, "no write is made for an older round")
+    if found.round == after.round and found.is_completed and writer.is_completed:
+        insist(
+            found.callback_round == writer.callback_round,
+            "no callback is recorded for an older repost",
+        )
+        is_reposted = after.callback_round != found.callback_round
+        insist(found.lease == writer.lease or is_reposted, "only the lease's holder records")
