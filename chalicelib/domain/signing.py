@@ -209,12 +209,12 @@ def _ends(target: str) -> bool:
 
 
 def _read_one_way(headers: Mapping[str, str]) -> bool:
-    """Whether the IVVY headers are the only ones with their text: no name in two spellings, and no
-    name or value that holds what looks like the next header."""
+    """Whether the IVVY headers are the only ones with their text: no name in two spellings, and
+    none that goes on in its value, or value that goes on in the next header."""
     named = ivvy_headers(headers)
     return (
         len(named) == sum(map(_is_ivvy, headers))
-        and not any({*"=&"} & {*name} for name in named)
+        and not any("=" in name for name in named)
         and not any("&ivvy" in value.lower() for value in named.values())
     )
 
