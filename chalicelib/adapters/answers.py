@@ -25,6 +25,8 @@ _BEGINNING_BYTES = 13
 _BARE_LINE_BREAK = re.compile(rb"\r[^\n]|(?<!\r)\n")
 #: RFC 9112, section 5.2.
 _FOLD = re.compile(rb"\r\n[ \t]+")
+#: RFC 9110, section 5.6.2.
+_IN_NO_NAME = re.sub(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]", b"", bytes(range(256)))
 _READ = frozenset(
     {
         b"connection",
@@ -127,8 +129,9 @@ class Answer:
             self._note(line)
 
     def _note(self, line: bytes) -> None:
+        """Other readers may pass over what no name may hold, or end one there."""
         written, colon, value = line.partition(b":")
-        name = written.strip().lower()
+        name = written.translate(None, _IN_NO_NAME).lower()
         if name not in _READ:
             return
         if len(name) != len(written) or not colon:
@@ -181,21 +184,21 @@ class Answer:
     def _find_length(self) -> None:
         """RFC 9112, section 6.3, without what it tolerates. A coding that we did not ask for is
         refused; two ways to say the length, or one where there is no body, end the connection."""
-        codings = {*_listed(self.fields["transfer-encoding"])} - {"identity"}
+        codings = {*_listed(self.fields["transfer-encoding"])}
         lengths = {*_listed(self.fields["content-length"])}
         self._may_go_on &= "close" not in _listed(self.fields["connection"])
         self._may_go_on &= len(codings) + len(lengths) == 1 or self.status in _WITHOUT_BODY
         if self.status in _WITHOUT_BODY:
             self._may_go_on &= not codings and lengths <= {"0"}
             self._is_whole = True
-        elif codings:
+        elif codings - {"identity"}:
             self._is_chunked = _is_chunked(self.fields["transfer-encoding"])
         elif lengths:
             self.length = self._left = _length(lengths)
             self._is_whole = not self._left
         else:
             self._left = _ENDLESS
-            self._ends_with_connection = True
+            self._ends_with_connection, self._may_go_on = True, False
 
     def _begin_chunk(self) -> None:
         if self._has_chunk and self._line():

@@ -197,6 +197,12 @@ SCRIPTS = {
     "has a space before the colon": Script(
         says=_HEAD + b"Content-Length : 2\r\n\r\n{}", outcome=NOT_HTTP
     ),
+    "has a NUL before the colon": Script(
+        says=_HEAD + b"Content-Length\x00: 2\r\n\r\n{}", outcome=NOT_HTTP
+    ),
+    "has a space of another kind before a coding": Script(
+        says=_HEAD + b"\xa0Transfer-Encoding: chunked\r\n" + _KEPT, outcome=NOT_HTTP
+    ),
     "folds the status line": Script(says=_HEAD + b" X: x\r\n" + _KEPT, outcome=NOT_HTTP),
     "has a bare CR between headers": Script(says=_HEAD + b"X: x\r" + _KEPT, outcome=NOT_HTTP),
     "has a bare LF between headers": Script(says=_HEAD + b"X: x\n" + _KEPT, outcome=NOT_HTTP),

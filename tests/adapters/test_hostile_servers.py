@@ -675,6 +675,8 @@ class TestTheNextCall:
             HEAD + b"Content-Length: 2\r\nTransfer-Encoding: gzip, chunked\r\n\r\n{}",
             HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
             b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+            HEAD + b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}",
+            HEAD + b"Transfer-Encoding: identity, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         ],
         ids=[
             "cut",
@@ -687,6 +689,8 @@ class TestTheNextCall:
             "unknown encoding",
             "two encodings",
             "no chunks",
+            "no encoding and a length",
+            "no encoding and chunks",
         ],
     )
     def test_it_gets_a_connection_of_its_own(self, servers: Servers, answer: bytes) -> None:
