@@ -1,7 +1,7 @@
 """What `batchback keys` does, and what it prints.
 
 Credentials says what keys and secrets are, table stores them. The secret of a key is printed by the
-command that makes it and by no other.
+command that makes it and by no other, so none is made before it is sure that it can be shown.
 """
 
 import re
@@ -17,15 +17,17 @@ from batchback_ops.stage import Stage
 from chalicelib.domain import wire_time
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 
+_SHOWN_ONCE = "the secret is shown this once: put it where it is safe"
+
 
 def create(stage: Stage, shell: Shell, *, account: str) -> object:
     table = _table(stage)
     secret = credentials.new_secret(shell.random_bytes)
     key = _key(credentials.new_key(shell.random_bytes), secret, account, shell)
+    shell.say_or_stop(_SHOWN_ONCE)
     opened = _open_account(account, table, shell)
     if table.add_key(key) != key:
         raise CannotGoOn(f"There is a key {key.key} already, by a rare chance: try again.")
-    shell.say("the secret is shown this once: put it where it is safe")
     return {"key": key.key, "secret": secret, "account": key.account, **opened}
 
 
@@ -60,14 +62,15 @@ def rotate(
     def rotate(seen: Key) -> tuple[Secret, ...]:
         if seen.is_revoked:
             raise CannotGoOn(f"Key {key} is revoked, for good: make another one.")
-        return _rotated(seen.secrets, new, old_valid_hours, now)
+        secrets = _rotated(seen.secrets, new, old_valid_hours, now)
+        if not secret:
+            shell.say_or_stop(_SHOWN_ONCE)
+        return secrets
 
     rotated = _table(stage).rotate_key(key, rotate)
     if rotated is None:
         raise _no_key(key, stage)
     made = {} if secret else {"secret": new}
-    if made:
-        shell.say("the secret is shown this once: put it where it is safe")
     return {"key": key, **made, "account": rotated.account, **_old(rotated.secrets, now)}
 
 

@@ -31,6 +31,7 @@ class Operator:
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     stdin: type[io.BytesIO] = io.BytesIO
     stdout: type[io.StringIO] = io.StringIO
+    stderr: type[io.StringIO] = io.StringIO
     said: str = ""
 
     def reads(self, command: str, stdin: str | bytes = "") -> Any:
@@ -48,7 +49,7 @@ class Operator:
     def runs(self, command: str, stdin: str | bytes = "") -> tuple[int, str]:
         """The exit status of `batchback keys COMMAND`, and what it prints."""
         given = stdin if isinstance(stdin, bytes) else stdin.encode()
-        stdout, stderr = self.stdout(), io.StringIO()
+        stdout, stderr = self.stdout(), self.stderr()
         shell = Shell(
             environ={"AWS_ENDPOINT_URL": ENDPOINT},
             stdin=self.stdin(given),

@@ -435,6 +435,24 @@ class TestASecretThatCannotBePrinted:
         assert found
         assert found.live_secrets(operator.clock.now())[0] == made["secret"]
 
+    @pytest.mark.parametrize("command", ["create --account acme", "rotate K1"])
+    def test_none_is_made_if_stderr_cannot_be_written_either(
+        self, operator: Operator, table: KeyTable, command: str
+    ) -> None:
+        table.add_key(a_key())
+        operator.stderr = Unwritable
+        assert operator.runs(f"{command} --stage local") == (2, "")
+        assert [*table.list_keys()] == [a_key()]
+        assert table.find_account("acme") is None
+
+    def test_a_secret_that_was_brought_along_needs_no_stderr(
+        self, operator: Operator, table: KeyTable
+    ) -> None:
+        operator.stderr = Unwritable
+        operator.reads("import K1 --account acme", ISSUED)
+        operator.reads("rotate K1 --secret-stdin", f"another: {ISSUED}")
+        assert secrets_of(table.find_key("K1")) == [f"another: {ISSUED}", ISSUED]
+
     def test_of_callbacks(self, operator: Operator, service: DynamoKeyStore) -> None:
         operator.reads("create --account acme")
         operator.stdout = Unwritable

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, BinaryIO, TextIO, cast
 
-from batchback.errors import NotWritten
+from batchback.errors import CannotGoOn, NotWritten
 
 
 class Status(IntEnum):
@@ -76,16 +76,25 @@ class Shell:
         text = text.encode(encoding, "replace").decode(encoding)
         print(text, file=self.stdout, flush=True)
 
-    def say(self, text: str) -> None:
-        """One line, whatever is in the text: part of it may come from a server."""
-        self.draw(f"batchback: {printable(' '.join(text.split()))}\n")
+    def say(self, text: str) -> bool:
+        """One line, whatever is in the text: part of it may come from a server. False if stderr
+        cannot be written; the command still goes on."""
+        return self.draw(f"batchback: {printable(' '.join(text.split()))}\n")
 
-    def draw(self, text: str) -> None:
-        """The text on stderr, as it is. If stderr cannot be written, the command still goes on."""
+    def say_or_stop(self, text: str) -> None:
+        """The same before something is changed whose outcome must reach the user: stderr gets it if
+        stdout cannot be written. CannotGoOn if stderr cannot be either."""
+        if not self.say(text):
+            raise CannotGoOn("standard error cannot be written: write it somewhere else")
+
+    def draw(self, text: str) -> bool:
+        """The text on stderr, as it is; the same."""
         try:
             print(text, end="", file=self.stderr, flush=True)
         except OSError:
             discard(self.stderr)
+            return False
+        return True
 
 
 def discard(stream: TextIO) -> None:
