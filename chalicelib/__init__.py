@@ -22,7 +22,8 @@ The life of a batch:
     advance_batch   checks one batch and does what is due: sends, completes, calls back
     sweep           every minute sends the batches that are due to advance_batch, so that nothing is
                     stuck whatever was lost; bury_jobs ends the jobs that kill their workers
-    read_batch      progress, results and list, at any time; rerun_batch: restart, repost, cancel
+    read_batch      progress and results, at any time; list_batches: list; rerun_batch: restart,
+                    repost, cancel
 
 This file imports nothing, and nothing happens at import anywhere in here.
 """

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain import results, run_request, strict_json, targets, wire_time
+from chalicelib.domain import cursor, results, run_request, strict_json, targets, wire_time
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.cursor import Cursor
 from chalicelib.domain.media_type import is_json
 from chalicelib.domain.results import Page
 from chalicelib.domain.run_request import WhyNotUrl, as_object
@@ -37,6 +38,7 @@ from chalicelib.errors import (
     describe,
 )
 from chalicelib.operations.authenticate import Authenticator
+from chalicelib.operations.list_batches import BatchLister
 from chalicelib.operations.ports import Clock, Journal
 from chalicelib.operations.read_batch import BatchReader
 from chalicelib.operations.rerun_batch import BatchRerunner
@@ -122,6 +124,7 @@ class Api:
     authenticator: Authenticator
     submitter: BatchSubmitter
     reader: BatchReader
+    lister: BatchLister
     rerunner: BatchRerunner
     clock: Clock
     journal: Journal
@@ -236,7 +239,7 @@ class Api:
         parameters = call.parameters
         batch_id = call.async_id(parameters, ResultsNotFound)
         is_paged = any(parameters.get(name) is not None for name in ("start", "perPage"))
-        page = _page(parameters, default=MAX_PER_PAGE) if is_paged else None
+        page = _results_page(parameters) if is_paged else None
         partial = _flag(parameters, "partial")
         return self.reader.results(caller, batch_id, page=page, partial=partial).decode()
 
@@ -253,9 +256,21 @@ class Api:
         return strict_json.dump({"cancelled": True})
 
     def _list(self, caller: Caller, call: _Call) -> str:
-        page = _page(call.parameters, default=LISTED_PER_PAGE)
-        listing = self.reader.list(caller, page)
-        meta = results.meta(total=listing.total, page=page, count=len(listing.batches))
+        parameters = call.parameters
+        per_page = _per_page(parameters, default=LISTED_PER_PAGE)
+        if isinstance(parameters.get("start"), str):
+            start = _cursor(parameters["start"], caller.account)
+            listing = self.lister.list_after(caller, start, per_page)
+        else:
+            page = Page(start=_start(parameters), per_page=per_page)
+            listing = self.lister.list_from(caller, page)
+        after = listing.following
+        meta = results.meta(
+            total=listing.total,
+            page=Page(start=listing.start, per_page=per_page),
+            count=len(listing.batches),
+            following=cursor.compose(after, caller.account) if after else None,
+        )
         return strict_json.dump(
             {"results": [_listed(batch) for batch in listing.batches], "meta": meta}
         )
@@ -305,11 +320,24 @@ def _idempotency_key(request: HttpRequest) -> str | None:
     return keys[0] if keys else None
 
 
-def _page(parameters: Mapping[str, Any], *, default: int) -> Page:
-    return Page(
-        start=_whole(parameters, "start", low=0, high=10**9, default=0),
-        per_page=_whole(parameters, "perPage", low=1, high=MAX_PER_PAGE, default=default),
-    )
+def _results_page(parameters: Mapping[str, Any]) -> Page:
+    return Page(start=_start(parameters), per_page=_per_page(parameters, default=MAX_PER_PAGE))
+
+
+def _start(parameters: Mapping[str, Any]) -> int:
+    return _whole(parameters, "start", low=0, high=10**9, default=0)
+
+
+def _per_page(parameters: Mapping[str, Any], *, default: int) -> int:
+    return _whole(parameters, "perPage", low=1, high=MAX_PER_PAGE, default=default)
+
+
+def _cursor(text: str, account: str) -> Cursor:
+    found = cursor.parse(text, account)
+    if found is None:
+        reason = "must be a whole number, or the 'next' of a page of yours"
+        raise ParameterInvalid("start", [reason])
+    return found
 
 
 def _whole(parameters: Mapping[str, Any], name: str, *, low: int, high: int, default: int) -> int:
@@ -330,16 +358,10 @@ def _flag(parameters: Mapping[str, Any], name: str) -> bool:
 
 
 def _progress(batch: Batch) -> dict[str, Any]:
-    answered = batch.answered
     return {
         "progress": batch.progress,
         "status": batch.status,
-        "jobs": {
-            "total": batch.total,
-            "succeeded": answered.succeeded,
-            "failed": answered.failed,
-            "waiting": batch.total - answered.total,
-        },
+        "jobs": _jobs(batch),
         "createdAt": wire_time.compose(batch.created_at),
         "completedAt": _time_or_none(batch.completed_at),
         "callback": {
@@ -358,6 +380,18 @@ def _listed(batch: Batch) -> dict[str, Any]:
         "status": batch.status,
         "progress": batch.progress,
         "createdAt": wire_time.compose(batch.created_at),
+        "jobs": _jobs(batch),
+        "callback": {"status": batch.callback.value},
+    }
+
+
+def _jobs(batch: Batch) -> dict[str, int]:
+    answered = batch.answered
+    return {
+        "total": batch.total,
+        "succeeded": answered.succeeded,
+        "failed": answered.failed,
+        "waiting": batch.total - answered.total,
     }
 
 

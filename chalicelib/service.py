@@ -17,6 +17,7 @@ from chalicelib.operations.authenticate import Authenticator
 from chalicelib.operations.bury_jobs import JobBurier
 from chalicelib.operations.deliver_callback import CallbackDelivery
 from chalicelib.operations.isolate_jobs import JobIsolation
+from chalicelib.operations.list_batches import BatchLister
 from chalicelib.operations.ports import Ports
 from chalicelib.operations.read_batch import BatchReader
 from chalicelib.operations.record_answers import AnswerRecorder
@@ -47,6 +48,7 @@ class Service:
             authenticator=self.authenticator,
             submitter=self.submitter,
             reader=self.reader,
+            lister=self.lister,
             rerunner=self.rerunner,
             clock=self._ports.clock,
             journal=self._ports.journal,
@@ -79,7 +81,11 @@ class Service:
 
     @cached_property
     def reader(self) -> BatchReader:
-        return BatchReader(
+        return BatchReader(store=self._ports.store, clock=self._ports.clock)
+
+    @cached_property
+    def lister(self) -> BatchLister:
+        return BatchLister(
             store=self._ports.store,
             clock=self._ports.clock,
             expiry=timedelta(hours=self._settings.expiry_hours),

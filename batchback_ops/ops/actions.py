@@ -4,7 +4,7 @@ Standstill says what stands still, batch_life what there is to know of a batch, 
 messages. All but `redrive` and `discard` change nothing.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell
@@ -14,13 +14,13 @@ from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
 from batchback_ops.ops.standstill import why_stuck
 from batchback_ops.stage import Stage
 from chalicelib.adapters.batch_store import DynamoBatchStore
+from chalicelib.domain.batch import LONGEST_LIFE
 from chalicelib.operations.ports import BatchStore
 
 #: Nothing is due later: a batch lives for two weeks at most.
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 #: Of the body of a message that cannot be read.
 _SHOWN_CHARACTERS = 200
-_LONGEST_LIFE = timedelta(days=14)
 
 
 def _store(stage: Stage) -> BatchStore:
@@ -35,7 +35,8 @@ def list_batches(stage: Stage, shell: Shell, *, is_stuck: bool, account: str | N
     if account is None:
         ids = [due.batch_id for due in store.find_due(_FOR_EVER)]
     else:
-        ids = [*store.find_of_account(account, now - _LONGEST_LIFE)]
+        listed = store.find_of_account(account, now - LONGEST_LIFE)
+        ids = [each.batch_id for each in listed]
     batches = [batch for batch in store.find_all(ids).values() if not batch.is_expired(now)]
     chosen = [batch for batch in batches if not is_stuck or why_stuck(batch, now)]
     shell.say(_what_is_listed(account, len(chosen), is_stuck=is_stuck))

@@ -22,6 +22,7 @@ from chalicelib.domain.batch import (
     Chunk,
     Due,
     Job,
+    Listed,
     Marker,
     SubmissionTerms,
 )
@@ -158,15 +159,26 @@ class DynamoBatchStore:
         update = Update().when(_STILL_DUE, seen=items.number(due.due_at))
         return self._change_head(due.batch_id, update.set(due_at=items.number(until)))
 
-    def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
+    def find_of_account(
+        self,
+        account: str,
+        since: datetime,
+        *,
+        after: Listed | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Listed]:
+        if after is not None and after.created_at <= since:
+            return iter(())  # DynamoDB refuses a key that its condition leaves out
         found = self._table.query(
             _OF_ACCOUNT,
             index="by_account",
             newest_first=True,
+            after=items.listed_key(account, after) if after else None,
+            limit=limit,
             account={"S": account},
             since=items.number(since),
         )
-        return (item["batch_id"]["S"] for item in found)
+        return map(items.read_listed, found)
 
     def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
         if not chunks:

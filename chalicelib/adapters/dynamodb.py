@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -73,16 +73,28 @@ class Table:
         raise Unavailable(f"DynamoDB left {len(requests[self._name]['Keys'])} items unread")
 
     def query(
-        self, condition: str, *, index: str | None = None, newest_first: bool = False, **values: Any
+        self,
+        condition: str,
+        *,
+        index: str | None = None,
+        newest_first: bool = False,
+        after: Item | None = None,
+        limit: int | None = None,
+        **values: Any,
     ) -> Iterator[Item]:
         """The items whose keys meet the condition, in the order of their sort keys, with one page
-        in memory at a time."""
+        in memory at a time; those after a key, and so many of them at most."""
         request: dict[str, Any] = {
             "KeyConditionExpression": condition,
             **placeholders(condition, **values),
             **({"IndexName": index} if index else {"ConsistentRead": True}),
             **({"ScanIndexForward": False} if newest_first else {}),
+            **({"ExclusiveStartKey": after} if after else {}),
+            **({"Limit": limit} if limit else {}),
         }
+        return islice(self._pages(request), limit)
+
+    def _pages(self, request: dict[str, Any]) -> Iterator[Item]:
         while True:
             page = self._call(self._client.query, **request)
             yield from page["Items"]

@@ -29,6 +29,7 @@ from chalicelib.domain.batch import (
     Counts,
     Due,
     Job,
+    Listed,
     Marker,
     SubmissionTerms,
 )
@@ -255,6 +256,19 @@ def read_due(item: Item) -> Due:
     due_at = moment(item["due_at"])
     assert due_at is not None  # noqa: S101 - an index key is never absent
     return Due(batch_id=item["batch_id"]["S"], due_at=due_at)
+
+
+def listed_key(account: str, listed: Listed) -> Item:
+    """The key of a batch in the index of its account."""
+    return {
+        **key(listed.batch_id, HEAD),
+        "account": {"S": account},
+        "created_at": number(listed.created_at),
+    }
+
+
+def read_listed(item: Item) -> Listed:
+    return Listed(batch_id=item["batch_id"]["S"], created_at=time_of(item["created_at"]["N"]))
 
 
 def read_head(item: Item | None) -> Batch | None:

@@ -24,6 +24,9 @@ BETWEEN_RESTARTS = timedelta(minutes=5)
 
 NO_RESTART_BEFORE_EXPIRY = timedelta(hours=2)
 
+#: No batch lives longer, whatever was set when it was submitted.
+LONGEST_LIFE = timedelta(days=14)
+
 
 class Verdict(StrEnum):
     """What a recorded answer amounts to. Stored: a value never changes its meaning."""
@@ -234,6 +237,14 @@ class Batch:
     def status(self) -> str:
         """The caller's word for the state."""
         return "cancelled" if self.is_completed and self.cancelled else self.state.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A batch of an account, as the index tells it: it may have expired."""
+
+    batch_id: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

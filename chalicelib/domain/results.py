@@ -123,9 +123,19 @@ def with_meta(body: bytes, meta: Mapping[str, object]) -> bytes:
     return body[:-1] + f',"meta":{text}}}'.encode()
 
 
-def meta(*, total: int, page: Page, count: int) -> dict[str, object]:
-    """Where a page stands in the whole."""
-    return {"totalResults": total, "start": page.start, "perPage": page.per_page, "count": count}
+def meta(
+    *, total: int | None, page: Page, count: int, following: int | str | None
+) -> dict[str, object]:
+    """Where a page stands in the whole, if that was counted, and the `start` of the following
+    page; None: it is the last."""
+    counted = {} if total is None else {"totalResults": total}
+    return {
+        **counted,
+        "start": page.start,
+        "perPage": page.per_page,
+        "count": count,
+        "next": following,
+    }
 
 
 def _jobs_or_blanks(chunk: Chunk) -> Iterator[Job]:

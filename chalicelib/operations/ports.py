@@ -10,7 +10,16 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from chalicelib.domain.account import Account, Key
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Due, Job, Marker, SubmissionTerms
+from chalicelib.domain.batch import (
+    AnswersPart,
+    Batch,
+    Chunk,
+    Due,
+    Job,
+    Listed,
+    Marker,
+    SubmissionTerms,
+)
 from chalicelib.domain.limits import AccountUsage, Admission, Slot
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import NoReply, Reply
@@ -72,9 +81,17 @@ class BatchStore(Protocol):
         """Moves the due time to `until` if it is still the one that was seen, and gives the batch;
         None where somebody else was faster."""
 
-    def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
-        """The ids of an account's batches created after a moment, the newest first, as an index
-        tells it: a batch of this second may be missing yet."""
+    def find_of_account(
+        self,
+        account: str,
+        since: datetime,
+        *,
+        after: Listed | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Listed]:
+        """An account's batches created after a moment, the newest first; so many of them at most,
+        and those behind one of them, which need not be there any more. An index tells it: a batch
+        of this second may be missing yet."""
 
     def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
         """Consecutive chunks, in order, a page of the database and a chunk in memory at a time."""

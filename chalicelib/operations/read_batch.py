@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 
 from chalicelib.domain import results
 from chalicelib.domain.account import Caller
@@ -14,35 +13,15 @@ from chalicelib.operations.ports import BatchStore, Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """A page of an account's batches, and how many there are in all."""
-
-    batches: list[Batch]
-    total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReader:
     """Reads; changes nothing."""
 
     store: BatchStore
     clock: Clock
-    #: How long a batch lives.
-    expiry: timedelta
 
     def progress(self, caller: Caller, batch_id: str) -> Batch:
         """The batch as its head tells it; BatchNotFound where it is none of the caller's."""
         return find_batch(self.store, caller, batch_id, self.clock.now())
-
-    def list(self, caller: Caller, page: Page) -> Listing:
-        """The caller's own batches, the newest first."""
-        now = self.clock.now()
-        ids = [*self.store.find_of_account(caller.account, now - self.expiry)]
-        on_page = ids[page.start : page.start + page.per_page]
-        found = self.store.find_all(on_page)
-        batches = [found[id] for id in on_page if id in found]
-        seen = [batch for batch in batches if batch.is_seen_by(caller.account, now)]
-        return Listing(batches=seen, total=len(ids))
 
     def results(self, caller: Caller, batch_id: str, *, page: Page | None, partial: bool) -> bytes:
         """The body of an answer with all results, or with a page of them; with `partial` those
@@ -70,8 +49,8 @@ class BatchReader:
         on_page = (result for result in found if result.index in page.places)
         taken, are_all = results.fitting(_shown(on_page, partial=partial))
         following = results.next_start(batch, page, taken, are_all=are_all)
-        meta = results.meta(total=batch.total, page=page, count=len(taken))
-        return results.with_meta(_body(batch, taken), {**meta, "next": following})
+        meta = results.meta(total=batch.total, page=page, count=len(taken), following=following)
+        return results.with_meta(_body(batch, taken), meta)
 
     def _results(self, batch: Batch, chunks: range) -> Iterator[Result]:
         for chunk in self.store.read_chunks(batch, chunks):

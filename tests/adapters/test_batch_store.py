@@ -18,7 +18,7 @@ from chalicelib.adapters import dynamodb
 from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Marker
+from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Listed, Marker
 from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.transitions import Change
@@ -30,6 +30,8 @@ from tests.fakes.dynamodb import FakeBatchStore
 from tests.samples import TERMS, a_batch, some_jobs, succeeded, unanswered
 
 LATER = START + timedelta(hours=61)
+LONG_AGO = START - timedelta(days=1)
+SECOND = timedelta(seconds=1)
 MUCH_LATER = START + timedelta(days=9_999)
 Result = TypeVar("Result")
 
@@ -40,6 +42,11 @@ def store(request: pytest.FixtureRequest) -> BatchStore:
         return FakeBatchStore()
     request.getfixturevalue("aws")
     return DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
+
+
+@pytest.fixture
+def account() -> str:
+    return uuid.uuid4().hex
 
 
 #: What DynamoDB's expressions may hold beside placeholders.
@@ -69,6 +76,13 @@ def _check_expressions(params: Any, **_: object) -> None:
     for name, text in params.items():
         if name.endswith("Expression"):
             assert not re.search(r"\w", WORDS.sub("", text)), f"{name}: {text}"
+    if "ExclusiveStartKey" in params:
+        assert _is_within(params["ExclusiveStartKey"], params["ExpressionAttributeValues"])
+
+
+def _is_within(start: Any, values: Any) -> bool:
+    """DynamoDB refuses to start where the condition of the query is false; moto does not."""
+    return ":since" not in values or float(start["created_at"]["N"]) > float(values[":since"]["N"])
 
 
 def _never(_seconds: float) -> None:
@@ -77,6 +91,10 @@ def _never(_seconds: float) -> None:
 
 def new_batch(total: int = 3, **fields: Any) -> Batch:
     return a_batch(total, batch_id=uuid.uuid4().hex, submission=uuid.uuid4().hex, **fields)
+
+
+def listed(batch: Batch) -> Listed:
+    return Listed(batch_id=batch.batch_id, created_at=batch.created_at)
 
 
 def saved(store: BatchStore, total: int = 3, **fields: Any) -> Batch:
@@ -466,14 +484,39 @@ def ended(store: BatchStore, end: str) -> Batch:
 
 
 class TestListing:
-    def test_an_accounts_batches_come_newest_first(self, store: BatchStore) -> None:
+    def test_an_accounts_batches_come_newest_first(self, store: BatchStore, account: str) -> None:
         moments = [START + timedelta(milliseconds=span) for span in (1, 3, 2)]
-        account = uuid.uuid4().hex
         batches = [saved(store, 1, account=account, created_at=moment) for moment in moments]
         saved(store, 1, account="another")
-        newest_first = [batches[place].batch_id for place in (1, 2, 0)]
+        newest_first = [listed(batches[place]) for place in (1, 2, 0)]
         assert [*store.find_of_account(account, START)] == newest_first
         assert [*store.find_of_account(account, moments[2])] == newest_first[:1]
+
+    def test_they_can_be_had_in_parts(self, store: BatchStore, account: str) -> None:
+        """Also those that were created at the same moment."""
+        for moment in (START, START + SECOND):
+            for _ in range(3):
+                saved(store, 1, account=account, created_at=moment)
+        whole = [*store.find_of_account(account, LONG_AGO)]
+        assert len(whole) == 6
+        for place, after in enumerate(whole, 1):
+            rest = store.find_of_account(account, LONG_AGO, after=after)
+            part = store.find_of_account(account, LONG_AGO, after=after, limit=2)
+            assert ([*rest], [*part]) == (whole[place:], whole[place : place + 2])
+        assert [*store.find_of_account(account, LONG_AGO, limit=9)] == whole
+
+    def test_what_comes_after_one_that_is_gone_is_found(
+        self, store: BatchStore, account: str
+    ) -> None:
+        """The database deletes what has expired, and a newer batch may have its id."""
+        batch = saved(store, 1, account=account)
+        gone = Listed(batch_id=uuid.uuid4().hex, created_at=START + SECOND)
+        assert [*store.find_of_account(account, LONG_AGO, after=gone)] == [listed(batch)]
+
+    def test_nothing_comes_after_one_that_is_too_old(self, store: BatchStore, account: str) -> None:
+        batch = saved(store, 1, account=account)
+        for since in (START, START + SECOND):
+            assert [*store.find_of_account(account, since, after=listed(batch))] == []
 
 
 class TestFindingMany:
@@ -629,17 +672,12 @@ def usage_of(store: BatchStore, account: str) -> AccountUsage:
     return store.admit(account, admission(slot(), charge=never))
 
 
-SECOND = timedelta(seconds=1)
 #: Of an account that has nothing to pay, and of one that has to pay for up to a minute.
 IDLE = Charge(cost=20 * SECOND, now=START, no_later_than=None)
 BUSY = Charge(cost=20 * SECOND, now=START, no_later_than=START + 40 * SECOND)
 
 
 class TestUsage:
-    @pytest.fixture
-    def account(self) -> str:
-        return uuid.uuid4().hex
-
     def test_a_slot_that_is_taken_is_among_the_open_ones(
         self, store: BatchStore, account: str
     ) -> None:

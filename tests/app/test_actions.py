@@ -193,6 +193,94 @@ class TestResults:
         assert len(json.dumps(page.body.decode())) <= 6_000_000
 
 
+def pages_of_list(front: Front, per_page: int, **caller: str) -> list[Any]:
+    """Those to which `next` leads from the first on."""
+    pages = [front.call("list", {"perPage": per_page}, **caller).json]
+    while following := pages[-1]["meta"]["next"]:
+        asked = {"start": following, "perPage": per_page}
+        pages.append(front.call("list", asked, **caller).json)
+    return pages
+
+
+class TestList:
+    def test_a_row_says_what_became_of_a_batch(self, front: Front) -> None:
+        front.platform.answer = lambda call: Reply(status=400 if call.params["n"] else 200)
+        async_id = submit(front, many_jobs(3))
+        front.work_off()
+        [row] = front.call("list").json["results"]
+        assert row == {
+            "asyncId": async_id,
+            "status": "completed",
+            "progress": 100,
+            "createdAt": "2026-11-23 14:49:07 UTC",
+            "jobs": {"total": 3, "succeeded": 1, "failed": 2, "waiting": 0},
+            "callback": {"status": "delivered"},
+        }
+
+    def test_next_leads_to_every_batch_the_newest_first(self, front: Front) -> None:
+        made = []
+        for _ in range(5):
+            made.append(submit(front))
+            front.clock.advance(seconds=1)
+        pages = pages_of_list(front, 2)
+        assert [row["asyncId"] for page in pages for row in page["results"]] == made[::-1]
+        assert [
+            (page["meta"]["totalResults"], page["meta"]["start"], page["meta"]["count"])
+            for page in pages
+        ] == [(5, 0, 2), (5, 2, 2), (5, 4, 1)]
+
+    def test_numbers_lead_there_too(self, front: Front) -> None:
+        made = []
+        for _ in range(5):
+            made.append(submit(front))
+            front.clock.advance(seconds=1)
+        for start in range(7):
+            page = front.call("list", {"start": start, "perPage": 2}).json
+            assert [row["asyncId"] for row in page["results"]] == made[::-1][start : start + 2]
+            known = {name: page["meta"][name] for name in page["meta"] if name != "next"}
+            count = len(page["results"])
+            assert known == {"totalResults": 5, "start": start, "perPage": 2, "count": count}
+
+    def test_another_key_of_the_account_goes_on_where_one_stopped(self, front: Front) -> None:
+        front.keys.keys["second"] = replace(DEMO_KEY, key="second")
+        expected = [submit(front) for _ in range(2)]
+        first = front.call("list", {"perPage": 1}).json
+        second = front.call("list", {"start": first["meta"]["next"]}, key="second").json
+        got = [row["asyncId"] for page in (first, second) for row in page["results"]]
+        assert sorted(got) == sorted(expected)
+
+    def test_a_start_that_no_page_named_is_refused_and_not_repeated(self, front: Front) -> None:
+        front.keys.keys["spy"] = replace(DEMO_KEY, key="spy", account="spy")
+        for _ in range(2):
+            submit(front)
+        text = front.call("list", {"perPage": 1}).json["meta"]["next"]
+        forged = text[:10] + ("A" if text[10] != "A" else "B") + text[11:]
+        refused = [
+            front.call("list", {"start": start}).json for start in ("", "0", text[:-1], forged, "é")
+        ]
+        foreign = front.call("list", {"start": text}, key="spy").json
+        for answer in (*refused, foreign):
+            assert answer == {
+                "errorCode": 400,
+                "message": "'start' does not validate",
+                "specificCode": 23016,
+                "additionalMessages": ["must be a whole number, or the 'next' of a page of yours"],
+            }
+
+    @pytest.mark.parametrize("start", [-1, 1.5, True, [], {}])
+    def test_what_is_no_number_and_no_text_is_refused(self, front: Front, start: object) -> None:
+        answer = front.call("list", {"start": start})
+        assert (answer.status, answer.json["specificCode"]) == (400, 23016)
+        assert answer.json["message"] == "'start' does not validate"
+
+    def test_results_know_no_such_text(self, front: Front) -> None:
+        async_id = submit(front)
+        submit(front)
+        text = front.call("list", {"perPage": 1}).json["meta"]["next"]
+        answer = front.call("results", {"async": async_id, "start": text, "partial": True})
+        assert (answer.status, answer.json["specificCode"]) == (400, 23016)
+
+
 class TestOwnership:
     def test_a_batch_of_another_account_answers_as_one_that_does_not_exist(
         self, front: Front

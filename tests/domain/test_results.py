@@ -172,8 +172,8 @@ class TestPages:
         assert 0 < len(taken) < len(found)
         assert not are_all
         page = Page(start=10**9, per_page=1_000)
-        meta = results.meta(total=10_000, page=page, count=len(taken))
-        body = results.with_meta(body_of(result.text for result in taken), {**meta, "next": 10_000})
+        meta = results.meta(total=10_000, page=page, count=len(taken), following=9_999)
+        body = results.with_meta(body_of(result.text for result in taken), meta)
         assert len(body) <= MAX_PAGE_BYTES
         answer = {"statusCode": 200, "headers": {"Content-Type": "x" * 500}, "body": body.decode()}
         assert len(json.dumps(answer)) < LAMBDA_TAKES
@@ -203,8 +203,9 @@ class TestPages:
     @pytest.mark.parametrize("texts", [[], ['{"n":1}', '{"n":2}']])
     def test_a_page_is_the_body_with_where_it_stands(self, texts: list[str]) -> None:
         body = body_of(texts)
-        meta = results.meta(total=7, page=Page(start=3, per_page=2), count=len(texts))
+        page = Page(start=3, per_page=2)
+        meta = results.meta(total=7, page=page, count=len(texts), following=5)
         assert json.loads(results.with_meta(body, meta)) == {
             **json.loads(body),
-            "meta": {"totalResults": 7, "start": 3, "perPage": 2, "count": len(texts)},
+            "meta": {"totalResults": 7, "start": 3, "perPage": 2, "count": len(texts), "next": 5},
         }

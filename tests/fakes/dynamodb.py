@@ -13,6 +13,7 @@ from chalicelib.domain.batch import (
     Chunk,
     Due,
     Job,
+    Listed,
     Marker,
     SubmissionTerms,
 )
@@ -132,14 +133,22 @@ class FakeBatchStore:
             self.heads[due.batch_id] = replace(head, due_at=until)
             return self.heads[due.batch_id]
 
-    def find_of_account(self, account: str, since: datetime) -> Iterator[str]:
+    def find_of_account(
+        self,
+        account: str,
+        since: datetime,
+        *,
+        after: Listed | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Listed]:
         found = [
-            head
+            Listed(batch_id=head.batch_id, created_at=head.created_at)
             for head in self.heads.values()
             if head.account == account and head.created_at > since
         ]
-        found.sort(key=lambda head: head.created_at, reverse=True)
-        return iter([head.batch_id for head in found])
+        found.sort(key=_place, reverse=True)
+        behind = [each for each in found if after is None or _place(each) < _place(after)]
+        return iter(behind[:limit])
 
     def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
         for chunk in chunks:
@@ -190,6 +199,10 @@ class FakeKeyStore:
 
     def find_account(self, account: str) -> Account | None:
         return self.accounts.get(account)
+
+
+def _place(listed: Listed) -> tuple[datetime, str]:
+    return listed.created_at, listed.batch_id
 
 
 def _has_room(usage: AccountUsage, admission: Admission) -> bool:

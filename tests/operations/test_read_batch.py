@@ -36,11 +36,13 @@ def page_of(world: World, batch: Batch, start: int, per_page: int) -> dict[str, 
 
 def pages(world: World, batch: Batch, per_page: int) -> Iterator[dict[str, Any]]:
     """Those to which `next` leads from the first on."""
-    start = 0
-    while start is not None:
+    start, following = -1, 0
+    while following is not None:
+        assert following > start
+        start = following
         page = page_of(world, batch, start, per_page)
         yield page
-        start = page["meta"]["next"]
+        following = page["meta"]["next"]
 
 
 class TestFollowingNext:

@@ -11,8 +11,8 @@ import base64
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count, zip_longest
@@ -322,6 +322,22 @@ class _Queue:
 
     def _acting(self) -> AbstractContextManager[None]:
         return self._iam.acting(self._function.name)
+
+
+@contextmanager
+def requests_of(life: OnMoto) -> Iterator[list[str]]:
+    """The names of the requests to AWS meanwhile, one after the other."""
+    made: list[str] = []
+    clients = (life.dynamodb, life.sqs)
+
+    def note(model: Any, **_: object) -> None:
+        made.append(model.name)
+
+    for client in clients:
+        client.meta.events.register("before-call", note)
+    yield made
+    for client in clients:
+        client.meta.events.unregister("before-call", note)
 
 
 def _dynamodb() -> "DynamoDBClient":

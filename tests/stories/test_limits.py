@@ -1,9 +1,6 @@
 """Accounts with limits, over the real tables: who gets in, and what it costs in requests."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -13,25 +10,9 @@ from chalicelib.domain.submission import Submission
 from chalicelib.errors import TooManyRequests
 from tests.samples import some_jobs
 from tests.stories.jobs import jobs
-from tests.stories.on_moto import CALLBACK_URL, OnMoto
+from tests.stories.on_moto import CALLBACK_URL, OnMoto, requests_of
 
 BOTH = {"MAX_OPEN_BATCHES": "5", "MAX_JOBS_PER_MINUTE": "10000"}
-
-
-@contextmanager
-def requests_of(life: OnMoto) -> Iterator[list[str]]:
-    """The names of the requests to AWS meanwhile, one after the other."""
-    made: list[str] = []
-    clients = (life.dynamodb, life.sqs)
-
-    def note(model: Any, **_: object) -> None:
-        made.append(model.name)
-
-    for client in clients:
-        client.meta.events.register("before-call", note)
-    yield made
-    for client in clients:
-        client.meta.events.unregister("before-call", note)
 
 
 SUBMIT = ["GetItem", "BatchWriteItem", "PutItem", "SendMessageBatch", "UpdateItem"]

@@ -172,9 +172,7 @@ def test_a_worker_holds_a_message_of_the_largest_answers() -> None:
 )
 def test_of_huge_results_no_more_is_read_than_fits_one_answer(head: Batch, partial: bool) -> None:
     world = World()
-    read = BatchReader(
-        store=stored(head, HUGE), clock=world.clock, expiry=head.expires_at - head.created_at
-    )
+    read = BatchReader(store=stored(head, HUGE), clock=world.clock)
 
     def results() -> None:
         page = Page(start=100, per_page=1_000)

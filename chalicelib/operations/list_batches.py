@@ -1,0 +1,97 @@
+"""An account's own batches, the newest first, page by page. A page costs the same however many
+batches the account has: one request for ids, and one for each hundred heads that are read.
+
+The index that holds the ids knows when a batch was created, not when it expires, and may hold it
+for days after that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.domain.account import Caller
+from chalicelib.domain.batch import LONGEST_LIFE, Batch, Listed
+from chalicelib.domain.cursor import Cursor
+from chalicelib.domain.results import Page
+from chalicelib.errors import ParameterInvalid
+from chalicelib.operations.ports import BatchStore, Clock
+
+#: Batches are counted up to this number, and behind it only a cursor leads on.
+COUNTED = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A page of an account's batches."""
+
+    batches: Sequence[Batch]
+    #: How many came before.
+    start: int
+    #: How many there are in all; None: more than COUNTED.
+    total: int | None
+    #: Where the following page begins; None: this is the last.
+    following: Cursor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLister:
+    """Reads; changes nothing. Nothing of another account is listed or counted."""
+
+    store: BatchStore
+    clock: Clock
+    #: How long a batch lives that is submitted now.
+    expiry: timedelta
+
+    def list_from(self, caller: Caller, page: Page) -> Listing:
+        """A page that is counted from the newest batch on. ParameterInvalid if it begins beyond
+        COUNTED, and there are more than that."""
+        now = self.clock.now()
+        limit = max(COUNTED, min(page.start, COUNTED) + page.per_page) + 1
+        listed = self._listed(caller, now, limit)
+        lasting = self._lasting(listed, now)
+        total = len(lasting) if len(lasting) <= COUNTED else None
+        if total is None and page.start > COUNTED:
+            raise ParameterInvalid("start", [f"beyond {COUNTED}, only a page's 'next' leads on"])
+        on_page = lasting[page.places.start : page.places.stop]
+        following = None
+        if len(lasting) > page.places.stop:
+            following = Cursor(after=on_page[-1], start=page.places.stop, total=total)
+        elif len(listed) == limit:
+            following = Cursor(after=listed[-1], start=len(lasting), total=total)
+        return Listing(
+            batches=self._seen(on_page, caller, now),
+            start=page.start,
+            total=total,
+            following=following,
+        )
+
+    def list_after(self, caller: Caller, cursor: Cursor, per_page: int) -> Listing:
+        """The page to which a cursor leads. Batches submitted since come before it. Those that
+        have expired are left out, so it may be short, or even empty, and not be the last."""
+        now = self.clock.now()
+        listed = self._listed(caller, now, per_page + 1, cursor.after)
+        on_page = listed[:per_page]
+        batches = self._seen(on_page, caller, now)
+        following = None
+        if len(listed) > per_page:
+            following = replace(cursor, after=on_page[-1], start=cursor.start + len(batches))
+        return Listing(batches=batches, start=cursor.start, total=cursor.total, following=following)
+
+    def _listed(
+        self, caller: Caller, now: datetime, limit: int, after: Listed | None = None
+    ) -> Sequence[Listed]:
+        since = now - LONGEST_LIFE
+        return [*self.store.find_of_account(caller.account, since, after=after, limit=limit)]
+
+    def _lasting(self, listed: Sequence[Listed], now: datetime) -> Sequence[Listed]:
+        """Those that have not expired. One that is younger than batches live now is taken to be
+        among them; an older one may have been given a longer life, which its head tells."""
+        older = {each.batch_id for each in listed if each.created_at <= now - self.expiry}
+        heads = self.store.find_all(older).values()
+        expired = older - {head.batch_id for head in heads if not head.is_expired(now)}
+        return [each for each in listed if each.batch_id not in expired]
+
+    def _seen(self, listed: Sequence[Listed], caller: Caller, now: datetime) -> Sequence[Batch]:
+        heads = self.store.find_all([each.batch_id for each in listed])
+        found = [heads[each.batch_id] for each in listed if each.batch_id in heads]
+        return [batch for batch in found if batch.is_seen_by(caller.account, now)]

@@ -1,0 +1,248 @@
+"""Listing an account's batches: what is on a page, and what a page costs."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.batch import Batch, Listed
+from chalicelib.domain.results import Page
+from chalicelib.errors import ParameterInvalid
+from chalicelib.operations.list_batches import BatchLister, Listing
+from chalicelib.service import Service
+from tests.fakes.dynamodb import FakeBatchStore
+from tests.fakes.ports import SETTINGS, InMemory
+from tests.samples import DEMO_CALLER, a_batch
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class WatchedStore(FakeBatchStore):
+    """Notes how many of the index it was asked for, and how many heads each time."""
+
+    listed: list[int | None] = field(default_factory=list)
+    found: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def find_of_account(self, account: str, since: datetime, **part: Any) -> Iterator[Listed]:
+        self.listed.append(part["limit"])
+        return super().find_of_account(account, since, **part)
+
+    def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
+        self.found += [len(batch_ids)] if batch_ids else []
+        return super().find_all(batch_ids)
+
+
+class World(InMemory):
+    """An account and its batches."""
+
+    def __init__(self, expiry_hours: int = 60) -> None:
+        self.watched = WatchedStore()
+        super().__init__(store=self.watched)
+        self.expiry_hours = expiry_hours
+
+    @property
+    def lister(self) -> BatchLister:
+        return Service(replace(SETTINGS, expiry_hours=self.expiry_hours), self.ports).lister
+
+    def put(self, count: int, *, age: timedelta = HOUR, life: timedelta = 60 * HOUR) -> list[str]:
+        """So many more batches of some age, a minute apart, the newest first."""
+        ids = []
+        for number in range(count):
+            batch_id = f"{len(self.store.heads):032x}"
+            created_at = self.clock.now() - age - number * timedelta(minutes=1)
+            self.store.heads[batch_id] = a_batch(
+                1, batch_id=batch_id, created_at=created_at, expires_at=created_at + life
+            )
+            ids.append(batch_id)
+        return ids
+
+    def page(self, start: int = 0, per_page: int = 100) -> Listing:
+        return self.lister.list_from(DEMO_CALLER, Page(start=start, per_page=per_page))
+
+    def pages(self, per_page: int = 100, first: int | None = None) -> Iterator[Listing]:
+        """Those that lead from the first to the last."""
+        page = self.page(per_page=first or per_page)
+        yield page
+        while page.following:
+            following = self.lister.list_after(DEMO_CALLER, page.following, per_page)
+            assert following.following != page.following
+            page = following
+            yield page
+
+
+def ids(*pages: Listing) -> list[str]:
+    return [batch.batch_id for page in pages for batch in page.batches]
+
+
+class TestFollowing:
+    @given(
+        spans=st.lists(st.integers(0, 5), max_size=40),
+        first=st.integers(1, 12),
+        per_page=st.integers(1, 12),
+    )
+    def test_every_batch_is_on_one_page_in_order(
+        self, spans: Sequence[int], first: int, per_page: int
+    ) -> None:
+        """Whatever the size of the pages, and those of one moment too."""
+        world = World()
+        for span in spans:
+            world.put(1, age=span * HOUR)
+        read = [*world.pages(per_page, first)]
+        assert len(ids(*read)) == len(set(ids(*read))) == len(spans)
+        created = [batch.created_at for page in read for batch in page.batches]
+        assert created == sorted(created, reverse=True)
+        before = [len(ids(*read[:place])) for place in range(len(read))]
+        assert [page.start for page in read] == before
+        assert {page.total for page in read} == {len(spans)}
+        assert all(page.batches for page in read[1:])
+
+    def test_what_is_submitted_meanwhile_repeats_and_skips_nothing(self) -> None:
+        world = World()
+        expected = world.put(25)
+        got = []
+        for page in world.pages(10):
+            got += ids(page)
+            world.put(7, age=timedelta())
+            world.clock.advance(minutes=1)
+        assert got == expected
+
+    def test_what_is_deleted_meanwhile_skips_nothing(self) -> None:
+        """Also the one where a page ended."""
+        world = World()
+        expected = world.put(30)
+        got = []
+        for page in world.pages(10):
+            got += ids(page)
+            for batch_id in ids(page):
+                del world.store.heads[batch_id]
+        assert got == expected
+
+    def test_another_account_is_not_reached(self) -> None:
+        world = World()
+        world.put(25)
+        following = world.page(per_page=10).following
+        assert following
+        stranger = replace(DEMO_CALLER, account="spy")
+        assert world.lister.list_after(stranger, following, 10).batches == []
+        assert world.lister.list_from(stranger, Page(start=0, per_page=10)).total == 0
+
+
+class TestCounting:
+    @pytest.mark.parametrize(("count", "total"), [(0, 0), (1, 1), (1_000, 1_000), (1_001, None)])
+    def test_batches_are_counted_up_to_a_thousand(self, count: int, total: int | None) -> None:
+        world = World()
+        world.put(count)
+        assert world.page().total == total
+
+    @pytest.mark.parametrize("start", [0, 1, 95, 999, 1_000])
+    def test_a_page_may_start_at_any_number_up_to_a_thousand(self, start: int) -> None:
+        world = World()
+        expected = world.put(1_200)
+        page = world.page(start, 100)
+        assert (ids(page), page.start) == (expected[start : start + 100], start)
+        assert page.following
+        assert page.following.start == start + 100
+        following = world.lister.list_after(DEMO_CALLER, page.following, 100)
+        assert ids(following) == expected[start + 100 : start + 200]
+
+    def test_beyond_a_thousand_a_number_is_refused_only_if_there_are_so_many(self) -> None:
+        world = World()
+        world.put(1_000)
+        for start in (1_000, 1_001, 10**9):
+            page = world.page(start)
+            assert (page.batches, page.total, page.following) == ([], 1_000, None)
+        world.put(1, age=timedelta())
+        assert ids(world.page(1_000)) == [f"{999:032x}"]
+        with pytest.raises(ParameterInvalid, match="'start'") as raised:
+            world.page(1_001)
+        assert raised.value.reasons == ("beyond 1000, only a page's 'next' leads on",)
+
+
+class TestExpiry:
+    def test_a_batch_that_has_just_expired_is_counted_and_not_shown(self) -> None:
+        """Its time is rounded down to the second; the batches of that second are not read."""
+        world = World()
+        [live] = world.put(1)
+        world.put(1, age=60 * HOUR - timedelta(milliseconds=500), life=59 * HOUR)
+        page = world.page()
+        assert (ids(page), page.total, page.following) == ([live], 2, None)
+
+    def test_what_the_database_has_not_deleted_yet_is_neither(self) -> None:
+        world = World()
+        live = world.put(3)
+        world.put(500, age=61 * HOUR)
+        page = world.page()
+        assert (ids(page), page.total, page.following) == (live, 3, None)
+
+    def test_a_shorter_life_from_now_on_hides_no_batch_that_lives(self) -> None:
+        world = World(expiry_hours=336)
+        old = world.put(3, age=100 * HOUR, life=336 * HOUR)
+        world.expiry_hours = 60
+        new = world.put(2)
+        page = world.page()
+        assert (ids(page), page.total, page.following) == (new + old, 5, None)
+        assert ids(*world.pages(2)) == new + old
+
+    def test_a_longer_life_from_now_on_shows_no_batch_that_has_expired(self) -> None:
+        world = World(expiry_hours=336)
+        world.put(3, age=61 * HOUR, life=60 * HOUR)
+        live = world.put(2)
+        assert ids(world.page()) == live
+
+    @pytest.mark.parametrize("per_page", [1, 2, 3, 7, 100])
+    def test_those_that_have_expired_between_others_are_passed_over(self, per_page: int) -> None:
+        """After the life was made shorter: the newer ones expire first."""
+        world = World()
+        live = world.put(4)
+        world.put(5, age=70 * HOUR, life=60 * HOUR)
+        live += world.put(4, age=90 * HOUR, life=336 * HOUR)
+        world.put(5, age=400 * HOUR, life=336 * HOUR)
+        read = [*world.pages(per_page)]
+        assert ids(*read) == live
+        assert {page.total for page in read} == {8}
+
+    def test_of_more_than_can_be_counted_the_live_ones_are_found_behind_empty_pages(self) -> None:
+        world = World()
+        live = world.put(3)
+        world.put(2_000, age=61 * HOUR)
+        live += world.put(3, age=100 * HOUR, life=336 * HOUR)
+        read = [*world.pages(500)]
+        assert ids(*read) == live
+        assert [len(page.batches) for page in read] == [3, 0, 0, 3]
+        assert read[0].total == 3
+
+    def test_after_the_longest_life_there_is_nothing(self) -> None:
+        """Where a caller has kept a cursor for so long."""
+        world = World()
+        world.put(20)
+        following = world.page(per_page=10).following
+        assert following
+        world.clock.advance(days=15)
+        page = world.lister.list_after(DEMO_CALLER, following, 10)
+        assert (page.batches, page.following) == ([], None)
+
+
+class TestCost:
+    @pytest.mark.parametrize("count", [100, 1_000, 5_000])
+    def test_a_page_reads_its_own_heads_and_no_others(self, count: int) -> None:
+        world = World()
+        world.put(count, age=timedelta())
+        first, second = world.page(), None
+        assert (world.watched.listed, world.watched.found) == ([1_001], [100])
+        if first.following:
+            second = world.lister.list_after(DEMO_CALLER, first.following, 100)
+            assert (world.watched.listed, world.watched.found) == ([1_001, 101], [100, 100])
+        assert (second is None) == (count == 100)
+
+    def test_a_start_that_is_refused_or_far_away_asks_for_no_more(self) -> None:
+        world = World()
+        world.page(10**9, 1_000)
+        assert (world.watched.listed, world.watched.found) == ([2_001], [])
