@@ -24,6 +24,7 @@ from tests.client.user import Unwritable, User
 
 ROOT = Path(__file__).parents[2]
 AGAIN = "check the address, or try again"
+CURSOR = "AAABnTpXyOgAAAAKAA7jXgbuWS0XpC3J5iUqBYYX0123456789ab"
 
 
 class TestAsking:
@@ -47,7 +48,13 @@ class TestAsking:
                 "list --start 5 --per-page 1",
                 "batch?action=list",
                 {"start": 5, "perPage": 1},
-                {"results": []},
+                {"results": [], "meta": {"next": CURSOR}},
+            ),
+            (
+                f"list --start {CURSOR}",
+                "batch?action=list",
+                {"start": CURSOR},
+                {"results": [], "meta": {"next": CURSOR}},
             ),
         ],
     )
@@ -69,12 +76,35 @@ class TestAsking:
             (f"/api/1.0/{target}", body)
         ]
 
+    def test_list_follows_next_to_the_end(self, service: ScriptedService, user: User) -> None:
+        """All pages are shown as one."""
+        one, two, three = ({"asyncId": letter * 32} for letter in "abc")
+        service.answers(
+            _list_page([one], start=0, following=CURSOR),
+            _list_page([two], start=1, following=CURSOR[::-1]),
+            _list_page([three], start=2, following=None),
+        )
+        assert user.types("list") == 0
+        assert user.reads == _list_page([one, two, three], start=0, following=None)
+        assert [asked.json for asked in service.asked] == [
+            {},
+            {"start": CURSOR, "perPage": 1_000},
+            {"start": CURSOR[::-1], "perPage": 1_000},
+        ]
+
     def test_output_is_ascii(self, service: ScriptedService, user: User) -> None:
         """No terminal and no pipe chokes on what a job answered, not even on half a character."""
         service.answers({"ack": "é\ud83d"})
         assert user.types("ping") == 0
         assert user.stdout.getvalue().isascii()
         assert user.reads == {"ack": "é\ud83d"}
+
+
+def _list_page(
+    batches: list[dict[str, str]], *, start: int, following: str | None
+) -> dict[str, object]:
+    counted = {"totalResults": 3, "start": start, "perPage": 100, "count": len(batches)}
+    return {"results": batches, "meta": {**counted, "next": following}}
 
 
 class TestCredentials:

@@ -150,8 +150,9 @@ class Client:
         """End the batch early: jobs without a response are answered "Cancelled"."""
         return cast(Cancelled, self._ask("cancel", {"async": id}, "cancelled"))
 
-    def list(self, start: int | None = None, per_page: int | None = None) -> Batches:
-        """The account's batches, newest first."""
+    def list(self, start: int | str | None = None, per_page: int | None = None) -> Batches:
+        """A page of the account's batches, newest first. `start` is the `next` of the page before,
+        or a number."""
         wanted = _given(start=start, perPage=per_page)
         return cast(Batches, self._ask("list", wanted, "results"))
 

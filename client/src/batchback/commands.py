@@ -16,7 +16,7 @@ from batchback.refusals import explained_refusals
 from batchback.request_file import read_request
 from batchback.shell import Shell, Status
 from batchback.waiting import report, wait_for, went_well
-from batchback.wire import Results, Submitted
+from batchback.wire import Batches, Results, Submitted
 
 _SUMMARY = "Send a batch of API calls to a Batchback service, follow it, fetch its results."
 _STATUSES = """\
@@ -44,6 +44,8 @@ batchback = CommandLine(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 click.version_option(package_name="batchback", message="batchback %(version)s")(batchback)
+
+_MOST_PER_PAGE = 1_000
 
 _JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on a terminal too.")
 
@@ -108,15 +110,17 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _number_or_text(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
 def _files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(incomplete, type="file")]
 
 
 _ID = click.Argument(["id"], metavar="ID")
-_PAGE = (
-    click.Option(["--start"], metavar="N", type=int, help="The first to show, from 0."),
-    click.Option(["--per-page"], metavar="N", type=int, help="How many to show."),
-)
+_START = click.Option(["--start"], metavar="N", type=int, help="The first to show, from 0.")
+_PER_PAGE = click.Option(["--per-page"], metavar="N", type=int, help="How many to show.")
 
 
 # ---- run
@@ -230,7 +234,8 @@ def _progress(client: Client, *, id: str) -> object:
     "results",
     "Show the results of a completed batch.",
     _ID,
-    *_PAGE,
+    _START,
+    _PER_PAGE,
     click.Option(
         ["--partial"], is_flag=True, help="Show the results so far, of a running batch too."
     ),
@@ -253,9 +258,35 @@ def _results_of(client: Client, batch_id: str, **wanted: Any) -> Results:
         raise refused.because(how) from refused
 
 
-@_command("list", "List your batches, newest first.", *_PAGE, table=tables.batches)
-def _list(client: Client, *, start: int | None, per_page: int | None) -> object:
-    return client.list(start, per_page)
+@_command(
+    "list",
+    "List your batches, newest first: all of them, or with an option a page.",
+    click.Option(
+        ["--start"],
+        metavar="N",
+        type=_number_or_text,
+        help="The first to show, from 0; or the `next` of a page, for the page after it.",
+    ),
+    _PER_PAGE,
+    table=tables.batches,
+)
+def _list(client: Client, *, start: int | str | None, per_page: int | None) -> Batches:
+    page = client.list(start, per_page)
+    return page if start is not None or per_page is not None else _with_the_rest(page, client)
+
+
+def _with_the_rest(page: Batches, client: Client) -> Batches:
+    """The page, and in it all that follow."""
+    while following := _next(page):
+        more = client.list(following, _MOST_PER_PAGE)
+        page["results"] += more["results"]
+        page["meta"] |= {"count": len(page["results"]), "next": _next(more)}
+    return page
+
+
+def _next(page: Batches) -> str | None:
+    """A service may give no `meta`, or no `next` in it."""
+    return page["meta"].get("next") if "meta" in page else None
 
 
 @_command(

@@ -78,16 +78,32 @@ class Cancelled(TypedDict):
     cancelled: bool
 
 
+class CallbackStatus(TypedDict):
+    status: str
+
+
 class Listed(TypedDict):
     asyncId: str
     status: str
     progress: int
     createdAt: str
+    jobs: NotRequired[JobCounts]
+    callback: NotRequired[CallbackStatus]
+
+
+class ListMeta(TypedDict):
+    #: Missing if there are more than the service counts.
+    totalResults: NotRequired[int]
+    start: int
+    perPage: int
+    count: int
+    #: The `start` of the following page, None after the last; not every service says it.
+    next: NotRequired[str | None]
 
 
 class Batches(TypedDict):
     results: list[Listed]
-    meta: Meta
+    meta: ListMeta
 
 
 class Pong(TypedDict):
