@@ -39,6 +39,16 @@ _WRONG_CREDENTIALS = {
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
+class MalformedCredentials(ValueError):
+    """They hold what no credentials hold: whatever signs with them, or sends them, breaks."""
+
+
+def check_credentials(*parts: str | None) -> None:
+    """MalformedCredentials if one of them can't be sent; wherever they came from."""
+    if not all(_CREDENTIAL.fullmatch(part) for part in parts if part):
+        raise MalformedCredentials
+
+
 def refusal(error: "ClientError") -> str:
     """What AWS said no to. Its text is repeated if it is about anything but the credentials."""
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
@@ -102,6 +112,7 @@ def _sentences() -> list[tuple[tuple[type[Exception], ...], _Sentence]]:
         ((of_aws.SSLError,), _certificate),
         ((of_aws.ConnectionError, of_aws.HTTPClientError), _network),
         ((OSError,), _process),
+        ((MalformedCredentials,), _malformed),
         ((ValueError,), _output),
     ]
 
@@ -145,6 +156,13 @@ def _process(error: Exception) -> str:
     return (
         f"Your AWS credentials cannot be had: {name or 'a file'}, which the profile needs, cannot "
         "be used, so correct it in ~/.aws/config."
+    )
+
+
+def _malformed(_: Exception) -> str:
+    return (
+        "Your AWS credentials hold a line break, or another character that none has: set them "
+        "again in ~/.aws/credentials, or wherever your profile has them from."
     )
 
 

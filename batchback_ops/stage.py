@@ -11,7 +11,7 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell
 
 from batchback_ops import project
-from batchback_ops.aws_failures import failure, refusal
+from batchback_ops.aws_failures import check_credentials, failure, refusal
 from chalicelib.errors import Misconfigured, TooNew, Unavailable
 from chalicelib.settings import Names, is_of_this_machine
 
@@ -69,7 +69,7 @@ class Stage:
         make: Any = self._session.client  # its types want the service's name as a literal
         if not self.is_local:
             if credentials := self._session.get_credentials():
-                credentials.get_frozen_credentials()
+                check_credentials(*credentials.get_frozen_credentials())
             return make(service, region_name=self.region)
         no_proxy = Config(proxies={})
         return make(service, region_name=self.region, endpoint_url=self._endpoint, config=no_proxy)

@@ -168,6 +168,13 @@ NOT_USABLE = {
         variables={**KEYS, "AWS_SECRET_ACCESS_KEY": f"{SECRET} "},
         told="ACCESS_KEY holds",
     ),
+    "a byte that is no text": Surroundings(
+        variables={**KEYS, "AWS_SECRET_ACCESS_KEY": f"{SECRET}\udcff"}, told="ACCESS_KEY holds"
+    ),
+    "a letter in a file": Surroundings(
+        profile=f"aws_access_key_id = A\naws_secret_access_key = b\naws_session_token = {SECRET}é",
+        told="Your AWS credentials hold",
+    ),
     "no scheme": Surroundings(
         variables={**KEYS, "AWS_ENDPOINT_URL": f"u:{SECRET}@localhost"}, told="AWS_ENDPOINT_URL is"
     ),
@@ -195,7 +202,7 @@ class TestSurroundings:
 
         def surround(of: Surroundings) -> Path:
             config = tmp_path / "config"
-            config.write_text(f"[default]\n{of.profile}\n")
+            config.write_text(f"[default]\n{of.profile}\n", "utf-8")
             for name in KEYS:
                 monkeypatch.delenv(name, raising=False)
             more = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
