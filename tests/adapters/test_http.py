@@ -332,6 +332,11 @@ class TestTls:
         assert ours.verify_mode is ssl.CERT_REQUIRED
         assert ours.check_hostname
 
+    def test_no_server_picks_how_much_a_handshake_computes(self) -> None:
+        """Keys are agreed on over curves, which are all about as fast."""
+        agreed_by = {cipher["kea"] for cipher in tls_trusting(None).get_ciphers()}
+        assert agreed_by == {"kx-any", "kx-ecdhe"}  # TLS 1.3, and TLS 1.2
+
     def test_an_address_needs_a_certificate_of_its_own(
         self, servers: Servers, certificates: Certificates
     ) -> None:
