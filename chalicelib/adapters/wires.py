@@ -23,8 +23,8 @@ from chalicelib.domain.networks import Address
 
 Result = TypeVar("Result")
 
-#: Diffie-Hellman over numbers that the server picks: 8,192 bits take half a second of CPU, in one
-#: piece that no deadline interrupts. No browser speaks it either.
+#: Diffie-Hellman over numbers that the server brings: 8,192 bits take half a second of CPU, in one
+#: piece that no deadline interrupts, and there may be more. No browser speaks it either.
 _DHE = "kx-dhe"
 
 
