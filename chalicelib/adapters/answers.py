@@ -17,6 +17,8 @@ from contextlib import suppress
 from chalicelib.adapters.calls import MAX_HEAD_BYTES, TooMuch
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.(?P<minor>[01]) (?P<status>[1-9][0-9]{2})(?: [^\r\n]*)?")
+#: What follows is of another protocol, for which we did not ask (RFC 9110, section 15.2.2).
+_SWITCHING = b"101"
 _PROTOCOL = b"HTTP/1."
 _BEFORE_STATUS = len("HTTP/1.1 ")
 #: A status line so far; shorter ones are only held against the protocol.
@@ -121,7 +123,7 @@ class Answer:
         self.fields.clear()
         status_line, _, lines = self._next_head().partition(b"\r\n")
         found = _STATUS_LINE.fullmatch(status_line)
-        if found is None or lines[:1] in {b" ", b"\t"}:
+        if found is None or lines[:1] in {b" ", b"\t"} or found["status"] == _SWITCHING:
             raise NotHttp
         self.status = int(found["status"])
         self._may_go_on = found["minor"] == b"1"

@@ -108,9 +108,6 @@ SCRIPTS = {
     "stops before a chunk": Script(says=_CHUNKED, outcome=LATE),
     "stops in the last chunk": Script(says=_CHUNKED + b"2\r\n{}\r\n0\r\n", outcome=LATE),
     "announces and stops": Script(says=b"HTTP/1.1 100 Continue\r\n\r\n", outcome=LATE),
-    "changes to another protocol": Script(
-        says=b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", outcome=LATE
-    ),
     # For ever, as fast as it is taken.
     "floods announcements": Script(
         again=b"HTTP/1.1 100 Go on\r\nX: " + _LONG + b"\r\n\r\n", outcome=TOO_MUCH
@@ -237,6 +234,9 @@ SCRIPTS = {
     "speaks SSH": Script(hears=False, says=b"SSH-2.0-OpenSSH_9.6\r\n", outcome=NOT_HTTP),
     "speaks SMTP": Script(hears=False, says=b"220 mail.example ESMTP\r\n", outcome=NOT_HTTP),
     "speaks HTTP/2": Script(says=b"HTTP/2.0 200 OK\r\n", outcome=NOT_HTTP),
+    "changes to another protocol": Script(
+        says=b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", outcome=NOT_HTTP
+    ),
     "speaks HTTP/0.9": Script(says=b"<html>an answer</html>", outcome=NOT_HTTP),
     # Broken, and yet there is one way to read it.
     "has lines that are no headers": Script(
