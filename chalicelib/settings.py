@@ -157,7 +157,10 @@ def stay_on_this_machine(environ: MutableMapping[str, str] | None = None) -> Non
 
 
 def is_of_this_machine(url: str) -> bool:
-    """Whether a URL leads to the machine itself, by its text alone."""
+    """Whether a URL leads to the machine itself, by its text alone. What libraries read in two ways
+    does not: to some the host of `http://a\\@b` is `a`."""
+    if not url.isprintable() or {*"\\@ "} & {*url}:
+        return False
     try:
         host = urlsplit(url).hostname or ""
         return hostnames.is_loopback(host) or ipaddress.ip_address(host).is_loopback
@@ -270,10 +273,11 @@ _API_PATH = "/api/1.0"
 def _address(text: str) -> str:
     try:
         parts = urlsplit(text)
-        is_good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        host = (parts.hostname or "").encode("idna")
+        is_good = parts.scheme in {"http", "https"} and host and parts.port != 0
     except ValueError:
         is_good = False
-    if not is_good or parts.query or parts.fragment or "@" in parts.netloc:
+    if not is_good or not text.isprintable() or {*"?#\\"} & {*text} or "@" in parts.netloc:
         raise ValueError("must be an http or https address without user, query and fragment")
     return text.rstrip("/").removesuffix(_API_PATH).rstrip("/")
 

@@ -331,6 +331,12 @@ class TestAddress:
             "http://:password@a",
             "http://a?b=c",
             "http://a#b",
+            "http://a?",
+            "http://a#",
+            "http://a/b\rc",
+            "http://a/\tb",
+            "http://a\\@b",
+            "http://a..b",
         ],
     )
     def test_anything_else_is_refused(self, text: str) -> None:

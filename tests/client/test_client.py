@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -99,6 +100,13 @@ class TestCalls:
         answer = client.call("batch", "results", params)
         assert service.asked[0].json == answer["echo"] == params
         assert b"1.0" in service.asked[0].body
+
+    def test_numbers_can_be_read_with_all_their_digits(self, service: ScriptedService) -> None:
+        """By parse_float, as json.loads has it."""
+        service.answers_bytes(b'{"ack": 12345678901234567890.10}')
+        now = FakeClock().now
+        with Client(service.address, KEY, SECRET, parse_float=Decimal, now=now) as client:
+            assert str(client.ping()["ack"]) == "12345678901234567890.10"
 
 
 class TestAddress:

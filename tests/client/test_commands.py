@@ -249,6 +249,12 @@ class TestRun:
         finally:
             sys.set_int_max_str_digits(before)
 
+    def test_numbers_are_printed_as_they_came(self, service: ScriptedService, user: User) -> None:
+        service.answers_bytes(b'{"asyncId": "a", "results": [], "n": [1.10, 1E2, 1e-400]}')
+        assert user.types("results", BATCH) == 0
+        printed = "".join(user.stdout.getvalue().split())
+        assert printed == '{"asyncId":"a","results":[],"n":[1.10,1E2,1e-400]}'
+
     def test_a_byte_order_mark_is_no_fault(self, service: ScriptedService, user: User) -> None:
         """What a Windows editor puts before the JSON is left out."""
         service.answers({"asyncId": BATCH})

@@ -76,6 +76,9 @@ class Client:
     If you pass a session, closing it is up to you. The client's own session is closed with the
     client; it takes proxies and certificates from the environment, except for this machine, and
     never takes credentials from a .netrc.
+
+    `parse_float` makes the numbers of results that are not whole, as in `json.loads`: `Decimal`
+    keeps all of their digits.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Client:
         secret: str,
         *,
         session: "requests.Session | None" = None,
+        parse_float: Callable[[str], Any] = float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._address = _checked_address(address)
@@ -92,6 +96,7 @@ class Client:
         self._secret = _checked_secret(secret)
         self._session = session or _new_session(self._address)
         self._session_is_ours = session is None
+        self._parse_float = parse_float
         self._now = now
         self._used_at = now()
 
@@ -241,7 +246,7 @@ class Client:
 
     def _answer_of(self, response: "requests.Response") -> dict[str, Any]:
         try:
-            answer = json.loads(response.content)
+            answer = json.loads(response.content, parse_float=self._parse_float)
         except (ValueError, RecursionError):
             answer = None
         if isinstance(answer, dict) and response.status_code not in _OF_A_GATEWAY:

@@ -7,6 +7,7 @@ import click
 
 from batchback.client import Client
 from batchback.errors import CannotGoOn
+from batchback.json_text import Number
 from batchback.shell import Shell
 
 
@@ -42,7 +43,13 @@ def open_client(context: click.Context) -> Client:
     if missing:
         raise CannotGoOn(_how_to_give(missing))
     try:
-        return Client(given["address"], given["key"], given["secret"], now=shell.now)
+        return Client(
+            given["address"],
+            given["key"],
+            given["secret"],
+            parse_float=Number,
+            now=shell.now,
+        )
     except ValueError as error:
         raise CannotGoOn(str(error)) from error
 

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import os
 import secrets
 import sys
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, BinaryIO, TextIO, cast
 
+from batchback import json_text
 from batchback.errors import CannotGoOn, NotWritten
 
 
@@ -66,7 +66,7 @@ class Shell:
         fails; `done` is what the user must know then, of a command that changed something."""
         is_table = self.stdout.isatty() and not as_json
         try:
-            self._print(table(value) if is_table else _in_ascii(value))
+            self._print(table(value) if is_table else json_text.dump(value))
         except OSError as error:
             raise NotWritten(error, done) from error
 
@@ -102,11 +102,6 @@ def discard(stream: TextIO) -> None:
     https://docs.python.org/3/library/signal.html#note-on-sigpipe"""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _in_ascii(value: object) -> str:
-    """JSON that every terminal and every pipe takes, lone surrogates included."""
-    return json.dumps(value, indent=2)
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,31 @@
+"""JSON as the commands print it: ASCII for every terminal and pipe, and numbers as they came."""
+
+import json
+
+
+class Number(float):
+    """A number that is not whole, with the text that it was read from: `1.10` is not `1.1` to
+    whoever counts digits, and `1e-400` is more than nothing."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "Number":
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def dump(value: object, margin: str = "\n") -> str:
+    """JSON text with a line for each value, lone surrogates escaped."""
+    inner = f"{margin}  "
+    if isinstance(value, dict):
+        items = [f"{json.dumps(name)}: {dump(held, inner)}" for name, held in value.items()]
+        return _between("{", items, "}", margin)
+    if isinstance(value, list | tuple):
+        return _between("[", [dump(held, inner) for held in value], "]", margin)
+    return value.text if isinstance(value, Number) else json.dumps(value)
+
+
+def _between(begin: str, items: list[str], end: str, margin: str) -> str:
+    inner = f"{margin}  "
+    return f"{begin}{inner}{f',{inner}'.join(items)}{margin}{end}" if items else begin + end
