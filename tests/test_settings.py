@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import Field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.domain.account import PlatformAuth
+from chalicelib.domain.batch import LONGEST_LIFE
 from chalicelib.errors import Misconfigured
 from chalicelib.settings import Names, Settings
 
@@ -431,3 +433,11 @@ class TestSecrets:
     def test_settings_cannot_be_changed(self) -> None:
         with pytest.raises(AttributeError):
             read().stage = "other"  # type: ignore[misc]
+
+
+def test_no_batch_can_live_longer_than_list_looks_back() -> None:
+    [variable] = [each for each in settings.VARIABLES if each.name == "EXPIRY_HOURS"]
+    longest = LONGEST_LIFE // timedelta(hours=1)
+    assert variable.parse(str(longest)) == longest
+    with pytest.raises(ValueError, match=str(longest)):
+        variable.parse(str(longest + 1))

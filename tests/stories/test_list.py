@@ -52,8 +52,12 @@ def pages(life: OnMoto, **asked: Any) -> list[tuple[list[str], list[str], Any]]:
 
 
 def test_a_page_takes_three_requests(life: OnMoto, batches: list[str]) -> None:
+    limits: list[int] = []
+    asking = "provide-client-params.dynamodb.Query"
+    life.dynamodb.meta.events.register(asking, lambda params, **_: limits.append(params["Limit"]))
     read = pages(life)
     assert [made for made, _, _ in read] == [A_PAGE] * 3
+    assert limits == [1_001, 101, 101]
     assert [ids for _, ids, _ in read] == [batches[:100], batches[100:200], batches[200:]]
     assert {meta["totalResults"] for _, _, meta in read} == {250}
 
