@@ -109,7 +109,8 @@ class TlsWire(Wire):
             raise EOFError from None
 
     def _hear(self) -> bool:
-        """All of it, however many records it is in: the socket will not tell of them again."""
+        """All of it, however many records it is in: the socket will not tell of them again, nor of
+        an end of TLS behind them."""
         self._feed()
         try:
             while piece := self._tls.read(STEP_BYTES):
@@ -118,9 +119,7 @@ class TlsWire(Wire):
             return len(self._heard) > 0
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             pass
-        if not self._heard:
-            raise BrokenPipeError
-        return True
+        raise BrokenPipeError
 
     def _do(self, act: Callable[..., Result], *arguments: object) -> Result:
         """Have OpenSSL do this with what has come, and send what it wants to say meanwhile."""

@@ -74,6 +74,7 @@ _ANSWER = _HEAD + b"Content-Length: 2\r\n\r\n{}"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
 _LONG = b"x" * 16_000
+_CLOSE_NOTIFY = b"\x01\x00"
 _KEPT = b"Content-Length: 2\r\n\r\n{}"
 
 #: Over TCP, and each of them over TLS too.
@@ -321,6 +322,20 @@ TLS_SCRIPTS = {
         does=lambda tls: b"".join(
             tls.records.record(_GONE[at : at + 1]) for at in range(len(_GONE))
         ),
+        every=math.inf,
+        uploads=True,
+        outcome="HTTP 410",
+    ),
+    "announces in the middle of an upload, and ends TLS": Script(
+        hears=False,
+        does=lambda tls: tls.records.record(_CONTINUE) + tls.records.record(_CLOSE_NOTIFY, ALERT),
+        every=math.inf,
+        uploads=True,
+        outcome=CLOSED,
+    ),
+    "answers in the middle of an upload, and ends TLS": Script(
+        hears=False,
+        does=lambda tls: tls.records.record(_GONE) + tls.records.record(_CLOSE_NOTIFY, ALERT),
         every=math.inf,
         uploads=True,
         outcome="HTTP 410",
