@@ -1,6 +1,6 @@
-"""`make simulate SECONDS=300`: every pair of crash points of every scenario first, and between them
-batches of ten thousand jobs, then storms by chance, as long as told. The last line says how many
-schedules and how many promises broken."""
+"""`make simulate SECONDS=300`: every accident of every scenario first, then every pair of them, and
+between them batches of ten thousand jobs and storms by chance, as long as told. The last line says
+how many schedules and how many promises broken."""
 
 import sys
 import time
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from itertools import count, islice
 
 from tests.simulation.chance import run_seed
-from tests.simulation.enumerated import ACTIONS, LIMITED, PATHS, SHAPES, shaped
+from tests.simulation.enumerated import shaped
 from tests.simulation.large import TEN_THOUSAND, Large, run_large
-from tests.simulation.promises import check
-from tests.simulation.scenario import Scenario
-from tests.simulation.schedules import every_schedule
+from tests.simulation.ordinary import SCENARIOS, Run, shapes_of
+
+_BOTH = {"crashes": 1, "errors": 1}
 
 
 def main(seconds: float, first_seed: int) -> int:
@@ -36,22 +36,20 @@ def schedules(first_seed: int) -> Iterator[int]:
     shapes, and a large batch, so that a short time sees all of them."""
     seeds = count(first_seed)
     large = ((each, seed) for seed in count(first_seed) for each in TEN_THOUSAND)
-    for crashes in (0, 1, 2):
-        for scenario in (*PATHS, *ACTIONS, *LIMITED):
-            for shape in SHAPES:
-                yield enumerated(shaped(scenario, shape), crashes)
-                yield enumerated(shaped(scenario, shape), crashes, errors=1)
-                yield from (storm(seed) for seed in islice(seeds, 100))
+    for accidents in ({}, {"crashes": 1}, {"errors": 1}, {"crashes": 2}, {"errors": 2}, _BOTH):
+        for scenario in SCENARIOS:
+            for shape in shapes_of(scenario):
+                yield enumerated(Run(shaped(scenario, shape), **accidents))
+                yield from (storm(seed) for seed in islice(seeds, 50))
             yield ten_thousand_jobs(*next(large))
     yield from map(storm, seeds)
 
 
-def enumerated(scenario: Scenario, crashes: int, errors: int = 0) -> int:
+def enumerated(run: Run) -> int:
     try:
-        return every_schedule(scenario, check, crashes=crashes, errors=errors)
+        return run.every_schedule()
     except AssertionError as broken:
-        told = f"{scenario}, {crashes} crashes, {errors} errors: {broken}"
-        raise AssertionError(told) from broken
+        raise AssertionError(f"{run}: {broken}") from broken
 
 
 def ten_thousand_jobs(large: Large, seed: int) -> int:

@@ -29,16 +29,26 @@ def failing(job: int, times: int, reply: Reply | NoReply | None = None) -> Platf
     return behave
 
 
-def busy(times: int, *seconds: int) -> PlatformBehavior:
-    """The platform asks to wait so many times: the first job for the first so many seconds, the
-    next for the next, and so on in turn."""
+def busy(*seconds: int) -> PlatformBehavior:
+    """The platform asks to wait for so long, and then so long, and then it answers."""
+    return busy_by_job(seconds)
+
+
+def busy_by_job(*of_jobs: tuple[int, ...]) -> PlatformBehavior:
+    """The same, for the first job and the second, and so on in turn."""
 
     def behave(index: int, before: int) -> Brought:
-        if before >= times:
+        seconds = of_jobs[index % len(of_jobs)]
+        if before >= len(seconds):
             return answers(index, before)
-        return Reply(status=429, retry_after=str(seconds[index % len(seconds)]))
+        return Reply(status=429, retry_after=str(seconds[before]))
 
     return behave
+
+
+def unreachable(job: int, times: int) -> PlatformBehavior:
+    """One job stays unanswered so many times, each after a single call."""
+    return failing(job, times, NoReply(reason="no such host", is_final=True))
 
 
 def poison(job: int) -> PlatformBehavior:

@@ -244,6 +244,9 @@ def _scenario(rng: random.Random) -> Scenario:
         per_flush=rng.choice([1, 2, 1_000]),
         platform=_moody_platform(rng.randrange(2**32), rng.choice([0.0, 0.1, 0.3])),
         receiver=_moody_receiver(rng.randrange(2**32)),
+        clocks={function: rng.choice([-30, 0, 0, 30]) for function in TIMEOUTS},
+        index_lags=rng.random() < 0.3,
+        reads_are_torn=rng.random() < 0.3,
     )
 
 

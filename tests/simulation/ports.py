@@ -20,7 +20,8 @@ from chalicelib.operations.ports import Ports
 from tests.fakes.dynamodb import FakeKeyStore
 from tests.fakes.threads import FakeConcurrent
 from tests.samples import DEMO_ACCOUNT, DEMO_KEY
-from tests.simulation.state import RIVAL, Call, Post, State
+from tests.simulation.behavior import Brought
+from tests.simulation.state import Call, Post, State
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -163,26 +164,26 @@ class SimulatedPlatform:
         return answered
 
     def _answer(self, batch_id: str, index: int) -> Reply | NoReply:
-        if batch_id == RIVAL:
+        if not self._world.is_about(batch_id):
+            self._state.others[f"call {batch_id}-{index}"] += 1
+            self._world.wait(self._state.scenario.call_seconds)
             return Reply(status=200, body=b"{}")
         self._world.insist_on_being_in_date()
-        state = self._state
+        state, began_at = self._state, self._state.now
         before = state.called[index]
         state.called[index] += 1
         reply = state.scenario.platform(index, before)
-        asked = retry_after(reply.retry_after, state.now) if isinstance(reply, Reply) else None
-        began_at = state.now
-        self._world.hooks.wait(state.scenario.call_seconds)
-        call = Call(
-            job=index,
-            round=self._world.round_in_hand,
-            at=began_at,
-            not_before=state.now + timedelta(seconds=asked or 0),
+        self._world.wait(state.scenario.call_seconds)
+        state.calls.append(
+            Call(
+                job=index,
+                round=self._world.round_in_hand,
+                at=began_at,
+                not_before=_not_before(reply, state.now),
+            )
         )
-        state.calls.append(call)
         if reply == "kill":
             raise Crash
-        self._world.end_if_out_of_time()
         return reply
 
 
@@ -201,22 +202,32 @@ class SimulatedReceiver:
         return answered
 
     def _answer(self, webhook_id: str, body: bytes) -> Reply | NoReply:
-        if webhook_id.startswith(RIVAL):
+        batch_id, _, _ = webhook_id.rpartition("-")
+        if not self._world.is_about(batch_id):
+            self._state.others[f"post {batch_id}"] += 1
             return Reply(status=200)
-        state = self._state
-        reply = state.scenario.receiver(len(state.posts))
+        state, began_at = self._state, self._state.now
+        number = len(state.posts)
+        reply = state.scenario.receiver(number)
         is_taken = isinstance(reply, Reply) and reply.status == 200
-        state.posts.append(Post(webhook_id=webhook_id, body=body, at=state.now, is_taken=is_taken))
+        takes = state.scenario.post_seconds[number : number + 1] or (0,)
+        told = _not_before(reply, began_at + timedelta(seconds=takes[0]))
+        state.posts.append(Post(webhook_id, body, began_at, told, is_taken))
         state.posting += 1
         state.most_posting = max(state.most_posting, state.posting)
         try:
-            self._world.hooks.wait(state.scenario.post_seconds)
+            self._world.wait(takes[0])
         finally:
             state.posting -= 1
         if reply == "kill":
             raise Crash
-        self._world.end_if_out_of_time()
         return reply
+
+
+def _not_before(reply: Brought, now: datetime) -> datetime:
+    """When it may be tried again, as the answer tells."""
+    asked = retry_after(reply.retry_after, now) if isinstance(reply, Reply) else None
+    return now + timedelta(seconds=asked or 0)
 
 
 class SimulatedJournal:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE
@@ -16,6 +18,8 @@ from tests.simulation.behavior import kills
 from tests.simulation.state import BYSTANDER, RIVAL, State, the_bystander
 from tests.simulation.witness import Broken, insist
 from tests.simulation.world import World
+
+Promise = Callable[[State], None]
 
 #: Workers that died by accident this often may have made a job look like their killer.
 DEATHS_TO_BLAME = 2
@@ -32,21 +36,23 @@ def check(state: State) -> None:
     head = state.head
     if head is None:
         raise Broken("the caller was never answered, or its batch is gone")
+    for promise in state.scenario.insists:
+        promise(state)
     _has_one_answer_for_each_job(state, head)
     _kept_within_its_life(state, head)
-    if state.scenario.outlives:
+    if state.scenario.ends:
         _has_ended(state, head)
         _answers_are_the_jobs_own(state, head)
         _results_never_changed(state, head)
         _was_called_back(state, head)
         _ran_each_job_as_often_as_it_had_to(state, head)
     _ran_no_job_too_often(state)
+    _waited_as_it_was_told(state)
+    _delivered_once_at_a_time(state)
     _did_what_was_granted(state, head)
     _kept_the_limits(state)
     _touched_nothing_else(state)
     _left_nothing_to_do(state)
-    for promise in state.scenario.insists:
-        promise(state)
 
 
 def _has_ended(state: State, head: Batch) -> None:
@@ -108,6 +114,8 @@ def _was_called_back(state: State, head: Batch) -> None:
     if state.losses >= _USED_UP and head.attempts == CALLBACK_TRIES:
         return  # every attempt was counted, and too many of their senders died
     ends = state.scenario.callback_ends
+    if state.scenario.at_rest == "repost" and "repost" not in state.granted:
+        ends = head.callback  # it stays as it was before
     insist(head.callback is ends, f"the callback is {ends.value} in the end, not {head.callback}")
     taken = [post for post in state.posts if post.is_taken]
     if ends is CallbackState.DELIVERED:
@@ -121,14 +129,19 @@ def _was_called_back_in_time(state: State, head: Batch) -> None:
     webhook_id = f"{head.batch_id}-{head.round}"
     taken_at = [post.at for post in state.posts if post.is_taken and post.webhook_id == webhook_id]
     insist(bool(taken_at), "the receiver has the callback of the last round")
-    if head.completed_at and not state.storm:  # which may use up attempts, and the next waits hours
-        took = min(taken_at) - head.completed_at
+    if state.storm:  # which may use up attempts, and the next waits hours
+        return
+    asked_for_at = [each for each in (head.completed_at, state.reposted_at) if each]
+    taken_after = [at for at in taken_at if at >= max(asked_for_at) - _CLOCKS_DIFFER]
+    if taken_after:
+        took = min(taken_after) - max(asked_for_at)
         within = state.scenario.called_back_within
         insist(took <= _allowed(state, within), f"it is called back in time, not after {took}")
 
 
 def _ran_each_job_as_often_as_it_had_to(state: State, head: Batch) -> None:
-    excused = state.granted or state.is_key_revoked or head.cancelled
+    is_late = (head.completed_at or state.now) >= head.deadline - _CLOCKS_DIFFER
+    excused = is_late or head.cancelled or state.is_key_revoked or bool(state.granted)
     for index in range(state.scenario.jobs):
         calls = state.called[index]
         if not excused and state.deaths < DEATHS_TO_BLAME:
@@ -141,11 +154,28 @@ def _ran_no_job_too_often(state: State) -> None:
     """A job is called once an attempt; what is lost, what is handed out twice, and a restart of a
     running batch begin the attempts anew."""
     begun = 1 + state.losses + state.overlaps + state.acted.count("restart")
-    for (index, _), calls in _calls_in_rounds(state).items():
+    for (index, _), calls in calls_in_rounds(state).items():
         insist(calls <= begun * JOB_TRIES, f"job {index} was called {calls} times in a round")
 
 
-def _calls_in_rounds(state: State) -> Counter[tuple[int, int]]:
+def _waited_as_it_was_told(state: State) -> None:
+    """A platform and a receiver that say when to come again are left alone until then."""
+    if not state.is_undisturbed or state.scenario.outlives_its_time:
+        return
+    for index in range(state.scenario.jobs):
+        calls = [call for call in state.calls if call.job == index]
+        early = [after for call, after in pairwise(calls) if after.at < call.not_before]
+        insist(not early, f"job {index} is not called before the platform's Retry-After")
+    early_posts = [after for post, after in pairwise(state.posts) if after.at < post.not_before]
+    insist(not early_posts, "no callback comes before the receiver's Retry-After")
+
+
+def _delivered_once_at_a_time(state: State) -> None:
+    excused = state.scenario.outlives_its_time or {"restart", "repost"} & {*state.acted}
+    insist(state.most_posting <= 1 or bool(excused), "nobody delivers while another one does")
+
+
+def calls_in_rounds(state: State) -> Counter[tuple[int, int]]:
     return Counter((call.job, call.round) for call in state.calls)
 
 
@@ -189,3 +219,14 @@ def _left_nothing_to_do(state: State) -> None:
     insist(
         not [*state.store.find_due(START + timedelta(days=100))], "the sweep finds nothing to do"
     )
+
+
+def posts_at_most(times: int) -> Promise:
+    """A promise of some scenarios: no callback is sent more often, but that each loss may hide that
+    it was sent, and each repost begins anew."""
+
+    def promise(state: State) -> None:
+        begun = times * (1 + state.losses + len(state.acted))
+        insist(len(state.posts) <= begun, f"{len(state.posts)} callbacks are sent, not {times}")
+
+    return promise

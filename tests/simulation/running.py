@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -80,8 +81,6 @@ class Running(Hooks):
         self.moments += 1
 
     def wait(self, seconds: float) -> None:
-        if not seconds:
-            return
         until = self.state.now + timedelta(seconds=seconds)
         while besides := next_besides(self.state, self._invocation, until):
             _undisturbed(self.state, besides)
@@ -171,22 +170,10 @@ def act(
     its accident hit, if it did."""
     hit = ""
     for step in steps:
-        match step:
-            case "drain":
-                state.overlaps += 1
-                _drain(state, running)
-            case "again":
-                state.overlaps += 1
-                if running is not None:
-                    _goes_well(state, running)
-            case "sweep":
-                state.overlaps += 1
-                _undisturbed(state, Invocation("sweep"))
-            case "revoke":
-                state.acted.append(step)
-                state.is_key_revoked = True
-            case _:
-                hit = _ask(state, step, running, None if hit else accident) or hit
+        if step in _BESIDES:
+            _BESIDES[step](state, running)
+        else:
+            hit = _ask(state, step, running, None if hit else accident) or hit
     return hit
 
 
@@ -211,6 +198,7 @@ def _ask(state: State, step: Step, running: Invocation | None, accident: Acciden
 
 def _drain(state: State, running: Invocation | None) -> None:
     """Every other message that can be had now is worked off, while one invocation stands still."""
+    state.overlaps += 1
     for _ in range(most_invocations(state)):
         upcoming = next_message(state, running)
         if upcoming is None:
@@ -234,3 +222,41 @@ def _goes_well(state: State, started: Invocation) -> bool:
         state.losses += 1
         return False
     return True
+
+
+def _sweep(state: State, running: Invocation | None) -> None:
+    state.overlaps += 1
+    _undisturbed(state, Invocation("sweep"))
+
+
+def _again(state: State, running: Invocation | None) -> None:
+    state.overlaps += 1
+    if running is not None:
+        _goes_well(state, running)
+
+
+def _later(state: State, running: Invocation | None) -> None:
+    state.overlaps += 1
+    if running is not None and running.message is not None:
+        state.put_again(running.message, delay_seconds=10)
+
+
+def _revoke(state: State, running: Invocation | None) -> None:
+    state.acted.append("revoke")
+    state.is_key_revoked = True
+
+
+def _expire(state: State, running: Invocation | None) -> None:
+    state.begin_again()
+    _undisturbed(state, Invocation("submit"))
+
+
+#: What is not the caller's to ask.
+_BESIDES: dict[Step, Callable[[State, Invocation | None], None]] = {
+    "drain": _drain,
+    "sweep": _sweep,
+    "again": _again,
+    "later": _later,
+    "revoke": _revoke,
+    "expire": _expire,
+}

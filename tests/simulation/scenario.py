@@ -19,10 +19,21 @@ if TYPE_CHECKING:
 #: One thing that happens besides, while an invocation stands still:
 #: `submit`, the caller submits once more with the same Idempotency-Key; `rival`, another batch;
 #: `cancel`, `restart`, `repost`, what the caller may ask for; `revoke`, its key is revoked;
-#: `sweep`, a sweep runs; `drain`, all other messages that can be had are worked off; `again`, the
-#: message in hand is delivered a second time.
+#: `expire`, the batch expires, and the caller submits again with the same key; `sweep`, a sweep
+#: runs; `drain`, all other messages that can be had are worked off; `again`, the
+#: message in hand is delivered a second time; `later`, it is ten seconds later.
 Step = Literal[
-    "submit", "rival", "cancel", "restart", "repost", "revoke", "sweep", "drain", "again"
+    "submit",
+    "rival",
+    "cancel",
+    "restart",
+    "repost",
+    "revoke",
+    "expire",
+    "sweep",
+    "drain",
+    "again",
+    "later",
 ]
 
 
@@ -40,9 +51,12 @@ class Scenario:
 
     platform: PlatformBehavior = answers
     receiver: ReceiverBehavior = takes
-    #: What a call, and a post, takes. Whatever comes due meanwhile happens meanwhile.
+    #: What each call takes, and what the first post, the second, ...; whatever comes due meanwhile
+    #: happens meanwhile.
     call_seconds: float = 0
-    post_seconds: float = 0
+    post_seconds: tuple[float, ...] = ()
+    #: Whether a function goes on though its time is over.
+    outlives_its_time: bool = False
     #: How far a function's clock is ahead of the true time, in seconds.
     clocks: Mapping[str, float] = field(default_factory=dict)
     #: Whether the index of due times tells what was true one invocation ago.
@@ -71,7 +85,7 @@ class Scenario:
     called_back_within: timedelta = timedelta(minutes=1)
     per_loss: timedelta = timedelta(minutes=13)
     #: Whether it ends at all before it expires.
-    outlives: bool = True
+    ends: bool = True
     callback_ends: CallbackState = CallbackState.DELIVERED
     #: The jobs that never get an answer of the platform's.
     without_answer: frozenset[int] = field(default_factory=frozenset)

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
+from unittest.mock import patch
 
+from chalicelib.domain import results
 from tests.simulation.accidents import Accident, Death, Error, late_error
 from tests.simulation.fingerprint import Fingerprints
 from tests.simulation.ports import READS
@@ -47,7 +49,8 @@ def every_schedule(scenario: Scenario, check: Check, *, crashes: int = 0, errors
     action, if it has one, at every moment. Each run is checked at its end. The number of runs."""
     budget = Budget(crashes=crashes, errors=errors, acts=bool(scenario.action))
     state = begin(scenario)
-    return _Exploration(state, check).explore(state, budget)
+    with patch.object(results, "MAX_CALLBACK_BYTES", scenario.max_callback_bytes):
+        return _Exploration(state, check).explore(state, budget)
 
 
 def run_to_rest(state: State, check: Check) -> None:
@@ -97,7 +100,7 @@ class _Exploration:
 def goes_on(state: State, check: Check) -> bool:
     """At rest: the promises are checked, and if the scenario says so the caller begins again."""
     check(state)
-    if not state.scenario.again_after_expiry or state.has_begun_again:
+    if not state.scenario.again_after_expiry or state.lives > 1:
         return False
     state.begin_again()
     return True

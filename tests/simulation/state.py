@@ -62,6 +62,8 @@ class Post(NamedTuple):
     webhook_id: str
     body: bytes
     at: datetime
+    #: When the next may come, as it was told.
+    not_before: datetime
     is_taken: bool
 
 
@@ -83,8 +85,9 @@ class State:
     index: dict[str, datetime] = field(default_factory=dict)
     next_index: dict[str, datetime] = field(default_factory=dict)
 
-    #: How often each job was called, and each call.
+    #: How often each job was called, and each call; and what other batches had.
     called: Counter[int] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
     calls: list[Call] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     #: Deliveries under way now, and the most there ever were.
@@ -100,6 +103,7 @@ class State:
     acted: list[Step] = field(default_factory=list)
     granted: list[Step] = field(default_factory=list)
     reposted_at: datetime | None = None
+    cancelled_at: datetime | None = None
     #: Which of the scenario's asks come next, and whether the one at rest is still to come.
     asked: int = 0
     has_rested: bool = False
@@ -108,7 +112,8 @@ class State:
 
     swept_at: datetime | None = None
     began_at: datetime = START
-    has_begun_again: bool = False
+    #: How often the caller began with this key, its batch having expired.
+    lives: int = 1
     #: Of the first life, what will arrive in the second.
     late: list[Message] = field(default_factory=list)
     #: How long things may go wrong by chance.
@@ -133,6 +138,7 @@ class State:
         other.index = dict(self.index)
         other.next_index = dict(self.next_index)
         other.called = self.called.copy()
+        other.others = self.others.copy()
         other.calls = [*self.calls]
         other.posts = [*self.posts]
         other.completed = dict(self.completed)
@@ -147,12 +153,15 @@ class State:
         visible_at = self.now + timedelta(seconds=delay_seconds)
         message = Message(self._number(), queue, body, visible_at)
         self.queue.append(message)
-        if self.scenario.again_after_expiry and queue == "jobs" and not self.has_begun_again:
+        if self.scenario.again_after_expiry and queue == "jobs" and self.lives == 1:
             self.late.append(message)
 
-    def put_again(self, message: Message) -> None:
-        """SQS hands a message out twice."""
-        self.queue.append(message._replace(number=self._number()))
+    def put_again(self, message: Message, delay_seconds: float = 0) -> None:
+        """SQS hands a message out twice, which does not count as a receive."""
+        visible_at = self.now + timedelta(seconds=delay_seconds)
+        receives = max(0, message.receives - 1)
+        again = message._replace(number=self._number(), visible_at=visible_at, receives=receives)
+        self.queue.append(again)
 
     def receive(self, message: Message) -> Message | None:
         """The message with this delivery counted; None where it went to its dead letters."""
@@ -183,10 +192,11 @@ class State:
 
     def begin_again(self) -> None:
         """The batch has expired, and the caller submits again with the same key."""
-        self.has_begun_again = True
+        self.lives += 1
         self.now = max(self.now, self.began_at + self.scenario.expiry + timedelta(hours=1))
         self.began_at = self.now
         self.batch_id = None
+        self.submits = 0
         self.called = Counter()
         self.calls = []
         self.posts = []

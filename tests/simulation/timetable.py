@@ -85,7 +85,7 @@ def _by_itself(state: State, running: Invocation | None) -> Iterator[Upcoming]:
     for message in state.queue:
         if not _is_in_hand(message, running):
             yield message.visible_at, 1, invocation_of(message)
-    sweep_at = _next_sweep(state)
+    sweep_at = next_sweep(state)
     if sweep_at is not None:
         yield sweep_at, 2, Invocation("sweep")
 
@@ -95,7 +95,7 @@ def _is_in_hand(message: Message, running: Invocation | None) -> bool:
     return in_hand is not None and in_hand.number == message.number
 
 
-def _next_sweep(state: State) -> datetime | None:
+def next_sweep(state: State) -> datetime | None:
     """The first full minute at which a sweep finds something; one a minute at most."""
     due_times = [head.due_at for head in state.store.heads.values() if head.due_at]
     if not due_times:

@@ -23,6 +23,10 @@ def note_change(state: State, found: Batch | None, writer: Batch, after: Batch |
     _insist_that_the_late_one_loses(found, writer, after)
     if after.batch_id != RIVAL and after.is_completed and not found.is_completed:
         state.completed[after.round] = state.results(after)
+    if after.cancelled and not found.cancelled:
+        state.cancelled_at = state.now
+    if after.is_completed and after.callback_round != found.callback_round:
+        state.reposted_at = state.now
 
 
 def _insist_that_the_late_one_loses(found: Batch, writer: Batch, after: Batch) -> None:

@@ -53,6 +53,8 @@ class World:
         self._found: Batch | None = None
         self._began_at = state.now
         self._ahead = timedelta()
+        self._key_was_revoked = False
+        self._life = state.lives
 
     # What a function is given besides its ports
 
@@ -69,10 +71,18 @@ class World:
         gone = (self.state.now - self._began_at).total_seconds()
         return TIMEOUTS[self._invocation.function] - gone
 
-    def end_if_out_of_time(self) -> None:
-        """Lambda ends a function that takes too long."""
-        if self._invocation is not None and self.seconds_left() <= 0:
+    def wait(self, seconds: float) -> None:
+        """Somebody outside takes so long; and Lambda ends a function that takes too long."""
+        if not seconds:
+            return
+        self.hooks.wait(seconds)
+        if self.seconds_left() <= 0 and not self.state.scenario.outlives_its_time:
             raise Crash
+
+    def is_about(self, batch_id: str) -> bool:
+        """Whether it is the batch that all is about, in the life that it has now."""
+        head = self.state.head
+        return head is not None and head.batch_id == batch_id and self._life == self.state.lives
 
     def insist_on_being_in_date(self) -> None:
         """A call is made: the message in hand was for it when it was received."""
@@ -83,6 +93,7 @@ class World:
             and (body.submission, body.round) == (head.submission, head.round),
             "a message of another submission or round calls nobody",
         )
+        insist(not self._key_was_revoked, "a key that was revoked signs no call")
 
     @property
     def round_in_hand(self) -> int:
@@ -114,6 +125,11 @@ class World:
         else:
             getattr(self, f"_{invocation.function}")()
 
+    def submit_like(self, key: str) -> None:
+        """Another batch of the scenario's kind."""
+        self._begin(Invocation("submit"))
+        self._submitter.submit_batch(DEMO_CALLER, self._submission(), b"{}", key)
+
     def is_locked_out(self, patience: timedelta) -> bool:
         """Whether the caller cannot submit another batch, though it waits as long as it is told."""
         gives_up_at = self.state.now + patience
@@ -133,12 +149,8 @@ class World:
         self._body = body if isinstance(body, JobsMessage) else None
         self._found = self.state.store.heads.get(body.batch_id) if body else None
         self._began_at = self.state.now
+        self._key_was_revoked = self.state.is_key_revoked
         self._ahead = timedelta(seconds=self.state.scenario.clocks.get(invocation.function, 0))
-
-    def _note_granted(self, step: Step) -> None:
-        self.state.granted.append(step)
-        if step == "repost":
-            self.state.reposted_at = self.state.now
 
     def _act(self, step: Step) -> None:
         """The caller asks for something; what it is told is no matter here."""
@@ -151,17 +163,19 @@ class World:
                 self._submit_another(RIVAL_KEY)
             elif head is not None:
                 getattr(self._service.rerunner, step)(DEMO_CALLER, head.batch_id)
-                self._note_granted(step)
+                self.state.granted.append(step)
 
     def _submit(self) -> None:
-        scenario = self.state.scenario
         self.state.submits += 1
-        submission = Submission(
+        self.state.batch_id = self._submitter.submit_batch(
+            DEMO_CALLER, self._submission(), b"{}", IDEMPOTENCY_KEY
+        )
+
+    def _submission(self) -> Submission:
+        scenario = self.state.scenario
+        return Submission(
             jobs=some_jobs(scenario.jobs),
             callback_url=TERMS.callback_url if scenario.has_callback else None,
-        )
-        self.state.batch_id = self._submitter.submit_batch(
-            DEMO_CALLER, submission, b"{}", IDEMPOTENCY_KEY
         )
 
     def _submit_another(self, key: str | None) -> None:

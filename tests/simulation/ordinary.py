@@ -1,0 +1,102 @@
+"""The runs of the ordinary tests: which scenarios, in which shapes, with which accidents. All the
+others are `make simulate`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tests.simulation.elapsing import ELAPSING
+from tests.simulation.enumerated import ACTIONS, LARGE, LIMITED, PATHS, SHAPES, SMALL, shaped
+from tests.simulation.load import Load
+from tests.simulation.promises import check
+from tests.simulation.receiving import RECEIVING
+from tests.simulation.scenario import Scenario
+from tests.simulation.schedules import every_schedule
+from tests.simulation.surroundings import AT_ONCE, SURROUNDINGS
+
+ONE, APART, TOGETHER = SMALL
+SCENARIOS = (*PATHS, *ELAPSING, *RECEIVING, *SURROUNDINGS, *ACTIONS, *AT_ONCE, *LIMITED)
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Every schedule of a scenario with up to so many accidents."""
+
+    scenario: Scenario
+    crashes: int = 0
+    errors: int = 0
+
+    @property
+    def name(self) -> str:
+        of = self.scenario
+        crashes = f"-{self.crashes}-crashes" * bool(self.crashes)
+        errors = f"-{self.errors}-errors" * bool(self.errors)
+        return f"{of.name}-{of.jobs}-in-{of.chunk_size}s{crashes}{errors}"
+
+    def every_schedule(self) -> int:
+        """Their number; raises what is broken or stuck in one of them."""
+        return every_schedule(self.scenario, check, crashes=self.crashes, errors=self.errors)
+
+
+def shapes_of(scenario: Scenario) -> tuple[Shape, ...]:
+    """All of them, unless the scenario has a shape of its own."""
+    own = (scenario.jobs, scenario.chunk_size, scenario.per_flush)
+    return SHAPES if scenario.jobs == 1 else (own,)
+
+
+def _pairs() -> Iterator[Run]:
+    """Two accidents, at every pair of places."""
+    for scenario in PATHS:
+        yield Run(shaped(scenario, ONE), crashes=2)
+    for scenario in (*PATHS[:5], LIMITED[0]):
+        yield Run(shaped(scenario, TOGETHER), crashes=2)
+    yield Run(shaped(PATHS[0], APART), crashes=2)
+    yield Run(shaped(PATHS[0], LARGE[0]), crashes=2)
+    yield Run(shaped(PATHS[0], ONE), errors=2)
+    yield Run(shaped(PATHS[0], ONE), crashes=1, errors=1)
+
+
+def _singles() -> Iterator[Run]:
+    """One accident, at every place."""
+    for scenario in PATHS:
+        yield from _one_accident(shaped(scenario, APART))
+        for shape in LARGE:
+            yield from _one_accident(shaped(scenario, shape))
+    for scenario in (*ELAPSING, *RECEIVING, *SURROUNDINGS):
+        for shape in shapes_of(scenario)[:3:2]:
+            yield from _one_accident(shaped(scenario, shape))
+
+
+def _actions() -> Iterator[Run]:
+    """What comes from outside, at every moment: for a small batch with an accident besides."""
+    for scenario in (*ACTIONS, *AT_ONCE):
+        yield from _one_accident(shaped(scenario, ONE))
+        for shape in (APART, TOGETHER, *LARGE):
+            yield Run(shaped(scenario, shape))
+    yield from _one_accident(shaped(LIMITED[0], TOGETHER))
+    yield from _one_accident(shaped(LIMITED[1], ONE))
+    yield Run(shaped(LIMITED[2], ONE))
+
+
+def _one_accident(scenario: Scenario) -> Iterator[Run]:
+    yield Run(scenario, crashes=1)
+    yield Run(scenario, errors=1)
+
+
+ORDINARY = {run.name: run for run in (*_pairs(), *_singles(), *_actions())}
+
+#: As many batches as two workers are done with within the half hour to the next check.
+A_RUSH = Load(
+    scenario=Scenario(
+        name="a-rush",
+        jobs=10,
+        chunk_size=10,
+        call_seconds=2,
+        ends_within=timedelta(minutes=28),
+    ),
+    others=150,
+    workers=2,
+)

@@ -1,0 +1,198 @@
+"""What has to do with time and with counting, broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+from chalicelib.domain import outcome, retry, transitions
+from chalicelib.domain.account import Key
+from chalicelib.domain.batch import Answer, Batch, Chunk
+from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.outcome import TryAgain
+from chalicelib.operations import bury_jobs
+from chalicelib.operations.record_answers import AnswerRecorder
+from chalicelib.operations.run_jobs import JobRunner, NotStarted
+
+
+@contextmanager
+def an_attempt_never_counted_up() -> Iterator[None]:
+    """Each call of a job is the first."""
+    handed_on = JobsMessage.handed_on
+
+    def forgetful(self: JobsMessage, indexes: list[int], *, next_attempt: bool = False) -> Any:
+        return handed_on(self, indexes)
+
+    with patch.object(JobsMessage, "handed_on", forgetful):
+        yield
+
+
+@contextmanager
+def a_restart_that_keeps_the_cancel() -> Iterator[None]:
+    """A cancelled batch that is restarted is answered as cancelled again."""
+    restart = transitions.restart
+
+    def careless(batch: Batch, *args: Any) -> Any:
+        change = restart(batch, *args)
+        return replace(change, put={**change.put, "cancelled": batch.cancelled})
+
+    with patch.object(transitions, "restart", careless):
+        yield
+
+
+@contextmanager
+def answers_of_later_rounds_taken() -> Iterator[None]:
+    """Whoever works for an older round takes what is recorded in a newer one."""
+    answers = Chunk.answers
+
+    def newest(self: Chunk, round: int) -> dict[int, Answer]:
+        return answers(self, max([round, *(part.round for part in self.parts)]))
+
+    with patch.object(Chunk, "answers", newest):
+        yield
+
+
+@contextmanager
+def blame_after_one_death() -> Iterator[None]:
+    """One worker's death under a job's marker is enough to fail it."""
+    with patch.object(bury_jobs, "_DEATHS_TO_BLAME", 1):
+        yield
+
+
+@contextmanager
+def a_finish_announced_once() -> Iterator[None]:
+    """Whoever finds a full chunk among the finished ones says nothing."""
+
+    def finish_if_full(self: AnswerRecorder, batch: Batch, chunk: Chunk) -> None:
+        if chunk.missing(batch.round):
+            return
+        after = self.store.change(batch, transitions.finish_chunk(batch, chunk))
+        if after and after.is_running and after.has_all_chunks_done:
+            self.queue.send_batch(BatchMessage.of(batch))
+
+    with patch.object(AnswerRecorder, "finish_if_full", finish_if_full):
+        yield
+
+
+@contextmanager
+def jobs_not_started_dropped() -> Iterator[None]:
+    """What a worker has no time for is left lying."""
+    hand_on = JobRunner._hand_on
+
+    def careless(self: JobRunner, work: Any, called: Any) -> None:
+        hand_on(self, work, [each for each in called if not isinstance(each.found, NotStarted)])
+
+    with patch.object(JobRunner, "_hand_on", careless):
+        yield
+
+
+@contextmanager
+def a_repost_without_a_due_time() -> Iterator[None]:
+    """If the message of a repost is lost, nobody comes."""
+    repost = transitions.repost
+
+    def careless(batch: Batch, *args: Any) -> Any:
+        change = repost(batch, *args)
+        return replace(change, put={**change.put, "due_at": None})
+
+    with patch.object(transitions, "repost", careless):
+        yield
+
+
+@contextmanager
+def a_cancel_without_a_due_time() -> Iterator[None]:
+    """If the message of a cancel is lost, the next check does it."""
+    cancel = transitions.cancel
+
+    def careless(batch: Batch, *args: Any) -> Any:
+        change = cancel(batch, *args)
+        return replace(change, put={**change.put, "due_at": batch.due_at})
+
+    with patch.object(transitions, "cancel", careless):
+        yield
+
+
+@contextmanager
+def a_lease_shorter_than_a_delivery() -> Iterator[None]:
+    """Others begin while the first still sends."""
+    with patch.object(transitions, "LEASE", timedelta(seconds=20)):
+        yield
+
+
+@contextmanager
+def a_platform_that_is_not_listened_to() -> Iterator[None]:
+    """Retry-After of a platform is not waited for."""
+    job_wait = retry.job_wait
+
+    def impatient(attempt: int, *, retry_after: float | None, **more: Any) -> int:
+        return job_wait(attempt, retry_after=None, **more)
+
+    with patch.object(retry, "job_wait", impatient):
+        yield
+
+
+@contextmanager
+def a_receiver_that_is_not_listened_to() -> Iterator[None]:
+    """Retry-After of a receiver is not waited for, and 410 is an error like others."""
+    judge_callback = outcome.judge_callback
+
+    def deaf(reply: Any, now: datetime) -> Any:
+        judged = judge_callback(reply, now)
+        return TryAgain(reason="HTTP") if getattr(judged, "reason", None) else judged
+
+    with patch.object(outcome, "judge_callback", deaf):
+        yield
+
+
+@contextmanager
+def a_wait_taken_for_a_standstill() -> Iterator[None]:
+    """No check is postponed."""
+    with patch.object(JobRunner, "_postpone_check", lambda *_: None):
+        yield
+
+
+@contextmanager
+def a_key_that_signs_for_ever() -> Iterator[None]:
+    """A revoked key is used."""
+    with patch.object(Key, "may_sign_for", lambda self, account: True):
+        yield
+
+
+@contextmanager
+def no_deadline() -> Iterator[None]:
+    """Jobs are called as long as they are tried."""
+    with patch.object(Batch, "is_past_deadline", lambda self, now: False):
+        yield
+
+
+@contextmanager
+def no_expiry() -> Iterator[None]:
+    """An expired batch is worked on."""
+    with patch.object(Batch, "is_expired", lambda self, now: False):
+        yield
+
+
+TIME_FAULTS: dict[str, Any] = {
+    fault.__name__: fault
+    for fault in (
+        an_attempt_never_counted_up,
+        a_restart_that_keeps_the_cancel,
+        answers_of_later_rounds_taken,
+        blame_after_one_death,
+        a_finish_announced_once,
+        jobs_not_started_dropped,
+        a_repost_without_a_due_time,
+        a_cancel_without_a_due_time,
+        a_lease_shorter_than_a_delivery,
+        a_platform_that_is_not_listened_to,
+        a_receiver_that_is_not_listened_to,
+        a_wait_taken_for_a_standstill,
+        a_key_that_signs_for_ever,
+        no_deadline,
+        no_expiry,
+    )
+}
