@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tests.anywhere.users import MYSELF, User
@@ -22,8 +23,10 @@ def find(version: str, user: User) -> tuple[Path, User]:
 
 def _all_of(version: str) -> Iterator[Path]:
     """On the path; and those of pyenv, which puts none there that is not chosen."""
+    folders = [*map(Path, os.get_exec_path())]
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
-    folders = [*map(Path, os.get_exec_path()), *pyenv.glob(f"versions/{version}.*/bin")]
+    with suppress(OSError):  # another user's may not be read
+        folders += pyenv.glob(f"versions/{version}.*/bin")
     return (folder / f"python{version}" for folder in folders)
 
 

@@ -50,6 +50,12 @@ def test_a_python_that_is_missing_is_said_and_the_one_that_runs_this_is_taken(
     assert capsys.readouterr().out == f"{told}\n"
 
 
+def test_folders_that_cannot_be_read_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as those of root for anybody else; as root only a name that is too long fails too."""
+    monkeypatch.setenv("PYENV_ROOT", "/" + "x" * 300)
+    assert pythons.find("2.99", MYSELF) == (Path(sys.executable), MYSELF)
+
+
 def test_a_machine_without_a_compiler_has_no_other_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
