@@ -509,7 +509,8 @@ def client() -> Iterator[Client]:
 @pytest.fixture
 def front(client: Client, monkeypatch: pytest.MonkeyPatch) -> Front:
     """A service whose platform is the demonstration's."""
-    front = serve(client, monkeypatch)
+    networks = project.environment("local")["ALLOWED_CALLBACK_NETWORKS"]
+    front = serve(client, monkeypatch, ALLOWED_CALLBACK_NETWORKS=networks)
     platform = DemonstrationPlatform(key="", secret="", checks_signatures=False)
 
     def answer(call: Call) -> Reply:
@@ -533,6 +534,14 @@ class TestExamples:
                 story.tell(call, json.loads(shown.text))
         actions = {name for of_one in front.service.api._namespaces.values() for name in of_one}
         assert story.told == actions
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_example_sends_results_to_strangers(path: Path) -> None:
+    """Whoever pastes it would, and the service would try for 32 hours."""
+    commands = [each.text for each in blocks(str(path.relative_to(ROOT))) if each.language == "sh"]
+    written = [re.findall(r"callback-?[Uu][Rr][Ll]\W+(https?://\S+)", text) for text in commands]
+    assert not [url for urls in written for url in urls if not re.match("https?://[0-9]", url)]
 
 
 def calls_and_answers() -> Iterator[tuple[Block, Block]]:
