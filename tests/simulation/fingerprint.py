@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
 from chalicelib.domain.batch import AnswersPart, Batch
 from tests.fakes.dynamodb import FakeBatchStore
-from tests.simulation.state import Message, State
+from tests.simulation.state import State
 
 #: What tells only how the state came about: how often ids and numbers were drawn, and so on.
 _NO_MATTER = {"scenario", "ids", "writes"}
 #: What only promises of the scenario's own ask for.
 _FOR_WHO_ASKS = {"sent", "logged"}
+#: What is looked at in its own way.
+_TAKEN_APART = {"queue", "store"}
 #: Tokens are drawn anew each time; what matters is whether there is one.
 _TOKENS = {"lease", "rerun"}
 
@@ -23,25 +26,26 @@ class Fingerprints:
 
     def __init__(self, state: State) -> None:
         ignored = _NO_MATTER if state.scenario.insists else _NO_MATTER | _FOR_WHO_ASKS
-        names = [field.name for field in fields(State) if field.name not in ignored]
-        self._of_state = attrgetter(*names)
+        kinds: dict[type, list[str]] = {list: [], dict: [], object: []}
+        for field in fields(State):
+            if field.name not in ignored | _TAKEN_APART:
+                value = getattr(state, field.name)
+                kinds[next(kind for kind in kinds if isinstance(value, kind))].append(field.name)
+        self._lists, self._dicts, self._others = (_getter(names) for names in kinds.values())
         #: By what has the hash, kept so that its id stays its own.
         self._known: dict[int, tuple[object, int]] = {}
 
     def of(self, state: State, *more: object) -> int:
-        return hash((*map(self._plain, self._of_state(state)), *more))
-
-    def _plain(self, value: Any) -> Any:
-        match value:
-            case list():
-                return tuple(map(self._plain, value))
-            case Message():
-                return value[1:]
-            case dict():
-                return tuple(value.items())
-            case FakeBatchStore():
-                return self._of_store(value)
-        return value
+        return hash(
+            (
+                *self._others(state),
+                *map(tuple, self._lists(state)),
+                *[tuple(each.items()) for each in self._dicts(state)],
+                *[message[1:] for message in state.queue],
+                *self._of_store(state.store),
+                *more,
+            )
+        )
 
     def _of_store(self, store: FakeBatchStore) -> tuple[object, ...]:
         return (
@@ -58,6 +62,10 @@ class Fingerprints:
         if known is None:
             known = self._known[id(value)] = (value, hash(_fields(value)))
         return known[1]
+
+
+def _getter(names: list[str]) -> Callable[[State], tuple[Any, ...]]:
+    return attrgetter(*names)
 
 
 def _fields(value: Batch | AnswersPart) -> tuple[object, ...]:
