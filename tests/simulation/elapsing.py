@@ -57,8 +57,8 @@ ELAPSING = (
         name="expiry-while-delivering",
         jobs=1,
         receiver=refusing(99),
-        deadline=timedelta(minutes=10),
-        expiry=timedelta(minutes=20),
+        deadline=timedelta(minutes=45),
+        expiry=timedelta(minutes=90),
         callback_ends=CallbackState.FAILED,
     ),
     Scenario(
@@ -75,7 +75,7 @@ ELAPSING = (
         clocks=_ONE_WAY,
         ends_within=timedelta(minutes=4),
         called_back_within=timedelta(minutes=10),
-        per_loss=timedelta(minutes=45),
+        per_loss=timedelta(minutes=90),
     ),
     Scenario(
         name="clocks-behind",
@@ -85,6 +85,6 @@ ELAPSING = (
         clocks=_THE_OTHER,
         ends_within=timedelta(minutes=4),
         called_back_within=timedelta(minutes=10),
-        per_loss=timedelta(minutes=45),
+        per_loss=timedelta(minutes=90),
     ),
 )

@@ -28,7 +28,13 @@ SURROUNDINGS = (
 #: At every moment.
 AT_ONCE = (
     Scenario(name="revoked-key", jobs=1, action=("revoke",), platform=failing(0, 2)),
-    Scenario(name="expiry-amid-work", jobs=1, action=("expire", "drain"), receiver=refusing(1)),
+    Scenario(
+        name="expiry-amid-work",
+        jobs=1,
+        action=("expire", "drain"),
+        receiver=refusing(1),
+        per_loss=timedelta(minutes=45),
+    ),
     Scenario(
         name="duplicate-meanwhile",
         jobs=1,
@@ -38,7 +44,13 @@ AT_ONCE = (
         ends_within=timedelta(minutes=3),
         called_back_within=timedelta(minutes=3),
     ),
-    Scenario(name="two-sweeps", jobs=1, action=("sweep",), receiver=refusing(1)),
+    Scenario(
+        name="two-sweeps",
+        jobs=1,
+        action=("sweep",),
+        receiver=refusing(1),
+        per_loss=timedelta(minutes=45),
+    ),
     Scenario(
         name="two-restarts",
         jobs=1,
