@@ -7,16 +7,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def copy_to(folder: Path) -> Path:
-    """Copy what git knows of this checkout or would add to it, as it is now."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+def names_in_git(*more: str) -> list[str]:
+    """The files that git keeps of this checkout; `more` asks `git ls-files` for others too."""
+    listed = subprocess.run(  # noqa: S603 - our own options
+        ["git", "ls-files", "-z", "--cached", *more],  # noqa: S607
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
         check=True,
     )
-    for source in (ROOT / name for name in listed.stdout.split("\0") if name):
+    return [name for name in listed.stdout.split("\0") if name]
+
+
+def copy_to(folder: Path) -> Path:
+    """Copy what git knows of this checkout or would add to it, as it is now."""
+    for source in (ROOT / name for name in names_in_git("--others", "--exclude-standard")):
         if source.exists():
             copy = folder / source.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.checkout import names_in_git
 from tests.pins import dependencies, hashed_pins, pins
 
 ROOT = Path(__file__).parent.parent
@@ -337,6 +338,35 @@ class TestCheckout:
     def test_no_folder_is_a_heap(self, package: str) -> None:
         folders = Counter(path.parent for path in (ROOT / package).rglob("*.py"))
         assert max(folders.values()) <= 12
+
+
+#: What git keeps at the top level: what is new there belongs into README's "Repository layout" too.
+TOP_LEVEL = {
+    *(".chalice", ".ci", ".github", ".gitignore", ".pre-commit-config.yaml"),
+    *("CHANGELOG.md", "Makefile", "README.md", "SECURITY.md"),
+    *(
+        "app.py",
+        "chalicelib",
+        "client",
+        OPS,
+        LOCAL,
+        "benchmarks",
+        "docs",
+        "e2e",
+        "examples",
+        "tests",
+    ),
+    *("pyproject.toml", "requirements.txt"),
+    *(f"requirements-{name}.txt" for name in ("dev", "e2e", "run", "tools")),
+}
+
+
+class TestTopLevel:
+    @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a copy, of which git knows nothing")
+    def test_git_keeps_there_what_is_meant_to_be_there_and_nothing_else(self) -> None:
+        """Output of a command, redirected into the folder one stands in, is soon committed too."""
+        kept = {name.partition("/")[0] for name in names_in_git()}
+        assert kept == TOP_LEVEL, "git rm what is stray; name in TOP_LEVEL what is meant to stay"
 
 
 def modules_among(names: Iterable[str], every: Iterable[str]) -> Iterator[str]:
