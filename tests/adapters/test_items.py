@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.adapters import items
-from chalicelib.domain.batch import Batch, Counts
+from chalicelib.domain.batch import Batch, Counts, SubmissionTerms
 from chalicelib.domain.states import BatchState, CallbackState
 from tests.fakes.clock import START
-from tests.samples import a_batch
+from tests.samples import TERMS, a_batch
 
 HOUR = timedelta(hours=1)
 #: A batch that has a value of its own in every field that has a default.
@@ -49,6 +49,19 @@ def test_the_full_batch_has_a_value_in_every_field() -> None:
 
 def test_every_field_of_a_batch_comes_back() -> None:
     assert items.read_head(items.head_item(FULL)) == FULL
+
+
+def test_the_terms_of_the_samples_have_a_value_in_every_field() -> None:
+    without = [
+        each.name
+        for each in fields(SubmissionTerms)
+        if getattr(TERMS, each.name) in (None, default_of(each))
+    ]
+    assert without == [], "give TERMS in tests/samples.py a value for each"
+
+
+def test_every_field_of_the_terms_comes_back() -> None:
+    assert items.read_terms(items.terms_item(FULL, TERMS)) == TERMS
 
 
 class TestUnansweredJobs:
