@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test check elsewhere e2e anywhere package simulate soak large hostile fuzz mutants bench audit lock clean
+.PHONY: help install dev run serve test check elsewhere e2e anywhere package simulate soak large hostile fuzz mutants bench audit lock clean
 
 # What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
 # in it, and make hands on in the environment what is set on its command line as it stands there.
@@ -55,6 +55,8 @@ anywhere: $(DEV_STAMP) ## run the tests in six places that have little in common
 	@exec $(BIN)/python -m tests.anywhere
 
 install: $(STAMP) ## install what the commands of a checkout need, into .venv
+
+dev: $(DEV_STAMP) ## install the development tools too, and run nothing
 
 package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(call quoted,STAGE) $(if $(value ARCHITECTURE),--architecture $(call quoted,ARCHITECTURE))

@@ -104,6 +104,16 @@ class TestTheEnvironment:
         checkout.make("test")
         assert checkout.calls()[:-1] == [*ENVIRONMENT, DEVELOPMENT]
 
+    def test_make_dev_installs_both_and_runs_nothing(self, checkout: Checkout) -> None:
+        checkout.make("dev")
+        assert checkout.calls() == [*ENVIRONMENT, DEVELOPMENT]
+
+    def test_every_target_is_phony(self) -> None:
+        """Or a file of its name would keep it from running."""
+        [phony] = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+        targets = re.findall(r"^([a-z0-9]+):", MAKEFILE, re.MULTILINE)
+        assert sorted(phony.split()) == sorted(targets)
+
     @pytest.mark.parametrize("target", re.findall(r"^([a-z0-9]+):.*STAMP", MAKEFILE, re.MULTILINE))
     def test_whatever_is_made_nothing_is_installed_without_hashes(
         self, checkout: Checkout, target: str
