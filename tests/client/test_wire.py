@@ -1,0 +1,55 @@
+"""What the client's methods return is typed as docs/openapi.yaml describes it, key by key."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_type_hints, is_typeddict
+
+import pytest
+from batchback import Client, wire
+from batchback.client import _READS
+
+from tests.description import description
+
+SCHEMAS = description().document["components"]["schemas"]
+#: What `wire` has a name for, and the schema of the same.
+TYPED = {"Job": (wire.Job, SCHEMAS["Job"])} | {
+    name: (get_type_hints(getattr(Client, name, None)).get("return"), action.answer)
+    for name, action in description().actions.items()
+    if hasattr(Client, name)
+}
+
+
+@pytest.mark.parametrize("action", description().actions)
+def test_every_action_has_its_method(action: str) -> None:
+    """As the package says of itself."""
+    assert hasattr(Client, action), f"add `{action}` to client/src/batchback/client.py"
+
+
+def test_what_is_asked_again_is_an_action() -> None:
+    assert {*description().actions} >= _READS
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_every_key_is_typed_and_no_other(name: str) -> None:
+    where = "client/src/batchback/wire.py and docs/openapi.yaml must name the same keys"
+    assert [*differences(*TYPED[name])] == [], where
+
+
+def differences(typed: Any, described: Mapping[str, Any]) -> Iterator[str]:
+    """Keys that only the type or only the schema has, in what they nest too."""
+    schema = description().resolve(described)
+    properties = schema["properties"]
+    keys = get_type_hints(typed)
+    for key in sorted(keys.keys() ^ properties.keys()):
+        yield f"{typed.__name__}: only {'wire' if key in keys else 'openapi'} has {key!r}"
+    for key in sorted(keys.keys() & properties.keys()):
+        for nested in _objects_in(keys[key]):
+            part = description().resolve(properties[key])
+            yield from differences(nested, part.get("items", part))
+
+
+def _objects_in(hint: Any) -> Iterator[Any]:
+    """The TypedDict that a key holds, alone, in a list or instead of None."""
+    if is_typeddict(hint):
+        yield hint
+    for argument in get_args(hint):
+        yield from _objects_in(argument)
