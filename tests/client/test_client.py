@@ -270,6 +270,7 @@ class TestUnreachable:
             client.ping()
         assert caught.value.reason == f"{address}: Connection refused"
         assert isinstance(caught.value, CallFailed)
+        assert type(caught.value) is Unreachable, "a traceback names what a program can import"
 
     @pytest.mark.parametrize("status", [502, 503, 504])
     def test_a_gateway_that_speaks_the_contract_is_not_the_service(

@@ -179,13 +179,8 @@ class Client:
         headers = self._signed(target, sent)
         if idempotency_key is not None:
             headers["Idempotency-Key"] = _checked_idempotency_key(idempotency_key)
-        try:
-            response = self._post(target, sent, headers)
-        except _Lost:
-            if action not in _READS:
-                raise
-            response = self._post(target, sent, headers)
-        return self._answer_of(response)
+        tries = 2 if action in _READS else 1
+        return self._answer_of(self._post(target, sent, headers, tries))
 
     def _ask(self, action: str, body: Mapping[str, Any], expected: str) -> dict[str, Any]:
         return self._with(expected, self.call("batch", action, body))
@@ -207,7 +202,10 @@ class Client:
             content_type=_CONTENT_TYPE,
         )
 
-    def _post(self, target: str, body: bytes, headers: Mapping[str, str]) -> "requests.Response":
+    def _post(
+        self, target: str, body: bytes, headers: Mapping[str, str], tries: int
+    ) -> "requests.Response":
+        """Tried again only if the connection ends before the answer does."""
         from http.client import HTTPException
 
         import requests
@@ -231,7 +229,9 @@ class Client:
         except requests.exceptions.SSLError as error:
             raise self._unreachable(_first_cause(error)) from error
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            raise _Lost(self._said(_first_cause(error))) from error
+            if tries > 1:
+                return self._post(target, body, headers, tries - 1)
+            raise self._unreachable(_first_cause(error)) from error
         except (OSError, ValueError, HTTPException) as error:
             # RequestException, and what comes through requests as it is: a file of certificates
             # that is not there, a host with an empty label, an answer that is not HTTP.
@@ -267,14 +267,7 @@ class Client:
             return None
 
     def _unreachable(self, what: str) -> Unreachable:
-        return Unreachable(self._said(what))
-
-    def _said(self, what: str) -> str:
-        return f"{self._address}: {what}"
-
-
-class _Lost(Unreachable):
-    """The connection ended before the answer did."""
+        return Unreachable(f"{self._address}: {what}")
 
 
 def _checked_address(address: str) -> str:
