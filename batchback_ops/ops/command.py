@@ -100,7 +100,7 @@ console.add_command(
 console.add_command(
     ops,
     "discard",
-    "Show the dead letters that no version can read; delete them for good with --yes.",
+    "Show the dead letters that no version can read. --yes deletes them for good.",
     _QUEUE,
     click.Option(["--yes", "is_sure"], is_flag=True, help="Delete them."),
     _LIMIT,

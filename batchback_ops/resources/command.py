@@ -58,6 +58,6 @@ console.add_command(
 console.add_command(
     resources,
     "gateway",
-    "Give API Gateway's own errors the service's shape, after `chalice deploy`.",
+    "Give API Gateway's own errors the service's shape. Run it after `chalice deploy`.",
     load=lambda: _gateway().shape_errors,
 )

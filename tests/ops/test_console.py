@@ -26,6 +26,8 @@ def commands(name: str) -> list[list[str]]:
 
 
 EVERY = [words for name in ROOMS for words in commands(name)]
+#: With those for callers.
+ALL = [*([name] for name in batchback.commands), *EVERY]
 
 
 @pytest.fixture
@@ -44,11 +46,13 @@ class TestHelp:
             assert program == "batchback"
             parsed(argv)
 
-    @pytest.mark.parametrize("name", ROOMS)
-    def test_every_line_of_the_list_is_a_whole_sentence(self, user: User, name: str) -> None:
+    @pytest.mark.parametrize("words", ALL, ids=" ".join)
+    def test_every_line_of_a_list_is_a_whole_sentence(self, user: User, words: list[str]) -> None:
         """At 80 columns none is cut short."""
-        assert user.types("--help") == 0
-        assert re.search(rf"^  {name} +[A-Z].*[^.]\.$", user.stdout.getvalue(), re.MULTILINE)
+        *group, name = words
+        assert user.types(*group, "--help") == 0
+        [line] = re.findall(rf"^  {name}  +([A-Z].*)$", user.stdout.getvalue(), re.MULTILINE)
+        assert re.search(r"[^.]\.$", line), f"shorten the first sentence about {' '.join(words)}"
 
     @pytest.mark.parametrize(
         ("argv", "meant"),
@@ -56,6 +60,8 @@ class TestHelp:
             (["keys", "creat"], "'create'"),
             (["ops", "redrive", "--stage", "dev", "--dry-rn"], "'--dry-run'"),
             (["resource", "show"], "'resources'"),
+            (["run", "jobs.json", "--cal", "URL"], "'--callback-url'"),
+            (["run", "jobs.json", "--i", "KEY"], "'--idempotency-key'"),
         ],
     )
     def test_a_slip_of_the_pen_is_parsed(self, user: User, argv: list[str], meant: str) -> None:

@@ -59,6 +59,9 @@ def run(group: click.Group, argv: Sequence[str], shell: Shell) -> int:
             status = group.invoke(context)
     except click.exceptions.Exit as done:  # --help and --version have printed their text
         return done.exit_code
+    except click.NoSuchOption as error:
+        _say_usage(_with_whole_names(error), shell)
+        return Status.USAGE
     except click.UsageError as error:
         _say_usage(error, shell)
         return Status.USAGE
@@ -71,6 +74,17 @@ def _say_usage(error: click.UsageError, shell: Shell) -> None:
         return
     shell.draw(f"{error.ctx.get_usage()}\n")
     shell.say(f"{error.format_message()} See `{error.ctx.command_path} --help`.")
+
+
+def _with_whole_names(error: click.NoSuchOption) -> click.NoSuchOption:
+    """Suggest the options that an abbreviation may stand for: click knows only slips of the pen."""
+    params = error.ctx.command.params if error.ctx else []
+    meant = [name for each in params for name in each.opts if name.startswith(error.option_name)]
+    return (
+        click.NoSuchOption(error.option_name, possibilities=meant, ctx=error.ctx)
+        if meant
+        else error
+    )
 
 
 # ---- commands from elsewhere

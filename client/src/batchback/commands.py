@@ -260,7 +260,7 @@ def _results_of(client: Client, batch_id: str, **wanted: Any) -> Results:
 
 @_command(
     "list",
-    "List your batches, newest first: all of them, or with an option a page.",
+    "List your batches, newest first. --start or --per-page ask for one page, not for all.",
     click.Option(
         ["--start"],
         metavar="N",
