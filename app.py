@@ -3,8 +3,9 @@
     api             API Gateway        answers callers
     run_jobs        queue `jobs`       runs the jobs of one message
     advance_batch   queue `batches`    checks one batch and does what is due
+    call_back       queue `callbacks`  sends one batch's callback
     bury_jobs       queue `jobs-dead`  finds out what killed the workers of a message
-    sweep           every minute       sends the batches that are due to advance_batch
+    sweep           every minute       wakes the batches that are due
 
 What they do is in chalicelib, whose `__init__` is the map. A handler that returns deletes its
 message; one that raises gets exactly that message back.
@@ -29,11 +30,14 @@ from chalicelib import settings, wiring
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.journal import JsonJournal
 from chalicelib.adapters.sqs import parse_batch, parse_jobs
+from chalicelib.domain.message import JobsMessage, Sentinel
 from chalicelib.errors import FunctionFailed, describe
 
 app = Chalice(app_name="batchback", configure_logs=False)
 names = settings.names()
 
+#: Checks and burials are short, and there may be many at once: they leave room for the others.
+_MOST_CHECKS_AT_ONCE = 20
 _ALL_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
 
@@ -55,7 +59,7 @@ def api(namespace: str) -> Response:
     queue=names.jobs_queue,
     batch_size=1,
     name="run_jobs",
-    maximum_concurrency=settings.max_concurrent_workers(),
+    maximum_concurrency=settings.max_concurrent("WORKERS"),
 )
 def run_jobs(event: SQSEvent) -> None:
     """Runs the jobs of one message."""
@@ -63,6 +67,9 @@ def run_jobs(event: SQSEvent) -> None:
         for record in event:
             message = parse_jobs(record.body)
             about.update(batch_id=message.batch_id, account=message.account)
+            if isinstance(message, Sentinel):
+                wiring.service().checker.receive(message)
+                continue
             wiring.service().runner.run_jobs(
                 message,
                 receive_count=_receive_count(record),
@@ -70,7 +77,12 @@ def run_jobs(event: SQSEvent) -> None:
             )
 
 
-@app.on_sqs_message(queue=names.batches_queue, batch_size=1, name="advance_batch")
+@app.on_sqs_message(
+    queue=names.batches_queue,
+    batch_size=1,
+    name="advance_batch",
+    maximum_concurrency=_MOST_CHECKS_AT_ONCE,
+)
 def advance_batch(event: SQSEvent) -> None:
     """Checks one batch and does what is due."""
     with _logged("advance_batch") as about:
@@ -80,14 +92,35 @@ def advance_batch(event: SQSEvent) -> None:
             wiring.service().advancer.advance_batch(message, _seconds_left(event))
 
 
-@app.on_sqs_message(queue=names.jobs_dead_queue, batch_size=1, name="bury_jobs")
+@app.on_sqs_message(
+    queue=names.callbacks_queue,
+    batch_size=1,
+    name="call_back",
+    maximum_concurrency=settings.max_concurrent("CALLBACKS"),
+)
+def call_back(event: SQSEvent) -> None:
+    """Sends the callback of one batch, if it is due."""
+    with _logged("call_back") as about:
+        for record in event:
+            message = parse_batch(record.body)
+            about.update(batch_id=message.batch_id, account=message.account)
+            wiring.service().delivery.call_back(message, _seconds_left(event))
+
+
+@app.on_sqs_message(
+    queue=names.jobs_dead_queue,
+    batch_size=1,
+    name="bury_jobs",
+    maximum_concurrency=_MOST_CHECKS_AT_ONCE,
+)
 def bury_jobs(event: SQSEvent) -> None:
     """Ends what a dead message was for all the same."""
     with _logged("bury_jobs") as about:
         for record in event:
             message = parse_jobs(record.body)
             about.update(batch_id=message.batch_id, account=message.account)
-            wiring.service().burier.bury_jobs(message)
+            if isinstance(message, JobsMessage):
+                wiring.service().burier.bury_jobs(message)
 
 
 @app.schedule("rate(1 minute)", name="sweep")

@@ -50,6 +50,10 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class NoAnswer(Exception):
+    """Raised in place of an answer: the connection ends without one, as if nobody were there."""
+
+
 def json_answer(value: object, status: int = 200) -> Answer:
     return Answer(status=status, body=json.dumps(value).encode())
 
@@ -187,7 +191,12 @@ class _Handler(RequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.body,
         )
-        self.send_answer(type(self).answer(request))
+        try:
+            answer = type(self).answer(request)
+        except NoAnswer:
+            self.close_connection = True
+        else:
+            self.send_answer(answer)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond  # noqa: N815
 

@@ -272,6 +272,8 @@ def _queues(names: Names) -> dict[str, str]:
         "jobsDead": names.jobs_dead_queue,
         "batches": names.batches_queue,
         "batchesDead": names.batches_dead_queue,
+        "callbacks": names.callbacks_queue,
+        "callbacksDead": names.callbacks_dead_queue,
     }
 
 

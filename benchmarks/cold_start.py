@@ -36,11 +36,12 @@ _SERVICE = "import app; from chalicelib import wiring; service = wiring.service(
 #: What each process does; `api` imports what it needs at its first request.
 _PROGRAMS = {
     _FLOOR: f"import chalice, requests; {_CLIENTS}",
-    "api": f"{_SERVICE}; service.api; service.queue",
-    "run_jobs": f"{_SERVICE}; service.run_jobs; service.queue",
-    "advance_batch": f"{_SERVICE}; service.advance_batch; service.queue",
-    "bury_jobs": f"{_SERVICE}; service.bury_jobs; service.queue",
-    "sweep": f"{_SERVICE}; service.sweep; service.queue",
+    "api": f"{_SERVICE}; service.api",
+    "run_jobs": f"{_SERVICE}; service.runner",
+    "advance_batch": f"{_SERVICE}; service.advancer",
+    "call_back": f"{_SERVICE}; service.delivery",
+    "bury_jobs": f"{_SERVICE}; service.burier",
+    "sweep": f"{_SERVICE}; service.sweeper",
 }
 _TOP = 10
 #: `import time:  self [us] | cumulative | name`, nested by two spaces.

@@ -1,4 +1,4 @@
-"""Our own CPU and memory, and how they grow: submit, run_jobs and advance_batch in a process each,
+"""Our own CPU and memory, and how they grow: submit, run_jobs and call_back in a process each,
 against a platform and an AWS in other processes that answer at once.
 
 Counted is the CPU of each process, all its threads, from the first of the batches to the last
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import payloads
-from benchmarks.functions import ADVANCE_BATCH, API, RUN_JOBS
+from benchmarks.functions import API, CALL_BACK, RUN_JOBS
 from benchmarks.processes import StubbedService, stub_platform, stubbed_service
 
 #: The function that each of our steps runs in.
-STEPS = {"submit": API, "run_jobs": RUN_JOBS, "advance_batch": ADVANCE_BATCH}
+STEPS = {"submit": API, "run_jobs": RUN_JOBS, "call_back": CALL_BACK}
 #: The batches and jobs of the two that the goals speak of: 10,000 jobs either way.
 MANY_SMALL, ONE_LARGE = (50, 200), (1, 10_000)
 

@@ -24,7 +24,7 @@ import psutil
 from batchback_local.live.waiting import until
 from benchmarks import environments, payloads
 from benchmarks.environments import PEERS, NotMade
-from benchmarks.functions import ADVANCE_BATCH, API, RUN_JOBS
+from benchmarks.functions import API, CALL_BACK, RUN_JOBS
 from benchmarks.processes import (
     StubPlatform,
     child,
@@ -165,9 +165,9 @@ def _jobs_file(total: int) -> Path:
 
 @contextmanager
 def _ours(platform: StubPlatform, at_once: int, **settings: str) -> Iterator[Contestant]:
-    """The service: a worker process for run_jobs and one for advance_batch."""
+    """The service: a worker process for run_jobs and one for call_back."""
     with stubbed_service(platform, JOBS_SIDE_BY_SIDE=str(at_once), **settings) as service:
-        workers = [service.workers[name].process.pid for name in (RUN_JOBS, ADVANCE_BATCH)]
+        workers = [service.workers[name].process.pid for name in (RUN_JOBS, CALL_BACK)]
         processes = [psutil.Process(pid) for pid in workers]
 
         def run(file: Path, jobs: int) -> Run:

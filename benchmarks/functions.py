@@ -11,9 +11,9 @@ from batchback_local.runtime.invocation import Context
 from batchback_ops import project
 from benchmarks import payloads
 
-API, RUN_JOBS, ADVANCE_BATCH = "api", "run_jobs", "advance_batch"
+API, RUN_JOBS, CALL_BACK = "api", "run_jobs", "call_back"
 #: Those that every batch needs.
-FUNCTIONS = (API, RUN_JOBS, ADVANCE_BATCH)
+FUNCTIONS = (API, RUN_JOBS, CALL_BACK)
 
 KEY, SECRET = "demo", "demo-secret"
 
@@ -27,7 +27,7 @@ def handler(function: str) -> Callable[[dict[str, Any], Context], Any]:
     handlers: dict[str, Any] = {
         API: app.app,
         RUN_JOBS: app.run_jobs,
-        ADVANCE_BATCH: app.advance_batch,
+        CALL_BACK: app.call_back,
     }
     found: Callable[[dict[str, Any], Context], Any] = handlers[function]
     return found

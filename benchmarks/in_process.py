@@ -26,8 +26,8 @@ from batchback_local.runtime.invocation import Context, sqs_event
 from benchmarks import payloads
 from benchmarks.counting import RequestCounter
 from benchmarks.functions import (
-    ADVANCE_BATCH,
     API,
+    CALL_BACK,
     FUNCTIONS,
     KEY,
     RUN_JOBS,
@@ -147,7 +147,7 @@ class ServiceOnMoto:
         for client in self.clients:
             self.counter.watch(client)
         names = settings.names()
-        self._queues = [(names.jobs_queue, RUN_JOBS), (names.batches_queue, ADVANCE_BATCH)]
+        self._queues = [(names.jobs_queue, RUN_JOBS), (names.callbacks_queue, CALL_BACK)]
         put_demo_key(
             aws.dynamodb(),
             names.keys_table,

@@ -20,7 +20,7 @@ import boto3
 
 from batchback_local.demonstration.account import new_callback_secret, put_demo_key
 from batchback_ops import project
-from benchmarks.functions import ADVANCE_BATCH, API, KEY, RUN_JOBS, SECRET, gateway_event
+from benchmarks.functions import API, CALL_BACK, KEY, RUN_JOBS, SECRET, gateway_event
 from chalicelib.settings import Names
 
 _TIMEOUT_SECONDS = 300
@@ -153,7 +153,7 @@ def stubbed_service(platform: StubPlatform, **settings: str) -> Iterator[Stubbed
         start = partial(_worker, aws, environment)
         workers = {
             function: stack.enter_context(start(function))
-            for function in (API, RUN_JOBS, ADVANCE_BATCH)
+            for function in (API, RUN_JOBS, CALL_BACK)
         }
         yield StubbedService(platform, aws, workers)
 

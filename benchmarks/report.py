@@ -10,7 +10,7 @@ from typing import Any
 from batchback_ops import project
 from benchmarks import cpu, largest
 from benchmarks.field import FIELD, OURS, OURS_SIGNING
-from benchmarks.functions import ADVANCE_BATCH
+from benchmarks.functions import CALL_BACK
 
 Results = dict[str, Any]
 
@@ -62,7 +62,7 @@ _BESIDE = (
     Goal(what="read units per job", key="read_units_per_job", most=0),
     Goal(what="AWS requests per job, every container cold", key="requests_per_job_cold", most=0),
     Goal(
-        what="memory of advance_batch for the largest callback, bytes",
+        what="memory of call_back for the largest callback, bytes",
         key="largest_callback_peak_bytes",
         most=0,
         form="{:,.0f}",
@@ -86,7 +86,7 @@ def headline(results: Results) -> Results:
         "worker_cpu_ms_per_job": small,
         "large_batch_ratio": large / small,
         "largest_callback_peak_bytes": largest.heaviest_callback(results["largest"])["peak_bytes"][
-            ADVANCE_BATCH
+            CALL_BACK
         ],
         "import_ratio": results["cold_start"]["import_ratio"],
         "zip_bytes": results["package"]["zip_bytes"],

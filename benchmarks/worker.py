@@ -1,6 +1,6 @@
 """A process that runs functions as a Lambda container does: one event at a time, asked for by HTTP.
 
-    python -m benchmarks.worker run_jobs,advance_batch http://127.0.0.1:PORT
+    python -m benchmarks.worker run_jobs,call_back http://127.0.0.1:PORT
 
 It says `ready`, and answers each line on standard input with what was used since the last: process
 CPU with all threads, and for each invocation its wall time and CPU. At the end of standard input it

@@ -4,7 +4,7 @@ The packages and modules, and what each may import. app and api translate, opera
 domain decides, adapters do the I/O; wiring connects AWS to the ports, and service puts all of it
 together:
 
-    app -> wiring, settings, api, adapters, errors
+    app -> wiring, settings, api, adapters, errors, domain.message
     wiring -> service, settings, adapters, operations.ports, domain
     service -> api, settings, operations, domain
     api -> operations, domain, errors
@@ -18,10 +18,13 @@ The life of a batch:
     submit_batch    admits it, if its account is limited (admit_batch); stores the jobs, then the
                     head (the one commit), then sends a message per chunk
     run_jobs        one message: runs the jobs of a chunk concurrently and records their answers;
-                    whoever records the last one puts the chunk among the head's `done`
-    advance_batch   checks one batch and does what is due: sends, completes, calls back
-    sweep           every minute sends the batches that are due to advance_batch, so that nothing is
-                    stuck whatever was lost; bury_jobs ends the jobs that kill their workers
+                    whoever records the last one puts the chunk among the head's `done`, and
+                    whoever finishes the last chunk completes the batch (complete_batch)
+    call_back       makes one attempt at the callback of a completed batch (deliver_callback)
+    advance_batch   checks one batch and does what is due: sends, ends what was cancelled, completes
+    sweep           every minute has the batches that are due checked or called back, so that
+                    nothing is stuck whatever was lost; bury_jobs ends the jobs that kill their
+                    workers
     read_batch      progress and results, at any time; list_batches: list; rerun_batch: restart,
                     repost, cancel
 

@@ -17,6 +17,7 @@ from chalicelib.domain import cursor, results, run_request, strict_json, targets
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.cursor import Cursor
+from chalicelib.domain.holds import Hold
 from chalicelib.domain.media_type import is_json
 from chalicelib.domain.results import Page
 from chalicelib.domain.run_request import WhyNotUrl, as_object
@@ -233,7 +234,8 @@ class Api:
 
     def _progress(self, caller: Caller, call: _Call) -> str:
         batch_id = call.async_id(call.parameters, BatchNotFound)
-        return strict_json.dump(_progress(self.reader.progress(caller, batch_id)))
+        batch = self.reader.progress(caller, batch_id)
+        return strict_json.dump(_progress(batch, self.reader.hold(batch)))
 
     def _results(self, caller: Caller, call: _Call) -> str:
         parameters = call.parameters
@@ -357,7 +359,7 @@ def _flag(parameters: Mapping[str, Any], name: str) -> bool:
     return bool(value)
 
 
-def _progress(batch: Batch) -> dict[str, Any]:
+def _progress(batch: Batch, hold: Hold | None) -> dict[str, Any]:
     return {
         "progress": batch.progress,
         "status": batch.status,
@@ -371,7 +373,12 @@ def _progress(batch: Batch) -> dict[str, Any]:
             "lastError": batch.last_error,
             "nextAttemptAt": _time_or_none(batch.next_try_at),
         },
+        **({"waiting": _waiting(hold)} if hold else {}),
     }
+
+
+def _waiting(hold: Hold) -> dict[str, str]:
+    return {"for": hold.reason, "until": wire_time.compose(hold.until)}
 
 
 def _listed(batch: Batch) -> dict[str, Any]:

@@ -17,6 +17,7 @@
     │   ├── NotSaved 24091         nothing was stored and nothing will run
     │   ├── OutcomeUnknown         it may have been stored: ask again with the Idempotency-Key
     │   └── Unavailable            the database or the queue does not answer
+    │       ├── Denied             it refuses for good: a right or a table is missing
     │       └── TooNew             what it answers is of a format of a later release
     ├── Misconfigured              the operator's: one sentence that says what to do
     └── FunctionFailed             what Lambda is told of any of these, or of any other error
@@ -216,10 +217,22 @@ class Unavailable(ServiceError):
     """The database or the queue refused or did not answer. A write may have taken effect all the
     same: every one of ours can be repeated."""
 
+    #: Whether it may answer when it is asked again. What is denied or malformed stays so until
+    #: somebody changes something.
+    may_pass = True
+
+
+class Denied(Unavailable):
+    """The database or the queue refuses what it was asked, and will go on doing so."""
+
+    may_pass = False
+
 
 class TooNew(Unavailable):
     """An item or a message of a format that only a later release knows. It is left as it is: the
     later release, deployed again, goes on with it. Until then whoever meets it tries again."""
+
+    may_pass = False
 
     def __init__(self, what: str, version: int, known: int) -> None:
         super().__init__(
@@ -230,6 +243,8 @@ class TooNew(Unavailable):
 
 class Misconfigured(BatchbackError):
     """The operator can fix it; the text is one sentence that says what to do."""
+
+    may_pass = False
 
 
 class FunctionFailed(BatchbackError):

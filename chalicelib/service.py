@@ -15,7 +15,11 @@ from chalicelib.operations.admit_batch import BatchAdmission
 from chalicelib.operations.advance_batch import BatchAdvancer
 from chalicelib.operations.authenticate import Authenticator
 from chalicelib.operations.bury_jobs import JobBurier
+from chalicelib.operations.call_jobs import JobCaller
+from chalicelib.operations.check_batch import BatchChecker
+from chalicelib.operations.complete_batch import BatchCompletion
 from chalicelib.operations.deliver_callback import CallbackDelivery
+from chalicelib.operations.hand_over import Handover
 from chalicelib.operations.isolate_jobs import JobIsolation
 from chalicelib.operations.list_batches import BatchLister
 from chalicelib.operations.ports import Ports
@@ -25,6 +29,7 @@ from chalicelib.operations.rerun_batch import BatchRerunner
 from chalicelib.operations.run_jobs import JobRunner
 from chalicelib.operations.submit_batch import BatchSubmitter
 from chalicelib.operations.sweep import Sweeper
+from chalicelib.operations.watch_platform import PlatformWatch
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,6 +100,7 @@ class Service:
     def rerunner(self) -> BatchRerunner:
         return BatchRerunner(
             admission=self.admission,
+            completion=self.completion,
             store=self._ports.store,
             queue=self._ports.queue,
             clock=self._ports.clock,
@@ -120,20 +126,72 @@ class Service:
             store=self._ports.store,
             keys=self._ports.cached_keys,
             queue=self._ports.queue,
-            platform=self._ports.platform,
+            caller=self.caller,
             recorder=self.recorder,
+            completion=self.completion,
             isolation=self.isolation,
-            concurrent=self._ports.concurrent,
+            watch=self.watch,
+            handover=self.handover,
             clock=self._ports.clock,
             journal=self._ports.journal,
             random_unit=self._ports.random_unit,
-            job_timeout_seconds=self._settings.job_timeout_seconds,
             job_retry_seconds=self._settings.job_retry_seconds,
         )
 
     @cached_property
+    def caller(self) -> JobCaller:
+        return JobCaller(
+            platform=self._ports.platform,
+            concurrent=self._ports.concurrent,
+            watch=self.watch,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+            job_timeout_seconds=self._settings.job_timeout_seconds,
+        )
+
+    @cached_property
     def recorder(self) -> AnswerRecorder:
-        return AnswerRecorder(store=self._ports.store, queue=self._ports.queue)
+        return AnswerRecorder(store=self._ports.store, completion=self.completion)
+
+    @cached_property
+    def completion(self) -> BatchCompletion:
+        return BatchCompletion(
+            store=self._ports.store,
+            queue=self._ports.queue,
+            admission=self.admission,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+        )
+
+    @cached_property
+    def watch(self) -> PlatformWatch:
+        return PlatformWatch(
+            store=self._ports.store,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+            random_unit=self._ports.random_unit,
+            spare_for=timedelta(minutes=self._settings.outage_minutes),
+        )
+
+    @cached_property
+    def handover(self) -> Handover:
+        return Handover(
+            store=self._ports.store,
+            queue=self._ports.queue,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+            random_unit=self._ports.random_unit,
+        )
+
+    @cached_property
+    def checker(self) -> BatchChecker:
+        return BatchChecker(
+            store=self._ports.store,
+            queue=self._ports.queue,
+            handover=self.handover,
+            clock=self._ports.clock,
+            journal=self._ports.journal,
+        )
 
     @cached_property
     def isolation(self) -> JobIsolation:
@@ -156,10 +214,10 @@ class Service:
             store=self._ports.store,
             queue=self._ports.queue,
             recorder=self.recorder,
+            completion=self.completion,
+            checker=self.checker,
+            handover=self.handover,
             clock=self._ports.clock,
-            journal=self._ports.journal,
-            admission=self.admission,
-            delivery=self.delivery,
         )
 
     @cached_property
@@ -169,6 +227,8 @@ class Service:
             keys=self._ports.cached_keys,
             queue=self._ports.queue,
             receiver=self._ports.receiver,
+            completion=self.completion,
+            handover=self.handover,
             clock=self._ports.clock,
             journal=self._ports.journal,
             random_unit=self._ports.random_unit,
@@ -180,6 +240,7 @@ class Service:
         return Sweeper(
             store=self._ports.store,
             queue=self._ports.queue,
+            concurrent=self._ports.concurrent_requests,
             clock=self._ports.clock,
             journal=self._ports.journal,
         )
@@ -187,6 +248,7 @@ class Service:
     def warm_up(self) -> None:
         """Make every operation now, for a process that runs all functions, and several at once. A
         container makes only those of its function, in the first of its invocations."""
-        for each in (self.api, self.runner, self.burier, self.advancer, self.sweeper):
+        workers = (self.runner, self.checker, self.burier, self.advancer, self.delivery)
+        for each in (self.api, *workers, self.sweeper):
             assert each  # noqa: S101 - reading one makes it
         self._ports.platform.prepare()

@@ -43,6 +43,9 @@ class Settings:
     jobs_side_by_side: int
     #: None: as many as Lambda will run.
     max_concurrent_workers: int | None
+    #: The same, of the function that calls back.
+    max_concurrent_callbacks: int | None
+    outage_minutes: int
     flush_seconds: float
     deadline_hours: int
     expiry_hours: int
@@ -103,6 +106,14 @@ class Names:
         return f"batchback-{self.stage}-batches-dead"
 
     @property
+    def callbacks_queue(self) -> str:
+        return f"batchback-{self.stage}-callbacks"
+
+    @property
+    def callbacks_dead_queue(self) -> str:
+        return f"batchback-{self.stage}-callbacks-dead"
+
+    @property
     def platform_header(self) -> str:
         """The parameter of Systems Manager where PLATFORM_HEADER is `ssm`."""
         return f"/batchback-{self.stage}/platform-header"
@@ -131,15 +142,16 @@ def is_header_kept(environ: Mapping[str, str]) -> bool:
     return (auth.lower(), header) == ("header", "ssm")
 
 
-def max_concurrent_workers(environ: Mapping[str, str] | None = None) -> int | None:
-    """This setting alone, for app.py: a deployment writes it into the trigger of `run_jobs`."""
+def max_concurrent(of: str, environ: Mapping[str, str] | None = None) -> int | None:
+    """The setting MAX_CONCURRENT_<of> alone, for app.py: a deployment writes it into the trigger of
+    a function."""
     environ = os.environ if environ is None else environ
-    [variable] = [each for each in VARIABLES if each.name == "MAX_CONCURRENT_WORKERS"]
+    [variable] = [each for each in VARIABLES if each.name == f"MAX_CONCURRENT_{of}"]
     try:
-        workers: int | None = _value(variable, environ)
+        most: int | None = _value(variable, environ)
     except ValueError as error:
         raise Misconfigured(f"{variable.name} {error}") from error
-    return workers
+    return most
 
 
 def stay_on_this_machine(environ: MutableMapping[str, str] | None = None) -> None:
@@ -333,7 +345,7 @@ VARIABLES = (
     Variable(
         name="JOB_TIMEOUT_SECONDS",
         meaning="How long one call of a job may take in all.",
-        parse=_whole(1, 45),
+        parse=_whole(1, 40),
         default="30",
     ),
     Variable(
@@ -367,6 +379,19 @@ VARIABLES = (
         "`0` for as many as Lambda will run.",
         parse=_workers,
         default="10",
+    ),
+    Variable(
+        name="MAX_CONCURRENT_CALLBACKS",
+        meaning="How many callbacks are sent at the same time, so that slow receivers hold up no "
+        "other function; `0` for as many as Lambda will run.",
+        parse=_workers,
+        default="20",
+    ),
+    Variable(
+        name="OUTAGE_MINUTES",
+        meaning="How long a job waits for a platform that is not there before its attempts count.",
+        parse=_whole(0, 2_880),
+        default="60",
     ),
     Variable(
         name="FLUSH_SECONDS",

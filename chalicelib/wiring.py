@@ -64,6 +64,7 @@ def connect(
         platform=_platform(settings, clock, journal),
         receiver=HttpReceiver(policy=settings.address_policy),
         concurrent=ConcurrentThreads(settings.jobs_side_by_side, settings.flush_seconds),
+        concurrent_requests=requests,
         clock=clock,
         journal=journal,
         new_id=_new_id,
@@ -85,6 +86,7 @@ def _queue(settings: Settings, concurrent_requests: Concurrent) -> Queue:
         aws.sqs(),
         jobs_queue=settings.names.jobs_queue,
         batches_queue=settings.names.batches_queue,
+        callbacks_queue=settings.names.callbacks_queue,
         concurrent=concurrent_requests,
     )
 

@@ -193,13 +193,13 @@ class OnEmulator:
         queues = self.emulator.client("sqs")
         queues.purge_queue(QueueUrl=queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"])
 
-    def give_up_messages_of_batches(self) -> int:
+    def give_up_messages_of_callbacks(self) -> int:
         """Has them die, as SQS does with what a function gave back each time. How many there
         were."""
         queues = self.emulator.client("sqs")
         home, dead = (
             queues.get_queue_url(QueueName=name)["QueueUrl"]
-            for name in (NAMES.batches_queue, NAMES.batches_dead_queue)
+            for name in (NAMES.callbacks_queue, NAMES.callbacks_dead_queue)
         )
         count = 0
         receive = partial(queues.receive_message, QueueUrl=home, WaitTimeSeconds=1)
@@ -210,13 +210,15 @@ class OnEmulator:
                 count += 1
         return count
 
-    def put_alarm_forward(self, async_id: str) -> None:
-        """To now: a batch of which everything was sent is checked after half an hour."""
+    def forget_that_it_was_sent(self, async_id: str) -> None:
+        """As if the submission had died before it could say so: its first check is due now. Of a
+        batch that was sent a check is due after half an hour, and then a sentinel has to wait."""
         self.emulator.client("dynamodb").update_item(
             TableName=NAMES.batches_table,
             Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},
-            UpdateExpression=f"SET {attribute_of('next_check_at')} = :now, due_at = :now",
-            ExpressionAttributeValues={":now": {"N": f"{time.time():.3f}"}},
+            UpdateExpression=f"SET {attribute_of('next_check_at')} = :now, due_at = :now, "
+            f"{attribute_of('checks')} = :none",
+            ExpressionAttributeValues={":now": {"N": f"{time.time():.3f}"}, ":none": {"N": "0"}},
         )
 
     # ---- deployed

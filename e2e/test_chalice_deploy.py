@@ -36,6 +36,7 @@ FUNCTIONS = {
 TRIGGERS = {
     f"batchback-{STAGE}-run_jobs": NAMES.jobs_queue,
     f"batchback-{STAGE}-advance_batch": NAMES.batches_queue,
+    f"batchback-{STAGE}-call_back": NAMES.callbacks_queue,
     f"batchback-{STAGE}-bury_jobs": NAMES.jobs_dead_queue,
 }
 
@@ -186,15 +187,16 @@ class TestTriggers:
             each["FunctionArn"].rpartition(":")[2]: each["EventSourceArn"].rpartition(":")[2]
             for each in deployment.triggers()
         } == TRIGGERS
-        assert [each["BatchSize"] for each in deployment.triggers()] == [1, 1, 1]
+        assert [each["BatchSize"] for each in deployment.triggers()] == [1, 1, 1, 1]
 
-    def test_only_so_many_workers_run_jobs_at_once(self, deployment: Deployment) -> None:
+    def test_only_so_many_of_a_function_run_at_once(self, deployment: Deployment) -> None:
         scaling = {
             each["FunctionArn"].rpartition("-")[2]: each.get("ScalingConfig")
             for each in deployment.triggers()
         }
-        assert scaling["run_jobs"] == {"MaximumConcurrency": settings.max_concurrent_workers({})}
-        assert not scaling["advance_batch"]
+        for function, of in {"run_jobs": "WORKERS", "call_back": "CALLBACKS"}.items():
+            assert scaling[function] == {"MaximumConcurrency": settings.max_concurrent(of, {})}
+        assert scaling["advance_batch"] == {"MaximumConcurrency": 20}
         assert not scaling["bury_jobs"]
 
     def test_the_sweep_comes_every_minute(self, deployment: Deployment) -> None:

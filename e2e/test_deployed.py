@@ -33,7 +33,7 @@ from e2e.on_emulator import (
 
 #: Where no others start beside it.
 LONGER_THAN_ONE_WORKER_STARTS_SECONDS = 7
-WORKERS = ["advance_batch", "bury_jobs", "run_jobs", "sweep"]
+WORKERS = ["advance_batch", "bury_jobs", "call_back", "run_jobs", "sweep"]
 
 BY_ITS_PIPELINE = "deploy it by its pipeline (docs/packaging.md)"
 
@@ -176,7 +176,7 @@ class TestWorstCases:
             async_id = signed(service, request(service, 3))
             service.lose_messages_of_jobs()
         assert service.caller.progress(async_id)["jobs"]["waiting"] == 3
-        service.put_alarm_forward(async_id)
+        service.forget_that_it_was_sent(async_id)
         assert len(callback_of(service, async_id)["results"]) == 3
         assert [each["batch_id"] for each in events_of(service, "sweep", "batch swept")] == [
             async_id
@@ -216,7 +216,9 @@ class TestStack:
 
     def test_a_second_deployment_leaves_tables_and_queues_alone(self, service: OnEmulator) -> None:
         changed = service.deploy(MAX_JOBS_PER_BATCH="300")
-        assert {"APIHandler", "AdvanceBatch", "BuryJobs", "RunJobs", "Sweep"} <= {*changed}
+        assert {"APIHandler", "AdvanceBatch", "BuryJobs", "CallBack", "RunJobs", "Sweep"} <= {
+            *changed
+        }
         assert not [name for name in changed if name.endswith(("Table", "Queue", "Log"))]
         async_id = signed(service, request(service, 250))
         assert len(callback_of(service, async_id)["results"]) == 250
@@ -253,7 +255,7 @@ class TestDoctor:
             others = ", ".join(sorted(service.variables))
             assert told[f"function {function}"][0].endswith(f"config.json has it: {others}")
             *_, statements = told[f"policy of {function}"][0].partition("committed one: ")
-            assert {*statements.split(", ")} <= {"BatchesQueue", "JobsQueue"}
+            assert {*statements.split(", ")} <= {"BatchesQueue", "CallbacksQueue", "JobsQueue"}
         assert {mend.rpartition(", then ")[2] for _, mend in told.values()} == {BY_ITS_PIPELINE}
         assert found["ping"]["found"].startswith("signed and understood at ")
         assert found["batch"]["found"].endswith(": test.ping ran, its callback is delivered")
@@ -272,31 +274,32 @@ class TestDoctor:
             f"{NAMES.jobs_dead_queue} feeds it, and is Disabled",
             f"aws lambda update-event-source-mapping --uuid {trigger} --enabled",
         )
-        assert told["policy of run_jobs"][0].endswith(": BatchesQueue, JobsQueue, Keys")
+        assert told["policy of run_jobs"][0].endswith(": CallbacksQueue, JobsQueue, Keys")
         assert "FLUSH_SECONDS" in told["function sweep"][0]
 
 
 class TestOps:
     def test_dead_letters_are_found_and_go_back_to_work(self, service: OnEmulator) -> None:
-        """Of a batch whose jobs are done, and that nobody has checked since."""
-        with service.nothing_feeds("advance_batch"):
+        """Of a batch that is completed, and whose callback nobody has sent since."""
+        queue = "callbacks-dead"
+        with service.nothing_feeds("call_back"):
             async_id = signed(service, request(service, 3))
-            results = service.caller.results
-            service.until(lambda: len(results(async_id, partial=True)["results"]) == 3, "recorded")
-            letters = service.give_up_messages_of_batches()
+            progress = service.caller.progress
+            service.until(lambda: progress(async_id)["status"] == "completed", "completed")
+            letters = service.give_up_messages_of_callbacks()
         [listed] = [each for each in ops(service, "list") if each["batchId"] == async_id]
-        assert (listed["status"], listed["jobs"]["succeeded"]) == ("running", 3)
+        assert (listed["status"], listed["callback"]) == ("completed", "waiting")
         shown = ops(service, "show", async_id)
-        assert (shown["jobs"]["succeeded"], shown["jobs"]["waiting"]) == (3, 0)
-        assert (shown["completedAt"], shown["callback"]["attempts"]) == (None, 0)
-        assert "batchback ops redrive --stage prod" in self.doctor(service)
-        found = {"queue": "batches-dead", "found": letters, "unreadable": 0}
+        assert (shown["jobs"]["succeeded"], shown["callback"]["attempts"]) == (3, 0)
+        redrive = "redrive", "--queue", queue
+        assert f"batchback ops {' '.join(redrive)} --stage prod" in self.doctor(service)
+        found = {"queue": queue, "found": letters, "unreadable": 0}
         found["batches"] = {async_id: letters}
-        assert ops(service, "redrive", "--dry-run") == {**found, "moved": 0}
-        assert ops(service, "redrive") == {**found, "moved": letters}
+        assert ops(service, *redrive, "--dry-run") == {**found, "moved": 0}
+        assert ops(service, *redrive) == {**found, "moved": letters}
         assert len(callback_of(service, async_id)["results"]) == 3
         assert ops(service, "show", async_id)["callback"]["state"] == "delivered"
-        assert ops(service, "redrive")["found"] == 0
+        assert ops(service, *redrive)["found"] == 0
 
     def doctor(self, service: OnEmulator) -> str:
         return wrong(findings(service, "--no-batch"))["dead letters"][1]

@@ -18,6 +18,8 @@ PHYSICAL = {
     "JobsDeadQueue": NAMES.jobs_dead_queue,
     "BatchesQueue": NAMES.batches_queue,
     "BatchesDeadQueue": NAMES.batches_dead_queue,
+    "CallbacksQueue": NAMES.callbacks_queue,
+    "CallbacksDeadQueue": NAMES.callbacks_dead_queue,
 }
 
 
@@ -76,5 +78,6 @@ ALARMS = of_type("AWS::CloudWatch::Alarm")
 QUEUES = of_type("AWS::SQS::Queue")
 TABLES = of_type("AWS::DynamoDB::Table")
 FUNCTIONS = {"batchback-prod"} | {
-    f"batchback-prod-{name}" for name in ("run_jobs", "advance_batch", "bury_jobs", "sweep")
+    f"batchback-prod-{name}"
+    for name in ("run_jobs", "advance_batch", "call_back", "bury_jobs", "sweep")
 }

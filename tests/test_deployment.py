@@ -16,13 +16,20 @@ import app
 from batchback_ops import project
 from chalicelib.adapters import aws
 from chalicelib.domain import results, transitions
-from chalicelib.operations import deliver_callback, run_jobs, sweep
+from chalicelib.operations import call_jobs, deliver_callback, sweep
 from chalicelib.settings import VARIABLES
 from tests.template import FUNCTIONS, QUEUES
 
 STAGES = [stage for stage in project.configuration()["stages"] if stage != project.LOCAL_STAGE]
 #: The queue that a function takes messages from.
-SOURCES = {"run_jobs": "JobsQueue", "advance_batch": "BatchesQueue", "bury_jobs": "JobsDeadQueue"}
+SOURCES = {
+    "run_jobs": "JobsQueue",
+    "advance_batch": "BatchesQueue",
+    "call_back": "CallbacksQueue",
+    "bury_jobs": "JobsDeadQueue",
+}
+#: What a worker takes for what it reads before its first call, and more.
+SECONDS_TO_BEGIN = 2
 _MINUTE = 60
 
 
@@ -116,15 +123,20 @@ class TestFunctions:
         """It would if it compressed answers, and the service refuses such bodies unread."""
         assert api(stage).minimum_compression == ""
 
-    def test_only_so_many_workers_run_jobs_at_once(self) -> None:
-        """MAX_CONCURRENT_WORKERS is in the trigger of run_jobs, and of no other."""
+    def test_only_so_many_of_a_function_run_at_once(self) -> None:
+        """MAX_CONCURRENT_WORKERS and MAX_CONCURRENT_CALLBACKS are in the triggers."""
         triggers = [
             each for each in deployed("prod").resources if isinstance(each, models.SQSEventSource)
         ]
         workers = {
             each.lambda_function.resource_name: each.maximum_concurrency for each in triggers
         }
-        assert workers == {"run_jobs": 10, "advance_batch": None, "bury_jobs": None}
+        assert workers == {
+            "run_jobs": 10,
+            "advance_batch": 20,
+            "call_back": 20,
+            "bury_jobs": 20,
+        }
 
     @pytest.mark.parametrize("stage", STAGES)
     def test_a_stage_sets_only_parameters_that_the_template_has(self, stage: str) -> None:
@@ -152,25 +164,26 @@ class TestTime:
 
     def test_the_longest_call_of_a_job_ends_before_its_worker(self) -> None:
         longest = max(limits("JOB_TIMEOUT_SECONDS"))
-        assert longest + run_jobs._SECONDS_TO_RECORD < timeout("run_jobs")
+        assert longest + call_jobs.SECONDS_TO_RECORD + SECONDS_TO_BEGIN <= timeout("run_jobs")
 
     @pytest.mark.parametrize(
-        "kept",
+        ("kept", "requests"),
         [
-            run_jobs._SECONDS_TO_RECORD,
-            deliver_callback._SECONDS_TO_RECORD,
-            sweep._SECONDS_TO_END,
+            (call_jobs.SECONDS_TO_RECORD, 2),
+            (deliver_callback._SECONDS_TO_RECORD, 1),
+            (sweep._SECONDS_TO_END, 1),
         ],
     )
-    def test_a_request_to_aws_that_nobody_answers_ends_in_the_time_that_is_kept_for_it(
-        self, kept: int
+    def test_requests_to_aws_that_nobody_answers_end_in_the_time_that_is_kept_for_them(
+        self, kept: int, requests: int
     ) -> None:
-        """With every attempt and the longest waits between them: it fails, and the function does
+        """With every attempt and the longest waits between them: they fail, and the function does
         not die of it."""
         config: Any = aws._CONFIG
         attempts = config.retries["total_max_attempts"]
         waits = sum(2**retry for retry in range(attempts - 1))
-        assert attempts * (config.connect_timeout + config.read_timeout) + waits < kept
+        longest = attempts * (config.connect_timeout + config.read_timeout) + waits
+        assert requests * longest <= kept
 
     def test_every_client_of_aws_has_these_times(self, monkeypatch: pytest.MonkeyPatch) -> None:
         made: dict[str, Any] = {}
@@ -188,14 +201,15 @@ class TestTime:
             deliver_callback._SECONDS_PER_ATTEMPT
             + deliver_callback._SECONDS_PER_MEGABYTE * megabytes
         )
-        assert longest + deliver_callback._SECONDS_TO_RECORD < timeout("advance_batch")
+        assert longest + deliver_callback._SECONDS_TO_RECORD < timeout("call_back")
 
     def test_a_sender_of_a_callback_ends_before_its_lease(self) -> None:
         lease = transitions.LEASE.total_seconds()
-        assert timeout("advance_batch") < lease <= QUEUES["BatchesQueue"]["VisibilityTimeout"]
+        assert timeout("call_back") < lease <= QUEUES["CallbacksQueue"]["VisibilityTimeout"]
 
-    def test_a_reservation_outlasts_the_check_that_it_makes_room_for(self) -> None:
-        assert transitions.RESERVATION.total_seconds() > timeout("advance_batch")
+    @pytest.mark.parametrize("function", ["advance_batch", "call_back"])
+    def test_a_reservation_outlasts_what_it_makes_room_for(self, function: str) -> None:
+        assert transitions.RESERVATION.total_seconds() > timeout(function)
 
     def test_a_sweep_ends_before_the_next_begins(self) -> None:
         assert sweep._SECONDS_TO_END < timeout("sweep") < _MINUTE

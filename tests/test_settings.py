@@ -71,6 +71,7 @@ class TestDefaults:
             ("jobs_per_message", 50),
             ("jobs_side_by_side", 25),
             ("max_concurrent_workers", 10),
+            ("max_concurrent_callbacks", 20),
             ("flush_seconds", 1.0),
             ("deadline_hours", 12),
             ("expiry_hours", 60),
@@ -101,7 +102,10 @@ class TestDefaults:
 
     @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
     def test_every_setting_is_used(self, field: Field[object]) -> None:
-        assert re.search(rf"(settings|self)\.{field.name}\b", THAT_READ_THEM)
+        """By its name, or, in a trigger of app.py, by the end of it."""
+        of = field.name.removeprefix("max_concurrent_").upper()
+        used = rf'(settings|self)\.{field.name}\b|settings\.max_concurrent\("{of}"\)'
+        assert re.search(used, THAT_READ_THEM)
 
     @pytest.mark.parametrize("name", sorted(FIXED_NAMES))
     def test_the_names_that_the_contract_fixes_are_read(self, name: str) -> None:
@@ -130,7 +134,7 @@ class TestNumbers:
     @pytest.mark.parametrize(
         ("name", "low", "high"),
         [
-            ("JOB_TIMEOUT_SECONDS", 1, 45),
+            ("JOB_TIMEOUT_SECONDS", 1, 40),
             ("JOB_RETRY_SECONDS", 1, 14),
             ("MAX_JOBS_PER_BATCH", 1, 10_000),
             ("JOBS_PER_MESSAGE", 1, 100),
@@ -262,6 +266,10 @@ class TestStage:
             f"batchback-{text}-batches",
             f"batchback-{text}-batches-dead",
         )
+        assert (names.callbacks_queue, names.callbacks_dead_queue) == (
+            f"batchback-{text}-callbacks",
+            f"batchback-{text}-callbacks-dead",
+        )
 
     @pytest.mark.parametrize("text", ["A", "1a", "-a", "a_b", "a b", "a" * 31, "é", "a/b", "a.b"])
     def test_what_could_name_no_table_is_refused(self, text: str) -> None:
@@ -283,20 +291,24 @@ class TestStage:
 class TestForTheDecorators:
     """app.py reads these before, and where, nothing else is configured."""
 
-    def test_the_workers_need_nothing_else(self) -> None:
-        assert settings.max_concurrent_workers({"MAX_CONCURRENT_WORKERS": "50"}) == 50
-        assert settings.max_concurrent_workers({"MAX_CONCURRENT_WORKERS": "0"}) is None
-        assert settings.max_concurrent_workers({}) == 10
+    @pytest.mark.parametrize(("of", "default"), [("WORKERS", 10), ("CALLBACKS", 20)])
+    def test_a_trigger_needs_nothing_else(self, of: str, default: int) -> None:
+        name = f"MAX_CONCURRENT_{of}"
+        assert settings.max_concurrent(of, {name: "50"}) == 50
+        assert settings.max_concurrent(of, {name: "0"}) is None
+        assert settings.max_concurrent(of, {}) == default
 
-    def test_wrong_workers_are_told_of(self) -> None:
-        with pytest.raises(Misconfigured, match="MAX_CONCURRENT_WORKERS must be from 2 to 1000"):
-            settings.max_concurrent_workers({"MAX_CONCURRENT_WORKERS": "1"})
+    @pytest.mark.parametrize("of", ["WORKERS", "CALLBACKS"])
+    def test_a_wrong_number_is_told_of(self, of: str) -> None:
+        name = f"MAX_CONCURRENT_{of}"
+        with pytest.raises(Misconfigured, match=f"{name} must be from 2 to 1000"):
+            settings.max_concurrent(of, {name: "1"})
 
     def test_without_an_argument_it_is_the_environment_of_the_process(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("MAX_CONCURRENT_WORKERS", "7")
-        assert settings.max_concurrent_workers() == 7
+        assert settings.max_concurrent("WORKERS") == 7
 
 
 class TestAddress:

@@ -44,7 +44,7 @@ SERVICE = "chalicelib.service"
 #: What each part may import beside the standard library; the longest fitting name decides. A name
 #: stands for all that is in it.
 MAY_IMPORT: dict[str, set[str]] = {
-    "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS},
+    "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS, f"{DOMAIN}.message"},
     "chalicelib": set(),
     ERRORS: set(),
     SETTINGS: {ERRORS, *(f"{DOMAIN}.{name}" for name in ("account", "address", "hostnames"))},
@@ -96,10 +96,9 @@ MAY_IMPORT |= {
         SETTINGS,
     },
     f"{OPS}.doctor": {
-        *(f"{OPS}.{name}" for name in ("doctor", "policies", "resources")),
+        *(f"{OPS}.{name}" for name in ("doctor", "ops", "policies", "resources")),
         *_COMMANDS,
-        ERRORS,
-        "botocore",
+        *(DOMAIN, PORTS, ADAPTERS, ERRORS, "botocore"),
     },
     LOCAL: set(),
     f"{LOCAL}.errors": {"batchback.errors"},

@@ -43,4 +43,9 @@ def _parameters(stage: str, visibility_seconds: int | None) -> dict[str, str]:
 
 
 #: The template's parameters that say how long a message is hidden while a function works on it.
-_VISIBILITIES = ("JobsVisibilitySeconds", "BatchesVisibilitySeconds", "JobsDeadVisibilitySeconds")
+_VISIBILITIES = (
+    "JobsVisibilitySeconds",
+    "JobsDeadVisibilitySeconds",
+    "BatchesVisibilitySeconds",
+    "CallbacksVisibilitySeconds",
+)

@@ -3,7 +3,8 @@
     {"namespace": "event", "action": "inviteContacts", "status": 500, "times": 2}
 
 The next two calls of that action are answered 500. With `"probability": 0.2, "seed": 7` it is one
-call in five, which ones is the seed's to say. `{}` forgets everything that was told.
+call in five, which ones is the seed's to say. With `"away": true` nobody is there: connections end
+without an answer. `{}` forgets everything that was told.
 """
 
 import json
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batchback_local.http_server import Answer, Request, json_answer
+from batchback_local.http_server import Answer, NoAnswer, Request, json_answer
 
 _LONGEST_SLEEP_MS = 600_000
 _LARGEST_ANSWER_BYTES = 100_000_000
@@ -31,6 +32,7 @@ _NUMBERS = {
 #: Of what kind these numbers may be; the others are whole.
 _KINDS = {"probability": {int, float}}
 _TEXTS = ("body", "contentType", "retryAfter")
+_FLAGS = ("away",)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Behaviour:
     #: How likely each of the calls is to get it, and who draws.
     probability: float
     chance: random.Random
+    #: Nobody is there.
+    is_away: bool
     status: int | None
     sleep_seconds: float
     #: The answer's text as it is, or a JSON object of so many bytes.
@@ -61,7 +65,10 @@ class Behaviour:
         return True
 
     def answer(self, usual: Answer) -> Answer:
-        """What to answer instead of the usual, or the usual where only time was told."""
+        """What to answer instead of the usual, or the usual where only time was told; NoAnswer if
+        nobody is there."""
+        if self.is_away:
+            raise NoAnswer
         status = usual.status if self.status is None else self.status
         return Answer(
             status=status,
@@ -116,7 +123,7 @@ class Behaviours:
         return None
 
     def _read(self, wish: object) -> Behaviour:
-        known = {*self._matching, *_NUMBERS, *_TEXTS}
+        known = {*self._matching, *_NUMBERS, *_TEXTS, *_FLAGS}
         if not isinstance(wish, dict) or not known.issuperset(wish):
             raise ValueError(f"an object with some of {', '.join(sorted(known))} is expected")
         _check(wish)
@@ -125,6 +132,7 @@ class Behaviours:
             times_left=wish.get("times", _FOR_EVER),
             probability=wish.get("probability", 1),
             chance=random.Random(wish.get("seed")),  # noqa: S311 - repeatable, not secret
+            is_away=wish.get("away", False),
             status=wish.get("status"),
             sleep_seconds=wish.get("sleepMs", 0) / 1000,
             body=wish.get("body"),
@@ -143,8 +151,9 @@ def _check(wish: Mapping[str, Any]) -> None:
     for name, value in wish.items():
         low, high = _NUMBERS.get(name, (0, -1))
         is_number = type(value) in _KINDS.get(name, {int}) and low <= value <= high
-        is_text = isinstance(value, str) and (name not in _NUMBERS or name in _TEXTS)
-        if not (is_number or is_text):
+        is_text = isinstance(value, str) and (name not in {*_NUMBERS, *_FLAGS} or name in _TEXTS)
+        is_flag = isinstance(value, bool) and name in _FLAGS
+        if not (is_number or is_text or is_flag):
             raise ValueError(f"'{name}' cannot be {value!r}")
 
 

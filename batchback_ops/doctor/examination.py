@@ -9,7 +9,13 @@ from functools import partial
 
 from batchback.shell import Shell
 
-from batchback_ops.doctor import function_checks, resource_checks, service_checks, whereabouts
+from batchback_ops.doctor import (
+    function_checks,
+    hold_checks,
+    resource_checks,
+    service_checks,
+    whereabouts,
+)
 from batchback_ops.doctor.diagnosis import Check, Finding, find
 from batchback_ops.doctor.service_checks import Trial
 from batchback_ops.stage import Stage
@@ -30,6 +36,7 @@ def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
     return [
         *resource_checks.checks(stage),
         *functions,
+        *hold_checks.checks(stage, shell),
         *service_checks.checks(trial, stage, shell),
     ]
 

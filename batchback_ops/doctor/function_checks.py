@@ -40,6 +40,7 @@ def checks(stage: Stage) -> list[Check]:
     queues = {
         "run_jobs": names.jobs_queue,
         "advance_batch": names.batches_queue,
+        "call_back": names.callbacks_queue,
         "bury_jobs": names.jobs_dead_queue,
     }
     return [

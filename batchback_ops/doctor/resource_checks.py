@@ -27,13 +27,16 @@ def checks(stage: Stage) -> list[Check]:
     """On this machine there is no backup, and the timeouts may be other ones."""
     names = stage.names
     tables = {"batches": names.batches_table, "keys": names.keys_table}
-    queues = {"jobs": names.jobs_queue, "batches": names.batches_queue}
-    redrives = {"jobs": names.jobs_dead_queue, "batches": names.batches_dead_queue}
+    queues = {
+        "jobs": (names.jobs_queue, names.jobs_dead_queue),
+        "batches": (names.batches_queue, names.batches_dead_queue),
+        "callbacks": (names.callbacks_queue, names.callbacks_dead_queue),
+    }
     common = [
         *[Check(name=f"table {key}", run=partial(_table, stage, tables[key])) for key in tables],
         *[
-            Check(name=f"queue {key}", run=partial(_queue, stage, queues[key], redrives[key]))
-            for key in queues
+            Check(name=f"queue {key}", run=partial(_queue, stage, *queue))
+            for key, queue in queues.items()
         ],
         Check(name="dead letters", run=partial(_dead_letters, stage)),
     ]
@@ -46,6 +49,7 @@ def _of_aws(stage: Stage) -> list[Check]:
         "jobs": (names.jobs_queue, "run_jobs", "JobsVisibilitySeconds"),
         "jobs-dead": (names.jobs_dead_queue, "bury_jobs", "JobsDeadVisibilitySeconds"),
         "batches": (names.batches_queue, "advance_batch", "BatchesVisibilitySeconds"),
+        "callbacks": (names.callbacks_queue, "call_back", "CallbacksVisibilitySeconds"),
     }
     return [
         Check(name="stack", run=partial(_stack, stage)),
@@ -149,17 +153,24 @@ def _queue(stage: Stage, name: str, dead: str) -> str:
 
 def _dead_letters(stage: Stage) -> str:
     """Those of jobs are bury_jobs's, which takes them at once."""
+    names = stage.names
+    for_people = {
+        "batches-dead": names.batches_dead_queue,
+        "callbacks-dead": names.callbacks_dead_queue,
+    }
     counts = {
         queue: int(_attributes(stage, queue)["ApproximateNumberOfMessages"])
-        for queue in (stage.names.batches_dead_queue, stage.names.jobs_dead_queue)
+        for queue in (*for_people.values(), names.jobs_dead_queue)
     }
     found = ", ".join(f"{queue}: {count}" for queue, count in counts.items())
-    if counts[stage.names.batches_dead_queue]:
-        raise Wrong(
-            found,
-            f"batchback ops redrive --stage {stage.name}, once their cause is fixed; those that it "
-            f"cannot read: batchback ops discard --stage {stage.name}",
-        )
+    for queue, name in for_people.items():
+        if counts[name]:
+            options = f"--queue {queue} --stage {stage.name}"
+            raise Wrong(
+                found,
+                f"batchback ops redrive {options}, once their cause is fixed; those that it "
+                f"cannot read: batchback ops discard {options}",
+            )
     return found
 
 

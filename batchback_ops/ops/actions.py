@@ -1,7 +1,7 @@
 """What `batchback ops` does, and what it prints: for the on-call engineer.
 
 Standstill says what stands still, batch_life what there is to know of a batch, dead_letters moves
-messages. All but `redrive` and `discard` change nothing.
+messages, pausing reads until when. `list` and `show` change nothing.
 """
 
 from datetime import UTC, datetime
@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell
 
-from batchback_ops.ops import batch_life, dead_letters
+from batchback_ops.ops import batch_life, dead_letters, pausing
 from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
 from batchback_ops.ops.standstill import why_stuck
 from batchback_ops.stage import Stage
 from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.domain.batch import LONGEST_LIFE
+from chalicelib.domain.holds import Pause
 from chalicelib.operations.ports import BatchStore
 
 #: Nothing is due later: a batch lives for two weeks at most.
@@ -66,7 +67,34 @@ def show(stage: Stage, shell: Shell, *, id: str) -> object:
             f"it has expired. `batchback ops list --stage {stage.name}` shows those with work left."
         )
     chunks = store.read_chunks(batch, batch.chunks)
-    return batch_life.life(batch, store.find_terms(batch), chunks, shell.now())
+    holds = store.find_holds(batch.account)
+    return batch_life.life(batch, store.find_terms(batch), chunks, holds, shell.now())
+
+
+# ---- pause and resume
+
+
+def pause(stage: Stage, shell: Shell, *, until: str, reason: str) -> object:
+    if not reason.strip():
+        raise CannotGoOn("--reason is empty: give what others should know, such as a ticket.")
+    pause = Pause(until=pausing.end(until, shell.now()), reason=reason)
+    _store(stage).pause(pause)
+    shell.say(
+        "within 5 seconds no job is called any more, and callbacks go on; "
+        f"`batchback ops resume --stage {stage.name}` ends it before its time"
+    )
+    return {"pausedUntil": batch_life.time(pause.until), "reason": pause.reason}
+
+
+def resume(stage: Stage, shell: Shell) -> object:
+    store = _store(stage)
+    pause = store.find_pause()
+    store.pause(None)
+    if pause is None or shell.now() >= pause.until:
+        shell.say("there was no pause: jobs run")
+        return {"wasPausedUntil": None, "reason": None}
+    shell.say("jobs run again, those that wait already within 15 minutes")
+    return {"wasPausedUntil": batch_life.time(pause.until), "reason": pause.reason}
 
 
 # ---- redrive
@@ -84,7 +112,18 @@ def _of_batches(stage: Stage) -> DeadLetterQueue:
     )
 
 
-_QUEUES = {"jobs-dead": _of_jobs, "batches-dead": _of_batches}
+def _of_callbacks(stage: Stage) -> DeadLetterQueue:
+    names = stage.names
+    return dead_letters.of_batches(
+        stage.client("sqs"), names.callbacks_dead_queue, names.callbacks_queue
+    )
+
+
+_QUEUES = {
+    "jobs-dead": _of_jobs,
+    "batches-dead": _of_batches,
+    "callbacks-dead": _of_callbacks,
+}
 
 
 def redrive(stage: Stage, shell: Shell, *, queue: str, is_dry_run: bool, limit: int) -> object:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from batchback_ops.ops.standstill import why_stuck
 from chalicelib.domain import strict_json
 from chalicelib.domain.batch import Answer, Batch, Chunk, SubmissionTerms, Verdict
+from chalicelib.domain.holds import Holds, Outage, Pause
 from chalicelib.domain.retry import CALLBACK_TRIES
 
 
@@ -40,7 +41,11 @@ def row(batch: Batch, now: datetime) -> dict[str, Any]:
 
 
 def life(
-    batch: Batch, terms: SubmissionTerms | None, chunks: Iterable[Chunk], now: datetime
+    batch: Batch,
+    terms: SubmissionTerms | None,
+    chunks: Iterable[Chunk],
+    holds: Holds,
+    now: datetime,
 ) -> dict[str, Any]:
     """All of it; jobs are counted one by one."""
     read = [*chunks]
@@ -65,6 +70,9 @@ def life(
             "doneAtLast": batch.done_at_last_check,
             "nextAt": time(batch.next_check_at),
         },
+        "waitsUntil": time(batch.waits_until),
+        "platformAway": _outage(holds.outage),
+        "pause": _pause(holds.pause, now),
         "underSuspicion": [*_markers(read)],
         "callback": _callback(batch, terms, now),
     }
@@ -135,6 +143,19 @@ def _chunks(batch: Batch) -> dict[str, Any]:
         "done": len(batch.done),
         "whichAreToDo": ranges(batch.chunks_to_do),
     }
+
+
+def _outage(outage: Outage | None) -> dict[str, Any] | None:
+    """Whether the platform is there for the batch's account."""
+    if outage is None:
+        return None
+    return {"since": time(outage.began_at), "askedAgainAt": time(outage.until)}
+
+
+def _pause(pause: Pause | None, now: datetime) -> dict[str, Any] | None:
+    if pause is None or now >= pause.until:
+        return None
+    return {"until": time(pause.until), "reason": pause.reason}
 
 
 def _markers(chunks: Iterable[Chunk]) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ _REDRIVEN_AT_ONCE = 1_000
     ),
 )
 def ops() -> None:
-    """List and show batches, redrive or discard dead letters."""
+    """List batches, pause all jobs, redrive dead letters."""
 
 
 def _actions() -> ModuleType:
@@ -45,7 +45,7 @@ def _line(row: dict[str, Any]) -> list[str]:
 
 _QUEUE = click.Option(
     ["--queue"],
-    type=click.Choice(["batches-dead", "jobs-dead"]),
+    type=click.Choice(["batches-dead", "callbacks-dead", "jobs-dead"]),
     default="batches-dead",
     show_default=True,
     help="Which ones.",
@@ -86,6 +86,27 @@ console.add_command(
     example="ID --stage prod",
     changes=False,
     load=lambda: _actions().show,
+)
+console.add_command(
+    ops,
+    "pause",
+    "Stop calling the platform for a time. Jobs wait, callbacks go on.",
+    click.Option(
+        ["--until"],
+        metavar="TIME",
+        required=True,
+        help="When it ends: a time with its zone, or how long from now: 30m, 2h, 1d; 14 days at "
+        "most.",
+    ),
+    click.Option(["--reason"], metavar="TEXT", required=True, help="For whoever finds it."),
+    example="--until 2h --reason maintenance --stage prod",
+    load=lambda: _actions().pause,
+)
+console.add_command(
+    ops,
+    "resume",
+    "End a pause before its time.",
+    load=lambda: _actions().resume,
 )
 console.add_command(
     ops,

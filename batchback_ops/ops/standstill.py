@@ -7,12 +7,12 @@ it does not work, and the sentence names it.
 from datetime import datetime, timedelta
 
 from chalicelib.domain.batch import Batch
-from chalicelib.domain.states import CallbackState
+from chalicelib.domain.transitions import RESERVATION
 
-#: A sweep runs each minute and reserves a batch for five.
+#: A sweep runs each minute, and may be slow to get through.
 SWEEP_OVERDUE = timedelta(minutes=5)
-#: From the time of a check or of a try to when somebody must have made it: two reservations.
-LATE = timedelta(minutes=10)
+#: From the time of a check or of a try to when somebody must have made it.
+LATE = 2 * RESERVATION
 #: So long may a batch go on without a finished chunk: a message may run for two minutes.
 QUIET = timedelta(minutes=5)
 
@@ -23,8 +23,8 @@ def why_stuck(batch: Batch, now: datetime) -> str | None:
         return f"it was due {_ago(batch.due_at, now)} and nothing swept it: does sweep run?"
     if batch.is_running:
         return _why_running(batch, now)
-    if batch.callback is CallbackState.WAITING and _is_late(batch.next_try_at, now):
-        return f"its callback was due {_ago(batch.next_try_at, now)}: does advance_batch run?"
+    if batch.has_callback_to_come and _is_late(batch.next_try_at, now):
+        return f"its callback was due {_ago(batch.next_try_at, now)}: does call_back run?"
     return None
 
 
@@ -34,6 +34,8 @@ def _why_running(batch: Batch, now: datetime) -> str | None:
     if _is_late(batch.next_check_at, now):
         return f"its check was due {_ago(batch.next_check_at, now)}: does advance_batch run?"
     quiet_since = _quiet_since(batch)
+    if batch.waits_until is not None and quiet_since is not None:
+        quiet_since = max(quiet_since, batch.waits_until)
     if quiet_since is not None and now - quiet_since >= QUIET:
         return (
             f"no chunk was finished in the last {_span(now - quiet_since)}: "

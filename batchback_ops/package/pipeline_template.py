@@ -21,9 +21,6 @@ _API = "AWS::Serverless::Api"
 _GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
 #: A function that runs before these are there fails, or makes them itself, which is worse.
 _NEEDED_BY_FUNCTIONS = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
-#: These send messages to their own queue, and their messages count the hops. Lambda would stop such
-#: a chain after 16. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
-_RECURSIVE = {"app.run_jobs", "app.advance_batch"}
 
 
 def merged(
@@ -76,11 +73,8 @@ def _joined(section: str, functions: Template, resources: Template) -> Template:
 
 def _function(resource: Template, stage: str, needed: list[str]) -> Template:
     """Under the name that `chalice deploy` gives it, which logs, alarms and dashboard go by."""
-    properties = {**resource["Properties"]}
-    handler: str = properties["Handler"]
-    properties["FunctionName"] = _function_name(handler, stage)
-    if handler in _RECURSIVE:
-        properties["RecursiveLoop"] = "Allow"
+    name = _function_name(resource["Properties"]["Handler"], stage)
+    properties = {**resource["Properties"], "FunctionName": name}
     return {**resource, "DependsOn": needed, "Properties": properties}
 
 

@@ -48,6 +48,9 @@ JOBS_DEAD_QUEUE = Resource(
     name="JobsDeadQueue", service="sqs", path=lambda names: names.jobs_dead_queue
 )
 BATCHES_QUEUE = Resource(name="BatchesQueue", service="sqs", path=lambda names: names.batches_queue)
+CALLBACKS_QUEUE = Resource(
+    name="CallbacksQueue", service="sqs", path=lambda names: names.callbacks_queue
+)
 
 #: Its value is encrypted with AWS's key for parameters, which asks nobody in the account for more.
 PLATFORM_HEADER = Resource(
@@ -71,28 +74,35 @@ PERMISSIONS: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
         KEYS: ("GetItem",),
         JOBS_QUEUE: _SEND,
         BATCHES_QUEUE: _SEND,
+        CALLBACKS_QUEUE: _SEND,
     },
     "run_jobs": {
-        BATCHES: ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+        BATCHES: ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
         KEYS: ("GetItem",),
         PLATFORM_HEADER: ("GetParameter",),
         JOBS_QUEUE: (*_SEND, *_TAKE),
-        BATCHES_QUEUE: _SEND,
+        CALLBACKS_QUEUE: _SEND,
     },
     "advance_batch": {
         BATCHES: ("GetItem", "PutItem", "Query", "UpdateItem"),
-        ACCOUNTS: ("GetItem",),
         JOBS_QUEUE: _SEND,
         BATCHES_QUEUE: (*_SEND, *_TAKE),
+        CALLBACKS_QUEUE: _SEND,
+    },
+    "call_back": {
+        BATCHES: ("GetItem", "Query", "UpdateItem"),
+        ACCOUNTS: ("GetItem",),
+        CALLBACKS_QUEUE: (*_SEND, *_TAKE),
     },
     "bury_jobs": {
         BATCHES: ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
         JOBS_DEAD_QUEUE: _TAKE,
-        BATCHES_QUEUE: _SEND,
+        CALLBACKS_QUEUE: _SEND,
     },
     "sweep": {
         BATCHES: ("UpdateItem",),
         BATCHES_DUE: ("Query",),
         BATCHES_QUEUE: _SEND,
+        CALLBACKS_QUEUE: _SEND,
     },
 }

@@ -4,7 +4,7 @@ What is written is kept, and read back as it was; every condition is taken as tr
 events for the functions that the queues belong to, and functions come and ask for them, as Lambda's
 runtimes do:
 
-GET  /next/run_jobs,advance_batch   waits for an event: {"id", "function", "event"}
+GET  /next/run_jobs,call_back   waits for an event: {"id", "function", "event"}
 POST /done/<id>                     what the function returned
 POST /invoke/api                    an event for a function; answered with what it returned
 GET  /idle/                         answered once no event waits and no function runs
@@ -23,8 +23,8 @@ from benchmarks.counting import key_names
 from benchmarks.stubs.server import Reply, Request, serve
 
 _PAGE_BYTES = 1024 * 1024
-#: By the last part of the queue's name.
-_FUNCTIONS = {"jobs": "run_jobs", "batches": "advance_batch"}
+#: By the last part of the queue's name. To `batches` nothing is sent where nothing goes wrong.
+_FUNCTIONS = {"jobs": "run_jobs", "callbacks": "call_back"}
 
 Item = dict[str, Any]
 Parameters = dict[str, Any]
@@ -91,6 +91,8 @@ class Database:
                 for request in requests:
                     self._table(name).put(request["PutRequest"]["Item"])
             return '{"UnprocessedItems":{}}'
+        if operation == "BatchGetItem":
+            return self._batch_get(wanted["RequestItems"])
         table = self._table(wanted["TableName"])
         return {
             "GetItem": self._get,
@@ -108,6 +110,14 @@ class Database:
     def _get(self, table: Table, wanted: Parameters) -> str:
         text = table.text(wanted["Key"])
         return f'{{"Item":{text}}}' if text else "{}"
+
+    def _batch_get(self, wanted: Parameters) -> str:
+        found = {
+            name: [text for key in of_table["Keys"] if (text := self._table(name).text(key))]
+            for name, of_table in wanted.items()
+        }
+        told = ",".join(f'"{name}":[{",".join(texts)}]' for name, texts in found.items())
+        return f'{{"Responses":{{{told}}},"UnprocessedKeys":{{}}}}'
 
     def _put(self, table: Table, wanted: Parameters) -> str:
         table.put(wanted["Item"])

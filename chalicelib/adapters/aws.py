@@ -1,15 +1,17 @@
 """The AWS clients: made once per container, with timeouts that fit a function's; and what is
 told of their errors."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+from botocore.handlers import add_recursion_detection_header
 from botocore.session import Session
 
-from chalicelib.errors import Misconfigured, Unavailable
+from chalicelib.errors import Denied, Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,11 +29,21 @@ _CONFIG = Config(
     user_agent="batchback",
 )
 
+#: botocore's own: it puts the header in.
+_COUNTS_HOPS: Any = add_recursion_detection_header
+
 
 @cache
 def session() -> Session:
-    """What clients share: with one of its own, the second would take 0.1 s more."""
-    return Session()
+    """What clients share: with one of its own, the second would take 0.1 s more.
+
+    Its requests carry no X-Amzn-Trace-Id. By that header Lambda counts how often a message led to
+    another one, and it throws away the 17th: a job that waits, or an error that lasts, is no loop.
+    What ends our chains: docs/decisions/0022-callbacks-have-a-function-of-their-own.md.
+    """
+    made = Session()
+    made.unregister("before-call", _COUNTS_HOPS)
+    return made
 
 
 @cache
@@ -69,10 +81,22 @@ def unavailable(service: str, error: ClientError | BotoCoreError) -> Unavailable
     answer: Mapping[str, Any] = error.response
     code = answer.get("Error", {}).get("Code", "no code")
     meta = answer.get("ResponseMetadata", {})
-    return Unavailable(
+    kind = Unavailable if _may_pass(code, meta.get("HTTPStatusCode", 500)) else Denied
+    return kind(
         f"{service} answered {error.operation_name}: {code}, HTTP {meta.get('HTTPStatusCode')}, "
         f"request {meta.get('RequestId')}"
     )
+
+
+#: Below 500, and still worth another try.
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+_PASSING = re.compile(
+    ".*(Throttl|Throughput|LimitExceeded|Conflict|Timeout|ExpiredToken|InProgress).*"
+)
+
+
+def _may_pass(code: str, status: int) -> bool:
+    return status >= 500 or _PASSING.fullmatch(code) is not None
 
 
 def _no_region() -> Misconfigured:

@@ -9,9 +9,9 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import chain, groupby, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters import items, usage
+from chalicelib.adapters import hold_items, items, usage
 from chalicelib.adapters.dynamodb import ITEMS_PER_REQUEST, ConditionFailed, Table
 from chalicelib.adapters.expressions import Update
 from chalicelib.adapters.items import Item
@@ -26,6 +26,7 @@ from chalicelib.domain.batch import (
     Marker,
     SubmissionTerms,
 )
+from chalicelib.domain.holds import Holds, Outage, Pause
 from chalicelib.domain.limits import AccountUsage, Admission, Slot
 from chalicelib.domain.transitions import Change
 from chalicelib.operations.ports import Concurrent
@@ -41,6 +42,7 @@ _NOT_VOID_FOR_US = "NOT contains(#voided, :submission)"
 _NUMBER_IS_FREE = "attribute_not_exists(#part)"
 _STILL_DUE = "#due_at = :seen"
 _NOT_DONE = "NOT contains(#done, :chunk)"
+_WAITS_LESS = "(attribute_not_exists(#waits_until) OR #waits_until < :moment)"
 #: The conditions of queries.
 _OF_ONE_CHUNK = "#batch_id = :batch_id AND begins_with(#part, :prefix)"
 _OF_CHUNKS = "#batch_id = :batch_id AND #part BETWEEN :first AND :last"
@@ -64,6 +66,49 @@ class DynamoBatchStore:
 
     def find(self, batch_id: str) -> Batch | None:
         return items.read_head(self._table.get(_head_key(batch_id)))
+
+    def find_with_holds(self, batch_id: str, account: str) -> tuple[Batch | None, Holds]:
+        keys = [_head_key(batch_id), hold_items.outage_key(account), hold_items.PAUSE_KEY]
+        found = {item["part"]["S"]: item for item in self._table.get_all(keys)}
+        return items.read_head(found.get(items.HEAD)), hold_items.read(found)
+
+    def find_holds(self, account: str) -> Holds:
+        keys = [hold_items.outage_key(account), hold_items.PAUSE_KEY]
+        return hold_items.read({item["part"]["S"]: item for item in self._table.get_all(keys)})
+
+    def find_pause(self) -> Pause | None:
+        return hold_items.read_pause(self._table.get(hold_items.PAUSE_KEY))
+
+    def begin_outage(self, account: str, outage: Outage) -> bool:
+        item = hold_items.outage_item(account, outage)
+        return self._put_if(hold_items.STANDS_NO_OUTAGE, item)
+
+    def move_outage(self, account: str, seen: Outage, later: Outage) -> bool:
+        item = hold_items.outage_item(account, later)
+        return self._put_if(hold_items.STANDS_AS_SEEN, item, **hold_items.seen(seen))
+
+    def end_outage(self, account: str, began_before: datetime) -> bool:
+        before = items.number(began_before)
+        try:
+            self._table.delete_when(
+                hold_items.BEGAN_BEFORE, hold_items.outage_key(account), before=before
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def pause(self, pause: Pause | None) -> None:
+        if pause is None:
+            self._table.delete(hold_items.PAUSE_KEY)
+        else:
+            self._table.put(hold_items.pause_item(pause))
+
+    def _put_if(self, condition: str, item: Item, **values: Any) -> bool:
+        try:
+            self._table.put_when(condition, item, **values)
+        except ConditionFailed:
+            return False
+        return True
 
     def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
         found = self._table.get_all([_head_key(batch_id) for batch_id in sorted(set(batch_ids))])
@@ -232,6 +277,9 @@ def _update_of(change: Change, batch_id: str) -> Update:
     update = Update()
     update.when_equal(**items.attributes_of(change.only_if, batch_id))
     update.set(**items.attributes_of(change.put, batch_id))
+    if change.wait_until is not None:
+        moment = items.number(change.wait_until)
+        update.when(_WAITS_LESS, moment=moment).set(waits_until=moment)
     if change.finish is not None:
         update.when(_NOT_DONE, chunk={"N": str(change.finish)})
         update.add(**_finished(change, frozenset({change.finish}), batch_id))

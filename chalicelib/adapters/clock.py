@@ -1,5 +1,6 @@
 """The time of the machine."""
 
+import time
 from datetime import UTC, datetime
 
 
@@ -9,3 +10,6 @@ class SystemClock:
     def now(self) -> datetime:
         moment = datetime.now(UTC)
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)

@@ -150,6 +150,14 @@ class Table:
         answer = self._call(self._client.update_item, Key=key, **update.request(), **options)
         return answer.get("Attributes")
 
+    def delete_when(self, condition: str, key: Item, **values: Any) -> None:
+        self._call(
+            self._client.delete_item,
+            Key=key,
+            ConditionExpression=condition,
+            **placeholders(condition, **values),
+        )
+
     def delete(self, key: Item) -> None:
         self._call(self._client.delete_item, Key=key)
 

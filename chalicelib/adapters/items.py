@@ -277,6 +277,8 @@ def read_head(item: Item | None) -> Batch | None:
 
 def _batch(item: Item) -> Batch:
     values = {name: read(item.get(attribute_of(name))) for name, read in _READERS.items()}
+    if values["lease"] and not values["lease_ends_at"]:
+        values["lease_ends_at"] = values["next_try_at"]  # where it used to be
     return Batch(
         **values,
         counts=Counts(**_numbers_of("counts", item)),
@@ -343,11 +345,14 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "checks": _int,
     "checked_at": moment,
     "done_at_last_check": _int,
+    "waits_until": moment,
+    "sentinel_at": moment,
     "callback": lambda attribute: CallbackState(_text(attribute) or ""),
     "callback_round": _int,
     "attempts": _int,
     "next_try_at": moment,
     "lease": _text,
+    "lease_ends_at": moment,
     "last_status": _optional_int,
     "last_error": _text,
     "due_at": moment,

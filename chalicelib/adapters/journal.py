@@ -69,11 +69,14 @@ METRICS = tuple(
         ("jobs run", "JobsRetried", _COUNT, _whether_retried),
         ("jobs run", "JobDuration", _MILLISECONDS, _field("durations_ms")),
         ("job buried", "JobsBuried", _COUNT, _one),
+        ("platform down", "PlatformDown", _SECONDS, _field("down_seconds")),
         ("callback attempted", "CallbacksDelivered", _COUNT, _one_where("state", "delivered")),
         ("callback attempted", "CallbacksFailed", _COUNT, _one_where("state", "failed")),
         ("callback attempted", "CallbacksRetried", _COUNT, _whether("state", "waiting")),
         ("callback attempted", "CallbackDuration", _MILLISECONDS, _field("took_ms")),
         ("chunks sent again", "SweepRescues", _COUNT, _one),
+        ("message handed on", "MessagesHandedOn", _COUNT, _one),
+        ("function failed", "FunctionsFailed", _COUNT, _one),
         ("batch swept", "OldestOpenBatchAge", _SECONDS, _field("open_seconds")),
     )
 )

@@ -11,15 +11,16 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.adapters import aws
+from chalicelib.adapters import aws, items
 from chalicelib.adapters.attempts import attempts
 from chalicelib.adapters.sequential import Sequential
-from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.errors import TooNew, Unavailable
 from chalicelib.operations.ports import Concurrent
 
@@ -45,12 +46,14 @@ class SqsQueue:
         *,
         jobs_queue: str,
         batches_queue: str,
+        callbacks_queue: str,
         sleep: Callable[[float], None] = time.sleep,
         concurrent: Concurrent = Sequential(),  # noqa: B008 - it holds nothing
     ) -> None:
         self._client = client
         self._jobs_queue = jobs_queue
         self._batches_queue = batches_queue
+        self._callbacks_queue = callbacks_queue
         self._sleep = sleep
         self._concurrent = concurrent
 
@@ -70,12 +73,22 @@ class SqsQueue:
         for _ in self._concurrent.run(sends):
             pass
 
+    def send_sentinel(self, sentinel: Sentinel, delay_seconds: int) -> None:
+        body = compose_sentinel(sentinel)
+        self._send(self._jobs_url, body, sentinel.account, delay_seconds)
+
     def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        self._send(self._batches_url, compose_batch(message), message.account, delay_seconds)
+
+    def send_callback(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        self._send(self._callbacks_url, compose_batch(message), message.account, delay_seconds)
+
+    def _send(self, url: str, body: str, account: str, delay_seconds: int) -> None:
         try:
             self._client.send_message(
-                QueueUrl=self._batches_url,
-                MessageBody=compose_batch(message),
-                MessageGroupId=group_of(message.account),
+                QueueUrl=url,
+                MessageBody=body,
+                MessageGroupId=group_of(account),
                 DelaySeconds=delay_seconds,
             )
         except (ClientError, BotoCoreError) as error:
@@ -113,6 +126,10 @@ class SqsQueue:
     def _batches_url(self) -> str:
         return self._url(self._batches_queue)
 
+    @cached_property
+    def _callbacks_url(self) -> str:
+        return self._url(self._callbacks_queue)
+
     def _url(self, name: str) -> str:
         try:
             return self._client.get_queue_url(QueueName=name)["QueueUrl"]
@@ -120,9 +137,11 @@ class SqsQueue:
             raise aws.unavailable("SQS", error) from error
 
 
-def parse_jobs(body: str) -> JobsMessage:
-    """The message that a body of the jobs queue carries; TooNew where a later release wrote it."""
+def parse_jobs(body: str) -> JobsMessage | Sentinel:
+    """What a body of the jobs queue carries; TooNew if a later release wrote it."""
     fields = _known(json.loads(body))
+    if "sentinel" in fields:
+        return _sentinel(fields, fields["sentinel"])
     indexes = fields.get("indexes")
     return JobsMessage(
         batch_id=fields["batch"],
@@ -133,14 +152,40 @@ def parse_jobs(body: str) -> JobsMessage:
         indexes=None if indexes is None else tuple(indexes),
         attempt=fields["attempt"],
         hops=fields["hops"],
+        errors=fields.get("errors", 0),
+        deadline=_time(fields.get("deadline")),
+        away_since=_time(fields.get("away_since")),
     )
 
 
+def _sentinel(fields: dict[str, Any], seen: dict[str, Any]) -> Sentinel:
+    return Sentinel(
+        batch_id=fields["batch"],
+        account=fields["account"],
+        submission=fields["submission"],
+        round=fields["round"],
+        chunk=fields["chunk"],
+        sent_at=items.time_of(seen["sent_at"]),
+        done=seen["done"],
+        answered=seen["answered"],
+        waits_until=_time(seen["waits_until"]),
+        errors=seen["errors"],
+    )
+
+
+def _time(seconds: str | None) -> datetime | None:
+    return None if seconds is None else items.time_of(seconds)
+
+
 def parse_batch(body: str) -> BatchMessage:
-    """The message that a body of the batches queue carries; TooNew where a later release wrote
-    it."""
+    """What a body of the batches or callbacks queue carries; TooNew if a later release wrote it."""
     fields = _known(json.loads(body))
-    return BatchMessage(batch_id=fields["batch"], account=fields["account"], hops=fields["hops"])
+    return BatchMessage(
+        batch_id=fields["batch"],
+        account=fields["account"],
+        hops=fields["hops"],
+        errors=fields.get("errors", 0),
+    )
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:
@@ -151,30 +196,53 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def compose_jobs(message: JobsMessage) -> str:
-    return json.dumps(
-        {
-            "v": FORMAT,
-            "batch": message.batch_id,
-            "account": message.account,
-            "submission": message.submission,
-            "round": message.round,
-            "chunk": message.chunk,
-            "indexes": message.indexes,
-            "attempt": message.attempt,
-            "hops": message.hops,
-        }
+    return _composed(
+        message,
+        submission=message.submission,
+        round=message.round,
+        chunk=message.chunk,
+        indexes=message.indexes,
+        attempt=message.attempt,
+        hops=message.hops,
+        errors=message.errors,
+        deadline=_seconds(message.deadline),
+        away_since=_seconds(message.away_since),
+    )
+
+
+def compose_sentinel(sentinel: Sentinel) -> str:
+    """For a release that knows no sentinels it is a message that has no jobs."""
+    return _composed(
+        sentinel,
+        submission=sentinel.submission,
+        round=sentinel.round,
+        chunk=sentinel.chunk,
+        indexes=(),
+        attempt=1,
+        hops=0,
+        sentinel={
+            "sent_at": _seconds(sentinel.sent_at),
+            "done": sentinel.done,
+            "answered": sentinel.answered,
+            "waits_until": _seconds(sentinel.waits_until),
+            "errors": sentinel.errors,
+        },
     )
 
 
 def compose_batch(message: BatchMessage) -> str:
-    return json.dumps(
-        {
-            "v": FORMAT,
-            "batch": message.batch_id,
-            "account": message.account,
-            "hops": message.hops,
-        }
-    )
+    return _composed(message, hops=message.hops, errors=message.errors)
+
+
+def _composed(message: JobsMessage | Sentinel | BatchMessage, **fields: object) -> str:
+    """What every message has, and what this one has besides."""
+    common = {"v": FORMAT, "batch": message.batch_id, "account": message.account}
+    return json.dumps({**common, **fields})
+
+
+def _seconds(moment: datetime | None) -> str | None:
+    """A time as items have it: old messages and old items are read alike."""
+    return None if moment is None else str(items.number(moment)["N"])
 
 
 def group_of(account: str) -> str:

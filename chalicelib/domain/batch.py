@@ -24,6 +24,9 @@ BETWEEN_RESTARTS = timedelta(minutes=5)
 
 NO_RESTART_BEFORE_EXPIRY = timedelta(hours=2)
 
+#: Longer than a backlog holds up an account's messages.
+SENTINEL_IS_LOST = timedelta(hours=6)
+
 #: No batch lives longer, whatever was set when it was submitted.
 LONGEST_LIFE = timedelta(days=14)
 
@@ -133,6 +136,10 @@ class Batch:
     checked_at: datetime | None = None
     #: How many chunks were done at the last check.
     done_at_last_check: int = 0
+    #: The latest time until which a message of this round waits, if that is more than a minute.
+    waits_until: datetime | None = None
+    #: When the sentinel that is under way was sent.
+    sentinel_at: datetime | None = None
 
     callback: CallbackState
     #: Makes the callback writes of an older completion or an older repost lose.
@@ -141,6 +148,8 @@ class Batch:
     next_try_at: datetime | None = None
     #: The token of whoever delivers now.
     lease: str | None = None
+    #: No other delivery begins before, in whatever round.
+    lease_ends_at: datetime | None = None
     last_status: int | None = None
     last_error: str | None = None
 
@@ -185,25 +194,34 @@ class Batch:
         """Whether an account may know of it: its own, and while it lives."""
         return self.account == account and not self.is_expired(now)
 
-    def is_past_deadline(self, now: datetime) -> bool:
-        return now >= self.deadline
+    def waits(self, now: datetime) -> bool:
+        """Whether a message of it is delayed, so that nothing may move."""
+        return self.waits_until is not None and now < self.waits_until
 
-    def is_check_before(self, moment: datetime) -> bool:
-        """Whether the next check, as far as known, comes before a moment."""
-        return self.next_check_at is not None and self.next_check_at < moment
+    def waits_as_long_as(self, moment: datetime) -> bool:
+        """Whether it is known to wait until a moment at least."""
+        return self.waits_until is not None and self.waits_until >= moment
 
     def is_check_due(self, now: datetime) -> bool:
         return self.next_check_at is not None and now >= self.next_check_at
 
     @property
+    def was_ever_checked(self) -> bool:
+        """Whether this round has had a check. If not, its messages may never have been sent."""
+        return self.checks > 0
+
+    @property
     def has_stood_still(self) -> bool:
-        """Whether nothing was finished since the last check, or this round has had none: what is
-        not done may never have been sent, or lost."""
-        return self.checks == 0 or len(self.done) == self.done_at_last_check
+        """Whether nothing was finished since the last check."""
+        return len(self.done) == self.done_at_last_check
+
+    def has_sentinel(self, now: datetime) -> bool:
+        """Whether one is under way. One that is not heard of for so long is lost."""
+        return self.sentinel_at is not None and now - self.sentinel_at < SENTINEL_IS_LOST
 
     def is_to_be_ended(self, now: datetime) -> bool:
         """Whether the jobs without an answer get one now instead of a call."""
-        return self.cancelled or self.is_past_deadline(now)
+        return self.cancelled or now >= self.deadline
 
     def was_checked_lately(self, now: datetime) -> bool:
         return self.checked_at is not None and now - self.checked_at < BETWEEN_RESTARTS
@@ -215,11 +233,24 @@ class Batch:
     def may_deliver(self, now: datetime) -> bool:
         """Whether the callback is due: its time has come, and nobody's lease still runs."""
         return (
-            self.is_completed
-            and self.callback is CallbackState.WAITING
+            self.has_callback_to_come
             and self.next_try_at is not None
-            and now + (timedelta() if self.lease else EARLY) >= self.next_try_at
+            and now + EARLY >= self.next_try_at
+            and not self.is_leased(now)
         )
+
+    @property
+    def has_callback_to_come(self) -> bool:
+        """Whether it has ended, and its receiver hasn't got the callback yet."""
+        return self.is_completed and self.callback is CallbackState.WAITING
+
+    def is_leased(self, now: datetime) -> bool:
+        """Whether a delivery may still be under way."""
+        return self.lease_ends_at is not None and now < self.lease_ends_at
+
+    def delivers_from(self, now: datetime) -> datetime:
+        """The earliest time for a delivery: now, or when the one under way has ended."""
+        return max(now, self.lease_ends_at or now)
 
     @property
     def answered(self) -> Counts:
@@ -322,7 +353,8 @@ class Chunk:
     def next_number(self, round: int) -> int:
         """The number the next flush of this round gets: numbers have no gaps, so whoever gets to
         put it has seen every flush before it."""
-        return sum(part.round == round for part in self.parts)
+        numbers = [part.number for part in self.parts if part.round == round]
+        return max(numbers, default=-1) + 1
 
     def with_part(self, part: AnswersPart) -> "Chunk":
         return replace(self, parts=(*self.parts, part))

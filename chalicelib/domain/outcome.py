@@ -11,7 +11,6 @@ from email.utils import parsedate_to_datetime
 
 from chalicelib.domain import strict_json
 from chalicelib.domain.batch import Answer, Verdict
-from chalicelib.domain.retry import JOB_TRIES
 from chalicelib.domain.strict_json import NotStrictJson
 
 #: The largest answer of a job that is kept: with its escapes it fits one stored item.
@@ -26,6 +25,8 @@ _FAILED_REQUEST = 461
 _KEY_REVOKED = 463
 _CONFLICT = 409
 _GONE = 410
+#: Bad Gateway, Service Unavailable, Gateway Timeout.
+_AWAY = frozenset({502, 503, 504})
 _MAY_ASK_TO_WAIT = frozenset({429, 503})
 
 
@@ -61,6 +62,8 @@ class TryAgain:
     status: int | None = None
     #: Seconds the other side asked us to wait, at least.
     retry_after: float | None = None
+    #: Nobody was there to answer.
+    is_away: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,18 +82,27 @@ class Refused:
 
 
 def judge_job(
-    reply: Reply | NoReply, now: datetime, *, attempt: int, may_still_run: bool = False
+    reply: Reply | NoReply, now: datetime, *, may_still_run: bool = False
 ) -> Answer | TryAgain:
-    """What a platform's answer to call number `attempt` of a job means: every answer below 500 is
-    final, but those that ask to be tried again, and after the last call nothing is tried again.
-    An answer that cannot be used is recorded as what it was.
+    """What a platform's answer to a call of a job means: every answer below 500 is final, but those
+    that ask to be tried again. An answer that cannot be used is recorded as what it was.
 
     `may_still_run`: an earlier call of this job ended without an answer, and the platform may still
     be at work on it. Then 409 says that our own Idempotency-Key is in use, and that passes."""
-    judged = _judge_reply(reply, now, TRANSIENT | {_CONFLICT} if may_still_run else TRANSIENT)
-    if isinstance(judged, TryAgain) and attempt >= JOB_TRIES:
-        return unanswered(f"Gave up after {attempt} attempts: {judged.reason}")
-    return judged
+    return _judge_reply(reply, now, TRANSIENT | {_CONFLICT} if may_still_run else TRANSIENT)
+
+
+def is_away(reply: Reply | NoReply) -> bool:
+    """Whether nobody was there: no connection, no answer in time, or a gateway that says so. 429
+    is none of these: somebody is there."""
+    if isinstance(reply, NoReply):
+        return not reply.is_final
+    return reply.status in _AWAY
+
+
+def gave_up(found: TryAgain, attempt: int) -> Answer:
+    """The answer of a job whose last call failed for now."""
+    return unanswered(f"Gave up after {attempt} attempts: {found.reason}")
 
 
 def judge_callback(reply: Reply | NoReply, now: datetime) -> Delivered | TryAgain | Refused:
@@ -138,6 +150,11 @@ def worker_died() -> Answer:
     return unanswered("The worker that ran this job died each time")
 
 
+def not_stored() -> Answer:
+    """The answer of a job whose calls are used up, and whose last answer could not be recorded."""
+    return unanswered("The answer could not be stored")
+
+
 def unreadable() -> Answer:
     """The answer of a job that the database no longer gives back."""
     return failed_request("the stored job could not be read")
@@ -173,12 +190,15 @@ def _judge_reply(
     reply: Reply | NoReply, now: datetime, transient: frozenset[int]
 ) -> Answer | TryAgain:
     if isinstance(reply, NoReply):
-        return unanswered(reply.reason) if reply.is_final else TryAgain(reason=reply.reason)
+        if reply.is_final:
+            return unanswered(reply.reason)
+        return TryAgain(reason=reply.reason, is_away=True)
     if reply.status in transient or reply.status >= 500:
         return TryAgain(
             reason=f"HTTP {reply.status}",
             status=reply.status,
             retry_after=retry_after(reply.retry_after, now),
+            is_away=reply.status in _AWAY,
         )
     if reply.is_cut or len(reply.body) > MAX_ANSWER_BYTES:
         return failed_request(_too_large(reply))

@@ -12,6 +12,12 @@ JOB_TRIES = 5
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_DELAY = 900
 
+#: After this many errors in a row a batch's message is left to its due time.
+BATCH_ERRORS = 5
+_FIRST_WAIT_AFTER_ERROR = 10
+_ERROR_BACKOFF = 3
+#: After these the wait is the longest. Errors have no maximum, and powers do.
+_MOST_BACKOFFS = 5
 #: Each wait between two calls of a job is this many times the one before.
 JOB_BACKOFF = 4
 
@@ -40,6 +46,13 @@ def job_wait(
     to 15 minutes."""
     wait = first_wait * float(JOB_BACKOFF) ** (attempt - 1) * (0.5 + random_unit / 2)
     return min(MAX_MESSAGE_DELAY, math.ceil(max(1, wait, retry_after or 0)))
+
+
+def error_wait(errors: int, random_unit: float) -> int:
+    """Whole seconds until a message is tried again, after error number `errors` in a row of the
+    database: 10, 30, 90, ... and 900 at most, drawn between half of it and all."""
+    wait = _FIRST_WAIT_AFTER_ERROR * float(_ERROR_BACKOFF) ** min(errors - 1, _MOST_BACKOFFS)
+    return math.ceil(min(MAX_MESSAGE_DELAY, wait) * (0.5 + random_unit / 2))
 
 
 def callback_wait(attempt: int, retry_after: float | None, random_unit: float) -> float:

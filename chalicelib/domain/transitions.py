@@ -24,14 +24,17 @@ from chalicelib.domain.states import (
 
 #: When to see whether a submission's own sending got done.
 FIRST_CHECK = timedelta(seconds=60)
+#: How long after a wait the check comes that sees whether it has ended.
+CHECK_AFTER_WAIT = timedelta(seconds=60)
 #: From one check to the next; the last repeats.
 CHECKS = (timedelta(minutes=30), timedelta(minutes=60))
 #: A delivery that has not been recorded by then died: longer than the function may run.
 LEASE = timedelta(seconds=150)
 #: How long the sweep gives an SQS message that makes a next try punctual.
 GRACE = timedelta(minutes=2)
-#: How long a reservation of the sweep keeps other sweeps away.
-RESERVATION = timedelta(minutes=5)
+#: How long a reservation of the sweep keeps other sweeps away: longer than most messages wait in
+#: their queue, or there would be more and more of them.
+RESERVATION = timedelta(minutes=15)
 LAST_HOUR = timedelta(hours=1)
 
 
@@ -51,11 +54,14 @@ class Fields(TypedDict, total=False):
     checks: int
     checked_at: datetime | None
     done_at_last_check: int
+    waits_until: datetime | None
+    sentinel_at: datetime | None
     callback: CallbackState
     callback_round: int
     attempts: int
     next_try_at: datetime | None
     lease: str | None
+    lease_ends_at: datetime | None
     last_status: int | None
     last_error: str | None
     due_at: datetime | None
@@ -70,6 +76,8 @@ class Change:
     only_if: Fields
     #: The new values of fields.
     put: Fields = field(default_factory=Fields)
+    #: The new value of `waits_until`, on condition that it is later than the one it has.
+    wait_until: datetime | None = None
     #: A chunk that joins `done`, on condition that it is not there yet.
     finish: int | None = None
     #: Whether that chunk joins `unanswered` too, and its counts those of that group.
@@ -94,31 +102,61 @@ def complete(batch: Batch, now: datetime) -> Change:
     """Ends a batch all of whose chunks are done, and makes its callback due: at once for whoever
     ends it, and for the sweep if nothing has come of that."""
     is_due = batch.callback is CallbackState.WAITING
+    first_try_at = batch.delivers_from(now)
     return Change(
         only_if={**_running(batch), "cancelled": batch.cancelled},
         put={
             "state": after(BATCH_MOVES, batch.state, BatchEvent.ALL_CHUNKS_DONE),
             "completed_at": now,
             "next_check_at": None,
-            "next_try_at": now if is_due else None,
-            "due_at": _due_after_lease(now) if is_due else None,
+            "next_try_at": first_try_at if is_due else None,
+            "due_at": _due_after_lease(first_try_at) if is_due else None,
         },
     )
 
 
-def record_check(batch: Batch, now: datetime) -> Change:
+def record_check(batch: Batch, now: datetime, *, sends_sentinel: bool = False) -> Change:
     """Records that what was to be sent is sent; written after the last of it was."""
     next_check_at = min(now + CHECKS[min(batch.checks, len(CHECKS) - 1)], batch.deadline)
     return Change(
-        only_if={**_running(batch), "checks": batch.checks},
+        only_if={**_going_on(batch), "checks": batch.checks},
         put={
             "checks": batch.checks + 1,
             "checked_at": now,
             "done_at_last_check": len(batch.done),
             "next_check_at": next_check_at,
             "due_at": next_check_at,
+            **(Fields(sentinel_at=now) if sends_sentinel else Fields()),
         },
     )
+
+
+def clear_sentinel(batch: Batch) -> Change:
+    """Ends the sentinel that is under way. Of two that receive it, one does this."""
+    return Change(
+        only_if={**_going_on(batch), "sentinel_at": batch.sentinel_at}, put={"sentinel_at": None}
+    )
+
+
+def rescue(batch: Batch, now: datetime) -> Change:
+    """Ends the sentinel that found a standstill. Until the chunks are sent again the round counts
+    as never checked: if the sender dies or fails, its check a minute later sends them."""
+    next_check_at = now + FIRST_CHECK
+    return Change(
+        only_if={**_going_on(batch), "sentinel_at": batch.sentinel_at},
+        put={
+            "sentinel_at": None,
+            "checks": 0,
+            "next_check_at": next_check_at,
+            "due_at": next_check_at,
+        },
+    )
+
+
+def wait_until(batch: Batch, moment: datetime) -> Change:
+    """Records that a message of the batch waits, so that nobody takes that for a standstill. Of
+    several waits the longest stands, whichever is recorded last."""
+    return Change(only_if=_running(batch), wait_until=moment)
 
 
 def check_now(batch: Batch, token: str, now: datetime) -> Change:
@@ -150,6 +188,8 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
             "checks": 0,
             "checked_at": None,
             "done_at_last_check": 0,
+            "waits_until": None,
+            "sentinel_at": None,
             "next_check_at": now,
             "deadline": min(now + deadline, batch.expires_at - LAST_HOUR),
             **_new_callback(batch),
@@ -162,13 +202,19 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
 
 
 def repost(batch: Batch, token: str, now: datetime) -> Change:
-    """Begins a new series of attempts at a completed batch's callback."""
+    """Begins a new series of attempts at a completed batch's callback. One that is under way may
+    still reach the receiver, so the new one begins after its lease."""
+    first_try_at = batch.delivers_from(now)
     return Change(
-        only_if={**_completed(batch), "callback_round": batch.callback_round},
+        only_if={
+            **_completed(batch),
+            "callback_round": batch.callback_round,
+            "lease_ends_at": batch.lease_ends_at,
+        },
         put={
             **_new_callback(batch),
-            "next_try_at": now,
-            "due_at": now,
+            "next_try_at": first_try_at,
+            "due_at": first_try_at,
             "rerun": token,
         },
     )
@@ -176,9 +222,9 @@ def repost(batch: Batch, token: str, now: datetime) -> Change:
 
 def postpone_check(batch: Batch, moment: datetime) -> Change:
     """Moves the next check behind a wait, so that the wait is not taken for a standstill."""
-    next_check_at = min(moment, batch.deadline)
+    next_check_at = min(moment + CHECK_AFTER_WAIT, batch.deadline)
     return Change(
-        only_if={**_running(batch), "next_check_at": batch.next_check_at},
+        only_if={**_going_on(batch), "next_check_at": batch.next_check_at},
         put={"next_check_at": next_check_at, "due_at": next_check_at},
     )
 
@@ -196,6 +242,7 @@ def take_lease(batch: Batch, token: str, now: datetime) -> Change:
         only_if={**_delivering(batch), "attempts": batch.attempts},
         put={
             "lease": token,
+            "lease_ends_at": lease_ends_at,
             "attempts": batch.attempts + 1,
             "next_try_at": lease_ends_at,
             "due_at": _due_after_lease(now),
@@ -209,6 +256,7 @@ def return_attempt(batch: Batch, now: datetime) -> Change:
         only_if=_delivering(batch),
         put={
             "lease": None,
+            "lease_ends_at": None,
             "attempts": batch.attempts - 1,
             "next_try_at": now + GRACE,
             "due_at": now + GRACE,
@@ -239,6 +287,7 @@ def record_failed_attempt(
         only_if=_delivering(batch),
         put={
             "lease": None,
+            "lease_ends_at": None,
             "callback": after(CALLBACK_MOVES, batch.callback, CallbackEvent.FAILED_FOR_NOW),
             "last_status": status,
             "last_error": error,
@@ -274,6 +323,7 @@ def _end_callback(
         put={
             "callback": after(CALLBACK_MOVES, batch.callback, event),
             "lease": None,
+            "lease_ends_at": None,
             "last_status": status,
             "last_error": error,
             "next_try_at": None,
@@ -288,6 +338,11 @@ def _same_round(batch: Batch) -> Fields:
 
 def _running(batch: Batch) -> Fields:
     return {**_same_round(batch), "state": BatchState.RUNNING}
+
+
+def _going_on(batch: Batch) -> Fields:
+    """Cancel sets a due time that no check may move."""
+    return {**_running(batch), "cancelled": False}
 
 
 def _completed(batch: Batch) -> Fields:

@@ -1,6 +1,5 @@
 """One attempt at a completed batch's callback: lease, compose, sign, POST, record."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,8 @@ from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.outcome import Delivered, Refused, TryAgain
 from chalicelib.domain.transitions import Change
 from chalicelib.errors import Unavailable
+from chalicelib.operations.complete_batch import BatchCompletion
+from chalicelib.operations.hand_over import Handover
 from chalicelib.operations.ports import BatchStore, Clock, Journal, KeyStore, Queue, Receiver
 
 #: What an attempt may take in all, and what each megabyte of its body adds.
@@ -29,12 +30,25 @@ class CallbackDelivery:
     keys: KeyStore
     queue: Queue
     receiver: Receiver
+    completion: BatchCompletion
+    handover: Handover
     clock: Clock
     journal: Journal
     random_unit: Callable[[], float]
     new_id: Callable[[], str]
 
-    def attempt(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
+    def call_back(self, message: BatchMessage, seconds_left: Callable[[], float]) -> None:
+        """Make the attempt that is due, if one is. After an error of ours the message is tried
+        again, and at last the batch's due time does it."""
+        try:
+            batch = self.store.find(message.batch_id)
+            now = self.clock.now()
+            if batch and batch.may_deliver(now) and not batch.is_expired(now):
+                self._attempt(batch, seconds_left)
+        except Unavailable as error:
+            self.handover.batch_after_error(message, error, self.queue.send_callback)
+
+    def _attempt(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
         started_at = self.clock.now()
         if batch.attempts >= retry.CALLBACK_TRIES:
             self._record_outcome(
@@ -129,8 +143,8 @@ class CallbackDelivery:
             state=recorded.callback.value if recorded else "superseded",
             took_ms=round((now - started_at) / timedelta(milliseconds=1)),
         )
-        if next_try_at is not None:
-            self._remind(batch, math.ceil((next_try_at - now).total_seconds()))
+        if recorded:
+            self.completion.announce(recorded)
 
     def _next_try_at(
         self, batch: Batch, found: Delivered | TryAgain | Refused, now: datetime
@@ -138,11 +152,6 @@ class CallbackDelivery:
         if not isinstance(found, TryAgain):
             return None
         return transitions.next_try_at(batch, now, found.retry_after, self.random_unit())
-
-    def _remind(self, batch: Batch, seconds: int) -> None:
-        """Makes a near next try punctual; a far one is the sweep's."""
-        if seconds <= retry.MAX_MESSAGE_DELAY:
-            self.queue.send_batch(BatchMessage.of(batch), seconds)
 
 
 def _change(

@@ -6,11 +6,11 @@ that the killer is alone the next time. If it is of one, that job runs under a m
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from chalicelib.domain.batch import Chunk, Marker
-from chalicelib.domain.message import sendable
-from chalicelib.errors import Unavailable
+from chalicelib.domain.batch import Marker
+from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.operations.ports import BatchStore, Journal, Queue
 from chalicelib.operations.work import Work
 
@@ -23,49 +23,51 @@ class JobIsolation:
     queue: Queue
     journal: Journal
 
-    def isolate(self, work: Work, answer: Callable[[Work], Chunk]) -> Chunk:
-        """Split a message of several jobs, or have the one job of it answered under its marker.
-        Return the chunk as it is then."""
-        if work.message.is_of_several(work.chunk):
-            self._split(work)
-            return work.chunk
-        return self._under_marker(work, answer)
+    def check_the_table(self, work: Work) -> None:
+        """For a message that met errors: make sure that its answers can be recorded before anybody
+        is called. A marker is a good write for that. Raises Unavailable if they cannot."""
+        if work.message.errors:
+            index = min(work.open)
+            self._mark(work, index)
+            self._unmark(work, index)
 
-    def _split(self, work: Work) -> None:
-        self.queue.send_jobs(sendable(work.message.handed_on([index]) for index in work.missing))
+    def split(self, work: Work) -> None:
+        """Each of its jobs goes on in a message of its own."""
+        self.queue.send_jobs([work.message.handed_on([index]) for index in work.open])
         self.journal.write(
             "message split",
             batch_id=work.batch.batch_id,
             account=work.batch.account,
-            jobs=len(work.missing),
+            jobs=len(work.open),
         )
+        work.close(work.open)
 
-    def _under_marker(self, work: Work, answer: Callable[[Work], Chunk]) -> Chunk:
-        """A database or a queue that fails meanwhile is not the job's fault. Only if both fail in
-        the same moment does the marker stand as if the worker had died."""
-        [index] = work.missing
+    def run_under_marker(self, work: Work, answer: Callable[[Work], None]) -> None:
+        """Have the one job of a message answered. What fails meanwhile is not the job's fault, and
+        the marker goes; a death leaves it. Where it cannot be removed it names a message that is
+        carried on by another one, and so blames nobody. Only if database and queue fail in the same
+        moment does it stand as if the worker had died."""
+        [index] = work.open
+        self._mark(work, index)
         try:
-            self.store.mark(work.batch, work.chunk.number, index, _marker(work, index))
-            chunk = answer(work)
-            self.store.unmark(work.batch, work.chunk.number, index)
-        except Unavailable:
-            self._begin_anew(work, index)
-            return work.chunk
-        return chunk
-
-    def _begin_anew(self, work: Work, index: int) -> None:
-        """A new message, of which the marker does not speak; or the old one without its marker."""
-        try:
-            self.queue.send_jobs(sendable([work.message.handed_on([index])]))
-        except Unavailable:
-            self.store.unmark(work.batch, work.chunk.number, index)
+            answer(work)
+        except (Unavailable, Misconfigured):
+            self._unmark_if_possible(work, index)
             raise
+        self._unmark_if_possible(work, index)
 
+    def _mark(self, work: Work, index: int) -> None:
+        marker = Marker(
+            round=work.batch.round,
+            hops=work.message.hops,
+            receive_count=work.receive_count,
+            deaths=work.message.deaths_under(work.chunk.markers.get(index)),
+        )
+        self.store.mark(work.batch, work.chunk.number, index, marker)
 
-def _marker(work: Work, index: int) -> Marker:
-    return Marker(
-        round=work.batch.round,
-        hops=work.message.hops,
-        receive_count=work.receive_count,
-        deaths=work.message.deaths_under(work.chunk.markers.get(index)),
-    )
+    def _unmark_if_possible(self, work: Work, index: int) -> None:
+        with suppress(Unavailable):
+            self._unmark(work, index)
+
+    def _unmark(self, work: Work, index: int) -> None:
+        self.store.unmark(work.batch, work.chunk.number, index)

@@ -20,8 +20,9 @@ from chalicelib.domain.batch import (
     Marker,
     SubmissionTerms,
 )
+from chalicelib.domain.holds import Holds, Outage, Pause
 from chalicelib.domain.limits import AccountUsage, Admission, Slot
-from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.transitions import Change
 
@@ -33,12 +34,36 @@ class Clock(Protocol):
 
     def now(self) -> datetime: ...
 
+    def sleep(self, seconds: float) -> None:
+        """Let so much time pass."""
+
 
 class BatchStore(Protocol):
     """Batches and their chunks. Every read sees every write that was answered before it."""
 
     def find(self, batch_id: str) -> Batch | None:
         """The batch, expired ones too; None where there is none."""
+
+    def find_with_holds(self, batch_id: str, account: str) -> tuple[Batch | None, Holds]:
+        """The batch, and what holds up the jobs of an account, in one request."""
+
+    def find_holds(self, account: str) -> Holds:
+        """What holds up the jobs of an account."""
+
+    def find_pause(self) -> Pause | None:
+        """The operator's pause of the stage, also one whose time is over."""
+
+    def begin_outage(self, account: str, outage: Outage) -> bool:
+        """Record the outage, unless one stands already: then False."""
+
+    def move_outage(self, account: str, seen: Outage, later: Outage) -> bool:
+        """Replace the outage that was seen, if it is still the one that stands."""
+
+    def end_outage(self, account: str, began_before: datetime) -> bool:
+        """Remove the outage, if it began before a time: whether there was such a one."""
+
+    def pause(self, pause: Pause | None) -> None:
+        """Put the operator's pause of the stage in place of the one before; None ends it."""
 
     def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
         """Those of the batches that there are, expired ones too, by their ids."""
@@ -124,7 +149,14 @@ class Queue(Protocol):
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
         """All of them, or an error: then any of them may have been sent."""
 
-    def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None: ...
+    def send_sentinel(self, sentinel: Sentinel, delay_seconds: int) -> None:
+        """Among the messages of jobs, where it waits its turn."""
+
+    def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        """Have the batch checked."""
+
+    def send_callback(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        """Have the batch's callback sent, if it is due."""
 
 
 class Platform(Protocol):
@@ -178,6 +210,8 @@ class Ports:
     receiver: Receiver
     #: For the calls of one message.
     concurrent: Concurrent
+    #: For requests to AWS, which only wait.
+    concurrent_requests: Concurrent
     clock: Clock
     journal: Journal
     new_id: Callable[[], str]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chalicelib.domain import results
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.holds import Hold
 from chalicelib.domain.results import Page, Result
 from chalicelib.errors import NotCompleted, ResultsNotFound, TooLarge
 from chalicelib.operations.find_batch import find_batch
@@ -22,6 +23,13 @@ class BatchReader:
     def progress(self, caller: Caller, batch_id: str) -> Batch:
         """The batch as its head tells it; BatchNotFound where it is none of the caller's."""
         return find_batch(self.store, caller, batch_id, self.clock.now())
+
+    def hold(self, batch: Batch) -> Hold | None:
+        """What holds up the jobs of a batch. That is read only if its head says that they wait."""
+        now = self.clock.now()
+        if not batch.is_running or batch.is_to_be_ended(now) or not batch.waits(now):
+            return None
+        return self.store.find_holds(batch.account).hold(now)
 
     def results(self, caller: Caller, batch_id: str, *, page: Page | None, partial: bool) -> bytes:
         """The body of an answer with all results, or with a page of them; with `partial` those

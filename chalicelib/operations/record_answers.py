@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from chalicelib.domain import packing, transitions
 from chalicelib.domain.batch import Answer, AnswersPart, Batch, Chunk
-from chalicelib.domain.message import BatchMessage
-from chalicelib.operations.ports import BatchStore, Queue
+from chalicelib.operations.complete_batch import BatchCompletion
+from chalicelib.operations.ports import BatchStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class AnswerRecorder:
     """Each job gets one answer in each round: the first recorded."""
 
     store: BatchStore
-    queue: Queue
+    completion: BatchCompletion
 
     def record_answers(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
         """The chunk after the answers; those of jobs that had one already are dropped."""
@@ -27,14 +27,14 @@ class AnswerRecorder:
         return chunk
 
     def finish_if_full(self, batch: Batch, chunk: Chunk) -> None:
-        """Puts a full chunk among the finished ones; whoever finds all of them there says so, also
-        when it was put there before, so that the last step cannot be lost."""
+        """Puts a full chunk among the finished ones, and completes the batch if it is the last;
+        also if it was put there before, so that the last step cannot be lost."""
         if chunk.missing(batch.round):
             return
         after = self.store.change(batch, transitions.finish_chunk(batch, chunk))
         after = after or self.store.find(batch.batch_id)
-        if after and after.is_running and after.has_all_chunks_done:
-            self.queue.send_batch(BatchMessage.of(batch))
+        if after:
+            self.completion.complete(after)
 
     def _flush(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
         """Records what has no answer yet under the next free number. Whoever finds the number

@@ -1,5 +1,5 @@
-"""restart, repost and cancel: one conditional write on the head each, then a message to have the
-batch checked. If the message is lost, the due time set by the same write does it."""
+"""restart, repost and cancel: one conditional write on the head each, then a message to have it
+acted upon. If the message is lost, the due time set by the same write does it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from chalicelib.errors import (
     ParameterMissing,
 )
 from chalicelib.operations.admit_batch import BatchAdmission
+from chalicelib.operations.complete_batch import BatchCompletion
 from chalicelib.operations.find_batch import find_batch
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 from chalicelib.operations.sent_later import sent_later
@@ -35,6 +36,7 @@ class BatchRerunner:
     judged anew."""
 
     admission: BatchAdmission
+    completion: BatchCompletion
     store: BatchStore
     queue: Queue
     clock: Clock
@@ -62,7 +64,7 @@ class BatchRerunner:
             raise Conflict("The batch is too near the end of its life to be restarted")
         if batch.is_completed:
             return transitions.restart(batch, token, now, self.deadline)
-        if batch.was_checked_lately(now):
+        if batch.was_checked_lately(now) or batch.waits(now):
             return None
         return transitions.check_now(batch, token, now)
 
@@ -86,24 +88,32 @@ class BatchRerunner:
             change = decide(batch, token, now)
             if change is None:
                 return
-            if self._make(batch, change, now):
+            changed = self._make(batch, change, now)
+            if changed:
+                batch = changed
                 break
         else:
             raise Conflict("The batch is busy: try again")
         self.journal.write(f"batch {what}", batch_id=batch_id, account=caller.account)
         with sent_later(batch, self.journal):
+            self._send(batch)
+
+    def _send(self, batch: Batch) -> None:
+        if batch.is_completed:
+            self.completion.announce(batch)
+        else:
             self.queue.send_batch(BatchMessage.of(batch))
 
-    def _make(self, batch: Batch, change: Change, now: datetime) -> bool:
-        """Whether the change was made. A new round is admitted first, as a submission is, with the
-        jobs that run again."""
+    def _make(self, batch: Batch, change: Change, now: datetime) -> Batch | None:
+        """The batch after the change, if it was made. A new round is admitted first, as a
+        submission is, with the jobs that run again."""
         if "round" not in change.put:
-            return self.store.change(batch, change) is not None
+            return self.store.change(batch, change)
         again = replace(batch, round=batch.round + 1, round_began_at=now)
         self.admission.admit(again, batch.answered.unanswered)
-        if self.store.change(batch, change):
-            return True
+        if changed := self.store.change(batch, change):
+            return changed
         standing = self.store.find(batch.batch_id)
         if standing is None or Slot.of(standing) != Slot.of(again):
             self.admission.undo(again, batch.answered.unanswered)
-        return False
+        return None

@@ -1,210 +1,203 @@
 """One message: run its jobs concurrently, record their answers, hand on what is to be retried."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
 
-from chalicelib.domain import outcome, retry, transitions
+from chalicelib.domain import outcome, retry
 from chalicelib.domain.account import Key
-from chalicelib.domain.batch import Answer, Batch, Chunk, Job
-from chalicelib.domain.message import JobsMessage, sendable
-from chalicelib.domain.outcome import NoReply, Reply, TryAgain
+from chalicelib.domain.batch import Answer, Batch, Job
+from chalicelib.domain.holds import Hold
+from chalicelib.domain.message import JobsMessage
+from chalicelib.domain.outcome import TryAgain
+from chalicelib.errors import Misconfigured, Unavailable
+from chalicelib.operations.call_jobs import SECONDS_TO_RECORD, Called, JobCaller
+from chalicelib.operations.complete_batch import BatchCompletion
+from chalicelib.operations.hand_over import Handover
 from chalicelib.operations.isolate_jobs import JobIsolation
-from chalicelib.operations.ports import (
-    BatchStore,
-    Clock,
-    Concurrent,
-    Journal,
-    KeyStore,
-    Platform,
-    Queue,
-)
+from chalicelib.operations.ports import BatchStore, Clock, Journal, KeyStore, Queue
 from chalicelib.operations.record_answers import AnswerRecorder
+from chalicelib.operations.watch_platform import PlatformWatch
 from chalicelib.operations.work import SecondsLeft, Work
 
-#: What a worker keeps of its time to record answers and hand on.
-_SECONDS_TO_RECORD = 10
-#: A wait longer than this would be mistaken for a standstill at the next check.
-_LONG_WAIT_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class NotStarted:
-    """The worker's time would not have sufficed for the call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Called:
-    """A job, and what became of it in this message."""
-
-    index: int
-    found: Answer | TryAgain | NotStarted
-    took_ms: int = 0
+#: Between two attempts to record what the database does not take; each is twice the one before.
+_FIRST_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunner:
-    """Returns once everything it was handed is recorded or handed on; raises Unavailable where the
-    database or the queue fails, and is then to be called again with the same message."""
+    """Returns once everything it was handed is recorded or handed on, also if the database fails.
+    Raises Unavailable only if the queue fails too, and is then to be called again with the same
+    message."""
 
     store: BatchStore
     keys: KeyStore
     queue: Queue
-    platform: Platform
-    concurrent: Concurrent
+    caller: JobCaller
     recorder: AnswerRecorder
+    completion: BatchCompletion
     isolation: JobIsolation
+    watch: PlatformWatch
+    handover: Handover
     clock: Clock
     journal: Journal
     random_unit: Callable[[], float]
-    job_timeout_seconds: float
     job_retry_seconds: float
 
     def run_jobs(
         self, message: JobsMessage, *, receive_count: int, seconds_left: SecondsLeft
     ) -> None:
-        batch = self.store.find(message.batch_id)
-        if batch is None or not message.concerns(batch, self.clock.now()):
-            self.journal.write(
-                "message out of date",
-                batch_id=message.batch_id,
-                account=batch.account if batch else None,
+        work: Work | None = None
+        try:
+            batch = self.watch.find(message)
+            if batch is None or not message.concerns(batch, self.clock.now()):
+                self._let_go(message, batch)
+                return
+            work = Work(
+                message=message,
+                receive_count=receive_count,
+                seconds_left=seconds_left,
+                batch=batch,
+                chunk=self.store.load_chunk(batch, message.chunk),
             )
-            return
-        chunk = self.store.load_chunk(batch, message.chunk)
-        work = Work(
-            batch=batch,
-            chunk=chunk,
-            message=message,
-            missing=message.missing(chunk),
-            receive_count=receive_count,
-            seconds_left=seconds_left,
+            self._run_work(work)
+        except (Unavailable, Misconfigured) as error:
+            if work:
+                self.handover.jobs_after_error(
+                    [*work.after_error()], error, batch=work.batch, at_least=work.asked_to_wait
+                )
+            else:
+                self.handover.jobs_after_error([message.after_error()], error)
+
+    def _let_go(self, message: JobsMessage, batch: Batch | None) -> None:
+        """There is nothing to call any more. If its last worker got no further than completing the
+        batch, its callback is announced now."""
+        self.journal.write(
+            "message out of date",
+            batch_id=message.batch_id,
+            account=batch.account if batch else None,
         )
-        self.recorder.finish_if_full(batch, self._run_work(work))
+        if batch and message.is_of(batch):
+            self.completion.announce_if_due(batch)
 
-    def _run_work(self, work: Work) -> Chunk:
-        """The chunk as it is when the work is done."""
-        if not work.missing:
-            return work.chunk
-        if work.receive_count > 1:
-            return self.isolation.isolate(work, self._answer)
-        return self._answer(work)
+    def _run_work(self, work: Work) -> None:
+        hold = self.watch.hold(work.message, was_received_before=work.was_received_before)
+        if work.is_to_be_split:
+            self.isolation.split(work)
+        elif work.open and hold:
+            self._hold_up(work, hold)
+        elif work.open and work.was_received_before:
+            self.isolation.run_under_marker(work, self._answer)
+        elif work.open:
+            self.isolation.check_the_table(work)
+            self._answer(work)
+        self.recorder.finish_if_full(work.batch, work.chunk)
 
-    def _answer(self, work: Work) -> Chunk:
-        """Gets the missing jobs answered, and gives the chunk as it is then."""
+    def _answer(self, work: Work) -> None:
+        """Get the open jobs answered, or carried on by other messages."""
         key = self.keys.find_key(work.batch.key)
         if work.chunk.jobs is None:
-            return self._give_all(work, outcome.unreadable())
-        if work.batch.cancelled:
-            return self._give_all(work, outcome.cancelled())
-        if work.batch.is_past_deadline(self.clock.now()):
-            return self._give_all(work, outcome.past_deadline())
-        if key is None or not key.may_sign_for(work.batch.account):
-            return self._give_all(work, outcome.key_revoked())
-        jobs = [job for job in work.chunk.jobs if job.index in work.missing]
-        return self._run(work, jobs, key)
+            self._give_all(work, outcome.unreadable())
+        elif work.message.attempt > retry.JOB_TRIES:
+            self._give_all(work, outcome.not_stored())
+        elif key is None or not key.may_sign_for(work.batch.account):
+            self._give_all(work, outcome.key_revoked())
+        else:
+            self._run(work, [job for job in work.chunk.jobs if job.index in work.open], key)
 
-    def _give_all(self, work: Work, answer: Answer) -> Chunk:
-        return self.recorder.record_answers(
-            work.batch, work.chunk, dict.fromkeys(work.missing, answer)
-        )
+    def _give_all(self, work: Work, answer: Answer) -> None:
+        work.open = dict.fromkeys(work.open, answer)
+        self._record(work)
 
-    def _run(self, work: Work, jobs: Iterable[Job], key: Key) -> Chunk:
-        """Run jobs concurrently, record their answers as they come, hand the others on."""
-        self.platform.prepare()
-        chunk = work.chunk
-        all_called: list[_Called] = []
-        calls = [partial(self._call, work, job, key) for job in jobs]
-        for called in self.concurrent.run(calls):
-            answers = {each.index: each.found for each in called if isinstance(each.found, Answer)}
-            chunk = self.recorder.record_answers(work.batch, chunk, answers)
+    def _run(self, work: Work, jobs: Sequence[Job], key: Key) -> None:
+        """Call the jobs, record their answers as they come, hand the others on."""
+        all_called: list[Called] = []
+        for called in self.caller.call(work, jobs, key):
             all_called += called
-        self._hand_on(work, all_called)
-        self._tell(work, all_called)
-        return chunk
+            self._record_if_possible(work)
+        self.caller.judge(work, all_called)
+        self.caller.tell(work, all_called)
+        self._retry_later(work)
+        self._record_patiently(work)
+        self._pass_on(work, has_begun=any(called.has_begun for called in all_called))
 
-    def _call(self, work: Work, job: Job, key: Key) -> _Called:
-        if work.seconds_left() < self.job_timeout_seconds + _SECONDS_TO_RECORD:
-            return _Called(index=job.index, found=NotStarted())
-        started_at = self.clock.now()
-        reply = self.platform.call(
-            namespace=job.namespace,
-            action=job.action,
-            body=job.params.encode(),
-            idempotency_key=f"{work.batch.batch_id}-{job.index}",
-            key=key,
-        )
-        found = outcome.judge_job(
-            reply,
-            self.clock.now(),
-            attempt=work.message.attempt,
-            may_still_run=work.may_have_been_called,
-        )
-        took_ms = round((self.clock.now() - started_at) / timedelta(milliseconds=1))
-        called = _Called(index=job.index, found=found, took_ms=took_ms)
-        if not outcome.is_success(found):
-            self._tell_failure(work, called, reply)
-        return called
+    def _record(self, work: Work) -> None:
+        answers = work.answers
+        work.chunk = self.recorder.record_answers(work.batch, work.chunk, answers)
+        work.close(answers)
+        work.error = None
 
-    def _tell_failure(self, work: Work, called: _Called, reply: Reply | NoReply) -> None:
-        """A line for a call that did not succeed; those that did have one together."""
-        self.journal.write(
-            "call failed",
-            batch_id=work.batch.batch_id,
-            account=work.batch.account,
-            index=called.index,
-            attempt=work.message.attempt,
-            outcome=outcome.word(called.found),
-            status=reply.status if isinstance(reply, Reply) else None,
-            error=reply.reason if isinstance(reply, NoReply) else None,
-            took_ms=called.took_ms,
-        )
+    def _record_if_possible(self, work: Work) -> None:
+        """Those that cannot be recorded now are tried again with the next ones."""
+        try:
+            self._record(work)
+        except Unavailable as error:
+            work.error = error
 
-    def _tell(self, work: Work, called: Iterable[_Called]) -> None:
-        """One line for the message and all its jobs, with what they add to the metrics."""
-        verdicts = Counter(outcome.word(each.found) for each in called)
-        self.journal.write(
-            "jobs run",
-            batch_id=work.batch.batch_id,
-            account=work.batch.account,
-            chunk=work.chunk.number,
-            attempt=work.message.attempt,
-            succeeded=verdicts["succeeded"],
-            failed=verdicts["failed"] + verdicts["unanswered"],
-            retried=verdicts["tryagain"],
-            durations_ms=[
-                each.took_ms for each in called if not isinstance(each.found, NotStarted)
-            ],
-        )
+    def _record_patiently(self, work: Work) -> None:
+        """Try while there is time: an answer that is not recorded is a call made twice."""
+        pause = _FIRST_PAUSE_SECONDS
+        while work.answers:
+            self._record_if_possible(work)
+            if work.error is None:
+                return
+            if not work.error.may_pass or work.seconds_left() < SECONDS_TO_RECORD + pause:
+                raise work.error
+            self.clock.sleep(pause)
+            pause *= 2
 
-    def _hand_on(self, work: Work, called: Iterable[_Called]) -> None:
-        """The jobs not started go on at once, those that failed for now after their wait."""
-        not_started = [each.index for each in called if isinstance(each.found, NotStarted)]
-        if not_started:
-            self.queue.send_jobs(sendable([work.message.handed_on(not_started)]))
-        for wait, indexes in self._waits(work, called).items():
+    def _retry_later(self, work: Work) -> None:
+        """Those that failed for now go on after their wait, in a message for each wait."""
+        for wait, indexes in self._waits(work).items():
             message = work.message.handed_on(indexes, next_attempt=True)
-            self.queue.send_jobs(sendable([message]), wait)
-            self._postpone_check(work.batch, wait)
+            self.handover.jobs_later(work.batch, [message], wait)
+            work.close(indexes)
 
-    def _waits(self, work: Work, called: Iterable[_Called]) -> dict[int, list[int]]:
+    def _waits(self, work: Work) -> dict[int, list[int]]:
         """The jobs to retry by their wait: one draw for all, so that they share messages."""
         random_unit = self.random_unit()
         waits: dict[int, list[int]] = defaultdict(list)
-        for each in called:
-            if isinstance(each.found, TryAgain):
+        for index, found in work.open.items():
+            if isinstance(found, TryAgain):
                 wait = retry.job_wait(
                     work.message.attempt,
                     first_wait=self.job_retry_seconds,
-                    retry_after=each.found.retry_after,
+                    retry_after=found.retry_after,
                     random_unit=random_unit,
                 )
-                waits[wait].append(each.index)
+                waits[wait].append(index)
         return waits
 
-    def _postpone_check(self, batch: Batch, wait: int) -> None:
-        behind = self.clock.now() + timedelta(seconds=wait) + transitions.FIRST_CHECK
-        if wait > _LONG_WAIT_SECONDS and batch.is_check_before(behind):
-            self.store.change(batch, transitions.postpone_check(batch, behind))
+    def _pass_on(self, work: Work, *, has_begun: bool) -> None:
+        """Those not started go on at once, or when nothing holds them up. If no call began, the
+        next worker may begin none either: then it counts as an error."""
+        not_started = work.not_started
+        if not not_started:
+            return
+        hold = self.watch.hold(work.message, was_received_before=work.was_received_before)
+        if hold:
+            self._hold_up(work, hold)
+        elif has_begun:
+            self.queue.send_jobs([work.message.handed_on(not_started)])
+            work.close(not_started)
+        else:
+            message = work.message.handed_on(not_started, after_error=True)
+            self.handover.jobs_after_error([message], Unavailable("There was no time for a call"))
+            work.close(not_started)
+
+    def _hold_up(self, work: Work, hold: Hold) -> None:
+        """The jobs wait, and use no attempt."""
+        indexes = work.not_started
+        away_since = self.clock.now() if hold.reason == "platform" else None
+        wait = self.watch.wait(hold)
+        message = work.message.held_up(indexes, away_since)
+        self.handover.jobs_later(work.batch, [message], wait)
+        work.close(indexes)
+        self.journal.write(
+            "jobs held up",
+            batch_id=work.batch.batch_id,
+            account=work.batch.account,
+            jobs=len(indexes),
+            reason=hold.reason,
+            wait=wait,
+        )

@@ -54,7 +54,7 @@ class BatchSubmitter:
         standing = self._standing(batch, now) if idempotency_key else None
         if standing is None:
             standing = self._admit_and_save(batch, terms, submission, now)
-        if standing is not None and standing.submission != batch.submission:
+        if standing.submission != batch.submission:
             return self._same_again(standing, terms)
         self.journal.write(
             "batch accepted", batch_id=batch.batch_id, account=batch.account, jobs=batch.total
@@ -113,7 +113,7 @@ class BatchSubmitter:
 
     def _admit_and_save(
         self, batch: Batch, terms: SubmissionTerms, submission: Submission, now: datetime
-    ) -> Batch | None:
+    ) -> Batch:
         """Admit the batch, then save it; if it is not saved after all, give its slot back."""
         try:
             self._admit(batch)
@@ -121,7 +121,7 @@ class BatchSubmitter:
         except NotSaved:
             self.admission.undo(batch, batch.total)
             raise
-        if standing is not None and standing.submission != batch.submission:
+        if standing.submission != batch.submission:
             self.admission.undo(batch, batch.total)
         return standing
 
@@ -133,16 +133,19 @@ class BatchSubmitter:
 
     def _save(
         self, batch: Batch, terms: SubmissionTerms, submission: Submission, now: datetime
-    ) -> Batch | None:
+    ) -> Batch:
         """Stores everything, the head last. Where another live head stands, gives that."""
         try:
             self.store.save_jobs(batch, terms, submission.jobs)
         except Unavailable as error:
             raise NotSaved from error  # without a head nothing runs
         try:
-            return self.store.commit(batch, now)
+            standing = self.store.commit(batch, now)
         except Unavailable:
             return self._settle(batch, now)
+        if standing is None:
+            raise NotSaved
+        return standing
 
     def _settle(self, batch: Batch, now: datetime) -> Batch:
         """The commit's answer was lost: sees to it that it either counts or never will, and gives

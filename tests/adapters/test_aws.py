@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
+from chalicelib.adapters import aws as adapter
 from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.adapters.sqs import SqsQueue
@@ -71,16 +73,24 @@ def store(answer: Answer | None = None) -> DynamoBatchStore:
 
 def queue(answer: Answer | None = None) -> SqsQueue:
     made: Any = client("sqs", answer)
-    return SqsQueue(made, jobs_queue=CANARY, batches_queue=CANARY)
+    return SqsQueue(made, jobs_queue=CANARY, batches_queue=CANARY, callbacks_queue=CANARY)
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("ValidationException", 400), ("AccessDeniedException", 400), ("X", 503)]
+    ("code", "status", "kind"),
+    [
+        ("ValidationException", 400, "Denied"),
+        ("AccessDeniedException", 400, "Denied"),
+        ("RequestThrottled", 400, "Unavailable"),
+        ("X", 503, "Unavailable"),
+    ],
 )
-def test_of_a_refusal_code_status_and_request_are_told(code: str, status: int) -> None:
+def test_of_a_refusal_code_status_and_request_are_told_and_whether_it_may_pass(
+    code: str, status: int, kind: str
+) -> None:
     told = told_by(lambda: store(refusing(code, status)).find(CANARY))
     assert told == (
-        f"Unavailable: DynamoDB answered GetItem: {code}, HTTP {status}, request REQUEST7"
+        f"{kind}: DynamoDB answered GetItem: {code}, HTTP {status}, request REQUEST7"
         ", of ClientError"
     )
 
@@ -115,3 +125,47 @@ def test_of_what_never_got_to_aws_the_kind_is_told(batch_id: Any, kind: str) -> 
 def test_an_answer_without_a_code_is_told_of_too() -> None:
     told = told_by(lambda: store(answering(500, b"{}")).find(CANARY))
     assert told.startswith("Unavailable: DynamoDB answered GetItem: ")
+
+
+class TestLoopDetection:
+    """Lambda counts by a header how often a message led to another, and ends what it takes for a
+    loop. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html"""
+
+    TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Lineage=1:a87bd80c:16"
+
+    @pytest.fixture(autouse=True)
+    def inside_lambda(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "batchback-prod-run_jobs")
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", self.TRACE)
+
+    @pytest.mark.parametrize(
+        ("service", "operation"),
+        [("dynamodb", "list_tables"), ("sqs", "list_queues"), ("ssm", "describe_parameters")],
+    )
+    def test_no_request_of_ours_carries_it(self, service: str, operation: str) -> None:
+        assert "x-amzn-trace-id" not in self._headers(
+            adapter.session.__wrapped__(), service, operation
+        )
+
+    def test_botocore_itself_would_send_it(self) -> None:
+        """If this fails, botocore has changed: is there another header now?"""
+        headers = self._headers(botocore.session.Session(), "sqs", "list_queues")
+        assert headers["x-amzn-trace-id"] == self.TRACE
+
+    def _headers(self, session: Any, service: str, operation: str) -> dict[str, str]:
+        """Those of a request as it leaves, by their names in lower case."""
+        made = session.create_client(service, region_name="us-east-1", config=ONCE)
+        sent: dict[str, str] = {}
+
+        def answer(request: Any, **_: object) -> AWSResponse:
+            sent.update({name.lower(): _text(value) for name, value in request.headers.items()})
+            taken: AWSResponse = answering(200, b"{}")(request)
+            return taken
+
+        made.meta.events.register("before-send", answer)
+        getattr(made, operation)()
+        return sent
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

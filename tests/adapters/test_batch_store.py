@@ -14,15 +14,16 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from chalicelib.adapters import aws as clients
-from chalicelib.adapters import dynamodb
+from chalicelib.adapters import dynamodb, items
 from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Listed, Marker
+from chalicelib.domain.holds import Holds, Outage, Pause
 from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.transitions import Change
-from chalicelib.errors import Unavailable
+from chalicelib.errors import TooNew, Unavailable
 from chalicelib.operations.ports import BatchStore
 from tests.fakes.aws import lagging
 from tests.fakes.clock import START
@@ -144,10 +145,13 @@ class TestSaving:
             rerun="token",
             round_began_at=START + timedelta(hours=1),
             done_at_last_check=8,
+            waits_until=START + timedelta(hours=2),
+            sentinel_at=START + timedelta(hours=3),
             callback_round=9,
             attempts=10,
             next_try_at=START,
             lease="token",
+            lease_ends_at=START + timedelta(hours=4),
             last_status=500,
             last_error="HTTP 500",
             due_at=None,
@@ -337,6 +341,65 @@ class TestChanges:
         assert completed
         assert store.change(completed, transitions.take_lease(completed, "one", START))
         assert store.change(completed, transitions.take_lease(completed, "two", START)) is None
+
+    def test_of_several_waits_the_latest_stands(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        first, early, late = (START + timedelta(minutes=minutes) for minutes in (10, 5, 15))
+        after = store.change(batch, transitions.wait_until(batch, first))
+        assert after == replace(batch, waits_until=first)
+        for no_later in (early, first):
+            assert store.change(batch, transitions.wait_until(batch, no_later)) is None
+        assert store.find(batch.batch_id) == after
+        assert store.change(batch, transitions.wait_until(batch, late))
+        assert store.find(batch.batch_id) == replace(batch, waits_until=late)
+
+    def test_no_wait_of_another_round_or_of_one_that_has_ended_is_noted(
+        self, store: BatchStore
+    ) -> None:
+        batch = saved(store, 1)
+        later = replace(batch, round=2)
+        assert store.change(later, transitions.wait_until(later, LATER)) is None
+        ended = store.change(batch, transitions.complete(batch, START))
+        assert ended
+        assert store.change(batch, transitions.wait_until(batch, LATER)) is None
+        assert store.find(batch.batch_id) == ended
+
+    def test_one_sentinel_at_a_time_is_ended_once(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        sent = store.change(batch, transitions.record_check(batch, START, sends_sentinel=True))
+        assert sent
+        assert sent.sentinel_at == START
+        assert store.change(batch, transitions.clear_sentinel(batch)) is None
+        ended = store.change(sent, transitions.clear_sentinel(sent))
+        assert ended == replace(sent, sentinel_at=None)
+        assert store.change(sent, transitions.clear_sentinel(sent)) is None
+
+    def test_a_check_that_sends_no_sentinel_leaves_the_one_that_stands(
+        self, store: BatchStore
+    ) -> None:
+        batch = saved(store, 1)
+        sent = store.change(batch, transitions.record_check(batch, START, sends_sentinel=True))
+        assert sent
+        after = store.change(sent, transitions.record_check(sent, LATER))
+        assert after
+        assert after.sentinel_at == START
+
+    def test_a_lease_outlives_repost_and_restart(self, store: BatchStore) -> None:
+        batch = saved(store, 1)
+        completed = store.change(batch, transitions.complete(batch, START))
+        assert completed
+        leased = store.change(completed, transitions.take_lease(completed, "one", START))
+        assert leased
+        assert leased.lease_ends_at == START + transitions.LEASE
+        assert store.change(completed, transitions.repost(completed, "too late", START)) is None
+        reposted = store.change(leased, transitions.repost(leased, "again", START))
+        assert reposted
+        assert (reposted.lease, reposted.lease_ends_at) == (None, leased.lease_ends_at)
+        restarted = store.change(
+            reposted, transitions.restart(reposted, "anew", START, timedelta(hours=12))
+        )
+        assert restarted
+        assert restarted.lease_ends_at == leased.lease_ends_at
 
     def test_a_change_of_a_batch_that_is_not_there_does_nothing(self, store: BatchStore) -> None:
         batch = new_batch()
@@ -801,6 +864,147 @@ class TestUsage:
         assert account not in str([*store.find_due(LATER)])
 
 
+OUTAGE = Outage.beginning(START)
+PAUSE = Pause(until=START + timedelta(hours=2), reason="the platform moves house")
+
+
+class TestHolds:
+    @pytest.fixture(autouse=True)
+    def _without_a_pause(self, store: BatchStore) -> Iterator[None]:
+        yield
+        store.pause(None)
+
+    def test_while_all_is_well_there_are_none(self, store: BatchStore, account: str) -> None:
+        assert store.find_holds(account) == Holds()
+
+    def test_a_batch_is_read_together_with_them(self, store: BatchStore, account: str) -> None:
+        batch = saved(store)
+        assert store.find_with_holds(batch.batch_id, account) == (batch, Holds())
+        store.begin_outage(account, OUTAGE)
+        store.pause(PAUSE)
+        holds = Holds(outage=OUTAGE, pause=PAUSE)
+        assert store.find_with_holds(batch.batch_id, account) == (batch, holds)
+        assert store.find_with_holds(uuid.uuid4().hex, account) == (None, holds)
+        assert store.find_holds(account) == holds
+
+    @pytest.mark.usefixtures("aws")
+    def test_all_of_it_is_one_request(self) -> None:
+        client: Any = clients.dynamodb()
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=_never)
+        batch = saved(store)
+        asked: list[str] = []
+
+        def note(model: Any, **_: object) -> None:
+            asked.append(model.name)
+
+        client.meta.events.register("before-call.dynamodb", note)
+        store.find_with_holds(batch.batch_id, "acme")
+        store.find_holds("acme")
+        client.meta.events.unregister("before-call.dynamodb", note)
+        assert asked == ["BatchGetItem", "BatchGetItem"]
+
+    def test_an_outage_is_its_accounts_alone(self, store: BatchStore, account: str) -> None:
+        store.begin_outage(account, OUTAGE)
+        assert store.find_holds(f"{account}2") == Holds()
+
+    def test_a_pause_is_every_accounts(self, store: BatchStore, account: str) -> None:
+        store.pause(PAUSE)
+        assert store.find_holds(account) == store.find_holds("another") == Holds(pause=PAUSE)
+
+    def test_an_outage_begins_once(self, store: BatchStore, account: str) -> None:
+        assert store.begin_outage(account, OUTAGE)
+        assert not store.begin_outage(account, Outage.beginning(START + SECOND))
+        assert store.find_holds(account).outage == OUTAGE
+
+    def test_it_is_moved_if_it_is_the_one_that_was_seen(
+        self, store: BatchStore, account: str
+    ) -> None:
+        store.begin_outage(account, OUTAGE)
+        later = OUTAGE.still_away(START + timedelta(milliseconds=15_001))
+        assert store.move_outage(account, OUTAGE, later)
+        assert store.find_holds(account).outage == later
+        assert not store.move_outage(account, OUTAGE, OUTAGE.still_away(START + 60 * SECOND))
+        anew = replace(later, began_at=START + SECOND)
+        assert not store.move_outage(account, anew, anew.still_away(START + 60 * SECOND))
+        assert store.find_holds(account).outage == later
+
+    def test_one_that_has_ended_is_not_moved(self, store: BatchStore, account: str) -> None:
+        assert not store.move_outage(account, OUTAGE, OUTAGE.still_away(OUTAGE.until))
+        assert store.find_holds(account) == Holds()
+
+    def test_it_ends_if_it_began_before_the_call_that_was_answered(
+        self, store: BatchStore, account: str
+    ) -> None:
+        store.begin_outage(account, OUTAGE)
+        for began_at in (START - SECOND, START):
+            assert not store.end_outage(account, began_at)
+        assert store.find_holds(account).outage == OUTAGE
+        assert store.end_outage(account, START + timedelta(milliseconds=1))
+        assert store.find_holds(account) == Holds()
+        assert not store.end_outage(account, START + SECOND)
+
+    def test_a_pause_takes_the_place_of_the_one_before_until_it_is_ended(
+        self, store: BatchStore, account: str
+    ) -> None:
+        store.pause(PAUSE)
+        longer = replace(PAUSE, until=PAUSE.until + timedelta(days=1), reason="longer")
+        store.pause(longer)
+        assert store.find_holds(account).pause == longer
+        for _ in range(2):
+            store.pause(None)
+            assert store.find_holds(account) == Holds()
+
+    def test_they_are_no_batches_and_in_no_list(self, store: BatchStore, account: str) -> None:
+        store.begin_outage(account, OUTAGE)
+        store.pause(PAUSE)
+        assert store.find(f"account#{account}") is None
+        assert store.find_all([f"account#{account}", "stage"]) == {}
+        assert [*store.find_of_account(account, LONG_AGO)] == []
+
+    def test_an_accounts_usage_and_its_outage_leave_each_other_alone(
+        self, store: BatchStore, account: str
+    ) -> None:
+        taken = slot()
+        store.admit(account, admission(taken, fewer_than=1))
+        store.begin_outage(account, OUTAGE)
+        store.end_outage(account, LATER)
+        assert usage_of(store, account).open == {taken}
+
+    @pytest.mark.usefixtures("aws")
+    def test_what_nobody_ends_is_deleted_by_the_database(self, account: str) -> None:
+        """A day after its time: longer than the longest wait until the platform is asked again."""
+        store = DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
+        store.begin_outage(account, OUTAGE)
+        [item] = held_under(f"account#{account}")
+        expires_at = OUTAGE.until + timedelta(days=1)
+        assert (item["expires_at"], item["format"]) == (items.number(expires_at), {"N": "1"})
+
+    @pytest.mark.usefixtures("aws")
+    @pytest.mark.parametrize("part", ["0#outage", "0#pause"])
+    def test_one_of_a_later_format_is_not_taken_for_none(self, account: str, part: str) -> None:
+        client = clients.dynamodb()
+        store = DynamoBatchStore(client, "batchback-local-batches", sleep=_never)
+        owner = f"account#{account}" if part == "0#outage" else "stage"
+        client.put_item(
+            TableName="batchback-local-batches",
+            Item={**items.key(owner, part), "format": {"N": "99"}},
+        )
+        with pytest.raises(TooNew):
+            store.find_holds(account)
+        store.pause(None)
+
+
+def held_under(key: str) -> Sequence[Any]:
+    found = clients.dynamodb().query(
+        TableName="batchback-local-batches",
+        KeyConditionExpression="#batch_id = :key",
+        ExpressionAttributeNames={"#batch_id": "batch_id"},
+        ExpressionAttributeValues={":key": {"S": key}},
+        ConsistentRead=True,
+    )
+    return found["Items"]
+
+
 class TestManyAtOnce:
     """Sixteen threads at the same head, chunk and number."""
 
@@ -835,6 +1039,18 @@ class TestManyAtOnce:
         got_in = [rival for rival, usage in zip(rivals, usages, strict=True) if rival in usage.open]
         assert len(got_in) == 3
         assert usage_of(store, account).open == {*got_in}
+
+    def test_one_of_many_begins_an_outage_and_one_moves_it(
+        self, store: BatchStore, account: str
+    ) -> None:
+        begun = [Outage.beginning(START + n * SECOND) for n in range(16)]
+        outcomes = at_once([partial(store.begin_outage, account, each) for each in begun])
+        stands = store.find_holds(account).outage
+        assert stands
+        assert [each for each, is_it in zip(begun, outcomes, strict=True) if is_it] == [stands]
+        moved = [stands.still_away(stands.until + n * SECOND) for n in range(16)]
+        outcomes = at_once([partial(store.move_outage, account, stands, each) for each in moved])
+        assert outcomes.count(True) == 1
 
     def test_no_charge_is_lost(self, store: BatchStore) -> None:
         """Of an account that may pay for a minute, three times 20 seconds get in."""

@@ -487,7 +487,7 @@ class TestEncodings:
         """JSON is UTF-8 (RFC 8259), and only gzip is asked for."""
         head = HEAD + headers + b"Content-Length: %d\r\n\r\n" % len(body)
         reply = call(a_platform(servers(once(head + body)).address))
-        answer = judge_job(reply, START, attempt=1)
+        answer = judge_job(reply, START)
         assert isinstance(answer, Answer)
         assert answer.verdict is Verdict.FAILED
         assert "the answer (HTTP 200) is not JSON" in answer.response

@@ -25,11 +25,14 @@ FULL = replace(
     checks=3,
     checked_at=START + 3 * HOUR,
     done_at_last_check=1,
+    waits_until=START + 6 * HOUR,
+    sentinel_at=START + 7 * HOUR,
     callback=CallbackState.FAILED,
     callback_round=2,
     attempts=7,
     next_try_at=START + 4 * HOUR,
     lease="a token",
+    lease_ends_at=START + 8 * HOUR,
     last_status=503,
     last_error="HTTP 503",
     due_at=START + 5 * HOUR,
@@ -79,3 +82,12 @@ class TestUnansweredJobs:
         head = items.read_head({**item, "gave_up_failed": {"N": "0"}})
         assert head
         assert head.answered.unanswered == 0
+
+
+def test_a_lease_that_an_earlier_release_took_ends_at_the_next_try() -> None:
+    """It had no attribute of its own."""
+    item = items.head_item(FULL)
+    del item["lease_ends_at"]
+    assert items.read_head(item) == replace(FULL, lease_ends_at=FULL.next_try_at)
+    del item["lease"]
+    assert items.read_head(item) == replace(FULL, lease=None, lease_ends_at=None)

@@ -159,6 +159,6 @@ def test_the_runbook_says_what_to_do_about_every_metric(name: str) -> None:
 def test_the_runbook_explains_every_line_of_the_log() -> None:
     sources = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]
     text = "\n".join(path.read_text("utf-8") for path in sources)
-    events = set(re.findall(r'write(?:_exception)?\(\s*"([a-z ]+)"', text))
+    events = set(re.findall(r'(?:write(?:_exception)?|_tell|_send_again)\(\s*"([a-z ]+)"', text))
     assert len(events) > 10
     assert [event for event in sorted(events) if f"`{event}`" not in RUNBOOK] == []

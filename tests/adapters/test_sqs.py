@@ -1,7 +1,10 @@
 """What is sent to the queues comes back as it was, in the group of its account."""
 
+import json
 import string
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -12,15 +15,30 @@ from chalicelib.adapters.sqs import (
     SqsQueue,
     compose_batch,
     compose_jobs,
+    compose_sentinel,
     group_of,
     parse_batch,
     parse_jobs,
 )
 from chalicelib.adapters.threads import ConcurrentThreads
-from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.operations.ports import Concurrent
+from tests.fakes.clock import START
 
-LOOK = BatchMessage(batch_id="a", account="acme", hops=5)
+CHECK = BatchMessage(batch_id="a", account="acme", hops=5, errors=2)
+HELD_UP = JobsMessage(batch_id="a", account="acme", submission="b", round=2, chunk=3, hops=6)
+SENTINEL = Sentinel(
+    batch_id="a",
+    account="acme",
+    submission="b",
+    round=2,
+    chunk=3,
+    sent_at=START + timedelta(milliseconds=1),
+    done=2,
+    answered=17,
+    waits_until=START,
+    errors=1,
+)
 
 
 class RecordingClient:
@@ -52,6 +70,7 @@ def queue_over(client: RecordingClient, concurrent: Concurrent | None = None) ->
         client,  # type: ignore[arg-type]
         jobs_queue="jobs",
         batches_queue="batches",
+        callbacks_queue="callbacks",
         sleep=lambda _: None,
         concurrent=concurrent or Sequential(),
     )
@@ -60,13 +79,49 @@ def queue_over(client: RecordingClient, concurrent: Concurrent | None = None) ->
 @pytest.mark.parametrize("indexes", [None, (7,), (7, 8)])
 def test_a_message_of_jobs_is_read_as_it_was_written(indexes: tuple[int, ...] | None) -> None:
     message = JobsMessage(
-        batch_id="a", account="acme", submission="b", round=2, chunk=3, indexes=indexes, hops=6
+        batch_id="a",
+        account="acme",
+        submission="b",
+        round=2,
+        chunk=3,
+        indexes=indexes,
+        hops=6,
+        errors=4,
+        deadline=START + timedelta(milliseconds=1),
     )
     assert parse_jobs(compose_jobs(message)) == message
 
 
+def test_a_message_that_waits_says_since_when_and_until_when_it_may() -> None:
+    away_since = START + timedelta(milliseconds=1)
+    message = replace(HELD_UP, away_since=away_since, deadline=START + timedelta(hours=12))
+    assert parse_jobs(compose_jobs(message)) == message
+
+
+def test_one_of_an_older_release_never_waited() -> None:
+    fields = json.loads(compose_jobs(HELD_UP))
+    for name in ("errors", "deadline", "away_since"):
+        del fields[name]
+    assert parse_jobs(json.dumps(fields)) == HELD_UP
+
+
+@pytest.mark.parametrize("waits_until", [None, START + timedelta(minutes=15)])
+def test_a_sentinel_is_read_as_it_was_written(waits_until: datetime | None) -> None:
+    sentinel = replace(SENTINEL, waits_until=waits_until)
+    assert parse_jobs(compose_sentinel(sentinel)) == sentinel
+
+
+def test_a_release_that_knows_no_sentinels_finds_no_jobs_in_one() -> None:
+    """It reads a message of its batch and round, for none of the jobs of its chunk."""
+    fields = json.loads(compose_sentinel(SENTINEL))
+    del fields["sentinel"]
+    message = parse_jobs(json.dumps(fields))
+    assert isinstance(message, JobsMessage)
+    assert (message.indexes, message.attempt, message.chunk) == ((), 1, 3)
+
+
 def test_a_message_to_check_a_batch_is_read_as_it_was_written() -> None:
-    assert parse_batch(compose_batch(LOOK)) == LOOK
+    assert parse_batch(compose_batch(CHECK)) == CHECK
 
 
 def test_every_message_of_jobs_is_of_its_accounts_group() -> None:
@@ -91,10 +146,23 @@ def test_messages_of_jobs_come_after_their_delay_also_those_sent_again() -> None
     assert [each["DelaySeconds"] for each in client.sent] == [900] * 12
 
 
-def test_a_message_to_check_a_batch_comes_after_its_delay() -> None:
+def test_a_message_that_is_to_wait_comes_after_its_delay() -> None:
     client = RecordingClient()
-    queue_over(client).send_batch(LOOK, 330)
-    assert [each["DelaySeconds"] for each in client.sent] == [330]
+    queue_over(client).send_batch(CHECK, 330)
+    queue_over(client).send_callback(CHECK, 330)
+    queue_over(client).send_sentinel(SENTINEL, 330)
+    assert [each["DelaySeconds"] for each in client.sent] == [330] * 3
+
+
+def test_every_message_goes_to_its_own_queue() -> None:
+    client = RecordingClient()
+    queue = queue_over(client)
+    queue.send_jobs([JobsMessage(batch_id="a", account="a", submission="b", round=1, chunk=0)])
+    queue.send_sentinel(SENTINEL, 900)
+    queue.send_batch(CHECK)
+    queue.send_callback(CHECK)
+    queues = [each["QueueUrl"].rpartition("/")[2] for each in client.sent]
+    assert queues == ["jobs", "jobs", "batches", "callbacks"]
 
 
 def test_messages_without_a_delay_come_at_once() -> None:
@@ -102,8 +170,9 @@ def test_messages_without_a_delay_come_at_once() -> None:
     client = RecordingClient()
     message = JobsMessage(batch_id="a", account="acme", submission="b", round=1, chunk=0)
     queue_over(client).send_jobs([message])
-    queue_over(client).send_batch(LOOK)
-    assert [each["DelaySeconds"] for each in client.sent] == [0, 0]
+    queue_over(client).send_batch(CHECK)
+    queue_over(client).send_callback(CHECK)
+    assert [each["DelaySeconds"] for each in client.sent] == [0, 0, 0]
 
 
 def test_the_requests_for_many_messages_are_on_their_way_together() -> None:
@@ -124,10 +193,12 @@ def test_the_requests_for_many_messages_are_on_their_way_together() -> None:
     assert (sent, len(client.sent), client.asked) == ({*range(20)}, 20, ["jobs"])
 
 
-def test_every_message_to_check_a_batch_is_of_its_accounts_group() -> None:
+def test_every_other_message_is_of_its_accounts_group() -> None:
     client = RecordingClient()
-    queue_over(client).send_batch(LOOK)
-    assert [each["MessageGroupId"] for each in client.sent] == ["acme"]
+    queue_over(client).send_batch(CHECK)
+    queue_over(client).send_callback(CHECK)
+    queue_over(client).send_sentinel(SENTINEL, 900)
+    assert [each["MessageGroupId"] for each in client.sent] == ["acme"] * 3
 
 
 class TestGroups:

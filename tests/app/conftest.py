@@ -87,11 +87,13 @@ class Front(InMemory):
         """Hands every waiting message to its function, as SQS would, until none is left."""
         import app
 
-        while self.queue.jobs or self.queue.batches:
+        while self.queue.is_busy:
             for message, _ in self.queue.take_jobs():
                 app.run_jobs(jobs_event(message), Context(60))
             for check, _ in self.queue.take_batches():
                 app.advance_batch(batch_event(check), Context(120))
+            for callback, _ in self.queue.take_callbacks():
+                app.call_back(batch_event(callback), Context(120))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from chalice.test import Client
 
 from chalicelib.domain import signing
 from chalicelib.domain.account import Key, Secret
+from chalicelib.domain.holds import Outage, Pause
 from chalicelib.domain.outcome import Reply
 from tests.app.conftest import Front, basic, serve
+from tests.fakes.clock import START
 from tests.samples import DEMO_KEY
 
 URL = "https://example.com/callback"
@@ -30,6 +33,12 @@ def submit(front: Front, jobs: list[Any] | None = None, **more: object) -> str:
 
 def many_jobs(total: int) -> list[Any]:
     return [{"namespace": "a", "action": "b", "params": {"n": n}} for n in range(total)]
+
+
+def run_jobs(front: Front) -> None:
+    """Each message that there is, once."""
+    for message, _ in front.queue.take_jobs():
+        front.service.runner.run_jobs(message, receive_count=1, seconds_left=lambda: 60.0)
 
 
 class TestPing:
@@ -126,6 +135,40 @@ class TestProgress:
         assert (progress["progress"], progress["status"]) == (100, "completed")
         assert progress["callback"]["status"] == "delivered"
         assert progress["callback"]["lastStatus"] == 200
+
+    @pytest.mark.parametrize("reason", ["platform", "pause"])
+    def test_while_jobs_wait_for_something_outside_it_says_for_what_and_until_when(
+        self, front: Front, reason: str
+    ) -> None:
+        async_id = submit(front, many_jobs(3))
+        before = front.call("progress", {"async": async_id}).json
+        account, until = front.store.heads[async_id].account, START + timedelta(minutes=4)
+        if reason == "pause":
+            front.store.pause(Pause(until=until, reason="the API moves"))
+        else:
+            front.store.begin_outage(account, Outage(began_at=START, until=until))
+        run_jobs(front)
+        waiting = {"for": reason, "until": "2026-11-23 14:53:07 UTC"}
+        assert front.call("progress", {"async": async_id}).json == {**before, "waiting": waiting}
+        front.call("cancel", {"async": async_id})
+        assert "waiting" not in front.call("progress", {"async": async_id}).json
+
+    def test_without_a_wait_nothing_is_read_but_the_head(
+        self, front: Front, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async_id = submit(front, many_jobs(3))
+        front.store.pause(Pause(until=START + timedelta(hours=1), reason="the API moves"))
+        monkeypatch.setattr(front.store, "find_holds", None)
+        assert "waiting" not in front.call("progress", {"async": async_id}).json
+
+    def test_nor_is_a_wait_that_the_platform_asked_for_one_for_something_outside(
+        self, front: Front
+    ) -> None:
+        async_id = submit(front, many_jobs(1))
+        front.platform.answer = lambda _: Reply(status=429, retry_after="600")
+        run_jobs(front)
+        assert front.store.heads[async_id].waits(START + timedelta(minutes=9))
+        assert "waiting" not in front.call("progress", {"async": async_id}).json
 
     def test_it_is_rounded_down(self, front: Front) -> None:
         async_id = submit(front, many_jobs(3))

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from benchmarks import in_process, payloads
 from benchmarks.counting import NOBODY, RequestCounter, Tally
-from benchmarks.functions import ADVANCE_BATCH, API, FUNCTIONS, RUN_JOBS
+from benchmarks.functions import API, CALL_BACK, FUNCTIONS, RUN_JOBS
 from chalicelib.settings import Names
 
 TABLE = Names("local").batches_table
@@ -96,6 +96,14 @@ class TestDynamoDB:
         dynamodb.get_item(TableName=TABLE, Key=key("none"))
         assert tally.read_units == 1.5
 
+    def test_items_read_together_are_billed_one_by_one(self, dynamodb: Any, tally: Tally) -> None:
+        """Also those that are not there."""
+        keys = [key("none"), key("neither")]
+        for consistent in (True, False):
+            wanted = {TABLE: {"Keys": keys, "ConsistentRead": consistent}}
+            dynamodb.batch_get_item(RequestItems=wanted)
+        assert (tally.read_units, tally.total_requests) == (3, 2)
+
     def test_a_request_it_has_no_rule_for_is_an_error(self, dynamodb: Any, tally: Tally) -> None:
         """A number that leaves something out is worse than none."""
         with pytest.raises(NotImplementedError, match="DescribeTable"):
@@ -136,7 +144,7 @@ class TestABatch:
         tallies = service.counter.tallies
         assert sum((each.requests for each in tallies.values()), Counter()) == sent
         assert NOBODY not in tallies
-        assert service.invocations == {API: 1, RUN_JOBS: 5, ADVANCE_BATCH: 1}
+        assert service.invocations == {API: 1, RUN_JOBS: 5, CALL_BACK: 1}
         assert tallies[RUN_JOBS].requests["PutItem"] == 5
         assert tallies[in_process.POLLERS].sqs_requests == 2 * 6
         assert sum(tallies[function].failed_conditions for function in FUNCTIONS) == 0

@@ -21,7 +21,7 @@ def counted(
 
 
 def measured(batches: int, jobs: int, ms: float) -> dict[str, Any]:
-    steps = {"submit": 0.1, "run_jobs": ms, "advance_batch": 0.1}
+    steps = {"submit": 0.1, "run_jobs": ms, "call_back": 0.1}
     return {"batches_at_once": batches, "jobs": jobs, "cpu_ms_per_job": steps}
 
 

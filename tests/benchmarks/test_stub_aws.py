@@ -68,6 +68,14 @@ class TestDatabase:
         assert [each["part"]["S"] for each in rest["Items"]] == ["1#2", "1#3"]
         assert "LastEvaluatedKey" not in rest
 
+    def test_items_are_read_together_and_what_is_not_there_is_left_out(self) -> None:
+        database = Database()
+        there = item("0#head")
+        database.answer("PutItem", {"TableName": TABLE, "Item": there})
+        keys = [{name: each[name] for name in ("batch_id", "part")} for each in (there, item("x"))]
+        answer = database.answer("BatchGetItem", {"RequestItems": {TABLE: {"Keys": keys}}})
+        assert json.loads(answer) == {"Responses": {TABLE: [there]}, "UnprocessedKeys": {}}
+
 
 class TestFunctions:
     def test_a_message_waits_for_the_function_of_its_queue(self) -> None:
@@ -76,7 +84,7 @@ class TestFunctions:
         url = f"http://127.0.0.1/{Names('bench').jobs_queue}"
         sent = json.dumps({"QueueUrl": url, "MessageBody": '{"n":1}'}).encode()
         aws.answer(Request("/", "AmazonSQS.SendMessage", sent), answers.append)
-        aws.answer(Request("/next/advance_batch", "", b""), answers.append)
+        aws.answer(Request("/next/call_back", "", b""), answers.append)
         assert len(answers) == 1
         aws.answer(Request("/next/run_jobs", "", b""), answers.append)
         event = json.loads(answers[1])

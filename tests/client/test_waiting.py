@@ -32,6 +32,23 @@ class TestWait:
             "batchback: 3 of 200 jobs failed: their responses say why",
         ]
 
+    def test_what_holds_up_jobs_is_told_while_it_does(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        until = "2026-11-23 15:00:00 UTC"
+        away, paused = (
+            {**running(0), "waiting": {"for": reason, "until": until}}
+            for reason in ("platform", "pause")
+        )
+        service.answers({"asyncId": BATCH}, away, paused, running(50), COMPLETED, RESULTS)
+        assert user.types("run", jobs_file, "--wait") == 0
+        so_far = "batchback: 0% 0 of 200 jobs answered"
+        assert user.is_told.splitlines()[1:4] == [
+            f"{so_far}, the platform is not there: it is asked again at {until}",
+            f"{so_far}, paused until {until}",
+            "batchback: 50% 100 of 200 jobs answered",
+        ]
+
     def test_a_bar_on_a_terminal(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:

@@ -194,8 +194,8 @@ class TestTimes:
 
     def test_the_deadline_is_past_from_its_own_moment(self) -> None:
         batch = a_batch()
-        assert not batch.is_past_deadline(batch.deadline - MILLISECOND)
-        assert batch.is_past_deadline(batch.deadline)
+        assert not batch.is_to_be_ended(batch.deadline - MILLISECOND)
+        assert batch.is_to_be_ended(batch.deadline)
 
     def test_a_sample_batch_outlives_its_deadline_by_the_documented_two_days(self) -> None:
         batch = a_batch()

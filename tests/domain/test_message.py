@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.batch import AnswersPart, Chunk
-from chalicelib.domain.message import MAX_HOPS, BatchMessage, JobsMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.domain.states import BatchState
 from tests.fakes.clock import START
 from tests.samples import a_batch, some_jobs, succeeded, unanswered
 
-#: Lambda stops a chain of function -> queue -> same function after so many.
-LAMBDA_STOPS_AFTER = 16
 MESSAGE = JobsMessage(
     batch_id="a",
     account="acme",
@@ -37,6 +35,8 @@ class TestJobsMessage:
             indexes=None,
             attempt=1,
             hops=0,
+            errors=0,
+            deadline=batch.deadline,
         )
 
     def test_jobs_not_started_go_on_as_the_same_attempt(self) -> None:
@@ -51,12 +51,23 @@ class TestJobsMessage:
         MESSAGE.handed_on([7], next_attempt=True)
         assert (MESSAGE.indexes, MESSAGE.attempt, MESSAGE.hops) == ((7, 8, 9), 2, 0)
 
-    def test_a_chain_of_messages_ends_before_lambda_ends_it(self) -> None:
-        message, sent = MESSAGE, 0
-        while message.may_be_sent:
-            message, sent = message.handed_on([7]), sent + 1
-            assert sent < LAMBDA_STOPS_AFTER
-        assert sent == MAX_HOPS + 1
+    def test_one_that_a_check_sends_says_that_it_may_not_be_the_first(self) -> None:
+        batch = a_batch()
+        assert not JobsMessage.of(batch, 0).may_have_been_called
+        assert JobsMessage.again(batch, 0).may_have_been_called
+        assert JobsMessage.of(replace(batch, round=2), 0).may_have_been_called
+
+    def test_errors_are_counted_in_a_row(self) -> None:
+        """What goes on after none begins to count anew."""
+        after = MESSAGE.handed_on([7], after_error=True).after_error()
+        assert (after.indexes, after.attempt, after.hops, after.errors) == ((7,), 2, 2, 2)
+        assert after.handed_on([7]).errors == 0
+
+    def test_it_is_too_late_from_its_deadline_on(self) -> None:
+        message = replace(MESSAGE, deadline=START)
+        assert message.is_too_late(START)
+        assert not message.is_too_late(START - timedelta(milliseconds=1))
+        assert not MESSAGE.is_too_late(START + timedelta(days=99))
 
     def test_no_data_of_a_caller_travels(self) -> None:
         """Callers' data stays in the database, so that sending again costs nothing."""
@@ -70,6 +81,9 @@ class TestJobsMessage:
             "indexes",
             "attempt",
             "hops",
+            "errors",
+            "deadline",
+            "away_since",
         }
 
 
@@ -80,16 +94,15 @@ class TestConcern:
         ("since", "concerns"),
         [
             ({}, True),
-            ({"cancelled": True}, True),
+            ({"cancelled": True}, False),
             ({"submission": "another"}, False),
             ({"round": 2}, False),
             ({"state": BatchState.COMPLETED}, False),
-            ({"expires_at": START}, False),
-            ({"expires_at": START + timedelta(milliseconds=1)}, True),
-            ({"deadline": START}, True),
+            ({"deadline": START}, False),
+            ({"deadline": START + timedelta(milliseconds=1)}, True),
         ],
     )
-    def test_it_is_for_the_round_it_was_sent_in_while_that_runs(
+    def test_it_is_for_the_round_it_was_sent_in_while_that_goes_on(
         self, since: dict[str, Any], concerns: bool
     ) -> None:
         batch = a_batch()
@@ -133,28 +146,46 @@ class TestConcern:
 
 class TestBatchMessage:
     def test_it_names_a_batch_and_its_account_and_nothing_of_it(self) -> None:
-        assert {field.name for field in fields(BatchMessage)} == {"batch_id", "account", "hops"}
+        named = {field.name for field in fields(BatchMessage)}
+        assert named == {"batch_id", "account", "hops", "errors"}
         batch = a_batch()
         assert BatchMessage.of(batch) == BatchMessage(
-            batch_id=batch.batch_id, account=batch.account, hops=0
+            batch_id=batch.batch_id, account=batch.account, hops=0, errors=0
         )
 
-    def test_handing_on_leaves_it_its_account(self) -> None:
+    def test_handing_on_leaves_it_its_account_and_forgets_its_errors(self) -> None:
         message = BatchMessage(batch_id="a", account="acme")
         assert message.handed_on() == BatchMessage(batch_id="a", account="acme", hops=1)
-
-    def test_a_chain_of_them_ends_before_lambda_ends_it(self) -> None:
-        message, sent = BatchMessage(batch_id="a", account="acme"), 0
-        while message.may_be_sent:
-            message, sent = message.handed_on(), sent + 1
-            assert sent < LAMBDA_STOPS_AFTER
-        assert sent == MAX_HOPS + 1
+        assert message.after_error().errors == 1
+        assert message.after_error().handed_on().errors == 0
 
 
-@pytest.mark.parametrize("attempts", [1, 5])
-def test_a_jobs_tries_fit_one_chain(attempts: int) -> None:
-    """Five attempts, each handed on once more for want of time, are within the hops."""
-    message = MESSAGE
-    for _ in range(attempts):
-        message = message.handed_on([7]).handed_on([7], next_attempt=True)
-    assert message.may_be_sent
+class TestSentinel:
+    @pytest.mark.parametrize(
+        ("since", "stands"),
+        [
+            ({}, True),
+            ({"sentinel_at": None}, False),
+            ({"sentinel_at": START + timedelta(milliseconds=1)}, False),
+            ({"submission": "another"}, False),
+            ({"round": 2}, False),
+            ({"state": BatchState.COMPLETED}, False),
+        ],
+    )
+    def test_it_is_the_one_that_its_batch_waits_for(
+        self, since: dict[str, Any], stands: bool
+    ) -> None:
+        batch = a_batch(sentinel_at=START)
+        sentinel = Sentinel(
+            batch_id=batch.batch_id,
+            account=batch.account,
+            submission=batch.submission,
+            round=batch.round,
+            chunk=0,
+            sent_at=START,
+            done=0,
+            answered=0,
+            waits_until=None,
+        )
+        assert sentinel.stands_in(replace(batch, **since)) is stands
+        assert sentinel.after_error().stands_in(batch)

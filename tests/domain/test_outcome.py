@@ -17,6 +17,8 @@ from chalicelib.domain.outcome import (
     Refused,
     Reply,
     TryAgain,
+    gave_up,
+    is_away,
     judge_callback,
     judge_job,
     retry_after,
@@ -29,8 +31,8 @@ FINAL = [200, 201, 204, 301, 302, 304, 400, 401, 403, 404, 409, 410, 422, 460, 4
 OK = b'{"ok": true}'
 
 
-def answer(reply: Reply | NoReply, attempt: int = 1) -> Answer:
-    judged = judge_job(reply, START, attempt=attempt)
+def answer(reply: Reply | NoReply) -> Answer:
+    judged = judge_job(reply, START)
     assert isinstance(judged, Answer)
     return judged
 
@@ -48,14 +50,16 @@ class TestJobsAnswer:
         assert answer(Reply(status=status, body=OK)) == Answer(verdict, '{"ok": true}')
 
     @pytest.mark.parametrize("status", TRANSIENT)
-    @pytest.mark.parametrize("attempt", range(1, JOB_TRIES))
-    def test_what_may_pass_is_tried_again(self, status: int, attempt: int) -> None:
-        judged = judge_job(Reply(status=status, body=OK), START, attempt=attempt)
-        assert judged == TryAgain(reason=f"HTTP {status}", status=status)
+    def test_what_may_pass_is_tried_again(self, status: int) -> None:
+        judged = judge_job(Reply(status=status, body=OK), START)
+        is_away = status in {502, 503, 504}
+        assert judged == TryAgain(reason=f"HTTP {status}", status=status, is_away=is_away)
 
     @pytest.mark.parametrize("status", TRANSIENT)
-    def test_after_the_last_attempt_it_is_unanswered_and_says_why(self, status: int) -> None:
-        found = answer(Reply(status=status, body=OK), attempt=JOB_TRIES)
+    def test_given_up_it_is_unanswered_and_says_why(self, status: int) -> None:
+        judged = judge_job(Reply(status=status, body=OK), START)
+        assert isinstance(judged, TryAgain)
+        found = gave_up(judged, JOB_TRIES)
         assert found.verdict is Verdict.UNANSWERED
         assert error_of(found) == {
             "errorCode": 461,
@@ -63,11 +67,17 @@ class TestJobsAnswer:
         }
 
     def test_no_connection_is_tried_again_and_given_up_in_its_own_words(self) -> None:
-        lost = NoReply(reason="no connection")
-        assert judge_job(lost, START, attempt=4) == TryAgain(reason="no connection")
-        found = answer(lost, attempt=5)
-        assert found.verdict is Verdict.UNANSWERED
-        assert error_of(found)["message"] == "Gave up after 5 attempts: no connection"
+        judged = judge_job(NoReply(reason="no connection"), START)
+        assert judged == TryAgain(reason="no connection", is_away=True)
+        assert error_of(gave_up(judged, 5))["message"] == "Gave up after 5 attempts: no connection"
+
+    @pytest.mark.parametrize("status", range(200, 600))
+    def test_a_platform_is_away_if_a_gateway_says_so_and_no_other_status(self, status: int) -> None:
+        assert is_away(Reply(status=status)) is (status in {502, 503, 504})
+
+    def test_a_platform_that_we_refuse_to_call_is_not_away(self) -> None:
+        assert not is_away(NoReply(reason="the address is private", is_final=True))
+        assert is_away(NoReply(reason="no connection"))
 
     def test_what_we_refuse_to_call_is_not_tried_again(self) -> None:
         found = answer(NoReply(reason="the address is private", is_final=True))
@@ -76,7 +86,7 @@ class TestJobsAnswer:
 
     @pytest.mark.parametrize("status", TRANSIENT)
     def test_retry_after_is_handed_on(self, status: int) -> None:
-        judged = judge_job(Reply(status=status, retry_after="120"), START, attempt=1)
+        judged = judge_job(Reply(status=status, retry_after="120"), START)
         assert isinstance(judged, TryAgain)
         assert judged.retry_after == 120
 
@@ -149,11 +159,8 @@ class TestJobsAnswer:
     def test_409_passes_if_the_platform_may_still_be_at_work_on_an_earlier_call(self) -> None:
         """It tells that our own Idempotency-Key is in use."""
         reply = Reply(status=409, body=OK)
-        judged = judge_job(reply, START, attempt=2, may_still_run=True)
+        judged = judge_job(reply, START, may_still_run=True)
         assert judged == TryAgain(reason="HTTP 409", status=409)
-        last = judge_job(reply, START, attempt=JOB_TRIES, may_still_run=True)
-        assert isinstance(last, Answer)
-        assert last.verdict is Verdict.UNANSWERED
 
     @pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"  {}\r\n", b"\t{}\n"])
     def test_what_surrounds_the_json_is_left_out(self, body: bytes) -> None:
@@ -204,22 +211,16 @@ class TestJobsAnswer:
         }
 
     def test_a_large_answer_that_asks_to_be_tried_again_is_tried_again(self) -> None:
-        judged = judge_job(Reply(status=503, body=b"x", is_cut=True), START, attempt=1)
+        judged = judge_job(Reply(status=503, body=b"x", is_cut=True), START)
         assert isinstance(judged, TryAgain)
 
-    @given(
-        status=st.integers(100, 599),
-        body=st.binary() | st.text().map(str.encode),
-        attempt=st.integers(1, JOB_TRIES),
-    )
+    @given(status=st.integers(100, 599), body=st.binary() | st.text().map(str.encode))
     def test_whatever_comes_is_recorded_as_json_or_tried_again(
-        self, status: int, body: bytes, attempt: int
+        self, status: int, body: bytes
     ) -> None:
-        judged = judge_job(Reply(status=status, body=body), START, attempt=attempt)
-        if isinstance(judged, Answer):
-            json.loads(judged.response.encode())
-        else:
-            assert attempt < JOB_TRIES
+        judged = judge_job(Reply(status=status, body=body), START)
+        found = judged if isinstance(judged, Answer) else gave_up(judged, 5)
+        json.loads(found.response.encode())
 
 
 class TestOurOwnAnswers:

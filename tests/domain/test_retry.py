@@ -10,6 +10,7 @@ from chalicelib.domain.retry import (
     JOB_TRIES,
     MAX_MESSAGE_DELAY,
     callback_wait,
+    error_wait,
     job_wait,
 )
 
@@ -63,6 +64,23 @@ class TestJobs:
 
     def test_the_longest_delay_is_the_queues(self) -> None:
         assert MAX_MESSAGE_DELAY == 15 * MINUTE
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("errors", "longest"), [(1, 10), (2, 30), (3, 90), (4, 270), (5, 810), (6, 900), (7, 900)]
+    )
+    def test_each_wait_is_three_times_the_one_before_up_to_15_minutes(
+        self, errors: int, longest: int
+    ) -> None:
+        assert error_wait(errors, 1) == longest
+        assert error_wait(errors, 0) == longest / 2
+
+    @given(errors=st.integers(1, 10_000), random_unit=units)
+    def test_after_however_many_it_is_one_that_a_message_can_be_delayed_by(
+        self, errors: int, random_unit: float
+    ) -> None:
+        assert 0 < error_wait(errors, random_unit) <= MAX_MESSAGE_DELAY
 
 
 class TestCallbacks:

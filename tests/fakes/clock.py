@@ -15,5 +15,8 @@ class FakeClock:
     def advance(self, **span: float) -> None:
         self._now += timedelta(**span)
 
+    def sleep(self, seconds: float) -> None:
+        self.advance(seconds=seconds)
+
     def set(self, now: datetime) -> None:
         self._now = now

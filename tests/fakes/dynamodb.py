@@ -17,6 +17,7 @@ from chalicelib.domain.batch import (
     Marker,
     SubmissionTerms,
 )
+from chalicelib.domain.holds import Holds, Outage, Pause
 from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 from chalicelib.domain.transitions import Change
 
@@ -30,6 +31,8 @@ class FakeBatchStore:
         self.answers: dict[tuple[str, str, int, int, int], AnswersPart] = {}
         self.markers: dict[tuple[str, str, int, int], Marker] = {}
         self.usages: dict[str, AccountUsage] = {}
+        self.outages: dict[str, Outage] = {}
+        self.paused: Pause | None = None
         self._lock = threading.RLock()
 
     def copy(self) -> "FakeBatchStore":
@@ -42,10 +45,43 @@ class FakeBatchStore:
         other.answers = dict(self.answers)
         other.markers = dict(self.markers)
         other.usages = dict(self.usages)
+        other.outages = dict(self.outages)
+        other.paused = self.paused
         return other
 
     def find(self, batch_id: str) -> Batch | None:
         return self.heads.get(batch_id)
+
+    def find_with_holds(self, batch_id: str, account: str) -> tuple[Batch | None, Holds]:
+        return self.find(batch_id), self.find_holds(account)
+
+    def find_holds(self, account: str) -> Holds:
+        return Holds(outage=self.outages.get(account), pause=self.paused)
+
+    def find_pause(self) -> Pause | None:
+        return self.paused
+
+    def begin_outage(self, account: str, outage: Outage) -> bool:
+        with self._lock:
+            return self.outages.setdefault(account, outage) is outage
+
+    def move_outage(self, account: str, seen: Outage, later: Outage) -> bool:
+        with self._lock:
+            if self.outages.get(account) != seen:
+                return False
+            self.outages[account] = later
+            return True
+
+    def end_outage(self, account: str, began_before: datetime) -> bool:
+        with self._lock:
+            outage = self.outages.get(account)
+            if outage is None or outage.began_at >= began_before:
+                return False
+            del self.outages[account]
+            return True
+
+    def pause(self, pause: Pause | None) -> None:
+        self.paused = pause
 
     def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
         return {id: self.heads[id] for id in batch_ids if id in self.heads}
@@ -230,11 +266,14 @@ def _admitted(usage: AccountUsage, admission: Admission) -> AccountUsage:
 
 def _allows(head: Batch, change: Change) -> bool:
     stands = all(getattr(head, name) == wanted for name, wanted in change.only_if.items())
-    return stands and (change.finish is None or change.finish not in head.done)
+    waits_less = change.wait_until is None or not head.waits_as_long_as(change.wait_until)
+    return stands and waits_less and (change.finish is None or change.finish not in head.done)
 
 
 def _changed(head: Batch, change: Change) -> Batch:
     put: dict[str, Any] = {**change.put}
+    if change.wait_until:
+        put["waits_until"] = change.wait_until
     if change.reopen:
         put["done"] = head.done - change.reopen
     if change.finish is not None:

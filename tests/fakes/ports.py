@@ -35,6 +35,8 @@ class InMemory:
     receiver: FakeReceiver = field(default_factory=FakeReceiver)
     journal: FakeJournal = field(default_factory=FakeJournal)
     concurrent: FakeConcurrent = field(default_factory=FakeConcurrent)
+    #: What is drawn each time.
+    chance: float = 1.0
 
     @property
     def ports(self) -> Ports:
@@ -46,8 +48,9 @@ class InMemory:
             platform=self.platform,
             receiver=self.receiver,
             concurrent=self.concurrent,
+            concurrent_requests=self.concurrent,
             clock=self.clock,
             journal=self.journal,
             new_id=numbered_ids(),
-            random_unit=lambda: 1.0,
+            random_unit=lambda: self.chance,
         )

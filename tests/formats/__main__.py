@@ -14,7 +14,7 @@ os.environ.update(
 )
 
 
-def freeze(version: int) -> None:
+def freeze(version: str) -> None:
     import pytest
     from moto import mock_aws
 
@@ -37,4 +37,4 @@ def freeze(version: int) -> None:
 
 
 if __name__ == "__main__":
-    freeze(int(sys.argv[1]))
+    freeze(sys.argv[1])

@@ -11,6 +11,7 @@ from batchback_ops.keys.table import KeyTable
 from chalicelib.domain.outcome import NoReply, Reply
 from tests.fakes.http import Call, echo
 from tests.stories.on_moto import OnMoto
+from tests.stories.outages import failing
 
 #: A sample ends after three, unless its messages are lost.
 _MOST_SWEEPS = 30
@@ -44,15 +45,18 @@ def begin(life: OnMoto) -> dict[str, str]:
     """Batches in every state that may be met; their ids by what each is there for. Those whose
     messages come back again and again begin first: what is received is received by all."""
     configure(life)
+    standing = _lost(life)
     begun = {
         "delivered, and gave up on all jobs": _gave_up(life),
         "a job that kills its workers, dead and not buried": _poisoned(life),
         "under a marker": _marked(life),
+        "handed on, because the database failed": _handed_on(life),
         "completed, its callback to be tried again": _callback_waiting(life),
         "half its jobs answered, one of them to be called again": _half_done(life),
         "cancelled, and nobody has looked yet": _cancelled(life),
         "without a callback": life.ask("run", {"jobs": jobs(2)})["asyncId"],
         "just submitted": submitted(life),
+        "its messages are lost, and a sentinel waits": _with_a_sentinel(life, standing),
     }
     _rotate_the_key(life)
     life.receiver.posts.clear()
@@ -140,6 +144,37 @@ def _half_done(life: OnMoto) -> str:
         life.deliver(message)
         life.delete(message)
     life.platform.answer = echo
+    return async_id
+
+
+def _handed_on(life: OnMoto) -> str:
+    """Twice: its message waits for half a minute, and counts its errors."""
+    async_id = life.submit(jobs(1))
+    for _ in range(2):
+        for message in life.receive():
+            if async_id in message["Body"]:
+                with failing(life.dynamodb, "Query"):
+                    life.deliver(message)
+                life.delete(message)
+        life.clock.advance(seconds=10)
+    return async_id
+
+
+def _lost(life: OnMoto) -> str:
+    async_id = life.submit(jobs(2))
+    for message in life.receive():
+        life.delete(message)
+    return async_id
+
+
+def _with_a_sentinel(life: OnMoto, async_id: str) -> str:
+    """Its owner has it checked, minutes after it was last."""
+    life.ask("restart", {"async": async_id})
+    for message in life.receive():
+        if async_id in message["Body"]:
+            life.deliver(message)
+            life.delete(message)
+    assert life.head(async_id).sentinel_at
     return async_id
 
 

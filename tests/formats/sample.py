@@ -34,7 +34,7 @@ class Sample:
     expected: dict[str, Any]
 
     @classmethod
-    def read(cls, version: int) -> "Sample":
+    def read(cls, version: str) -> "Sample":
         parts = {
             name: _thawed(json.loads((_folder(version) / f"{name}.json").read_text("utf-8")))
             for name in ("batches", "keys", "messages", "expected")
@@ -42,7 +42,7 @@ class Sample:
         frozen_at = datetime.fromisoformat(parts["expected"].pop("frozen_at"))
         return cls(frozen_at=frozen_at, **parts)
 
-    def write(self, version: int) -> None:
+    def write(self, version: str) -> None:
         _folder(version).mkdir(parents=True)  # what is frozen stays
         expected = {"frozen_at": self.frozen_at.isoformat(), **self.expected}
         parts = {"batches": self.batches, "keys": self.keys, "messages": self.messages}
@@ -67,7 +67,7 @@ class Sample:
             inside.approximate_receive_count = message["receive_count"]
 
 
-QUEUES = ("jobs_queue", "jobs_dead_queue", "batches_queue")
+QUEUES = ("jobs_queue", "jobs_dead_queue", "batches_queue", "callbacks_queue")
 
 
 def items_of(table: str) -> list[Item]:
@@ -102,7 +102,7 @@ def _messages(queue: str) -> Iterable[Any]:
     return found
 
 
-def _folder(version: int) -> Path:
+def _folder(version: str) -> Path:
     return VECTORS / f"format-{version}"
 
 

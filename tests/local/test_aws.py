@@ -38,8 +38,9 @@ def test_a_stage_is_made_without_a_word(
 
 
 def test_tables_have_the_names_that_the_service_derives(dynamodb: "DynamoDBClient") -> None:
-    tables = dynamodb.list_tables()["TableNames"]
-    assert {NAMES.batches_table, NAMES.keys_table} <= set(tables)
+    pages = dynamodb.get_paginator("list_tables").paginate()
+    tables = {name for page in pages for name in page["TableNames"]}
+    assert {NAMES.batches_table, NAMES.keys_table} <= tables
 
 
 def test_queues_have_the_names_that_the_service_derives(sqs: "SQSClient") -> None:
@@ -49,6 +50,8 @@ def test_queues_have_the_names_that_the_service_derives(sqs: "SQSClient") -> Non
         NAMES.jobs_dead_queue,
         NAMES.batches_queue,
         NAMES.batches_dead_queue,
+        NAMES.callbacks_queue,
+        NAMES.callbacks_dead_queue,
     }
 
 

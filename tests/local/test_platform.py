@@ -1,9 +1,11 @@
 """The demonstration platform answers its two actions, checks signatures and can be told to fail."""
 
+import http.client
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -144,8 +146,26 @@ def test_an_answer_can_be_of_any_size(platform: DemonstrationPlatform, size: int
     assert isinstance(json.loads(answer.body), dict)
 
 
+def test_it_can_be_away_and_come_back(platform: DemonstrationPlatform) -> None:
+    told(platform, {"away": True})
+    with platform.serve() as server:
+        for _ in range(2):
+            connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=5)
+            connection.request("POST", "/api/1.0/test?action=ping")
+            with pytest.raises(http.client.RemoteDisconnected):
+                connection.getresponse()
+            connection.close()
+    assert [call["status"] for call in calls(platform)] == [None, None]
+    told(platform, {})
+    assert platform.answer(signed("/api/1.0/test?action=ping", {})).status == 200
+
+
 @pytest.mark.parametrize(
-    "wish", [{"stauts": 500}, {"status": "500"}, {"times": 0}, {"sleepMs": True}, [1]]
+    "wish",
+    [
+        *({"stauts": 500}, {"status": "500"}, {"times": 0}, {"sleepMs": True}, [1]),
+        *({"away": 1}, {"away": "true"}, {"status": True}),
+    ],
 )
 def test_a_wish_that_makes_no_sense_is_refused(
     platform: DemonstrationPlatform, wish: object

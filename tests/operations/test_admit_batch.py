@@ -1,7 +1,7 @@
 """What an account may have going, from the first batch to the one that is refused and back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from chalicelib.domain.states import BatchState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import NotSaved, OutcomeUnknown, TooManyRequests, Unavailable
 from tests.fakes.clock import START
-from tests.operations.world import World
+from tests.operations.world import World, failing
 from tests.samples import DEMO_CALLER, a_batch, some_jobs
 
 ACCOUNT = DEMO_CALLER.account
@@ -70,31 +70,6 @@ def counted(service: Service, name: str, monkeypatch: pytest.MonkeyPatch) -> Cou
     counting = Counted(getattr(service.store, name))
     monkeypatch.setattr(service.store, name, counting)
     return counting
-
-
-@dataclass
-class Failing:
-    """A call whose answer is lost so many times, after it took effect or before."""
-
-    call: Callable[..., Any]
-    takes_effect: bool = False
-    times: int = 1
-    arguments: list[Any] = field(default_factory=list)
-
-    def __call__(self, *args: Any) -> Any:
-        if self.times == 0:
-            return self.call(*args)
-        self.times -= 1
-        self.arguments += args
-        if self.takes_effect:
-            self.call(*args)
-        raise Unavailable("down")
-
-
-def failing(service: Service, name: str, monkeypatch: pytest.MonkeyPatch, **how: Any) -> Failing:
-    lost = Failing(getattr(service.store, name), **how)
-    monkeypatch.setattr(service.store, name, lost)
-    return lost
 
 
 class TestOff:
@@ -172,7 +147,7 @@ class TestOpenBatches:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=1)
-        failing(service, "vacate", monkeypatch)
+        failing(monkeypatch, service.store, "vacate", times=1)
         batch_id = service.submit()
         service.run_to_the_end()
         assert service.found(batch_id).is_completed
@@ -235,7 +210,7 @@ class TestNotSaved:
     def test_slot_and_charge_are_given_back(
         self, service: Service, call: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        failing(service, call, monkeypatch)
+        failing(monkeypatch, service.store, call, times=1)
         with pytest.raises(NotSaved):
             service.submit(5)
         assert service.usage == AccountUsage(paid_until=START + 3 * SECOND)
@@ -245,7 +220,7 @@ class TestNotSaved:
     def test_also_if_it_is_not_known_whether_it_was_admitted(
         self, service: Service, takes_effect: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        failing(service, "admit", monkeypatch, takes_effect=takes_effect)
+        failing(monkeypatch, service.store, "admit", times=1, takes_effect=takes_effect)
         with pytest.raises(NotSaved):
             service.submit(5)
         assert service.usage == AccountUsage(paid_until=START + 3 * SECOND)
@@ -253,8 +228,8 @@ class TestNotSaved:
     def test_if_that_fails_too_the_slot_is_free_after_the_grace(
         self, service: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        failing(service, "save_jobs", monkeypatch)
-        failing(service, "undo_admission", monkeypatch)
+        failing(monkeypatch, service.store, "save_jobs", times=1)
+        failing(monkeypatch, service.store, "undo_admission", times=1)
         with pytest.raises(NotSaved):
             service.submit()
         assert len(service.journal.of("slot kept")) == 1
@@ -265,8 +240,8 @@ class TestNotSaved:
     def test_a_batch_that_may_have_been_saved_keeps_its_slot(
         self, service: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        commit = failing(service, "commit", monkeypatch, takes_effect=True)
-        failing(service, "void", monkeypatch)
+        commit = failing(monkeypatch, service.store, "commit", times=1, takes_effect=True)
+        failing(monkeypatch, service.store, "void", times=1)
         with pytest.raises(OutcomeUnknown):
             service.submit()
         assert service.usage.open == {Slot.of(commit.arguments[0])}

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.domain.batch import Marker, Verdict
-from chalicelib.domain.message import MAX_RECEIVES, JobsMessage
-from tests.operations.world import World
+from chalicelib.domain.message import MAX_RECEIVES, BatchMessage, JobsMessage
+from chalicelib.errors import Misconfigured, Unavailable
+from tests.operations.world import World, failing
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(worl
     assert answer.verdict is Verdict.UNANSWERED
     assert "died each time" in answer.response
     assert world.store.markers == {}
-    assert len(world.queue.batches) == 1
+    assert world.head(batch).is_completed
+    assert world.queue.callbacks == [(BatchMessage.of(batch), 0)]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,25 @@ def test_any_other_dead_message_was_not_a_jobs_fault(world: World, marker: Marke
     world.service.burier.bury_jobs(JobsMessage.of(batch, 0))
     assert world.answers(batch) == {}
     assert world.head(batch) == batch
+
+
+@pytest.mark.parametrize("port", ["store", "platform"])
+def test_errors_are_no_deaths(world: World, monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    """Three deliveries under a marker that end in an error of ours, with the queue down too."""
+    batch = world.submitted(1)
+    message = replace(JobsMessage.of(batch, 0), hops=1)
+    with monkeypatch.context() as patch:
+        failing(patch, world.queue, "send_jobs")
+        if port == "store":
+            failing(patch, world.store, "record")
+        else:
+            failing(patch, world.platform, "prepare", error=Misconfigured("Put the header"))
+        for receive_count in range(1, MAX_RECEIVES + 1):
+            with pytest.raises(Unavailable):
+                world.work(message, receive_count)
+    world.service.burier.bury_jobs(message)
+    assert world.answers(batch) == {}
+    assert world.store.markers == {}
 
 
 def test_of_a_message_of_several_jobs_none_is_to_blame(world: World) -> None:

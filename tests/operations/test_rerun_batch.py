@@ -2,24 +2,24 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import NoReturn
 
 import pytest
 
+from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, Verdict
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.domain.transitions import Change
 from chalicelib.errors import (
     BatchNotFound,
     Conflict,
     NotCompleted,
     ParameterMissing,
-    Unavailable,
 )
 from chalicelib.operations.rerun_batch import BatchRerunner
-from tests.operations.world import UnansweredStore, World
+from tests.operations.world import UnansweredStore, World, failing
 from tests.samples import DEMO_CALLER
 
 
@@ -69,6 +69,17 @@ class TestRestart:
         assert head.answered.total == 1
         assert head.callback is CallbackState.WAITING
 
+    def test_it_inherits_neither_a_wait_nor_a_sentinel_of_the_round_before(
+        self, world: World, rerun: BatchRerunner, half_done: Batch
+    ) -> None:
+        now = world.clock.now()
+        world.store.heads[half_done.batch_id] = replace(
+            world.head(half_done), waits_until=now + timedelta(minutes=15), sentinel_at=now
+        )
+        rerun.restart(DEMO_CALLER, half_done.batch_id)
+        head = world.head(half_done)
+        assert (head.waits_until, head.sentinel_at, head.checks) == (None, None, 0)
+
     def test_with_nothing_to_run_it_ends_at_once_and_calls_back_anew(
         self, world: World, rerun: BatchRerunner
     ) -> None:
@@ -93,7 +104,8 @@ class TestRestart:
         world.clock.advance(minutes=5)
         rerun.restart(DEMO_CALLER, batch.batch_id)
         world.check(batch)
-        assert len(world.queue.jobs) == 1
+        assert world.head(batch).checks == 2
+        assert (len(world.queue.sentinels), world.queue.jobs) == (1, [])
 
     def test_it_keeps_the_original_expiry(
         self, world: World, rerun: BatchRerunner, half_done: Batch
@@ -137,6 +149,37 @@ class TestRepost:
     ) -> None:
         with pytest.raises(NotCompleted):
             rerun.repost(DEMO_CALLER, world.submitted(1).batch_id)
+
+    def test_it_asks_for_the_callback_alone(
+        self, world: World, rerun: BatchRerunner, half_done: Batch
+    ) -> None:
+        rerun.repost(DEMO_CALLER, half_done.batch_id)
+        assert world.queue.callbacks == [(BatchMessage.of(half_done), 0)]
+        assert world.queue.batches == []
+
+    def test_one_that_finds_another_deliverys_lease_taken_meanwhile_waits_for_it(
+        self,
+        world: World,
+        rerun: BatchRerunner,
+        half_done: Batch,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The lease was taken after the batch was read, so that it has to be read again."""
+        rerun.repost(DEMO_CALLER, half_done.batch_id)
+        change = world.store.change
+
+        def be_overtaken(batch: Batch, made: Change) -> Batch | None:
+            monkeypatch.setattr(world.store, "change", change)
+            lease = transitions.take_lease(batch, "another's", world.clock.now())
+            assert change(batch, lease)
+            return change(batch, made)
+
+        monkeypatch.setattr(world.store, "change", be_overtaken)
+        rerun.repost(DEMO_CALLER, half_done.batch_id)
+        head = world.head(half_done)
+        assert (head.callback_round, head.attempts, head.lease) == (3, 0, None)
+        assert head.next_try_at == head.due_at == head.lease_ends_at
+        assert head.lease_ends_at == world.clock.now() + transitions.LEASE
 
     def test_without_a_callback_url_there_is_nothing_to_repost(
         self, world: World, rerun: BatchRerunner
@@ -198,18 +241,6 @@ class TestCancel:
         world.run_to_the_end()
         assert world.head(batch).status == "cancelled"
 
-    def test_it_is_handed_on_for_as_long_as_lambda_lets_it(
-        self, world: World, rerun: BatchRerunner
-    ) -> None:
-        """Then the due time has it go on."""
-        batch = world.submitted(2)
-        rerun.cancel(DEMO_CALLER, batch.batch_id)
-        world.queue.take_batches()
-        last = BatchMessage(batch_id=batch.batch_id, account=batch.account, hops=12)
-        world.service.advancer.advance_batch(last, lambda: 1.0)
-        assert world.queue.batches == []
-        assert world.head(batch).due_at == world.clock.now()
-
     def test_no_job_is_sent_again_however_long_the_end_takes(
         self, world: World, rerun: BatchRerunner
     ) -> None:
@@ -232,21 +263,21 @@ class TestAll:
             with pytest.raises(BatchNotFound):
                 getattr(rerun, action)(stranger, batch_id)
 
-    @pytest.mark.parametrize("action", ["restart", "repost"])
+    @pytest.mark.parametrize("action", ["restart", "repost", "cancel"])
     def test_with_the_queue_down_the_sweep_does_it(
-        self,
-        world: World,
-        rerun: BatchRerunner,
-        half_done: Batch,
-        action: str,
-        monkeypatch: pytest.MonkeyPatch,
+        self, world: World, rerun: BatchRerunner, action: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_: object) -> NoReturn:
-            raise Unavailable("down")
-
-        monkeypatch.setattr(world.queue, "send_batch", fail)
-        getattr(rerun, action)(DEMO_CALLER, half_done.batch_id)
-        assert world.head(half_done).due_at == world.clock.now()
+        state = BatchState.RUNNING if action == "cancel" else BatchState.COMPLETED
+        batch = world.submitted(1, state=state, callback=CallbackState.WAITING)
+        with monkeypatch.context() as patch:
+            for send in ("send_batch", "send_callback"):
+                failing(patch, world.queue, send)
+            getattr(rerun, action)(DEMO_CALLER, batch.batch_id)
+        assert len(world.journal.of("batch not sent yet")) == 1
+        assert world.head(batch).due_at == world.clock.now()
+        world.service.sweeper.sweep(lambda: 50)
+        world.run_to_the_end()
+        assert len(world.receiver.posts) == 1
 
     @pytest.mark.parametrize("action", ["restart", "repost"])
     def test_a_write_that_took_effect_and_was_not_answered_knows_itself(self, action: str) -> None:
@@ -256,7 +287,8 @@ class TestAll:
         batch = world.submitted(1, state=BatchState.COMPLETED, callback=CallbackState.FAILED)
         getattr(world.service.rerunner, action)(DEMO_CALLER, batch.batch_id)
         assert len(store.made) == 1
-        assert len(world.queue.batches) == 1
+        sent = world.queue.batches if action == "restart" else world.queue.callbacks
+        assert sent == [(BatchMessage.of(batch), 0)]
         head = world.head(batch)
         assert (head.callback, head.callback_round) == (CallbackState.WAITING, 2)
         assert head.round == (2 if action == "restart" else 1)

@@ -1,18 +1,26 @@
 """What a worker promises about the jobs of a message."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from typing import Any, NoReturn
 
 import pytest
 
+from chalicelib.domain import transitions
 from chalicelib.domain.batch import Answer, AnswersPart, Marker, Verdict
-from chalicelib.domain.message import JobsMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply
-from chalicelib.errors import Unavailable
+from chalicelib.domain.states import CallbackState
+from chalicelib.errors import Denied, Misconfigured, Unavailable
+from chalicelib.operations.call_jobs import SECONDS_TO_RECORD
+from chalicelib.service import Service
 from tests.fakes.clock import START
-from tests.operations.world import World
-from tests.samples import DEMO_KEY, succeeded
+from tests.fakes.http import Call
+from tests.operations.world import World, failing
+from tests.samples import DEMO_CALLER, DEMO_KEY, succeeded
 
 
 @pytest.fixture
@@ -46,15 +54,16 @@ class TestRunning:
         assert call.idempotency_key == f"{batch.batch_id}-0"
         assert call.key == "demo"
 
-    def test_the_last_chunk_to_be_done_asks_for_the_batch_to_be_advanced(
-        self, world: World
-    ) -> None:
+    def test_whoever_finishes_the_last_chunk_completes_the_batch(self, world: World) -> None:
         batch = world.submitted(3)
         for chunk in (2, 0):
             world.work(JobsMessage.of(batch, chunk))
-        assert world.queue.batches == []
+        assert world.head(batch).is_running
+        assert not world.queue.is_busy
         world.work(JobsMessage.of(batch, 1))
-        assert len(world.queue.batches) == 1
+        assert world.head(batch).is_completed
+        assert world.queue.callbacks == [(BatchMessage.of(batch), 0)]
+        assert world.queue.batches == []
 
     def test_answers_are_recorded_while_others_are_still_out(self) -> None:
         world = World(per_flush=4)
@@ -79,14 +88,44 @@ class TestRedelivery:
         world.run_all_chunks(batch)
         assert len(world.platform.calls) == 3
 
-    def test_a_redelivered_full_chunk_is_finished_and_announced_again(self, world: World) -> None:
+    def test_a_redelivered_full_chunk_is_finished_and_its_batch_completed(
+        self, world: World
+    ) -> None:
         batch = world.submitted(1)
         world.store.record(batch, 0, AnswersPart(round=1, number=0, answers={0: succeeded()}))
-        world.work(JobsMessage.of(batch, 0))
-        world.work(JobsMessage.of(batch, 0))
+        world.work(JobsMessage.of(batch, 0), receive_count=2)
         assert world.platform.calls == []
-        assert world.head(batch).done == {0}
-        assert len(world.queue.batches) == 2
+        assert world.head(batch).is_completed
+        assert len(world.queue.callbacks) == 1
+
+    def test_a_redelivered_message_of_a_completed_round_has_its_callback_sent(
+        self, world: World
+    ) -> None:
+        """Its first worker may have died just before."""
+        batch = world.submitted(1)
+        world.work(JobsMessage.of(batch, 0))
+        world.queue.take_callbacks()
+        world.work(JobsMessage.of(batch, 0), receive_count=2)
+        assert world.queue.callbacks == [(BatchMessage.of(batch), 0)]
+
+    @pytest.mark.parametrize("since", ["delivering", "delivered", "restarted"])
+    def test_but_not_if_it_is_under_way_or_over_or_of_an_earlier_round(
+        self, world: World, since: str
+    ) -> None:
+        batch = world.submitted(1)
+        world.work(JobsMessage.of(batch, 0))
+        if since == "delivering":
+            leased = transitions.take_lease(world.head(batch), "a token", world.clock.now())
+            assert world.store.change(batch, leased)
+        else:
+            world.run_to_the_end()
+        if since == "restarted":
+            world.service.rerunner.restart(DEMO_CALLER, batch.batch_id)
+            world.check(batch)
+            assert world.head(batch).has_callback_to_come
+        world.queue.take_callbacks()
+        world.work(JobsMessage.of(batch, 0), receive_count=2)
+        assert world.queue.callbacks == []
 
     def test_only_what_has_no_answer_is_run(self, world: World) -> None:
         batch = world.submitted(3, chunk_size=3)
@@ -95,7 +134,7 @@ class TestRedelivery:
         assert [call.params["n"] for call in world.platform.calls] == [0, 2]
 
     def test_a_job_that_its_second_worker_survives_leaves_no_marker(self, world: World) -> None:
-        """Or it would be to blame if a later message for it died of something else."""
+        """Or it would be to blame if a later delivery died of something else."""
         batch = world.submitted(1)
         seen: list[Marker] = []
         world.behave(lambda _: seen.extend(world.store.markers.values()))
@@ -137,6 +176,7 @@ class TestRedelivery:
             ({}, 2, False),
             ({"attempt": 2, "hops": 1}, 1, False),
             ({"hops": 1, "indexes": (0,)}, 1, False),
+            ({"hops": 1, "errors": 1}, 1, False),
         ],
     )
     def test_409_is_final_only_at_the_first_receive_of_the_first_message(
@@ -164,14 +204,16 @@ class TestRedelivery:
         world.work(JobsMessage.of(batch, 0))
         assert world.platform.calls == []
 
-    def test_a_worker_that_cannot_record_asks_for_its_message_again(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
+    def test_nor_is_it_in_a_chunk_that_is_sent_again_or_in_a_later_round(
+        self, world: World
     ) -> None:
-        batch = world.submitted(1)
-        monkeypatch.setattr(world.store, "record", fail)
-        with pytest.raises(Unavailable):
-            world.work(JobsMessage.of(batch, 0))
-        assert world.head(batch).done == frozenset()
+        for batch, message in (
+            (again := world.submitted(1), JobsMessage.again(again, 0)),
+            (later := world.submitted(1, batch_id="f" * 32, round=2), JobsMessage.of(later, 0)),
+        ):
+            world.behave(lambda _: Reply(status=409, body=b"{}"))
+            world.work(message)
+            assert world.answers(batch) == {}
 
 
 class TestTransientFailures:
@@ -198,20 +240,20 @@ class TestTransientFailures:
 
     def test_after_five_calls_the_failure_is_recorded_in_words(self, world: World) -> None:
         batch = world.submitted(1)
-        world.behave(lambda _: Reply(status=503))
+        world.behave(lambda _: Reply(status=500))
         world.work(JobsMessage.of(batch, 0))
         world.run_to_the_end()
         assert len(world.platform.calls) == 5
         assert world.answers(batch)[0] == Answer(
             Verdict.UNANSWERED,
-            '{"errorCode": 461, "message": "Gave up after 5 attempts: HTTP 503"}',
+            '{"errorCode": 461, "message": "Gave up after 5 attempts: HTTP 500"}',
         )
         assert world.head(batch).unanswered == {0}
 
     def test_jobs_with_the_same_wait_share_a_message(self, world: World) -> None:
         batch = world.submitted(25, chunk_size=25)
         world.behave(
-            lambda call: Reply(status=503, retry_after="30" if call.params["n"] % 2 else None)
+            lambda call: Reply(status=429, retry_after="30" if call.params["n"] % 2 else None)
         )
         world.work(JobsMessage.of(batch, 0))
         assert sorted((len(m.indexes or ()), delay) for m, delay in world.queue.jobs) == [
@@ -225,16 +267,54 @@ class TestTransientFailures:
         world.work(JobsMessage.of(batch, 0))
         [(_, delay)] = world.queue.jobs
         assert delay == 900
-        assert world.head(batch).next_check_at == START + timedelta(seconds=960)
+        assert START.time().isoformat() == "14:49:07"
+        assert world.head(batch) == replace(
+            batch, waits_until=START.replace(hour=15, minute=5, second=0)
+        )
 
-    def test_a_wait_of_up_to_a_minute_moves_no_check(self, world: World) -> None:
+    def test_a_wait_of_up_to_a_minute_is_noted_nowhere(self, world: World) -> None:
         """Or a platform that is slow would hold up the check of what was really lost."""
         batch = world.submitted(1)
         world.behave(lambda _: Reply(status=429, retry_after="60"))
         world.work(JobsMessage.of(batch, 0))
         [(_, delay)] = world.queue.jobs
         assert delay == 60
-        assert world.head(batch).next_check_at == batch.next_check_at
+        assert world.head(batch) == batch
+
+    def test_of_many_that_wait_until_the_same_minute_one_writes(self, world: World) -> None:
+        batch = world.submitted(3)
+        world.behave(lambda _: Reply(status=429, retry_after="600"))
+        heads = []
+        for chunk in batch.chunks:
+            world.work(JobsMessage.of(batch, chunk))
+            world.clock.advance(seconds=10)
+            heads.append(world.store.heads[batch.batch_id])
+        assert heads[0].waits_until == START + timedelta(seconds=653)
+        assert heads[0] is heads[1] is heads[2]
+
+    def test_of_two_waits_the_later_stands_whichever_is_noted_last(self, world: World) -> None:
+        """Both workers read the batch before either of them writes."""
+        batch = world.submitted(3)
+
+        def long_wait_meanwhile(call: Call) -> Reply:
+            if call.params["n"] == 0:
+                world.work(JobsMessage.of(batch, 1))
+            return Reply(status=429, retry_after="900" if call.params["n"] else "61")
+
+        world.behave(long_wait_meanwhile)
+        world.work(JobsMessage.of(batch, 0))
+        assert [delay for _, delay in world.queue.jobs] == [900, 61]
+        assert world.head(batch).waits_until == START + timedelta(seconds=953)
+
+    def test_a_wait_that_cannot_be_noted_is_waited_all_the_same(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(1)
+        world.behave(lambda _: Reply(status=429, retry_after="600"))
+        failing(monkeypatch, world.store, "change")
+        world.work(JobsMessage.of(batch, 0))
+        [(message, delay)] = world.queue.jobs
+        assert (message.attempt, message.errors, delay) == (2, 0, 600)
 
 
 class TestFinalFailures:
@@ -295,12 +375,40 @@ class TestFinalFailures:
         assert len(world.platform.calls) == 1
         assert world.answers(batch)[0].verdict is Verdict.FAILED
 
-    def test_past_the_deadline_no_job_is_called(self, world: World) -> None:
-        batch = world.submitted(1)
-        world.clock.set(batch.deadline)
-        world.work(JobsMessage.of(batch, 0))
+    @pytest.mark.parametrize("how", ["cancelled", "past its deadline"])
+    def test_of_a_batch_that_is_to_end_no_job_is_called_and_its_check_answers_the_rest(
+        self, world: World, how: str
+    ) -> None:
+        batch = world.submitted(2)
+        if how == "cancelled":
+            world.service.rerunner.cancel(DEMO_CALLER, batch.batch_id)
+        else:
+            world.clock.set(batch.deadline)
+        before = world.head(batch)
+        world.run_all_chunks(batch)
         assert world.platform.calls == []
-        assert world.answers(batch)[0].verdict is Verdict.UNANSWERED
+        assert (world.answers(batch), world.head(batch), world.queue.jobs) == ({}, before, [])
+        world.check(batch)
+        words = "Cancelled" if how == "cancelled" else "Not answered before the batch's deadline"
+        assert {answer.response for answer in world.answers(batch).values()} == {
+            f'{{"errorCode": 461, "message": "{words}"}}'
+        }
+        assert world.head(batch).is_completed
+
+    def test_one_whose_calls_are_used_up_calls_nobody_and_says_what_was_lost(
+        self, world: World
+    ) -> None:
+        """Its last answer could not be recorded. A restart runs the job again."""
+        batch = world.submitted(2, chunk_size=2)
+        world.work(replace(JobsMessage.of(batch, 0), attempt=6, hops=5, errors=1))
+        assert world.platform.calls == []
+        assert set(world.answers(batch).values()) == {
+            Answer(
+                Verdict.UNANSWERED,
+                '{"errorCode": 461, "message": "The answer could not be stored"}',
+            )
+        }
+        assert world.head(batch).unanswered == {0}
 
     def test_jobs_that_cannot_be_read_hold_nobody_up(self, world: World) -> None:
         batch = world.submitted(2, chunk_size=2)
@@ -318,7 +426,7 @@ class TestLog:
     def test_calls_that_succeed_share_one_line_with_their_message(self, world: World) -> None:
         batch = world.submitted(3, chunk_size=3)
         world.work(JobsMessage.of(batch, 0))
-        [line] = world.journal.lines
+        line, _ = world.journal.lines
         assert (line["event"], line["chunk"], line["attempt"]) == ("jobs run", 0, 1)
         assert (line["succeeded"], line["durations_ms"]) == (3, [0, 0, 0])
 
@@ -341,7 +449,7 @@ class TestLog:
         ]
 
     def test_the_last_failure_of_a_job_says_that_it_was_given_up(self, world: World) -> None:
-        world.behave(lambda _: Reply(status=503))
+        world.behave(lambda _: Reply(status=500))
         world.work(JobsMessage.of(world.submitted(1), 0))
         world.run_to_the_end()
         found = [(line["attempt"], line["outcome"]) for line in world.journal.of("call failed")]
@@ -355,7 +463,7 @@ class TestTime:
         batch = world.submitted(5, chunk_size=5)
 
         def use_up(_call: object) -> None:
-            world.seconds_left -= 10
+            world.seconds_left -= 5
 
         world.behave(use_up)
         world.work(JobsMessage.of(batch, 0))
@@ -365,19 +473,343 @@ class TestTime:
         world.work(message)
         assert world.head(batch).done == {0}
 
-    def test_a_chain_of_messages_ends_before_lambda_stops_it(self, world: World) -> None:
-        batch = world.submitted(1)
+    def test_if_there_is_none_for_any_call_that_counts_as_an_error(self, world: World) -> None:
+        """The next worker may have no more."""
+        batch = world.submitted(3, chunk_size=3)
         world.seconds_left = 1
-        world.work(replace(JobsMessage.of(batch, 0), hops=12))
-        assert world.queue.jobs == []
+        world.work(JobsMessage.of(batch, 0))
+        [(message, delay)] = world.queue.jobs
+        assert (message.indexes, message.attempt, message.errors, delay) == ((0, 1, 2), 1, 1, 10)
 
-    def test_so_does_a_chain_of_retries(self, world: World) -> None:
+
+#: What a worker asks before it calls anybody.
+ASKED_FIRST = [
+    ("store", "find_with_holds"),
+    ("store", "load_chunk"),
+    ("keys", "find_key"),
+    ("platform", "prepare"),
+]
+
+
+class TestErrorsBeforeAnyCall:
+    """The message goes on as if this worker had never seen it, after a wait."""
+
+    @pytest.mark.parametrize(("port", "name"), ASKED_FIRST)
+    @pytest.mark.parametrize(("errors", "wait"), [(0, 10), (1, 30), (2, 90), (9, 900)])
+    def test_the_whole_message_waits_and_uses_no_attempt(
+        self,
+        world: World,
+        monkeypatch: pytest.MonkeyPatch,
+        port: str,
+        name: str,
+        errors: int,
+        wait: int,
+    ) -> None:
+        batch = world.submitted(3, chunk_size=3)
+        message = replace(JobsMessage.of(batch, 0), attempt=2, hops=7, errors=errors)
+        failing(monkeypatch, getattr(world, port), name)
+        world.work(message)
+        [(again, delay)] = world.queue.jobs
+        assert again.indexes in (None, (0, 1, 2))
+        assert again == replace(message, indexes=again.indexes, hops=8, errors=errors + 1)
+        assert delay == wait
+        assert world.platform.calls == []
+
+    def test_chance_spreads_the_waits(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Or all the messages that met the same error would come back together."""
+        batch = world.submitted(1)
+        failing(monkeypatch, world.store, "load_chunk")
+        world.chance = 0
+        world.work(JobsMessage.of(batch, 0))
+        [(_, delay)] = world.queue.jobs
+        assert delay == 5
+
+    def test_a_secret_that_is_missing_is_no_jobs_fault(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(2, chunk_size=2)
+        failing(monkeypatch, world.platform, "prepare", error=Misconfigured("Put the header"))
+        world.work(JobsMessage.of(batch, 0))
+        [(again, delay)] = world.queue.jobs
+        assert (again.indexes, again.attempt, again.errors, delay) == ((0, 1), 1, 1, 10)
+        assert world.journal.of("function failed")[0]["error"] == "Put the header"
+
+    @pytest.mark.parametrize(("error", "lines"), [(Unavailable("down"), 0), (Denied("no"), 1)])
+    def test_what_does_not_pass_by_itself_is_a_failure_of_the_function_too(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, error: Unavailable, lines: int
+    ) -> None:
+        batch = world.submitted(1)
+        failing(monkeypatch, world.store, "load_chunk", error=error)
+        world.work(JobsMessage.of(batch, 0))
+        assert len(world.journal.of("function failed")) == lines
+        assert world.journal.of("message handed on") == [
+            {
+                "event": "message handed on",
+                "batch_id": batch.batch_id,
+                "account": batch.account,
+                "errors": 1,
+                "wait": 10,
+                "error": str(error),
+            }
+        ]
+
+    @pytest.mark.parametrize(("port", "name"), ASKED_FIRST)
+    def test_with_the_queue_down_too_the_message_comes_back(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, port: str, name: str
+    ) -> None:
+        batch = world.submitted(1)
+        failing(monkeypatch, getattr(world, port), name)
+        failing(monkeypatch, world.queue, "send_jobs")
+        with pytest.raises(Unavailable):
+            world.work(JobsMessage.of(batch, 0))
+        assert world.platform.calls == []
+
+    def test_past_its_deadline_a_message_is_dropped(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The batch's own due time ends it."""
+        batch = world.submitted(1)
+        failing(monkeypatch, world.store, "find_with_holds")
+        world.clock.set(batch.deadline - timedelta(milliseconds=1))
+        world.work(JobsMessage.of(batch, 0))
+        assert len(world.queue.take_jobs()) == 1
+        world.clock.set(batch.deadline)
+        world.work(JobsMessage.of(batch, 0))
+        assert world.queue.jobs == []
+        assert world.head(batch).due_at is not None
+
+    def test_a_long_wait_is_not_taken_for_a_standstill(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(1)
+        failing(monkeypatch, world.keys, "find_key")
+        world.work(replace(JobsMessage.of(batch, 0), hops=3, errors=3))
+        [(_, delay)] = world.queue.jobs
+        assert delay == 270
+        assert world.head(batch).waits_until == START + timedelta(seconds=293)
+
+    def test_a_message_that_met_errors_calls_nobody_until_the_table_takes_writes(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(2, chunk_size=2)
+        message = replace(JobsMessage.of(batch, 0), hops=1, errors=1)
+        with monkeypatch.context() as patch:
+            failing(patch, world.store, "mark")
+            world.work(message)
+        assert world.platform.calls == []
+        [(again, delay)] = world.queue.take_jobs()
+        assert (again.indexes, again.attempt, again.errors, delay) == ((0, 1), 1, 2, 30)
+        world.work(again)
+        assert world.head(batch).is_completed
+        assert world.store.markers == {}
+
+    def test_one_that_met_none_writes_nothing_before_it_calls(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(1)
+        marked = failing(monkeypatch, world.store, "mark")
+        world.work(JobsMessage.of(batch, 0))
+        assert marked.failed == 0
+        assert world.head(batch).is_completed
+
+    def test_a_message_forgets_its_errors_when_calls_begin(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         batch = world.submitted(1)
         world.behave(lambda _: Reply(status=500))
-        world.work(replace(JobsMessage.of(batch, 0), hops=12))
-        assert world.queue.jobs == []
+        failing(monkeypatch, world.keys, "find_key", times=1)
+        world.work(JobsMessage.of(batch, 0))
+        [(again, _)] = world.queue.take_jobs()
+        world.work(again)
+        [(retry, _)] = world.queue.jobs
+        assert (again.errors, retry.errors, retry.attempt) == (1, 0, 2)
 
-    def test_and_one_whose_last_message_is_to_be_split(self, world: World) -> None:
-        batch = world.submitted(3, chunk_size=3)
-        world.work(replace(JobsMessage.of(batch, 0), hops=12), receive_count=2)
+
+class TestAnswersThatCannotBeRecorded:
+    def test_while_some_cannot_no_further_call_begins(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those not started then go on at once, in the same attempt."""
+        world = World(per_flush=2)
+        batch = world.submitted(6, chunk_size=6)
+        failing(monkeypatch, world.store, "record", times=1)
+        world.work(JobsMessage.of(batch, 0))
+        assert [call.params["n"] for call in world.platform.calls] == [0, 1, 4, 5]
+        assert sorted(world.answers(batch)) == [0, 1, 4, 5]
+        [(message, delay)] = world.queue.jobs
+        assert (message.indexes, message.attempt, message.errors, delay) == ((2, 3), 1, 0, 0)
+
+    def test_they_are_tried_again_while_time_lasts(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(2, chunk_size=2)
+        failing(monkeypatch, world.store, "record", times=4)
+        world.work(JobsMessage.of(batch, 0))
+        assert world.head(batch).is_completed
+        assert len(world.platform.calls) == 2
         assert world.queue.jobs == []
+        assert world.clock.now() == START + timedelta(seconds=1 + 2 + 4)
+
+    def test_then_they_are_handed_on_as_called_and_the_others_as_they_were(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = World(per_flush=2)
+        batch = world.submitted(4, chunk_size=4)
+        failing(monkeypatch, world.store, "record")
+        world.work(JobsMessage.of(batch, 0))
+        assert [call.params["n"] for call in world.platform.calls] == [0, 1]
+        assert [
+            (message.indexes, message.attempt, message.errors, delay)
+            for message, delay in world.queue.jobs
+        ] == [((2, 3), 1, 1, 10), ((0, 1), 2, 1, 10)]
+
+    @pytest.mark.parametrize("seconds", [48, 50, 60, 64])
+    def test_there_is_time_left_to_hand_them_on(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, seconds: float
+    ) -> None:
+        world.seconds_left = seconds
+        batch = world.submitted(1)
+        record = failing(monkeypatch, world.store, "record")
+        world.work(JobsMessage.of(batch, 0))
+        took = (world.clock.now() - START).total_seconds()
+        assert record.failed > 3
+        assert world.seconds_left - took >= SECONDS_TO_RECORD
+
+    def test_what_will_not_pass_is_not_waited_for(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(1)
+        failing(monkeypatch, world.store, "record", error=Denied("no"))
+        world.work(JobsMessage.of(batch, 0))
+        [(message, _)] = world.queue.jobs
+        assert (message.attempt, world.clock.now()) == (2, START)
+
+    def test_those_to_be_retried_keep_their_own_wait(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(2, chunk_size=2)
+        world.behave(
+            lambda call: Reply(status=429, retry_after="600") if call.params["n"] else None
+        )
+        failing(monkeypatch, world.store, "record")
+        world.work(JobsMessage.of(batch, 0))
+        assert [
+            (message.indexes, message.attempt, message.errors, delay)
+            for message, delay in world.queue.jobs
+        ] == [((1,), 2, 0, 600), ((0,), 2, 1, 10)]
+
+    def test_with_the_table_closed_for_writes_a_job_is_called_once(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However often its message comes: the table is asked first."""
+        batch = world.submitted(1)
+        for write in ("record", "mark", "change"):
+            failing(monkeypatch, world.store, write)
+        world.work(JobsMessage.of(batch, 0))
+        for _ in range(5):
+            [(message, delay)] = world.queue.take_jobs()
+            world.clock.advance(seconds=delay)
+            world.work(message)
+        assert len(world.platform.calls) == 1
+        [(message, _)] = world.queue.jobs
+        assert (message.attempt, message.errors) == (2, 6)
+
+    def test_a_job_whose_answers_are_lost_each_time_is_called_five_times_and_says_so(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(1)
+        with monkeypatch.context() as patch:
+            failing(patch, world.store, "record")
+            world.work(JobsMessage.of(batch, 0))
+            for _ in range(7):
+                [(message, _)] = world.queue.take_jobs()
+                world.work(message)
+        assert len(world.platform.calls) == 5
+        assert world.answers(batch) == {}
+        world.run_to_the_end()
+        assert "could not be stored" in world.answers(batch)[0].response
+        assert world.head(batch).is_completed
+
+    def test_a_chunk_that_is_full_and_cannot_be_finished_calls_nobody_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(2, chunk_size=2)
+        with monkeypatch.context() as patch:
+            failing(patch, world.store, "change")
+            world.work(JobsMessage.of(batch, 0))
+        [(message, delay)] = world.queue.jobs
+        assert (message.errors, delay) == (1, 10)
+        world.run_to_the_end()
+        assert len(world.platform.calls) == 2
+        assert world.head(batch).callback is CallbackState.DELIVERED
+
+
+class TestEveryError:
+    """Whatever fails, and when: each job is recorded, or carried on by one message."""
+
+    @pytest.mark.parametrize("takes_effect", [False, True])
+    @pytest.mark.parametrize("number", range(14))
+    @pytest.mark.parametrize(
+        ("total", "receive_count", "errors"),
+        [(6, 1, 0), (6, 1, 1), (1, 1, 1), (1, 2, 0), (1, 2, 1)],
+    )
+    def test_no_job_is_lost_or_goes_on_twice(
+        self, total: int, receive_count: int, errors: int, number: int, takes_effect: bool
+    ) -> None:
+        """Job 0 is to be retried, the others answer; of six the last are not started in time."""
+        world = World(per_flush=2)
+        batch = world.submitted(total, chunk_size=total)
+        ports = FailingPorts(number, takes_effect=takes_effect)
+        world.service = Service(
+            world.settings,
+            replace(
+                world.ports,
+                store=ports.wrap(world.store),
+                cached_keys=ports.wrap(world.keys),
+            ),
+        )
+
+        def answer(call: Call) -> Reply | None:
+            world.seconds_left -= 8
+            return Reply(status=429, retry_after="600") if call.params["n"] == 0 else None
+
+        world.behave(answer)
+        message = replace(JobsMessage.of(batch, 0), hops=errors, errors=errors)
+        world.work(message, receive_count)
+        chunk = world.store.load_chunk(batch, 0)
+        carried = [index for sent, _ in world.queue.jobs for index in sent.missing(chunk)]
+        recorded = [index for part in chunk.parts for index in part.answers]
+        assert sorted(recorded + carried) == [*range(total)]
+        world.seconds_left = 1_000
+        world.service = Service(world.settings, world.ports)
+        world.behave(lambda _: None)
+        world.run_to_the_end()
+        assert world.head(batch).is_completed
+
+
+class FailingPorts:
+    """Ports of which one call fails: the one with this number, counted over all of them."""
+
+    def __init__(self, number: int, *, takes_effect: bool) -> None:
+        self._numbers = count()
+        self._number = number
+        self._takes_effect = takes_effect
+
+    def wrap(self, port: Any) -> Any:
+        return _Wrapped(port, self._call)
+
+    def _call(self, call: Callable[..., Any], *args: Any) -> Any:
+        if next(self._numbers) != self._number:
+            return call(*args)
+        if self._takes_effect:
+            call(*args)
+        raise Unavailable("down")
+
+
+@dataclass
+class _Wrapped:
+    port: Any
+    through: Callable[..., Any]
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self.through, getattr(self.port, name))

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 import pytest
 
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import NotSaved, OutcomeUnknown, Unavailable
@@ -50,7 +51,8 @@ def test_a_submitted_batch_is_stored_and_every_chunk_sent_once(world: World) -> 
     assert head.batch_id == batch_id
     assert (head.total, head.chunk_size, head.state) == (200, 25, BatchState.RUNNING)
     assert [message.chunk for message, _ in world.queue.jobs] == [*range(8)]
-    assert {message.submission for message, _ in world.queue.jobs} == {head.submission}
+    assert world.queue.jobs == [(JobsMessage.of(head, chunk), 0) for chunk in head.chunks]
+    assert {message.deadline for message, _ in world.queue.jobs} == {head.deadline}
 
 
 def test_the_first_check_comes_later_once_everything_was_sent(world: World) -> None:
@@ -120,6 +122,23 @@ def test_a_commit_whose_answer_was_lost_counts(
     batch_id = world.run()
     assert world.only_head.batch_id == batch_id
     assert len(world.queue.jobs) == 3
+
+
+def test_a_commit_that_finds_its_submission_voided_has_saved_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first try was thought lost, and voided."""
+    commit = world.store.commit
+
+    def come_too_late(batch: Batch, now: datetime) -> Batch | None:
+        world.store.void(batch, now)
+        return commit(batch, now)
+
+    monkeypatch.setattr(world.store, "commit", come_too_late)
+    with pytest.raises(NotSaved):
+        world.run()
+    assert world.store.heads == {}
+    assert not world.queue.is_busy
 
 
 def test_where_nothing_can_be_found_out_the_outcome_is_unknown(

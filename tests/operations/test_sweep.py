@@ -1,14 +1,20 @@
-"""What the sweep promises: whatever was lost, batches are checked, and none waits for another."""
+"""What the sweep promises: whatever was lost, batches go on, and none waits for another."""
 
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, TypeVar
 
 import pytest
 
 from chalicelib.domain.batch import Batch, Due
+from chalicelib.domain.message import BatchMessage
+from chalicelib.domain.states import BatchState
 from chalicelib.errors import Unavailable
+from chalicelib.operations.sweep import Sweeper
 from tests.fakes.clock import START
-from tests.operations.world import World
+from tests.operations.world import World, failing
+
+Result = TypeVar("Result")
 
 
 @pytest.fixture
@@ -16,67 +22,124 @@ def world() -> World:
     return World()
 
 
+def sweep(world: World, seconds_left: float = 50) -> None:
+    world.service.sweeper.sweep(lambda: seconds_left)
+
+
 def test_a_batch_that_is_due_is_checked(world: World) -> None:
     batch = world.submitted(1)
-    world.service.sweeper.sweep(lambda: 50)
+    sweep(world)
+    assert not world.queue.is_busy
+    world.clock.advance(seconds=60)
+    sweep(world)
+    assert world.queue.batches == [(BatchMessage.of(batch), 0)]
+    assert world.queue.callbacks == []
+
+
+def test_a_callback_that_is_due_is_sent(world: World) -> None:
+    batch = world.submitted(1, state=BatchState.COMPLETED, next_try_at=START, due_at=START)
+    sweep(world)
+    assert world.queue.callbacks == [(BatchMessage.of(batch), 0)]
     assert world.queue.batches == []
-    world.clock.advance(seconds=60)
-    world.service.sweeper.sweep(lambda: 50)
-    assert [message.batch_id for message, _ in world.queue.batches] == [batch.batch_id]
 
 
-def test_a_reserved_batch_is_left_alone_for_five_minutes(world: World) -> None:
-    batch = world.submitted(1)
-    world.clock.advance(seconds=60)
-    world.service.sweeper.sweep(lambda: 50)
-    world.service.sweeper.sweep(lambda: 50)
-    assert len(world.queue.batches) == 1
-    assert world.head(batch).due_at == START + timedelta(minutes=6)
+@pytest.mark.parametrize("state", BatchState)
+def test_a_reserved_batch_is_left_alone_for_15_minutes(world: World, state: BatchState) -> None:
+    """Longer than its message waits, or there would be one more each time."""
+    batch = world.submitted(1, state=state, due_at=START)
+    sweep(world)
+    world.clock.advance(minutes=15, milliseconds=-1)
+    sweep(world)
+    assert len(world.queue.batches + world.queue.callbacks) == 1
+    assert world.head(batch).due_at == START + timedelta(minutes=15)
     assert world.head(batch).next_check_at == batch.next_check_at
+    world.clock.advance(milliseconds=1)
+    sweep(world)
+    assert len(world.queue.batches + world.queue.callbacks) == 2
+
+
+def test_a_batch_that_another_sweep_was_faster_to_reserve_is_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.submitted(1)
+    world.clock.advance(seconds=60)
+    found = [*world.store.find_due(world.clock.now())]
+    sweep(world)
+    monkeypatch.setattr(world.store, "find_due", lambda _: iter(found))
+    sweep(world)
+    assert len(world.queue.batches) == 1
 
 
 def test_an_expired_batch_leaves_the_sweeps_sight(world: World) -> None:
     batch = world.submitted(1)
     world.clock.set(batch.expires_at)
-    world.service.sweeper.sweep(lambda: 50)
+    sweep(world)
     assert world.head(batch).due_at is None
-    assert world.queue.batches == []
+    assert not world.queue.is_busy
 
 
 def test_one_bad_batch_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = (world.submitted(1, batch_id=name * 32) for name in "ab")
     reserve = world.store.reserve
 
-    def fail_once(due: Due, until: object) -> Batch | None:
+    def fail_once(due: Due, until: Any) -> Batch | None:
         if due.batch_id == bad.batch_id:
             raise Unavailable("down")
-        return reserve(due, until)  # type: ignore[arg-type]
+        return reserve(due, until)
 
     monkeypatch.setattr(world.store, "reserve", fail_once)
     world.clock.advance(seconds=60)
-    world.service.sweeper.sweep(lambda: 50)
+    sweep(world)
     assert [message.batch_id for message, _ in world.queue.batches] == [good.batch_id]
     assert len(world.journal.of("sweep failed")) == 1
 
 
-def test_a_sweep_that_cannot_send_leaves_the_batch_to_one_five_minutes_later(
+def test_a_batch_whose_message_cannot_be_sent_is_left_to_a_sweep_15_minutes_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> NoReturn:
-        raise Unavailable("down")
-
     world.submitted(1)
     world.clock.advance(seconds=60)
     with monkeypatch.context() as patch:
-        patch.setattr(world.queue, "send_batch", fail)
-        world.service.sweeper.sweep(lambda: 50)
-    world.clock.advance(minutes=5)
-    world.service.sweeper.sweep(lambda: 50)
+        failing(patch, world.queue, "send_batch")
+        sweep(world)
+    world.clock.advance(minutes=15)
+    sweep(world)
     assert len(world.queue.batches) == 1
 
 
 def test_a_sweep_ends_in_time(world: World) -> None:
     world.submitted(1)
     world.clock.advance(seconds=60)
-    world.service.sweeper.sweep(lambda: 5)
+    sweep(world, seconds_left=5)
     assert world.queue.batches == []
+
+
+class Groups:
+    """Remembers how many calls were given to it together."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
+        self.sizes.append(len(calls))
+        yield [call() for call in calls]
+
+
+def test_batches_are_woken_a_hundred_together_while_time_lasts(world: World) -> None:
+    for number in range(350):
+        world.submitted(1, batch_id=f"{number:032x}")
+    world.clock.advance(seconds=60)
+    groups = Groups()
+    sweeper = Sweeper(
+        store=world.store,
+        queue=world.queue,
+        concurrent=groups,
+        clock=world.clock,
+        journal=world.journal,
+    )
+    times = iter([50.0, 30.0, 10.0, 9.9])
+    sweeper.sweep(lambda: next(times))
+    assert groups.sizes == [100, 100, 100]
+    assert len(world.queue.batches) == 300
+    sweep(world)
+    assert len({message.batch_id for message, _ in world.queue.batches}) == 350

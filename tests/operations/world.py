@@ -1,20 +1,58 @@
 """The workers of the service with everything around them in memory, turned by hand."""
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import pytest
 
 from chalicelib.domain.batch import Answer, Batch, Job
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.results import results_of
 from chalicelib.domain.transitions import Change
+from chalicelib.errors import Unavailable
 from chalicelib.service import Service
 from tests.fakes.dynamodb import FakeBatchStore
 from tests.fakes.http import Call, echo
 from tests.fakes.ports import SETTINGS, InMemory
 from tests.fakes.threads import FakeConcurrent
 from tests.samples import TERMS, a_batch, some_jobs
+
+#: More than any chain of messages has.
+_MOST_ROUNDS = 1_000
+
+
+@dataclass
+class Failing:
+    """A call that fails so many times, after it took effect or before, and then no more."""
+
+    call: Callable[..., Any]
+    times: float
+    takes_effect: bool = False
+    error: Exception = field(default_factory=lambda: Unavailable("down"))
+    #: How often it failed.
+    failed: int = 0
+    arguments: list[Any] = field(default_factory=list)
+
+    def __call__(self, *args: Any) -> Any:
+        if self.failed >= self.times:
+            return self.call(*args)
+        self.failed += 1
+        self.arguments += args
+        if self.takes_effect:
+            self.call(*args)
+        raise self.error
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, port: object, name: str, times: float = math.inf, **how: Any
+) -> Failing:
+    """From now on a call of a port fails: so many times, or for good."""
+    call = Failing(getattr(port, name), times, **how)
+    monkeypatch.setattr(port, name, call)
+    return call
 
 
 class UnansweredStore(FakeBatchStore):
@@ -42,6 +80,7 @@ class World(InMemory):
     ) -> None:
         super().__init__(store=store or FakeBatchStore(), concurrent=FakeConcurrent(per_flush))
         limits = limits or Limits()
+        #: What a function has at its beginning; it runs down with the clock.
         self.seconds_left = 60.0
         self.settings = replace(
             SETTINGS,
@@ -60,12 +99,20 @@ class World(InMemory):
         return batch
 
     def work(self, message: JobsMessage, receive_count: int = 1) -> None:
+        began_at = self.clock.now()
+
+        def seconds_left() -> float:
+            return self.seconds_left - (self.clock.now() - began_at).total_seconds()
+
         self.service.runner.run_jobs(
-            message, receive_count=receive_count, seconds_left=lambda: self.seconds_left
+            message, receive_count=receive_count, seconds_left=seconds_left
         )
 
     def check(self, batch: Batch) -> None:
         self.service.advancer.advance_batch(BatchMessage.of(batch), lambda: 120.0)
+
+    def call_back(self, batch: Batch) -> None:
+        self.service.delivery.call_back(BatchMessage.of(batch), lambda: 120.0)
 
     def head(self, batch: Batch) -> Batch:
         head = self.store.find(batch.batch_id)
@@ -94,13 +141,22 @@ class World(InMemory):
 
     def run_to_the_end(self) -> None:
         """Hands out messages, each after its delay, until none is left."""
-        while self.queue.jobs or self.queue.batches:
+        for _ in range(_MOST_ROUNDS):
+            if not self.queue.is_busy:
+                return
             for message, delay in self.queue.take_jobs():
                 self.clock.advance(seconds=delay)
                 self.work(message)
+            for sentinel, delay in self.queue.take_sentinels():
+                self.clock.advance(seconds=delay)
+                self.service.checker.receive(sentinel)
             for check, delay in self.queue.take_batches():
                 self.clock.advance(seconds=delay)
                 self.service.advancer.advance_batch(check, lambda: 120.0)
+            for callback, delay in self.queue.take_callbacks():
+                self.clock.advance(seconds=delay)
+                self.service.delivery.call_back(callback, lambda: 120.0)
+        raise AssertionError("messages go on for ever")
 
     def behave(self, answer: Callable[[Call], object]) -> None:
         """The platform answers with what `answer` gives, and echoes where it gives None."""

@@ -16,6 +16,7 @@ from chalicelib.domain.batch import (
     SubmissionTerms,
     Verdict,
 )
+from chalicelib.domain.holds import Holds, Outage, Pause
 from chalicelib.domain.states import CallbackState
 from tests.fakes.clock import START
 from tests.samples import a_batch, some_jobs, succeeded
@@ -23,6 +24,9 @@ from tests.samples import a_batch, some_jobs, succeeded
 FAILED = Answer(Verdict.FAILED, '{"errorCode":404,"message":"canary in an answer"}')
 UNANSWERED = Answer(Verdict.UNANSWERED, '{"errorCode":461,"message":"HTTP 500"}')
 NO_JSON = Answer(Verdict.FAILED, "canary")
+HOLDS = Holds(
+    outage=Outage.beginning(START), pause=Pause(until=START + timedelta(hours=1), reason="a move")
+)
 SECRET_URL = "https://me:canary@example.com:8443/canary/hook?token=canary"
 
 
@@ -52,7 +56,8 @@ def told() -> dict[str, Any]:
     chunks.append(chunk(batch, 6, {}, markers={6: marker}))
     chunks.append(chunk(batch, 7, {}, jobs=None))
     terms = SubmissionTerms(callback_url=SECRET_URL, request_hash="0" * 64)
-    return batch_life.life(batch, terms, chunks, START + timedelta(seconds=1, milliseconds=5))
+    now = START + timedelta(seconds=1, milliseconds=5)
+    return batch_life.life(batch, terms, chunks, HOLDS, now)
 
 
 def test_jobs_are_counted_one_by_one_and_named_where_somebody_may_look_for_them(
@@ -78,6 +83,13 @@ def test_a_job_whose_worker_died_is_under_suspicion(told: dict[str, Any]) -> Non
     ]
 
 
+def test_what_holds_up_its_jobs_is_told(told: dict[str, Any]) -> None:
+    assert (told["platformAway"], told["pause"]) == (
+        {"since": "2026-11-23T14:49:07.000Z", "askedAgainAt": "2026-11-23T14:49:22.000Z"},
+        {"until": "2026-11-23T15:49:07.000Z", "reason": "a move"},
+    )
+
+
 def test_the_callback_is_told_with_the_host_that_it_goes_to_and_no_more(
     told: dict[str, Any],
 ) -> None:
@@ -100,7 +112,7 @@ def test_nothing_of_what_callers_and_platforms_wrote_is_told(told: dict[str, Any
 
 def test_a_batch_without_a_callback_is_told_too() -> None:
     batch = a_batch(callback=CallbackState.NONE)
-    told = batch_life.life(batch, None, [], START)
+    told = batch_life.life(batch, None, [], Holds(), START)
     assert (told["callback"]["to"], told["callback"]["state"]) == (None, "none")
     assert told["callback"]["beingSentNow"] is False
 

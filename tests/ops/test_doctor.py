@@ -7,6 +7,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from batchback_ops.doctor import examination, service_checks, whereabouts
 from batchback_ops.policies import documents
 from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
+from chalicelib.adapters.batch_store import DynamoBatchStore
+from chalicelib.domain.holds import Outage, Pause
 from chalicelib.settings import Names
 from tests.client.scripted_service import (
     BATCH,
@@ -29,6 +32,8 @@ from tests.client.scripted_service import (
     scripted_service,
 )
 from tests.client.user import User
+from tests.fakes.clock import START
+from tests.samples import TERMS, a_batch, some_jobs
 
 #: Where nobody else's tests have a stack.
 REGION = "eu-south-1"
@@ -37,6 +42,7 @@ NAMES = Names(STAGE)
 QUEUES = {
     "run_jobs": NAMES.jobs_queue,
     "advance_batch": NAMES.batches_queue,
+    "call_back": NAMES.callbacks_queue,
     "bury_jobs": NAMES.jobs_dead_queue,
 }
 
@@ -347,8 +353,19 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         QUEUE_ATTRIBUTES,
         put("Attributes", "ApproximateNumberOfMessages", value="3"),
         "dead letters",
-        "batchback-dev-batches-dead: 3",
-        "batchback ops redrive --stage dev",
+        "batchback-dev-batches-dead: 3, batchback-dev-callbacks-dead: 3",
+        "batchback ops redrive --queue batches-dead --stage dev",
+    ),
+    "dead letters of callbacks alone": (
+        QUEUE_ATTRIBUTES,
+        lambda answer: (
+            answer["Attributes"].update(ApproximateNumberOfMessages="2")
+            if answer["Attributes"]["QueueArn"].endswith("callbacks-dead")
+            else None
+        ),
+        "dead letters",
+        "batchback-dev-batches-dead: 0, batchback-dev-callbacks-dead: 2",
+        "batchback ops redrive --queue callbacks-dead --stage dev",
     ),
     "messages that come back too soon": (
         QUEUE_ATTRIBUTES,
@@ -720,6 +737,7 @@ class TestService:
     @pytest.fixture(autouse=True)
     def only_the_service(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("batchback_ops.doctor.resource_checks.checks", lambda _: [])
+        monkeypatch.setattr("batchback_ops.doctor.hold_checks.checks", lambda *_: [])
 
     def test_a_batch_runs_from_submission_to_its_callback(
         self, operator: User, service: ScriptedService
@@ -876,6 +894,50 @@ class TestGateway:
         assert operator.types("doctor", "--stage", STAGE, "--address", service.address) == Status.OK
 
 
+class TestHolds:
+    @pytest.fixture(autouse=True)
+    def only_what_holds_up_jobs(self, moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert moto
+        look_only_at(monkeypatch, "pause", "outages")
+
+    @pytest.fixture
+    def store(self, session: boto3.Session) -> Iterator[DynamoBatchStore]:
+        store = DynamoBatchStore(session.client("dynamodb"), NAMES.batches_table)
+        yield store
+        store.pause(None)
+        for account in ("acme", "other", "without a batch"):
+            store.end_outage(account, START + timedelta(seconds=1))
+
+    def test_a_pause_is_told_with_its_end_and_its_reason(
+        self, operator: User, store: DynamoBatchStore
+    ) -> None:
+        store.pause(Pause(until=START + timedelta(hours=2), reason="the API moves"))
+        assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+        what, remedy = wrong(operator)["pause"]
+        assert "no job runs until 2026-11-23T16:49:07.000Z" in what
+        assert "the API moves" in what
+        assert f"batchback ops resume --stage {STAGE}" in remedy
+
+    def test_one_that_is_over_is_none(self, operator: User, store: DynamoBatchStore) -> None:
+        store.pause(Pause(until=START, reason="the API moved"))
+        assert operator.types("doctor", "--stage", STAGE) == Status.OK
+
+    def test_accounts_with_open_batches_whose_platform_is_away_are_named(
+        self, operator: User, store: DynamoBatchStore
+    ) -> None:
+        for number, account in enumerate(("acme", "other", "well")):
+            batch = a_batch(1, batch_id=f"{number:032x}", account=account)
+            store.save_jobs(batch, TERMS, some_jobs(1))
+            store.commit(batch, START)
+        for account in ("acme", "other", "without a batch"):
+            store.begin_outage(account, Outage.beginning(START))
+        assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
+        what, remedy = wrong(operator)["outages"]
+        since = "since 2026-11-23T14:49:07.000Z"
+        assert f"is not there for acme {since}, other {since}: their jobs wait" in what
+        assert "PLATFORM_ADDRESS" in remedy
+
+
 class TestAddress:
     """Where the API is, when nobody says it."""
 
@@ -884,8 +946,8 @@ class TestAddress:
         assert moto
         monkeypatch.setattr(project, "root", lambda: tmp_path)
         (tmp_path / ".chalice" / "deployed").mkdir(parents=True)
-        for check in ("resource_checks.checks", "function_checks.checks"):
-            monkeypatch.setattr(f"batchback_ops.doctor.{check}", lambda _: [])
+        for of in ("resource", "function", "hold"):
+            monkeypatch.setattr(f"batchback_ops.doctor.{of}_checks.checks", lambda *_: [])
         return tmp_path
 
     @pytest.fixture
@@ -924,7 +986,8 @@ class TestAddress:
     def test_on_this_machine_only_an_address_of_this_machine_counts(
         self, stranger: User, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("batchback_ops.doctor.resource_checks.checks", lambda _: [])
+        for of in ("resource", "hold"):
+            monkeypatch.setattr(f"batchback_ops.doctor.{of}_checks.checks", lambda *_: [])
         monkeypatch.setattr(service_checks, "_LOCAL_ADDRESS", service.address)
         assert stranger.types("doctor", "--stage", "local") == Status.OK
         assert found(stranger)["api"]["found"] == f"{service.address} answers"

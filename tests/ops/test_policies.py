@@ -157,7 +157,7 @@ class TestWhatNobodyMay:
         assert allowed == {
             "api_handler": {("dynamodb:GetItem", "key#demo")},
             "run_jobs": {("dynamodb:GetItem", "key#demo")},
-            "advance_batch": {("dynamodb:GetItem", "account#demo")},
+            "call_back": {("dynamodb:GetItem", "account#demo")},
         }.get(function, set())
 
     @pytest.mark.parametrize("function", PERMISSIONS)

@@ -31,10 +31,10 @@ COMPLETED: dict[str, Any] = {
 }
 STUCK: dict[str, tuple[dict[str, Any], str]] = {
     "nobody sweeps": ({"due_at": NOW - 6 * MINUTE}, "does sweep run"),
-    "it is swept, and nobody checks": ({"next_check_at": NOW - 11 * MINUTE}, "does advance_batch"),
+    "it is swept, and nobody checks": ({"next_check_at": NOW - 31 * MINUTE}, "does advance_batch"),
     "it is past its deadline": (
-        {"deadline": NOW - 11 * MINUTE, "next_check_at": NOW - 11 * MINUTE},
-        "its deadline was 11 min ago",
+        {"deadline": NOW - 31 * MINUTE, "next_check_at": NOW - 31 * MINUTE},
+        "its deadline was 31 min ago",
     ),
     "nothing moved since the last check": (
         {"done": frozenset({0})},
@@ -53,15 +53,21 @@ STUCK: dict[str, tuple[dict[str, Any], str]] = {
         {"round": 2, "checks": 1, "checked_at": NOW - FIVE, "done": frozenset({0})},
         "does run_jobs run",
     ),
+    "nothing moved since a wait was over": (
+        {"done": frozenset({0}), "waits_until": NOW - 6 * MINUTE},
+        "no chunk was finished in the last 6 min: does run_jobs run",
+    ),
     "its callback is due, and nobody tries": (
-        {**COMPLETED, "next_try_at": NOW - 11 * MINUTE, "due_at": NOW},
-        "its callback was due 11 min ago",
+        {**COMPLETED, "next_try_at": NOW - 31 * MINUTE, "due_at": NOW},
+        "its callback was due 31 min ago: does call_back run",
     ),
 }
 FINE: dict[str, dict[str, Any]] = {
     "it moves": {},
     "the sweep comes each minute": {"due_at": NOW - 4 * MINUTE},
-    "a reservation puts its due time off": {"next_check_at": NOW - 9 * MINUTE},
+    "a reservation puts its due time off": {"next_check_at": NOW - 29 * MINUTE},
+    "a message of it waits": {"done": frozenset({0}), "waits_until": NOW + MINUTE},
+    "a wait of it has just ended": {"done": frozenset({0}), "waits_until": NOW - 4 * MINUTE},
     "a check just found that it had moved": {
         "checked_at": NOW - 4 * MINUTE,
         "done": frozenset({0}),
@@ -80,6 +86,7 @@ FINE: dict[str, dict[str, Any]] = {
         "done_at_last_check": 0,
         "round_began_at": NOW - FIVE,
     },
+    "its callback waits its turn": {**COMPLETED, "next_try_at": NOW - 29 * MINUTE},
     "its callback waits for the next try": {**COMPLETED, "next_try_at": NOW + HOUR},
     "its callback is delivered": {**COMPLETED, "callback": CallbackState.DELIVERED},
     "its callback has failed": {**COMPLETED, "callback": CallbackState.FAILED},

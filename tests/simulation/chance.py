@@ -19,7 +19,7 @@ from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.errors import BatchbackError, Unavailable
 from tests.simulation.behavior import PlatformBehavior, ReceiverBehavior
 from tests.simulation.hooks import Hooks
-from tests.simulation.ports import READS, Crash
+from tests.simulation.ports import OUTSIDE, READS, Crash, service_of
 from tests.simulation.promises import check
 from tests.simulation.queues import TIMEOUTS
 from tests.simulation.running import act, start
@@ -31,16 +31,13 @@ from tests.simulation.world import World
 
 STORM = timedelta(hours=5)
 _AT_ONCE = 4
-#: Whose port a call is of; all others are the store's.
-_SERVICES = {
-    "call": "outside",
-    "post": "outside",
-    "find_key": "keys",
-    "find_account": "keys",
-    "send to jobs": "queue",
-    "send to batches": "queue",
-}
 _MAX_STEPS = 20_000
+#: How often a call of a job fails for now, at most: fewer times if an outage of the platform, which
+#: comes once in a storm, is met by three more before it is known.
+_FAILURES = 4
+_FAILURES_BESIDES = 1
+#: What holds up jobs, and what ends it.
+_HOLDS: tuple[Step, ...] = ("platform away", "platform back", "pause", "resume")
 #: What the caller may have going, in one storm and the next.
 _LIMITS = (
     Limits(),
@@ -82,12 +79,14 @@ class _Storm:
     odds: dict[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = begin(replace(_scenario(self.rng), limits=self.limits))
-        self.state.storm = STORM
         self.odds = {
             name: self.rng.choice([0, 0, 0.01, 0.05])
             for name in ("crash", "error", "lose", "double", "outage", "slow")
         }
+        self.odds["hold"] = self.rng.choice([0, 0, 0.01, 0.05])
+        scenario = _scenario(self.rng, _FAILURES_BESIDES if self.odds["hold"] else _FAILURES)
+        self.state = begin(replace(scenario, limits=self.limits))
+        self.state.storm = STORM
         self.odds["act"] = self.rng.choice([0, 0.01]) if self.limits.are_off else 0.02
 
     def rage(self) -> None:
@@ -189,11 +188,11 @@ class _Storm:
     def fail(self, name: str) -> None:
         if self._happens("crash"):
             raise Crash
-        service = _SERVICES.get(name, "store")
-        if service == "outside":
+        if name in OUTSIDE:
             return
+        service = service_of(name)
         if self.outage_until is None and self._happens("outage"):
-            self.outage_of = self.rng.choice(["store", "keys", "queue"])
+            self.outage_of = self.rng.choice(["database", "keys", "queue"])
             self.outage_until = self.state.now + timedelta(minutes=self.rng.choice([1, 20, 60]))
         if self.outage_until and self.state.now >= self.outage_until:
             self.outage_until = None
@@ -206,6 +205,10 @@ class _Storm:
             steps: list[Step] = ["cancel", "restart", "repost", "submit"]
             step = self.rng.choice(steps if self.limits.are_off else [*steps, "rival"])
             act(self.state, (step,))
+        if self._happens("hold"):
+            step = self.rng.choice(_HOLDS)
+            if step != "platform away" or "platform" not in self.state.away:
+                act(self.state, (step,))
 
     def _happens(self, accident: str) -> bool:
         return self.rng.random() < self.odds[accident]
@@ -235,26 +238,28 @@ def let_others_go_on() -> None:
     hub.switch()
 
 
-def _scenario(rng: random.Random) -> Scenario:
+def _scenario(rng: random.Random, failures: int) -> Scenario:
     jobs = rng.choice([1, 2, 3, 5, 12])
     return Scenario(
         name="chance",
         jobs=jobs,
         chunk_size=rng.choice([1, 2, jobs]),
         per_flush=rng.choice([1, 2, 1_000]),
-        platform=_moody_platform(rng.randrange(2**32), rng.choice([0.0, 0.1, 0.3])),
+        platform=_moody_platform(rng.randrange(2**32), rng.choice([0.0, 0.1, 0.3]), failures),
         receiver=_moody_receiver(rng.randrange(2**32)),
-        clocks={function: rng.choice([-30, 0, 0, 30]) for function in TIMEOUTS},
+        clocks={function: rng.choice([-15, 0, 0, 15]) for function in TIMEOUTS},
         index_lags=rng.random() < 0.3,
         reads_are_torn=rng.random() < 0.3,
+        is_warm=rng.random() < 0.5,
+        away_for=rng.choice([timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=40)]),
     )
 
 
-def _moody_platform(seed: int, odds: float) -> PlatformBehavior:
-    """Fails for now, never more than four times a job."""
+def _moody_platform(seed: int, odds: float, failures: int) -> PlatformBehavior:
+    """Fails for now, never more than so many times a job."""
 
     def behave(index: int, before: int) -> Reply | NoReply:
-        if before < 4 and random.Random(f"{seed}-{index}-{before}").random() < odds:
+        if before < failures and random.Random(f"{seed}-{index}-{before}").random() < odds:
             return NoReply(reason="no answer within 30 seconds")
         return Reply(status=200, body=f'{{"job":{index},"call":{before}}}'.encode())
 

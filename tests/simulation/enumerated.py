@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib.domain.limits import Limits
+from chalicelib.domain.transitions import LEASE
 from tests.simulation.behavior import failing, kills, poison, refusing
 from tests.simulation.scenario import Scenario
 
@@ -55,9 +56,15 @@ ACTIONS = (
         platform=failing(0, 5),
         without_answer=_FIRST,
         ends_within=_FIVE_CALLS,
+        called_back_within=LEASE,
     ),
-    Scenario(name="repost", jobs=1, action=("repost",)),
-    Scenario(name="cancel-restart", jobs=1, action=("cancel", "drain", "restart")),
+    Scenario(name="repost", jobs=1, action=("repost",), called_back_within=LEASE),
+    Scenario(
+        name="cancel-restart",
+        jobs=1,
+        action=("cancel", "drain", "restart"),
+        called_back_within=LEASE,
+    ),
     Scenario(name="overtake", jobs=1, action=("drain",)),
     Scenario(name="duplicate", jobs=1, action=("again", "drain")),
     Scenario(name="same-key-twice", jobs=1, action=("submit",)),
@@ -76,6 +83,7 @@ LIMITED = (
         platform=failing(0, 5),
         without_answer=_FIRST,
         ends_within=_FIVE_CALLS,
+        called_back_within=LEASE,
     ),
 )
 

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import AnswersPart, Batch, Chunk
-from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.transitions import Change
 from chalicelib.operations.deliver_callback import CallbackDelivery
 from chalicelib.operations.isolate_jobs import JobIsolation
@@ -59,8 +59,8 @@ def done_before_the_flush() -> Iterator[None]:
 
 
 @contextmanager
-def the_message_to_batches_before_done() -> Iterator[None]:
-    """The batch is announced, and then its last chunk is put among the finished ones."""
+def completed_before_done() -> Iterator[None]:
+    """The batch is completed, and then its last chunk is put among the finished ones."""
 
     def finish_if_full(self: AnswerRecorder, batch: Batch, chunk: Chunk) -> None:
         if chunk.missing(batch.round):
@@ -71,7 +71,7 @@ def the_message_to_batches_before_done() -> Iterator[None]:
             and head.done | {chunk.number} == set(head.chunks)
             and chunk.number not in head.done
         ):
-            self.queue.send_batch(BatchMessage.of(batch))
+            self.completion.complete(replace(head, done=frozenset(head.chunks)))
         self.store.change(batch, transitions.finish_chunk(batch, chunk))
 
     with patch.object(AnswerRecorder, "finish_if_full", finish_if_full):
@@ -188,7 +188,7 @@ def no_split() -> Iterator[None]:
     """A message of several jobs that killed its worker is run as it is, again and again."""
     with (
         patch.object(JobsMessage, "is_of_several", lambda self, chunk: False),
-        patch.object(JobIsolation, "isolate", lambda self, work, answer: answer(work)),
+        patch.object(JobIsolation, "run_under_marker", lambda self, work, answer: answer(work)),
     ):
         yield
 
@@ -252,7 +252,7 @@ FAULTS: dict[str, Any] = {
     for fault in (
         a_counter_instead_of_a_set,
         done_before_the_flush,
-        the_message_to_batches_before_done,
+        completed_before_done,
         the_head_before_the_jobs,
         answers_put_unconditionally,
         completing_without_its_condition,

@@ -54,6 +54,8 @@ class Fingerprints:
             *store.markers.items(),
             *store.usages.items(),
             *((id, frozenset(voided)) for id, voided in store.voided.items()),
+            *store.outages.items(),
+            store.paused,
             *store.terms,
         )
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from chalicelib.domain.batch import chunk_size
 from chalicelib.domain.outcome import Reply
+from chalicelib.domain.transitions import LEASE
 from tests.simulation.accidents import Death
 from tests.simulation.behavior import Brought, answers, refusing
 from tests.simulation.promises import check
@@ -38,7 +39,7 @@ def _for_good(index: int, before: int) -> Brought:
 
 def _failing(index: int, before: int, times: int) -> Brought:
     fails = index % _FAILING == 0 and before < times
-    return Reply(status=503) if fails else answers(index, before)
+    return Reply(status=500) if fails else answers(index, before)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +66,21 @@ TEN_THOUSAND = (
             action=("restart",),
             platform=_for_good,
             ends_within=timedelta(minutes=21),
+            called_back_within=LEASE,
             without_answer=_GIVEN_UP,
         )
     ),
     Large(
-        scenario=Scenario(name="cancel-restart", jobs=JOBS, action=("cancel", "drain", "restart"))
+        scenario=Scenario(
+            name="cancel-restart",
+            jobs=JOBS,
+            action=("cancel", "drain", "restart"),
+            called_back_within=LEASE,
+        )
     ),
-    Large(scenario=Scenario(name="repost", jobs=JOBS, action=("repost",))),
+    Large(
+        scenario=Scenario(name="repost", jobs=JOBS, action=("repost",), called_back_within=LEASE)
+    ),
     Large(scenario=Scenario(name="overtake", jobs=JOBS, action=("drain",))),
     Large(scenario=Scenario(name="duplicate", jobs=JOBS, action=("again", "drain"))),
     Large(scenario=Scenario(name="same-key-twice", jobs=JOBS, action=("submit",))),

@@ -12,7 +12,7 @@ from chalicelib.domain import limits
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.limits import Slot
 from chalicelib.operations.admit_batch import BatchAdmission
-from chalicelib.operations.advance_batch import BatchAdvancer
+from chalicelib.operations.complete_batch import BatchCompletion
 from chalicelib.operations.rerun_batch import BatchRerunner
 from chalicelib.operations.submit_batch import BatchSubmitter
 from tests.fakes import dynamodb as fake
@@ -41,13 +41,13 @@ def a_slot_taken_after_the_commit() -> Iterator[None]:
 @contextmanager
 def a_slot_freed_before_the_end() -> Iterator[None]:
     """The slot is free, and then the batch is completed."""
-    complete = BatchAdvancer._complete
+    complete = BatchCompletion.complete
 
-    def hasty(self: BatchAdvancer, batch: Batch) -> Batch:
+    def hasty(self: BatchCompletion, batch: Batch) -> None:
         self.admission.leave(batch)
-        return complete(self, batch)
+        complete(self, batch)
 
-    with patch.object(BatchAdvancer, "_complete", hasty):
+    with patch.object(BatchCompletion, "complete", hasty):
         yield
 
 
@@ -81,8 +81,8 @@ def no_grace() -> Iterator[None]:
 def a_restart_that_is_not_admitted() -> Iterator[None]:
     """A batch that runs again takes no slot."""
 
-    def make(self: BatchRerunner, batch: Batch, change: Any, _: datetime) -> bool:
-        return self.store.change(batch, change) is not None
+    def make(self: BatchRerunner, batch: Batch, change: Any, _: datetime) -> Batch | None:
+        return self.store.change(batch, change)
 
     with patch.object(BatchRerunner, "_make", make):
         yield

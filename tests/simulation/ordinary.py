@@ -10,6 +10,16 @@ from datetime import timedelta
 from tests.simulation.behavior import kills
 from tests.simulation.elapsing import ELAPSING
 from tests.simulation.enumerated import ACTIONS, LARGE, LIMITED, PATHS, SHAPES, SMALL, shaped
+from tests.simulation.hindrances import (
+    A_CANCEL_AMID_WAITS,
+    AWAY,
+    AWAY_FOR_GOOD,
+    DELIVERING,
+    ERRORS,
+    SENTINELS,
+    WAITING,
+)
+from tests.simulation.insisted import nothing_is_taken_for_lost
 from tests.simulation.load import Load
 from tests.simulation.promises import check
 from tests.simulation.receiving import RECEIVING
@@ -18,7 +28,18 @@ from tests.simulation.schedules import every_schedule
 from tests.simulation.surroundings import AT_ONCE, SURROUNDINGS
 
 ONE, APART, TOGETHER = SMALL
-SCENARIOS = (*PATHS, *ELAPSING, *RECEIVING, *SURROUNDINGS, *ACTIONS, *AT_ONCE, *LIMITED)
+HINDRANCES = (*ERRORS, *WAITING, A_CANCEL_AMID_WAITS, *SENTINELS, *AWAY, *AWAY_FOR_GOOD)
+SCENARIOS = (
+    *PATHS,
+    *ELAPSING,
+    *RECEIVING,
+    *SURROUNDINGS,
+    *HINDRANCES,
+    *ACTIONS,
+    *AT_ONCE,
+    *DELIVERING,
+    *LIMITED,
+)
 Shape = tuple[int, int, int]
 
 
@@ -56,7 +77,6 @@ def _pairs() -> Iterator[Run]:
             yield Run(shaped(scenario, ONE), crashes=2)
     for scenario in (plain, poison, LIMITED[0]):
         yield Run(shaped(scenario, TOGETHER), crashes=2)
-    yield Run(shaped(plain, LARGE[0]), crashes=2)
     yield Run(shaped(plain, ONE), errors=2)
     yield Run(shaped(plain, ONE), crashes=1, errors=1)
 
@@ -76,7 +96,9 @@ def _singles() -> Iterator[Run]:
 def _actions() -> Iterator[Run]:
     """What comes from outside, at every moment: for a small batch with an accident besides."""
     for scenario in (*ACTIONS, *AT_ONCE):
-        yield from _one_accident(shaped(scenario, ONE))
+        yield Run(shaped(scenario, ONE), crashes=1)
+        if scenario.at_rest is None:  # or it is asked twice, and each may fail at every place
+            yield Run(shaped(scenario, ONE), errors=1)
         for shape in (APART, TOGETHER, *LARGE):
             yield Run(shaped(scenario, shape))
     yield from _one_accident(shaped(LIMITED[0], TOGETHER))
@@ -84,12 +106,27 @@ def _actions() -> Iterator[Run]:
     yield Run(shaped(LIMITED[2], ONE))
 
 
+def _hindrances() -> Iterator[Run]:
+    for scenario in ERRORS:
+        yield Run(scenario, errors=1)
+    for scenario in (*WAITING, *AWAY_FOR_GOOD, *SENTINELS, *DELIVERING):
+        yield Run(scenario)
+    yield Run(A_CANCEL_AMID_WAITS, crashes=1)
+    yield from _one_accident(SENTINELS[0])
+    yield Run(WAITING[-1], errors=1)
+    for scenario in AWAY:
+        for shape in shapes_of(scenario)[:4:2]:
+            yield Run(shaped(scenario, shape))
+    yield Run(shaped(AWAY[0], LARGE[0]))
+    yield Run(shaped(AWAY[1], LARGE[1]))
+
+
 def _one_accident(scenario: Scenario) -> Iterator[Run]:
     yield Run(scenario, crashes=1)
     yield Run(scenario, errors=1)
 
 
-ORDINARY = {run.name: run for run in (*_pairs(), *_singles(), *_actions())}
+ORDINARY = {run.name: run for run in (*_pairs(), *_singles(), *_actions(), *_hindrances())}
 
 #: As many batches as two workers are done with within the half hour to the next check.
 A_RUSH = Load(
@@ -101,5 +138,19 @@ A_RUSH = Load(
         ends_within=timedelta(minutes=28),
     ),
     others=150,
+    workers=2,
+)
+
+#: A backlog of more than the half hour to the next check.
+A_BACKLOG = Load(
+    scenario=Scenario(
+        name="a-backlog",
+        jobs=10,
+        chunk_size=10,
+        call_seconds=2,
+        ends_within=timedelta(minutes=40),
+        insists=(nothing_is_taken_for_lost,),
+    ),
+    others=200,
     workers=2,
 )

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.account import Account, Key
 from chalicelib.domain.batch import Batch, Chunk, Due
-from chalicelib.domain.message import BatchMessage, JobsMessage
-from chalicelib.domain.outcome import NoReply, Reply, retry_after
+from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
+from chalicelib.domain.outcome import NoReply, Reply, is_away, retry_after
 from chalicelib.operations.ports import Ports
 from tests.fakes.dynamodb import FakeKeyStore
 from tests.fakes.threads import FakeConcurrent
 from tests.samples import DEMO_ACCOUNT, DEMO_KEY
 from tests.simulation.behavior import Brought
-from tests.simulation.state import Call, Post, State
+from tests.simulation.state import Body, Call, Post, State
+from tests.simulation.witness import insist_on_the_pause
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 READS = frozenset(
     {
         "find",
+        "find_with_holds",
+        "find_holds",
+        "find_pause",
         "find_all",
         "find_terms",
         "find_due",
@@ -40,9 +44,17 @@ READS = frozenset(
     }
 )
 #: Writes that change nothing if their condition fails; then they give None or False.
-CONDITIONAL = frozenset({"change", "record", "reserve", "reserve_pruning"})
+CONDITIONAL = frozenset(
+    {"change", "record", "reserve", "reserve_pruning", "begin_outage", "move_outage", "end_outage"}
+)
 #: What happens outside: it may take its time, and it may kill, but it never raises Unavailable.
 OUTSIDE = frozenset({"call", "post"})
+#: Whose port a call is of; all others are the database's.
+_SERVICES = {"call": "platform", "post": "receiver", "find_key": "keys", "find_account": "keys"}
+
+
+def service_of(name: str) -> str:
+    return "queue" if name.startswith("send to ") else _SERVICES.get(name, "database")
 
 
 class Crash(BaseException):
@@ -59,6 +71,7 @@ def ports_of(world: World) -> Ports:
         platform=SimulatedPlatform(world),
         receiver=SimulatedReceiver(world),
         concurrent=FakeConcurrent(world.state.scenario.per_flush),
+        concurrent_requests=FakeConcurrent(1_000),
         clock=world,
         journal=SimulatedJournal(world.state),
         new_id=world.new_id,
@@ -140,7 +153,13 @@ class SimulatedQueue:
     def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
         self._send("batches", message, delay_seconds)
 
-    def _send(self, queue: str, body: JobsMessage | BatchMessage, delay_seconds: int) -> None:
+    def send_sentinel(self, sentinel: Sentinel, delay_seconds: int) -> None:
+        self._send("jobs", sentinel, delay_seconds)
+
+    def send_callback(self, message: BatchMessage, delay_seconds: int = 0) -> None:
+        self._send("callbacks", message, delay_seconds)
+
+    def _send(self, queue: str, body: Body, delay_seconds: int) -> None:
         name = f"send to {queue}"
         self._world.pass_through(name, self._world.state.put, queue, body, delay_seconds)
 
@@ -169,10 +188,14 @@ class SimulatedPlatform:
             self._world.wait(self._state.scenario.call_seconds)
             return Reply(status=200, body=b"{}")
         self._world.insist_on_being_in_date()
+        insist_on_the_pause(self._state)
         state, began_at = self._state, self._state.now
         before = state.called[index]
         state.called[index] += 1
-        reply = state.scenario.platform(index, before)
+        if state.is_away("platform"):
+            reply: Brought = NoReply(reason="no connection")
+        else:
+            reply = state.scenario.platform(index, before)
         self._world.wait(state.scenario.call_seconds)
         state.calls.append(
             Call(
@@ -180,6 +203,7 @@ class SimulatedPlatform:
                 round=self._world.round_in_hand,
                 at=began_at,
                 not_before=_not_before(reply, state.now),
+                is_away=reply != "kill" and is_away(reply),
             )
         )
         if reply == "kill":
@@ -238,6 +262,7 @@ class SimulatedJournal:
 
     def write(self, event: str, **fields: object) -> None:
         self._state.logged[event] += 1
+        self._state.begun_anew += event in ("chunks sent", "chunks sent again")
 
 
 _KEYS = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])

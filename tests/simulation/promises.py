@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
-from chalicelib.domain.batch import Batch
+from chalicelib.domain.batch import SENTINEL_IS_LOST, Batch
 from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.retry import CALLBACK_TRIES, JOB_TRIES
 from chalicelib.domain.states import CallbackState
 from tests.fakes.clock import START
+from tests.samples import DEMO_CALLER
 from tests.simulation.behavior import kills
 from tests.simulation.state import BYSTANDER, RIVAL, State, the_bystander
 from tests.simulation.witness import Broken, insist
@@ -67,7 +68,7 @@ def _has_ended(state: State, head: Batch) -> None:
 def _allowed(state: State, undisturbed: timedelta) -> timedelta:
     """How long what takes so long undisturbed may take after what happened."""
     if state.storm:
-        return state.storm + timedelta(hours=3)
+        return state.storm + SENTINEL_IS_LOST + timedelta(hours=3)
     return undisturbed + state.losses * state.scenario.per_loss
 
 
@@ -86,6 +87,7 @@ def _answers_are_the_jobs_own(state: State, head: Batch) -> None:
     results = json.loads(state.results(head))["results"]
     insist(len(results) == head.total, "there is a result for each job")
     excused = head.cancelled or state.is_key_revoked or state.deaths >= DEATHS_TO_BLAME
+    excused |= bool(state.storm and state.away and state.errors)  # an outage could not be written
     for index, result in enumerate(results):
         insist(result["request"] == {"n": index}, "results are in the order of the jobs")
         has_answer = result["response"].get("job") == index
@@ -151,9 +153,10 @@ def _ran_each_job_as_often_as_it_had_to(state: State, head: Batch) -> None:
 
 
 def _ran_no_job_too_often(state: State) -> None:
-    """A job is called once an attempt; what is lost, what is handed out twice, and a restart of a
-    running batch begin the attempts anew."""
-    begun = 1 + state.losses + state.overlaps + state.acted.count("restart")
+    """A job is called once an attempt; what is lost, handed out twice or sent anew begins the
+    attempts anew."""
+    lost = state.losses - (state.errors == 1 and not state.sent_unknown)
+    begun = 1 + lost + state.overlaps + state.begun_anew
     for (index, _), calls in calls_in_rounds(state).items():
         insist(calls <= begun * JOB_TRIES, f"job {index} was called {calls} times in a round")
 
@@ -171,12 +174,14 @@ def _waited_as_it_was_told(state: State) -> None:
 
 
 def _delivered_once_at_a_time(state: State) -> None:
-    excused = state.scenario.outlives_its_time or {"restart", "repost"} & {*state.acted}
-    insist(state.most_posting <= 1 or bool(excused), "nobody delivers while another one does")
+    most = state.most_posting
+    excused = state.scenario.outlives_its_time
+    insist(most <= 1 or excused, f"one delivery of a batch is under way at a time, not {most}")
 
 
 def calls_in_rounds(state: State) -> Counter[tuple[int, int]]:
-    return Counter((call.job, call.round) for call in state.calls)
+    """How often each job was called in each round and somebody was there."""
+    return Counter((call.job, call.round) for call in state.calls if not call.is_away)
 
 
 def _kept_within_its_life(state: State, head: Batch) -> None:
@@ -199,6 +204,9 @@ def _kept_the_limits(state: State) -> None:
     if limits.are_off:
         return
     insist(state.most_open <= limits.open_batches, "no more batches run than the limit says")
+    if state.is_undisturbed:
+        kept = [usage for usage in state.store.usages.values() if usage.open]
+        insist(not kept, "a batch that has ended gives its slot back")
     rival = state.store.find(RIVAL)
     insist(rival is None or rival.is_completed, "the rival ends too")
     afterwards = World(state.copy())
@@ -215,18 +223,12 @@ def _touched_nothing_else(state: State) -> None:
 
 
 def _left_nothing_to_do(state: State) -> None:
+    standing = state.store.outages.get(DEMO_CALLER.account)
+    if standing and not state.losses:
+        answered = [call for call in state.calls if not call.is_away and call.round]
+        is_over = any(call.at > standing.began_at for call in answered)
+        insist(not is_over, "an answer ends an outage")
     insist(not state.queue, "no message is left")
     insist(
         not [*state.store.find_due(START + timedelta(days=100))], "the sweep finds nothing to do"
     )
-
-
-def posts_at_most(times: int) -> Promise:
-    """A promise of some scenarios: no callback is sent more often, but that each loss may hide that
-    it was sent, and each repost begins anew."""
-
-    def promise(state: State) -> None:
-        begun = times * (1 + state.losses + len(state.acted))
-        insist(len(state.posts) <= begun, f"{len(state.posts)} callbacks are sent, not {times}")
-
-    return promise

@@ -12,6 +12,7 @@ TIMEOUTS = {
     "act": 29,
     "run_jobs": 60,
     "advance_batch": 120,
+    "call_back": 120,
     "bury_jobs": 60,
     "sweep": 50,
 }
@@ -37,5 +38,6 @@ class QueueKind:
 QUEUES = {
     "jobs": QueueKind(function="run_jobs", max_receives=MAX_RECEIVES, dead_letters="jobs-dead"),
     "batches": QueueKind(function="advance_batch", max_receives=5),
+    "callbacks": QueueKind(function="call_back", max_receives=5),
     "jobs-dead": QueueKind(function="bury_jobs", max_receives=100),
 }

@@ -6,7 +6,7 @@ from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.retry import CALLBACK_TRIES
 from chalicelib.domain.states import CallbackState
 from tests.simulation.behavior import refusing
-from tests.simulation.promises import posts_at_most
+from tests.simulation.insisted import posts_at_most
 from tests.simulation.scenario import Scenario
 
 _EVER = 99

@@ -6,18 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from chalicelib.domain.holds import Pause
 from chalicelib.errors import BatchbackError, Unavailable
 from tests.simulation.accidents import Accident, Death, Error
 from tests.simulation.hooks import Hooks
-from tests.simulation.ports import OUTSIDE, READS, Crash
+from tests.simulation.ports import OUTSIDE, READS, Crash, service_of
 from tests.simulation.scenario import Step
-from tests.simulation.state import Invocation, State
+from tests.simulation.state import Invocation, Message, State
 from tests.simulation.timetable import next_besides, next_message
 from tests.simulation.world import World
 
-#: More than any schedule takes, with so many more for each chunk; a run that gets here is stuck.
+#: More than any schedule takes, with so many more for each chunk and each message that is there; a
+#: run that gets here is stuck.
 MAX_INVOCATIONS = 300
 INVOCATIONS_PER_CHUNK = 5
+INVOCATIONS_PER_MESSAGE = 10
 
 
 class Stuck(AssertionError):
@@ -71,6 +74,7 @@ class Running(Hooks):
     def after(self, name: str) -> None:
         if self._fails_late:
             self._fails_late = False
+            self.state.sent_unknown += service_of(name) == "queue"
             self._raise(name)
 
     def between(self) -> None:
@@ -132,6 +136,9 @@ def run(state: State, invocation: Invocation, plan: Plan = Plan()) -> Running:
     running = Running(state, started, plan)
     if started is None:
         return running
+    if started.step in _BESIDES:
+        _BESIDES[started.step](state, None)
+        return running
     try:
         World(state, running).invoke(started)
     except Crash:
@@ -179,7 +186,8 @@ def act(
 
 def most_invocations(state: State) -> int:
     chunks = state.scenario.jobs // state.scenario.chunk_size
-    return MAX_INVOCATIONS + INVOCATIONS_PER_CHUNK * chunks
+    waiting = len(state.queue)  # many, after a storm that doubled them
+    return MAX_INVOCATIONS + INVOCATIONS_PER_CHUNK * chunks + INVOCATIONS_PER_MESSAGE * waiting
 
 
 def _is_throttled(state: State, queue: str, receives: int) -> bool:
@@ -251,12 +259,70 @@ def _expire(state: State, running: Invocation | None) -> None:
     _undisturbed(state, Invocation("submit"))
 
 
+def _lose(state: State, running: Invocation | None) -> None:
+    state.losses += 1
+    lost = [message for message in _waiting(state, running) if message.queue == "jobs"]
+    state.queue = [message for message in state.queue if message not in lost]
+
+
+def _double(state: State, running: Invocation | None) -> None:
+    state.overlaps += 1
+    for message in _waiting(state, running):
+        if message.queue == "jobs":
+            state.put_again(message, (message.visible_at - state.now).total_seconds())
+
+
+def _delay(state: State, running: Invocation | None) -> None:
+    state.overlaps += 1
+    waiting = _waiting(state, running)
+    later = [
+        each._replace(visible_at=each.visible_at + state.scenario.away_for) for each in waiting
+    ]
+    state.queue = [message for message in state.queue if message not in waiting] + later
+
+
+def _waiting(state: State, running: Invocation | None) -> list[Message]:
+    """The messages that nobody is at work on."""
+    in_hand = running.message.number if running and running.message else None
+    return [message for message in state.queue if message.number != in_hand]
+
+
+def _goes_away(service: str) -> Callable[[State, Invocation | None], None]:
+    def go(state: State, running: Invocation | None) -> None:
+        state.away[service] = state.now + state.scenario.away_for
+
+    return go
+
+
+def _platform_back(state: State, running: Invocation | None) -> None:
+    state.away["platform"] = state.now
+
+
+def _pause(state: State, running: Invocation | None) -> None:
+    state.paused_at = state.now
+    state.store.pause(Pause(until=state.now + state.scenario.away_for, reason="a test"))
+
+
+def _resume(state: State, running: Invocation | None) -> None:
+    state.store.pause(None)
+
+
 #: What is not the caller's to ask.
-_BESIDES: dict[Step, Callable[[State, Invocation | None], None]] = {
+_BESIDES: dict[Step | None, Callable[[State, Invocation | None], None]] = {
     "drain": _drain,
     "sweep": _sweep,
     "again": _again,
     "later": _later,
     "revoke": _revoke,
     "expire": _expire,
+    "lose": _lose,
+    "double": _double,
+    "delay": _delay,
+    "database away": _goes_away("database"),
+    "writes away": _goes_away("writes"),
+    "queue away": _goes_away("queue"),
+    "platform away": _goes_away("platform"),
+    "platform back": _platform_back,
+    "pause": _pause,
+    "resume": _resume,
 }

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 #: `cancel`, `restart`, `repost`, what the caller may ask for; `revoke`, its key is revoked;
 #: `expire`, the batch expires, and the caller submits again with the same key; `sweep`, a sweep
 #: runs; `drain`, all other messages that can be had are worked off; `again`, the
-#: message in hand is delivered a second time; `later`, it is ten seconds later.
+#: message in hand is delivered a second time; `later`, it is ten seconds later; `lose`, all
+#: messages of `jobs` but the one in hand are lost; `double`, they come twice; `delay`, all that
+#: wait come later; `database away`, `writes away`, `queue away`, `platform away`, each for a time,
+#: and `platform back`;
+#: `pause` and `resume`, what an operator may do.
 Step = Literal[
     "submit",
     "rival",
@@ -34,6 +38,16 @@ Step = Literal[
     "drain",
     "again",
     "later",
+    "lose",
+    "double",
+    "delay",
+    "database away",
+    "writes away",
+    "queue away",
+    "platform away",
+    "platform back",
+    "pause",
+    "resume",
 ]
 
 
@@ -63,8 +77,13 @@ class Scenario:
     index_lags: bool = False
     #: Whether there is a moment for others between two pages of one read.
     reads_are_torn: bool = False
+    #: Whether a worker remembers what the one before it knew of the platform.
+    is_warm: bool = False
     #: How often each message of `jobs` is received in vain before it is run.
     throttles: int = 0
+
+    #: How long something is away or paused, or messages are delayed.
+    away_for: timedelta = timedelta(minutes=30)
 
     #: What happens besides, at every moment that there is.
     action: tuple[Step, ...] = ()

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from tests.simulation.condition_faults import CONDITION_FAULTS
 from tests.simulation.faults import FAULTS
+from tests.simulation.hindrance_faults import HINDRANCE_FAULTS
 from tests.simulation.limit_faults import LIMIT_FAULTS
 from tests.simulation.ordinary import ORDINARY
 from tests.simulation.time_faults import TIME_FAULTS
 
-_ALL = {**FAULTS, **CONDITION_FAULTS, **TIME_FAULTS, **LIMIT_FAULTS}
+_ALL = {**FAULTS, **CONDITION_FAULTS, **TIME_FAULTS, **HINDRANCE_FAULTS, **LIMIT_FAULTS}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Seeded:
 _SEEN_IN = {
     "a_counter_instead_of_a_set": "plain-3-in-1s-1-crashes",
     "done_before_the_flush": "plain-3-in-1s-1-crashes",
-    "the_message_to_batches_before_done": "overtake-3-in-3s",
+    "completed_before_done": "plain-3-in-1s-1-crashes",
     "the_head_before_the_jobs": "plain-3-in-1s-1-crashes",
     "answers_put_unconditionally": "duplicate-3-in-3s",
     "completing_without_its_condition": "cancel-restart-3-in-3s",
@@ -55,10 +56,33 @@ _SEEN_IN = {
     "a_lease_shorter_than_a_delivery": "slow-receiver-1-in-1s-1-crashes",
     "a_platform_that_is_not_listened_to": "busy-platform-1-in-1s-1-crashes",
     "a_receiver_that_is_not_listened_to": "gone-1-in-1s-1-crashes",
-    "a_wait_taken_for_a_standstill": "busy-platform-1-in-1s-1-crashes",
+    "a_wait_taken_for_a_standstill": "checking-while-it-waits-1-in-1s",
     "a_key_that_signs_for_ever": "revoked-key-3-in-3s",
     "no_deadline": "deadline-1-in-1s-1-crashes",
     "no_expiry": "expiry-while-running-1-in-1s-1-crashes",
+    "checks_that_ignore_waits": "checking-while-it-waits-1-in-1s",
+    "restarts_that_ignore_waits": "restarting-while-it-waits-1-in-1s",
+    "a_pause_that_nobody_minds": "paused-1-in-1s",
+    "an_error_taken_for_a_death": "an-error-10-in-10s-1-errors",
+    "errors_without_backoff": "database-away-1-in-1s",
+    "errors_never_counted": "database-away-1-in-1s",
+    "errors_that_forget_what_the_platform_asked": "the-longer-wait-2-in-2s-1-errors",
+    "a_sentinel_that_stays": "sentinel-doubled-2-in-1s",
+    "a_sentinel_that_does_not_compare": "a-backlog-of-one-2-in-2s",
+    "a_rescue_that_is_not_finished": "lost-2-in-1s-1-crashes",
+    "a_completion_that_is_not_announced": "plain-3-in-1s-1-crashes",
+    "a_completion_that_keeps_the_slot": "limited-3-in-3s-1-crashes",
+    "a_repost_that_ends_the_lease": "repost-while-delivering-1-in-1s",
+    "a_restart_that_ends_the_lease": "restart-while-delivering-1-in-1s",
+    "attempts_used_while_the_platform_is_away": "platform-away-1-in-1s",
+    "a_message_held_up_for_ever": "never-there-12-in-4s",
+    "an_outage_that_never_ends": "platform-away-1-in-1s",
+    "an_outage_moved_by_anybody": "platform-back-meanwhile-2-in-1s",
+    "a_message_past_its_last_attempt_that_calls": "database-away-for-minutes-1-in-1s",
+    "jobs_not_started_that_use_an_attempt": "writes-away-1-in-1s",
+    "jobs_called_that_use_no_attempt": "an-error-while-failing-3-in-3s-1-errors",
+    "jobs_not_started_that_lose_an_attempt": "paused-while-giving-up-1-in-1s",
+    "a_check_that_moves_the_due_time_of_a_cancel": "cancel-while-it-waits-1-in-1s-1-crashes",
     "no_condition_on_the_slots": "limited-rival-1-in-1s-1-crashes",
     "a_slot_taken_after_the_commit": "limited-rival-1-in-1s-1-crashes",
     "a_slot_freed_before_the_end": "limited-rival-1-in-1s-1-crashes",

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from chalicelib.domain.batch import AnswersPart, Batch
-from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.domain.results import pieces, results_of
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
@@ -31,9 +31,12 @@ class Message(NamedTuple):
 
     number: int
     queue: str
-    body: JobsMessage | BatchMessage
+    body: Body
     visible_at: datetime
     receives: int = 0
+
+
+Body = JobsMessage | Sentinel | BatchMessage
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Call(NamedTuple):
     at: datetime
     #: When the job may be called again, as it was told.
     not_before: datetime
+    #: Whether the platform was not there.
+    is_away: bool
 
 
 class Post(NamedTuple):
@@ -84,6 +89,12 @@ class State:
     #: What the index of due times tells, and what it will tell next, where it lags.
     index: dict[str, datetime] = field(default_factory=dict)
     next_index: dict[str, datetime] = field(default_factory=dict)
+
+    #: Until when what is away, or was.
+    away: dict[str, datetime] = field(default_factory=dict)
+    paused_at: datetime | None = None
+    #: What a worker remembers of the platform of each account.
+    known: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
     #: How often each job was called, and each call; and what other batches had.
     called: Counter[int] = field(default_factory=Counter)
@@ -124,6 +135,10 @@ class State:
     deaths: int = 0
     #: Calls of database and queue that failed by accident.
     errors: int = 0
+    #: How often all chunks that were not done were sent, but by the submission.
+    begun_anew: int = 0
+    #: Messages that were sent though the sender was told that they were not.
+    sent_unknown: int = 0
     #: Deliveries that ran side by side.
     overlaps: int = 0
     #: Whatever died, failed or got lost: after it something may be late, or be done twice.
@@ -135,6 +150,8 @@ class State:
         other.queue = [*self.queue]
         other.sent = self.sent.copy()
         other.logged = self.logged.copy()
+        other.away = dict(self.away)
+        other.known = dict(self.known)
         other.index = dict(self.index)
         other.next_index = dict(self.next_index)
         other.called = self.called.copy()
@@ -147,7 +164,7 @@ class State:
         other.late = [*self.late]
         return other
 
-    def put(self, queue: str, body: JobsMessage | BatchMessage, delay_seconds: float = 0) -> None:
+    def put(self, queue: str, body: Body, delay_seconds: float = 0) -> None:
         """One message is in the queue."""
         self.sent[queue] += 1
         visible_at = self.now + timedelta(seconds=delay_seconds)
@@ -190,6 +207,9 @@ class State:
         self.losses += 1
         self.errors += 1
 
+    def is_away(self, what: str) -> bool:
+        return what in self.away and self.now < self.away[what]
+
     def begin_again(self) -> None:
         """The batch has expired, and the caller submits again with the same key."""
         self.lives += 1
@@ -229,7 +249,7 @@ class State:
     @property
     def is_undisturbed(self) -> bool:
         """Whether nothing went wrong, and nobody meddled."""
-        return not (self.losses or self.overlaps or self.acted)
+        return not (self.losses or self.overlaps or self.acted or self.away or self.paused_at)
 
     def results(self, head: Batch) -> bytes:
         texts = (

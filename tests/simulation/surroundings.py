@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from chalicelib.domain.transitions import LEASE
 from tests.simulation.behavior import failing, refusing, unreachable
 from tests.simulation.scenario import Scenario
 
@@ -58,6 +59,7 @@ AT_ONCE = (
         action=("restart",),
         platform=unreachable(0, 9),
         without_answer=_FIRST,
+        called_back_within=LEASE,
     ),
     Scenario(
         name="restart-then-cancel",
@@ -73,6 +75,7 @@ AT_ONCE = (
         action=("restart", "drain"),
         platform=unreachable(0, 1),
         without_answer=_FIRST,
+        called_back_within=LEASE,
     ),
     Scenario(name="torn-reads", jobs=1, reads_are_torn=True, action=("again", "drain")),
     Scenario(
@@ -82,5 +85,6 @@ AT_ONCE = (
         action=("restart", "drain"),
         platform=unreachable(0, 1),
         without_answer=_FIRST,
+        called_back_within=LEASE,
     ),
 )

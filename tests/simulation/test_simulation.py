@@ -1,14 +1,11 @@
 """The promises hold wherever an accident comes, and the simulation sees it when they do not."""
 
-import re
-
 import pytest
 
 from tests.simulation.chance import run_seed
-from tests.simulation.known_broken import A_BACKLOG, KNOWN_BROKEN, KnownBroken
 from tests.simulation.large import TEN_THOUSAND, Large, run_large
-from tests.simulation.load import run_load
-from tests.simulation.ordinary import A_RUSH, ORDINARY
+from tests.simulation.load import Load, run_load
+from tests.simulation.ordinary import A_BACKLOG, A_RUSH, ORDINARY
 from tests.simulation.running import Stuck
 from tests.simulation.seeded import SEEDED
 from tests.simulation.witness import Broken
@@ -30,8 +27,9 @@ def test_a_thousand_jobs_at_once_leave_every_promise_kept(large: Large) -> None:
         run_large(large, seed, jobs=1_000)
 
 
-def test_many_batches_and_few_workers_leave_every_promise_kept() -> None:
-    run_load(A_RUSH)
+@pytest.mark.parametrize("load", [A_RUSH, A_BACKLOG], ids=["a-rush", "a-backlog"])
+def test_many_batches_and_few_workers_leave_every_promise_kept(load: Load) -> None:
+    run_load(load)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_AT_ONCE))
@@ -48,15 +46,3 @@ def test_a_fault_in_the_protocol_is_seen_in_an_ordinary_run(fault: str) -> None:
     seeded = SEEDED[fault]
     with seeded.fault(), pytest.raises((Broken, Stuck)):
         ORDINARY[seeded.seen_in].every_schedule()
-
-
-@pytest.mark.parametrize("known", KNOWN_BROKEN, ids=[each.scenario.name for each in KNOWN_BROKEN])
-def test_what_is_known_to_be_broken_is_broken(known: KnownBroken) -> None:
-    """Whoever mends it moves its scenario to the ordinary ones, and its promise to the promises."""
-    told = known.all_told()
-    assert any(re.search(known.told, each) for each in told), told
-
-
-def test_a_backlog_is_known_to_be_taken_for_a_loss() -> None:
-    with pytest.raises(Broken, match="no rescue, not 21, and 201 messages suffice, not 222"):
-        run_load(A_BACKLOG)

@@ -12,11 +12,12 @@ from unittest.mock import patch
 from chalicelib.domain import outcome, retry, transitions
 from chalicelib.domain.account import Key
 from chalicelib.domain.batch import Answer, Batch, Chunk
-from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.outcome import TryAgain
 from chalicelib.operations import bury_jobs
+from chalicelib.operations.hand_over import Handover
 from chalicelib.operations.record_answers import AnswerRecorder
-from chalicelib.operations.run_jobs import JobRunner, NotStarted
+from chalicelib.operations.run_jobs import JobRunner
 
 
 @contextmanager
@@ -24,8 +25,10 @@ def an_attempt_never_counted_up() -> Iterator[None]:
     """Each call of a job is the first."""
     handed_on = JobsMessage.handed_on
 
-    def forgetful(self: JobsMessage, indexes: list[int], *, next_attempt: bool = False) -> Any:
-        return handed_on(self, indexes)
+    def forgetful(
+        self: JobsMessage, indexes: Any, *, next_attempt: bool = False, **more: Any
+    ) -> Any:
+        return handed_on(self, indexes, **more)
 
     with patch.object(JobsMessage, "handed_on", forgetful):
         yield
@@ -65,14 +68,14 @@ def blame_after_one_death() -> Iterator[None]:
 
 @contextmanager
 def a_finish_announced_once() -> Iterator[None]:
-    """Whoever finds a full chunk among the finished ones says nothing."""
+    """Whoever finds a full chunk among the finished ones does not see to the batch's end."""
 
     def finish_if_full(self: AnswerRecorder, batch: Batch, chunk: Chunk) -> None:
         if chunk.missing(batch.round):
             return
         after = self.store.change(batch, transitions.finish_chunk(batch, chunk))
-        if after and after.is_running and after.has_all_chunks_done:
-            self.queue.send_batch(BatchMessage.of(batch))
+        if after:
+            self.completion.complete(after)
 
     with patch.object(AnswerRecorder, "finish_if_full", finish_if_full):
         yield
@@ -81,12 +84,7 @@ def a_finish_announced_once() -> Iterator[None]:
 @contextmanager
 def jobs_not_started_dropped() -> Iterator[None]:
     """What a worker has no time for is left lying."""
-    hand_on = JobRunner._hand_on
-
-    def careless(self: JobRunner, work: Any, called: Any) -> None:
-        hand_on(self, work, [each for each in called if not isinstance(each.found, NotStarted)])
-
-    with patch.object(JobRunner, "_hand_on", careless):
+    with patch.object(JobRunner, "_pass_on", lambda self, work, *, has_begun: None):
         yield
 
 
@@ -150,8 +148,8 @@ def a_receiver_that_is_not_listened_to() -> Iterator[None]:
 
 @contextmanager
 def a_wait_taken_for_a_standstill() -> Iterator[None]:
-    """No check is postponed."""
-    with patch.object(JobRunner, "_postpone_check", lambda *_: None):
+    """Nobody notes that a message waits."""
+    with patch.object(Handover, "_note_wait", lambda *_: None):
         yield
 
 
@@ -165,7 +163,7 @@ def a_key_that_signs_for_ever() -> Iterator[None]:
 @contextmanager
 def no_deadline() -> Iterator[None]:
     """Jobs are called as long as they are tried."""
-    with patch.object(Batch, "is_past_deadline", lambda self, now: False):
+    with patch.object(Batch, "is_to_be_ended", lambda self, now: self.cancelled):
         yield
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from chalicelib.domain.batch import Batch
 from tests.simulation.state import RIVAL, State
+
+#: So old may be what a worker knows of a pause.
+_KNOWN_FOR = timedelta(seconds=5)
 
 
 class Broken(AssertionError):
@@ -15,12 +20,26 @@ def insist(holds: bool, promise: str) -> None:
         raise Broken(promise)
 
 
+def insist_on_the_pause(state: State) -> None:
+    """A call is made. Whose clock is wrong, or who cannot read, may not know better."""
+    pause, paused_at = state.store.paused, state.paused_at
+    excused = state.scenario.clocks or state.errors or "database" in state.away
+    if pause and paused_at and not excused and state.now < pause.until:
+        insist(state.now - paused_at <= _KNOWN_FOR, "no call begins during a pause")
+
+
 def note_change(state: State, found: Batch | None, writer: Batch, after: Batch | None) -> None:
     """A head was to be changed by somebody who had read it as `writer`, and who found it as
     `found`; it is now as `after`, or nothing was written."""
     if after is None or found is None:
         return
     _insist_that_the_late_one_loses(found, writer, after)
+    if found.waits(state.now) and not state.scenario.clocks and found.is_running:
+        is_cancel = after.cancelled and not found.cancelled
+        insist(
+            after.rerun == found.rerun or is_cancel,
+            "a restart of a batch that waits changes nothing",
+        )
     if after.batch_id != RIVAL and after.is_completed and not found.is_completed:
         state.completed[after.round] = state.results(after)
     if after.cancelled and not found.cancelled:

@@ -16,20 +16,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.batch import Batch
-from chalicelib.domain.message import BatchMessage, JobsMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.domain.submission import Submission
-from chalicelib.errors import CallerError, ServiceError, TooManyRequests
+from chalicelib.errors import CallerError, ServiceError, TooManyRequests, Unavailable
 from chalicelib.service import Service
 from tests.fakes.ports import SETTINGS
 from tests.samples import DEMO_CALLER, TERMS, some_jobs
 from tests.simulation.hooks import Hooks
-from tests.simulation.ports import CONDITIONAL, READS, Crash, ports_of
+from tests.simulation.ports import CONDITIONAL, OUTSIDE, READS, Crash, ports_of, service_of
 from tests.simulation.queues import TIMEOUTS
 from tests.simulation.scenario import Step
 from tests.simulation.state import RIVAL_KEY, Invocation, Message, State
 from tests.simulation.witness import insist, note_change
 
 IDEMPOTENCY_KEY = "once"
+#: What a container knows of the platform of an account.
+_KNOWN = ("holds", "asked_at", "answered_at", "misses")
 
 
 class World:
@@ -61,6 +63,9 @@ class World:
     def now(self) -> datetime:
         """The time by the clock of whatever runs."""
         return self.state.now + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.hooks.wait(seconds)
 
     def new_id(self) -> str:
         self.state.ids += 1
@@ -103,8 +108,13 @@ class World:
     def pass_through(self, name: str, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """One call of a port, with all that may happen around it."""
         self.hooks.before(name)
+        if name not in OUTSIDE and self._is_away(name):
+            raise Unavailable(f"{name} failed")
         found = self.state.store.heads.get(args[0].batch_id) if name == "change" else None
+        outage = self.state.store.outages.get(args[0]) if name == "move_outage" else None
         value = call(*args, **named)
+        if name == "move_outage" and value:
+            insist(outage == args[1], "whoever moves an outage has read it as it is")
         if name == "change":
             note_change(self.state, found, args[0], value)
         if name not in READS:
@@ -112,6 +122,11 @@ class World:
             self.state.note_open()
         self.hooks.after(name)
         return value
+
+    def _is_away(self, name: str) -> bool:
+        service = service_of(name)
+        is_write = service == "database" and name not in READS
+        return self.state.is_away(service) or (is_write and self.state.is_away("writes"))
 
     # What can be set going
 
@@ -194,18 +209,37 @@ class World:
         )
 
     def _run_jobs(self, message: Message) -> None:
+        if isinstance(message.body, Sentinel):
+            self._service.checker.receive(message.body)
+            return
         assert isinstance(message.body, JobsMessage)
+        self._remember(message.body.account)
         self._service.runner.run_jobs(
             message.body, receive_count=message.receives, seconds_left=self.seconds_left
         )
+        self._keep(message.body.account)
+
+    def _remember(self, account: str) -> None:
+        seen = self._service.watch._seen(account)
+        for name, value in zip(_KNOWN, self.state.known.get(account, ()), strict=False):
+            setattr(seen, name, value)
+
+    def _keep(self, account: str) -> None:
+        if self.state.scenario.is_warm:
+            seen = self._service.watch._seen(account)
+            self.state.known[account] = tuple(getattr(seen, name) for name in _KNOWN)
 
     def _advance_batch(self, message: Message) -> None:
         assert isinstance(message.body, BatchMessage)
         self._service.advancer.advance_batch(message.body, self.seconds_left)
 
+    def _call_back(self, message: Message) -> None:
+        assert isinstance(message.body, BatchMessage)
+        self._service.delivery.call_back(message.body, self.seconds_left)
+
     def _bury_jobs(self, message: Message) -> None:
-        assert isinstance(message.body, JobsMessage)
-        self._service.burier.bury_jobs(message.body)
+        if isinstance(message.body, JobsMessage):
+            self._service.burier.bury_jobs(message.body)
 
     def _sweep(self) -> None:
         self._service.sweeper.sweep(self.seconds_left)

@@ -13,8 +13,10 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count, zip_longest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -35,6 +37,7 @@ from chalicelib.adapters import aws
 from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.adapters.sequential import Sequential
 from chalicelib.domain.batch import Batch
+from chalicelib.operations.ports import Concurrent, Result
 from chalicelib.service import Service
 from tests.fakes.clock import FakeClock
 from tests.fakes.http import FakePlatform, FakeReceiver
@@ -92,6 +95,7 @@ class OnMoto:
         self._queues = [
             self._queue(self.names.jobs_queue, "run_jobs", app.run_jobs, 60),
             self._queue(self.names.batches_queue, "advance_batch", app.advance_batch, 120),
+            self._queue(self.names.callbacks_queue, "call_back", app.call_back, 120),
             self._queue(self.names.jobs_dead_queue, "bury_jobs", app.bury_jobs, 60),
         ]
         monkeypatch.setattr(moto_sqs, "unix_time", self._seconds)
@@ -142,7 +146,13 @@ class OnMoto:
             concurrent_requests=Sequential(),
         )
         return Service(
-            self.settings, replace(ports, platform=self.platform, receiver=self.receiver)
+            self.settings,
+            replace(
+                ports,
+                platform=self.platform,
+                receiver=self.receiver,
+                concurrent=_InOneName(ports.concurrent),
+            ),
         )
 
     def _ssm(self) -> "SSMClient":
@@ -203,6 +213,10 @@ class OnMoto:
 
     def delete(self, message: Message) -> None:
         self._queue_of(message).delete(message)
+
+    def function_of(self, message: Message) -> str:
+        """The function that takes the messages of its queue."""
+        return self._queue_of(message).function
 
     def sweep(self) -> None:
         """A minute has passed."""
@@ -266,6 +280,16 @@ def alternating(messages: Sequence[Message]) -> Iterable[Message]:
     ]
 
 
+class _InOneName:
+    """Calls in threads, in the name of the function that makes them."""
+
+    def __init__(self, threads: Concurrent) -> None:
+        self._threads = threads
+
+    def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
+        return self._threads.run([partial(copy_context().run, call) for call in calls])
+
+
 class _Queue:
     """A queue, and the function that Lambda hands its messages to. What Lambda does with the queue
     it does in the function's name.
@@ -281,6 +305,10 @@ class _Queue:
         with self._acting():
             found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
         assert int(found["Attributes"]["VisibilityTimeout"]) >= function.timeout_seconds
+
+    @property
+    def function(self) -> str:
+        return self._function.name
 
     def receive(self) -> list[Message]:
         found: list[Message] = []

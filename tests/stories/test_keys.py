@@ -15,7 +15,7 @@ from batchback_ops import project
 from batchback_ops.keys import credentials
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 from chalicelib.domain.outcome import NoReply, Reply
-from chalicelib.operations import run_jobs
+from chalicelib.operations import call_jobs
 from tests.fakes.http import FakePlatform, Post, echo
 from tests.fakes.webhooks import verify
 from tests.samples import WEBHOOK_SECRET
@@ -95,7 +95,7 @@ class TestRevoked:
         config = project.configuration()["lambda_functions"]
         shortest_call = 1
         last_start = (
-            config["run_jobs"]["lambda_timeout"] - run_jobs._SECONDS_TO_RECORD - shortest_call
+            config["run_jobs"]["lambda_timeout"] - call_jobs.SECONDS_TO_RECORD - shortest_call
         )
         assert WORKERS_REMEMBER_SECONDS + last_start <= 60
 

@@ -4,14 +4,11 @@ That nothing else is done holds for every other story too: see the fixture `life
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import EndpointConnectionError
 
 from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib import wiring
@@ -21,6 +18,7 @@ from tests.fakes.http import Call, echo
 from tests.iam.enforcement import Enforcement
 from tests.stories.jobs import echoes, jobs
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
+from tests.stories.outages import failing
 
 
 def test_no_call_is_denied(told: Enforcement) -> None:
@@ -137,7 +135,45 @@ def the_queue_is_down_and_the_sweep_has_the_batch_looked_at(life: OnMoto) -> Non
     life.clock.advance(seconds=61)
     life.sweep()
     life.work_off()
+    assert life.journal.of("chunks sent")
+    assert life.posts_of(async_id) == [life.results(async_id)]
+
+
+def the_messages_are_lost_and_a_sentinel_finds_out(life: OnMoto) -> None:
+    async_id = life.submit(jobs(3))
+    for message in life.receive():
+        life.delete(message)
+    life.clock.advance(minutes=31)
+    life.sweep()
+    life.work_off()
     assert life.journal.of("chunks sent again")
+    assert life.posts_of(async_id) == [life.results(async_id)]
+
+
+def the_database_is_down_while_a_batch_is_checked(life: OnMoto) -> None:
+    async_id = life.submit(jobs(3))
+    life.ask("cancel", {"async": async_id})
+    *_, check = life.receive()
+    with failing(life.dynamodb, "GetItem"):
+        life.deliver(check)
+    life.delete(check)
+    assert life.journal.of("message handed on")
+    life.work_off()
+    assert life.progress(async_id)["status"] == "cancelled"
+    life.clock.advance(minutes=12)  # so that what this story took and left comes back
+    life.work_off()
+
+
+def the_message_of_a_callback_is_lost(life: OnMoto) -> None:
+    async_id = life.submit(jobs(1))
+    for _ in ("the job", "the callback"):
+        for message in life.receive():
+            if life.function_of(message) != "call_back":
+                life.deliver(message)
+            life.delete(message)
+    life.clock.advance(minutes=4)
+    life.sweep()
+    life.work_off()
     assert life.posts_of(async_id) == [life.results(async_id)]
 
 
@@ -187,6 +223,9 @@ STORIES = [
     jobs_and_a_callback_are_tried_again,
     a_worker_dies_once_and_another_each_time,
     the_queue_is_down_and_the_sweep_has_the_batch_looked_at,
+    the_messages_are_lost_and_a_sentinel_finds_out,
+    the_database_is_down_while_a_batch_is_checked,
+    the_message_of_a_callback_is_lost,
     a_batch_expires_before_anybody_looks_at_it,
     the_platforms_header_is_kept_in_parameter_store,
     lambda_writes_the_logs,
@@ -204,18 +243,3 @@ def deliver_in_spite_of_deaths(life: OnMoto) -> None:
         except WorkerDied:
             continue  # so it comes back
         life.delete(message)
-
-
-@contextmanager
-def failing(client: BaseClient, operation: str) -> Iterator[None]:
-    """A block in which AWS cannot be reached for one operation, though it is allowed."""
-    service = client.meta.service_model.service_name
-
-    def fail(**_: object) -> None:
-        raise EndpointConnectionError(endpoint_url=client.meta.endpoint_url)
-
-    client.meta.events.register(f"before-call.{service}.{operation}", fail)
-    try:
-        yield
-    finally:
-        client.meta.events.unregister(f"before-call.{service}.{operation}", fail)

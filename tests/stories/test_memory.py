@@ -14,14 +14,14 @@ import pytest
 from chalicelib.adapters import items
 from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.domain.batch import Answer, AnswersPart, Batch, Counts, Job, Verdict
-from chalicelib.domain.message import JobsMessage
+from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, Reply
 from chalicelib.domain.packing import fitting
 from chalicelib.domain.results import MAX_CALLBACK_BYTES, Page, whole_size_bytes
 from chalicelib.domain.states import BatchState
 from chalicelib.errors import TooLarge
 from chalicelib.operations.read_batch import BatchReader
-from chalicelib.operations.record_answers import AnswerRecorder
+from chalicelib.service import Service
 from tests.adapters.http_servers import OK, Server, Visit, a_receiver
 from tests.operations.world import World
 from tests.samples import DEMO_CALLER, TERMS, a_batch
@@ -78,6 +78,11 @@ class Table:
 
     def get_item(self, *, Key: Any, **_: object) -> Any:  # noqa: N803 - boto3's own
         return {"Item": self._items[Key["part"]["S"]]}
+
+    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803
+        asked = [key["part"]["S"] for key in RequestItems["batches"]["Keys"]]
+        found = [self._items[part] for part in asked if part in self._items]
+        return {"Responses": {"batches": found}}
 
     def query(self, *, ExpressionAttributeValues: Any, **_: object) -> Any:  # noqa: N803
         values = {name: value["S"] for name, value in ExpressionAttributeValues.items()}
@@ -147,8 +152,9 @@ def test_the_largest_callback_is_held_once(shape: Shape, most: int) -> None:
     world, head = World(), completed(shape)
     with Server(taking(received)) as server:
         store = stored(head, shape, f"{server.address}/")
-        delivery = replace(world.service.advancer.delivery, store=store, receiver=a_receiver())
-        peak = peak_bytes(lambda: delivery.attempt(head, lambda: 120.0))
+        delivery = replace(world.service.delivery, store=store, receiver=a_receiver())
+        message = BatchMessage.of(head)
+        peak = peak_bytes(lambda: delivery.call_back(message, lambda: 120.0))
     assert world.journal.of("callback attempted")[0]["outcome"] == "delivered"
     assert received == [whole_size_bytes(head)]
     assert 0.99 * MAX_CALLBACK_BYTES < received[0] <= MAX_CALLBACK_BYTES
@@ -159,8 +165,7 @@ def test_a_worker_holds_a_message_of_the_largest_answers() -> None:
     world, head = World(), WIDE.batch
     store = stored(head, WIDE, answered=False)
     world.behave(lambda _: Reply(status=200, body=WIDE.answer(0).encode()))
-    record = AnswerRecorder(store=store, queue=world.queue)
-    runner = replace(world.service.runner, store=store, recorder=record)
+    runner = Service(world.settings, replace(world.ports, store=store)).runner
     message = JobsMessage.of(head, 0)
     peak = peak_bytes(lambda: runner.run_jobs(message, receive_count=1, seconds_left=lambda: 60.0))
     assert len(world.platform.calls) == 100

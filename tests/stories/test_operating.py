@@ -13,7 +13,7 @@ from batchback.shell import Shell, Status
 
 from batchback_ops import project
 from batchback_ops.ops import dead_letters
-from chalicelib.domain.outcome import Reply
+from chalicelib.domain.outcome import NoReply, Reply
 from tests.stories.jobs import jobs
 from tests.stories.on_moto import OnMoto
 
@@ -156,6 +156,77 @@ class TestShow:
             assert "has no resources in eu-west-1" in operator.told
 
 
+class TestPause:
+    def test_no_job_is_called_until_it_is_resumed(self, life: OnMoto, operator: Operator) -> None:
+        async_id = life.submit(jobs(2))
+        assert operator.types("pause", "--until", "2h", "--reason", "the API moves") == Status.OK
+        until = "2026-11-23T16:49:07.000Z"
+        assert operator.read == {"pausedUntil": until, "reason": "the API moves"}
+        assert "callbacks go on; `batchback ops resume --stage " in operator.told
+        for message in life.receive():
+            life.deliver(message)
+            life.delete(message)
+        assert life.platform.calls == []
+        operator.types("show", async_id)
+        assert operator.read["pause"] == {"until": until, "reason": "the API moves"}
+        assert operator.read["waitsUntil"] > "2026-11-23T15:04"
+        life.clock.advance(minutes=10)
+        operator.types("list", "--stuck")
+        assert operator.read == []
+        assert operator.types("resume") == Status.OK
+        assert operator.read == {"wasPausedUntil": until, "reason": "the API moves"}
+        life.clock.advance(minutes=6)
+        for message in life.receive():
+            life.deliver(message)
+        assert len(life.platform.calls) == 2
+        operator.types("show", async_id)
+        assert operator.read["pause"] is None
+
+    def test_one_that_is_over_is_none(self, life: OnMoto, operator: Operator) -> None:
+        operator.types("pause", "--until", "1m", "--reason", "x")
+        life.clock.advance(minutes=1)
+        async_id = life.submit(jobs(1))
+        operator.types("show", async_id)
+        assert operator.read["pause"] is None
+        assert operator.types("resume") == Status.OK
+        assert operator.read == {"wasPausedUntil": None, "reason": None}
+        assert "there was no pause" in operator.told
+
+    @pytest.mark.parametrize(
+        ("words", "why"),
+        [
+            (["--reason", "x"], "Missing option '--until'"),
+            (["--until", "2h"], "Missing option '--reason'"),
+            (["--until", "2h", "--reason", " "], "--reason is empty: give what others"),
+            (["--until", "2020-01-01T00:00Z", "--reason", "x"], "is in the past: give"),
+            (["--until", "15d", "--reason", "x"], "is more than 14 days away: give"),
+            (["--until", "soon", "--reason", "x"], "is no time: give one with its zone"),
+        ],
+    )
+    def test_without_an_end_and_a_reason_there_is_none(
+        self, life: OnMoto, operator: Operator, words: list[str], why: str
+    ) -> None:
+        assert operator.types("pause", *words) == Status.USAGE
+        assert why in operator.told
+        life.submit(jobs(1))
+        for message in life.receive():
+            life.deliver(message)
+        assert len(life.platform.calls) == 1
+
+    def test_whose_platform_is_away_is_told_with_the_batch(
+        self, life: OnMoto, operator: Operator
+    ) -> None:
+        life.platform.answer = lambda _: NoReply(reason="no connection to the platform")
+        async_id = life.submit(jobs(12))
+        for message in life.receive():
+            life.deliver(message)
+        operator.types("show", async_id)
+        assert operator.read["platformAway"] == {
+            "since": "2026-11-23T14:49:07.000Z",
+            "askedAgainAt": "2026-11-23T14:49:22.000Z",
+        }
+
+
 class TestRedrive:
     @pytest.fixture
     def dead(self, life: OnMoto) -> Queue:
@@ -169,11 +240,8 @@ class TestRedrive:
         self, life: OnMoto, operator: Operator, dead: Queue
     ) -> None:
         async_id = life.submit(jobs(2))
-        for message in life.receive():
-            life.deliver(message)
-            life.delete(message)
-        [check] = life.receive()
-        life.delete(check)
+        life.ask("cancel", {"async": async_id})
+        *_, check = life.receive()
         dead.put(check["Body"], check["Body"])
         assert operator.types("redrive") == Status.OK
         assert operator.read == {
@@ -184,6 +252,22 @@ class TestRedrive:
             "batches": {async_id: 2},
         }
         assert f"{async_id} running, letters: 2" in operator.told
+        assert dead.count() == (0, 0)
+        life.work_off()
+        assert life.progress(async_id)["callback"]["status"] == "delivered"
+
+    def test_a_callback_whose_message_died_is_sent(self, life: OnMoto, operator: Operator) -> None:
+        async_id = life.submit(jobs(2))
+        for message in life.receive():
+            life.deliver(message)
+            life.delete(message)
+        [callback] = life.receive()
+        life.delete(callback)
+        dead = Queue(life.names.callbacks_dead_queue)
+        dead.put(callback["Body"])
+        assert operator.types("redrive", "--queue", "callbacks-dead") == Status.OK
+        assert (operator.read["queue"], operator.read["moved"]) == ("callbacks-dead", 1)
+        assert f"{async_id} completed, letters: 1" in operator.told
         assert dead.count() == (0, 0)
         life.work_off()
         assert life.progress(async_id)["callback"]["status"] == "delivered"

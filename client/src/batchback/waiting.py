@@ -205,4 +205,15 @@ def _in_figures(progress: Progress) -> str:
     if not jobs:
         return percentage
     answered = f"{percentage}  {jobs['total'] - jobs['waiting']} of {jobs['total']} jobs answered"
-    return f"{answered}, {jobs['failed']} failed" if jobs["failed"] else answered
+    failed = f", {jobs['failed']} failed" if jobs["failed"] else ""
+    return f"{answered}{failed}{_what_holds_up(progress)}"
+
+
+def _what_holds_up(progress: Progress) -> str:
+    """For the end of a line; empty if nothing does."""
+    waiting = progress.get("waiting")
+    if waiting is None:
+        return ""
+    if waiting["for"] == "platform":
+        return f", the platform is not there: it is asked again at {waiting['until']}"
+    return f", paused until {waiting['until']}"

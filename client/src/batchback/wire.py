@@ -31,6 +31,10 @@ class Callback(TypedDict):
     nextAttemptAt: str | None
 
 
+#: By TypedDict's other form, because `for` is a word of Python's.
+Waiting = TypedDict("Waiting", {"for": str, "until": str})
+
+
 class Progress(TypedDict):
     """The percentage, which every service of this API gives, and what only Batchback adds."""
 
@@ -40,6 +44,8 @@ class Progress(TypedDict):
     createdAt: NotRequired[str]
     completedAt: NotRequired[str | None]
     callback: NotRequired[Callback]
+    #: What jobs wait for outside of the service; missing if they do not.
+    waiting: NotRequired[Waiting]
 
 
 class Meta(TypedDict):

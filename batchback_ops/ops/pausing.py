@@ -1,0 +1,39 @@
+"""Until when an operator's pause lasts, as it is typed: a time, or how long from now."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from batchback.errors import CannotGoOn
+
+from chalicelib.domain.batch import LONGEST_LIFE
+
+_SPAN = re.compile(r"([0-9]{1,5})([mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def end(given: str, now: datetime) -> datetime:
+    """The time that was given, in UTC; CannotGoOn if it is none, is past or is too far away."""
+    moment = _moment(given, now)
+    if moment <= now:
+        raise CannotGoOn(f"--until {given} is in the past: give a time to come, such as 2h.")
+    if moment - now > LONGEST_LIFE:
+        raise CannotGoOn(
+            f"--until {given} is more than {LONGEST_LIFE.days} days away: give an earlier time. "
+            "You can pause again before it ends."
+        )
+    return moment
+
+
+def _moment(given: str, now: datetime) -> datetime:
+    if span := _SPAN.fullmatch(given):
+        return now + int(span[1]) * _UNITS[span[2]]
+    try:
+        moment = datetime.fromisoformat(given)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise CannotGoOn(
+        f"--until {given} is no time: give one with its zone, such as 2026-11-24T06:00Z or "
+        "2026-11-24T06:00+01:00, or how long from now: 30m, 2h or 1d."
+    )

@@ -1,0 +1,87 @@
+"""What holds up jobs, in the table: its items, there and back, and the writes to them.
+
+Table `batches`, in no index, absent while all is well:
+
+    account#<account>   0#outage   began_at, until, misses: the account's platform is not there
+    stage               0#pause    until, reason: an operator has paused the stage
+
+Both are deleted by the database a while after nobody has moved them any more.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.adapters import items
+from chalicelib.adapters.items import Item
+from chalicelib.domain.holds import Holds, Outage, Pause
+
+#: The conditions, in words.
+STANDS_NO_OUTAGE = "attribute_not_exists(#part)"
+STANDS_AS_SEEN = "#began_at = :began_at AND #until = :until"
+BEGAN_BEFORE = "#began_at < :before"
+
+#: Longer than the longest wait between two calls that ask whether the platform is back.
+_KEPT_FOR = timedelta(days=1)
+
+PAUSE_KEY = items.key("stage", "0#pause")
+
+
+def outage_key(account: str) -> Item:
+    return items.key(f"account#{account}", "0#outage")
+
+
+def outage_item(account: str, outage: Outage) -> Item:
+    return {
+        **_common(outage_key(account), outage.until),
+        "began_at": items.number(outage.began_at),
+        "until": items.number(outage.until),
+        "misses": {"N": str(outage.misses)},
+    }
+
+
+def pause_item(pause: Pause) -> Item:
+    return {
+        **_common(PAUSE_KEY, pause.until),
+        "until": items.number(pause.until),
+        "reason": {"S": pause.reason},
+    }
+
+
+def seen(outage: Outage) -> dict[str, Any]:
+    """The values of `STANDS_AS_SEEN`."""
+    return {"began_at": items.number(outage.began_at), "until": items.number(outage.until)}
+
+
+def read(found: dict[str, Item]) -> Holds:
+    """From the items that there are, by their sort keys."""
+    return Holds(outage=_outage(found.get("0#outage")), pause=read_pause(found.get("0#pause")))
+
+
+def read_pause(item: Item | None) -> Pause | None:
+    if item is None:
+        return None
+    known = items.known(item)
+    return Pause(until=_moment(known["until"]), reason=known["reason"]["S"])
+
+
+def _outage(item: Item | None) -> Outage | None:
+    if item is None:
+        return None
+    known = items.known(item)
+    return Outage(
+        began_at=_moment(known["began_at"]),
+        until=_moment(known["until"]),
+        misses=int(known["misses"]["N"]),
+    )
+
+
+def _common(key: Item, until: datetime) -> Item:
+    return {
+        **key,
+        "format": {"N": str(items.FORMAT)},
+        "expires_at": items.number(until + _KEPT_FOR),
+    }
+
+
+def _moment(attribute: Item) -> datetime:
+    return items.time_of(attribute["N"])

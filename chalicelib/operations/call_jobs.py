@@ -1,0 +1,143 @@
+"""The calls of one message: made concurrently, and judged once all of them are."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from chalicelib.domain import outcome, retry
+from chalicelib.domain.account import Key
+from chalicelib.domain.batch import Answer, Job
+from chalicelib.domain.outcome import NoReply, Reply, TryAgain
+from chalicelib.operations.ports import Clock, Concurrent, Journal, Platform
+from chalicelib.operations.watch_platform import PlatformWatch
+from chalicelib.operations.work import NOT_STARTED, Found, Work
+
+#: What a worker keeps of its time to record answers and send a message, with all the retries and
+#: timeouts of the two requests.
+SECONDS_TO_RECORD = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """A job, and what became of it in this message."""
+
+    index: int
+    found: Found
+    #: None: no call began.
+    reply: Reply | NoReply | None = None
+    took_ms: int = 0
+
+    @property
+    def has_begun(self) -> bool:
+        return self.reply is not None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the call found the platform away."""
+        return isinstance(self.found, TryAgain) and self.found.is_away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCaller:
+    """Calls nobody for whose answer there is no time, who is held up, or whose answer could not be
+    recorded."""
+
+    platform: Platform
+    concurrent: Concurrent
+    watch: PlatformWatch
+    clock: Clock
+    journal: Journal
+    job_timeout_seconds: float
+
+    def call(self, work: Work, jobs: Sequence[Job], key: Key) -> Iterator[list[Called]]:
+        """Call the jobs, and note in the work what each found; yield them as they come. While the
+        platform is away one job finds out first whether it is back."""
+        self.platform.prepare()
+        first = 1 if self.watch.is_away(work.message) else 0
+        for group in filter(None, (jobs[:first], jobs[first:])):
+            calls = [partial(self._call, work, job, key) for job in group]
+            for called in self.concurrent.run(calls):
+                work.open.update({each.index: each.found for each in called})
+                yield called
+
+    def judge(self, work: Work, all_called: Sequence[Called]) -> None:
+        """Decide what failing for now means: a platform that is away costs no attempt, and after
+        the last attempt nothing is tried again."""
+        begun = [called for called in all_called if called.has_begun]
+        if begun and all(called.is_away for called in begun):
+            self.watch.note_message(work.message)
+        is_spared = self.watch.spares(work.message)
+        is_last = work.message.attempt >= retry.JOB_TRIES
+        for index, found in work.open.items():
+            if not isinstance(found, TryAgain):
+                continue
+            if found.is_away and is_spared:
+                work.open[index] = NOT_STARTED
+            elif is_last:
+                work.open[index] = outcome.gave_up(found, work.message.attempt)
+
+    def tell(self, work: Work, all_called: Iterable[Called]) -> None:
+        """Log each call that did not succeed, and the message with all its jobs, with what they add
+        to the metrics."""
+        words = {called.index: _word(work, called) for called in all_called}
+        for called in all_called:
+            if called.has_begun and words[called.index] != "succeeded":
+                self._tell_failure(work, called, words[called.index])
+        verdicts = Counter(words.values())
+        self.journal.write(
+            "jobs run",
+            batch_id=work.batch.batch_id,
+            account=work.batch.account,
+            chunk=work.chunk.number,
+            attempt=work.message.attempt,
+            succeeded=verdicts["succeeded"],
+            failed=verdicts["failed"] + verdicts["unanswered"],
+            retried=verdicts["tryagain"],
+            durations_ms=[called.took_ms for called in all_called if called.has_begun],
+        )
+
+    def _call(self, work: Work, job: Job, key: Key) -> Called:
+        if not self._may_start(work):
+            return Called(index=job.index, found=NOT_STARTED)
+        began_at = self.clock.now()
+        reply = self.platform.call(
+            namespace=job.namespace,
+            action=job.action,
+            body=job.params.encode(),
+            idempotency_key=f"{work.batch.batch_id}-{job.index}",
+            key=key,
+        )
+        self.watch.note(work.batch.account, reply, began_at)
+        now = self.clock.now()
+        return Called(
+            index=job.index,
+            found=outcome.judge_job(reply, now, may_still_run=work.may_have_been_called),
+            reply=reply,
+            took_ms=round((now - began_at) / timedelta(milliseconds=1)),
+        )
+
+    def _may_start(self, work: Work) -> bool:
+        has_time = work.seconds_left() >= self.job_timeout_seconds + SECONDS_TO_RECORD
+        return has_time and work.error is None and self.watch.may_call(work.message)
+
+    def _tell_failure(self, work: Work, called: Called, word: str) -> None:
+        reply = called.reply
+        self.journal.write(
+            "call failed",
+            batch_id=work.batch.batch_id,
+            account=work.batch.account,
+            index=called.index,
+            attempt=work.message.attempt,
+            outcome=word,
+            status=reply.status if isinstance(reply, Reply) else None,
+            error=reply.reason if isinstance(reply, NoReply) else None,
+            took_ms=called.took_ms,
+        )
+
+
+def _word(work: Work, called: Called) -> str:
+    """What became of a job, as the log names it."""
+    found = work.open.get(called.index)
+    return outcome.word(found if isinstance(found, Answer) else called.found)

@@ -1,0 +1,67 @@
+"""The end of a round: the batch is completed, its slot is free, and its callback is under way."""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chalicelib.domain import retry, transitions
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.message import BatchMessage
+from chalicelib.operations.admit_batch import BatchAdmission
+from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCompletion:
+    """Done by whoever finds the last chunk finished. Of several who do, one completes the batch;
+    that its callback is due may be announced by all of them."""
+
+    store: BatchStore
+    queue: Queue
+    admission: BatchAdmission
+    clock: Clock
+    journal: Journal
+
+    def complete(self, batch: Batch) -> None:
+        """Complete a batch all of whose chunks are done, and announce its callback. A cancel that
+        comes between is part of what is completed. If it turns out to be completed already, perhaps
+        by a write of ours whose answer was lost, what follows is done all the same."""
+        standing: Batch | None = batch
+        while standing and standing.is_running and standing.has_all_chunks_done:
+            change = transitions.complete(standing, self.clock.now())
+            if completed := self.store.change(standing, change):
+                self._tell(completed)
+                self.admission.leave(completed)
+                self.announce(completed)
+                return
+            standing = self.store.find(batch.batch_id)
+        if standing and standing.is_completed and standing.round == batch.round:
+            self.admission.leave(standing)
+            self.announce_if_due(standing)
+
+    def announce(self, batch: Batch) -> None:
+        """Have the callback sent, if there is one to come: now, or at its time if that is near. A
+        far one is the sweep's."""
+        if not batch.has_callback_to_come or batch.next_try_at is None:
+            return
+        wait = math.ceil(max(0.0, (batch.next_try_at - self.clock.now()).total_seconds()))
+        if wait <= retry.MAX_MESSAGE_DELAY:
+            self.queue.send_callback(BatchMessage.of(batch), wait)
+
+    def announce_if_due(self, batch: Batch) -> None:
+        """The same, if its time has come and nobody is at it: for whoever cannot know whether it
+        was announced."""
+        if batch.may_deliver(self.clock.now()):
+            self.announce(batch)
+
+    def _tell(self, completed: Batch) -> None:
+        took = self.clock.now() - completed.created_at
+        self.journal.write(
+            "batch completed",
+            batch_id=completed.batch_id,
+            account=completed.account,
+            round=completed.round,
+            succeeded=completed.answered.succeeded,
+            failed=completed.answered.failed,
+            took_ms=round(took / timedelta(milliseconds=1)),
+        )

@@ -1,0 +1,366 @@
+"""What a callback promises: signed, the same bytes each time, tried until it is over, and by one at
+a time."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import pytest
+
+from chalicelib.domain import transitions
+from chalicelib.domain.batch import Batch
+from chalicelib.domain.message import BatchMessage
+from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.domain.states import CallbackState
+from chalicelib.errors import Denied, Unavailable
+from tests.fakes.clock import START
+from tests.fakes.webhooks import verify
+from tests.operations.world import Failing, UnansweredStore, World, failing
+from tests.samples import DEMO_CALLER, WEBHOOK_SECRET
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def done(world: World) -> Batch:
+    """A completed batch whose callback is due, and whose message has not arrived."""
+    batch = world.submitted(3)
+    world.run_all_chunks(batch)
+    world.queue.take_callbacks()
+    return world.head(batch)
+
+
+class TestDelivering:
+    def test_the_callback_is_signed_and_holds_all_results_in_order(
+        self, world: World, done: Batch
+    ) -> None:
+        world.call_back(done)
+        [post] = world.receiver.posts
+        assert json.loads(post.body) == {
+            "asyncId": done.batch_id,
+            "results": [
+                {
+                    "namespace": "event",
+                    "action": "inviteContacts",
+                    "request": {"n": n},
+                    "response": {"echo": {"n": n}},
+                }
+                for n in range(3)
+            ],
+        }
+        assert post.headers["webhook-id"] == f"{done.batch_id}-1"
+        assert post.headers["Content-Type"] == "application/json"
+
+    def test_a_receiver_can_verify_it_with_the_standard_library(
+        self, world: World, done: Batch
+    ) -> None:
+        world.call_back(done)
+        [post] = world.receiver.posts
+        verify(WEBHOOK_SECRET, post.body, post.headers, now=world.clock.now())
+
+    def test_every_attempt_has_the_same_id_and_the_same_bytes(
+        self, world: World, done: Batch
+    ) -> None:
+        world.receiver.answers = [Reply(status=500), NoReply(reason="no answer in time")]
+        world.call_back(done)
+        world.run_to_the_end()
+        assert len(world.receiver.posts) == 3
+        assert len({(post.headers["webhook-id"], post.body) for post in world.receiver.posts}) == 1
+        assert world.head(done).callback is CallbackState.DELIVERED
+
+    def test_attempts_follow_the_schedule_until_the_callback_has_failed(
+        self, world: World, done: Batch
+    ) -> None:
+        world.receiver.answers = [Reply(status=302)] * 20
+        waits = []
+        world.call_back(done)
+        while (due := world.head(done).next_try_at) is not None:
+            waits.append(due - world.clock.now())
+            world.clock.set(due)
+            world.call_back(done)
+        minute, hour = timedelta(minutes=1), timedelta(hours=1)
+        scheduled = [
+            timedelta(seconds=5),
+            *[5 * minute, 30 * minute],
+            *[2 * hour, 5 * hour, 10 * hour, 14 * hour],
+        ]
+        assert waits == [wait * 1.1 for wait in scheduled]
+        head = world.head(done)
+        assert (head.callback, head.attempts) == (CallbackState.FAILED, 8)
+        assert (head.last_status, head.last_error, head.due_at) == (302, "HTTP 302", None)
+
+    def test_a_near_next_try_is_made_punctual_by_a_message(self, world: World, done: Batch) -> None:
+        world.receiver.answers = [Reply(status=500)]
+        world.call_back(done)
+        assert world.queue.callbacks == [(BatchMessage.of(done), 6)]
+        assert world.head(done).due_at == START + timedelta(seconds=5.5, minutes=2)
+
+    def test_a_receiver_that_is_gone_is_not_asked_again(self, world: World, done: Batch) -> None:
+        world.receiver.answers = [Reply(status=410)]
+        world.call_back(done)
+        assert world.head(done).callback is CallbackState.FAILED
+        assert not world.queue.is_busy
+
+    @pytest.mark.parametrize(("status", "wait"), [(429, 600), (503, 600), (500, 5.5)])
+    def test_retry_after_is_waited_for_where_it_may_be_asked(
+        self, world: World, done: Batch, status: int, wait: float
+    ) -> None:
+        world.receiver.answers = [Reply(status=status, retry_after="600")]
+        world.call_back(done)
+        assert world.head(done).next_try_at == START + timedelta(seconds=wait)
+
+    def test_an_address_that_is_refused_ends_the_callback(self, world: World, done: Batch) -> None:
+        refused = NoReply(reason="10.0.0.1 is a private address", is_final=True)
+        world.receiver.answers = [refused]
+        world.call_back(done)
+        head = world.head(done)
+        assert (head.callback, head.last_error) == (CallbackState.FAILED, refused.reason)
+
+    def test_an_attempt_may_take_15_seconds_and_one_more_for_each_megabyte(
+        self, world: World
+    ) -> None:
+        batch = world.submitted(10, chunk_size=10)
+        world.behave(lambda _: Reply(status=200, body=b'"' + b"x" * 300_000 + b'"'))
+        world.run_all_chunks(batch)
+        world.call_back(batch)
+        [post] = world.receiver.posts
+        assert post.timeout_seconds == pytest.approx(15 + len(post.body) / 1_000_000)
+        assert post.timeout_seconds > 18
+
+    def test_an_attempt_ends_in_time_for_its_outcome_to_be_recorded(
+        self, world: World, done: Batch
+    ) -> None:
+        world.service.delivery.call_back(BatchMessage.of(done), lambda: 22.0)
+        [post] = world.receiver.posts
+        assert post.timeout_seconds == 12
+
+    def test_the_attempt_is_counted_before_the_post(self, world: World, done: Batch) -> None:
+        seen = []
+
+        def die(*_: object, **__: object) -> NoReturn:
+            seen.append(world.head(done).attempts)
+            raise KeyboardInterrupt
+
+        world.receiver.post = die  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            world.call_back(done)
+        assert seen == [1]
+
+    def test_nobody_delivers_while_a_lease_runs(self, world: World, done: Batch) -> None:
+        leased = world.store.change(done, transitions.take_lease(done, "another's", START))
+        assert leased
+        assert leased.lease_ends_at
+        world.clock.set(leased.lease_ends_at - timedelta(milliseconds=1))
+        world.call_back(done)
+        assert world.receiver.posts == []
+        world.clock.set(leased.lease_ends_at)
+        world.call_back(done)
+        assert len(world.receiver.posts) == 1
+
+    def test_a_delivery_whose_lease_was_not_answered_knows_its_own(self) -> None:
+        """Or each attempt that this befalls is lost, and none is recorded."""
+        world = World(store=UnansweredStore())
+        batch = world.submitted(1)
+        world.run_all_chunks(batch)
+        world.call_back(batch)
+        head = world.head(batch)
+        assert (head.callback, head.attempts) == (CallbackState.DELIVERED, 1)
+        assert len(world.receiver.posts) == 1
+
+    def test_whoever_comes_second_sends_nothing(
+        self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another takes the lease after the batch was read."""
+        find_terms = world.store.find_terms
+
+        def be_overtaken(batch: Batch) -> object:
+            assert world.store.change(done, transitions.take_lease(done, "another's", START))
+            return find_terms(batch)
+
+        monkeypatch.setattr(world.store, "find_terms", be_overtaken)
+        world.call_back(done)
+        assert world.receiver.posts == []
+        assert world.head(done).lease == "another's"
+
+    def test_senders_that_die_use_up_the_attempts_too(self, world: World, done: Batch) -> None:
+        """Or a body that kills its sender would be sent for as long as the batch lives."""
+
+        def die(*_: object, **__: object) -> NoReturn:
+            raise SystemExit
+
+        world.receiver.post = die  # type: ignore[method-assign]
+        for attempts in range(1, 9):
+            with pytest.raises(SystemExit):
+                world.call_back(done)
+            assert world.head(done).attempts == attempts
+            world.clock.advance(minutes=3)
+        world.call_back(done)
+        assert world.head(done).callback is CallbackState.FAILED
+
+    def test_a_failure_of_ours_before_the_post_gives_the_attempt_back(
+        self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            failing(patch, world.store, "read_chunks")
+            world.call_back(done)
+        assert world.head(done).attempts == 0
+        assert world.receiver.posts == []
+        world.clock.advance(minutes=2)
+        world.call_back(done)
+        assert world.head(done).callback is CallbackState.DELIVERED
+
+    def test_results_too_large_to_send_are_a_failed_callback_that_says_so(
+        self, world: World, done: Batch
+    ) -> None:
+        head = world.head(done)
+        counts = replace(head.counts, result_bytes=60_000_000)
+        world.store.heads[done.batch_id] = replace(head, counts=counts)
+        world.call_back(done)
+        after = world.head(done)
+        assert after.callback is CallbackState.FAILED
+        assert "page through the results" in (after.last_error or "")
+        assert world.receiver.posts == []
+
+    @pytest.mark.parametrize("since", ["running", "expired", "unknown", "without a callback"])
+    def test_a_batch_that_has_none_to_send_is_left_alone(self, world: World, since: str) -> None:
+        batch = world.submitted(
+            2, callback=CallbackState.NONE if since.startswith("without") else CallbackState.WAITING
+        )
+        if since != "running":
+            world.run_all_chunks(batch)
+        if since == "expired":
+            world.clock.set(batch.expires_at)
+        before = world.head(batch)
+        world.call_back(replace(batch, batch_id="0" * 32) if since == "unknown" else batch)
+        assert world.receiver.posts == []
+        assert world.head(batch) == before
+
+
+def asked_anew(world: World, batch: Batch, how: str) -> None:
+    getattr(world.service.rerunner, how)(DEMO_CALLER, batch.batch_id)
+
+
+class Slow:
+    """A receiver that is at work while things happen."""
+
+    def __init__(self, world: World, meanwhile: Callable[[], None]) -> None:
+        self._post = world.receiver.post
+        self._meanwhile = [meanwhile]
+        world.receiver.post = self.post  # type: ignore[method-assign]
+
+    def post(self, url: str, **how: Any) -> Reply | NoReply:
+        if self._meanwhile:
+            self._meanwhile.pop()()
+        return self._post(url, **how)
+
+
+class TestAskedAnewWhileADeliveryIsUnderWay:
+    """It may reach its receiver still, so nobody else begins before its lease has ended."""
+
+    @pytest.mark.parametrize("how", ["repost", "restart"])
+    def test_the_next_begins_when_the_lease_has_ended(
+        self, world: World, done: Batch, how: str
+    ) -> None:
+        leased = world.store.change(done, transitions.take_lease(done, "another's", START))
+        assert leased
+        assert leased.lease_ends_at
+        world.clock.advance(seconds=10)
+        asked_anew(world, done, how)
+        assert world.head(done).lease_ends_at == leased.lease_ends_at
+        world.check(done)
+        world.call_back(done)
+        assert world.receiver.posts == []
+        assert world.head(done).next_try_at == leased.lease_ends_at
+        assert {delay for _, delay in world.queue.callbacks} == {140}
+        world.run_to_the_end()
+        [_] = world.receiver.posts
+        assert world.clock.now() >= leased.lease_ends_at
+        assert world.head(done).callback is CallbackState.DELIVERED
+
+    @pytest.mark.parametrize("how", ["repost", "restart"])
+    def test_what_becomes_of_it_is_not_recorded(self, world: World, done: Batch, how: str) -> None:
+        Slow(world, lambda: asked_anew(world, done, how))
+        world.call_back(done)
+        [line] = world.journal.of("callback attempted")
+        assert line["state"] == "superseded"
+        head = world.head(done)
+        assert (head.callback, head.callback_round, head.attempts) == (CallbackState.WAITING, 2, 0)
+        world.run_to_the_end()
+        assert len(world.receiver.posts) == 2
+        assert world.head(done).callback is CallbackState.DELIVERED
+
+    @pytest.mark.parametrize("how", ["repost", "restart"])
+    def test_however_often_it_is_asked_one_is_under_way_at_a_time(
+        self, world: World, done: Batch, how: str
+    ) -> None:
+        """A receiver hangs, and its owner asks 40 times meanwhile."""
+
+        def ask_again() -> None:
+            for _ in range(40):
+                asked_anew(world, done, how)
+                world.check(done)
+                for message, _ in world.queue.callbacks:
+                    world.service.delivery.call_back(message, lambda: 120.0)
+            under_way.append(len(world.receiver.posts))
+
+        under_way: list[int] = []
+        Slow(world, ask_again)
+        world.call_back(done)
+        assert under_way == [0]
+        world.run_to_the_end()
+        assert len(world.receiver.posts) == 2
+
+
+class TestErrors:
+    @pytest.mark.parametrize("name", ["find", "find_terms", "find_account", "change"])
+    def test_after_one_the_message_is_tried_again_up_to_five_times(
+        self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """Then the due time has it tried."""
+        failing(monkeypatch, world.keys if name == "find_account" else world.store, name)
+        delays = []
+        world.call_back(done)
+        for _ in range(10):
+            for message, delay in world.queue.take_callbacks():
+                delays.append(delay)
+                world.service.delivery.call_back(message, lambda: 120.0)
+        assert delays == [10, 30, 90, 270, 810]
+        assert world.receiver.posts == []
+        assert world.store.heads[done.batch_id].due_at == done.due_at
+
+    def test_what_does_not_pass_by_itself_is_a_failure_of_the_function_too(
+        self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failing(monkeypatch, world.store, "find", error=Denied("no"))
+        world.call_back(done)
+        assert len(world.journal.of("function failed")) == 1
+        assert len(world.journal.of("message handed on")) == 1
+
+    def test_with_the_queue_down_too_the_message_comes_back(
+        self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failing(monkeypatch, world.store, "find")
+        failing(monkeypatch, world.queue, "send_callback")
+        with pytest.raises(Unavailable):
+            world.call_back(done)
+
+    def test_an_attempt_that_could_not_be_recorded_is_made_again_after_its_lease(
+        self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            Slow(world, lambda: patch.setattr(world.store, "change", Failing(print, math.inf)))
+            world.call_back(done)
+        lease_ends_at = world.head(done).lease_ends_at
+        world.run_to_the_end()
+        assert len(world.receiver.posts) == 1
+        assert lease_ends_at
+        world.clock.set(lease_ends_at)
+        world.call_back(done)
+        assert len(world.receiver.posts) == 2
+        assert world.head(done).attempts == 2
