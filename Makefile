@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run serve test check elsewhere e2e anywhere package simulate soak large hostile fuzz mutants bench audit lock clean
+.PHONY: help install dev run serve test check elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench audit lock clean
 
 # What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
 # in it, and make hands on in the environment what is set on its command line as it stands there.
@@ -69,6 +69,9 @@ soak: $(DEV_STAMP) ## kill real worker processes in mid-job, and see every batch
 
 large: $(DEV_STAMP) ## take batches of ten thousand jobs through the whole service on this machine
 	@exec $(BIN)/python -m tests.trials.large
+
+load: $(DEV_STAMP) ## count what much work costs while something is wrong, on a simulated clock
+	@exec $(BIN)/python -m tests.trials.load
 
 hostile: $(DEV_STAMP) ## call servers that mean harm, in the clear and over TLS, on the real clock
 	@exec $(BIN)/python -m tests.trials.hostile

@@ -1,0 +1,53 @@
+"""Queues that are fair, as those of SQS are: the messages of a quiet account come first."""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
+
+#: An account is noisy if it has more than one in so many of the messages in flight.
+_NOISY = 10
+
+Body = JobsMessage | Sentinel | BatchMessage
+
+
+@dataclass(slots=True)
+class Message:
+    """A message, and how often it was received."""
+
+    body: Body
+    number: int
+    receives: int = 0
+    received_at: datetime | None = None
+
+
+class FairQueue:
+    """The messages of one queue that can be had now, and those in flight."""
+
+    def __init__(self) -> None:
+        self._visible: dict[str, deque[Message]] = {}
+        self._in_flight: Counter[str] = Counter()
+
+    def put(self, message: Message) -> None:
+        self._visible.setdefault(message.body.account, deque()).append(message)
+
+    def take(self) -> Message | None:
+        """The oldest message of a quiet account; if there is none, the oldest of all."""
+        if not self._visible:
+            return None
+        account = min(self._visible, key=self._turn)
+        messages = self._visible[account]
+        message = messages.popleft()
+        if not messages:
+            del self._visible[account]
+        self._in_flight[account] += 1
+        return message
+
+    def end(self, message: Message) -> None:
+        """It is not in flight any more."""
+        self._in_flight[message.body.account] -= 1
+
+    def _turn(self, account: str) -> tuple[bool, int]:
+        most = max(1, self._in_flight.total() // _NOISY)
+        return self._in_flight[account] > most, self._visible[account][0].number
