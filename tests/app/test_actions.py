@@ -5,16 +5,23 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 from chalice.test import Client
 
+from benchmarks.counting import NOBODY, RequestCounter
+from chalicelib.adapters import items
+from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.domain import signing
 from chalicelib.domain.account import Key, Secret
+from chalicelib.domain.batch import Batch, Counts
 from chalicelib.domain.holds import Outage, Pause
 from chalicelib.domain.outcome import Reply
+from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.settings import Names
 from tests.app.conftest import Front, basic, serve
 from tests.fakes.clock import START
-from tests.samples import DEMO_KEY
+from tests.samples import DEMO_KEY, a_batch
 
 URL = "https://example.com/callback"
 JOBS = [
@@ -39,6 +46,19 @@ def run_jobs(front: Front) -> None:
     """Each message that there is, once."""
     for message, _ in front.queue.take_jobs():
         front.service.runner.run_jobs(message, receive_count=1, seconds_left=lambda: 60.0)
+
+
+def completed(batch: Batch) -> Batch:
+    return replace(
+        batch,
+        state=BatchState.COMPLETED,
+        completed_at=START,
+        done=frozenset(batch.chunks),
+        counts=Counts(succeeded=batch.total),
+        callback=CallbackState.DELIVERED,
+        next_check_at=None,
+        due_at=None,
+    )
 
 
 class TestPing:
@@ -175,6 +195,25 @@ class TestProgress:
         front.queue.jobs = front.queue.jobs[:2]
         front.work_off()
         assert front.call("progress", {"async": async_id}).json["progress"] == 66
+
+    @pytest.mark.parametrize(
+        "batch", [a_batch(1), a_batch(10_000, done=frozenset(range(200))), completed(a_batch())]
+    )
+    def test_it_reads_one_record_of_a_batch_that_does_not_wait(
+        self,
+        front: Front,
+        batch: Batch,
+        aws: None,  # noqa: ARG002 - moto must be up
+    ) -> None:
+        dynamodb, counter = boto3.client("dynamodb"), RequestCounter()
+        table = Names("local").batches_table
+        dynamodb.put_item(TableName=table, Item=items.head_item(batch))
+        counter.watch(dynamodb)
+        front.replace(store=DynamoBatchStore(dynamodb, table, sleep=lambda _: None))
+        answer = front.call("progress", {"async": batch.batch_id})
+        assert answer.json["status"] == batch.status
+        assert counter.tallies[NOBODY].requests == {"GetItem": 1}
+        dynamodb.delete_item(TableName=table, Key=items.key(batch.batch_id, items.HEAD))
 
 
 class TestResults:
