@@ -63,6 +63,14 @@ def resolve(host: str, port: int) -> list[Address]:
     return [ip_address(sockaddr[0]) for *_, sockaddr in found]
 
 
+_PLATFORM_HEADERS = {
+    "User-Agent": _USER_AGENT,
+    "Accept": _JSON,
+    "Accept-Encoding": "gzip",
+    "Content-Type": _JSON,
+}
+
+
 class HttpPlatform:
     """The platform, over connections that are kept and used again, by any number of threads."""
 
@@ -115,14 +123,7 @@ class HttpPlatform:
         credentials = self._credentials(target, body, key)
         if credentials is None:
             return NoReply(reason="the key has no secret to sign with", is_final=True)
-        headers = {
-            "User-Agent": _USER_AGENT,
-            "Accept": _JSON,
-            "Accept-Encoding": "gzip",
-            "Content-Type": _JSON,
-            "Idempotency-Key": idempotency_key,
-            **credentials,
-        }
+        headers = {**_PLATFORM_HEADERS, "Idempotency-Key": idempotency_key, **credentials}
         call = Call(
             whom="the platform",
             account=key.account,

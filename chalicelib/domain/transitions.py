@@ -185,12 +185,7 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
             "cancelled": False,
             "unanswered": frozenset(),
             "unanswered_counts": Counts(),
-            "checks": 0,
-            "checked_at": None,
-            "done_at_last_check": 0,
-            "waits_until": None,
-            "sentinel_at": None,
-            "next_check_at": now,
+            **_no_checks_yet(now),
             "deadline": min(now + deadline, batch.expires_at - LAST_HOUR),
             **_new_callback(batch),
             "next_try_at": None,
@@ -347,6 +342,17 @@ def _going_on(batch: Batch) -> Fields:
 
 def _completed(batch: Batch) -> Fields:
     return {**_same_round(batch), "state": BatchState.COMPLETED}
+
+
+def _no_checks_yet(first_at: datetime) -> Fields:
+    return {
+        "checks": 0,
+        "checked_at": None,
+        "done_at_last_check": 0,
+        "waits_until": None,
+        "sentinel_at": None,
+        "next_check_at": first_at,
+    }
 
 
 def _new_callback(batch: Batch) -> Fields:
