@@ -7,7 +7,7 @@ and `jobs run: all` in calling.md say what happens between two of its examples.
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -95,6 +95,14 @@ def codes(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
+def check_names(where: str, named: Iterable[str], known: Iterable[str]) -> None:
+    """That a place names what the code knows and nothing else; the failure says what to change."""
+    there, wanted = {*named}, {*known}
+    lacking = [f"name {name} in {where}" for name in sorted(wanted - there)]
+    unknown = [f"take {name} out of {where}" for name in sorted(there - wanted)]
+    assert there == wanted, ", ".join([*lacking, *unknown])
+
+
 class TestAllPages:
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
     def test_links_lead_somewhere(self, path: Path) -> None:
@@ -161,13 +169,16 @@ class TestSettings:
     TABLE = staticmethod(lambda: rows("docs/settings.md", "| variable |"))
 
     def test_every_variable_is_there_and_no_other(self) -> None:
-        named = [codes(row[0]) for row in self.TABLE()]
-        assert named == [[variable.name] for variable in VARIABLES]
+        named = [code for row in self.TABLE() for code in codes(row[0])]
+        known = [variable.name for variable in VARIABLES]
+        check_names("the table of docs/settings.md", named, known)
+        assert named == known, "the rows of docs/settings.md stand in the order of VARIABLES"
 
     @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
     def test_meaning_default_and_range_are_those_of_the_code(self, variable: Variable) -> None:
-        [row] = [row for row in self.TABLE() if codes(row[0]) == [variable.name]]
-        _, meaning, default, limits = row
+        found = {name: row for row in self.TABLE() for name in codes(row[0])}
+        assert variable.name in found, f"give {variable.name} a row in docs/settings.md"
+        _, meaning, default, limits = found[variable.name]
         assert meaning == variable.meaning
         assert default == ("must be set" if variable.default is None else f"`{variable.default}`")
         assert limits
@@ -461,12 +472,31 @@ def codes_of(kind: type[BatchbackError]) -> tuple[int, int]:
     return 500, kind.specific_code
 
 
+def actions_of(front: Front) -> set[str]:
+    return {name for of_one in front.service.api._namespaces.values() for name in of_one}
+
+
 class TestCalling:
     def test_every_action_has_its_heading_and_no_other(self, front: Front) -> None:
-        actions = [action for of_one in front.service.api._namespaces.values() for action in of_one]
-        assert sorted(re.findall(r"^### ([a-z]+)$", page("docs/calling.md"), re.MULTILINE)) == (
-            sorted(actions)
+        headings = re.findall(r"^### ([a-z]+)$", page("docs/calling.md"), re.MULTILINE)
+        check_names("the headings under Actions of docs/calling.md", headings, actions_of(front))
+
+    def test_every_action_is_in_the_contents_and_no_other(self, front: Front) -> None:
+        [line] = re.findall(r"^- \[Actions\]\(#actions\): (.*)$", page("docs/calling.md"), re.M)
+        named = re.findall(r"\[(\w+)\]", line)
+        check_names("the contents of docs/calling.md", named, actions_of(front))
+
+    def test_every_action_is_in_the_call_of_its_namespace_and_no_other(self, front: Front) -> None:
+        lines = re.findall(
+            r"^    POST \{address\}/api/1\.0/(\w+)\?action=(.*)$", page("docs/calling.md"), re.M
         )
+        named = [f"{namespace}/{name}" for namespace, names in lines for name in names.split(" | ")]
+        known = [
+            f"{namespace}/{name}"
+            for namespace, actions in front.service.api._namespaces.items()
+            for name in actions
+        ]
+        check_names("the lines under The call of docs/calling.md", named, known)
 
     def test_every_error_is_there_and_no_other(self) -> None:
         kinds = [*subclasses(CallerError), *subclasses(ServiceError)]
@@ -535,8 +565,7 @@ class TestExamples:
                 story.run_jobs(call.comment)
             else:
                 story.tell(call, json.loads(shown.text))
-        actions = {name for of_one in front.service.api._namespaces.values() for name in of_one}
-        assert story.told == actions
+        check_names("the curl lines of docs/calling.md", story.told, actions_of(front))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

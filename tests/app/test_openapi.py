@@ -3,10 +3,11 @@ is as described is checked wherever `Front.send` is used."""
 
 import ast
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from chalice.test import Client
@@ -56,6 +57,18 @@ class TestActions:
         assert parameter["schema"]["enum"] == [action.name for action in actions]
         assert _alternatives(operation["requestBody"]) == [action.request for action in actions]
         assert _alternatives(operation["responses"]["200"]) == [action.answer for action in actions]
+
+    @pytest.mark.parametrize("namespace", OPERATIONS)
+    def test_the_description_says_what_each_action_does(self, namespace: str) -> None:
+        """In a row of a table, or in a sentence if it is the only one."""
+        text = OPERATIONS[namespace]["description"]
+        named = re.findall(r"^(?:\| )?`(\w+)`(?: \||:)", text, re.MULTILINE)
+        actions = description().actions.values()
+        known = {action.name for action in actions if action.namespace == namespace}
+        missing, unknown = known - {*named}, {*named} - known - {"action"}
+        where = f"the description of {namespace} in docs/openapi.yaml"
+        assert missing == set(), f"{where} has no row for these"
+        assert unknown == set(), f"{where} has rows for these, which are no actions"
 
     def test_requests_and_answers_are_named_after_their_actions(self) -> None:
         for action in description().actions.values():
@@ -204,14 +217,13 @@ class TestLimits:
         shape = key["pattern"].strip("^$+") + f"{{{key['minLength']},{key['maxLength']}}}"
         assert api._VISIBLE_ASCII.pattern == shape
 
-    def test_names_are_those_of_the_code(self) -> None:
-        constraints = get_args(run_request._Name)[1]
-        name = SCHEMAS["Name"]
-        assert (constraints.pattern, constraints.min_length, constraints.max_length) == (
-            name["pattern"],
-            name["minLength"],
-            name["maxLength"],
-        )
+    @pytest.mark.parametrize("part", ["namespace", "action"])
+    @pytest.mark.parametrize(
+        "name", ["", "a", "Z9_", "9a", "_a", "a-b", "a b", "\u00e9", "a" * 64, "a" * 65]
+    )
+    def test_names_are_those_that_are_taken(self, part: str, name: str) -> None:
+        job = {"namespace": "event", "action": "invite", part: name}
+        assert description().accepts(SCHEMAS["Job"], job) is _is_taken({"jobs": [job]})
 
     def test_the_number_of_jobs_is_what_the_setting_allows(self) -> None:
         [variable] = [each for each in settings.VARIABLES if each.name == "MAX_JOBS_PER_BATCH"]
@@ -235,6 +247,14 @@ class TestLimits:
         assert words in " ".join(DOCUMENT["info"]["description"].split())
 
 
+def _is_taken(request: dict[str, Any]) -> bool:
+    try:
+        run_request.parse(request, max_jobs=1, callback_required=False, why_not_url=lambda _: [])
+    except CallerError:
+        return False
+    return True
+
+
 class TestExamples:
     def test_every_request_is_answered_as_shown(self, front: Front) -> None:
         """In an order that makes sense; what the platform answers is what the results show."""
@@ -249,16 +269,18 @@ class TestExamples:
             story.tell(name)
         story.run_jobs()
         story.tell("cancel")
-        assert story.told == {
-            name
-            for operation in OPERATIONS.values()
-            for name in _examples(operation["requestBody"])
-        }
-        assert story.told == {
-            name
-            for operation in OPERATIONS.values()
-            for name in _examples(operation["responses"]["200"])
-        }
+        requests, answers = (
+            {name for part in parts for name in _examples(part)}
+            for parts in (
+                [operation["requestBody"] for operation in OPERATIONS.values()],
+                [operation["responses"]["200"] for operation in OPERATIONS.values()],
+            )
+        )
+        assert requests == answers, "every example of a request needs one of its answer"
+        assert requests - story.told == set(), "tell these above too, where their batch fits"
+        assert {*description().actions} - {name.partition("-")[0] for name in requests} == set(), (
+            "give each of these actions an example of its request and of the answer"
+        )
 
     def test_every_error_example_is_one_that_its_response_describes(self) -> None:
         for response in RESPONSES.values():

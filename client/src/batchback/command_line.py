@@ -76,15 +76,15 @@ def _say_usage(error: click.UsageError, shell: Shell) -> None:
     shell.say(f"{error.format_message()} See `{error.ctx.command_path} --help`.")
 
 
-def _with_whole_names(error: click.NoSuchOption) -> click.NoSuchOption:
+def _with_whole_names(error: click.NoSuchOption) -> click.UsageError:
     """Suggest the options that an abbreviation may stand for: click knows only slips of the pen."""
     params = error.ctx.command.params if error.ctx else []
     meant = [name for each in params for name in each.opts if name.startswith(error.option_name)]
-    return (
-        click.NoSuchOption(error.option_name, possibilities=meant, ctx=error.ctx)
-        if meant
-        else error
-    )
+    if not meant:
+        return error
+    suggested = " or ".join(f"'{name}'" for name in meant)
+    text = f"No such option '{error.option_name}'. Did you mean {suggested}?"
+    return click.UsageError(text, error.ctx)
 
 
 # ---- commands from elsewhere
