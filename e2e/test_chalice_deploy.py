@@ -196,8 +196,8 @@ class TestTriggers:
         }
         for function, of in {"run_jobs": "WORKERS", "call_back": "CALLBACKS"}.items():
             assert scaling[function] == {"MaximumConcurrency": settings.max_concurrent(of, {})}
-        assert scaling["advance_batch"] == {"MaximumConcurrency": 20}
-        assert not scaling["bury_jobs"]
+        for function in ("advance_batch", "bury_jobs"):
+            assert scaling[function] == {"MaximumConcurrency": 20}
 
     def test_the_sweep_comes_every_minute(self, deployment: Deployment) -> None:
         events = deployment.client("events")
