@@ -23,9 +23,10 @@ from chalicelib.domain.networks import Address
 
 Result = TypeVar("Result")
 
-#: Diffie-Hellman over numbers that the server brings: 8,192 bits take half a second of CPU, in one
-#: piece that no deadline interrupts, and there may be more. No browser speaks it either.
-_DHE = "kx-dhe"
+#: How keys are agreed on in TLS 1.3 and in TLS 1.2. Not by Diffie-Hellman over numbers that the
+#: server brings: 8,192 bits take half a second of CPU, in one piece that no deadline interrupts,
+#: and there may be more. Some builds of Python offer that and older ways by themselves.
+_AGREED_BY = frozenset({"kx-any", "kx-ecdhe"})
 
 
 class Wire:
@@ -206,6 +207,8 @@ def tls_trusting(certificates: str | None) -> ssl.SSLContext:
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
     tls.hostname_checks_common_name = False
     tls.options |= ssl.OP_NO_RENEGOTIATION
-    tls.set_ciphers(":".join(each["name"] for each in tls.get_ciphers() if each["kea"] != _DHE))
+    tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # some builds of Python take any end for the end
+    ciphers = [each["name"] for each in tls.get_ciphers() if each["kea"] in _AGREED_BY]
+    tls.set_ciphers(":".join(ciphers))
     tls.load_verify_locations(certificates or certifi.where())
     return tls
