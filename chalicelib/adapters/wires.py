@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 #: server brings: 8,192 bits take half a second of CPU, in one piece that no deadline interrupts,
 #: and there may be more. Some builds of Python offer that and older ways by themselves.
 _AGREED_BY = frozenset({"kx-any", "kx-ecdhe"})
+_UNEXPECTED_END = "UNEXPECTED_EOF_WHILE_READING"
 
 
 class Wire:
@@ -118,8 +119,9 @@ class TlsWire(Wire):
                 self._heard += piece
         except ssl.SSLWantReadError:
             return len(self._heard) > 0
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            pass
+        except ssl.SSLError as error:
+            if not isinstance(_named(error), ssl.SSLEOFError | ssl.SSLZeroReturnError):
+                raise
         raise BrokenPipeError
 
     def _do(self, act: Callable[..., Result], *arguments: object) -> Result:
@@ -129,6 +131,8 @@ class TlsWire(Wire):
                 return act(*arguments)
             except ssl.SSLWantReadError:
                 pass
+            except ssl.SSLError as error:
+                raise _named(error) from None
             finally:
                 self._reply()
             self.call.wait(self._socket, POLLIN)
@@ -150,6 +154,11 @@ class TlsWire(Wire):
                 reply = reply[self._socket.send(reply) :]
             except BlockingIOError:
                 self.call.wait(self._socket, POLLOUT)
+
+
+def _named(error: ssl.SSLError) -> ssl.SSLError:
+    """The error by its name: Python 3.11.2 has none for an end that TLS does not announce."""
+    return ssl.SSLEOFError(*error.args) if error.reason == _UNEXPECTED_END else error
 
 
 def connect(call: Call, host: str, port: int, tls: ssl.SSLContext | None) -> Wire:
