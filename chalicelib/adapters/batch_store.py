@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import chain, groupby, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chalicelib.adapters import hold_items, items, usage
 from chalicelib.adapters.dynamodb import ITEMS_PER_REQUEST, ConditionFailed, Table
@@ -68,47 +68,36 @@ class DynamoBatchStore:
         return items.read_head(self._table.get(_head_key(batch_id)))
 
     def find_with_holds(self, batch_id: str, account: str) -> tuple[Batch | None, Holds]:
-        keys = [_head_key(batch_id), hold_items.outage_key(account), hold_items.PAUSE_KEY]
-        found = {item["part"]["S"]: item for item in self._table.get_all(keys)}
+        found = self._by_part([_head_key(batch_id), *hold_items.keys(account)])
         return items.read_head(found.get(items.HEAD)), hold_items.read(found)
 
     def find_holds(self, account: str) -> Holds:
-        keys = [hold_items.outage_key(account), hold_items.PAUSE_KEY]
-        return hold_items.read({item["part"]["S"]: item for item in self._table.get_all(keys)})
+        return hold_items.read(self._by_part(hold_items.keys(account)))
+
+    def _by_part(self, keys: Sequence[Item]) -> dict[str, Item]:
+        """The items that there are, by their sort keys."""
+        return {item["part"]["S"]: item for item in self._table.get_all(keys)}
 
     def find_pause(self) -> Pause | None:
         return hold_items.read_pause(self._table.get(hold_items.PAUSE_KEY))
 
     def begin_outage(self, account: str, outage: Outage) -> bool:
         item = hold_items.outage_item(account, outage)
-        return self._put_if(hold_items.STANDS_NO_OUTAGE, item)
+        return _takes_effect(self._table.put_when, hold_items.STANDS_NO_OUTAGE, item)
 
     def move_outage(self, account: str, seen: Outage, later: Outage) -> bool:
-        item = hold_items.outage_item(account, later)
-        return self._put_if(hold_items.STANDS_AS_SEEN, item, **hold_items.seen(seen))
+        item, values = hold_items.outage_item(account, later), hold_items.seen(seen)
+        return _takes_effect(self._table.put_when, hold_items.STANDS_AS_SEEN, item, **values)
 
     def end_outage(self, account: str, began_before: datetime) -> bool:
-        before = items.number(began_before)
-        try:
-            self._table.delete_when(
-                hold_items.BEGAN_BEFORE, hold_items.outage_key(account), before=before
-            )
-        except ConditionFailed:
-            return False
-        return True
+        key, before = hold_items.outage_key(account), items.number(began_before)
+        return _takes_effect(self._table.delete_when, hold_items.BEGAN_BEFORE, key, before=before)
 
     def pause(self, pause: Pause | None) -> None:
         if pause is None:
             self._table.delete(hold_items.PAUSE_KEY)
         else:
             self._table.put(hold_items.pause_item(pause))
-
-    def _put_if(self, condition: str, item: Item, **values: Any) -> bool:
-        try:
-            self._table.put_when(condition, item, **values)
-        except ConditionFailed:
-            return False
-        return True
 
     def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
         found = self._table.get_all([_head_key(batch_id) for batch_id in sorted(set(batch_ids))])
@@ -175,11 +164,8 @@ class DynamoBatchStore:
     def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
         """If answers are large, workers write more than the batch's partition takes. A worker that
         waits makes no call twice; one that gives its message back does."""
-        try:
-            self._table.put_patiently(_NUMBER_IS_FREE, items.answers_item(batch, chunk, part))
-        except ConditionFailed:
-            return False
-        return True
+        item = items.answers_item(batch, chunk, part)
+        return _takes_effect(self._table.put_patiently, _NUMBER_IS_FREE, item)
 
     def mark(self, batch: Batch, chunk: int, index: int, marker: Marker) -> None:
         self._table.put(items.marker_item(batch, chunk, index, marker))
@@ -262,11 +248,17 @@ class DynamoBatchStore:
         self._table.update(usage.key(account), usage.vacating_of(slots))
 
     def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
-        try:
-            self._table.update(usage.key(account), usage.pruning_of(seen, now))
-        except ConditionFailed:
-            return False
-        return True
+        pruning = usage.pruning_of(seen, now)
+        return _takes_effect(self._table.update, usage.key(account), pruning)
+
+
+def _takes_effect(write: Callable[..., object], *arguments: object, **values: object) -> bool:
+    """Makes a conditional write. Whether its condition held."""
+    try:
+        write(*arguments, **values)
+    except ConditionFailed:
+        return False
+    return True
 
 
 def _head_key(batch_id: str) -> Item:

@@ -30,6 +30,11 @@ def outage_key(account: str) -> Item:
     return items.key(f"account#{account}", "0#outage")
 
 
+def keys(account: str) -> list[Item]:
+    """Of all that may hold up an account's jobs."""
+    return [outage_key(account), PAUSE_KEY]
+
+
 def outage_item(account: str, outage: Outage) -> Item:
     return {
         **_common(outage_key(account), outage.until),

@@ -144,11 +144,7 @@ def parse_jobs(body: str) -> JobsMessage | Sentinel:
         return _sentinel(fields, fields["sentinel"])
     indexes = fields.get("indexes")
     return JobsMessage(
-        batch_id=fields["batch"],
-        account=fields["account"],
-        submission=fields["submission"],
-        round=fields["round"],
-        chunk=fields["chunk"],
+        **_chunk(fields),
         indexes=None if indexes is None else tuple(indexes),
         attempt=fields["attempt"],
         hops=fields["hops"],
@@ -160,17 +156,24 @@ def parse_jobs(body: str) -> JobsMessage | Sentinel:
 
 def _sentinel(fields: dict[str, Any], seen: dict[str, Any]) -> Sentinel:
     return Sentinel(
-        batch_id=fields["batch"],
-        account=fields["account"],
-        submission=fields["submission"],
-        round=fields["round"],
-        chunk=fields["chunk"],
+        **_chunk(fields),
         sent_at=items.time_of(seen["sent_at"]),
         done=seen["done"],
         answered=seen["answered"],
         waits_until=_time(seen["waits_until"]),
         errors=seen["errors"],
     )
+
+
+def _chunk(fields: dict[str, Any]) -> dict[str, Any]:
+    """Which chunk of which round a message is about."""
+    return {
+        "batch_id": fields["batch"],
+        "account": fields["account"],
+        "submission": fields["submission"],
+        "round": fields["round"],
+        "chunk": fields["chunk"],
+    }
 
 
 def _time(seconds: str | None) -> datetime | None:

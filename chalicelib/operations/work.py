@@ -45,7 +45,7 @@ class Work:
     @property
     def may_have_been_called(self) -> bool:
         """Whether a job may have been called before without our knowing the answer."""
-        return self.receive_count > 1 or self.message.may_have_been_called
+        return self.was_received_before or self.message.may_have_been_called
 
     @property
     def was_received_before(self) -> bool:
