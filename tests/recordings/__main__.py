@@ -1,0 +1,24 @@
+"""Records what is seen now. What is recorded stays: a story that changed needs a new name."""
+
+from functools import partial
+
+from tests import surroundings
+
+
+def record() -> None:
+    import pytest
+    from chalice.test import Client
+
+    import app
+    from tests.app.conftest import serve
+    from tests.recordings import recording
+    from tests.recordings.stories import STORIES
+
+    with Client(app.app, stage_name="local") as client, pytest.MonkeyPatch.context() as patch:
+        for story in STORIES:
+            recording.write(story.__name__, story(partial(serve, client, patch)))
+
+
+if __name__ == "__main__":
+    surroundings.take_away()
+    record()
