@@ -58,7 +58,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 #: What a program of a caller imports, and which therefore knows nothing of the command line.
 CLIENT_LIBRARY = {
-    f"batchback.{name}" for name in ("client", "errors", "signing", "strict_json", "wire")
+    f"batchback.{name}"
+    for name in ("client", "errors", "polling", "signing", "strict_json", "wire")
 }
 MAY_IMPORT |= {"batchback": {"batchback", "click"}, "batchback.client": {"batchback", "requests"}}
 OPS = "batchback_ops"

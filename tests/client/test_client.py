@@ -1,16 +1,28 @@
 """The client against a real HTTP server that checks every signature and answers by its script."""
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 import pytest
 import requests
-from batchback import CallFailed, Client, Job, Refused, Unreachable
+from batchback import (
+    CallFailed,
+    Client,
+    Job,
+    Progress,
+    Refused,
+    RunOptions,
+    StillRunning,
+    Unreachable,
+    Unsupported,
+)
 
 from batchback_ops.keys import credentials
+from tests.client.samples import COMPLETED, running
 from tests.client.scripted_service import (
     BATCH,
     JOB,
@@ -19,6 +31,7 @@ from tests.client.scripted_service import (
     ScriptedService,
     nobodys_address,
 )
+from tests.client.user import Time
 from tests.fakes.clock import FakeClock
 
 
@@ -49,7 +62,6 @@ class TestCalls:
         first, second = service.asked
         assert first.target == "/api/1.0/batch?action=run"
         assert first.json == {"jobs": jobs, "callbackUrl": "http://example.com/"}
-        assert "idempotency-key" not in first.headers
         assert second.json == {"jobs": []}
 
     def test_run_hands_on_the_idempotency_key(
@@ -349,14 +361,18 @@ READS = [
     lambda client: client.results(BATCH),
     lambda client: client.list(),
 ]
-WRITES = [
+RUNS = [
     lambda client: client.run([]),
     lambda client: client.run([], idempotency_key="k"),
+    lambda client: client.call("batch", "run", {}, idempotency_key="k"),
+]
+WRITES = [
+    lambda client: client.call("batch", "run", {}),
     lambda client: client.restart(BATCH),
     lambda client: client.repost(BATCH),
     lambda client: client.cancel(BATCH),
 ]
-ANSWER = {"ack": "now", "progress": 1, "results": []}
+ANSWER = {"ack": "now", "progress": 1, "results": [], "asyncId": BATCH}
 
 
 class Dying(requests.Session):
@@ -366,10 +382,14 @@ class Dying(requests.Session):
         super().__init__()
         self.times_left = times
         self.error = error
-        self.calls = 0
+        self.sent: list[dict[str, Any]] = []
+
+    @property
+    def calls(self) -> int:
+        return len(self.sent)
 
     def post(self, *args: Any, **kwargs: Any) -> requests.Response:
-        self.calls += 1
+        self.sent.append(kwargs)
         if self.times_left:
             self.times_left -= 1
             raise self.error("the connection has ended")
@@ -399,6 +419,18 @@ class TestDeadConnections:
         with pytest.raises(Unreachable, match="the connection has ended"):
             read(Client("http://127.0.0.1:9", KEY, SECRET, session=session))
         assert session.calls == 2
+
+    @pytest.mark.parametrize("run", RUNS)
+    def test_a_run_with_its_key_is_sent_once_more(
+        self, service: ScriptedService, run: Callable[[Client], object]
+    ) -> None:
+        """The same bytes with the same key: the service runs the batch once."""
+        service.answers(ANSWER)
+        session = Dying(1, requests.ConnectionError)
+        run(Client(service.address, KEY, SECRET, session=session, now=FakeClock().now))
+        first, second = session.sent
+        assert first == second
+        assert first["headers"]["Idempotency-Key"]
 
     @pytest.mark.parametrize("write", WRITES)
     def test_what_changes_something_is_sent_once(self, write: Callable[[Client], object]) -> None:
@@ -497,3 +529,145 @@ class TestEnvironment:
             with Client(service.address, KEY, SECRET, session=session):
                 pass
             assert closed == []
+
+
+PONG = {"ack": "now", "version": "0.1.0"}
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class TestRun:
+    def test_every_parameter_is_an_argument(self, service: ScriptedService, client: Client) -> None:
+        service.answers(PONG, {"asyncId": BATCH})
+        client.run(
+            [JOB],
+            label="nightly",
+            metadata={"a": "1"},
+            callback_results="failed",
+            callback_headers={"X-A": "b"},
+            deadline_minutes=90,
+            max_failed=0,
+            traceparent=TRACE,
+        )
+        assert service.asked[1].json == {
+            "jobs": [JOB],
+            "label": "nightly",
+            "metadata": {"a": "1"},
+            "callbackResults": "failed",
+            "callbackHeaders": {"X-A": "b"},
+            "deadlineMinutes": 90,
+            "maxFailed": 0,
+        }
+        assert service.asked[1].headers["traceparent"] == TRACE
+
+    def test_run_options_are_the_arguments_of_run(self) -> None:
+        """The type serves those who hand them on."""
+        arguments = inspect.signature(Client.run).parameters.values()
+        named = {each.name: each for each in arguments if each.kind is each.KEYWORD_ONLY}
+        assert get_type_hints(RunOptions) == {
+            name: get_type_hints(Client.run)[name] for name in named
+        }
+
+    def test_the_version_is_asked_for_once(self, service: ScriptedService, client: Client) -> None:
+        """And only for what an older service would ignore."""
+        service.answers({"asyncId": BATCH}, PONG, *[{"asyncId": BATCH}] * 2, {"results": []})
+        client.run([])
+        client.run([], label="a")
+        client.run([], max_failed=1)
+        client.results(BATCH, only="failed", detail=True)
+        targets = [asked.target.rpartition("=")[2] for asked in service.asked]
+        assert targets == ["run", "ping", "run", "run", "results"]
+
+    def test_an_older_service_is_not_asked(self, service: ScriptedService, client: Client) -> None:
+        """Again and again, until it is updated."""
+        service.answers({"ack": "now"}, {"ack": "now"}, PONG, {"asyncId": BATCH})
+        for _ in range(2):
+            with pytest.raises(Unsupported, match="older than maxFailed") as caught:
+                client.run([], max_failed=1)
+            assert isinstance(caught.value, CallFailed)
+            assert not caught.value.may_pass
+        client.run([], max_failed=1)
+
+    def test_what_is_no_traceparent_is_never_sent(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """The service would ignore it."""
+        with pytest.raises(ValueError, match="traceparent"):
+            client.run([], traceparent=TRACE[:-1])
+        assert service.asked == []
+
+    @pytest.mark.parametrize("status", [500, 502])
+    def test_a_failure_has_the_key_for_the_next_try(
+        self, service: ScriptedService, client: Client, status: int
+    ) -> None:
+        """Then the service gets the same bytes with the same key."""
+        service.refuses(status, 0, "Internal server error")
+        service.answers({"asyncId": BATCH})
+        with pytest.raises(CallFailed) as caught:
+            client.run([JOB])
+        assert caught.value.may_pass
+        assert client.run([JOB], None, caught.value.idempotency_key) == {"asyncId": BATCH}
+        first, second = service.asked
+        assert first.body == second.body
+        assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+
+class TestRerunFailed:
+    def test_numbers_of_any_type_go_back(self, service: ScriptedService) -> None:
+        """JSON cannot be made of a Decimal."""
+        result = b'{"namespace": "a", "action": "b", "request": {"n": 1.5}, "response": 1}'
+        service.answers(PONG)
+        service.answers_bytes(b'{"asyncId": "a", "results": [' + result + b"]}")
+        service.answers({"asyncId": BATCH})
+        now = FakeClock().now
+        with Client(service.address, KEY, SECRET, parse_float=Decimal, now=now) as client:
+            assert client.rerun_failed(BATCH, idempotency_key="k", max_failed=3) == {
+                "asyncId": BATCH
+            }
+        jobs = [{"namespace": "a", "action": "b", "params": {"n": 1.5}}]
+        assert service.asked[2].json == {"jobs": jobs, "maxFailed": 3}
+        assert service.asked[2].headers["idempotency-key"] == "k"
+
+
+class TestWait:
+    def test_until_it_is_over(self, service: ScriptedService) -> None:
+        """Each progress is shown on the way."""
+        time = Time()
+        seen: list[Progress] = []
+        service.answers(running(0), running(50), COMPLETED)
+        with _waiting_in(service, time) as client:
+            assert client.wait(BATCH, on_progress=seen.append) == COMPLETED
+        assert seen == [running(0), running(50), COMPLETED]
+        assert time.slept == pytest.approx([0.2, 0.3])
+
+    def test_no_longer_than_wanted(self, service: ScriptedService) -> None:
+        time = Time()
+        service.answers(*[running(0)] * 9)
+        with (
+            _waiting_in(service, time) as client,
+            pytest.raises(StillRunning, match=f"batch {BATCH} is not completed after 5 s"),
+        ):
+            client.wait(BATCH, 5)
+        assert time.seconds == pytest.approx(5)
+
+    def test_some_polls_may_fail(self, service: ScriptedService) -> None:
+        """Four in a row."""
+        for _ in range(2):
+            for _ in range(4):
+                service.refuses(500, 0, "Internal server error")
+            service.answers(running(0))
+        for _ in range(5):
+            service.answers_bytes(b"<html>", status=502)
+        with _waiting_in(service, Time()) as client, pytest.raises(Unreachable):
+            client.wait(BATCH)
+        assert len(service.asked) == 15
+
+
+def _waiting_in(service: ScriptedService, time: Time) -> Client:
+    return Client(
+        service.address,
+        KEY,
+        SECRET,
+        now=FakeClock().now,
+        sleep=time.sleep,
+        monotonic=time.monotonic,
+    )

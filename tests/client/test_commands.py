@@ -278,18 +278,23 @@ class TestRun:
             (b"\n \n", " is empty: write the jobs as a JSON array"),
             (b"namespace,action\nevent,x\n", " is not JSON: write the jobs as a JSON array"),
             (b"1,2\n3,4\n", " is not JSON: write the jobs as a JSON array"),
-            (
-                b'{"namespace": "a"}\n{"namespace": "b"}\n',
-                " holds more than one JSON value, such as",
-            ),
-            (b"[]\n[]", " holds more than one JSON value, such as an object on each line: put"),
-            (b'{"namespace": "a", "action": "b"}', " holds one job and no array of jobs: put it"),
+            (b"[]\n[]", " holds more than one JSON value: write one job on each line, or put them"),
+            (b"{} {}", " holds more than one JSON value: write one job on each line, or put them"),
+            (b'{\n"a": 1\n}\n{\n', " holds more than one JSON value: write one job on each line"),
+            (b'{"a": 1}\n{"a": }\n', ", line 2, column 7: Expecting value: correct it"),
+            (b'{"a": 1}\n\n\n{"a": NaN}\n', ", line 4 holds NaN, which is not JSON"),
+            (b'{"a": 1, "a": 2}\n{}\n', ", line 1 has the key 'a' twice in one object"),
+            (b'{"a": 1}\n[]\n', ", line 2 holds no job: write an object, {"),
+            (b'{"a": 1}\nnext\n', ", line 2 is not JSON: write the jobs as a JSON array"),
+            (b'{"a": 1}\n{} {}\n', ", line 2 holds more than one JSON value: write one job"),
+            (b'{"a": 1}\n{"a": "\xff"}\n', ", line 2 is not UTF-8 (at byte 7)"),
+            (b'{"a": 1,\n{"a": 1}\n', ", line 2, column 1: Expecting property name"),
             (b"[NaN]", " holds NaN, which is not JSON"),
             (b'[{"a": 1, "a": 2}]', " has the key 'a' twice in one object"),
             (b"[1e999]", " holds the number 1e999, which is too large"),
             (b"\xff\xfe[]", " is not UTF-8 (at byte 0)"),
             (b"[" * 100_000, " is nested more than 64 deep"),
-            (b'"jobs"', " holds neither a request object nor an array of jobs"),
+            (b'"jobs"', " holds neither a request object nor jobs: write"),
         ],
     )
     def test_what_is_no_run_request_is_never_sent(
@@ -426,7 +431,7 @@ class TestFailures:
         assert user.types("results", BATCH) == 1
         assert user.is_told == (
             "batchback: refused (413/0): 8,000,000 bytes of results do not fit: "
-            f"ask for pages: `batchback results {BATCH} --start 0 --per-page 100`\n"
+            f"write all pages to a file: `batchback results {BATCH} --output results.json`\n"
         )
 
     def test_nobody_listens(self, user: User) -> None:
@@ -480,9 +485,10 @@ class TestFailures:
     ) -> None:
         """Nobody knows then whether the service has the batch."""
         monkeypatch.setattr(Client, "submit", ctrl_c)
-        assert user.types("run", jobs_file) == 130
+        assert user.types("run", jobs_file, "--idempotency-key", "order-66") == 130
         assert user.is_told == (
-            "batchback: interrupted; `batchback list` shows whether the batch was submitted\n"
+            "batchback: interrupted; it may be submitted: run it again with "
+            "`--idempotency-key order-66`, and the batch runs once\n"
         )
 
     def test_ctrl_c_while_reading(self, user: User) -> None:
@@ -504,7 +510,7 @@ class TestFailures:
         assert user.is_told == ""
 
 
-def ctrl_c(*_: object) -> None:
+def ctrl_c(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 

@@ -1,6 +1,7 @@
 """What a terminal shows in place of JSON."""
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -30,14 +31,33 @@ class TestOnATerminal:
             "progress     50\njobs.total   2\njobs.failed  1\ncompletedAt  -\nnote         é\n"
         )
 
-    def test_batches_are_rows(self, service: ScriptedService, user: User) -> None:
+    def test_a_list_of_objects_has_a_number_for_each(
+        self, service: ScriptedService, user: User
+    ) -> None:
+        history = [{"at": "10:00", "status": 500}, {"at": "10:01", "status": 200}]
+        service.answers({"progress": 50, "callback": {"history": history}})
+        assert user.types("progress", BATCH) == 0
+        assert user.stdout.getvalue().splitlines()[1:] == [
+            "callback.history.1.at      10:00",
+            "callback.history.1.status  500",
+            "callback.history.2.at      10:01",
+            "callback.history.2.status  200",
+        ]
+
+    def test_batches_are_rows(
+        self, service: ScriptedService, user: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With what is not known as a dash, and cut where the terminal ends."""
+        monkeypatch.setenv("COLUMNS", "88")
         batch = {"asyncId": BATCH, "status": "running", "progress": 5, "createdAt": "2026-11-23"}
-        service.answers({"results": [batch], "meta": {}})
+        known = {"jobs": {"failed": 3}, "callback": {"status": "waiting"}, "label": "nightly"}
+        service.answers({"results": [batch, {**batch, **known}], "meta": {}})
         assert user.types("list") == 0
-        assert user.stdout.getvalue() == (
-            "ASYNC ID                          STATUS   PROGRESS  CREATED\n"
-            "e35e06ee592d17a42dc9e6252a058617  running  5%        2026...\n"
-        )
+        assert [line.split("  ") for line in _columns(user)] == [
+            ["ASYNC ID", "STATUS", "PROGRESS", "FAILED", "CALLBACK", "LABEL", "CREATED"],
+            [BATCH, "running", "5%", "-", "-", "-", "2026-..."],
+            [BATCH, "running", "5%", "3", "waiting", "nightly", "2026-..."],
+        ]
 
     @pytest.mark.parametrize(
         ("page", "places"),
@@ -62,6 +82,16 @@ class TestOnATerminal:
         for line in lines:
             assert line[5:] == 'event      inviteContacts  {"a": "?31m", "b": "xxxxx...'
             assert len(line) == 60
+
+    def test_details_have_columns_of_their_own(self, service: ScriptedService, user: User) -> None:
+        detail = {"id": "a", "index": 0, "outcome": "failed", "httpStatus": None, "attempts": 4}
+        service.answers({"ack": "now", "version": "0.1.0"})
+        service.answers({"asyncId": BATCH, "results": [{**JOB, **detail, "response": 1}]})
+        assert user.types("results", BATCH, "--detail") == 0
+        assert user.stdout.getvalue().splitlines() == [
+            "JOB  ID  OUTCOME  HTTP  ATTEMPTS  NAMESPACE  ACTION      ...",
+            "0    a   failed   -     4         event      inviteContac...",
+        ]
 
     def test_no_results_are_a_heading(self, service: ScriptedService, user: User) -> None:
         service.answers({"asyncId": BATCH, "results": []})
@@ -100,3 +130,8 @@ class TestOnATerminal:
         user.stdout = Old(written, encoding="latin-1", write_through=True)
         assert user.types("ping") == 0
         assert written.getvalue() == b"ack  caf\xe9 ?\n"
+
+
+def _columns(user: User) -> list[str]:
+    """The lines on stdout, their columns two spaces apart."""
+    return [re.sub(" {2,}", "  ", line) for line in user.stdout.getvalue().splitlines()]

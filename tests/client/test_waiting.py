@@ -15,6 +15,8 @@ from tests.client.scripted_service import (
 )
 from tests.client.user import Terminal, User
 
+FAILED = f"3 of 200 jobs failed: `batchback rerun-failed {BATCH}` sends them again"
+
 
 class TestWait:
     def test_plain_lines_and_then_the_results(
@@ -29,7 +31,7 @@ class TestWait:
             "batchback: 0% 0 of 200 jobs answered",
             "batchback: 50% 100 of 200 jobs answered",
             "batchback: 100% 200 of 200 jobs answered, 3 failed",
-            "batchback: 3 of 200 jobs failed: their responses say why",
+            f"batchback: {FAILED}",
         ]
 
     def test_what_holds_up_jobs_is_told_while_it_does(
@@ -62,7 +64,8 @@ class TestWait:
         assert half.startswith(f"[{'#' * 15}{'.' * 15}]  50%  100 of 200 jobs answered")
         assert full.startswith(f"[{'#' * 30}] 100%  200 of 200 jobs answered, 3 failed")
         assert full.endswith(
-            "failed\x1b[K\nbatchback: 3 of 200 jobs failed: their responses say why\n"
+            "failed\x1b[K\nbatchback: 3 of 200 jobs failed: "
+            f"`batchback rerun-failed {BATCH}` sends them again\n"
         )
 
     def test_the_bar_fits_the_terminal_that_shows_it(
@@ -103,7 +106,7 @@ class TestWait:
         assert user.stdout.getvalue() == ""
         assert user.is_told.splitlines()[-1] == (
             "batchback: not completed after 7.5 s, the batch goes on: "
-            f"`batchback results {BATCH}` fetches its results once it is over"
+            f"`batchback wait {BATCH}` goes on waiting for it"
         )
         assert user.time.seconds == pytest.approx(7.5)
 
@@ -176,8 +179,8 @@ class TestWait:
         user.sleep = _ctrl_c
         assert user.types("run", jobs_file, "--wait") == 130
         assert user.is_told.endswith(
-            f"answered\x1b[K\nbatchback: interrupted; batch {BATCH} goes on: `batchback progress "
-            f"{BATCH}` shows how far it is, `batchback cancel {BATCH}` ends it\n"
+            f"answered\x1b[K\nbatchback: interrupted; batch {BATCH} goes on: `batchback wait "
+            f"{BATCH}` follows it, `batchback cancel {BATCH}` ends it\n"
         )
         assert user.stdout.getvalue() == ""
 
@@ -195,7 +198,7 @@ ENDINGS = [
     (WELL, 0, []),
     ({**WELL, "callback": callback("none", 0)}, 0, []),
     ({**WELL, "callback": callback("delivered")}, 0, ["the callback is delivered"]),
-    (COMPLETED, 6, ["3 of 200 jobs failed: their responses say why"]),
+    (COMPLETED, 6, [FAILED]),
     (
         {**WELL, "callback": callback("waiting", **REFUSED)},
         6,
@@ -205,7 +208,7 @@ ENDINGS = [
         {**COMPLETED, "callback": callback("failed", 8, lastStatus=500)},
         6,
         [
-            "3 of 200 jobs failed: their responses say why",
+            FAILED,
             (
                 "the callback is not delivered (HTTP 500), and no attempt is left: "
                 f"`batchback repost {BATCH}` sends it again"
@@ -273,7 +276,7 @@ class TestWhatBecameOfIt:
         service.refuses(413, 0, "too large")
         assert user.types("run", jobs_file, "--wait") == 1
         assert "3 of 200 jobs failed" in user.is_told
-        assert f"`batchback results {BATCH} --start 0 --per-page 100`" in user.is_told
+        assert f"`batchback results {BATCH} --output results.json`" in user.is_told
 
 
 def _ctrl_c(*_: object) -> None:

@@ -6,12 +6,13 @@
         batch = client.run(jobs, "https://example.com/callback")
         client.progress(batch["asyncId"])
 
-`Client` has one method for each action of the API. What a call can end in is Refused or
-Unreachable, both CallFailed. The command `batchback` does the same from a shell.
+`Client` has one method for each action of the API, and some for what takes several calls. What a
+call can end in is Refused, Unreachable or Unsupported, all CallFailed. The command `batchback` does
+the same from a shell.
 """
 
 from batchback.client import Client
-from batchback.errors import CallFailed, Refused, Unreachable
+from batchback.errors import CallFailed, Refused, StillRunning, Unreachable, Unsupported
 from batchback.wire import (
     Batches,
     Callback,
@@ -26,6 +27,7 @@ from batchback.wire import (
     Restarted,
     Result,
     Results,
+    RunOptions,
     Submitted,
 )
 
@@ -46,6 +48,9 @@ __all__ = [
     "Restarted",
     "Result",
     "Results",
+    "RunOptions",
+    "StillRunning",
     "Submitted",
     "Unreachable",
+    "Unsupported",
 ]

@@ -7,7 +7,15 @@ from contextlib import redirect_stderr, redirect_stdout
 
 from batchback import command_line, strict_json
 from batchback.commands import batchback
-from batchback.errors import CannotGoOn, NotWritten, Refused, StillRunning, Unreachable
+from batchback.errors import (
+    CallFailed,
+    CannotGoOn,
+    NotWritten,
+    Refused,
+    StillRunning,
+    Unreachable,
+    Unsupported,
+)
 from batchback.shell import Shell, Status, discard
 
 
@@ -36,18 +44,24 @@ def _run(argv: Sequence[str], shell: Shell) -> int:
         shell.say(f"refused {refused}")
         return Status.NOT_COMPLETED if refused.is_not_completed else Status.REFUSED
     except Unreachable as unreachable:
-        shell.say(f"unreachable: {unreachable}; check the address, or try again")
+        shell.say(f"unreachable: {unreachable}; check the address, or {_again(unreachable)}")
         return Status.UNREACHABLE
     except StillRunning as waiting:
         shell.say(str(waiting))
         return Status.NOT_COMPLETED
-    except CannotGoOn as reason:
+    except (CannotGoOn, Unsupported) as reason:
         shell.say(str(reason))
         return Status.USAGE
     except OSError as fault:  # of click, which prints --help and --version
         if fault.filename is not None:
             raise
         raise NotWritten(fault) from fault
+
+
+def _again(failure: CallFailed) -> str:
+    if failure.idempotency_key is None:
+        return "try again"
+    return f"try again with `--idempotency-key {failure.idempotency_key}`: the batch runs once then"
 
 
 def _without_output(lost: NotWritten, shell: Shell) -> int:

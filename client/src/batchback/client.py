@@ -7,42 +7,51 @@
         )
         client.progress(batch["asyncId"])
 
-What comes back is the service's own JSON, typed. What goes wrong is one of two things:
+What comes back is the service's own JSON, typed. What goes wrong is one of three things:
 
     CallFailed
     ├── Refused         the service answered, and said no: sending the same again changes nothing,
     │                   but for 24114 (not completed), 429 (a limit of the account) and the 500s
-    └── Unreachable     no answer came, or one that is not the service's: a gateway's, a proxy's.
-                        Whether the call arrived is not known.
+    ├── Unreachable     no answer came, or one that is not the service's: a gateway's, a proxy's.
+    │                   Whether the call arrived is not known.
+    └── Unsupported     the service is older than what was asked of it, and would ignore that
 
-If a connection ends without an answer, the client asks once more for what only reads: progress,
-results, list and ping. It sends nothing else twice on its own. To repeat a `run` safely, give it an
-idempotency key.
+If a connection ends without an answer, the client asks once more for what only reads (progress,
+results, list and ping), and for `run`, which always has an idempotency key. It sends nothing else
+twice on its own.
 """
 
+import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 from urllib.parse import SplitResult, urlsplit
+from uuid import uuid4
 
 from batchback import strict_json
-from batchback.errors import Refused, Unreachable
+from batchback.errors import CallFailed, Refused, StillRunning, Unreachable, Unsupported
+from batchback.polling import is_over, persistently, polled
 from batchback.signing import iws_headers
 from batchback.wire import (
     Batches,
+    CallbackResults,
     Cancelled,
     Job,
+    Only,
     Pong,
     Progress,
     Reposted,
     Restarted,
+    Result,
     Results,
+    RunOptions,
     Submitted,
 )
 
@@ -67,6 +76,17 @@ _KEY = re.compile(r"[!-9;-~]{1,256}")
 _SECRET = re.compile(r"[!-~]([ -~]*[!-~])?")
 _LONGEST_NUMBER = 9
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+#: What only a service knows that says a version: parameters and a header.
+_NEWER_IN_RUN = {
+    "label",
+    "metadata",
+    "callbackResults",
+    "callbackHeaders",
+    "deadlineMinutes",
+    "maxFailed",
+    "traceparent",
+}
 
 
 class Client:
@@ -90,6 +110,9 @@ class Client:
         session: "requests.Session | None" = None,
         parse_float: Callable[[str], Any] = float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        new_key: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self._address = _checked_address(address)
         self._key = _checked_key(key)
@@ -98,7 +121,11 @@ class Client:
         self._session_is_ours = session is None
         self._parse_float = parse_float
         self._now = now
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._new_key = new_key
         self._used_at = now()
+        self._says_version = False
 
     def __enter__(self) -> Self:
         return self
@@ -115,20 +142,91 @@ class Client:
         jobs: Iterable[Job],
         callback_url: str | None = None,
         idempotency_key: str | None = None,
+        *,
+        label: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        callback_results: CallbackResults | None = None,
+        callback_headers: Mapping[str, str] | None = None,
+        deadline_minutes: int | None = None,
+        max_failed: int | None = None,
+        traceparent: str | None = None,
     ) -> Submitted:
-        """Submit a batch; once this returns, the batch is safe. With an idempotency key you can
-        call it again and the batch runs once; without one, you do not know after an Unreachable
-        whether the batch runs."""
-        return self.submit(_given(jobs=[*jobs], callbackUrl=callback_url), idempotency_key)
+        """Submit a batch; once this returns, the batch is safe.
 
-    def submit(self, order: Mapping[str, Any], idempotency_key: str | None = None) -> Submitted:
+        Without an idempotency key it is sent with a new one. If it ends in a CallFailed whose
+        outcome is not known, run the same again with the key that the exception has: then the batch
+        runs once, whatever arrived."""
+        order = _given(
+            jobs=[*jobs],
+            callbackUrl=callback_url,
+            label=label,
+            metadata=metadata,
+            callbackResults=callback_results,
+            callbackHeaders=callback_headers,
+            deadlineMinutes=deadline_minutes,
+            maxFailed=max_failed,
+        )
+        return self.submit(order, idempotency_key, traceparent=traceparent)
+
+    def submit(
+        self,
+        order: Mapping[str, Any],
+        idempotency_key: str | None = None,
+        *,
+        traceparent: str | None = None,
+    ) -> Submitted:
         """`run` with the whole request object, which is sent as it is."""
-        answer = self.call("batch", "run", order, idempotency_key=idempotency_key)
-        return cast(Submitted, self._with("asyncId", answer))
+        key = self._new_key() if idempotency_key is None else idempotency_key
+        headers = {"Idempotency-Key": _checked_idempotency_key(key)}
+        if traceparent is not None:
+            headers["traceparent"] = _checked_traceparent(traceparent)
+        self._require_version([name for name in (*order, *headers) if name in _NEWER_IN_RUN])
+        try:
+            return cast(
+                Submitted, self._with("asyncId", self._call("batch", "run", order, headers))
+            )
+        except CallFailed as failure:
+            failure.idempotency_key = key
+            raise
+
+    def rerun_failed(
+        self,
+        id: str,
+        callback_url: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Submitted | None:
+        """Submit the jobs of a completed batch that did not succeed as a new batch, with their ids;
+        None if there are none. Nobody can read the callback URL of the old batch, so give it
+        again. With an idempotency key you can call it again, as `run`."""
+        pages = self._pages(id, float, only="failed")
+        failed = [_job_of(result) for page in pages for result in page["results"]]
+        return self.run(failed, callback_url, idempotency_key, **options) if failed else None
 
     def progress(self, id: str) -> Progress:
         """How far the batch is."""
         return cast(Progress, self._ask("progress", {"async": id}, "progress"))
+
+    def wait(
+        self,
+        id: str,
+        timeout: float | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> Progress:
+        """The progress once the batch is over; StillRunning if it is not after `timeout` seconds.
+        `on_progress` gets each progress on the way. Four calls in a row may fail meanwhile."""
+        deadline = math.inf if timeout is None else self._monotonic() + timeout
+        for progress in polled(
+            lambda: self.progress(id),
+            deadline=deadline,
+            sleep=self._sleep,
+            monotonic=self._monotonic,
+        ):
+            if on_progress is not None:
+                on_progress(progress)
+            if is_over(progress):
+                return progress
+        raise StillRunning(f"batch {id} is not completed after {timeout:g} s, and goes on")
 
     def results(
         self,
@@ -136,12 +234,45 @@ class Client:
         start: int | None = None,
         per_page: int | None = None,
         *,
+        only: Only | None = None,
+        detail: bool = False,
         partial: bool = False,
     ) -> Results:
         """All results in the order of the jobs, or a page of them. Refused with 24114 while the
-        batch runs, unless you ask for the results so far (`partial`)."""
-        wanted = _given(start=start, perPage=per_page, partial=partial or None)
-        return cast(Results, self._ask("results", {"async": id, **wanted}, "results"))
+        batch runs, unless you ask for the results so far (`partial`). `only` picks those that
+        failed or succeeded; `detail` adds to each what happened."""
+        return self._results(
+            id, self._parse_float, start, per_page, only=only, detail=detail, partial=partial
+        )
+
+    def iter_results(
+        self,
+        id: str,
+        *,
+        only: Only | None = None,
+        detail: bool = False,
+        partial: bool = False,
+        per_page: int | None = None,
+    ) -> Iterator[Result]:
+        """Each result once, in the order of the jobs, however many pages they take."""
+        for page in self.iter_pages(
+            id, only=only, detail=detail, partial=partial, per_page=per_page
+        ):
+            yield from page["results"]
+
+    def iter_pages(
+        self,
+        id: str,
+        *,
+        only: Only | None = None,
+        detail: bool = False,
+        partial: bool = False,
+        per_page: int | None = None,
+    ) -> Iterator[Results]:
+        """The same, page by page. A call that fails is repeated four times if that may help."""
+        return self._pages(
+            id, self._parse_float, only=only, detail=detail, partial=partial, per_page=per_page
+        )
 
     def restart(self, id: str) -> Restarted:
         """Run every job again that never got an answer."""
@@ -155,10 +286,18 @@ class Client:
         """End the batch early: jobs without a response are answered "Cancelled"."""
         return cast(Cancelled, self._ask("cancel", {"async": id}, "cancelled"))
 
-    def list(self, start: int | str | None = None, per_page: int | None = None) -> Batches:
-        """A page of the account's batches, newest first. `start` is the `next` of the page before,
-        or a number."""
-        wanted = _given(start=start, perPage=per_page)
+    def list(
+        self,
+        start: int | str | None = None,
+        per_page: int | None = None,
+        *,
+        label: str | None = None,
+    ) -> Batches:
+        """A page of the account's batches, newest first, or of those with this label. `start` is
+        the `next` of the page before, or a number. A page with a label may be short or even empty,
+        and have a `next`."""
+        wanted = _given(start=start, perPage=per_page, label=label)
+        self._require_version([name for name in ("label",) if name in wanted])
         return cast(Batches, self._ask("list", wanted, "results"))
 
     def ping(self) -> Pong:
@@ -174,13 +313,67 @@ class Client:
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """The service's answer to any call, Refused or Unreachable."""
+        headers = _given(**{"Idempotency-Key": idempotency_key})
+        if idempotency_key is not None:
+            _checked_idempotency_key(idempotency_key)
+        return self._call(namespace, action, body, headers)
+
+    def _call(
+        self,
+        namespace: str,
+        action: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str],
+        parse_float: Callable[[str], Any] | None = None,
+    ) -> dict[str, Any]:
         target = f"{_API}/{namespace}?action={action}"
         sent = strict_json.dump(body).encode()
-        headers = self._signed(target, sent)
-        if idempotency_key is not None:
-            headers["Idempotency-Key"] = _checked_idempotency_key(idempotency_key)
-        tries = 2 if action in _READS else 1
-        return self._answer_of(self._post(target, sent, headers, tries))
+        tries = 2 if action in _READS or "Idempotency-Key" in headers else 1
+        response = self._post(target, sent, {**self._signed(target, sent), **headers}, tries)
+        return self._answer_of(response, parse_float or self._parse_float)
+
+    def _pages(
+        self,
+        id: str,
+        parse_float: Callable[[str], Any],
+        *,
+        per_page: int | None = None,
+        **wanted: Any,
+    ) -> Iterator[Results]:
+        start: int | None = 0
+        while start is not None:
+            page = persistently(
+                functools.partial(self._results, id, parse_float, start, per_page, **wanted),
+                self._sleep,
+            )
+            yield page
+            start = _following(page)
+
+    def _results(
+        self,
+        id: str,
+        parse_float: Callable[[str], Any],
+        start: int | None,
+        per_page: int | None,
+        *,
+        only: Only | None = None,
+        detail: bool = False,
+        partial: bool = False,
+    ) -> Results:
+        newer = _given(only=only, detail=detail or None)
+        self._require_version([*newer])
+        wanted = _given(start=start, perPage=per_page, partial=partial or None) | newer
+        answer = self._call("batch", "results", {"async": id, **wanted}, {}, parse_float)
+        return cast(Results, self._with("results", answer))
+
+    def _require_version(self, newer: Sequence[str]) -> None:
+        """Unsupported if the service would ignore these: it says no version then."""
+        if not newer or self._says_version:
+            return
+        self._says_version = "version" in self.ping()
+        if not self._says_version:
+            what = f"the service is older than {' and '.join(newer)}, and would ignore it"
+            raise Unsupported(f"{self._address}: {what}: leave it out, or have the service updated")
 
     def _ask(self, action: str, body: Mapping[str, Any], expected: str) -> dict[str, Any]:
         return self._with(expected, self.call("batch", action, body))
@@ -244,9 +437,11 @@ class Client:
             self._session.close()
         self._used_at = now
 
-    def _answer_of(self, response: "requests.Response") -> dict[str, Any]:
+    def _answer_of(
+        self, response: "requests.Response", parse_float: Callable[[str], Any]
+    ) -> dict[str, Any]:
         try:
-            answer = json.loads(response.content, parse_float=self._parse_float)
+            answer = json.loads(response.content, parse_float=parse_float)
         except (ValueError, RecursionError):
             answer = None
         if isinstance(answer, dict) and response.status_code not in _OF_A_GATEWAY:
@@ -310,6 +505,34 @@ def _checked_idempotency_key(idempotency_key: str) -> str:
     if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise ValueError("the idempotency key is not 1 to 255 visible ASCII characters")
     return idempotency_key
+
+
+def _checked_traceparent(traceparent: str) -> str:
+    if not _TRACEPARENT.fullmatch(traceparent):
+        raise ValueError(
+            "the traceparent is not as W3C Trace Context has it, such as "
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        )
+    return traceparent
+
+
+def _job_of(result: Result) -> Job:
+    """The job that a result is of."""
+    given = {"params": result["request"] or None, "id": result.get("id")}
+    job = {"namespace": result["namespace"], "action": result["action"], **_given(**given)}
+    return cast(Job, job)
+
+
+def _following(page: Results) -> int | None:
+    """The `start` of the page after this one. A service that does not say it counts results, of
+    which each job has one."""
+    if "meta" not in page:
+        return None
+    meta = page["meta"]
+    if "next" in meta:
+        return meta["next"]
+    after = meta["start"] + meta["count"]
+    return after if meta["start"] < after < meta["totalResults"] else None
 
 
 def _new_session(address: str) -> "requests.Session":

@@ -49,6 +49,8 @@ def open_client(context: click.Context) -> Client:
             given["secret"],
             parse_float=Number,
             now=shell.now,
+            sleep=shell.sleep,
+            monotonic=shell.monotonic,
         )
     except ValueError as error:
         raise CannotGoOn(str(error)) from error

@@ -2,7 +2,8 @@
 
 CallFailed          a call that has no result
 ├── Refused         the service answered, and said no
-└── Unreachable     no answer of the service came back
+├── Unreachable     no answer of the service came back
+└── Unsupported     the service is too old for what was asked, so it was not sent
 CannotGoOn          a command that its user can fix
 NotWritten          a command that did what it should, and whose output cannot be written
 StillRunning        a batch that is not over when the time to wait for it is
@@ -15,6 +16,13 @@ from http import HTTPStatus
 
 class CallFailed(Exception):
     """The root: a call that has no result."""
+
+    #: Whether the same call may be answered later, though nobody fixes anything.
+    may_pass: bool = False
+    #: In how many seconds to send the same again, if the service says so.
+    retry_after: int | None = None
+    #: What a `run` was sent with. Repeated with it, the batch runs once.
+    idempotency_key: str | None = None
 
 
 class Refused(CallFailed):
@@ -35,6 +43,7 @@ class Refused(CallFailed):
         self.message = message
         self.reasons = tuple(reasons)
         self.retry_after = retry_after
+        self.may_pass = error_code in _MAY_PASS
 
     def __str__(self) -> str:
         said = f"({self.error_code}/{self.specific_code}): {self.message}"
@@ -47,12 +56,9 @@ class Refused(CallFailed):
         return Refused(self.error_code, self.specific_code, self.message, reasons, self.retry_after)
 
     @property
-    def may_pass(self) -> bool:
-        """Whether the same call may be answered later, though nobody fixes anything."""
-        return self.error_code in {
-            HTTPStatus.TOO_MANY_REQUESTS,
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-        }
+    def is_outcome_unknown(self) -> bool:
+        """Whether what was asked for may have been done."""
+        return (self.error_code, self.specific_code) == (HTTPStatus.INTERNAL_SERVER_ERROR, 0)
 
     @property
     def is_not_completed(self) -> bool:
@@ -63,6 +69,9 @@ class Refused(CallFailed):
     def is_too_large(self) -> bool:
         """Whether the request, or the answer to it, does not fit."""
         return self.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+_MAY_PASS = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR}
 
 
 def _news(message: str, reasons: Sequence[str]) -> Iterator[str]:
@@ -78,11 +87,14 @@ class Unreachable(CallFailed):
     """No answer of the service came back; `reason` says what came instead."""
 
     may_pass = True
-    retry_after: int | None = None
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Unsupported(CallFailed):
+    """The service would ignore what was asked, so it was not sent; the text is one sentence."""
 
 
 class CannotGoOn(Exception):
@@ -105,4 +117,4 @@ class NotWritten(Exception):
 
 
 class StillRunning(Exception):
-    """The time to wait for a batch is up; the text is one sentence that says how to ask later."""
+    """The time to wait for a batch is up, and it goes on; the text is one sentence."""

@@ -26,6 +26,16 @@ def dump(value: object, margin: str = "\n") -> str:
     return value.text if isinstance(value, Number) else json.dumps(value)
 
 
+def line(value: object) -> str:
+    """The same on one line."""
+    if isinstance(value, dict):
+        items = [f"{json.dumps(name)}: {line(held)}" for name, held in value.items()]
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(line, value))}]"
+    return value.text if isinstance(value, Number) else json.dumps(value)
+
+
 def _between(begin: str, items: list[str], end: str, margin: str) -> str:
     inner = f"{margin}  "
     return f"{begin}{inner}{f',{inner}'.join(items)}{margin}{end}" if items else begin + end

@@ -42,5 +42,8 @@ def explained_refusals(given: Mapping[str, Any]) -> Iterator[None]:
 def _remedy(refused: Refused) -> str:
     if refused.retry_after is not None:
         return f"try again in {refused.retry_after} s"
+    if refused.is_outcome_unknown and refused.idempotency_key is not None:
+        key = refused.idempotency_key
+        return f"run it again with `--idempotency-key {key}`, and the batch runs once"
     by_code = _REMEDIES.get((refused.error_code, refused.specific_code), "")
     return by_code or _REQUIRED.get(refused.message, "")

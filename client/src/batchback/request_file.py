@@ -1,7 +1,9 @@
-"""FILE of `batchback run`: the request object, or the jobs in it."""
+"""FILE of `batchback run`: the request object, the array of jobs in it, or a job on each line."""
 
 import codecs
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,21 +12,70 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell
 
 
-def read_request(file: str, callback_url: str | None, shell: Shell) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFile:
+    """What FILE holds, and where."""
+
+    name: str
+    request: Mapping[str, Any]
+    #: Of each job, if FILE has a line for each.
+    lines: tuple[int, ...] = ()
+
+
+def read_request(file: str, shell: Shell) -> RequestFile:
     """The request object in FILE, or one around the jobs in it."""
     name = "standard input" if file == "-" else file
-    value = _parsed(_content(file, shell), name)
-    if isinstance(value, list):
-        value = {"jobs": value}
-    if not isinstance(value, dict):
-        raise CannotGoOn(f"{name} holds neither a request object nor an array of jobs: {_WANTED}")
-    if "jobs" not in value and _JOB & value.keys():
-        raise CannotGoOn(f"{name} holds one job and no array of jobs: put it between [ and ]")
-    return value if callback_url is None else {**value, "callbackUrl": callback_url}
+    # The mark that Windows editors put before UTF-8 is no part of the JSON.
+    content = _content(file, shell).removeprefix(codecs.BOM_UTF8)
+    if _is_lines(content):
+        jobs = dict(_jobs_on_lines(content, name))
+        return RequestFile(name=name, request={"jobs": [*jobs.values()]}, lines=(*jobs,))
+    return _of_value(_parsed(content, name), name)
+
+
+def _is_lines(content: bytes) -> bool:
+    """Whether the first line is an object by itself, and not the last."""
+    first, _, rest = content.lstrip().partition(b"\n")
+    if not first.startswith(b"{") or not rest.strip():
+        return False
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 _JOB = {"namespace", "action"}
-_WANTED = 'write the jobs as a JSON array, [{"namespace": "...", "action": "..."}, ...]'
+_WANTED = (
+    'write the jobs as a JSON array, [{"namespace": "...", "action": "..."}, ...], or one on each '
+    "line"
+)
+
+
+def _of_value(value: object, name: str) -> RequestFile:
+    if isinstance(value, list):
+        return RequestFile(name=name, request={"jobs": value})
+    if not isinstance(value, dict):
+        raise CannotGoOn(f"{name} holds neither a request object nor jobs: {_WANTED}")
+    is_job = "jobs" not in value and _JOB & value.keys()
+    return RequestFile(name=name, request={"jobs": [value]} if is_job else value)
+
+
+def _jobs_on_lines(content: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of each line that is not empty, and the job there."""
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if line.strip():
+            yield number, _job_on(line, f"{name}, line {number}")
+
+
+def _job_on(line: bytes, place: str) -> dict[str, Any]:
+    job = _parsed(line, place, is_line=True)
+    if not isinstance(job, dict):
+        raise CannotGoOn(f"{place} holds no job: write an object, {_A_JOB}")
+    return job
+
+
+_A_JOB = '{"namespace": "...", "action": "..."}'
 
 
 def _content(file: str, shell: Shell) -> bytes:
@@ -37,26 +88,25 @@ def _content(file: str, shell: Shell) -> bytes:
         raise CannotGoOn(f"{file} cannot be read ({why}): name a file, or - for stdin") from error
 
 
-def _parsed(content: bytes, name: str) -> object:
-    """Read as strictly as the service does, so that nothing is changed on the way there. The mark
-    that Windows editors put before UTF-8 is no part of the JSON."""
-    content = content.removeprefix(codecs.BOM_UTF8)
+def _parsed(content: bytes, place: str, *, is_line: bool = False) -> object:
+    """Read as strictly as the service does, so that nothing is changed on the way there."""
     try:
         return strict_json.parse(content)
     except strict_json.NotStrictJson as fault:
         if isinstance(fault.__cause__, json.JSONDecodeError):
-            _refuse_syntax(content.strip(), name, fault.__cause__)
-        raise CannotGoOn(f"{name} {fault}: change that, and run this again") from fault
+            _refuse_syntax(content, place, fault.__cause__, is_line=is_line)
+        raise CannotGoOn(f"{place} {fault}: change that, and run this again") from fault
 
 
-def _refuse_syntax(content: bytes, name: str, at: json.JSONDecodeError) -> NoReturn:
-    if not content:
-        raise CannotGoOn(f"{name} is empty: {_WANTED}") from at
-    if not content.startswith((b"[", b"{")):
-        raise CannotGoOn(f"{name} is not JSON: {_WANTED}") from at
+def _refuse_syntax(
+    content: bytes, place: str, at: json.JSONDecodeError, *, is_line: bool
+) -> NoReturn:
+    if not content.strip():
+        raise CannotGoOn(f"{place} is empty: {_WANTED}") from at
+    if not content.lstrip().startswith((b"[", b"{")):
+        raise CannotGoOn(f"{place} is not JSON: {_WANTED}") from at
     if at.msg == "Extra data":
-        raise CannotGoOn(
-            f"{name} holds more than one JSON value, such as an object on each line: put them into "
-            "one array, for example with `jq -s . FILE`"
-        ) from at
-    raise CannotGoOn(f"{name}, line {at.lineno}, column {at.colno}: {at.msg}: correct it") from at
+        how = "write one job on each line, or put them into one array: `jq -s . FILE` does that"
+        raise CannotGoOn(f"{place} holds more than one JSON value: {how}") from at
+    where = f"column {at.colno}" if is_line else f"line {at.lineno}, column {at.colno}"
+    raise CannotGoOn(f"{place}, {where}: {at.msg}: correct it") from at

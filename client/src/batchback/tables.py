@@ -3,9 +3,10 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from batchback.shell import printable
-from batchback.wire import Batches, Results
+from batchback.wire import Batches, Listed, Results
 
 
 def fields(value: Mapping[str, object]) -> str:
@@ -15,22 +16,43 @@ def fields(value: Mapping[str, object]) -> str:
 
 def batches(page: Batches) -> str:
     """A line for each batch."""
-    head = ["ASYNC ID", "STATUS", "PROGRESS", "CREATED"]
-    rows = [
-        [each["asyncId"], each["status"], f"{each['progress']}%", each["createdAt"]]
-        for each in page["results"]
+    head = ["ASYNC ID", "STATUS", "PROGRESS", "FAILED", "CALLBACK", "LABEL", "CREATED"]
+    return _fitting([head, *map(_cells_of_batch, page["results"])])
+
+
+def _cells_of_batch(batch: Listed) -> list[str]:
+    jobs, callback = batch.get("jobs"), batch.get("callback")
+    return [
+        batch["asyncId"],
+        batch["status"],
+        f"{batch['progress']}%",
+        str(jobs["failed"]) if jobs else "-",
+        callback["status"] if callback else "-",
+        _text(batch.get("label")),
+        batch["createdAt"],
     ]
-    return _fitting([head, *rows])
+
+
+#: The columns of results that not every service and not every question has.
+_DETAILS = {"id": "ID", "outcome": "OUTCOME", "httpStatus": "HTTP", "attempts": "ATTEMPTS"}
 
 
 def results(page: Results) -> str:
     """A line for each result, cut where the terminal ends."""
     first = page["meta"]["start"] if "meta" in page else 0
+    shown = [name for name in _DETAILS if any(name in each for each in page["results"])]
+    head = ["JOB", *(_DETAILS[name] for name in shown), "NAMESPACE", "ACTION", "RESPONSE"]
     rows = [
-        [str(each.get("index", place)), each["namespace"], each["action"], _text(each["response"])]
+        [
+            str(each.get("index", place)),
+            *(_text(each.get(name)) for name in shown),
+            each["namespace"],
+            each["action"],
+            _text(each["response"]),
+        ]
         for place, each in enumerate(page["results"], first)
     ]
-    return _fitting([["JOB", "NAMESPACE", "ACTION", "RESPONSE"], *rows])
+    return _fitting([head, *rows])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -47,10 +69,12 @@ def _fitting(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in lines)
 
 
-def _flat(value: Mapping[str, object], path: str = "") -> Iterator[list[str]]:
+def _flat(value: Mapping[Any, object], path: str = "") -> Iterator[list[str]]:
     for name, held in value.items():
         if isinstance(held, Mapping):
             yield from _flat(held, f"{path}{name}.")
+        elif isinstance(held, list) and all(isinstance(each, Mapping) for each in held):
+            yield from _flat(dict(enumerate(held, 1)), f"{path}{name}.")
         else:
             yield [f"{path}{name}", _text(held)]
 

@@ -1,7 +1,12 @@
 """The JSON of the API, typed: what the client sends and what the service answers."""
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
+
+#: Of which jobs to give the results.
+Only = Literal["failed", "succeeded"]
+#: Which results the callback carries.
+CallbackResults = Literal["all", "failed", "none"]
 
 
 class Job(TypedDict):
@@ -10,6 +15,18 @@ class Job(TypedDict):
     namespace: str
     action: str
     params: NotRequired[Mapping[str, Any]]
+
+
+class RunOptions(TypedDict, total=False):
+    """How to run a batch, as `Client.run` has it."""
+
+    label: str | None
+    metadata: Mapping[str, str] | None
+    callback_results: CallbackResults | None
+    callback_headers: Mapping[str, str] | None
+    deadline_minutes: int | None
+    max_failed: int | None
+    traceparent: str | None
 
 
 class Submitted(TypedDict):

@@ -1,0 +1,70 @@
+"""Commands that call the service, made of functions."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from batchback import connection, tables
+from batchback.client import Client
+from batchback.command_line import examples
+from batchback.refusals import explained_refusals
+from batchback.shell import Shell, Status
+
+ID = click.Argument(["id"], metavar="ID")
+START = click.Option(["--start"], metavar="N", type=int, help="The first to show, from 0.")
+PER_PAGE = click.Option(["--per-page"], metavar="N", type=int, help="How many to show.")
+_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on a terminal too.")
+
+
+def _nothing(_: object) -> str:
+    return ""
+
+
+def asking(
+    name: str,
+    purpose: str,
+    *params: click.Parameter,
+    table: Callable[[Any], str] = tables.fields,
+    done: Callable[[Any], str] = _nothing,
+    example: str = "",
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command of a function that calls the service and returns what to print. `done` says
+    what was changed, for a user whose output cannot be written."""
+
+    def made_of(ask: Callable[..., Any]) -> click.Command:
+        def perform(client: Client, shell: Shell, *, as_json: bool, **given: Any) -> None:
+            value = ask(client, **given)
+            shell.show(value, table, as_json=as_json, done=done(value))
+
+        return calling(name, purpose, params, with_client(perform), example)
+
+    return made_of
+
+
+def calling(
+    name: str,
+    purpose: str,
+    params: Sequence[click.Parameter],
+    callback: Callable[..., Status | None],
+    *lines: str,
+) -> click.Command:
+    """A command; `lines` are examples, without the name of the program and the command."""
+    return click.Command(
+        name,
+        params=[*params, _JSON, *connection.OPTIONS],
+        callback=callback,
+        help=purpose,
+        epilog=examples(*(f"batchback {name} {line}".rstrip() for line in lines)),
+    )
+
+
+def with_client(perform: Callable[..., Status | None]) -> Callable[..., Status | None]:
+    """The function with a client of the service and the shell as its first arguments."""
+
+    @click.pass_context
+    def call(context: click.Context, /, **given: Any) -> Status | None:
+        with connection.open_client(context) as client, explained_refusals(given):
+            return perform(client, context.obj, **given)
+
+    return call

@@ -1,0 +1,216 @@
+"""What is wrong with a request, as far as that can be known without the service.
+
+The service judges alone what its deployment decides: how many jobs a batch may have, which networks
+may be called, how long a deadline may be. The tests hold both to the same judgement of the rest.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from batchback import strict_json
+
+MAX_BODY_BYTES = 3_500_000
+MAX_JOBS = 10_000
+MAX_JOB_BYTES = 200_000
+MAX_URL_CHARACTERS = 2_048
+MAX_HEADERS_BYTES = 4_096
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_JOB_BRACKETS = len('{"namespace":"","action":"","params":}')
+_JOB_KEYS = {"namespace", "action", "params", "id"}
+
+
+def faults(request: Mapping[str, Any]) -> Iterator[str]:
+    """Each fault, with the place first."""
+    yield from _faults_of_jobs(request.get("jobs"))
+    for name, judge in _JUDGES.items():
+        if request.get(name) is not None:
+            yield from (f"{name}: {fault}" for fault in judge(request[name]))
+    yield from _faults_of_size(request)
+
+
+def remarks(request: Mapping[str, Any]) -> Iterator[str]:
+    """What is no fault, and may be meant otherwise."""
+    if request.get("callbackUrl") is None:
+        yield "callbackUrl: is missing, which most deployments refuse"
+    for name in sorted(request.keys() - _JUDGES.keys() - {"jobs"}):
+        yield f"{name}: is no parameter of run, and is ignored"
+    unknown = {name for job in _dicts_in(request.get("jobs")) for name in job} - _JOB_KEYS
+    for name in sorted(unknown):
+        yield f"jobs[].{name}: is no part of a job, and is ignored"
+
+
+def _dicts_in(jobs: object) -> Iterator[dict[str, Any]]:
+    yield from (job for job in jobs if isinstance(job, dict)) if isinstance(jobs, list) else ()
+
+
+def _faults_of_size(request: Mapping[str, Any]) -> Iterator[str]:
+    size = len(strict_json.dump(request).encode())
+    if size > MAX_BODY_BYTES:
+        limit = f"over the limit of {MAX_BODY_BYTES}"
+        yield f"the request: is {size} bytes, {limit}: send several batches"
+
+
+# ---- jobs
+
+
+def _faults_of_jobs(jobs: object) -> Iterator[str]:
+    if jobs is None:
+        yield "jobs: is required"
+    elif not isinstance(jobs, list):
+        yield "jobs: must be an array"
+    elif not jobs:
+        yield "jobs: must not be empty"
+    else:
+        if len(jobs) > MAX_JOBS:
+            yield f"jobs: holds {len(jobs)} jobs, and no deployment takes more than {MAX_JOBS}"
+        yield from _faults_of_each(jobs)
+
+
+def _faults_of_each(jobs: list[object]) -> Iterator[str]:
+    places: dict[str, int] = {}
+    for index, job in enumerate(jobs):
+        where = f"jobs[{index}]"
+        if not isinstance(job, dict):
+            yield f"{where}: must be an object"
+            continue
+        yield from (f"{where}{fault}" for fault in _faults_of_job(job))
+        yield from _faults_of_id(job.get("id"), where, index, places)
+
+
+def _faults_of_job(job: Mapping[str, Any]) -> Iterator[str]:
+    wrong = [*_faults_of_name(job, "namespace"), *_faults_of_name(job, "action")]
+    if isinstance(job.get("namespace"), str) and job["namespace"].lower() == "batch":
+        wrong.append(".namespace: 'batch' may not be called from a batch")
+    params = job.get("params")
+    if params not in (None, []) and not isinstance(params, dict):
+        wrong.append(".params: must be an object")
+    yield from wrong or _faults_of_job_size(job)
+
+
+def _faults_of_name(job: Mapping[str, Any], name: str) -> Iterator[str]:
+    value = job.get(name)
+    if name not in job:
+        yield f".{name}: is required"
+    elif not isinstance(value, str):
+        yield f".{name}: must be a string"
+    elif not value:
+        yield f".{name}: must not be empty"
+    elif len(value) > 64:
+        yield f".{name}: must be 64 characters at most"
+    elif not _NAME.fullmatch(value):
+        yield f".{name}: must be letters, digits and '_', beginning with a letter"
+
+
+def _faults_of_job_size(job: Mapping[str, Any]) -> Iterator[str]:
+    params = len(strict_json.dump(job.get("params") or {}).encode())
+    size = params + len(job["namespace"]) + len(job["action"]) + _JOB_BRACKETS
+    if size > MAX_JOB_BYTES:
+        yield f": is {size} bytes of JSON, over the limit of {MAX_JOB_BYTES}"
+
+
+def _faults_of_id(value: object, where: str, index: int, places: dict[str, int]) -> Iterator[str]:
+    if value is None:
+        return
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        yield f"{where}.id: must be 1 to 64 of A-Z a-z 0-9 . _ : -"
+    elif places.setdefault(value, index) != index:
+        yield f"{where}.id: {value!r} is the id of jobs[{places[value]}] too"
+
+
+# ---- the rest
+
+
+def _of_url(url: object) -> Iterator[str]:
+    if not isinstance(url, str):
+        yield "must be a string"
+        return
+    if len(url) > MAX_URL_CHARACTERS:
+        yield f"must be {MAX_URL_CHARACTERS} characters at most"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        yield "is not a URL"
+        return
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        yield "must begin with http:// or https:// and name a host"
+    if "@" in parts.netloc:
+        yield "must not hold user or password"
+    if "#" in url:
+        yield "must not hold '#'"
+    if port is not None and port not in {80, 443} and port < 1024:
+        yield "must have port 80, 443 or 1024 to 65535"
+
+
+def _of_label(label: object) -> Iterator[str]:
+    if not isinstance(label, str) or not 1 <= len(label) <= 64 or not label.isprintable():
+        yield "must be 1 to 64 printable characters"
+
+
+def _of_metadata(metadata: object) -> Iterator[str]:
+    if not isinstance(metadata, dict):
+        yield "must be an object"
+        return
+    if len(metadata) > 16:
+        yield f"holds {len(metadata)} values, over the limit of 16"
+    for name, value in metadata.items():
+        if not 1 <= len(name) <= 64:
+            yield f"the name {name[:64]!r} must be 1 to 64 characters"
+        if not isinstance(value, str) or len(value) > 512:
+            yield f"{name[:64]!r} must be a string of 512 characters at most"
+
+
+def _of_callback_results(wanted: object) -> Iterator[str]:
+    if wanted not in {"all", "failed", "none"}:
+        yield "must be 'all', 'failed' or 'none'"
+
+
+_FORBIDDEN = re.compile(
+    r"host|connection|content-.*|transfer-encoding|te|expect|upgrade|user-agent|forwarded"
+    r"|x-forwarded-.*|proxy-.*|webhook-.*|idempotency-key|traceparent|tracestate",
+    re.IGNORECASE,
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _of_headers(headers: object) -> Iterator[str]:
+    """A fault names the header, and never its value."""
+    if not isinstance(headers, dict):
+        yield "must be an object"
+        return
+    if len(headers) > 10:
+        yield f"holds {len(headers)} headers, over the limit of 10"
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            yield f"{name[:64]!r} is no name of a header"
+        elif _FORBIDDEN.fullmatch(name):
+            yield f"{name[:64]!r} may not be set"
+        if not isinstance(value, str) or not value.isprintable():
+            yield f"the value of {name[:64]!r} must be a string without control characters"
+    if sum(len(f"{name}{value}".encode(errors="replace")) for name, value in headers.items()) > (
+        MAX_HEADERS_BYTES
+    ):
+        yield f"must be {MAX_HEADERS_BYTES} bytes in all at most"
+
+
+def _whole_number_from(least: int) -> Callable[[object], Iterator[str]]:
+    def judge(value: object) -> Iterator[str]:
+        if type(value) not in (int, float) or value % 1 or value < least:  # type: ignore[operator]
+            yield f"must be a whole number from {least}"
+
+    return judge
+
+
+_JUDGES: dict[str, Callable[[Any], Iterator[str]]] = {
+    "callbackUrl": _of_url,
+    "label": _of_label,
+    "metadata": _of_metadata,
+    "callbackResults": _of_callback_results,
+    "callbackHeaders": _of_headers,
+    "deadlineMinutes": _whole_number_from(1),
+    "maxFailed": _whole_number_from(0),
+}

@@ -1,0 +1,187 @@
+"""`batchback results`: into a file, all of them or none."""
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.scripted_service import BATCH, JOB, ScriptedService
+from tests.client.user import Terminal, User
+
+PONG = {"ack": "now", "version": "0.1.0"}
+
+
+def results(*responses: object) -> list[dict[str, Any]]:
+    return [{**JOB, "response": response} for response in responses]
+
+
+def page(start: int, following: int | None, *responses: object, total: int = 3) -> dict[str, Any]:
+    counted = {"totalResults": total, "start": start, "perPage": 1_000, "count": len(responses)}
+    return {
+        "asyncId": BATCH,
+        "results": results(*responses),
+        "meta": {**counted, "next": following},
+    }
+
+
+class TestOutput:
+    def test_all_pages_are_one_file(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        """As `results` answers them whole. Nothing goes to standard output."""
+        file = tmp_path / "results.json"
+        service.answers(page(0, 2, "é", 1), page(2, None, "\ud83d"))
+        assert user.types("results", BATCH, "--output", str(file)) == 0
+        assert json.loads(file.read_bytes()) == {
+            "asyncId": BATCH,
+            "results": results("é", 1, "\ud83d"),
+        }
+        assert [asked.json for asked in service.asked] == [
+            {"async": BATCH, "start": 0},
+            {"async": BATCH, "start": 2},
+        ]
+        assert user.stdout.getvalue() == ""
+        assert user.is_told == f"batchback: 3 results are in {file}\n"
+
+    def test_lines_by_the_name(self, service: ScriptedService, user: User, tmp_path: Path) -> None:
+        """Of numbers every digit."""
+        file = tmp_path / "results.jsonl"
+        service.answers_bytes(
+            json.dumps(page(0, 2, "one", ["two"])).replace('"one"', "1.10").encode()
+        )
+        service.answers(page(2, None, {"a": {}}))
+        assert user.types("results", BATCH, "--output", str(file)) == 0
+        lines = file.read_text().splitlines()
+        assert [json.loads(line) for line in lines] == results(1.1, ["two"], {"a": {}})
+        assert '"response": 1.10}' in lines[0]
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [("r.jsonl", ""), ("r.json", f'{{"asyncId": "{BATCH}", "results": [\n]}}\n')],
+    )
+    def test_none_are_an_empty_file(
+        self, service: ScriptedService, user: User, tmp_path: Path, name: str, content: str
+    ) -> None:
+        """Of a batch in which nothing failed; a page without results leads on."""
+        service.answers(PONG, page(0, 2), page(2, None))
+        file = tmp_path / name
+        assert user.types("results", BATCH, "--only", "failed", "--output", str(file)) == 0
+        assert file.read_text() == content
+        assert user.is_told == f"batchback: 0 results are in {file}\n"
+
+    def test_the_options_say_which_results(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        service.answers(PONG, page(0, None))
+        options = ["--only", "failed", "--detail", "--partial"]
+        assert user.types("results", BATCH, *options, "--output", str(tmp_path / "r.json")) == 0
+        wanted = {"only": "failed", "detail": True, "partial": True}
+        assert service.asked[1].json == {"async": BATCH, "start": 0, **wanted}
+
+    def test_a_service_that_does_not_say_next(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        """Each job has one result there."""
+        pages = [page(0, None, 1, 2), page(2, None, 3)]
+        for each in pages:
+            del each["meta"]["next"]
+        service.answers(*pages)
+        assert user.types("results", BATCH, "--output", str(tmp_path / "r.json")) == 0
+        assert [asked.json.get("start") for asked in service.asked] == [0, 2]
+
+    def test_a_gateway_may_have_its_moment(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        """The pages that are there already are not lost by it."""
+        service.answers(page(0, 2, 1, 2))
+        for _ in range(4):
+            service.answers_bytes(b"<html>", status=502)
+        service.answers(page(2, None, 3))
+        assert user.types("results", BATCH, "--output", str(tmp_path / "r.json")) == 0
+        assert user.time.slept == pytest.approx([0.2, 0.3, 0.45, 0.675])
+
+    def test_a_bar_on_a_terminal(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        """By jobs that the pages have passed, whatever they hold."""
+        service.answers(page(0, 2, 1), page(2, None, 3))
+        user.stderr = Terminal()
+        file = tmp_path / "r.json"
+        assert user.types("results", BATCH, "--output", str(file)) == 0
+        first, second, third = user.is_told.split("\r")
+        assert first == ""
+        assert second.startswith(f"[{'#' * 19}{'.' * 11}]  66%  2 of 3 jobs fetched")
+        assert third.startswith(f"[{'#' * 30}] 100%  3 of 3 jobs fetched")
+        assert third.endswith(f"\nbatchback: 2 results are in {file}\n")
+
+
+class TestNoPartIsTakenForTheWhole:
+    def test_a_refusal_leaves_the_old_file(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        """And nothing beside it."""
+        file = tmp_path / "r.json"
+        file.write_text("old")
+        service.answers(page(0, 2, 1, 2))
+        service.refuses(404, 24115, "Could not find batch")
+        assert user.types("results", BATCH, "--output", str(file)) == 1
+        assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("r.json", "old")]
+
+    def test_ctrl_c_leaves_nothing(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        def ctrl_c(_: float) -> None:
+            raise KeyboardInterrupt
+
+        service.answers(page(0, 2, 1, 2))
+        service.answers_bytes(b"<html>", status=502)
+        user.sleep = ctrl_c
+        assert user.types("results", BATCH, "--output", str(tmp_path / "r.json")) == 130
+        assert [*tmp_path.iterdir()] == []
+
+    def test_a_disk_that_is_full(
+        self,
+        service: ScriptedService,
+        user: User,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Status 5, as with standard output."""
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "replace", full)
+        service.answers(page(0, None, 1))
+        assert user.types("results", BATCH, "--output", str(tmp_path / "r.json")) == 5
+        assert "No space left on device" in user.is_told
+        assert [*tmp_path.iterdir()] == []
+
+    def test_it_takes_the_place_of_the_old_file(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "r.jsonl"
+        file.write_text("old")
+        service.answers(page(0, None, 1))
+        assert user.types("results", BATCH, "--output", str(file)) == 0
+        assert [each.name for each in tmp_path.iterdir()] == ["r.jsonl"]
+        assert "old" not in file.read_text()
+
+    @pytest.mark.parametrize("file", ["/dev/null", "/", "/no/such/folder/r.json"])
+    def test_what_cannot_be_a_file_is_said_before_anything_is_sent(
+        self, service: ScriptedService, user: User, file: str
+    ) -> None:
+        assert user.types("results", BATCH, "--output", file) == 2
+        assert user.is_told.startswith(f"batchback: {file} ")
+        assert service.asked == []
+
+    def test_a_page_is_no_file(self, service: ScriptedService, user: User, tmp_path: Path) -> None:
+        """--output is for all of them."""
+        options = ["--start", "0", "--output", str(tmp_path / "r.json")]
+        assert user.types("results", BATCH, *options) == 2
+        assert user.is_told == (
+            "batchback: --output fetches all pages: leave out --start and --per-page\n"
+        )
+        assert service.asked == []

@@ -1,0 +1,162 @@
+"""What `batchback run --check` knows is what the service says, in the same words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from batchback import request_check
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib import api
+from chalicelib.domain import run_request
+from chalicelib.errors import CallerError
+
+JOB: dict[str, Any] = {"namespace": "event", "action": "invite"}
+URL = "https://example.com/callback"
+LONG = "a" * 65
+
+
+def told(request: Mapping[str, Any]) -> set[str]:
+    """What the service says of it."""
+    try:
+        run_request.parse(
+            dict(request), max_jobs=10_000, callback_required=False, why_not_url=lambda _: []
+        )
+    except CallerError as error:
+        return {*error.reasons}
+    return set()
+
+
+def known(request: Mapping[str, Any]) -> set[str]:
+    return {*request_check.faults(request)}
+
+
+NAMES = [
+    None,
+    1,
+    "",
+    "a",
+    "_a",
+    "1a",
+    "a-b",
+    "é",
+    "a\n",
+    LONG,
+    LONG[:64],
+    "-" * 65,
+    "batch",
+    "BATCH",
+]
+JOBS: list[Any] = [
+    None,
+    [],
+    {},
+    "x",
+    1,
+    JOB,
+    {"namespace": "a"},
+    {"action": "a"},
+    *({**JOB, "namespace": name} for name in NAMES),
+    *({**JOB, "action": name} for name in NAMES),
+    *({**JOB, "params": params} for params in (None, [], {}, {"a": 1}, [1], 0, "", False)),
+    {**JOB, "params": {"a": "x" * (200_000 - 53 - 8)}},
+    {**JOB, "params": {"a": "x" * (200_000 - 53 - 7)}},
+    {**JOB, "params": {"a": "é\ud83d" * 40_000}},
+    {**JOB, "more": 1},
+]
+REQUESTS: list[dict[str, Any]] = [
+    {},
+    {"jobs": None},
+    {"jobs": {}},
+    {"jobs": []},
+    *({"jobs": [JOB, job]} for job in JOBS),
+    {"jobs": JOBS[:6]},
+]
+
+
+class TestTheSameAsTheService:
+    @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: repr(request)[:60])
+    def test_of_jobs(self, request_: dict[str, Any]) -> None:
+        assert known(request_) == told(request_)
+
+    @given(
+        st.lists(
+            st.dictionaries(
+                st.sampled_from(["namespace", "action", "params"]),
+                st.none() | st.text(max_size=3) | st.just([]) | st.just({}) | st.integers(),
+            ),
+            max_size=3,
+        )
+    )
+    def test_of_any_jobs(self, jobs: list[Any]) -> None:
+        assert known({"jobs": jobs}) == told({"jobs": jobs})
+
+    def test_of_sizes(self) -> None:
+        assert request_check.MAX_BODY_BYTES == api.MAX_BODY_BYTES
+        assert request_check.MAX_JOB_BYTES == run_request.MAX_JOB_BYTES
+
+
+def faults_of(**parameters: object) -> list[str]:
+    return [*request_check.faults({"jobs": [JOB], **parameters})]
+
+
+class TestTheWholeRequest:
+    def test_too_many_bytes(self) -> None:
+        jobs = [{**JOB, "params": {"a": "x" * 190_000}}] * 19
+        assert faults_of(jobs=jobs) == [
+            "the request: is 3611112 bytes, over the limit of 3500000: send several batches"
+        ]
+
+    def test_too_many_jobs(self) -> None:
+        """For any deployment."""
+        assert faults_of(jobs=[JOB] * 10_001) == [
+            "jobs: holds 10001 jobs, and no deployment takes more than 10000"
+        ]
+
+    def test_all_faults_are_named_and_not_only_twenty(self) -> None:
+        assert len(faults_of(jobs=[{}] * 50)) == 100
+
+    @pytest.mark.parametrize("url", [URL, "http://a:8080/?b=c", "HTTPS://example.com:443"])
+    def test_an_address(self, url: str) -> None:
+        assert faults_of(callbackUrl=url) == []
+
+    @pytest.mark.parametrize(
+        ("url", "fault"),
+        [
+            (1, "must be a string"),
+            ("", "must begin with http:// or https:// and name a host"),
+            ("example.com", "must begin with http:// or https:// and name a host"),
+            ("ftp://example.com", "must begin with http:// or https:// and name a host"),
+            ("http://", "must begin with http:// or https:// and name a host"),
+            ("http://[::1", "is not a URL"),
+            ("http://example.com:x/", "is not a URL"),
+            ("http://a:b@example.com/", "must not hold user or password"),
+            ("http://example.com/#a", "must not hold '#'"),
+            ("http://example.com:22/", "must have port 80, 443 or 1024 to 65535"),
+            ("http://example.com/" + "a" * 2_030, "must be 2048 characters at most"),
+        ],
+    )
+    def test_what_is_none(self, url: object, fault: str) -> None:
+        assert faults_of(callbackUrl=url) == [f"callbackUrl: {fault}"]
+
+    @pytest.mark.parametrize(
+        ("request_", "said"),
+        [
+            ({"callbackUrl": URL, "jobs": [{**JOB, "id": "a"}], "label": "a"}, []),
+            (
+                {"callbackURL": URL, "jobs": [{**JOB, "param": 1}, 1]},
+                [
+                    "callbackUrl: is missing, which most deployments refuse",
+                    "callbackURL: is no parameter of run, and is ignored",
+                    "jobs[].param: is no part of a job, and is ignored",
+                ],
+            ),
+            (
+                {"jobs": 1},
+                ["callbackUrl: is missing, which most deployments refuse"],
+            ),
+        ],
+    )
+    def test_what_may_be_meant_otherwise(self, request_: dict[str, Any], said: list[str]) -> None:
+        assert [*request_check.remarks(request_)] == said
