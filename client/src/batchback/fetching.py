@@ -71,7 +71,8 @@ def _results(
 
 RESULTS = calling(
     "results",
-    "Show the results of a completed batch, or write them to a file.",
+    "Show the results of a completed batch. With --output they go to a file, however many there "
+    "are.",
     [
         ID,
         click.Option(

@@ -183,18 +183,24 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _sentence(condition: str, rest: str) -> str:
+    return f"{condition}: {rest}" if condition else f"{rest[0].upper()}{rest[1:]}"
+
+
 def _until(condition: str) -> list[click.Option]:
     return [
         click.Option(
             ["--timeout"],
             metavar="SECONDS",
             type=_seconds,
-            help=f"{condition}Stop waiting after SECONDS (exit status 4).",
+            help=_sentence(condition, "stop waiting after SECONDS (exit status 4)."),
         ),
         click.Option(
             ["--fail-on-error"],
             is_flag=True,
-            help=f"{condition}Exit status 6 if a job failed or the callback is not delivered.",
+            help=_sentence(
+                condition, "exit status 6 if a job failed or the callback is not delivered."
+            ),
         ),
     ]
 
@@ -207,7 +213,7 @@ RUN = calling(
         click.Argument(["file"], metavar="FILE", shell_complete=files),
         *run_options.OPTIONS,
         *_WAITING,
-        *_until("With --wait: "),
+        *_until("With --wait"),
         click.Option(
             ["--check"], is_flag=True, help="Send nothing, but say all that is wrong with FILE."
         ),
@@ -253,9 +259,10 @@ def _rerun_failed(
 
 RERUN_FAILED = calling(
     "rerun-failed",
-    "Submit the jobs of a completed batch that did not succeed as a new batch, and print its id. "
-    "The callback URL of the old batch cannot be read, so give --callback-url again.",
-    [ID, *run_options.OPTIONS, *_WAITING, *_until("With --wait: ")],
+    "Submit the jobs that did not succeed as a new batch. It prints the id of the new batch. The "
+    "old one must be over, and stays as it is. Its callback URL cannot be read, so give "
+    "--callback-url again.",
+    [ID, *run_options.OPTIONS, *_WAITING, *_until("With --wait")],
     _rerun_failed,
     "ID --callback-url URL --wait",
 )
@@ -284,7 +291,8 @@ def _wait(
 
 WAIT = calling(
     "wait",
-    "Wait until a batch is over, and show its progress: after Ctrl-C, or on another machine.",
+    "Wait until a batch is over, and show its progress. It need not be you who submitted it: wait "
+    "again after Ctrl-C, or on another machine.",
     [ID, *_until("")],
     _wait,
     "ID --timeout 600 --fail-on-error",
