@@ -59,9 +59,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: What a program of a caller imports, and which therefore knows nothing of the command line.
 CLIENT_LIBRARY = {
     f"batchback.{name}"
-    for name in ("client", "errors", "polling", "signing", "strict_json", "wire")
+    for name in ("client", "errors", "polling", "signing", "strict_json", "transport", "wire")
 }
-MAY_IMPORT |= {"batchback": {"batchback", "click"}, "batchback.client": {"batchback", "requests"}}
+MAY_IMPORT |= {
+    "batchback": {"batchback", "click"},
+    **{f"batchback.{name}": {"batchback", "requests"} for name in ("client", "transport")},
+}
 OPS = "batchback_ops"
 LOCAL = "batchback_local"
 #: What the parts of operators' commands share.

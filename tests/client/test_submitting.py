@@ -162,8 +162,8 @@ class TestAnOldService:
         service.answers(OLD_PONG)
         assert user.types("run", jobs_file, *options) == 2
         assert user.is_told == (
-            f"batchback: {service.address}: the service is older than {named}, and would ignore "
-            "it: leave it out, or have the service updated\n"
+            f"batchback: the service is older than {named}, and would ignore it: leave it out, or "
+            "have the service updated\n"
         )
         assert len(service.asked) == 1
 
