@@ -167,10 +167,20 @@ class TestAnOldService:
         )
         assert len(service.asked) == 1
 
-    def test_what_file_says_counts_too(self, service: ScriptedService, user: User) -> None:
+    @pytest.mark.parametrize(
+        ("content", "named"),
+        [
+            (b'{"jobs": [], "maxFailed": 0}', "maxFailed"),
+            (b'[1, {"namespace": "a", "action": "b", "id": "c"}]', "id of jobs"),
+        ],
+    )
+    def test_what_file_says_counts_too(
+        self, service: ScriptedService, user: User, content: bytes, named: str
+    ) -> None:
         service.answers(OLD_PONG)
-        user.stdin = io.BytesIO(b'{"jobs": [], "maxFailed": 0}')
+        user.stdin = io.BytesIO(content)
         assert user.types("run", "-") == 2
+        assert f"older than {named}, and" in user.is_told
         assert len(service.asked) == 1
 
     @pytest.mark.parametrize(
@@ -310,7 +320,7 @@ class TestRerunFailed:
         assert user.types("rerun-failed", BATCH, *options) == 6
         assert json.loads(file.read_text()) == failed(1)
         assert user.is_told.splitlines()[-2:] == [
-            f"batchback: 1 results are in {file}",
+            f"batchback: 1 result is in {file}",
             f"batchback: {FAILED.format(id=NEW_BATCH)}",
         ]
 

@@ -152,7 +152,7 @@ class Client:
         headers = {"Idempotency-Key": _checked_idempotency_key(key)}
         if traceparent is not None:
             headers["traceparent"] = _checked_traceparent(traceparent)
-        self._require_version([name for name in (*order, *headers) if name in _NEWER_IN_RUN])
+        self._require_version([*_newer_in(order, headers)])
         try:
             answer = self._call("batch", "run", order, headers)
             return cast(Submitted, self._with("asyncId", answer))
@@ -377,6 +377,13 @@ def _checked_traceparent(traceparent: str) -> str:
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         )
     return traceparent
+
+
+def _newer_in(order: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[str]:
+    yield from (name for name in (*order, *headers) if name in _NEWER_IN_RUN)
+    jobs = order.get("jobs")
+    if isinstance(jobs, list) and any(isinstance(job, dict) and "id" in job for job in jobs):
+        yield "id of jobs"
 
 
 def _job_of(result: Result) -> Job:

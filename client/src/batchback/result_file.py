@@ -13,16 +13,16 @@ from batchback.meters import Bar, Nothing
 from batchback.shell import Shell
 from batchback.wire import Results
 
-_INSTEAD = "name a file in a folder that you may write to"
-
 
 def checked_output(file: str) -> Path:
     """Where to write; CannotGoOn if that cannot be, before anything is sent."""
     path = Path(file)
     if path.exists() and not path.is_file():
-        raise CannotGoOn(f"{file} is not an ordinary file: {_INSTEAD}")
+        raise CannotGoOn(f"{file} is not an ordinary file: name another")
+    if not path.parent.is_dir():
+        raise CannotGoOn(f"{file} cannot be written: there is no folder {path.parent}: make it")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise CannotGoOn(f"{file} cannot be written, because its folder cannot: {_INSTEAD}")
+        raise CannotGoOn(f"{file} cannot be written, because its folder cannot: name another")
     return path
 
 
