@@ -33,9 +33,8 @@ def save_results(
     """Write all of them to a file, and say how many there are."""
     pages = client.iter_pages(batch_id, **wanted)
     written = write_results(batch_id, pages, path, shell, done)
-    shell.say(
-        f"{written} result is in {path}" if written == 1 else f"{written} results are in {path}"
-    )
+    count = "1 result is" if written == 1 else f"{written} results are"
+    shell.say(f"{count} in {path}")
 
 
 def _whole(batch_id: str, client: Client, wanted: dict[str, Any]) -> Results:
