@@ -92,6 +92,21 @@ class TestAsking:
             {"start": CURSOR[::-1], "perPage": 1_000},
         ]
 
+    def test_list_asks_for_a_label_on_each_page(self, service: ScriptedService, user: User) -> None:
+        """A page may be empty, and lead on."""
+        one = {"asyncId": "a" * 32}
+        service.answers({"ack": "now", "version": "0.1.0"})
+        service.answers(
+            _list_page([], start=0, following=CURSOR),
+            _list_page([one], start=100, following=None),
+        )
+        assert user.types("list", "--label", "nightly") == 0
+        assert user.reads["results"] == [one]
+        assert [asked.json for asked in service.asked[1:]] == [
+            {"label": "nightly"},
+            {"start": CURSOR, "perPage": 1_000, "label": "nightly"},
+        ]
+
     def test_output_is_ascii(self, service: ScriptedService, user: User) -> None:
         """No terminal and no pipe chokes on what a job answered, not even on half a character."""
         service.answers({"ack": "é\ud83d"})

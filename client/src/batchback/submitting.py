@@ -291,8 +291,7 @@ def _wait(
 
 WAIT = calling(
     "wait",
-    "Wait until a batch is over, and show its progress. It need not be you who submitted it: wait "
-    "again after Ctrl-C, or on another machine.",
+    "Wait until a batch is over, and show its progress. Use it after Ctrl-C or on another machine.",
     [ID, *_until("")],
     _wait,
     "ID --timeout 600 --fail-on-error",
