@@ -96,11 +96,13 @@ class TestOutput:
     ) -> None:
         """The pages that are there already are not lost by it."""
         service.answers(page(0, 2, 1, 2))
-        for _ in range(4):
+        for _ in range(3):
             service.answers_bytes(b"<html>", status=502)
+        body = b'{"errorCode": 429, "message": "Too many requests", "specificCode": 0}'
+        service.answers_bytes(body, status=429, **{"Retry-After": "17"})
         service.answers(page(2, None, 3))
         assert user.types("results", BATCH, "--output", str(tmp_path / "r.json")) == 0
-        assert user.time.slept == pytest.approx([0.2, 0.3, 0.45, 0.675])
+        assert user.time.slept == pytest.approx([0.2, 0.3, 0.45, 17])
 
     def test_a_bar_on_a_terminal(
         self, service: ScriptedService, user: User, tmp_path: Path
