@@ -2,10 +2,15 @@
 
 import errno
 import json
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from batchback import Results
+from batchback.result_file import write_results
+from batchback.shell import Shell
 
 from tests.client.scripted_service import BATCH, JOB, ScriptedService
 from tests.client.user import Terminal, User
@@ -117,6 +122,22 @@ class TestOutput:
         assert second.startswith(f"[{'#' * 19}{'.' * 11}]  66%  2 of 3 jobs fetched")
         assert third.startswith(f"[{'#' * 30}] 100%  3 of 3 jobs fetched")
         assert third.endswith(f"\nbatchback: 2 results are in {file}\n")
+
+    @pytest.mark.parametrize("name", ["r.json", "r.jsonl"])
+    def test_no_more_than_a_page_is_held(self, tmp_path: Path, name: str) -> None:
+        """The results of ten thousand jobs may be 50 MB."""
+
+        def pages() -> Iterator[Results]:
+            for start in range(30):
+                text = json.dumps(page(start, start + 1, "x" * 1_000_000, total=30))
+                yield json.loads(text)
+
+        tracemalloc.start()
+        try:
+            assert write_results(BATCH, pages(), tmp_path / name, Shell()) == 30
+            assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        finally:
+            tracemalloc.stop()
 
 
 class TestNoPartIsTakenForTheWhole:
