@@ -16,6 +16,7 @@ import boto3
 import click
 import pytest
 from batchback import connection
+from batchback.callbacks import PORT
 from batchback.commands import batchback
 from batchback.shell import Shell, Status
 from chalice.cli import cli as chalice_cli
@@ -23,6 +24,7 @@ from chalice.test import Client
 from click.shell_completion import get_completion_class
 
 from batchback_local.command import local
+from batchback_local.demonstration.account import CALLBACK_SECRET
 from batchback_local.demonstration.behaviour import Behaviours
 from batchback_local.demonstration.platform import DemonstrationPlatform
 from batchback_local.http_server import Request
@@ -733,6 +735,15 @@ class TestReceiving:
         assert {name: headers[name] for name in signed} == signed
         assert post.headers["webhook-id"] == f"{async_id}-1"
 
+    def test_what_is_pasted_to_listen_is_what_make_serve_takes(self) -> None:
+        """The story of the local service does the same with other ports."""
+        receive = block("docs/receiving.md", "sh", "listen: receive").text
+        send = block("docs/receiving.md", "sh", "listen: send").text
+        assert f"BATCHBACK_CALLBACK_SECRET={CALLBACK_SECRET}\n" in receive
+        assert f"--callback-url http://127.0.0.1:{PORT}/callback\n" in send
+        [settings] = [line for line in send.splitlines() if line.startswith("export")]
+        assert f"{settings}\n" in page("docs/calling.md")
+
     @pytest.mark.parametrize(
         ("language", "example"),
         [
@@ -745,7 +756,12 @@ class TestReceiving:
     )
     def test_what_is_shown_of_an_example_is_its_own_text(self, language: str, example: str) -> None:
         """The examples themselves are run by tests/examples."""
-        shown = [each for each in blocks("docs/receiving.md") if each.language == language]
+        shown = [
+            each
+            for each in blocks("docs/receiving.md")
+            if each.language == language
+            and not each.comment.startswith(("listen", "from the client"))
+        ]
         assert {each.comment for each in shown} == {f"from examples/{example}"}
         for each in shown:
             assert f"\n{each.text}" in page(f"examples/{example}")

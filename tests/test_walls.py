@@ -57,10 +57,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     ADAPTERS: {ADAPTERS, PORTS, DOMAIN, ERRORS},
 }
 #: What a program of a caller imports, and which therefore knows nothing of the command line.
-CLIENT_LIBRARY = {
-    f"batchback.{name}"
-    for name in ("client", "errors", "polling", "signing", "strict_json", "transport", "wire")
-}
+_LIBRARY = "client errors polling signing strict_json transport verification wire"
+CLIENT_LIBRARY = {f"batchback.{name}" for name in _LIBRARY.split()}
 MAY_IMPORT |= {
     "batchback": {"batchback", "click"},
     **{f"batchback.{name}": {"batchback", "requests"} for name in ("client", "transport")},
@@ -117,6 +115,7 @@ MAY_IMPORT |= {
     },
     f"{LOCAL}.demonstration": {
         *(f"{LOCAL}.{name}" for name in ("demonstration", "http_server")),
+        "batchback.verification",
         f"{OPS}.keys",
         DOMAIN,
     },

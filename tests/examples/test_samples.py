@@ -1,5 +1,6 @@
 """The checks that docs/receiving.md shows, each as somebody copies it: the function `is_genuine` of
-a language, behind imports and before some lines that call it. verify.sh is run whole.
+a language, behind imports and before some lines that call it. verify.sh is run whole, and
+`verify_callback` is called.
 """
 
 import base64
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from batchback import NotGenuine, SecretUnusable, verify_callback
 
 from chalicelib.domain import signing
 from tests.examples.runtimes import EXAMPLES, built, needed
@@ -118,6 +120,24 @@ class Script:
         return done.returncode == 0
 
 
+class Library:
+    """The client's own check."""
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def judge(self, cases: list[Case]) -> list[bool]:
+        return [self._verifies(case) for case in cases]
+
+    def _verifies(self, case: Case) -> bool:
+        try:
+            verify_callback(case.headers, case.body.encode(), case.secret or "")
+        except (NotGenuine, SecretUnusable):
+            return False
+        return True
+
+
 PYTHON = """\
 import base64, json, sys, time
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -191,10 +211,12 @@ def written(folder: Path, program: str, language: str) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module", params=["python", "node", "php", "go", "shell"])
+@pytest.fixture(scope="module", params=["client", "python", "node", "php", "go", "shell"])
 def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
     folder = tmp_path_factory.mktemp("samples")
     match request.param:
+        case "client":
+            return Library()
         case "python":
             return Program((sys.executable, written(folder, PYTHON, "python")))
         case "node":

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import requests
 from batchback import Client, Job, Refused
 from batchback.cli import main
+from batchback.listening import Inbox, Kind, listening
 from batchback.shell import Shell
 
 from batchback_local.live.process import ServiceProcess, is_alive
@@ -144,6 +146,19 @@ class TestCalling:
         assert sorted(made) == sorted(f"{async_id}-{index}" for index in range(200))
         progress = local.client.progress(async_id)
         assert (progress["progress"], progress["status"]) == (100, "completed")
+
+    def test_batchback_listen_receives_the_callback(self, local: Local, tmp_path: Path) -> None:
+        secrets = [local.where["callbackSecret"]]
+        inbox = Inbox(secrets=secrets, now=lambda: datetime.now(UTC), folder=tmp_path)
+        with listening(inbox, "127.0.0.1", 0) as listener:
+            batch = local.client.run([invitation(1, 1)], listener.url)
+            arrival = next(iter(listener.arrivals()))
+        assert arrival.kind is Kind.NEW
+        assert arrival.body == local.results(batch["asyncId"]).content
+        assert arrival.file
+        environ = {"BATCHBACK_CALLBACK_SECRET": secrets[0]}
+        shell = Shell(environ=environ, stdout=io.StringIO(), stderr=io.StringIO())
+        assert main(["verify", str(arrival.file)], shell=shell) == 0
 
     def test_each_job_gets_what_the_platform_was_told_to_do_to_it(self, local: Local) -> None:
         told: dict[str, dict[str, object]] = {

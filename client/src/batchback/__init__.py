@@ -9,10 +9,20 @@
 `Client` has one method for each action of the API, and some for what takes several calls. What a
 call can end in is Refused, Unreachable or Unsupported, all CallFailed. The command `batchback` does
 the same from a shell.
+
+`verify_callback` is for receivers: it raises NotGenuine unless the service signed a callback.
 """
 
 from batchback.client import Client
 from batchback.errors import CallFailed, Refused, StillRunning, Unreachable, Unsupported
+from batchback.verification import (
+    HeaderUnusable,
+    NotGenuine,
+    NotRecent,
+    SecretUnusable,
+    SignatureWrong,
+    verify_callback,
+)
 from batchback.wire import (
     Batches,
     Callback,
@@ -37,10 +47,13 @@ __all__ = [
     "Callback",
     "Cancelled",
     "Client",
+    "HeaderUnusable",
     "Job",
     "JobCounts",
     "Listed",
     "Meta",
+    "NotGenuine",
+    "NotRecent",
     "Pong",
     "Progress",
     "Refused",
@@ -49,8 +62,11 @@ __all__ = [
     "Result",
     "Results",
     "RunOptions",
+    "SecretUnusable",
+    "SignatureWrong",
     "StillRunning",
     "Submitted",
     "Unreachable",
     "Unsupported",
+    "verify_callback",
 ]

@@ -5,6 +5,7 @@ import json
 import click
 
 from batchback import connection, tables
+from batchback.callbacks import LISTEN, VERIFY
 from batchback.calling import ID, PER_PAGE, asking
 from batchback.client import Client
 from batchback.command_line import CommandLine
@@ -120,5 +121,7 @@ for _each in (
     _repost,
     _cancel,
     _ping,
+    LISTEN,
+    VERIFY,
 ):
     batchback.add_command(_each)

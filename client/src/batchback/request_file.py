@@ -4,7 +4,6 @@ import codecs
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from batchback import strict_json
@@ -26,7 +25,7 @@ def read_request(file: str, shell: Shell) -> RequestFile:
     """The request object in FILE, or one around the jobs in it."""
     name = "standard input" if file == "-" else file
     # The mark that Windows editors put before UTF-8 is no part of the JSON.
-    content = _content(file, shell).removeprefix(codecs.BOM_UTF8)
+    content = shell.read(file).removeprefix(codecs.BOM_UTF8)
     if _is_lines(content):
         jobs = dict(_jobs_on_lines(content, name))
         return RequestFile(name=name, request={"jobs": [*jobs.values()]}, lines=(*jobs,))
@@ -76,16 +75,6 @@ def _job_on(line: bytes, place: str) -> dict[str, Any]:
 
 
 _A_JOB = '{"namespace": "...", "action": "..."}'
-
-
-def _content(file: str, shell: Shell) -> bytes:
-    if file == "-":
-        return shell.stdin.read()
-    try:
-        return Path(file).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        why = getattr(error, "strerror", None) or error
-        raise CannotGoOn(f"{file} cannot be read ({why}): name a file, or - for stdin") from error
 
 
 def _parsed(content: bytes, place: str, *, is_line: bool = False) -> object:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from batchback import json_text
@@ -59,14 +60,31 @@ class Shell:
     #: So many, fit for secrets.
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
 
+    def read(self, file: str) -> bytes:
+        """What is in a file; `-` is standard input. CannotGoOn if it cannot be read."""
+        if file == "-":
+            return self.stdin.read()
+        try:
+            return Path(file).read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a name with a null character
+            why = getattr(error, "strerror", None) or error
+            how = "name a file, or - for stdin"
+            raise CannotGoOn(f"{file} cannot be read ({why}): {how}") from error
+
     def show(
-        self, value: Any, table: Callable[[Any], str], *, as_json: bool = False, done: str = ""
+        self,
+        value: Any,
+        table: Callable[[Any], str],
+        *,
+        as_json: bool = False,
+        done: str = "",
+        as_text: Callable[[Any], str] = json_text.dump,
     ) -> None:
         """Print the value, as a table if a person looks at it, else as JSON. NotWritten if that
         fails; `done` is what the user must know then, of a command that changed something."""
         is_table = self.stdout.isatty() and not as_json
         try:
-            self._print(table(value) if is_table else json_text.dump(value))
+            self._print(table(value) if is_table else as_text(value))
         except OSError as error:
             raise NotWritten(error, done) from error
 

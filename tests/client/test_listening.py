@@ -1,0 +1,422 @@
+"""`batchback listen` and what it listens with, against real connections."""
+
+import http.client
+import io
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from queue import SimpleQueue
+from urllib.parse import urlsplit
+
+import pytest
+from batchback.listening import LIMITS, Arrival, Inbox, Kind, Limits, Listener, listening
+
+from chalicelib.domain import signing
+from tests.client.user import Terminal, Unwritable, User
+from tests.fakes.clock import START, FakeClock
+from tests.samples import WEBHOOK_SECRET
+
+BATCH = "e35e06ee592d17a42dc9e6252a058617"
+RESULTS = [
+    {"namespace": "a", "action": "b", "request": {}, "response": {"ok": True}},
+    {"namespace": "a", "action": "c", "request": {}, "response": {"errorCode": 404}},
+]
+CALLBACK = json.dumps({"asyncId": BATCH, "results": RESULTS}).encode()
+#: A sender that does nothing wrong may be too slow for these too, on a busy machine.
+SHORT = Limits(
+    at_once=2,
+    seconds_for_room=0.05,
+    seconds_for_head=0.1,
+    seconds_for_body=0.1,
+)
+
+
+def signed(body: bytes = CALLBACK, *, id: str = f"{BATCH}-1", age: int = 0) -> dict[str, str]:
+    return signing.webhook_headers(
+        message_id=id, body=[body], secrets=[WEBHOOK_SECRET], now=START - timedelta(seconds=age)
+    )
+
+
+def post(
+    url: str, headers: dict[str, str], body: bytes = CALLBACK, method: str = "POST"
+) -> tuple[int, str]:
+    """The status of the answer, and its text."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    try:
+        connection.request(method, address.path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def say(url: str, text: bytes) -> bytes:
+    """Everything that is answered to these bytes, until the connection ends."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(text)
+        answer = b""
+        try:
+            while piece := connection.recv(65_536):
+                answer += piece
+        except ConnectionResetError:
+            pass  # as good as an end
+        return answer
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+class Lines(io.StringIO):
+    """A stream whose lines somebody waits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: SimpleQueue[str] = SimpleQueue()
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self.lines.put(text)
+        return super().write(text)
+
+
+@dataclass
+class Listening:
+    """Somebody who runs `batchback listen`; the status is there after the block."""
+
+    user: User
+    url: str = ""
+    status: list[int] = field(default_factory=list)
+
+    def told(self) -> str:
+        """The next line on stderr."""
+        line: str = self.user.stderr.lines.get(timeout=30)
+        return line
+
+
+@contextmanager
+def listen(*options: str, stdout: io.StringIO | None = None) -> Iterator[Listening]:
+    """Until it ends by itself, which the block must bring about."""
+    user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET}, stderr=Lines())
+    user.stdout = stdout or user.stdout
+    session = Listening(user)
+    thread = threading.Thread(
+        target=lambda: session.status.append(user.types("listen", "--port", "0", *options))
+    )
+    thread.start()
+    session.url = session.told().split("give ")[1].split(" ")[0]
+    try:
+        yield session
+    finally:
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_callback_is_verified_answered_and_shown_on_one_line() -> None:
+    with listen("--once") as session:
+        assert post(session.url, signed()) == (200, "")
+    assert session.status == [0]
+    [line] = session.user.stdout.getvalue().splitlines()
+    assert json.loads(line) == json.loads(CALLBACK)
+
+
+def test_on_a_terminal_it_is_a_table_with_what_failed() -> None:
+    with listen("--once", stdout=Terminal()) as session:
+        post(session.url, signed())
+    first, head, *rows = session.user.stdout.getvalue().splitlines()
+    assert first == f"{BATCH}: 2 jobs, 1 failed"
+    assert head.split() == ["JOB", "NAMESPACE", "ACTION", "RESPONSE"]
+    assert [row.split()[:3] for row in rows] == [["0", "a", "b"], ["1", "a", "c"]]
+
+
+def test_counts_that_the_callback_has_win() -> None:
+    body = json.dumps(
+        {
+            "asyncId": BATCH,
+            "results": [],
+            "status": "stopped",
+            "jobs": {"total": 200, "succeeded": 190, "failed": 10},
+            "label": "mailing\x1b[31m",
+        }
+    ).encode()
+    with listen("--once", stdout=Terminal()) as session:
+        post(session.url, signed(body), body)
+    shown = f"{BATCH} mailing?[31m stopped: 200 jobs, 10 failed\n"
+    assert session.user.stdout.getvalue() == shown
+
+
+def test_numbers_are_shown_as_they_came() -> None:
+    result = '{"namespace":"a","action":"b","request":{},"response":[1.10,1e-400]}'
+    body = f'{{"asyncId":"{BATCH}","results":[{result}]}}'.encode()
+    with listen("--once") as session:
+        post(session.url, signed(body), body)
+    assert '"response": [1.10, 1e-400]' in session.user.stdout.getvalue()
+
+
+def test_the_same_callback_again_is_answered_and_said_to_be_the_same() -> None:
+    with listen(stdout=_interrupted_by("second")) as session:
+        assert [post(session.url, signed())[0] for _ in range(2)] == [200, 200]
+        assert f"callback {BATCH}-1 has come again" in session.told()
+        second = json.dumps({"asyncId": "second", "results": []}).encode()
+        post(session.url, signed(second, id="second-1"), second)
+    assert session.user.stdout.getvalue().count("\n") == 1
+
+
+def test_what_is_not_genuine_is_refused_and_said() -> None:
+    forged = {**signed(), "webhook-signature": "v1,AAAA"}
+    with listen("--once") as session:
+        for headers, status, sentence in [
+            ({}, 400, "webhook-id is missing"),
+            (forged, 401, "webhook-signature is wrong"),
+            (signed(age=400), 401, "webhook-timestamp is too old"),
+        ]:
+            answered, text = post(session.url, headers)
+            assert (answered, sentence in text) == (status, True)
+            assert f"refused with {status}: {sentence}" in session.told()
+        post(session.url, signed())
+    assert session.status == [0]
+    assert WEBHOOK_SECRET not in session.user.is_told
+
+
+def test_signed_bytes_that_are_no_callback_are_accepted_and_said() -> None:
+    with listen("--once") as session:
+        assert post(session.url, signed(b"[" * 100_000), b"[" * 100_000)[0] == 200
+        assert "is no callback of Batchback" in session.told()
+    assert session.user.stdout.getvalue() == ""
+
+
+def test_ctrl_c_ends_it_quietly() -> None:
+    with listen(stdout=_interrupted_by(BATCH)) as session:
+        post(session.url, signed())
+    assert session.status == [0]
+    assert session.user.is_told.count("\n") == 1
+
+
+def test_ctrl_c_before_the_one_callback_is_an_interruption() -> None:
+    with listen("--once", stdout=_interrupted_by(BATCH)) as session:
+        post(session.url, signed())
+    assert session.status == [130]
+
+
+def test_an_output_that_cannot_be_written_ends_it() -> None:
+    with listen(stdout=Unwritable()) as session:
+        post(session.url, signed())
+    assert session.status == [5]
+    assert f"callback {BATCH}-1 is accepted" in session.user.is_told
+
+
+def _interrupted_by(text: str) -> io.StringIO:
+    """Somebody presses Ctrl-C when this is shown."""
+
+    class Interrupting(io.StringIO):
+        def write(self, shown: str) -> int:
+            if text in shown:
+                raise KeyboardInterrupt
+            return super().write(shown)
+
+    return Interrupting()
+
+
+def test_each_callback_is_saved_as_verify_reads_it(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "callbacks"
+    body = CALLBACK + b"\r\n\r\n"
+    with listen("--once", "--output", str(folder)) as session:
+        post(session.url, {**signed(body), "X-Token": "t\xe9"}, body)
+    [file] = folder.iterdir()
+    assert file.name == f"{BATCH}-1.http"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert b"\r\nX-Token: t\xe9\r\n" in file.read_bytes()
+    user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET})
+    assert user.types("verify", str(file)) == 0
+    assert user.reads["webhookId"] == f"{BATCH}-1"
+
+
+def test_what_is_saved_already_has_been_here_before(tmp_path: Path) -> None:
+    (tmp_path / f"{BATCH}-1.http").write_text("old")
+    with listen("--output", str(tmp_path), stdout=_interrupted_by("second")) as session:
+        assert post(session.url, signed())[0] == 200
+        assert "has come again" in session.told()
+        second = json.dumps({"asyncId": "second", "results": []}).encode()
+        post(session.url, signed(second, id="second-1"), second)
+    assert (tmp_path / f"{BATCH}-1.http").read_text() == "old"
+
+
+def test_what_cannot_be_saved_is_not_accepted(tmp_path: Path) -> None:
+    """The service tries it again."""
+    inbox = an_inbox(folder=tmp_path / "gone")
+    with a_listener(inbox) as listener:
+        status, text = post(listener.url, signed())
+        assert (status, "cannot be written" in text) == (500, True)
+        (tmp_path / "gone").mkdir()
+        assert post(listener.url, signed())[0] == 200
+
+
+def test_an_id_that_is_no_file_name_is_saved_in_the_folder(tmp_path: Path) -> None:
+    for id in ("../up", "/etc/passwd", ".hidden", "a\\b", "x" * 200):
+        with a_listener(an_inbox(folder=tmp_path)) as listener:
+            assert post(listener.url, signed(id=id))[0] == 200
+    names = {file.name for file in tmp_path.iterdir()}
+    assert len(names) == 5
+    assert all(len(name) == 69 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--secret", "whsec_AAAA"], "the secret is damaged"),
+        (["--host", "192.0.2.1"], "of 192.0.2.1 is not to be had"),
+        (["--host", "no host"], "of no host is not to be had"),
+        (["--output", "/dev/null/x"], "/dev/null/x cannot be made"),
+        (["--port", "70000"], "70000 is not in the range"),
+    ],
+)
+def test_what_it_cannot_begin_with_is_said_in_a_sentence(options: list[str], sentence: str) -> None:
+    user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET})
+    assert user.types("listen", *options) == 2
+    assert sentence in user.is_told
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET})
+        assert user.types("listen", "--port", str(port)) == 2
+    assert f"port {port} of 127.0.0.1 is not to be had (Address already in use)" in user.is_told
+
+
+def test_without_a_secret_it_does_not_listen() -> None:
+    user = User({})
+    assert user.types("listen", "--port", "0") == 2
+    assert "set BATCHBACK_CALLBACK_SECRET" in user.is_told
+
+
+# --- hostile clients ---------------------------------------------------------------------------
+
+
+def an_inbox(folder: Path | None = None) -> Inbox:
+    return Inbox(secrets=[WEBHOOK_SECRET], now=FakeClock().now, folder=folder)
+
+
+@contextmanager
+def a_listener(inbox: Inbox | None = None, limits: Limits = LIMITS) -> Iterator[Listener]:
+    with listening(inbox or an_inbox(), "127.0.0.1", 0, limits) as listener:
+        yield listener
+
+
+def next_of(listener: Listener) -> Arrival:
+    return next(iter(listener.arrivals()))
+
+
+HEAD = b"POST /callback HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (HEAD + b"\r\n", 411),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        (HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\na", 411),
+        (HEAD + b"Content-Length: -1\r\n\r\n", 411),
+        (HEAD + b"Content-Length: many\r\n\r\n", 411),
+        (HEAD + b"Content-Length: 1001\r\n\r\n", 413),
+        (HEAD + b"Content-Length: 99999999999999999999\r\n\r\n", 411),
+        (HEAD + b"Content-Length: 2\r\n\r\n{}", 400),
+        (b"GET /callback HTTP/1.1\r\n\r\n", 501),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),
+        (b"POST\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431),
+        (b"POST /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+    ],
+)
+def test_what_is_no_callback_is_refused(request_bytes: bytes, status: int) -> None:
+    with a_listener(limits=Limits(most_bytes=1_000)) as listener:
+        answer = say(listener.url, request_bytes)
+        assert answer == b"" or str(status).encode() in answer.split(b"\r\n")[0]
+        arrival = next_of(listener)
+        assert (arrival.kind, arrival.status) == (Kind.REFUSED, status)
+        assert post(listener.url, signed(b"{}"), b"{}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"POST", HEAD, HEAD + b"Content-Length: 9\r\n\r\n", HEAD + b"a" * 60_000]
+)
+def test_whoever_is_slow_is_cut_off(begun: bytes) -> None:
+    with a_listener(limits=SHORT) as listener:
+        say(listener.url, begun)
+        assert _tried_again(listener.url) == 200
+
+
+def test_a_body_that_breaks_off_is_refused() -> None:
+    with a_listener(limits=SHORT) as listener:
+        say(listener.url, HEAD + b"Content-Length: 9\r\n\r\n{}")
+        assert next_of(listener).reason == "only 2 of its 9 bytes arrived"
+
+
+def test_whoever_sends_a_byte_at_a_time_is_cut_off_too() -> None:
+    with a_listener(limits=SHORT) as listener:
+        address = urlsplit(listener.url)
+        with socket.create_connection((address.hostname, address.port), timeout=0.01) as slow:
+            _drip(slow)
+        assert _tried_again(listener.url) == 200
+
+
+def _drip(connection: socket.socket) -> None:
+    """A byte at a time, until the other side has ended the connection."""
+    with suppress(ConnectionError):
+        while True:
+            connection.send(b"a")
+            with suppress(TimeoutError):
+                if not connection.recv(1):
+                    return
+
+
+def test_a_flood_of_connections_is_outlived() -> None:
+    with a_listener(limits=SHORT) as listener:
+        address = urlsplit(listener.url)
+        flood = [
+            socket.create_connection((address.hostname, address.port), timeout=30)
+            for _ in range(40)
+        ]
+        for each in flood:
+            each.close()
+        assert _tried_again(listener.url) == 200
+
+
+def _tried_again(url: str) -> int:
+    """The status of an answer, after connections that were turned away."""
+    for _ in range(100):
+        try:
+            return post(url, signed(b"{}"), b"{}")[0]
+        except (OSError, http.client.HTTPException):
+            continue
+    raise AssertionError("nobody answers")
+
+
+def test_many_copies_at_once_are_one_callback(tmp_path: Path) -> None:
+    inbox = an_inbox(folder=tmp_path)
+    body = b"x" * 1_000
+    with a_listener(inbox) as listener:
+        threads = [
+            threading.Thread(target=post, args=(listener.url, signed(body), body))
+            for _ in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        kinds = [next_of(listener).kind for _ in threads]
+        for thread in threads:
+            thread.join()
+    assert sorted(kinds, key=str) == [Kind.AGAIN] * 19 + [Kind.NEW]
+    assert len([*tmp_path.iterdir()]) == 1
+
+
+def test_the_largest_callback_is_accepted() -> None:
+    body = b"x" * 50_000_000
+    with a_listener() as listener:
+        assert post(listener.url, signed(body), body)[0] == 200
+        assert len(next_of(listener).body) == len(body)
