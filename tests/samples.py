@@ -6,7 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.domain.account import Account, Caller, Key, Secret
-from chalicelib.domain.batch import Answer, Batch, Job, SubmissionTerms, Verdict, chunk_size
+from chalicelib.domain.batch import (
+    Answer,
+    Batch,
+    CallbackResults,
+    Job,
+    SubmissionTerms,
+    Verdict,
+    chunk_size,
+)
 from chalicelib.domain.states import BatchState, CallbackState
 from tests.fakes.clock import START
 
@@ -14,7 +22,14 @@ WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode
 DEMO_KEY = Key(key="demo", account="acme", secrets=(Secret(value="demo-secret"),))
 DEMO_ACCOUNT = Account(account="acme", callback_secrets=(Secret(value=WEBHOOK_SECRET),))
 DEMO_CALLER = Caller(account="acme", key="demo")
-TERMS = SubmissionTerms(callback_url="https://example.com/callback", request_hash="0" * 64)
+TERMS = SubmissionTerms(
+    callback_url="https://example.com/callback",
+    request_hash="0" * 64,
+    callback_results=CallbackResults.FAILED,
+    callback_headers={"Authorization": "Bearer canary"},
+    metadata={"order": "77"},
+    deadline=timedelta(minutes=90),
+)
 
 
 def a_batch(total: int = 3, *, jobs_per_message: int = 50, **fields: Any) -> Batch:

@@ -727,13 +727,14 @@ class TestReceiving:
         assert post.body == body.replace(ASYNC_ID.encode(), async_id.encode())
         assert headers["content-length"] == str(len(body))
         signed = signing.webhook_headers(
-            message_id=f"{ASYNC_ID}-1",
+            message_id=headers["webhook-id"],
             body=[body],
             secrets=[SECRET],
             now=START + timedelta(seconds=1),
         )
         assert {name: headers[name] for name in signed} == signed
-        assert post.headers["webhook-id"] == f"{async_id}-1"
+        assert re.fullmatch(rf"{ASYNC_ID}-[0-9a-f]{{8}}-1", headers["webhook-id"])
+        assert re.fullmatch(rf"{async_id}-[0-9a-f]{{8}}-1", post.headers["webhook-id"])
 
     def test_what_is_pasted_to_listen_is_what_make_serve_takes(self) -> None:
         """The story of the local service does the same with other ports."""

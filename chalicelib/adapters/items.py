@@ -25,6 +25,8 @@ from chalicelib.domain import packing
 from chalicelib.domain.batch import (
     AnswersPart,
     Batch,
+    CallbackAttempt,
+    CallbackResults,
     Chunk,
     Counts,
     Due,
@@ -34,6 +36,7 @@ from chalicelib.domain.batch import (
     SubmissionTerms,
 )
 from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import TooNew
 
 #: The version of the items' format; every item says which one it is of. One that does not is of 1.
@@ -44,6 +47,8 @@ HEAD = "0#head"
 DUE_BUCKETS = 4
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+ALL = CallbackResults.ALL
 
 Item = dict[str, Any]
 
@@ -87,19 +92,32 @@ def _common(batch: Batch, part: str) -> Item:
 
 
 def terms_item(batch: Batch, terms: SubmissionTerms) -> Item:
-    url = {"callback_url": {"S": terms.callback_url}} if terms.callback_url else {}
+    attributes = {
+        "callback_url": _attribute(terms.callback_url),
+        "callback_results": _attribute(
+            None if terms.callback_results is ALL else terms.callback_results
+        ),
+        "callback_headers": _attribute(packing.pack_words(terms.callback_headers)),
+        "metadata": _attribute(packing.pack_words(terms.metadata)),
+        "deadline": _attribute(terms.deadline // MINUTE if terms.deadline else None),
+    }
     return {
         **_common(batch, terms_part(batch.submission)),
         "request_hash": {"S": terms.request_hash},
-        **url,
+        **{name: value for name, value in attributes.items() if value is not None},
     }
 
 
 def read_terms(item: Item) -> SubmissionTerms:
     known(item)
+    minutes = _optional_int(item.get("deadline"))
     return SubmissionTerms(
-        callback_url=item.get("callback_url", {}).get("S"),
+        callback_url=_text(item.get("callback_url")),
         request_hash=item["request_hash"]["S"],
+        callback_results=CallbackResults(_text(item.get("callback_results")) or ALL),
+        callback_headers=packing.unpack_words(_text(item.get("callback_headers"))),
+        metadata=packing.unpack_words(_text(item.get("metadata"))),
+        deadline=minutes * MINUTE if minutes else None,
     )
 
 
@@ -240,6 +258,10 @@ def _attribute(value: object) -> Any:
         return {"BOOL": True} if value else None
     if isinstance(value, frozenset):
         return {"NS": [str(number) for number in sorted(value)]} if value else None
+    if isinstance(value, TraceContext):
+        return {"S": f"{value.trace_id}-{value.flags}"}
+    if isinstance(value, tuple):
+        return {"S": packing.pack_history(value)} if value else None
     return None if value is None else {"N": str(value)}
 
 
@@ -324,6 +346,14 @@ def _numbers(attribute: Item | None) -> frozenset[int]:
     return frozenset(map(int, attribute["NS"])) if attribute else frozenset()
 
 
+def _trace(attribute: Item | None) -> TraceContext | None:
+    return TraceContext(*attribute["S"].split("-")) if attribute else None
+
+
+def _history(attribute: Item | None) -> tuple[CallbackAttempt, ...]:
+    return packing.unpack_history(attribute["S"]) if attribute else ()
+
+
 _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "batch_id": _text,
     "submission": _text,
@@ -339,6 +369,11 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "expires_at": moment,
     "completed_at": moment,
     "cancelled": _flag,
+    "label": _text,
+    "has_metadata": _flag,
+    "trace": _trace,
+    "max_failed": _optional_int,
+    "stopped": _flag,
     "done": _numbers,
     "unanswered": _numbers,
     "next_check_at": moment,
@@ -355,6 +390,7 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "lease_ends_at": moment,
     "last_status": _optional_int,
     "last_error": _text,
+    "history": _history,
     "due_at": moment,
     "rerun": _text,
 }

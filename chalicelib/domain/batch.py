@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.domain.trace import TraceContext
 
 #: Keeps the head, which holds the set of finished chunks, under 4 KB.
 MAX_CHUNKS = 500
@@ -47,6 +48,18 @@ class Job:
     namespace: str
     action: str
     params: str
+    #: The caller's own name for it.
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastCall:
+    """The call of the platform that an answer came from, and how many were made for it."""
+
+    #: None: no answer came over HTTP.
+    http_status: int | None
+    attempts: int
+    took_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,16 @@ class Answer:
 
     verdict: Verdict
     response: str
+    #: None: the service gave this answer instead of a call.
+    call: LastCall | None = None
+
+
+class CallbackResults(StrEnum):
+    """Which results a callback carries."""
+
+    ALL = "all"
+    FAILED = "failed"  #: of every job that did not succeed
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +87,23 @@ class SubmissionTerms:
     callback_url: str | None
     #: Tells an identical submission from another one under the same Idempotency-Key.
     request_hash: str
+    callback_results: CallbackResults = CallbackResults.ALL
+    #: Sent with the callback. They hold secrets: never shown, never logged.
+    callback_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Given back in `progress` and in the callback; empty: none was given.
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    #: How long each round may take; None: as long as the stage says.
+    deadline: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackAttempt:
+    """One attempt at a callback. Until its outcome is recorded only its time is known."""
+
+    at: datetime
+    status: int | None = None
+    error: str | None = None
+    took_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +160,16 @@ class Batch:
     completed_at: datetime | None = None
     cancelled: bool = False
 
+    #: The caller's name for the batch.
+    label: str | None = None
+    #: Whether the terms hold metadata: most batches have none, and then nobody reads them for it.
+    has_metadata: bool = False
+    trace: TraceContext | None = None
+    #: In the first round no call is started once more jobs than this did not succeed.
+    max_failed: int | None = None
+    #: More did not succeed: the jobs without an answer get one instead of a call.
+    stopped: bool = False
+
     #: The finished chunks: a set, because a counter lies after a redelivery.
     done: frozenset[int] = frozenset()
     #: Those of `done` that hold an unanswered job; a restart takes them out again.
@@ -152,12 +202,28 @@ class Batch:
     lease_ends_at: datetime | None = None
     last_status: int | None = None
     last_error: str | None = None
+    #: The attempts of this series, the oldest first.
+    history: tuple[CallbackAttempt, ...] = ()
 
     #: When the sweep finds it, and nothing else: what is due is judged by the times above.
     due_at: datetime | None = None
 
     #: The token of the last restart, repost or cancel, by which it knows itself.
     rerun: str | None = None
+
+    @property
+    def life(self) -> str:
+        """Tells this batch from one under the same id that lived before it."""
+        return self.submission[:8]
+
+    def call_id(self, index: int) -> str:
+        """The Idempotency-Key of a job's calls: the same in every round."""
+        return f"{self.batch_id}-{self.life}-{index}"
+
+    @property
+    def callback_id(self) -> str:
+        """The `webhook-id` of a round's callback: the same at every attempt and repost."""
+        return f"{self.batch_id}-{self.life}-{self.round}"
 
     @property
     def chunks(self) -> range:

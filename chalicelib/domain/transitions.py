@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-from chalicelib.domain.batch import Batch, Chunk, Counts, holds_unanswered
+from chalicelib.domain.batch import Batch, CallbackAttempt, Chunk, Counts, holds_unanswered
 from chalicelib.domain.results import count
 from chalicelib.domain.retry import CALLBACK_TRIES, callback_wait
 from chalicelib.domain.states import (
@@ -48,6 +48,7 @@ class Fields(TypedDict, total=False):
     deadline: datetime
     completed_at: datetime | None
     cancelled: bool
+    stopped: bool
     unanswered: frozenset[int]
     unanswered_counts: Counts
     next_check_at: datetime | None
@@ -64,6 +65,7 @@ class Fields(TypedDict, total=False):
     lease_ends_at: datetime | None
     last_status: int | None
     last_error: str | None
+    history: tuple[CallbackAttempt, ...]
     due_at: datetime | None
     rerun: str | None
 

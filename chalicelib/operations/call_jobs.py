@@ -106,7 +106,7 @@ class JobCaller:
             namespace=job.namespace,
             action=job.action,
             body=job.params.encode(),
-            idempotency_key=f"{work.batch.batch_id}-{job.index}",
+            idempotency_key=work.batch.call_id(job.index),
             key=key,
         )
         self.watch.note(work.batch.account, reply, began_at)

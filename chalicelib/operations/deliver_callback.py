@@ -114,7 +114,7 @@ class CallbackDelivery:
     ) -> Delivered | TryAgain | Refused:
         now = self.clock.now()
         headers = signing.webhook_headers(
-            message_id=f"{batch.batch_id}-{batch.round}", body=body, secrets=secrets, now=now
+            message_id=batch.callback_id, body=body, secrets=secrets, now=now
         )
         megabytes = sum(map(len, body)) / 1_000_000
         wanted = _SECONDS_PER_ATTEMPT + _SECONDS_PER_MEGABYTE * megabytes

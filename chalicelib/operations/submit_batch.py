@@ -48,7 +48,12 @@ class BatchSubmitter:
         key with another body is a Conflict."""
         now = self.clock.now()
         terms = SubmissionTerms(
-            callback_url=submission.callback_url, request_hash=hashlib.sha256(body).hexdigest()
+            callback_url=submission.callback_url,
+            request_hash=hashlib.sha256(body).hexdigest(),
+            callback_results=submission.callback_results,
+            callback_headers=submission.callback_headers,
+            metadata=submission.metadata,
+            deadline=submission.deadline,
         )
         batch = self._new_batch(caller, submission, self._id_for(caller, idempotency_key), now)
         standing = self._standing(batch, now) if idempotency_key else None
@@ -104,11 +109,15 @@ class BatchSubmitter:
             round=1,
             created_at=now,
             round_began_at=now,
-            deadline=now + self.deadline,
+            deadline=now + (submission.deadline or self.deadline),
             expires_at=(now + self.expiry).replace(microsecond=0),
             next_check_at=first_check_at,
             due_at=first_check_at,
             callback=CallbackState.WAITING if calls_back else CallbackState.NONE,
+            label=submission.label,
+            has_metadata=bool(submission.metadata),
+            trace=submission.trace,
+            max_failed=submission.max_failed,
         )
 
     def _admit_and_save(

@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.adapters import items
-from chalicelib.domain.batch import Batch, Counts, SubmissionTerms
+from chalicelib.domain.batch import Batch, CallbackAttempt, Counts, SubmissionTerms
 from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.domain.trace import TraceContext
 from tests.fakes.clock import START
 from tests.samples import TERMS, a_batch
 
@@ -17,6 +18,11 @@ FULL = replace(
     state=BatchState.COMPLETED,
     completed_at=START + HOUR,
     cancelled=True,
+    label="order 77",
+    has_metadata=True,
+    trace=TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01"),
+    max_failed=5,
+    stopped=True,
     done=frozenset({0, 2}),
     unanswered=frozenset({2}),
     counts=Counts(succeeded=1, failed=2, result_bytes=3),
@@ -35,6 +41,10 @@ FULL = replace(
     lease_ends_at=START + 8 * HOUR,
     last_status=503,
     last_error="HTTP 503",
+    history=(
+        CallbackAttempt(at=START + HOUR, status=503, error="HTTP 503", took_ms=12),
+        CallbackAttempt(at=START + 2 * HOUR),
+    ),
     due_at=START + 5 * HOUR,
     rerun="another token",
 )

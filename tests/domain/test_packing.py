@@ -187,7 +187,8 @@ class TestBroken:
             unpack_jobs(pack_jobs(some_jobs(3)), wanted)
 
     @pytest.mark.parametrize(
-        "text", ["", "3", "null", "{}", "[3]", '[["event"]]', '[["a","b","c","d"]]', "[", "[{}]"]
+        "text",
+        ["", "3", "null", "{}", "[3]", '[["event"]]', '[["a","b","c","d","e"]]', "[", "[{}]"],
     )
     def test_jobs_of_another_shape(self, text: str) -> None:
         with pytest.raises(Unreadable):

@@ -54,7 +54,7 @@ class TestDelivering:
                 for n in range(3)
             ],
         }
-        assert post.headers["webhook-id"] == f"{done.batch_id}-1"
+        assert post.headers["webhook-id"] == done.callback_id
         assert post.headers["Content-Type"] == "application/json"
 
     def test_a_receiver_can_verify_it_with_the_standard_library(

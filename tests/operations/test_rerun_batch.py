@@ -58,7 +58,7 @@ class TestRestart:
         assert after[0] == before[0]
         assert '"echo"' in after[1]
         ids = [post.headers["webhook-id"] for post in world.receiver.posts]
-        assert ids == [f"{half_done.batch_id}-1", f"{half_done.batch_id}-2"]
+        assert ids == [half_done.callback_id, replace(half_done, round=2).callback_id]
 
     def test_while_restarted_a_batch_runs_and_its_given_up_jobs_wait(
         self, world: World, rerun: BatchRerunner, half_done: Batch

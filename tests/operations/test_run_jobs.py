@@ -51,7 +51,7 @@ class TestRunning:
             "inviteContacts",
             b'{"n":0}',
         )
-        assert call.idempotency_key == f"{batch.batch_id}-0"
+        assert call.idempotency_key == batch.call_id(0)
         assert call.key == "demo"
 
     def test_whoever_finishes_the_last_chunk_completes_the_batch(self, world: World) -> None:
@@ -236,7 +236,7 @@ class TestTransientFailures:
         world.run_to_the_end()
         assert len(world.platform.calls) == 3
         assert world.answers(batch)[0].verdict is Verdict.SUCCEEDED
-        assert {call.idempotency_key for call in world.platform.calls} == {f"{batch.batch_id}-0"}
+        assert {call.idempotency_key for call in world.platform.calls} == {batch.call_id(0)}
 
     def test_after_five_calls_the_failure_is_recorded_in_words(self, world: World) -> None:
         batch = world.submitted(1)

@@ -1,0 +1,42 @@
+"""W3C Trace Context: what a caller's `traceparent` becomes in the requests that a batch makes.
+
+Source: https://www.w3.org/TR/trace-context/ (version 00).
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+_TRACEPARENT = re.compile(
+    r"(?P<version>[0-9a-f]{2})-(?P<trace_id>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})"
+    r"-(?P<flags>[0-9a-f]{2})(?P<rest>-.*)?"
+)
+_INVALID_VERSION = "ff"
+_OUR_VERSION = "00"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """The trace that a batch belongs to."""
+
+    trace_id: str
+    flags: str
+
+    def traceparent(self, outgoing_id: str) -> str:
+        """The header of one outgoing request. Its parent id is made from the request's own id, so
+        it is the same at every attempt."""
+        parent = hashlib.sha256(outgoing_id.encode()).hexdigest()[:16]
+        return f"{_OUR_VERSION}-{self.trace_id}-{parent}-{self.flags}"
+
+
+def parse(header: str | None) -> TraceContext | None:
+    """The trace that a `traceparent` names; None if it is invalid: then it is to be ignored. A
+    later version may go on after the flags, which are all that is read of it."""
+    found = _TRACEPARENT.fullmatch(header.strip(" \t")) if header else None
+    if found is None or found["version"] == _INVALID_VERSION:
+        return None
+    if found["version"] == _OUR_VERSION and found["rest"]:
+        return None
+    if not int(found["trace_id"], 16) or not int(found["parent"], 16):
+        return None
+    return TraceContext(found["trace_id"], found["flags"])
