@@ -58,7 +58,7 @@ class DeadlyPlatform(DemonstrationPlatform):
         return super().answer(request)
 
     def _kill(self, request: Request) -> None:
-        batch_id, _, _ = request.headers["idempotency-key"].rpartition("-")
+        batch_id, _, _ = request.headers["idempotency-key"].split("-")
         others = json.loads(request.body)["killsAfter"]
         recorded = self._service.caller.results
         until(lambda: len(recorded(batch_id, partial=True)["results"]) >= others, "recorded", 20)

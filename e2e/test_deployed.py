@@ -30,6 +30,7 @@ from e2e.on_emulator import (
     VISIBILITY_SECONDS,
     OnEmulator,
 )
+from tests.samples import without_life
 
 #: Where no others start beside it.
 LONGER_THAN_ONE_WORKER_STARTS_SECONDS = 7
@@ -166,7 +167,7 @@ class TestWorstCases:
         assert [each["batch_id"] for each in events_of(service, "bury_jobs", "job buried")] == [
             async_id
         ]
-        keys = [each["idempotencyKey"] for each in service.platform.calls_so_far()]
+        keys = [without_life(each["idempotencyKey"]) for each in service.platform.calls_so_far()]
         assert keys.count(f"{async_id}-1") == 3
 
     def test_a_batch_whose_messages_were_lost_is_found_by_the_schedule(

@@ -55,6 +55,12 @@ def a_batch(total: int = 3, *, jobs_per_message: int = 50, **fields: Any) -> Bat
     return replace(batch, **fields)
 
 
+def without_life(outgoing_id: str) -> str:
+    """An Idempotency-Key or a `webhook-id` as far as it can be known from outside."""
+    batch_id, _life, number = outgoing_id.split("-")
+    return f"{batch_id}-{number}"
+
+
 def some_jobs(total: int) -> tuple[Job, ...]:
     return tuple(
         Job(index, "event", "inviteContacts", f'{{"n":{index}}}') for index in range(total)

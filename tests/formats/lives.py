@@ -10,6 +10,7 @@ from batchback_ops.keys import credentials
 from batchback_ops.keys.table import KeyTable
 from chalicelib.domain.outcome import NoReply, Reply
 from tests.fakes.http import Call, echo
+from tests.samples import without_life
 from tests.stories.on_moto import OnMoto
 from tests.stories.outages import failing
 
@@ -103,7 +104,8 @@ def _outcome(life: OnMoto, async_id: str) -> dict[str, Any]:
         "callback": progress["callback"]["status"],
         "results": life.results(async_id).decode(),
         "posts": [
-            {"webhook-id": post.headers["webhook-id"], "body": post.body.decode()} for post in posts
+            {"webhook-id": without_life(post.headers["webhook-id"]), "body": post.body.decode()}
+            for post in posts
         ],
     }
 

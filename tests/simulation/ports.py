@@ -177,7 +177,7 @@ class SimulatedPlatform:
     def call(
         self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
     ) -> Reply | NoReply:
-        batch_id, _, index = idempotency_key.rpartition("-")
+        batch_id, _, index = idempotency_key.split("-")
         answer = partial(self._answer, batch_id, int(index))
         answered: Reply | NoReply = self._world.pass_through("call", answer)
         return answered
@@ -226,7 +226,7 @@ class SimulatedReceiver:
         return answered
 
     def _answer(self, webhook_id: str, body: bytes) -> Reply | NoReply:
-        batch_id, _, _ = webhook_id.rpartition("-")
+        batch_id, _, _ = webhook_id.split("-")
         if not self._world.is_about(batch_id):
             self._state.others[f"post {batch_id}"] += 1
             return Reply(status=200)

@@ -128,8 +128,9 @@ def _was_called_back(state: State, head: Batch) -> None:
 
 
 def _was_called_back_in_time(state: State, head: Batch) -> None:
-    webhook_id = f"{head.batch_id}-{head.round}"
-    taken_at = [post.at for post in state.posts if post.is_taken and post.webhook_id == webhook_id]
+    taken_at = [
+        post.at for post in state.posts if post.is_taken and post.webhook_id == head.callback_id
+    ]
     insist(bool(taken_at), "the receiver has the callback of the last round")
     if state.storm:  # which may use up attempts, and the next waits hours
         return

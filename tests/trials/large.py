@@ -28,6 +28,7 @@ from batchback_local.live.process import ServiceProcess
 from batchback_local.live.service import LiveService
 from batchback_local.live.waiting import DidNotHappen, until
 from chalicelib.domain.results import MAX_CALLBACK_BYTES
+from tests.samples import without_life
 
 JOBS = 10_000
 #: Of a job as JSON: so many of this size fit a request of 3.5 MB.
@@ -83,7 +84,7 @@ class Callback:
 
 
 class Inbox:
-    """Takes callbacks, by their `webhook-id`."""
+    """Takes callbacks, by their `webhook-id` without its life."""
 
     def __init__(self, callback_secret: str) -> None:
         self.callbacks: dict[str, Callback] = {}
@@ -92,7 +93,7 @@ class Inbox:
     def answer(self, request: Request) -> Answer:
         digest = hashlib.sha256(request.body).digest()
         callback = Callback(len(request.body), digest, verifies(request, self._secret))
-        self.callbacks[request.headers["webhook-id"]] = callback
+        self.callbacks[without_life(request.headers["webhook-id"])] = callback
         return Answer()
 
 

@@ -138,7 +138,7 @@ class Receiver:
             self.stage.clockwork.sleep(timeout_seconds)
             return NoReply(reason="no answer in time")
         self.stage.clockwork.sleep(CALL_SECONDS)
-        batch_id, _, _ = headers["webhook-id"].rpartition("-")
+        batch_id, _, _ = headers["webhook-id"].split("-")
         self.stage.seen.taken_at[batch_id] = self.stage.clockwork.now()
         return Reply(status=200)
 
