@@ -114,7 +114,14 @@ class HttpPlatform:
         return self._open()
 
     def call(
-        self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
+        self,
+        *,
+        namespace: str,
+        action: str,
+        body: bytes,
+        idempotency_key: str,
+        traceparent: str | None,
+        key: Key,
     ) -> Reply | NoReply:
         """One POST, answered or not within the job timeout in all. Never raises."""
         if not _NAME.fullmatch(namespace) or not _NAME.fullmatch(action):
@@ -123,7 +130,10 @@ class HttpPlatform:
         credentials = self._credentials(target, body, key)
         if credentials is None:
             return NoReply(reason="the key has no secret to sign with", is_final=True)
-        headers = {**_PLATFORM_HEADERS, "Idempotency-Key": idempotency_key, **credentials}
+        ids = {"Idempotency-Key": idempotency_key}
+        if traceparent is not None:
+            ids["traceparent"] = traceparent
+        headers = {**_PLATFORM_HEADERS, **ids, **credentials}
         call = Call(
             whom="the platform",
             account=key.account,

@@ -220,6 +220,10 @@ class Batch:
         """The Idempotency-Key of a job's calls: the same in every round."""
         return f"{self.batch_id}-{self.life}-{index}"
 
+    def call_traceparent(self, index: int) -> str | None:
+        """The `traceparent` of a job's calls, the same at every attempt; None: it has no trace."""
+        return self.trace.traceparent(self.call_id(index)) if self.trace else None
+
     @property
     def callback_id(self) -> str:
         """The `webhook-id` of a round's callback: the same at every attempt and repost."""

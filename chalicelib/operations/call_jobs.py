@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 from chalicelib.domain import outcome, retry
 from chalicelib.domain.account import Key
-from chalicelib.domain.batch import Answer, Job
+from chalicelib.domain.batch import Answer, Job, LastCall
 from chalicelib.domain.outcome import NoReply, Reply, TryAgain
 from chalicelib.operations.ports import Clock, Concurrent, Journal, Platform
 from chalicelib.operations.watch_platform import PlatformWatch
@@ -38,6 +38,13 @@ class Called:
         """Whether the call found the platform away."""
         return isinstance(self.found, TryAgain) and self.found.is_away
 
+    def details(self, attempt: int) -> LastCall | None:
+        """What is kept of the call with its answer; None: our own side refused to make it."""
+        if isinstance(self.reply, NoReply) and self.reply.is_final:
+            return None
+        status = self.reply.status if isinstance(self.reply, Reply) else None
+        return LastCall(http_status=status, attempts=attempt, took_ms=self.took_ms)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCaller:
@@ -59,7 +66,8 @@ class JobCaller:
         for group in filter(None, (jobs[:first], jobs[first:])):
             calls = [partial(self._call, work, job, key) for job in group]
             for called in self.concurrent.run(calls):
-                work.open.update({each.index: each.found for each in called})
+                for each in called:
+                    self._note(work, each, each.found)
                 yield called
 
     def judge(self, work: Work, all_called: Sequence[Called]) -> None:
@@ -70,13 +78,13 @@ class JobCaller:
             self.watch.note_message(work.message)
         is_spared = self.watch.spares(work.message)
         is_last = work.message.attempt >= retry.JOB_TRIES
-        for index, found in work.open.items():
-            if not isinstance(found, TryAgain):
+        for called in all_called:
+            if not isinstance(called.found, TryAgain):
                 continue
-            if found.is_away and is_spared:
-                work.open[index] = NOT_STARTED
+            if called.is_away and is_spared:
+                self._note(work, called, NOT_STARTED)
             elif is_last:
-                work.open[index] = outcome.gave_up(found, work.message.attempt)
+                self._note(work, called, outcome.gave_up(called.found, work.message.attempt))
 
     def tell(self, work: Work, all_called: Iterable[Called]) -> None:
         """Log each call that did not succeed, and the message with all its jobs, with what they add
@@ -98,6 +106,12 @@ class JobCaller:
             durations_ms=[called.took_ms for called in all_called if called.has_begun],
         )
 
+    def _note(self, work: Work, called: Called, found: Found) -> None:
+        """What a job found, for now. An answer keeps the details of the call that it came from."""
+        if isinstance(found, Answer):
+            found = replace(found, call=called.details(work.message.attempt))
+        work.open[called.index] = found
+
     def _call(self, work: Work, job: Job, key: Key) -> Called:
         if not self._may_start(work):
             return Called(index=job.index, found=NOT_STARTED)
@@ -107,6 +121,7 @@ class JobCaller:
             action=job.action,
             body=job.params.encode(),
             idempotency_key=work.batch.call_id(job.index),
+            traceparent=work.batch.call_traceparent(job.index),
             key=key,
         )
         self.watch.note(work.batch.account, reply, began_at)

@@ -168,9 +168,17 @@ class Platform(Protocol):
         while what was read is still good."""
 
     def call(
-        self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
+        self,
+        *,
+        namespace: str,
+        action: str,
+        body: bytes,
+        idempotency_key: str,
+        traceparent: str | None,
+        key: Key,
     ) -> Reply | NoReply:
-        """One POST, answered or not within the job timeout in all. Never raises."""
+        """One POST, answered or not within the job timeout in all; it belongs to a trace if it has
+        a `traceparent`. Never raises."""
 
 
 class Receiver(Protocol):

@@ -315,6 +315,7 @@ def call(platform: HttpPlatform, body: bytes = b"{}", **options: Any) -> Reply |
         "action": "inviteContacts",
         "body": body,
         "idempotency_key": "b1-0",
+        "traceparent": None,
         "key": DEMO_KEY,
     }
     return platform.call(**{**given, **options})

@@ -368,6 +368,14 @@ class TestPlatform:
         assert credentials[0] == "demo"
         signed = SignedRequest(headers=seen.headers, targets=[seen.target], body=seen.body)
         assert iws_verifies(signed, "demo-secret", credentials[1])
+        assert "traceparent" not in seen.headers
+
+    def test_a_call_of_a_traced_batch_carries_its_trace(self, servers: Servers) -> None:
+        server = servers(answering(OK))
+        traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        call(a_platform(server.address), traceparent=traceparent)
+        [seen] = server.seen
+        assert seen.headers["traceparent"] == traceparent
 
     def test_the_first_live_secret_signs(self, servers: Servers) -> None:
         """One that has expired does not, though it is the newest."""

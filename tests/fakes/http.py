@@ -16,6 +16,7 @@ class Call:
     body: bytes
     idempotency_key: str
     key: str
+    traceparent: str | None
 
     @property
     def params(self) -> Any:
@@ -36,9 +37,16 @@ class FakePlatform:
         """There is nothing to read."""
 
     def call(
-        self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
+        self,
+        *,
+        namespace: str,
+        action: str,
+        body: bytes,
+        idempotency_key: str,
+        traceparent: str | None,
+        key: Key,
     ) -> Reply | NoReply:
-        made = Call(namespace, action, body, idempotency_key, key.key)
+        made = Call(namespace, action, body, idempotency_key, key.key, traceparent)
         self.calls.append(made)
         return self.answer(made)
 

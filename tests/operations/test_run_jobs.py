@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 import pytest
 
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import Answer, AnswersPart, Marker, Verdict
+from chalicelib.domain.batch import Answer, AnswersPart, LastCall, Marker, Verdict
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply
 from chalicelib.domain.states import CallbackState
+from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import Denied, Misconfigured, Unavailable
 from chalicelib.operations.call_jobs import SECONDS_TO_RECORD
 from chalicelib.service import Service
@@ -53,6 +54,20 @@ class TestRunning:
         )
         assert call.idempotency_key == batch.call_id(0)
         assert call.key == "demo"
+        assert call.traceparent is None
+
+    def test_each_call_of_a_traced_batch_carries_its_trace_the_same_at_every_try(
+        self, world: World
+    ) -> None:
+        trace = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
+        batch = world.submitted(2, trace=trace)
+        replies = [Reply(status=500)]
+        world.behave(lambda _: replies.pop() if replies else None)
+        world.run_all_chunks(batch)
+        world.run_to_the_end()
+        assert [call.traceparent for call in world.platform.calls] == [
+            trace.traceparent(batch.call_id(index)) for index in (0, 1, 0)
+        ]
 
     def test_whoever_finishes_the_last_chunk_completes_the_batch(self, world: World) -> None:
         batch = world.submitted(3)
@@ -247,6 +262,7 @@ class TestTransientFailures:
         assert world.answers(batch)[0] == Answer(
             Verdict.UNANSWERED,
             '{"errorCode": 461, "message": "Gave up after 5 attempts: HTTP 500"}',
+            LastCall(http_status=500, attempts=5, took_ms=0),
         )
         assert world.head(batch).unanswered == {0}
 
@@ -323,7 +339,8 @@ class TestFinalFailures:
         body = '{"errorCode": 404, "message": "no such event"}'
         world.behave(lambda _: Reply(status=404, body=body.encode()))
         world.work(JobsMessage.of(batch, 0))
-        assert world.answers(batch)[0] == Answer(Verdict.FAILED, body)
+        call = LastCall(http_status=404, attempts=1, took_ms=0)
+        assert world.answers(batch)[0] == Answer(Verdict.FAILED, body, call)
         assert len(world.platform.calls) == 1
 
     def test_an_answer_that_is_not_json_is_recorded_with_its_beginning(self, world: World) -> None:
@@ -420,6 +437,42 @@ class TestFinalFailures:
             '"message": "the stored job could not be read"}}'
         )
         assert world.texts(batch) == [expected, expected]
+
+
+class TestDetails:
+    """What an answer keeps of the call that it came from."""
+
+    def test_an_answer_tells_the_status_of_its_call_how_many_there_were_and_how_long_it_took(
+        self, world: World
+    ) -> None:
+        batch = world.submitted(1)
+        replies: list[Reply | NoReply] = [Reply(status=201, body=b"{}"), NoReply(reason="nobody")]
+
+        def take_a_while(_: Call) -> Reply | NoReply:
+            world.clock.advance(seconds=1.25)
+            return replies.pop()
+
+        world.behave(take_a_while)
+        world.run_all_chunks(batch)
+        world.run_to_the_end()
+        call = LastCall(http_status=201, attempts=2, took_ms=1250)
+        assert world.answers(batch)[0].call == call
+
+    def test_of_a_job_that_was_given_up_those_of_its_last_call(self, world: World) -> None:
+        batch = world.submitted(1)
+        world.behave(lambda _: NoReply(reason="nobody"))
+        world.service.watch.note(batch.account, Reply(status=200), START)
+        world.work(replace(JobsMessage.of(batch, 0), attempt=5))
+        call = LastCall(http_status=None, attempts=5, took_ms=0)
+        assert world.answers(batch)[0].call == call
+
+    def test_an_answer_instead_of_a_call_has_none(self, world: World) -> None:
+        """Our own side refused the first, and a worker gave the other."""
+        batch = world.submitted(2)
+        world.behave(lambda _: NoReply(reason="refused", is_final=True))
+        world.work(JobsMessage.of(batch, 0))
+        world.work(replace(JobsMessage.of(batch, 1), attempt=6))
+        assert [answer.call for answer in world.answers(batch).values()] == [None, None]
 
 
 class TestLog:

@@ -175,7 +175,14 @@ class SimulatedPlatform:
         """There is nothing to read."""
 
     def call(
-        self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
+        self,
+        *,
+        namespace: str,
+        action: str,
+        body: bytes,
+        idempotency_key: str,
+        traceparent: str | None,
+        key: Key,
     ) -> Reply | NoReply:
         batch_id, _, index = idempotency_key.split("-")
         answer = partial(self._answer, batch_id, int(index))

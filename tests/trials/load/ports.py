@@ -111,7 +111,14 @@ class Platform:
         """There is nothing to read."""
 
     def call(
-        self, *, namespace: str, action: str, body: bytes, idempotency_key: str, key: Key
+        self,
+        *,
+        namespace: str,
+        action: str,
+        body: bytes,
+        idempotency_key: str,
+        traceparent: str | None,
+        key: Key,
     ) -> Reply | NoReply:
         seen, trouble = self.stage.seen, self.stage.trouble
         seen.calls += 1
