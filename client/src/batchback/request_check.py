@@ -7,7 +7,6 @@ may be called, how long a deadline may be. The tests hold both to the same judge
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from batchback import strict_json
 
@@ -124,26 +123,45 @@ def _faults_of_id(value: object, where: str, index: int, places: dict[str, int])
 # ---- the rest
 
 
+_URL = re.compile(
+    r"https?://"
+    r"(?P<user>[^/?#]*@)?"
+    r"(?P<host>\[[^/?#@\[\]]*\]|[^/?#@:\[\]]*)"
+    r"(?::(?P<port>[^/?#@]*))?"
+    r"(?:[/?][^#]*)?"
+    r"(?P<fragment>#.*)?",
+    re.IGNORECASE | re.ASCII | re.DOTALL,
+)
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+
+
 def _of_url(url: object) -> Iterator[str]:
     if not isinstance(url, str):
         yield "must be a string"
-        return
-    if len(url) > MAX_URL_CHARACTERS:
-        yield f"must be {MAX_URL_CHARACTERS} characters at most"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        yield "is not a URL"
-        return
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        yield "must begin with http:// or https:// and name a host"
-    if "@" in parts.netloc:
-        yield "must not hold user or password"
-    if "#" in url:
-        yield "must not hold '#'"
-    if port is not None and port not in {80, 443} and port < 1024:
-        yield "must have port 80, 443 or 1024 to 65535"
+    elif len(url) > MAX_URL_CHARACTERS:
+        yield f"is {len(url)} characters long, over the limit of {MAX_URL_CHARACTERS}"
+    elif not url.isprintable() or " " in url or "\\" in url:
+        yield "must not hold spaces, backslashes, control or invisible characters"
+    elif not re.match("https?:", url, re.IGNORECASE | re.ASCII):
+        yield "must be http or https"
+    elif parts := _URL.fullmatch(url):
+        yield from _of_parts(parts)
+    else:
+        yield "cannot be read: must be like https://host:port/path"
+
+
+def _of_parts(parts: re.Match[str]) -> Iterator[str]:
+    if parts["user"] is not None:
+        yield "must not hold a user or a password"
+    elif parts["fragment"] is not None:
+        yield "must not hold a fragment (#): it would never be sent"
+    if not parts["host"]:
+        yield "must name a host"
+    port = parts["port"]
+    if port is not None and not _PORT.fullmatch(port):
+        yield "the port is not a number"
+    elif port is not None and not (port in {"80", "443"} or 1024 <= int(port) <= 65_535):
+        yield f"port {port} is not called: 80, 443 and 1024 to 65535 are"
 
 
 def _of_label(label: object) -> Iterator[str]:
