@@ -290,6 +290,26 @@ def test_a_port_that_is_taken_is_named() -> None:
     assert f"port {port} of 127.0.0.1 is not to be had (Address already in use)" in user.is_told
 
 
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", socket.gethostname())],  # noqa: S104
+)
+def test_it_says_an_address_that_others_can_call(host: str, shown: str) -> None:
+    with listening(an_inbox(), host, 0) as listener:
+        assert urlsplit(listener.url).hostname == shown.lower()
+
+
+def test_ctrl_c_right_at_the_beginning_ends_it_quietly_too() -> None:
+    class Interrupting(io.StringIO):
+        def write(self, text: str) -> int:
+            if "listening" in text:
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET}, stderr=Interrupting())
+    assert user.types("listen", "--port", "0") == 0
+
+
 def test_without_a_secret_it_does_not_listen() -> None:
     user = User({})
     assert user.types("listen", "--port", "0") == 2

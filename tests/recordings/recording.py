@@ -80,15 +80,19 @@ def differences(before: Iterable[Recorded], now: Iterable[Recorded]) -> list[str
     ]
 
 
+def file_of(story: str) -> Path:
+    return FOLDER / f"{story}.json"
+
+
 def read(story: str) -> list[Recorded]:
-    found: list[Recorded] = json.loads((FOLDER / f"{story}.json").read_text("utf-8"))
+    found: list[Recorded] = json.loads(file_of(story).read_text("utf-8"))
     return found
 
 
 def write(story: str, seen: Iterable[Recorded]) -> None:
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps([*seen], ensure_ascii=False, indent=1)
-    with (FOLDER / f"{story}.json").open("x", encoding="utf-8") as file:  # it stays as it is
+    with file_of(story).open("x", encoding="utf-8") as file:  # it stays as it is
         file.write(text + "\n")
 
 

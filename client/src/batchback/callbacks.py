@@ -60,15 +60,15 @@ def _listen(
     inbox = Inbox(
         secrets=_whole(secrets, shell), now=shell.now, folder=_folder(output) if output else None
     )
-    with listening(inbox, host, port) as listener:
-        shell.say(f"listening: give {listener.url} as callbackUrl. Ctrl-C ends this")
-        try:
+    try:
+        with listening(inbox, host, port) as listener:
+            shell.say(f"listening: give {listener.url} as callbackUrl. Ctrl-C ends this")
             for arrival in listener.arrivals():
                 if _tell(arrival, shell, as_json=as_json) and once:
                     break
-        except KeyboardInterrupt:
-            if once:
-                raise
+    except KeyboardInterrupt:
+        if once:
+            raise
     return Status.OK
 
 

@@ -39,8 +39,8 @@ class Limits:
     #: Requests at a time. One more waits for room, and is then turned away: the service tries
     #: again.
     at_once: int = 8
-    seconds_for_room: float = 1.0
-    seconds_for_head: float = 10.0
+    seconds_for_room: float = 0.2
+    seconds_for_head: float = 5.0
     seconds_for_body: float = 60.0
 
 
@@ -182,9 +182,12 @@ class _Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        host, port, *_ = self.server_address
-        shown = f"[{host!s}]" if ":" in str(host) else str(host)
-        return f"http://{shown}:{port}/callback"
+        host, port = str(self.server_address[0]), self.server_address[1]
+        if host in {"0.0.0.0", "::"}:  # noqa: S104 -- only if the user wants it
+            host = socket.gethostname()
+        return (
+            f"http://[{host}]:{port}/callback" if ":" in host else f"http://{host}:{port}/callback"
+        )
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._room.acquire(timeout=self.limits.seconds_for_room):
