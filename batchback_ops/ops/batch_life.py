@@ -56,6 +56,7 @@ def life(
         "status": batch.status,
         "stuck": why_stuck(batch, now),
         "cancelled": batch.cancelled,
+        "stopped": batch.stopped,
         "round": batch.round,
         "createdAt": time(batch.created_at),
         "completedAt": time(batch.completed_at),

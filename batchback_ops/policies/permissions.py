@@ -81,6 +81,7 @@ PERMISSIONS: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
         KEYS: ("GetItem",),
         PLATFORM_HEADER: ("GetParameter",),
         JOBS_QUEUE: (*_SEND, *_TAKE),
+        BATCHES_QUEUE: _SEND,
         CALLBACKS_QUEUE: _SEND,
     },
     "advance_batch": {
@@ -97,6 +98,7 @@ PERMISSIONS: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
     "bury_jobs": {
         BATCHES: ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
         JOBS_DEAD_QUEUE: _TAKE,
+        BATCHES_QUEUE: _SEND,
         CALLBACKS_QUEUE: _SEND,
     },
     "sweep": {

@@ -291,7 +291,13 @@ class Batch:
 
     def is_to_be_ended(self, now: datetime) -> bool:
         """Whether the jobs without an answer get one now instead of a call."""
-        return self.cancelled or now >= self.deadline
+        return self.cancelled or self.stopped or now >= self.deadline
+
+    def has_failed_too_often(self, elsewhere: int = 0) -> bool:
+        """Whether more jobs did not succeed than may: those in finished chunks, and so many that
+        are not in one. A restart runs its jobs without the limit."""
+        limit = self.max_failed if self.round == 1 else None
+        return limit is not None and self.answered.failed + elsewhere > limit
 
     def was_checked_lately(self, now: datetime) -> bool:
         return self.checked_at is not None and now - self.checked_at < BETWEEN_RESTARTS
@@ -337,7 +343,9 @@ class Batch:
     @property
     def status(self) -> str:
         """The caller's word for the state."""
-        return "cancelled" if self.is_completed and self.cancelled else self.state.value
+        if self.is_completed and self.cancelled:
+            return "cancelled"
+        return "stopped" if self.is_completed and self.stopped else self.state.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,6 +423,11 @@ class Chunk:
             for index, answer in standing.items()
             if answer.verdict is not Verdict.UNANSWERED or settled_in[index] == round
         }
+
+    def failed(self, round: int) -> set[int]:
+        """The jobs that did not succeed."""
+        answers = self.answers(round).items()
+        return {index for index, answer in answers if answer.verdict is not Verdict.SUCCEEDED}
 
     def missing(self, round: int) -> list[int]:
         answers = self.answers(round)

@@ -82,8 +82,8 @@ class JobsMessage:
         return self.deadline is not None and now >= self.deadline
 
     def concerns(self, batch: Batch, now: datetime) -> bool:
-        """Whether its jobs are still to be called. If the round is over, cancelled or past its
-        deadline, they are not."""
+        """Whether its jobs are still to be called. If the round is over, or the batch is
+        to be ended, they are not."""
         return self.is_of(batch) and batch.is_running and not batch.is_to_be_ended(now)
 
     def is_of(self, batch: Batch) -> bool:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from chalicelib.domain import strict_json
-from chalicelib.domain.batch import Answer, Verdict
+from chalicelib.domain.batch import Answer, Batch, Verdict
 from chalicelib.domain.strict_json import NotStrictJson
 
 #: The largest answer of a job that is kept: with its escapes it fits one stored item.
@@ -143,6 +143,20 @@ def past_deadline() -> Answer:
 def cancelled() -> Answer:
     """The answer of a job that had none when its batch was cancelled."""
     return unanswered("Cancelled")
+
+
+def stopped(max_failed: int) -> Answer:
+    """The answer of a job that had none when more jobs of its batch had failed than may."""
+    return unanswered(f"Stopped: more than {max_failed} jobs failed")
+
+
+def instead_of_a_call(batch: Batch) -> Answer:
+    """The answer of a job that has none when its batch is to be ended."""
+    if batch.cancelled:
+        return cancelled()
+    if batch.stopped and batch.max_failed is not None:
+        return stopped(batch.max_failed)
+    return past_deadline()
 
 
 def worker_died() -> Answer:

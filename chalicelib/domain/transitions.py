@@ -106,7 +106,7 @@ def complete(batch: Batch, now: datetime) -> Change:
     is_due = batch.callback is CallbackState.WAITING
     first_try_at = batch.delivers_from(now)
     return Change(
-        only_if={**_running(batch), "cancelled": batch.cancelled},
+        only_if={**_running(batch), "cancelled": batch.cancelled, "stopped": batch.stopped},
         put={
             "state": after(BATCH_MOVES, batch.state, BatchEvent.ALL_CHUNKS_DONE),
             "completed_at": now,
@@ -170,8 +170,18 @@ def check_now(batch: Batch, token: str, now: datetime) -> Change:
 
 
 def cancel(batch: Batch, token: str, now: datetime) -> Change:
-    """Asks for a running batch to end: whoever sees it starts no further call."""
-    return Change(only_if=_running(batch), put={"cancelled": True, "due_at": now, "rerun": token})
+    """Asks for a running batch to end: whoever sees it starts no further call. One that stops ends
+    already."""
+    return Change(
+        only_if={**_running(batch), "stopped": False},
+        put={"cancelled": True, "due_at": now, "rerun": token},
+    )
+
+
+def stop(batch: Batch, now: datetime) -> Change:
+    """Ends a running batch of which too many jobs failed: whoever sees it starts no further call.
+    One that was cancelled ends already."""
+    return Change(only_if=_going_on(batch), put={"stopped": True, "due_at": now})
 
 
 def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Change:
@@ -185,6 +195,7 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
             "round_began_at": now,
             "completed_at": None,
             "cancelled": False,
+            "stopped": False,
             "unanswered": frozenset(),
             "unanswered_counts": Counts(),
             **_no_checks_yet(now),
@@ -338,8 +349,8 @@ def _running(batch: Batch) -> Fields:
 
 
 def _going_on(batch: Batch) -> Fields:
-    """Cancel sets a due time that no check may move."""
-    return {**_running(batch), "cancelled": False}
+    """Cancel and stop set a due time that no check may move."""
+    return {**_running(batch), "cancelled": False, "stopped": False}
 
 
 def _completed(batch: Batch) -> Fields:

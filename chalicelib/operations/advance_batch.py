@@ -19,9 +19,10 @@ _SECONDS_TO_HAND_ON = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchAdvancer:
-    """Ends what was cancelled or is past its deadline, has sent what was not, and completes and
-    announces what a worker died over. Each step is one conditional write, so that of two that check
-    at once one does it. After an error the batch is tried again, and at last by its due time."""
+    """Ends what was cancelled, was stopped or is past its deadline, has sent what was not, and
+    completes and announces what a worker died over. Each step is one conditional write, so that of
+    two that check at once one does it. After an error the batch is tried again, and at last by its
+    due time."""
 
     store: BatchStore
     queue: Queue
@@ -56,7 +57,7 @@ class BatchAdvancer:
     ) -> None:
         """Gives every job without an answer the one it gets instead of a call. What there is no
         time for is handed on."""
-        answer = outcome.cancelled() if batch.cancelled else outcome.past_deadline()
+        answer = outcome.instead_of_a_call(batch)
         for number in batch.chunks_to_do:
             if seconds_left() < _SECONDS_TO_HAND_ON:
                 self.queue.send_batch(message.handed_on())

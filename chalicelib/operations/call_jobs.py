@@ -49,7 +49,7 @@ class Called:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCaller:
     """Calls nobody for whose answer there is no time, who is held up, or whose answer could not be
-    recorded."""
+    recorded; and nobody once too many jobs failed."""
 
     platform: Platform
     concurrent: Concurrent
@@ -126,16 +126,20 @@ class JobCaller:
         )
         self.watch.note(work.batch.account, reply, began_at)
         now = self.clock.now()
+        found = outcome.judge_job(reply, now, may_still_run=work.may_have_been_called)
+        if isinstance(found, Answer) and not outcome.is_success(found):
+            work.failed.add(job.index)
         return Called(
             index=job.index,
-            found=outcome.judge_job(reply, now, may_still_run=work.may_have_been_called),
+            found=found,
             reply=reply,
             took_ms=round((now - began_at) / timedelta(milliseconds=1)),
         )
 
     def _may_start(self, work: Work) -> bool:
         has_time = work.seconds_left() >= self.job_timeout_seconds + SECONDS_TO_RECORD
-        return has_time and work.error is None and self.watch.may_call(work.message)
+        may_go_on = work.error is None and not work.has_seen_too_many_fail
+        return has_time and may_go_on and self.watch.may_call(work.message)
 
     def _tell_failure(self, work: Work, called: Called, word: str) -> None:
         reply = called.reply

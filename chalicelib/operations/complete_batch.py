@@ -1,4 +1,5 @@
-"""The end of a round: the batch is completed, its slot is free, and its callback is under way."""
+"""The end of a round: the batch is completed, its slot is free, and its callback is under way. It
+may come early, if too many jobs failed."""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from chalicelib.domain.batch import Batch
 from chalicelib.domain.message import BatchMessage
 from chalicelib.operations.admit_batch import BatchAdmission
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
+from chalicelib.operations.sent_later import sent_later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +25,10 @@ class BatchCompletion:
     journal: Journal
 
     def complete(self, batch: Batch) -> None:
-        """Complete a batch all of whose chunks are done, and announce its callback. A cancel that
-        comes between is part of what is completed. If it turns out to be completed already, perhaps
-        by a write of ours whose answer was lost, what follows is done all the same."""
+        """Complete a batch all of whose chunks are done, and announce its callback. A cancel or a
+        stop that comes between is part of what is completed. If it turns out to be completed
+        already, perhaps by a write of ours whose answer was lost, what follows is done all the
+        same."""
         standing: Batch | None = batch
         while standing and standing.is_running and standing.has_all_chunks_done:
             change = transitions.complete(standing, self.clock.now())
@@ -38,6 +41,20 @@ class BatchCompletion:
         if standing and standing.is_completed and standing.round == batch.round:
             self.admission.leave(standing)
             self.announce_if_due(standing)
+
+    def stop_if_too_many_failed(self, batch: Batch, elsewhere: int = 0) -> None:
+        """Have a batch ended of which more jobs did not succeed than may: those in finished chunks,
+        and so many elsewhere. Any number of workers may notice, and each once more. If the message
+        is lost, the due time set by the same write does it."""
+        now = self.clock.now()
+        if not batch.is_running or batch.is_to_be_ended(now):
+            return
+        if not batch.has_failed_too_often(elsewhere):
+            return
+        if self.store.change(batch, transitions.stop(batch, now)):
+            self.journal.write("batch stopped", batch_id=batch.batch_id, account=batch.account)
+            with sent_later(batch, self.journal):
+                self.queue.send_batch(BatchMessage.of(batch))
 
     def announce(self, batch: Batch) -> None:
         """Have the callback sent, if there is one to come: now, or at its time if that is near. A

@@ -28,13 +28,18 @@ class AnswerRecorder:
 
     def finish_if_full(self, batch: Batch, chunk: Chunk) -> None:
         """Puts a full chunk among the finished ones, and completes the batch if it is the last;
-        also if it was put there before, so that the last step cannot be lost."""
+        also if it was put there before, so that the last step cannot be lost. Full or not, if too
+        many jobs failed the batch is stopped."""
         if chunk.missing(batch.round):
+            failed = len(chunk.failed(batch.round))
+            self.completion.stop_if_too_many_failed(batch, failed)
             return
         after = self.store.change(batch, transitions.finish_chunk(batch, chunk))
         after = after or self.store.find(batch.batch_id)
-        if after:
+        if after and after.has_all_chunks_done:
             self.completion.complete(after)
+        elif after:
+            self.completion.stop_if_too_many_failed(after)
 
     def _flush(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
         """Records what has no answer yet under the next free number. Whoever finds the number

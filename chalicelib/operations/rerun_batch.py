@@ -54,12 +54,14 @@ class BatchRerunner:
         self._change("reposted", caller, batch_id, self._repost)
 
     def cancel(self, caller: Caller, batch_id: str) -> None:
-        """Ends a running batch; changes nothing of a completed one."""
+        """Ends a running batch; changes nothing of one that is stopped or completed."""
         self._change("cancelled", caller, batch_id, self._cancel)
 
     def _restart(self, batch: Batch, token: str, now: datetime) -> Change | None:
         if batch.is_running and batch.cancelled:
             raise Conflict("The batch is being cancelled")
+        if batch.is_running and batch.stopped:
+            raise Conflict("The batch is being stopped")
         if batch.is_near_its_end(now):
             raise Conflict("The batch is too near the end of its life to be restarted")
         if batch.is_completed:
@@ -76,7 +78,8 @@ class BatchRerunner:
         return transitions.repost(batch, token, now)
 
     def _cancel(self, batch: Batch, token: str, now: datetime) -> Change | None:
-        return transitions.cancel(batch, token, now) if batch.is_running else None
+        is_ending = batch.stopped or not batch.is_running
+        return None if is_ending else transitions.cancel(batch, token, now)
 
     def _change(self, what: str, caller: Caller, batch_id: str, decide: Decide) -> None:
         token = self.new_id()

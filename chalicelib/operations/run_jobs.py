@@ -81,6 +81,13 @@ class JobRunner:
             self.completion.announce_if_due(batch)
 
     def _run_work(self, work: Work) -> None:
+        """Of a batch that is to be stopped no job goes on: each gets its answer instead of a call
+        when the batch is ended."""
+        if not work.is_to_be_stopped:
+            self._go_on(work)
+        self.recorder.finish_if_full(work.batch, work.chunk)
+
+    def _go_on(self, work: Work) -> None:
         hold = self.watch.hold(work.message, was_received_before=work.was_received_before)
         if work.is_to_be_split:
             self.isolation.split(work)
@@ -91,7 +98,6 @@ class JobRunner:
         elif work.open:
             self.isolation.check_the_table(work)
             self._answer(work)
-        self.recorder.finish_if_full(work.batch, work.chunk)
 
     def _answer(self, work: Work) -> None:
         """Get the open jobs answered, or carried on by other messages."""
@@ -172,7 +178,7 @@ class JobRunner:
         """Those not started go on at once, or when nothing holds them up. If no call began, the
         next worker may begin none either: then it counts as an error."""
         not_started = work.not_started
-        if not not_started:
+        if not not_started or work.is_to_be_stopped:
             return
         hold = self.watch.hold(work.message, was_received_before=work.was_received_before)
         if hold:

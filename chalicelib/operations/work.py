@@ -36,11 +36,26 @@ class Work:
     chunk: Chunk
     #: What became of each open job so far.
     open: dict[int, Found] = field(init=False)
+    #: The jobs of the chunk that did not succeed: as it was read, and as calls that are made at the
+    #: same time find out. A set needs no lock for that.
+    failed: set[int] = field(init=False)
     #: Why the last answers could not be recorded: until they are, no further call begins.
     error: Unavailable | None = None
 
     def __post_init__(self) -> None:
         self.open = dict.fromkeys(self.message.missing(self.chunk), NOT_STARTED)
+        self.failed = self.chunk.failed(self.batch.round)
+
+    @property
+    def has_seen_too_many_fail(self) -> bool:
+        """Whether the batch may not go on, by what this worker knows. Not all of that need be
+        recorded."""
+        return self.batch.has_failed_too_often(len(self.failed))
+
+    @property
+    def is_to_be_stopped(self) -> bool:
+        """Whether the batch may not go on, by what is recorded."""
+        return self.batch.has_failed_too_often(len(self.chunk.failed(self.batch.round)))
 
     @property
     def may_have_been_called(self) -> bool:

@@ -170,14 +170,37 @@ class TestStatus:
             ({"cancelled": True}, "running"),
             ({"state": BatchState.COMPLETED}, "completed"),
             ({"state": BatchState.COMPLETED, "cancelled": True}, "cancelled"),
+            ({"stopped": True}, "running"),
+            ({"state": BatchState.COMPLETED, "stopped": True}, "stopped"),
         ],
     )
-    def test_a_cancelled_batch_is_called_so_once_it_has_ended(
+    def test_a_cancelled_or_stopped_batch_is_called_so_once_it_has_ended(
         self, fields: dict[str, Any], status: str
     ) -> None:
         batch = a_batch(**fields)
         assert batch.status == status
         assert batch.is_completed is not batch.is_running
+
+
+class TestMaxFailed:
+    @pytest.mark.parametrize(
+        ("max_failed", "elsewhere", "is_too_often"),
+        [(None, 99, False), (5, 2, False), (5, 3, True), (3, 0, False), (2, 0, True), (0, 0, True)],
+    )
+    def test_one_more_than_may_is_too_many_in_finished_chunks_and_elsewhere(
+        self, max_failed: int | None, elsewhere: int, is_too_often: bool
+    ) -> None:
+        batch = a_batch(
+            9,
+            max_failed=max_failed,
+            counts=Counts(succeeded=2, failed=2),
+            unanswered_counts=Counts(failed=1, unanswered=1),
+        )
+        assert batch.has_failed_too_often(elsewhere) is is_too_often
+
+    def test_none_is_in_a_later_round(self) -> None:
+        batch = a_batch(max_failed=0, round=2, counts=Counts(failed=2))
+        assert not batch.has_failed_too_often()
 
 
 class TestTimes:

@@ -25,6 +25,7 @@ from chalicelib.domain.outcome import (
 )
 from chalicelib.domain.retry import JOB_TRIES
 from tests.fakes.clock import START
+from tests.samples import a_batch
 
 TRANSIENT = [408, 425, 429, 500, 502, 503, 504, 599]
 FINAL = [200, 201, 204, 301, 302, 304, 400, 401, 403, 404, 409, 410, 422, 460, 461, 463, 499]
@@ -230,6 +231,7 @@ class TestOurOwnAnswers:
             (outcome.unanswered("no answer"), Verdict.UNANSWERED, 461),
             (outcome.past_deadline(), Verdict.UNANSWERED, 461),
             (outcome.cancelled(), Verdict.UNANSWERED, 461),
+            (outcome.stopped(3), Verdict.UNANSWERED, 461),
             (outcome.worker_died(), Verdict.UNANSWERED, 461),
             (outcome.unreadable(), Verdict.FAILED, 461),
             (outcome.failed_request("not JSON", "<html>"), Verdict.FAILED, 461),
@@ -247,6 +249,23 @@ class TestOurOwnAnswers:
 
     def test_a_cancelled_job_is_told_in_the_contracts_words(self) -> None:
         assert error_of(outcome.cancelled()) == {"errorCode": 461, "message": "Cancelled"}
+
+    def test_a_stopped_job_is_told_in_the_contracts_words(self) -> None:
+        words = "Stopped: more than 3 jobs failed"
+        assert error_of(outcome.stopped(3)) == {"errorCode": 461, "message": words}
+
+    @pytest.mark.parametrize(
+        ("fields", "answer"),
+        [
+            ({"cancelled": True}, outcome.cancelled()),
+            ({"stopped": True, "max_failed": 3}, outcome.stopped(3)),
+            ({}, outcome.past_deadline()),
+        ],
+    )
+    def test_a_job_is_told_why_its_batch_was_ended(
+        self, fields: dict[str, Any], answer: Answer
+    ) -> None:
+        assert outcome.instead_of_a_call(a_batch(**fields)) == answer
 
     def test_an_unreadable_job_is_told_in_the_designs_words(self) -> None:
         assert error_of(outcome.unreadable())["message"] == "the stored job could not be read"

@@ -73,6 +73,7 @@ WHILE_RUNNING: dict[str, Decide] = {
     "rescue": lambda head: transitions.rescue(head, START),
     "wait_until": lambda head: transitions.wait_until(head, START + HOUR),
     "cancel": lambda head: transitions.cancel(head, "token", START),
+    "stop": lambda head: transitions.stop(head, START),
 }
 WHILE_COMPLETED: dict[str, Decide] = {
     "restart": lambda head: transitions.restart(head, "token", START, 12 * HOUR),
@@ -235,15 +236,16 @@ class TestComplete:
         assert (after.next_check_at, after.next_try_at, after.due_at) == (None, None, None)
         assert not after.may_deliver(START + HOUR)
 
-    @pytest.mark.parametrize("cancelled", [True, False])
-    def test_it_loses_where_a_cancel_came_in_between(self, cancelled: bool) -> None:
-        """Whoever ends a batch has seen whether it is cancelled: its status cannot change after."""
-        head = a_batch(1, cancelled=cancelled)
+    @pytest.mark.parametrize("what", ["cancelled", "stopped"])
+    @pytest.mark.parametrize("was_so", [True, False])
+    def test_it_loses_if_a_cancel_or_a_stop_came_in_between(self, what: str, was_so: bool) -> None:
+        """Whoever ends a batch has seen whether it is either: its status cannot change after."""
+        seen: dict[str, Any] = {what: was_so}
+        since: dict[str, Any] = {what: not was_so}
+        head = a_batch(1, **seen)
         decided = transitions.complete(head, START)
-        assert applied(replace(head, cancelled=not cancelled), decided) is None
-        after = applied(head, decided)
-        assert after
-        assert after.cancelled is cancelled
+        assert applied(replace(head, **since), decided) is None
+        assert applied(head, decided)
 
 
 class TestLooks:
@@ -398,6 +400,7 @@ class TestRestart:
             counts=Counts(succeeded=2, result_bytes=20),
             unanswered_counts=Counts(failed=1, result_bytes=10),
             cancelled=True,
+            stopped=True,
             checks=3,
             checked_at=START,
             done_at_last_check=2,
@@ -414,6 +417,7 @@ class TestRestart:
             round_began_at=START + HOUR,
             completed_at=None,
             cancelled=False,
+            stopped=False,
             done=frozenset({0, 2}),
             unanswered=frozenset(),
             unanswered_counts=Counts(),
@@ -523,12 +527,31 @@ class TestCancel:
             ({}, START + 12 * HOUR - MILLISECOND, False),
             ({}, START + 12 * HOUR, True),
             ({"cancelled": True}, START, True),
+            ({"stopped": True}, START, True),
         ],
     )
-    def test_jobs_of_a_cancelled_or_late_batch_are_answered_without_a_call(
+    def test_jobs_of_a_cancelled_stopped_or_late_batch_are_answered_without_a_call(
         self, fields: dict[str, Any], now: datetime, is_ended: bool
     ) -> None:
         assert a_batch(**fields).is_to_be_ended(now) is is_ended
+
+
+class TestStop:
+    def test_it_is_due_at_once_and_runs_until_it_is_ended(self) -> None:
+        head = a_batch(max_failed=0)
+        after = changed(head, WHILE_RUNNING["stop"])
+        assert after == replace(head, stopped=True, due_at=START)
+
+    def test_of_a_stop_and_a_cancel_the_first_stands(self) -> None:
+        head = a_batch(max_failed=0)
+        for first, second in (("stop", "cancel"), ("cancel", "stop")):
+            assert applied(changed(head, WHILE_RUNNING[first]), WHILE_RUNNING[second](head)) is None
+
+    @pytest.mark.parametrize("name", ["record_check", "postpone_check", "clear_sentinel", "rescue"])
+    @pytest.mark.parametrize("since", [{"stopped": True}, {"cancelled": True}])
+    def test_no_check_moves_its_due_time(self, name: str, since: dict[str, Any]) -> None:
+        head = head_for(name)
+        assert applied(replace(head, **since), WHILE_RUNNING[name](head)) is None
 
 
 def test_an_expired_batch_leaves_the_sweeps_sight_and_nothing_else_changes() -> None:

@@ -133,6 +133,13 @@ class TestRestart:
         with pytest.raises(Conflict):
             rerun.restart(DEMO_CALLER, batch.batch_id)
 
+    def test_nor_is_it_done_while_a_stop_is_not_finished(
+        self, world: World, rerun: BatchRerunner
+    ) -> None:
+        batch = world.submitted(1, max_failed=0, stopped=True)
+        with pytest.raises(Conflict, match="being stopped"):
+            rerun.restart(DEMO_CALLER, batch.batch_id)
+
 
 class TestRepost:
     def test_the_callback_is_sent_again_with_the_same_id_and_bytes(
@@ -220,6 +227,27 @@ class TestCancel:
         before = world.head(half_done)
         rerun.cancel(DEMO_CALLER, half_done.batch_id)
         assert world.head(half_done) == before
+
+    def test_nor_does_it_of_one_that_is_stopped(self, world: World, rerun: BatchRerunner) -> None:
+        batch = world.submitted(2, max_failed=0, stopped=True)
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        assert world.head(batch) == batch
+        world.check(batch)
+        assert world.head(batch).status == "stopped"
+
+    def test_a_stop_that_comes_in_between_stands(
+        self, world: World, rerun: BatchRerunner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(2, max_failed=0)
+        change = world.store.change
+
+        def stopped_meanwhile(head: Batch, wanted: transitions.Change) -> Batch | None:
+            change(head, transitions.stop(head, world.clock.now()))
+            return change(head, wanted)
+
+        monkeypatch.setattr(world.store, "change", stopped_meanwhile)
+        rerun.cancel(DEMO_CALLER, batch.batch_id)
+        assert (world.head(batch).cancelled, world.head(batch).stopped) == (False, True)
 
     def test_restart_runs_the_cancelled_jobs(self, world: World, rerun: BatchRerunner) -> None:
         batch = world.submitted(2)

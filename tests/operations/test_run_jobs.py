@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
+from threading import Barrier
 from typing import Any, NoReturn
 
 import pytest
 
+from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import Answer, AnswersPart, LastCall, Marker, Verdict
+from chalicelib.domain.holds import Pause
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, NoReply, Reply
 from chalicelib.domain.states import CallbackState
@@ -437,6 +440,178 @@ class TestFinalFailures:
             '"message": "the stored job could not be read"}}'
         )
         assert world.texts(batch) == [expected, expected]
+
+
+class TestTooManyFailures:
+    """Once more jobs did not succeed than `max_failed`, no further call is started."""
+
+    @staticmethod
+    def fail_all(_: Call) -> Reply:
+        return Reply(status=404, body=b"{}")
+
+    def test_the_batch_is_stopped_and_the_other_jobs_are_answered_without_a_call(
+        self, world: World
+    ) -> None:
+        batch = world.submitted(10, chunk_size=10, max_failed=2)
+        world.behave(self.fail_all)
+        world.work(JobsMessage.of(batch, 0))
+        assert (world.head(batch).stopped, world.head(batch).due_at) == (True, START)
+        assert world.queue.batches == [(BatchMessage.of(batch), 0)]
+        assert world.queue.jobs == []
+        world.run_to_the_end()
+        assert len(world.platform.calls) == 3
+        responses = [answer.response for answer in world.answers(batch).values()]
+        words = '{"errorCode": 461, "message": "Stopped: more than 2 jobs failed"}'
+        assert responses == ["{}"] * 3 + [words] * 7
+        assert world.head(batch).status == "stopped"
+        assert len(world.receiver.posts) == 1
+
+    def test_as_many_as_may_fail_stop_nothing(self, world: World) -> None:
+        batch = world.submitted(9, chunk_size=3, max_failed=3)
+        world.behave(lambda call: self.fail_all(call) if call.params["n"] % 3 == 0 else None)
+        world.run_all_chunks(batch)
+        assert len(world.platform.calls) == 9
+        assert world.head(batch).status == "completed"
+
+    def test_failures_in_finished_chunks_count(self, world: World) -> None:
+        batch = world.submitted(4, max_failed=1)
+        world.behave(self.fail_all)
+        world.run_all_chunks(batch)
+        assert [call.params["n"] for call in world.platform.calls] == [0, 1]
+        world.run_to_the_end()
+        assert world.head(batch).status == "stopped"
+
+    def test_so_do_those_that_a_chunk_holds_already(self, world: World) -> None:
+        """Its message is not split either, nor held up."""
+        batch = world.submitted(3, chunk_size=3, max_failed=0)
+        failed = {0: Answer(Verdict.FAILED, "{}")}
+        world.store.record(batch, 0, AnswersPart(round=1, number=0, answers=failed))
+        world.store.pause(Pause(until=START + timedelta(hours=1), reason="a test"))
+        world.work(JobsMessage.of(batch, 0), receive_count=2)
+        assert (world.platform.calls, world.queue.jobs) == ([], [])
+        assert world.head(batch).stopped
+
+    def test_calls_in_flight_are_recorded(self, world: World) -> None:
+        """Each thread knows of its own failure before it would begin the next call."""
+        at_once = 3
+        together = Barrier(at_once)
+        batch = world.submitted(10, chunk_size=10, max_failed=0)
+        ports = replace(world.ports, concurrent=ConcurrentThreads(at_once, 60))
+        world.service = Service(world.settings, ports)
+
+        def fail_together(call: Call) -> Reply:
+            together.wait()
+            return self.fail_all(call)
+
+        world.behave(fail_together)
+        world.work(JobsMessage.of(batch, 0))
+        assert len(world.platform.calls) == len(world.answers(batch)) == at_once
+        assert world.head(batch).stopped
+
+    def test_of_a_job_that_may_still_succeed_nothing_is_counted(self, world: World) -> None:
+        batch = world.submitted(2, chunk_size=2, max_failed=0)
+        replies = [Reply(status=500), Reply(status=500)]
+        world.behave(lambda _: replies.pop() if replies else None)
+        world.work(JobsMessage.of(batch, 0))
+        assert not world.head(batch).stopped
+        world.run_to_the_end()
+        assert world.head(batch).status == "completed"
+
+    def test_what_waits_to_be_called_again_is_not(self, world: World) -> None:
+        batch = world.submitted(3, chunk_size=3, max_failed=0)
+        statuses = [404, 500]
+        world.behave(lambda _: Reply(status=statuses.pop(), body=b"{}"))
+        world.work(JobsMessage.of(batch, 0))
+        world.run_to_the_end()
+        assert [call.params["n"] for call in world.platform.calls] == [0, 1]
+        assert world.head(batch).status == "stopped"
+
+    def test_if_every_job_is_answered_the_batch_is_just_completed(self, world: World) -> None:
+        batch = world.submitted(3, max_failed=2)
+        world.behave(self.fail_all)
+        world.run_all_chunks(batch)
+        assert (world.head(batch).status, world.head(batch).stopped) == ("completed", False)
+
+    def test_a_restart_runs_every_job_without_an_answer_and_without_the_limit(
+        self, world: World
+    ) -> None:
+        batch = world.submitted(6, chunk_size=3, max_failed=0)
+        world.behave(self.fail_all)
+        world.run_all_chunks(batch)
+        world.run_to_the_end()
+        assert len(world.platform.calls) == 1
+        world.service.rerunner.restart(DEMO_CALLER, batch.batch_id)
+        world.run_to_the_end()
+        assert [call.params["n"] for call in world.platform.calls] == [*range(6)]
+        assert world.head(batch).status == "completed"
+
+    def test_a_failure_that_another_worker_saw_succeed_stops_nothing(self, world: World) -> None:
+        """The first answer recorded stands. What was not called goes on in another message."""
+        batch = world.submitted(2, chunk_size=2, max_failed=0)
+
+        def recorded_meanwhile(call: Call) -> Reply | None:
+            if call.params["n"]:
+                return None
+            part = AnswersPart(round=1, number=0, answers={0: succeeded()})
+            world.store.record(batch, 0, part)
+            return self.fail_all(call)
+
+        world.behave(recorded_meanwhile)
+        world.work(JobsMessage.of(batch, 0))
+        assert (len(world.platform.calls), world.head(batch).stopped) == (1, False)
+        world.run_to_the_end()
+        answered = world.head(batch).answered
+        assert (answered.succeeded, answered.failed) == (2, 0)
+
+    @pytest.mark.parametrize("takes_effect", [False, True])
+    def test_if_the_stop_cannot_be_written_the_next_message_does_it(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, takes_effect: bool
+    ) -> None:
+        batch = world.submitted(5, chunk_size=5, max_failed=0)
+        world.behave(self.fail_all)
+        failing(monkeypatch, world.store, "change", 1, takes_effect=takes_effect)
+        world.work(JobsMessage.of(batch, 0))
+        assert world.head(batch).stopped is takes_effect
+        [(message, _)] = world.queue.take_jobs()
+        world.work(message)
+        head = world.head(batch)
+        assert (head.stopped, len(world.platform.calls)) == (True, 1)
+        assert [*world.store.find_due(head.due_at or START)]
+
+    def test_a_worker_that_died_of_it_is_followed_by_one_that_notices(self, world: World) -> None:
+        """It got no further than recording: its message comes back, for a chunk that is full."""
+        batch = world.submitted(2, max_failed=0)
+        failed = {0: Answer(Verdict.FAILED, "{}")}
+        world.store.record(batch, 0, AnswersPart(round=1, number=0, answers=failed))
+        done = transitions.finish_chunk(batch, world.store.load_chunk(batch, 0))
+        assert world.store.change(batch, done)
+        world.work(JobsMessage.of(batch, 0), receive_count=2)
+        assert world.head(batch).stopped
+
+    def test_if_its_message_cannot_be_sent_its_due_time_ends_it(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(2, max_failed=0)
+        world.behave(self.fail_all)
+        failing(monkeypatch, world.queue, "send_batch", 1)
+        world.work(JobsMessage.of(batch, 0))
+        assert not world.queue.is_busy
+        world.service.sweeper.sweep(lambda: 50)
+        world.run_to_the_end()
+        assert world.head(batch).status == "stopped"
+
+    @pytest.mark.parametrize("how", ["cancelled", "past its deadline"])
+    def test_a_batch_that_is_ended_already_is_not_stopped(self, world: World, how: str) -> None:
+        """Its answers instead of calls are failures too."""
+        batch = world.submitted(3, max_failed=0)
+        if how == "cancelled":
+            world.service.rerunner.cancel(DEMO_CALLER, batch.batch_id)
+        else:
+            world.clock.set(batch.deadline)
+        world.check(batch)
+        head = world.head(batch)
+        assert (head.is_completed, head.stopped) == (True, False)
+        assert len({answer.response for answer in world.answers(batch).values()}) == 1
 
 
 class TestDetails:

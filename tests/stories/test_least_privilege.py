@@ -12,7 +12,10 @@ import pytest
 
 from batchback_ops.policies.permissions import PERMISSIONS
 from chalicelib import wiring
+from chalicelib.domain.account import Caller
+from chalicelib.domain.batch import Job
 from chalicelib.domain.outcome import NoReply, Reply
+from chalicelib.domain.submission import Submission
 from tests.chalice_deployment import deployed
 from tests.fakes.http import Call, echo
 from tests.iam.enforcement import Enforcement
@@ -128,6 +131,27 @@ def a_worker_dies_once_and_another_each_time(life: OnMoto) -> None:
     life.configure()
 
 
+def too_many_jobs_fail(life: OnMoto) -> None:
+    """A worker notices, and in another batch who buries the job that killed its workers. Of both
+    the second job waits for its next call meanwhile."""
+
+    def fail(call: Call) -> Reply:
+        if call.action == "poison":
+            raise WorkerDied
+        return Reply(status=429 if call.action == "waits" else 404, retry_after="3000", body=b"{}")
+
+    life.platform.answer = fail
+    for action in ("fails", "poison"):
+        async_id = submit_with_limit(life, action, "waits")
+        while life.progress(async_id)["status"] == "running":
+            deliver_in_spite_of_deaths(life)
+            life.clock.advance(seconds=361)  # the visibility timeout is over
+        assert life.progress(async_id)["status"] == "stopped"
+    life.work_off()
+    assert len(life.journal.of("batch stopped")) == 2
+    life.platform.answer = echo
+
+
 def the_queue_is_down_and_the_sweep_has_the_batch_looked_at(life: OnMoto) -> None:
     with failing(life.sqs, "SendMessageBatch"):
         async_id = life.submit(jobs(3))
@@ -222,6 +246,7 @@ STORIES = [
     a_commit_is_lost_and_voided,
     jobs_and_a_callback_are_tried_again,
     a_worker_dies_once_and_another_each_time,
+    too_many_jobs_fail,
     the_queue_is_down_and_the_sweep_has_the_batch_looked_at,
     the_messages_are_lost_and_a_sentinel_finds_out,
     the_database_is_down_while_a_batch_is_checked,
@@ -234,6 +259,19 @@ STORIES = [
 
 class WorkerDied(BaseException):
     """Takes the whole invocation with it, as an error that nobody expects does."""
+
+
+def submit_with_limit(life: OnMoto, *actions: str) -> str:
+    """A batch of which no job may fail."""
+    submission = Submission(
+        jobs=tuple(Job(index, "event", action, "{}") for index, action in enumerate(actions)),
+        callback_url=CALLBACK_URL,
+        max_failed=0,
+    )
+    caller = Caller(account="demo", key="demo")
+    with life.iam.acting("api_handler"):
+        submitter = life.container("api_handler").submitter
+        return submitter.submit_batch(caller, submission, b"{}")
 
 
 def deliver_in_spite_of_deaths(life: OnMoto) -> None:
