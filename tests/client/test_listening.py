@@ -27,6 +27,8 @@ RESULTS = [
     {"namespace": "a", "action": "c", "request": {}, "response": {"errorCode": 404}},
 ]
 CALLBACK = json.dumps({"asyncId": BATCH, "results": RESULTS}).encode()
+#: Nothing here takes so long, unless it is broken.
+_PATIENCE_SECONDS = 10
 #: A sender that does nothing wrong may be too slow for these too, on a busy machine.
 SHORT = Limits(
     at_once=2,
@@ -96,7 +98,7 @@ class Listening:
 
     def told(self) -> str:
         """The next line on stderr."""
-        line: str = self.user.stderr.lines.get(timeout=30)
+        line: str = self.user.stderr.lines.get(timeout=_PATIENCE_SECONDS)
         return line
 
 
@@ -107,14 +109,15 @@ def listen(*options: str, stdout: io.StringIO | None = None) -> Iterator[Listeni
     user.stdout = stdout or user.stdout
     session = Listening(user)
     thread = threading.Thread(
-        target=lambda: session.status.append(user.types("listen", "--port", "0", *options))
+        target=lambda: session.status.append(user.types("listen", "--port", "0", *options)),
+        daemon=True,
     )
     thread.start()
     session.url = session.told().split("give ")[1].split(" ")[0]
     try:
         yield session
     finally:
-        thread.join(30)
+        thread.join(_PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 

@@ -289,7 +289,7 @@ VERIFY = click.Command(
     help="Check a saved callback: FILE has its headers, an empty line and its body; - is standard "
     "input. The exit status is 0 if the service signed it, and 1 if not.",
     epilog=examples(
-        "batchback verify callbacks/ID-1.http --any-age",
+        "batchback verify callbacks/WEBHOOK-ID.http --any-age",
         "batchback verify body.json --headers headers.txt --at '2026-11-23 14:49:08 UTC'",
     ),
 )
