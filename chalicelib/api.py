@@ -13,16 +13,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain import cursor, results, run_request, strict_json, targets, wire_time
+from chalicelib.domain import cursor, results, run_request, strict_json, targets, trace, wire_time
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.cursor import Cursor
 from chalicelib.domain.holds import Hold
 from chalicelib.domain.media_type import is_json
 from chalicelib.domain.results import Page
-from chalicelib.domain.run_request import WhyNotUrl, as_object
+from chalicelib.domain.run_request import as_object
 from chalicelib.domain.signing import SignedRequest, ivvy_headers
 from chalicelib.domain.strict_json import NotStrictJson
+from chalicelib.domain.submission import Allowance
+from chalicelib.domain.whole_number import why_not_whole
 from chalicelib.errors import (
     BatchNotFound,
     CallerError,
@@ -96,6 +98,8 @@ class _Call:
     account: str | None = None
     #: The batch it is about, once that is known.
     batch_id: str | None = None
+    #: What its answer says beside the headers of every answer.
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -129,9 +133,7 @@ class Api:
     rerunner: BatchRerunner
     clock: Clock
     journal: Journal
-    max_jobs: int
-    callback_required: bool
-    why_not_url: WhyNotUrl
+    allowance: Allowance
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         started_at = self.clock.now()
@@ -169,7 +171,7 @@ class Api:
                 error=describe(error),
             )
             return internal_error(error.specific_code, error.message)
-        return HttpAnswer(status=200, body=body, headers=_HEADERS)
+        return HttpAnswer(status=200, body=body, headers={**_HEADERS, **call.headers})
 
     def _headers_of(self, error: CallerError) -> dict[str, str]:
         """What HTTP wants to be said beside the body (RFC 9110, RFC 6585)."""
@@ -222,14 +224,13 @@ class Api:
 
     def _run(self, caller: Caller, call: _Call) -> str:
         body = call.request.body
-        wanted = run_request.parse(
-            _json(body),
-            max_jobs=self.max_jobs,
-            callback_required=self.callback_required,
-            why_not_url=self.why_not_url,
-        )
+        belongs_to = trace.parse(call.request.headers.get("traceparent"))
+        wanted = run_request.parse(_json(body), self.allowance, belongs_to)
         key = _idempotency_key(call.request)
-        call.batch_id = self.submitter.submit_batch(caller, wanted, body, key)
+        submitted = self.submitter.submit_batch(caller, wanted, body, key)
+        call.batch_id = submitted.batch_id
+        if submitted.was_there:
+            call.headers["Idempotent-Replayed"] = "true"
         return strict_json.dump({"asyncId": call.batch_id})
 
     def _progress(self, caller: Caller, call: _Call) -> str:
@@ -347,8 +348,8 @@ def _whole(parameters: Mapping[str, Any], name: str, *, low: int, high: int, def
     value = parameters.get(name)
     if value is None:
         return default
-    if type(value) not in (int, float) or value % 1 or not low <= value <= high:
-        raise ParameterInvalid(name, [f"must be a whole number from {low} to {high}"])
+    if reasons := why_not_whole(value, low, high):
+        raise ParameterInvalid(name, reasons)
     return int(value)
 
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.address import why_not_url
+from chalicelib.domain.address import why_no_secrets, why_not_url
 from chalicelib.domain.batch import chunk_size
 from chalicelib.domain.limits import Limits
+from chalicelib.domain.submission import Allowance
 from chalicelib.operations.admit_batch import BatchAdmission
 from chalicelib.operations.advance_batch import BatchAdvancer
 from chalicelib.operations.authenticate import Authenticator
@@ -57,9 +58,18 @@ class Service:
             rerunner=self.rerunner,
             clock=self._ports.clock,
             journal=self._ports.journal,
+            allowance=self._allowance,
+        )
+
+    @property
+    def _allowance(self) -> Allowance:
+        policy = self._settings.address_policy
+        return Allowance(
             max_jobs=self._settings.max_jobs_per_batch,
+            max_deadline=timedelta(hours=self._settings.deadline_hours),
             callback_required=self._settings.callback_required,
-            why_not_url=partial(why_not_url, policy=self._settings.address_policy),
+            why_not_url=partial(why_not_url, policy=policy),
+            why_no_secrets=partial(why_no_secrets, policy=policy),
         )
 
     @cached_property

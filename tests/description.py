@@ -136,7 +136,7 @@ def _header_faults(response: Any, headers: Mapping[str, str]) -> Iterator[str]:
         yield f"header {name} is not described"
     for name, each in described.items():
         if name not in headers:
-            yield f"header {name} is missing"
+            yield from [f"header {name} is missing"] if each.get("required") else []
         else:
             value = int(headers[name]) if each["schema"]["type"] == "integer" else headers[name]
             yield from (f"{name}{fault}" for fault in strictly().faults(each["schema"], value))

@@ -16,6 +16,7 @@ from chalicelib.domain.batch import (
     chunk_size,
 )
 from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.domain.submission import Allowance
 from tests.fakes.clock import START
 
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
@@ -29,6 +30,15 @@ TERMS = SubmissionTerms(
     callback_headers={"Authorization": "Bearer canary"},
     metadata={"order": "77"},
     deadline=timedelta(minutes=90),
+)
+
+#: Of a stage that allows nearly everything.
+ALLOWANCE = Allowance(
+    max_jobs=10_000,
+    max_deadline=timedelta(hours=12),
+    callback_required=False,
+    why_not_url=lambda _: [],
+    why_no_secrets=lambda _: [],
 )
 
 

@@ -92,6 +92,24 @@ def why_not_url(url: str, policy: AddressPolicy) -> list[str]:
     return [*found.reasons] if isinstance(found, Refusal) else []
 
 
+def why_no_secrets(url: str, policy: AddressPolicy) -> list[str]:
+    """The reasons why this URL, if it is acceptable, is sent no headers of a caller's: over http
+    everybody on the way reads them. On a network that the deployment allows that is the operator's
+    to judge; a name counts as on it if it has no meaning anywhere else."""
+    endpoint = judge_url(url, policy)
+    if isinstance(endpoint, Refusal):
+        return [*endpoint.reasons]
+    if endpoint.scheme == "https" or _is_on_allowed_network(endpoint, policy):
+        return []
+    return ["need an https callbackUrl: over http everybody on the way can read them"]
+
+
+def _is_on_allowed_network(endpoint: Endpoint, policy: AddressPolicy) -> bool:
+    if endpoint.address is not None:
+        return policy.allows(endpoint.address)
+    return bool(policy.allowed_networks) and hostnames.is_local(endpoint.host)
+
+
 def judge_url(url: str, policy: AddressPolicy) -> Endpoint | Refusal:
     """The one reading of a URL. Whatever another parser could read differently is refused."""
     parts = _URL.fullmatch(url)

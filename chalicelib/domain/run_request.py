@@ -4,8 +4,10 @@ pydantic judges the shape; its error types, never its texts, become the contract
 Only the API imports this: the workers start without pydantic.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -20,8 +22,12 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from chalicelib.domain import strict_json
-from chalicelib.domain.batch import Job
-from chalicelib.domain.submission import Submission
+from chalicelib.domain.batch import CallbackResults, Job
+from chalicelib.domain.callback_headers import why_not_headers
+from chalicelib.domain.own_words import is_job_id, why_not_label, why_not_metadata
+from chalicelib.domain.submission import Allowance, Submission
+from chalicelib.domain.trace import TraceContext
+from chalicelib.domain.whole_number import why_not_whole
 from chalicelib.errors import (
     CallerError,
     JobFormatWrong,
@@ -33,24 +39,34 @@ from chalicelib.errors import (
 
 MAX_JOB_BYTES = 200_000
 MAX_REASONS = 20
+#: More than any batch has jobs.
+MAX_MAX_FAILED = 10**9
 
-WhyNotUrl = Callable[[str], list[str]]
+_MINUTE = timedelta(minutes=1)
 
 
-def parse(
-    body: object, *, max_jobs: int, callback_required: bool, why_not_url: WhyNotUrl
-) -> Submission:
+def parse(body: object, allowance: Allowance, trace: TraceContext | None = None) -> Submission:
     """The submission that a request's JSON value asks for.
 
-    Raises the error of the first fault, in the order `jobs`, the jobs by index, `callbackUrl`;
-    its reasons name all faults, up to 20.
+    Raises the error of the first fault, in the order `jobs`, the jobs by index, `callbackUrl`, the
+    optional keys; its reasons name all faults, up to 20.
     """
     request = as_object(body)
-    jobs, faults = _judge_jobs(request.get("jobs"), max_jobs)
-    url = request.get("callbackUrl")
-    faults += _judge_url(url, why_not_url, is_required=callback_required)
+    jobs, faults = _judge_jobs(request.get("jobs"), allowance.max_jobs)
+    faults += _judge_callback_and_options(request, allowance)
     _raise_first(faults)
-    return Submission(jobs=jobs, callback_url=url)
+    minutes, max_failed = request.get("deadlineMinutes"), request.get("maxFailed")
+    return Submission(
+        jobs=jobs,
+        callback_url=request.get("callbackUrl"),
+        callback_results=CallbackResults(request.get("callbackResults") or CallbackResults.ALL),
+        callback_headers=request.get("callbackHeaders") or {},
+        label=request.get("label"),
+        metadata=request.get("metadata") or {},
+        deadline=None if minutes is None else int(minutes) * _MINUTE,
+        max_failed=None if max_failed is None else int(max_failed),
+        trace=trace,
+    )
 
 
 def as_object(body: object) -> dict[str, Any]:
@@ -83,6 +99,12 @@ def _params(value: object) -> object:
     return value
 
 
+def _id(value: object) -> object:
+    if value is not None and not is_job_id(value):
+        raise PydanticCustomError("job_id", "")
+    return value
+
+
 def _callable(namespace: str) -> str:
     if namespace.lower() == "batch":  # a signature does not tell the case
         raise PydanticCustomError("batch_in_batch", "")
@@ -99,6 +121,7 @@ class _JobShape(BaseModel):
     namespace: Annotated[_Name, AfterValidator(_callable)]
     action: _Name
     params: Annotated[Any, PlainValidator(_params)] = None
+    id: Annotated[Any, PlainValidator(_id)] = None
     #: The params as text, made once.
     _text: str = PrivateAttr()
 
@@ -111,7 +134,7 @@ class _JobShape(BaseModel):
         return self
 
     def as_job(self, index: int) -> Job:
-        return Job(index, self.namespace, self.action, self._text)
+        return Job(index, self.namespace, self.action, self._text, self.id)
 
 
 _JOB_BRACKETS = len('{"namespace":"","action":"","params":}')
@@ -124,6 +147,7 @@ _TEXTS = {
     "string_pattern_mismatch": "must be letters, digits and '_', beginning with a letter",
     "string_unicode": "must be letters, digits and '_', beginning with a letter",
     "params_type": "must be an object",
+    "job_id": "must be 1 to 64 of A-Z a-z 0-9 . _ : -",
     "model_type": "must be an object",
     "batch_in_batch": "'batch' may not be called from a batch",
     "too_large": "is {size} bytes of JSON, over the limit of " + str(MAX_JOB_BYTES),
@@ -146,12 +170,14 @@ def _judge_each(jobs: list[object]) -> tuple[tuple[Job, ...], list[_Fault]]:
     """All of them, or as many as there are faults to be named."""
     good: list[Job] = []
     faults: list[_Fault] = []
+    places: dict[str, int] = {}
     for index, job in enumerate(jobs):
         try:
             good.append(_JobShape.model_validate(job).as_job(index))
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
             faults += [_shape_fault(index, detail) for detail in found]
+        faults += _judge_repeated_id(index, job, places)
         if len(faults) >= MAX_REASONS:
             break
     return tuple(good), faults
@@ -165,13 +191,61 @@ def _shape_fault(index: int, detail: ErrorDetails) -> _Fault:
     return _Fault(f"jobs[{index}]{path}", text, error)
 
 
-def _judge_url(url: object, why_not_url: WhyNotUrl, *, is_required: bool) -> list[_Fault]:
+def _judge_repeated_id(index: int, job: object, places: dict[str, int]) -> list[_Fault]:
+    """`places` are those of the ids so far."""
+    id = job.get("id") if isinstance(job, dict) else None
+    first = places.setdefault(id, index) if is_job_id(id) else index
+    if first == index:
+        return []
+    return [_Fault(f"jobs[{index}].id", f"is the id of jobs[{first}] too", JobFormatWrong)]
+
+
+def _judge_callback_and_options(
+    request: Mapping[str, Any], allowance: Allowance
+) -> Iterator[_Fault]:
+    url = request.get("callbackUrl")
+    faults = _judge_url(url, allowance)
+    yield from faults
+    no_callback = ["needs a callbackUrl"] if url is None and not faults else []
+    if isinstance(url, str) and not faults:
+        no_secrets = allowance.why_no_secrets(url)
+    else:
+        no_secrets = no_callback
+    most_minutes = allowance.max_deadline // _MINUTE
+    yield from _judge(request, "label", why_not_label)
+    yield from _judge(request, "metadata", why_not_metadata)
+    yield from _judge(request, "callbackResults", _why_not_results, no_callback)
+    yield from _judge(request, "callbackHeaders", why_not_headers, no_secrets)
+    yield from _judge(request, "deadlineMinutes", partial(why_not_whole, low=1, high=most_minutes))
+    yield from _judge(request, "maxFailed", partial(why_not_whole, low=0, high=MAX_MAX_FAILED))
+
+
+def _judge(
+    request: Mapping[str, Any],
+    name: str,
+    why_not: Callable[[Any], list[str]],
+    why_not_here: Sequence[str] = (),
+) -> Iterator[_Fault]:
+    """The faults of an optional key, and why no value of it can be used in this request."""
+    value = request.get(name)
+    if value is None:
+        return
+    for text in [*why_not(value), *(why_not_here if value else ())]:
+        yield _Fault(name, text, _invalid(name))
+
+
+def _why_not_results(wanted: object) -> list[str]:
+    return [] if wanted in [*CallbackResults] else ["must be 'all', 'failed' or 'none'"]
+
+
+def _judge_url(url: object, allowance: Allowance) -> list[_Fault]:
     if url is None:
         missing = _Fault("callbackUrl", "is required", _missing("callbackUrl"))
-        return [missing] if is_required else []
+        return [missing] if allowance.callback_required else []
     if not isinstance(url, str):
         return [_Fault("callbackUrl", "must be a string", _invalid("callbackUrl"))]
-    return [_Fault("callbackUrl", text, _invalid("callbackUrl")) for text in why_not_url(url)]
+    reasons = allowance.why_not_url(url)
+    return [_Fault("callbackUrl", text, _invalid("callbackUrl")) for text in reasons]
 
 
 def _missing(name: str) -> Callable[[list[str]], CallerError]:

@@ -1,6 +1,7 @@
-"""A batch as a caller submits it. How one is read from a request's JSON is in `run_request`."""
+"""A batch as a caller submits it, and what a stage allows it. How one is read from a request's JSON
+is in `run_request`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -23,3 +24,20 @@ class Submission:
     deadline: timedelta | None = None
     max_failed: int | None = None
     trace: TraceContext | None = None
+
+
+#: The reasons why something is not done with a URL; none: it is.
+WhyNotUrl = Callable[[str], list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a stage allows a submission."""
+
+    max_jobs: int
+    max_deadline: timedelta
+    callback_required: bool
+    #: Why it is not called.
+    why_not_url: WhyNotUrl
+    #: Why it is called, but sent no secrets.
+    why_no_secrets: WhyNotUrl

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace_id>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})"
-    r"-(?P<flags>[0-9a-f]{2})(?P<rest>-.*)?"
+    r"-(?P<flags>[0-9a-f]{2})(?P<rest>-[^,]*)?"
 )
 _INVALID_VERSION = "ff"
 _OUR_VERSION = "00"
@@ -31,7 +31,8 @@ class TraceContext:
 
 def parse(header: str | None) -> TraceContext | None:
     """The trace that a `traceparent` names; None if it is invalid: then it is to be ignored. A
-    later version may go on after the flags, which are all that is read of it."""
+    later version may go on after the flags, which are all that is read of it. Several headers,
+    which come joined by commas, are none."""
     found = _TRACEPARENT.fullmatch(header.strip(" \t")) if header else None
     if found is None or found["version"] == _INVALID_VERSION:
         return None

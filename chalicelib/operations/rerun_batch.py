@@ -65,10 +65,15 @@ class BatchRerunner:
         if batch.is_near_its_end(now):
             raise Conflict("The batch is too near the end of its life to be restarted")
         if batch.is_completed:
-            return transitions.restart(batch, token, now, self.deadline)
+            return transitions.restart(batch, token, now, self._deadline_of(batch))
         if batch.was_checked_lately(now) or batch.waits(now):
             return None
         return transitions.check_now(batch, token, now)
+
+    def _deadline_of(self, batch: Batch) -> timedelta:
+        """As long as its submission says, and otherwise as the stage does now."""
+        terms = self.store.find_terms(batch)
+        return terms.deadline if terms and terms.deadline else self.deadline
 
     def _repost(self, batch: Batch, token: str, now: datetime) -> Change:
         if not batch.is_completed:

@@ -22,6 +22,15 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """Where a submission stands."""
+
+    batch_id: str
+    #: It made no new batch: an earlier one under its Idempotency-Key did.
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSubmitter:
     """Once this returns the batch is safe; where it raises NotSaved or TooManyRequests nothing of
     it ever runs."""
@@ -43,9 +52,9 @@ class BatchSubmitter:
         submission: Submission,
         body: bytes,
         idempotency_key: str | None = None,
-    ) -> str:
-        """The id of the new batch, or of the one that the same key and body made before. The same
-        key with another body is a Conflict."""
+    ) -> Submitted:
+        """Make a new batch, or find the one that the same key and body made before. The same key
+        with another body is a Conflict."""
         now = self.clock.now()
         terms = SubmissionTerms(
             callback_url=submission.callback_url,
@@ -60,12 +69,13 @@ class BatchSubmitter:
         if standing is None:
             standing = self._admit_and_save(batch, terms, submission, now)
         if standing.submission != batch.submission:
-            return self._same_again(standing, terms)
+            self._check_same(standing, terms)
+            return Submitted(batch_id=standing.batch_id, was_there=True)
         self.journal.write(
             "batch accepted", batch_id=batch.batch_id, account=batch.account, jobs=batch.total
         )
         self._send(batch)
-        return batch.batch_id
+        return Submitted(batch_id=batch.batch_id, was_there=False)
 
     def _id_for(self, caller: Caller, idempotency_key: str | None) -> str:
         if idempotency_key is None:
@@ -78,12 +88,11 @@ class BatchSubmitter:
         standing = self._asking(self.store.find, batch.batch_id)
         return None if standing is None or standing.is_expired(now) else standing
 
-    def _same_again(self, standing: Batch, terms: SubmissionTerms) -> str:
-        """The id of a batch that is there already, if it is the same one."""
+    def _check_same(self, standing: Batch, terms: SubmissionTerms) -> None:
+        """Conflict, unless the batch that is there already is the same one."""
         known = self._asking(self.store.find_terms, standing)
         if known is None or known.request_hash != terms.request_hash:
             raise Conflict("The Idempotency-Key was used before with another body")
-        return standing.batch_id
 
     def _asking(self, ask: Callable[[Asked], Found], of: Asked) -> Found:
         """Before anything of a batch is stored, a database that does not answer loses nothing."""

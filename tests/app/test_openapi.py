@@ -14,12 +14,21 @@ from chalice.test import Client
 from openapi_spec_validator import validate
 
 from chalicelib import api, errors, settings
-from chalicelib.domain import address, run_request, signing, strict_json
+from chalicelib.domain import (
+    address,
+    callback_headers,
+    own_words,
+    run_request,
+    signing,
+    strict_json,
+)
+from chalicelib.domain.batch import CallbackResults
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.signing import SignedRequest
 from chalicelib.errors import CallerError, KeyRevoked, NotSaved, ServiceError
 from tests.app.conftest import Answer, Front, basic, serve
 from tests.description import OF_EVERY_CALL, PREFIX, description, strictly
+from tests.samples import ALLOWANCE
 
 ROOT = Path(__file__).parents[2]
 ASYNC_ID = "e35e06ee592d17a42dc9e6252a058617"
@@ -174,7 +183,7 @@ class TestHeaders:
     def test_headers_that_only_one_action_reads_are_said_to_be_its(self) -> None:
         assert {action.name: action.headers for action in description().actions.values()} == {
             **dict.fromkeys(description().actions, ()),
-            "run": ("Idempotency-Key", "IVVY-Idempotency-Key"),
+            "run": ("Idempotency-Key", "IVVY-Idempotency-Key", "traceparent"),
         }
 
     def test_the_headers_of_every_answer_are_described_with_every_status(self) -> None:
@@ -200,6 +209,12 @@ def _headers_read() -> Iterator[str]:
                     argument = node.args[0]
                     if isinstance(argument, ast.Constant):
                         yield str(argument.value).replace("-", "")
+
+
+_REFUSED_HEADERS = re.findall(
+    r"`([A-Za-z*-]+)`",
+    SCHEMAS["CallbackHeaders"]["description"].partition("refused: ")[2],
+)
 
 
 class TestLimits:
@@ -233,6 +248,40 @@ class TestLimits:
         with pytest.raises(ValueError, match="10000"):
             variable.parse(str(jobs["maxItems"] + 1))
 
+    def test_those_of_the_optional_keys(self) -> None:
+        run = SCHEMAS["RunRequest"]["properties"]
+        assert SCHEMAS["Label"]["maxLength"] == own_words.MAX_LABEL_CHARACTERS
+        metadata = SCHEMAS["Metadata"]
+        assert metadata["maxProperties"] == own_words.MAX_VALUES
+        assert metadata["propertyNames"]["maxLength"] == own_words.MAX_NAME_CHARACTERS
+        assert metadata["additionalProperties"]["maxLength"] == own_words.MAX_VALUE_CHARACTERS
+        headers = SCHEMAS["CallbackHeaders"]
+        assert headers["maxProperties"] == callback_headers.MAX_HEADERS
+        assert f"{callback_headers.MAX_HEADERS_BYTES:,} bytes" in headers["description"]
+        assert run["callbackResults"]["enum"] == [*CallbackResults, None]
+        assert run["maxFailed"]["maximum"] == run_request.MAX_MAX_FAILED
+        [hours] = [each for each in settings.VARIABLES if each.name == "DEADLINE_HOURS"]
+        most = run["deadlineMinutes"]["maximum"]
+        assert hours.parse(str(most // 60)) * 60 == most
+        with pytest.raises(ValueError, match="48"):
+            hours.parse(str(most // 60 + 1))
+        assert f"{int(hours.default or 0) * 60}, unless" in run["deadlineMinutes"]["description"]
+
+    @pytest.mark.parametrize("name", _REFUSED_HEADERS)
+    def test_headers_that_are_not_for_callers_are_described(self, name: str) -> None:
+        described = SCHEMAS["CallbackHeaders"]
+        assert f"`{name}`" in described["description"]
+        assert not description().accepts(described, {name.replace("*", "a"): "a"})
+
+    def test_no_other_headers_are(self) -> None:
+        """A pattern of JSON Schema cannot say that case does not matter, so it has every letter
+        twice."""
+        refused = callback_headers._NOT_FOR_CALLERS.pattern
+        assert len(refused.split("|")) == len(_REFUSED_HEADERS)
+        in_any_case = re.sub("[a-z]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", refused)
+        described = SCHEMAS["CallbackHeaders"]["propertyNames"]["not"]["pattern"]
+        assert described == f"^({in_any_case.replace('-', '[_-]')})$"
+
     @pytest.mark.parametrize(
         "words",
         [
@@ -249,7 +298,7 @@ class TestLimits:
 
 def _is_taken(request: dict[str, Any]) -> bool:
     try:
-        run_request.parse(request, max_jobs=1, callback_required=False, why_not_url=lambda _: [])
+        run_request.parse(request, ALLOWANCE)
     except CallerError:
         return False
     return True

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import payloads
 from benchmarks.payloads import HEADLINE, LARGE, PEERS, SMALL, Sizes
 from chalicelib.domain import run_request
+from tests.samples import ALLOWANCE
 
 
 @pytest.mark.parametrize("sizes", [HEADLINE, SMALL, LARGE, PEERS], ids=str)
@@ -34,5 +35,5 @@ def test_the_same_seed_makes_the_same_jobs() -> None:
 
 def test_they_are_jobs_that_the_service_accepts() -> None:
     body = {"jobs": payloads.jobs(5, SMALL.job), "callbackUrl": "https://example.com/"}
-    parsed = run_request.parse(body, max_jobs=200, callback_required=True, why_not_url=lambda _: [])
+    parsed = run_request.parse(body, ALLOWANCE)
     assert [json.loads(job.params)["number"] for job in parsed.jobs] == [*range(5)]

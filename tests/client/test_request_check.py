@@ -12,6 +12,7 @@ from chalicelib import api
 from chalicelib.domain import run_request
 from chalicelib.domain.address import AddressPolicy, why_not_url
 from chalicelib.errors import CallerError
+from tests.samples import ALLOWANCE
 
 JOB: dict[str, Any] = {"namespace": "event", "action": "invite"}
 URL = "https://example.com/callback"
@@ -21,9 +22,7 @@ LONG = "a" * 65
 def told(request: Mapping[str, Any]) -> set[str]:
     """What the service says of it."""
     try:
-        run_request.parse(
-            dict(request), max_jobs=10_000, callback_required=False, why_not_url=lambda _: []
-        )
+        run_request.parse(dict(request), ALLOWANCE)
     except CallerError as error:
         return {*error.reasons}
     return set()
@@ -65,6 +64,7 @@ JOBS: list[Any] = [
     {**JOB, "params": {"a": "x" * (200_000 - 53 - 7)}},
     {**JOB, "params": {"a": "é\ud83d" * 40_000}},
     {**JOB, "more": 1},
+    *({**JOB, "id": id} for id in (None, "", 1, "a", "a b", "\u0430", LONG, LONG[:64], ["a"])),
 ]
 REQUESTS: list[dict[str, Any]] = [
     {},
@@ -73,6 +73,7 @@ REQUESTS: list[dict[str, Any]] = [
     {"jobs": []},
     *({"jobs": [JOB, job]} for job in JOBS),
     {"jobs": JOBS[:6]},
+    {"jobs": [{"id": "a"}, {**JOB, "id": "a"}, {**JOB, "id": "A"}, {"id": ""}, {"id": ""}]},
 ]
 
 

@@ -258,7 +258,7 @@ class TestCheck:
         assert user.is_told.splitlines() == [
             "batchback: line 3: jobs[1].action: is required",
             "batchback: line 3: jobs[1].namespace: 'batch' may not be called from a batch",
-            "batchback: line 4: jobs[2].id: 'x' is the id of jobs[0] too",
+            "batchback: line 4: jobs[2].id: is the id of jobs[0] too",
             "batchback: label: must be 1 to 64 printable characters",
             "batchback: callbackUrl: is missing, which most deployments refuse",
             "batchback: jobs[].parms: is no part of a job, and is ignored",

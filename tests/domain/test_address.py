@@ -15,6 +15,7 @@ from chalicelib.domain.address import (
     AddressPolicy,
     Endpoint,
     judge_url,
+    why_no_secrets,
     why_not_address,
     why_not_url,
 )
@@ -367,3 +368,30 @@ class TestAllowedNetworks:
     )
     def test_public_addresses_behind_it_are_called(self, prefix: str, address: str) -> None:
         assert why_not_address(ip_address(address), allowing(prefix)) is None
+
+
+class TestWhereSecretsGo:
+    @pytest.mark.parametrize("url", ["https://example.com", "HTTPS://93.184.216.34:8443/a?b"])
+    def test_over_https_anywhere(self, url: str) -> None:
+        assert why_no_secrets(url, PUBLIC_ONLY) == []
+
+    @pytest.mark.parametrize("url", ["http://example.com", "HTTP://93.184.216.34/"])
+    @pytest.mark.parametrize("policy", [PUBLIC_ONLY, allowing("10.0.0.0/8", "127.0.0.0/8")])
+    def test_over_http_to_nobody(self, url: str, policy: AddressPolicy) -> None:
+        assert why_no_secrets(url, policy) == [
+            "need an https callbackUrl: over http everybody on the way can read them"
+        ]
+
+    @pytest.mark.parametrize(
+        "host", ["10.1.2.3", "127.0.0.1", "[fd00::1]", "localhost", "receiver", "a.internal"]
+    )
+    def test_over_http_to_networks_that_are_allowed(self, host: str) -> None:
+        policy = allowing("10.0.0.0/8", "127.0.0.0/8", "fd00::/8")
+        assert why_no_secrets(f"http://{host}:8080/", policy) == []
+        assert why_no_secrets(f"http://{host}:8080/", PUBLIC_ONLY) != []
+
+    @pytest.mark.parametrize("host", ["localtest.me", "10-1-2-3.nip.io", "10.1.2.3.nip.io"])
+    def test_not_to_a_name_that_somebody_else_can_lead_elsewhere(self, host: str) -> None:
+        policy = allowing("10.0.0.0/8", "127.0.0.0/8")
+        assert why_not_url(f"http://{host}/", policy) == []
+        assert why_no_secrets(f"http://{host}/", policy) != []

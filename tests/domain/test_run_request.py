@@ -1,6 +1,8 @@
 """What `run` accepts, and what it says where it does not."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import run_request, strict_json
-from chalicelib.domain.batch import Job
+from chalicelib.domain.batch import CallbackResults, Job
 from chalicelib.domain.run_request import MAX_JOB_BYTES
 from chalicelib.domain.submission import Submission
+from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import (
     CallerError,
     JobFormatWrong,
@@ -19,6 +22,7 @@ from chalicelib.errors import (
     ParameterMissing,
     TooManyJobs,
 )
+from tests.samples import ALLOWANCE
 
 URL = "https://example.com/callback"
 JOB = {"namespace": "event", "action": "inviteContacts", "params": {"event": 1}}
@@ -30,10 +34,19 @@ def why_not_url(url: str) -> list[str]:
     return ["is a private address", "has a bad port"] if url == "http://bad" else []
 
 
+def why_no_secrets(url: str) -> list[str]:
+    return [] if url.startswith("https:") else ["need https"]
+
+
 def parse(body: object, *, max_jobs: int = 200, callback_required: bool = True) -> Submission:
-    return run_request.parse(
-        body, max_jobs=max_jobs, callback_required=callback_required, why_not_url=why_not_url
+    allowance = replace(
+        ALLOWANCE,
+        max_jobs=max_jobs,
+        callback_required=callback_required,
+        why_not_url=why_not_url,
+        why_no_secrets=why_no_secrets,
     )
+    return run_request.parse(body, allowance)
 
 
 def refusal(body: object, *, max_jobs: int = 200) -> CallerError:
@@ -411,7 +424,210 @@ class TestOrder:
         assert len(refusal(request(*[{}] * 10_000), max_jobs=10_000).reasons) == 20
 
 
+HEADERS = {"Authorization": "Bearer canary-of-a-header", "X-Empty": "0"}
+OPTIONS: dict[str, Any] = {
+    "label": "Nightly 🌙 import",
+    "metadata": {"order": "77", "note": ""},
+    "callbackResults": "failed",
+    "callbackHeaders": HEADERS,
+    "deadlineMinutes": 90,
+    "maxFailed": 3,
+}
+NO_VALUES: list[object] = [1, None, True, [], {}, "v" * 513, "\0", "\udc00"]
+
+
+class TestOptions:
+    def test_all_of_them(self) -> None:
+        trace = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
+        body = request(job(id="row:1"), job(id="row.2"), **OPTIONS)
+        assert run_request.parse(body, ALLOWANCE, trace) == Submission(
+            jobs=(
+                Job(0, "event", "inviteContacts", '{"event":1}', "row:1"),
+                Job(1, "event", "inviteContacts", '{"event":1}', "row.2"),
+            ),
+            callback_url=URL,
+            callback_results=CallbackResults.FAILED,
+            callback_headers=HEADERS,
+            label="Nightly 🌙 import",
+            metadata={"order": "77", "note": ""},
+            deadline=timedelta(minutes=90),
+            max_failed=3,
+            trace=trace,
+        )
+
+    def test_null_is_none(self) -> None:
+        nothing: dict[str, Any] = dict.fromkeys(OPTIONS)
+        assert parse(request(job(id=None), **nothing)) == parse(request(JOB))
+
+    def test_objects_may_be_empty(self) -> None:
+        assert parse(request(JOB, metadata={}, callbackHeaders={})) == parse(request(JOB))
+
+    @pytest.mark.parametrize("number", [2, 2.0])
+    def test_a_whole_number_however_it_is_written(self, number: float) -> None:
+        parsed = parse(request(JOB, maxFailed=number, deadlineMinutes=number))
+        assert (parsed.max_failed, parsed.deadline) == (2, timedelta(minutes=2))
+        assert type(parsed.max_failed) is int
+
+    @pytest.mark.parametrize("results", [*CallbackResults])
+    def test_which_results_the_callback_carries(self, results: CallbackResults) -> None:
+        assert parse(request(JOB, callbackResults=results.value)).callback_results is results
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("label", "a"),
+            ("label", "é" * 64),
+            ("metadata", {"n" * 64: "v" * 512} | {f"{n}": "" for n in range(15)}),
+            ("deadlineMinutes", 1),
+            ("deadlineMinutes", 720),
+            ("maxFailed", 0),
+            ("maxFailed", 10**9),
+        ],
+    )
+    def test_the_limits_are_accepted(self, name: str, value: object) -> None:
+        parse(request(JOB, **{name: value}))
+
+    @pytest.mark.parametrize("id", ["a", "0", "A-Z_a.z:9", "." * 64])
+    def test_ids_of_jobs(self, id: str) -> None:
+        assert parse(request(job(id=id))).jobs[0].id == id
+
+    @pytest.mark.parametrize(
+        "id",
+        [
+            *[1, 0, 1.5, True, False, [], {}, ["a"]],
+            *["", " ", "a b", "a\n", "\na", "a/b", "a" * 65, "é", "\u0430", "\u0661", "\uff41"],
+            *["a\0", "\ud83d", "a\u200b", '"', "<a>"],
+        ],
+    )
+    def test_what_is_no_id(self, id: object) -> None:
+        refused = refusal(request(JOB, job(id=id)))
+        assert (type(refused), refused.specific_code) == (JobFormatWrong, 24092)
+        assert refused.reasons == ("jobs[1].id: must be 1 to 64 of A-Z a-z 0-9 . _ : -",)
+
+    def test_ids_are_unique(self) -> None:
+        """Upper and lower case are not the same, and a job may have none."""
+        jobs = [
+            job(id="canary"),
+            job(id="Canary"),
+            job(),
+            job(),
+            job(id="canary"),
+            {"id": "canary"},
+        ]
+        refused = refusal(request(*jobs))
+        assert (type(refused), refused.specific_code) == (JobFormatWrong, 24092)
+        assert refused.reasons == (
+            "jobs[4].id: is the id of jobs[0] too",
+            "jobs[5].namespace: is required",
+            "jobs[5].action: is required",
+            "jobs[5].id: is the id of jobs[0] too",
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "values", "reason"),
+        [
+            (
+                "label",
+                [
+                    *[1, 0, True, [], {}, ["a"]],
+                    *["", "a" * 65, "a\n", "\0", "\x7f", "a\tb", "\u202eab", "\u200b", "\u2028"],
+                    *["\u00a0", "\ud83d", "\ue000"],
+                ],
+                "must be 1 to 64 printable characters",
+            ),
+            ("metadata", [1, "a", True, [], [["a", "b"]], ""], "must be an object"),
+            (
+                "metadata",
+                [{f"{n}": "" for n in range(17)}],
+                "holds 17 values, over the limit of 16",
+            ),
+            (
+                "metadata",
+                [{"a": "", name: ""} for name in ("", "n" * 65, "n\n", "\ud83d", "\u202e")],
+                "the name of value 2 must be 1 to 64 printable characters",
+            ),
+            (
+                "metadata",
+                [{"a": value} for value in NO_VALUES],
+                "value 1 must be a string of at most 512 printable characters",
+            ),
+            (
+                "callbackResults",
+                [1, 0, True, [], {}, ["all"], "", "ALL", "all ", "success", "\ud83d"],
+                "must be 'all', 'failed' or 'none'",
+            ),
+            (
+                "deadlineMinutes",
+                [0, -1, 721, 1.5, 10**400, 1e300, "60", True, False, [], {}, [1]],
+                "must be a whole number from 1 to 720",
+            ),
+            (
+                "maxFailed",
+                [-1, 0.5, 10**9 + 1, 10**4000, 1e300, "0", True, False, [], {}],
+                "must be a whole number from 0 to 1000000000",
+            ),
+        ],
+    )
+    def test_what_is_refused(self, name: str, values: list[object], reason: str) -> None:
+        for value in values:
+            refused = refusal(request(JOB, **{name: value}))
+            assert (type(refused), refused.specific_code) == (ParameterInvalid, 23016), value
+            assert refused.message == f"'{name}' does not validate"
+            assert refused.reasons == (f"{name}: {reason}",)
+
+    def test_all_faults_are_named_in_the_order_of_the_documents(self) -> None:
+        wrong: dict[str, Any] = dict.fromkeys(reversed(OPTIONS), "\0")
+        refused = refusal({**wrong, "callbackUrl": 3, "jobs": [{**JOB, "id": ""}]})
+        assert refused.specific_code == 24092
+        names = [reason.split(":")[0] for reason in refused.reasons]
+        assert names == ["jobs[0].id", "callbackUrl", *OPTIONS]
+
+    def test_without_a_callback_there_is_nothing_to_say_about_it(self) -> None:
+        options = {"callbackResults": "all", "callbackHeaders": {"X-A": "1"}}
+        with pytest.raises(ParameterInvalid) as refused:
+            parse({"jobs": [JOB], **options}, callback_required=False)
+        assert refused.value.reasons == (
+            "callbackResults: needs a callbackUrl",
+            "callbackHeaders: needs a callbackUrl",
+        )
+        assert refusal({"jobs": [JOB], **options}).reasons == ("callbackUrl: is required",)
+        without = {"jobs": [JOB], "callbackHeaders": {}}
+        assert parse(without, callback_required=False).callback_headers == {}
+
+    def test_headers_are_not_sent_where_others_read_them(self) -> None:
+        body = request(JOB, callbackUrl="http://example.com")
+        parse({**body, "callbackHeaders": {}})
+        assert refusal({**body, "callbackHeaders": HEADERS}).reasons == (
+            "callbackHeaders: need https",
+        )
+        refused = refusal(request(JOB, callbackUrl="http://bad", callbackHeaders=HEADERS))
+        assert "callbackHeaders" not in str(refused.reasons)
+
+    def test_headers_are_in_no_repr(self) -> None:
+        assert "canary" not in repr(parse(request(JOB, **OPTIONS)))
+
+
 class TestAnything:
+    @given(
+        options=st.dictionaries(
+            st.sampled_from([*OPTIONS]),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+                lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+                max_leaves=6,
+            ),
+        ),
+        id=st.text() | st.integers() | st.none(),
+    )
+    def test_any_option_is_taken_or_refused(self, options: dict[str, Any], id: object) -> None:
+        """What is taken, and what is said otherwise, can be written as UTF-8."""
+        try:
+            parsed = parse(request(job(id=id), **options))
+            told: list[Any] = [parsed.label, parsed.metadata, parsed.jobs[0].id]
+        except CallerError as error:
+            told = [*error.reasons]
+        assert json.dumps(told, ensure_ascii=False).encode()
+
     @given(
         body=st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(max_size=5),

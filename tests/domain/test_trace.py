@@ -36,6 +36,7 @@ def test_a_later_version_may_go_on_after_the_flags(rest: str) -> None:
         f"cc-{TRACE_ID}-{PARENT}-01.",
         f"00-{TRACE_ID}-{PARENT}-01\n",
         f"00-{TRACE_ID}-{PARENT}-01,00-{TRACE_ID}-{PARENT}-01",
+        f"cc-{TRACE_ID}-{PARENT}-01-more,00-{TRACE_ID}-{PARENT}-01",
     ],
 )
 def test_what_is_invalid_is_none(header: str | None) -> None:

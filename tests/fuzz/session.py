@@ -20,6 +20,7 @@ from tests.description import Description, description
 #: Few, so that bodies at the limit are small, and there is time for many.
 MAX_JOBS = 5
 _PATIENCE_SECONDS = 60
+_DEADLINE_MINUTES = 12 * 60
 #: Of the description itself these are not true: no schema can say which request is of which action.
 _UNTRUE_OF_THE_WHOLE = ("positive_data_acceptance", "negative_data_rejection")
 #: How schemathesis is configured. It would expect 405 of TRACE and QUERY too, which API Gateway
@@ -59,6 +60,7 @@ class Session:
         schemas = document["components"]["schemas"]
         schemas["RunRequest"]["properties"]["jobs"]["maxItems"] = MAX_JOBS
         schemas["RunRequest"]["properties"]["callbackUrl"] = {"const": self.callback_url}
+        _say_what_no_schema_can(schemas)
         for one_name in schemas["OfOneBatch"]["anyOf"]:
             [name] = one_name["properties"]
             one_name["properties"][name] = {"enum": [*self.async_ids, "0" * 32]}
@@ -114,6 +116,21 @@ def _batches(client: Client, where: dict[str, Any], callback_url: str) -> Iterat
         http.trust_env = False
         http.post(f"{where['platform']}/behave", json=wish, timeout=_PATIENCE_SECONDS)
     yield client.run([{**job, "action": "hangs"}], callback_url)["asyncId"]
+
+
+def _say_what_no_schema_can(schemas: dict[str, Any]) -> None:
+    """Or not all of it: which characters are printable, what headers weigh together and that their
+    names differ in more than case, that ids differ, how long a deadline may be here, which cursors
+    were handed out."""
+    printable_ascii = "^[ -~]*$"
+    schemas["Label"]["pattern"] = printable_ascii
+    for part in ("propertyNames", "additionalProperties"):
+        schemas["Metadata"][part]["pattern"] = printable_ascii
+    schemas["CallbackHeaders"]["propertyNames"]["pattern"] = "^[a-z0-9]{1,64}$"
+    schemas["CallbackHeaders"]["additionalProperties"]["maxLength"] = 300
+    schemas["Job"]["properties"]["id"] = {"type": "null"}
+    schemas["RunRequest"]["properties"]["deadlineMinutes"]["maximum"] = _DEADLINE_MINUTES
+    schemas["ListRequest"]["properties"]["start"] = {"$ref": "#/components/schemas/Start"}
 
 
 def one_path_per_action(described: Description) -> dict[str, Any]:

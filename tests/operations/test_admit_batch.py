@@ -31,7 +31,8 @@ class Service(World):
 
     def submit(self, jobs: int = 1, key: str | None = None) -> str:
         submission = Submission(jobs=some_jobs(jobs), callback_url="https://example.com/cb")
-        return self.service.submitter.submit_batch(DEMO_CALLER, submission, b"{}", key)
+        submitted = self.service.submitter.submit_batch(DEMO_CALLER, submission, b"{}", key)
+        return submitted.batch_id
 
     def refused(self, jobs: int = 1, key: str | None = None) -> TooManyRequests:
         """The refusal of a batch, of which nothing is stored."""

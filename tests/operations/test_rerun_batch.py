@@ -107,9 +107,27 @@ class TestRestart:
         assert world.head(batch).checks == 2
         assert (len(world.queue.sentinels), world.queue.jobs) == (1, [])
 
+    @pytest.mark.parametrize(
+        ("own", "expected"),
+        [(timedelta(minutes=7), timedelta(minutes=7)), (None, timedelta(hours=12))],
+    )
+    def test_the_deadline_is_that_of_the_submission_or_else_of_the_stage(
+        self,
+        world: World,
+        rerun: BatchRerunner,
+        half_done: Batch,
+        own: timedelta | None,
+        expected: timedelta,
+    ) -> None:
+        world.save_terms(half_done, deadline=own)
+        world.clock.advance(hours=1)
+        rerun.restart(DEMO_CALLER, half_done.batch_id)
+        assert world.head(half_done).deadline == world.clock.now() + expected
+
     def test_it_keeps_the_original_expiry(
         self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
+        world.save_terms(half_done, deadline=None)
         world.clock.set(half_done.expires_at - timedelta(hours=3))
         rerun.restart(DEMO_CALLER, half_done.batch_id)
         head = world.head(half_done)

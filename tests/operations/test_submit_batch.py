@@ -1,5 +1,6 @@
 """What submitting a batch promises, also when the database or the queue fails in the middle."""
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,10 +8,11 @@ from typing import NoReturn
 
 import pytest
 
-from chalicelib.domain.batch import Batch
+from chalicelib.domain.batch import Batch, CallbackResults, SubmissionTerms
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission
+from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import NotSaved, OutcomeUnknown, Unavailable
 from chalicelib.service import Service
 from tests.fakes.clock import START
@@ -28,7 +30,7 @@ class World(InMemory):
 
     def run(self, total: int = 3, url: str | None = "https://example.com/cb") -> str:
         submission = Submission(jobs=some_jobs(total), callback_url=url)
-        return self.submit(DEMO_CALLER, submission, b"{}")
+        return self.submit(DEMO_CALLER, submission, b"{}").batch_id
 
     @property
     def only_head(self) -> Batch:
@@ -155,8 +157,38 @@ def test_a_key_is_free_again_once_its_batch_has_expired(world: World) -> None:
     """Also before the database deletes it, which may take days; and with another body."""
     submission = Submission(jobs=some_jobs(1), callback_url=None)
     first = world.submit(DEMO_CALLER, submission, b"one", "key")
+    again = world.submit(DEMO_CALLER, submission, b"one", "key")
+    assert (first.was_there, again) == (False, replace(first, was_there=True))
     old = world.only_head
     world.clock.set(old.expires_at)
     assert world.submit(DEMO_CALLER, submission, b"another", "key") == first
     assert world.only_head.submission != old.submission
     assert world.only_head.created_at == old.expires_at
+
+
+def test_what_the_caller_says_of_a_batch_is_stored(world: World) -> None:
+    """What lists and workers need in the head, the rest with the terms."""
+    trace = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
+    submission = Submission(
+        jobs=some_jobs(1),
+        callback_url="https://example.com/cb",
+        callback_results=CallbackResults.NONE,
+        callback_headers={"X-A": "canary"},
+        label="nightly",
+        metadata={"order": "77"},
+        deadline=timedelta(minutes=5),
+        max_failed=0,
+        trace=trace,
+    )
+    world.submit(DEMO_CALLER, submission, b"{}")
+    head = world.only_head
+    assert (head.label, head.has_metadata, head.max_failed) == ("nightly", True, 0)
+    assert (head.trace, head.deadline) == (trace, START + timedelta(minutes=5))
+    assert world.store.find_terms(head) == SubmissionTerms(
+        callback_url="https://example.com/cb",
+        request_hash=hashlib.sha256(b"{}").hexdigest(),
+        callback_results=CallbackResults.NONE,
+        callback_headers={"X-A": "canary"},
+        metadata={"order": "77"},
+        deadline=timedelta(minutes=5),
+    )

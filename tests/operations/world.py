@@ -98,6 +98,10 @@ class World(InMemory):
         self.store.commit(batch, self.clock.now())
         return batch
 
+    def save_terms(self, batch: Batch, **terms: Any) -> None:
+        """From now on the terms of the batch are others in this."""
+        self.store.save_jobs(batch, replace(TERMS, **terms), some_jobs(batch.total))
+
     def work(self, message: JobsMessage, receive_count: int = 1) -> None:
         began_at = self.clock.now()
 

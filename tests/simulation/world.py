@@ -182,9 +182,10 @@ class World:
 
     def _submit(self) -> None:
         self.state.submits += 1
-        self.state.batch_id = self._submitter.submit_batch(
+        submitted = self._submitter.submit_batch(
             DEMO_CALLER, self._submission(), b"{}", IDEMPOTENCY_KEY
         )
+        self.state.batch_id = submitted.batch_id
 
     def _submission(self) -> Submission:
         scenario = self.state.scenario

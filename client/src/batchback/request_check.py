@@ -117,7 +117,7 @@ def _faults_of_id(value: object, where: str, index: int, places: dict[str, int])
     if not isinstance(value, str) or not _ID.fullmatch(value):
         yield f"{where}.id: must be 1 to 64 of A-Z a-z 0-9 . _ : -"
     elif places.setdefault(value, index) != index:
-        yield f"{where}.id: {value!r} is the id of jobs[{places[value]}] too"
+        yield f"{where}.id: is the id of jobs[{places[value]}] too"
 
 
 # ---- the rest

@@ -15,6 +15,8 @@ class Job(TypedDict):
     namespace: str
     action: str
     params: NotRequired[Mapping[str, Any]]
+    #: Your own name for it, which its result gives back.
+    id: NotRequired[str]
 
 
 class RunOptions(TypedDict, total=False):
