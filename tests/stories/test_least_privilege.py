@@ -271,7 +271,7 @@ def submit_with_limit(life: OnMoto, *actions: str) -> str:
     caller = Caller(account="demo", key="demo")
     with life.iam.acting("api_handler"):
         submitter = life.container("api_handler").submitter
-        return submitter.submit_batch(caller, submission, b"{}")
+        return submitter.submit_batch(caller, submission, b"{}").batch_id
 
 
 def deliver_in_spite_of_deaths(life: OnMoto) -> None:
