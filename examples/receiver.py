@@ -17,6 +17,7 @@ import sys
 import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -24,12 +25,12 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 MOST_BYTES = 50_000_000
 
 
-def work(callback):
+def work(callback: dict[str, Any]) -> None:
     """Yours to write. If it raises, or the machine goes down, the same callback comes again."""
     print(callback["asyncId"], len(callback["results"]), "results", flush=True)
 
 
-def key_of(secret):
+def key_of(secret: str | None) -> bytes | None:
     """The key that a secret holds, or None if the secret is empty, short or malformed."""
     try:
         key = base64.b64decode((secret or "").removeprefix("whsec_"), validate=True)
@@ -39,7 +40,7 @@ def key_of(secret):
     return key if is_whole and 24 <= len(key) <= 64 else None
 
 
-def is_genuine(headers, body, secret):
+def is_genuine(headers: dict[str, str], body: bytes, secret: str | None) -> bool:
     """Whether these very bytes were signed with the secret in the last five minutes."""
     key = key_of(secret)
     if key is None:
@@ -54,17 +55,17 @@ def is_genuine(headers, body, secret):
 class Inbox:
     """The callbacks that came, in a file. Those that are worked on leave their id behind."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS callbacks (id TEXT PRIMARY KEY, body BLOB)"
         )
 
-    def put(self, id, body):
+    def put(self, id: str, body: bytes) -> None:
         """One that is there already stays as it is, worked on or not."""
         self._database.execute("INSERT OR IGNORE INTO callbacks VALUES (?, ?)", (id, body))
 
-    def work_off(self):
+    def work_off(self) -> None:
         waiting = self._database.execute("SELECT id FROM callbacks WHERE body IS NOT NULL")
         for (id,) in waiting.fetchall():
             try:
@@ -72,7 +73,7 @@ class Inbox:
             except Exception:
                 traceback.print_exc()
 
-    def _work_on(self, id):
+    def _work_on(self, id: str) -> None:
         found = self._database.execute("SELECT body FROM callbacks WHERE id = ?", (id,))
         work(json.loads(found.fetchone()[0]))
         self._database.execute("UPDATE callbacks SET body = NULL WHERE id = ?", (id,))
@@ -81,7 +82,7 @@ class Inbox:
 class Receiver(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, port, secret, path):
+    def __init__(self, port: int, secret: str, path: str) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.secret = secret
         self.inbox = Inbox(path)
@@ -89,16 +90,17 @@ class Receiver(ThreadingHTTPServer):
         self.something_came.set()  # perhaps before the last stop
         threading.Thread(target=self._work, daemon=True).start()
 
-    def _work(self):
+    def _work(self) -> None:
         while self.something_came.wait():
             self.something_came.clear()
             self.inbox.work_off()
 
 
 class Handler(BaseHTTPRequestHandler):
+    server: Receiver
     timeout = 30  # seconds without a byte
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch("[0-9]{1,9}", length):
             self._answer(411)
@@ -107,24 +109,24 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._receive(self.rfile.read(int(length)))
 
-    def _receive(self, body):
-        if not is_genuine(self.headers, body, self.server.secret):
+    def _receive(self, body: bytes) -> None:
+        if not is_genuine(dict(self.headers.items()), body, self.server.secret):
             self._answer(401)
             return
         self.server.inbox.put(self.headers["webhook-id"], body)
         self._answer(204)
         self.server.something_came.set()
 
-    def _answer(self, status):
+    def _answer(self, status: int) -> None:
         self.send_response(status)
         self.end_headers()
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         """Nothing: what comes from strangers is no reading."""
 
 
 if __name__ == "__main__":
-    secret = os.environ.get("CALLBACK_SECRET")
+    secret = os.environ.get("CALLBACK_SECRET", "")
     if len(sys.argv) != 3 or key_of(secret) is None:
         sys.exit("CALLBACK_SECRET=whsec_... python receiver.py PORT FILE, with a whole secret")
     receiver = Receiver(int(sys.argv[1]), secret, sys.argv[2])
