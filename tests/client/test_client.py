@@ -22,6 +22,7 @@ from batchback import (
 )
 
 from batchback_ops.keys import credentials
+from chalicelib.domain import trace
 from tests.client.samples import COMPLETED, running
 from tests.client.scripted_service import (
     BATCH,
@@ -594,6 +595,35 @@ class TestRun:
         with pytest.raises(ValueError, match="traceparent"):
             client.run([], traceparent=TRACE[:-1])
         assert service.asked == []
+
+    @pytest.mark.parametrize(
+        "traceparent",
+        [
+            TRACE,
+            TRACE.upper(),
+            f"{TRACE}-more",
+            f"01{TRACE[2:]}",
+            f"cc{TRACE[2:]}-more",
+            f"cc{TRACE[2:]}-more,{TRACE}",
+            f"ff{TRACE[2:]}",
+            f"00-{'0' * 32}-b7ad6b7169203331-01",
+            f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
+            f"{TRACE[:-1]}",
+            f"{TRACE}\n",
+            f"{TRACE}, {TRACE}",
+            "",
+        ],
+    )
+    def test_it_takes_the_traces_that_the_service_takes(
+        self, service: ScriptedService, client: Client, traceparent: str
+    ) -> None:
+        service.answers(PONG, {"asyncId": BATCH})
+        try:
+            client.run([], traceparent=traceparent)
+        except ValueError:
+            assert trace.parse(traceparent) is None
+        else:
+            assert trace.parse(traceparent)
 
     @pytest.mark.parametrize("status", [500, 502])
     def test_a_failure_has_the_key_for_the_next_try(

@@ -1,6 +1,8 @@
 """What `batchback run --check` knows is what the service says, in the same words."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,11 +14,15 @@ from chalicelib import api
 from chalicelib.domain import run_request
 from chalicelib.domain.address import AddressPolicy, why_not_url
 from chalicelib.errors import CallerError
-from tests.samples import ALLOWANCE
+from tests import samples
 
 JOB: dict[str, Any] = {"namespace": "event", "action": "invite"}
 URL = "https://example.com/callback"
 LONG = "a" * 65
+
+
+#: As generous as a deployment can be.
+ALLOWANCE = replace(samples.ALLOWANCE, max_deadline=timedelta(hours=48))
 
 
 def told(request: Mapping[str, Any]) -> set[str]:
@@ -66,6 +72,39 @@ JOBS: list[Any] = [
     {**JOB, "more": 1},
     *({**JOB, "id": id} for id in (None, "", 1, "a", "a b", "\u0430", LONG, LONG[:64], ["a"])),
 ]
+WORDS: list[Any] = [None, "", 1, "a", "é x", "a\n", "\u00a0", "\ud83d", LONG, LONG[:64], []]
+HEADER_NAMES = ["", "a b", "é", "Host", "TE", "X_Forwarded_For", "webhook-id", "Content-X"]
+HEADER_VALUES: list[Any] = ["", " a", "a ", "a b", "é", "a\nb", "~", 1]
+#: By parameter, what one may send.
+VALUES: dict[str, list[Any]] = {
+    "label": WORDS,
+    "metadata": [
+        [],
+        {},
+        "a",
+        {"a": "x" * 512},
+        {"a": "x" * 513},
+        *({"a": word, "b": "c"} for word in WORDS),
+        *({word: "a"} for word in WORDS if isinstance(word, str)),
+        {f"{number}": "" for number in range(16)},
+        {f"{number}": "" for number in range(17)},
+    ],
+    "callbackResults": ["all", "failed", "none", "some", 1, [], ""],
+    "callbackHeaders": [
+        [],
+        {},
+        "a",
+        {"X-A": "b", "x-a": "c"},
+        *({name: "a"} for name in (*HEADER_NAMES, LONG, "X-Api-Key")),
+        *({"X-A": value} for value in HEADER_VALUES),
+        {"X-A": "x" * 4_093},
+        {"X-A": "x" * 4_094},
+        {f"X-{number}": "a" for number in range(11)},
+    ],
+    "maxFailed": [0, 1.0, -1, 1.5, True, "1", 10**9, 10**9 + 1],
+    "deadlineMinutes": [0, 1, 2.0, 1.5, True, "1", 2_880, 2_881],
+}
+OPTIONS = [{name: value} for name, values in VALUES.items() for value in values]
 REQUESTS: list[dict[str, Any]] = [
     {},
     {"jobs": None},
@@ -81,6 +120,12 @@ class TestTheSameAsTheService:
     @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: repr(request)[:60])
     def test_of_jobs(self, request_: dict[str, Any]) -> None:
         assert known(request_) == told(request_)
+
+    @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: ascii(options)[:60])
+    @pytest.mark.parametrize("callback", [{"callbackUrl": URL}, {}])
+    def test_of_options(self, options: dict[str, Any], callback: dict[str, Any]) -> None:
+        request = {"jobs": [JOB], **options, **callback}
+        assert known(request) == told(request)
 
     @given(
         st.lists(

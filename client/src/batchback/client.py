@@ -55,7 +55,10 @@ if TYPE_CHECKING:
 #: What may be asked again: nothing changes by it.
 _READS = {"progress", "results", "list", "ping"}
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+#: Version 00, or a later one, which may go on.
+_TRACEPARENT = re.compile(
+    r"(?!ff)(?!00.{53}-)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[^,]*)?"
+)
 #: What only a service knows that says a version: parameters and a header.
 _NEWER_IN_RUN = {
     "label",

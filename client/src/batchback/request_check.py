@@ -14,7 +14,11 @@ MAX_BODY_BYTES = 3_500_000
 MAX_JOBS = 10_000
 MAX_JOB_BYTES = 200_000
 MAX_URL_CHARACTERS = 2_048
+MAX_METADATA = 16
+MAX_HEADERS = 10
 MAX_HEADERS_BYTES = 4_096
+#: The longest that a deployment can allow.
+MAX_DEADLINE_MINUTES = 2_880
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -28,6 +32,7 @@ def faults(request: Mapping[str, Any]) -> Iterator[str]:
     for name, judge in _JUDGES.items():
         if request.get(name) is not None:
             yield from (f"{name}: {fault}" for fault in judge(request[name]))
+    yield from _faults_without_callback(request)
     yield from _faults_of_size(request)
 
 
@@ -44,6 +49,12 @@ def remarks(request: Mapping[str, Any]) -> Iterator[str]:
 
 def _dicts_in(jobs: object) -> Iterator[dict[str, Any]]:
     yield from (job for job in jobs if isinstance(job, dict)) if isinstance(jobs, list) else ()
+
+
+def _faults_without_callback(request: Mapping[str, Any]) -> Iterator[str]:
+    if request.get("callbackUrl") is None:
+        about_one = ("callbackResults", "callbackHeaders")
+        yield from (f"{name}: needs a callbackUrl" for name in about_one if request.get(name))
 
 
 def _faults_of_size(request: Mapping[str, Any]) -> Iterator[str]:
@@ -164,61 +175,89 @@ def _of_parts(parts: re.Match[str]) -> Iterator[str]:
         yield f"port {port} is not called: 80, 443 and 1024 to 65535 are"
 
 
+def _is_text(value: object, least: int, most: int) -> bool:
+    return isinstance(value, str) and least <= len(value) <= most and value.isprintable()
+
+
 def _of_label(label: object) -> Iterator[str]:
-    if not isinstance(label, str) or not 1 <= len(label) <= 64 or not label.isprintable():
+    if not _is_text(label, 1, 64):
         yield "must be 1 to 64 printable characters"
 
 
 def _of_metadata(metadata: object) -> Iterator[str]:
     if not isinstance(metadata, dict):
         yield "must be an object"
-        return
-    if len(metadata) > 16:
-        yield f"holds {len(metadata)} values, over the limit of 16"
-    for name, value in metadata.items():
-        if not 1 <= len(name) <= 64:
-            yield f"the name {name[:64]!r} must be 1 to 64 characters"
-        if not isinstance(value, str) or len(value) > 512:
-            yield f"{name[:64]!r} must be a string of 512 characters at most"
+    elif len(metadata) > MAX_METADATA:
+        yield f"holds {len(metadata)} values, over the limit of {MAX_METADATA}"
+    else:
+        yield from _of_values(metadata)
+
+
+def _of_values(metadata: Mapping[str, object]) -> Iterator[str]:
+    for place, (name, value) in enumerate(metadata.items(), 1):
+        if not _is_text(name, 1, 64):
+            yield f"the name of value {place} must be 1 to 64 printable characters"
+        if not _is_text(value, 0, 512):
+            yield f"value {place} must be a string of at most 512 printable characters"
 
 
 def _of_callback_results(wanted: object) -> Iterator[str]:
-    if wanted not in {"all", "failed", "none"}:
+    if wanted not in ("all", "failed", "none"):
         yield "must be 'all', 'failed' or 'none'"
 
 
-_FORBIDDEN = re.compile(
-    r"host|connection|content-.*|transfer-encoding|te|expect|upgrade|user-agent|forwarded"
-    r"|x-forwarded-.*|proxy-.*|webhook-.*|idempotency-key|traceparent|tracestate",
-    re.IGNORECASE,
-)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_NOT_FOR_CALLERS = re.compile(
+    r"accept-encoding|connection|content-.*|expect|forwarded|host|idempotency-key|keep-alive"
+    r"|proxy-.*|te|traceparent|tracestate|trailer|transfer-encoding|upgrade|user-agent"
+    r"|webhook-.*|x-forwarded-.*"
+)
 
 
 def _of_headers(headers: object) -> Iterator[str]:
-    """A fault names the header, and never its value."""
+    """A fault has no value, which may be secret."""
     if not isinstance(headers, dict):
         yield "must be an object"
-        return
-    if len(headers) > 10:
-        yield f"holds {len(headers)} headers, over the limit of 10"
-    for name, value in headers.items():
+    elif len(headers) > MAX_HEADERS:
+        yield f"holds {len(headers)} headers, over the limit of {MAX_HEADERS}"
+    else:
+        wrong = [*_of_each_header(headers), *_of_repeated_headers(headers)]
+        yield from wrong or _of_size(headers)
+
+
+def _of_each_header(headers: Mapping[str, object]) -> Iterator[str]:
+    for place, (name, value) in enumerate(headers.items(), 1):
         if not _HEADER_NAME.fullmatch(name):
-            yield f"{name[:64]!r} is no name of a header"
-        elif _FORBIDDEN.fullmatch(name):
-            yield f"{name[:64]!r} may not be set"
-        if not isinstance(value, str) or not value.isprintable():
-            yield f"the value of {name[:64]!r} must be a string without control characters"
-    if sum(len(f"{name}{value}".encode(errors="replace")) for name, value in headers.items()) > (
-        MAX_HEADERS_BYTES
-    ):
-        yield f"must be {MAX_HEADERS_BYTES} bytes in all at most"
+            yield f"the name of header {place} must be letters, digits and !#$%&'*+-.^_`|~"
+            continue
+        if _NOT_FOR_CALLERS.fullmatch(name.lower().replace("_", "-")):
+            yield f"{name[:64]} may not be set: choose another name"
+        if not isinstance(value, str):
+            yield f"{name[:64]} must be a string"
+        elif not _HEADER_VALUE.fullmatch(value):
+            yield f"{name[:64]} must be printable ASCII, with no space at its ends"
 
 
-def _whole_number_from(least: int) -> Callable[[object], Iterator[str]]:
+def _of_repeated_headers(headers: Mapping[str, object]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name in filter(_HEADER_NAME.fullmatch, headers):
+        if name.lower() in seen:
+            yield f"{name[:64]} is there twice: upper and lower case are the same"
+        seen.add(name.lower())
+
+
+def _of_size(headers: Mapping[str, str]) -> Iterator[str]:
+    size = sum(len(name) + len(value) for name, value in headers.items())
+    if size > MAX_HEADERS_BYTES:
+        yield f"holds {size} bytes, over the limit of {MAX_HEADERS_BYTES}"
+
+
+def _whole_number(low: int, high: int) -> Callable[[object], Iterator[str]]:
     def judge(value: object) -> Iterator[str]:
-        if type(value) not in (int, float) or value % 1 or value < least:  # type: ignore[operator]
-            yield f"must be a whole number from {least}"
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high or value % 1:  # type: ignore[operator]
+            yield f"must be a whole number from {low} to {high}"
 
     return judge
 
@@ -229,6 +268,6 @@ _JUDGES: dict[str, Callable[[Any], Iterator[str]]] = {
     "metadata": _of_metadata,
     "callbackResults": _of_callback_results,
     "callbackHeaders": _of_headers,
-    "deadlineMinutes": _whole_number_from(1),
-    "maxFailed": _whole_number_from(0),
+    "deadlineMinutes": _whole_number(1, MAX_DEADLINE_MINUTES),
+    "maxFailed": _whole_number(0, 10**9),
 }
