@@ -15,11 +15,11 @@ from typing import Any
 
 from chalicelib.domain import cursor, results, run_request, strict_json, targets, trace, wire_time
 from chalicelib.domain.account import Caller
-from chalicelib.domain.batch import Batch
+from chalicelib.domain.batch import Batch, CallbackAttempt
 from chalicelib.domain.cursor import Cursor
 from chalicelib.domain.holds import Hold
 from chalicelib.domain.media_type import is_json
-from chalicelib.domain.results import Page
+from chalicelib.domain.results import Only, Page, View
 from chalicelib.domain.run_request import as_object
 from chalicelib.domain.signing import SignedRequest, ivvy_headers
 from chalicelib.domain.strict_json import NotStrictJson
@@ -243,8 +243,12 @@ class Api:
         batch_id = call.async_id(parameters, ResultsNotFound)
         is_paged = any(parameters.get(name) is not None for name in ("start", "perPage"))
         page = _results_page(parameters) if is_paged else None
-        partial = _flag(parameters, "partial")
-        return self.reader.results(caller, batch_id, page=page, partial=partial).decode()
+        view = View(
+            only=_only(parameters),
+            partial=_flag(parameters, "partial"),
+            detailed=_flag(parameters, "detail"),
+        )
+        return self.reader.results(caller, batch_id, page=page, view=view).decode()
 
     def _restart(self, caller: Caller, call: _Call) -> str:
         self.rerunner.restart(caller, call.async_id(call.parameters, BatchNotFound))
@@ -353,6 +357,15 @@ def _whole(parameters: Mapping[str, Any], name: str, *, low: int, high: int, def
     return int(value)
 
 
+def _only(parameters: Mapping[str, Any]) -> Only | None:
+    value = parameters.get("only")
+    if value is None:
+        return None
+    if value not in [*Only]:
+        raise ParameterInvalid("only", [f"must be {' or '.join(map(repr, map(str, Only)))}"])
+    return Only(value)
+
+
 def _flag(parameters: Mapping[str, Any], name: str) -> bool:
     value = parameters.get(name)
     if value is not None and not isinstance(value, bool):
@@ -361,6 +374,7 @@ def _flag(parameters: Mapping[str, Any], name: str) -> bool:
 
 
 def _progress(batch: Batch, hold: Hold | None) -> dict[str, Any]:
+    last = batch.last_attempt
     return {
         "progress": batch.progress,
         "status": batch.status,
@@ -370,11 +384,21 @@ def _progress(batch: Batch, hold: Hold | None) -> dict[str, Any]:
         "callback": {
             "status": batch.callback.value,
             "attempts": batch.attempts,
-            "lastStatus": batch.last_status,
-            "lastError": batch.last_error,
+            "lastStatus": last and last.status,
+            "lastError": last and last.error,
             "nextAttemptAt": _time_or_none(batch.next_try_at),
+            "history": [_attempt(each) for each in batch.history],
         },
         **({"waiting": _waiting(hold)} if hold else {}),
+    }
+
+
+def _attempt(made: CallbackAttempt) -> dict[str, Any]:
+    return {
+        "at": wire_time.compose(made.at),
+        "status": made.status,
+        "error": made.short_error,
+        "tookMs": made.took_ms,
     }
 
 

@@ -23,6 +23,8 @@ WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode
 DEMO_KEY = Key(key="demo", account="acme", secrets=(Secret(value="demo-secret"),))
 DEMO_ACCOUNT = Account(account="acme", callback_secrets=(Secret(value=WEBHOOK_SECRET),))
 DEMO_CALLER = Caller(account="acme", key="demo")
+#: Those of a submission that has a callback and nothing else.
+PLAIN_TERMS = SubmissionTerms(callback_url="https://example.com/callback", request_hash="0" * 64)
 TERMS = SubmissionTerms(
     callback_url="https://example.com/callback",
     request_hash="0" * 64,

@@ -174,14 +174,15 @@ def _markers(chunks: Iterable[Chunk]) -> Iterator[dict[str, Any]]:
 
 def _callback(batch: Batch, terms: SubmissionTerms | None, now: datetime) -> dict[str, Any]:
     is_leased = batch.lease is not None and batch.next_try_at is not None
+    last = batch.last_attempt
     return {
         "state": batch.callback.value,
         "to": _whom(terms),
         "series": batch.callback_round,
         "attempts": batch.attempts,
         "attemptsLeft": CALLBACK_TRIES - batch.attempts,
-        "lastStatus": batch.last_status,
-        "lastError": batch.last_error,
+        "lastStatus": last and last.status,
+        "lastError": last and last.error,
         "nextTryAt": time(batch.next_try_at),
         "beingSentNow": is_leased and batch.next_try_at is not None and now < batch.next_try_at,
     }

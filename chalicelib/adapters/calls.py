@@ -31,6 +31,14 @@ class AddressRefused(Exception):
     """A name leads to an address that is not called. It doesn't say which or of what kind: callers
     would learn what only our resolver knows."""
 
+    reason = "the callback's address may not be called"
+
+
+class NotInTheClear(AddressRefused):
+    """What is to be sent there must not be read on the way."""
+
+    reason = "callbackHeaders are sent over https only, or to a network that this stage allows"
+
 
 class TooMuch(OSError):
     """More came than belongs to any answer, and the answer was not complete."""

@@ -24,6 +24,7 @@ from chalicelib.adapters.calls import (
     STOPWATCH,
     AddressRefused,
     Call,
+    NotInTheClear,
     Stopwatch,
     TooMuch,
 )
@@ -175,17 +176,24 @@ class HttpReceiver:
         self._certificates = certificates
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        private_headers: Mapping[str, str],
+        body: Sequence[bytes],
+        timeout_seconds: float,
     ) -> Reply | NoReply:
-        """One POST to an address we are willing to call, answered or not within the timeout in
-        all. Never raises. Where one of a name's addresses is refused, none of them is called."""
+        """See the port. If one of a name's addresses is refused, none of them is called."""
         endpoint = judge_url(url, self._policy)
         if isinstance(endpoint, Refusal):
             return _refused("the callback's address " + "; ".join(endpoint.reasons))
         call = Call(
             whom="the receiver",
             seconds=timeout_seconds,
-            find_addresses=partial(self._find_addresses, endpoint),
+            find_addresses=partial(
+                self._find_addresses, endpoint, is_private=len(private_headers) > 0
+            ),
             stopwatch=self._stopwatch,
         )
         sent = {
@@ -195,16 +203,36 @@ class HttpReceiver:
             "Connection": "close",
         }
         connections = _connections(endpoint, self._certificates, keep=0)
-        answer = connections.post(call, endpoint.target, sent, body)
+        answer = connections.post(call, endpoint.target, _with(private_headers, sent), body)
         return _make(call, answer, MAX_RECEIVER_ANSWER_BYTES, body_counts=False)
 
-    def _find_addresses(self, endpoint: Endpoint) -> Sequence[Address]:
+    def _find_addresses(self, endpoint: Endpoint, *, is_private: bool) -> Sequence[Address]:
+        addresses = self._addresses(endpoint)
+        is_readable = is_private and endpoint.scheme != "https"
+        if is_readable and not all(map(self._policy.allows, addresses)):
+            raise NotInTheClear
+        return addresses
+
+    def _addresses(self, endpoint: Endpoint) -> Sequence[Address]:
         if endpoint.address is not None:
             return [endpoint.address]
         addresses = self._resolve(endpoint.host, endpoint.port)
         if any(why_not_address(address, self._policy) for address in addresses):
             raise AddressRefused
         return addresses
+
+
+#: Written where the request is composed.
+_OF_EVERY_REQUEST = frozenset({"host", "content-length", "transfer-encoding"})
+
+
+def _with(private: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Ours and those that have a name of their own, in whatever spelling."""
+    taken = {*map(str.lower, ours)} | _OF_EVERY_REQUEST
+    return {
+        **ours,
+        **{name: value for name, value in private.items() if name.lower() not in taken},
+    }
 
 
 def _connections(
@@ -220,8 +248,8 @@ def _make(
     try:
         with posted as answer:
             return _read(call, answer, most, body_counts=body_counts)
-    except AddressRefused:
-        return _refused("the callback's address may not be called")
+    except AddressRefused as refused:
+        return _refused(refused.reason)
     except (OSError, NotHttp, EOFError, CannotUnpack, ValueError) as error:
         return NoReply(reason=_describe(error, call))
 

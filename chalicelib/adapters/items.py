@@ -261,7 +261,7 @@ def _attribute(value: object) -> Any:
     if isinstance(value, TraceContext):
         return {"S": f"{value.trace_id}-{value.flags}"}
     if isinstance(value, tuple):
-        return {"S": packing.pack_history(value)} if value else None
+        return {"B": packing.pack_history(value)} if value else None
     return None if value is None else {"N": str(value)}
 
 
@@ -351,7 +351,7 @@ def _trace(attribute: Item | None) -> TraceContext | None:
 
 
 def _history(attribute: Item | None) -> tuple[CallbackAttempt, ...]:
-    return packing.unpack_history(attribute["S"]) if attribute else ()
+    return packing.unpack_history(attribute["B"]) if attribute else ()
 
 
 _READERS: Mapping[str, Callable[[Item | None], Any]] = {
@@ -388,8 +388,6 @@ _READERS: Mapping[str, Callable[[Item | None], Any]] = {
     "next_try_at": moment,
     "lease": _text,
     "lease_ends_at": moment,
-    "last_status": _optional_int,
-    "last_error": _text,
     "history": _history,
     "due_at": moment,
     "rerun": _text,

@@ -28,6 +28,9 @@ NO_RESTART_BEFORE_EXPIRY = timedelta(hours=2)
 #: Longer than a backlog holds up an account's messages.
 SENTINEL_IS_LOST = timedelta(hours=6)
 
+#: How much of an error is kept of all attempts at a callback but the last.
+SHORT_ERROR_CHARACTERS = 100
+
 #: No batch lives longer, whatever was set when it was submitted.
 LONGEST_LIFE = timedelta(days=14)
 
@@ -98,12 +101,22 @@ class SubmissionTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackAttempt:
-    """One attempt at a callback. Until its outcome is recorded only its time is known."""
+    """One attempt at a callback. Until its outcome is recorded only its time is known, and if its
+    sender died that is all there ever is."""
 
     at: datetime
     status: int | None = None
     error: str | None = None
     took_ms: int | None = None
+
+    @property
+    def short_error(self) -> str | None:
+        """The error as the history keeps it."""
+        return self.error and self.error[:SHORT_ERROR_CHARACTERS]
+
+    @property
+    def has_outcome(self) -> bool:
+        return self.status is not None or self.error is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +213,6 @@ class Batch:
     lease: str | None = None
     #: No other delivery begins before, in whatever round.
     lease_ends_at: datetime | None = None
-    last_status: int | None = None
-    last_error: str | None = None
     #: The attempts of this series, the oldest first.
     history: tuple[CallbackAttempt, ...] = ()
 
@@ -327,6 +338,11 @@ class Batch:
     def delivers_from(self, now: datetime) -> datetime:
         """The earliest time for a delivery: now, or when the one under way has ended."""
         return max(now, self.lease_ends_at or now)
+
+    @property
+    def last_attempt(self) -> CallbackAttempt | None:
+        """The last attempt of this series whose outcome is known."""
+        return next((each for each in reversed(self.history) if each.has_outcome), None)
 
     @property
     def answered(self) -> Counts:

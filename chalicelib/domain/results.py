@@ -1,14 +1,25 @@
 """Jobs and answers in, the bytes of `results` and of the callback out.
 
-The two are the same bytes, and the same every time: requests and responses are spliced in as the
-texts that were stored, never parsed and written again.
+Each is the same bytes every time within a round, and the two are the same if the caller asked for
+nothing more: requests and responses are spliced in as the texts that were stored, never parsed and
+written again.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from chalicelib.domain.batch import Answer, Batch, Chunk, Counts, Job, Verdict
+from chalicelib.domain.batch import (
+    Answer,
+    Batch,
+    CallbackResults,
+    Chunk,
+    Counts,
+    Job,
+    SubmissionTerms,
+    Verdict,
+)
 
 #: The largest body of an answer to a caller.
 MAX_PAGE_BYTES = 3_500_000
@@ -31,10 +42,53 @@ class Result:
     index: int
     text: str
 
+
+class Only(StrEnum):
+    """Of which jobs the results are shown."""
+
+    FAILED = "failed"  #: of every job that did not succeed
+    SUCCEEDED = "succeeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Which results are shown, and with what beside request and response."""
+
+    #: None: of all jobs.
+    only: Only | None = None
+    #: Those that are there so far, each with the index of its job.
+    partial: bool = False
+    #: Each with the index of its job, how that ended, and what is known of its last call.
+    detailed: bool = False
+
     @property
-    def indexed(self) -> "Result":
-        """As `partial` shows it: a result that says which job it is of."""
-        return Result(self.index, f'{{"index":{self.index},{self.text[1:]}')
+    def is_weighed(self) -> bool:
+        """Whether its batch knows what its results weigh, save for the indexes."""
+        return self.only is None and not self.detailed
+
+    def shows(self, answer: Answer) -> bool:
+        has_succeeded = answer.verdict is Verdict.SUCCEEDED
+        return self.only is None or has_succeeded is (self.only is Only.SUCCEEDED)
+
+    def result(self, job: Job, answer: Answer) -> Result:
+        named = "" if job.id is None else f'"id":"{job.id}",'
+        return Result(
+            job.index,
+            f'{{{named}{self._said_of(job, answer)}"namespace":"{job.namespace}",'
+            f'"action":"{job.action}","request":{job.params},"response":{answer.response}}}',
+        )
+
+    def _said_of(self, job: Job, answer: Answer) -> str:
+        if self.detailed:
+            said = {"index": job.index, **_details(answer)}
+        else:
+            said = {"index": job.index} if self.partial else {}
+        return _dump(said)[1:-1] + "," if said else ""
+
+
+#: As the callback has them.
+PLAIN = View()
+_OF_CALLBACK = {CallbackResults.ALL: PLAIN, CallbackResults.FAILED: View(only=Only.FAILED)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +103,13 @@ class Page:
         return range(self.start, self.start + self.per_page)
 
 
-def results_of(chunk: Chunk, round: int) -> Iterator[Result]:
-    """The results of a chunk's answered jobs, in the order of the jobs."""
+def results_of(chunk: Chunk, round: int, view: View = PLAIN) -> Iterator[Result]:
+    """The results of a chunk's answered jobs that are shown, in the order of the jobs."""
     answers = chunk.answers(round)
     for job in _jobs_or_blanks(chunk):
-        if job.index in answers:
-            yield Result(job.index, _text(job, answers[job.index]))
+        answer = answers.get(job.index)
+        if answer and view.shows(answer):
+            yield view.result(job, answer)
 
 
 def count(chunk: Chunk, round: int) -> Counts:
@@ -69,9 +124,34 @@ def count(chunk: Chunk, round: int) -> Counts:
     )
 
 
-def whole_size_bytes(batch: Batch) -> int:
-    """The size of a completed batch's `results` and callback, without reading them."""
-    return _BRACKETS + batch.answered.result_bytes + batch.total - 1
+def whole_size_bytes(batch: Batch, more: Mapping[str, object] | None = None) -> int:
+    """The size of a completed batch's `results`, and of its callback with all of them and what
+    follows, without reading them."""
+    follows = len(_dump(more)) - 1 if more else 0
+    return _BRACKETS + batch.answered.result_bytes + batch.total - 1 + follows
+
+
+def callback_view(batch: Batch, which: CallbackResults) -> View | None:
+    """How the callback shows results; None: it has none."""
+    if which is CallbackResults.FAILED and not batch.answered.failed:
+        return None
+    return _OF_CALLBACK.get(which)
+
+
+def summary(batch: Batch, terms: SubmissionTerms) -> dict[str, object]:
+    """What the callback says of the batch after the results: nothing, unless its caller gave one of
+    the keys that ask for it. It is the same throughout a round."""
+    has_name = batch.label is not None
+    is_plain = terms.callback_results is CallbackResults.ALL and batch.max_failed is None
+    if is_plain and not has_name and not terms.metadata:
+        return {}
+    counts = batch.answered
+    return {
+        "status": batch.status,
+        "jobs": {"total": batch.total, "succeeded": counts.succeeded, "failed": counts.failed},
+        **({"label": batch.label} if has_name else {}),
+        **({"metadata": {**terms.metadata}} if terms.metadata else {}),
+    }
 
 
 def fitting(results: Iterable[Result]) -> tuple[list[Result], bool]:
@@ -95,32 +175,33 @@ def next_start(batch: Batch, page: Page, taken: Sequence[Result], *, are_all: bo
     return reached if reached < batch.total else None
 
 
-def pieces(batch_id: str, texts: Iterable[str]) -> Iterator[bytes]:
-    """The body of `results` and of the callback, piece by piece."""
+def pieces(
+    batch_id: str, texts: Iterable[str], more: Mapping[str, object] | None = None
+) -> Iterator[bytes]:
+    """The body of `results` and of the callback, piece by piece; `more` follows the results."""
     yield f'{{"asyncId":"{batch_id}","results":['.encode()
     separator = ""
     for text in texts:
         yield (separator + text).encode()
         separator = ","
-    yield b"]}"
+    yield f"],{_dump(more)[1:]}".encode() if more else b"]}"
 
 
-def in_blocks(pieces: Iterable[bytes]) -> Sequence[bytes]:
-    """A body held once: joined into one it would be there twice, in its pieces and whole."""
+def in_blocks(pieces: Iterable[bytes], most_bytes: int) -> Sequence[bytes] | None:
+    """A body held once: joined into one it would be there twice, in its pieces and whole. None: it
+    is larger, and no more of it was held."""
     blocks: list[bytes] = []
     block = bytearray()
+    size = 0
     for piece in pieces:
+        size += len(piece)
+        if size > most_bytes:
+            return None
         block += piece
         if len(block) >= _BLOCK_BYTES:
             blocks.append(bytes(block))
             block.clear()
     return [*blocks, bytes(block)]
-
-
-def with_meta(body: bytes, meta: Mapping[str, object]) -> bytes:
-    """A page: the body as without paging, and where it stands in the whole."""
-    text = json.dumps(meta, separators=(",", ":"))
-    return body[:-1] + f',"meta":{text}}}'.encode()
 
 
 def meta(
@@ -144,8 +225,15 @@ def _jobs_or_blanks(chunk: Chunk) -> Iterator[Job]:
     return (Job(index, "", "", "{}") for index in chunk.indexes)
 
 
-def _text(job: Job, answer: Answer) -> str:
-    return (
-        f'{{"namespace":"{job.namespace}","action":"{job.action}",'
-        f'"request":{job.params},"response":{answer.response}}}'
-    )
+def _details(answer: Answer) -> dict[str, object]:
+    call = answer.call
+    return {
+        "outcome": answer.verdict.name.lower(),
+        "httpStatus": call and call.http_status,
+        "attempts": call and call.attempts,
+        "tookMs": call and call.took_ms,
+    }
+
+
+def _dump(value: Mapping[str, object]) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -5,7 +5,7 @@ of them names the submission and the round it was decided for, and the writes ab
 also its round and the lease, so that of two writers the late one loses and nothing is half done.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypedDict
 
@@ -63,8 +63,6 @@ class Fields(TypedDict, total=False):
     next_try_at: datetime | None
     lease: str | None
     lease_ends_at: datetime | None
-    last_status: int | None
-    last_error: str | None
     history: tuple[CallbackAttempt, ...]
     due_at: datetime | None
     rerun: str | None
@@ -252,6 +250,7 @@ def take_lease(batch: Batch, token: str, now: datetime) -> Change:
             "lease": token,
             "lease_ends_at": lease_ends_at,
             "attempts": batch.attempts + 1,
+            "history": (*batch.history, CallbackAttempt(at=now)),
             "next_try_at": lease_ends_at,
             "due_at": _due_after_lease(now),
         },
@@ -266,29 +265,24 @@ def return_attempt(batch: Batch, now: datetime) -> Change:
             "lease": None,
             "lease_ends_at": None,
             "attempts": batch.attempts - 1,
+            "history": batch.history[:-1],
             "next_try_at": now + GRACE,
             "due_at": now + GRACE,
         },
     )
 
 
-def record_delivery(batch: Batch, status: int) -> Change:
+def record_delivery(batch: Batch, made: CallbackAttempt) -> Change:
     """The receiver has it."""
-    return _end_callback(batch, CallbackEvent.TAKEN, status, None)
+    return _end_callback(batch, CallbackEvent.TAKEN, made)
 
 
-def record_refusal(batch: Batch, status: int | None, error: str) -> Change:
+def record_refusal(batch: Batch, made: CallbackAttempt) -> Change:
     """No further attempt is made until a repost."""
-    return _end_callback(batch, CallbackEvent.GIVEN_UP, status, error)
+    return _end_callback(batch, CallbackEvent.GIVEN_UP, made)
 
 
-def record_failed_attempt(
-    batch: Batch,
-    *,
-    status: int | None,
-    error: str,
-    next_try_at: datetime,
-) -> Change:
+def record_failed_attempt(batch: Batch, made: CallbackAttempt, next_try_at: datetime) -> Change:
     """An attempt failed, and the next comes at `next_try_at`. A message with a delay makes it
     punctual; the due time comes later and finds the try made, or the message lost."""
     return Change(
@@ -297,8 +291,7 @@ def record_failed_attempt(
             "lease": None,
             "lease_ends_at": None,
             "callback": after(CALLBACK_MOVES, batch.callback, CallbackEvent.FAILED_FOR_NOW),
-            "last_status": status,
-            "last_error": error,
+            "history": _with_outcome(batch, made),
             "next_try_at": next_try_at,
             "due_at": next_try_at + GRACE,
         },
@@ -323,21 +316,24 @@ def _due_after_lease(now: datetime) -> datetime:
     return (now + LEASE + timedelta(minutes=1)).replace(second=0, microsecond=0)
 
 
-def _end_callback(
-    batch: Batch, event: CallbackEvent, status: int | None, error: str | None
-) -> Change:
+def _end_callback(batch: Batch, event: CallbackEvent, made: CallbackAttempt) -> Change:
     return Change(
         only_if=_delivering(batch),
         put={
             "callback": after(CALLBACK_MOVES, batch.callback, event),
             "lease": None,
             "lease_ends_at": None,
-            "last_status": status,
-            "last_error": error,
+            "history": _with_outcome(batch, made),
             "next_try_at": None,
             "due_at": None,
         },
     )
+
+
+def _with_outcome(batch: Batch, made: CallbackAttempt) -> tuple[CallbackAttempt, ...]:
+    """The history with what became of its last attempt. Only the last error is kept whole."""
+    before = (replace(each, error=each.short_error) for each in batch.history[:-1])
+    return (*before, made)
 
 
 def _same_round(batch: Batch) -> Fields:
@@ -374,8 +370,7 @@ def _new_callback(batch: Batch) -> Fields:
         "callback_round": batch.callback_round + 1,
         "attempts": 0,
         "lease": None,
-        "last_status": None,
-        "last_error": None,
+        "history": (),
     }
 
 

@@ -1,11 +1,11 @@
 """One attempt at a completed batch's callback: lease, compose, sign, POST, record."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain import outcome, results, retry, signing, transitions
-from chalicelib.domain.batch import Batch
+from chalicelib.domain.batch import Batch, CallbackAttempt, CallbackResults, SubmissionTerms
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.outcome import Delivered, Refused, TryAgain
 from chalicelib.domain.transitions import Change
@@ -24,7 +24,7 @@ _SECONDS_TO_RECORD = 10
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackDelivery:
     """Whoever holds the lease sends; nobody else can record. The body is the same bytes, and the
-    `webhook-id` the same, at every attempt of one completion."""
+    `webhook-id` and the `traceparent` are the same, at every attempt of one completion."""
 
     store: BatchStore
     keys: KeyStore
@@ -51,9 +51,7 @@ class CallbackDelivery:
     def _attempt(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
         started_at = self.clock.now()
         if batch.attempts >= retry.CALLBACK_TRIES:
-            self._record_outcome(
-                batch, Refused(reason="the last attempt was not heard of again"), started_at
-            )
+            self._record_outcome(batch, Refused(reason="the last attempt was not heard of again"))
             return
         terms = self.store.find_terms(batch)
         account = self.keys.find_account(batch.account)
@@ -61,10 +59,10 @@ class CallbackDelivery:
         leased = self._lease(batch)
         if leased is None:
             return
-        url = terms.callback_url if terms else None
-        found = self._send(leased, url, secrets, seconds_left)
+        found = self._send(leased, terms, secrets, seconds_left)
         if found is not None:
-            self._record_outcome(leased, found, started_at)
+            took = self.clock.now() - started_at
+            self._record_outcome(leased, found, round(took / timedelta(milliseconds=1)))
 
     def _lease(self, batch: Batch) -> Batch | None:
         """The batch with an attempt counted and ours to make; None: somebody else's."""
@@ -78,60 +76,80 @@ class CallbackDelivery:
     def _send(
         self,
         batch: Batch,
-        url: str | None,
+        terms: SubmissionTerms | None,
         secrets: list[str],
         seconds_left: Callable[[], float],
     ) -> Delivered | TryAgain | Refused | None:
         """What became of the POST; None: nothing was sent, and the attempt is given back."""
-        size = results.whole_size_bytes(batch)
-        if size > results.MAX_CALLBACK_BYTES:
-            return Refused(reason=f"the callback would be {size} bytes: page through the results")
-        if url is None or not secrets:
+        if terms is None or terms.callback_url is None or not secrets:
             return Refused(reason="the callback's address or the account's secret is missing")
         try:
-            body = self._compose(batch)
+            body = self._compose(batch, terms)
         except Unavailable:
             self.store.change(batch, transitions.return_attempt(batch, self.clock.now()))
             return None
-        return self._post(batch, url, secrets, body, seconds_left)
+        if isinstance(body, Refused):
+            return body
+        headers = self._headers(batch, secrets, body)
+        return self._post(terms.callback_url, headers, terms.callback_headers, body, seconds_left)
 
-    def _compose(self, batch: Batch) -> Sequence[bytes]:
-        """The body, read once and held once: it is signed before it is sent."""
-        texts = (
-            result.text
-            for chunk in self.store.read_chunks(batch, batch.chunks)
-            for result in results.results_of(chunk, batch.round)
-        )
-        return results.in_blocks(results.pieces(batch.batch_id, texts))
+    def _compose(self, batch: Batch, terms: SubmissionTerms) -> Sequence[bytes] | Refused:
+        """The body, read once and held once, because it is signed before it is sent. The size of
+        one with all results is known before they are read."""
+        most = results.MAX_CALLBACK_BYTES
+        more = results.summary(batch, terms)
+        size = results.whole_size_bytes(batch, more)
+        if terms.callback_results is CallbackResults.ALL and size > most:
+            return _too_large(f"{size}")
+        texts = self._texts(batch, terms.callback_results)
+        body = results.in_blocks(results.pieces(batch.batch_id, texts, more), most)
+        return _too_large(f"more than {most}") if body is None else body
+
+    def _texts(self, batch: Batch, which: CallbackResults) -> Iterator[str]:
+        view = results.callback_view(batch, which)
+        if view is None:
+            return
+        for chunk in self.store.read_chunks(batch, batch.chunks):
+            for result in results.results_of(chunk, batch.round, view):
+                yield result.text
 
     def _post(
         self,
-        batch: Batch,
         url: str,
-        secrets: list[str],
+        headers: Mapping[str, str],
+        private_headers: Mapping[str, str],
         body: Sequence[bytes],
         seconds_left: Callable[[], float],
     ) -> Delivered | TryAgain | Refused:
-        now = self.clock.now()
-        headers = signing.webhook_headers(
-            message_id=batch.callback_id, body=body, secrets=secrets, now=now
-        )
         megabytes = sum(map(len, body)) / 1_000_000
         wanted = _SECONDS_PER_ATTEMPT + _SECONDS_PER_MEGABYTE * megabytes
         reply = self.receiver.post(
             url,
-            headers={"Content-Type": "application/json", **headers},
+            headers=headers,
+            private_headers=private_headers,
             body=body,
             timeout_seconds=min(wanted, seconds_left() - _SECONDS_TO_RECORD),
         )
         return outcome.judge_callback(reply, self.clock.now())
 
+    def _headers(
+        self, batch: Batch, secrets: list[str], body: Sequence[bytes]
+    ) -> Mapping[str, str]:
+        signed = signing.webhook_headers(
+            message_id=batch.callback_id, body=body, secrets=secrets, now=self.clock.now()
+        )
+        trace = batch.trace
+        traced = {"traceparent": trace.traceparent(batch.callback_id)} if trace else {}
+        return {"Content-Type": "application/json", **signed, **traced}
+
     def _record_outcome(
-        self, batch: Batch, found: Delivered | TryAgain | Refused, started_at: datetime
+        self, batch: Batch, found: Delivered | TryAgain | Refused, took_ms: int | None = None
     ) -> None:
-        now = self.clock.now()
-        next_try_at = self._next_try_at(batch, found, now)
-        recorded = self.store.change(batch, _change(batch, found, next_try_at))
+        """`took_ms`: None if the attempt was not heard of again."""
+        error = None if isinstance(found, Delivered) else found.reason
+        made = replace(batch.history[-1], status=found.status, error=error, took_ms=took_ms)
+        next_try_at = self._next_try_at(batch, found, self.clock.now())
+        recorded = self.store.change(batch, _change(batch, found, made, next_try_at))
         self.journal.write(
             "callback attempted",
             batch_id=batch.batch_id,
@@ -139,9 +157,9 @@ class CallbackDelivery:
             attempt=batch.attempts,
             outcome=outcome.word(found),
             status=found.status,
-            error=None if isinstance(found, Delivered) else found.reason,
+            error=error,
             state=recorded.callback.value if recorded else "superseded",
-            took_ms=round((now - started_at) / timedelta(milliseconds=1)),
+            took_ms=took_ms,
         )
         if recorded:
             self.completion.announce(recorded)
@@ -154,13 +172,18 @@ class CallbackDelivery:
         return transitions.next_try_at(batch, now, found.retry_after, self.random_unit())
 
 
+def _too_large(size: str) -> Refused:
+    return Refused(reason=f"the callback would be {size} bytes: page through the results")
+
+
 def _change(
-    batch: Batch, found: Delivered | TryAgain | Refused, next_try_at: datetime | None
+    batch: Batch,
+    found: Delivered | TryAgain | Refused,
+    made: CallbackAttempt,
+    next_try_at: datetime | None,
 ) -> Change:
     if isinstance(found, Delivered):
-        return transitions.record_delivery(batch, found.status)
+        return transitions.record_delivery(batch, made)
     if next_try_at is None:
-        return transitions.record_refusal(batch, found.status, found.reason)
-    return transitions.record_failed_attempt(
-        batch, status=found.status, error=found.reason, next_try_at=next_try_at
-    )
+        return transitions.record_refusal(batch, made)
+    return transitions.record_failed_attempt(batch, made, next_try_at)

@@ -185,10 +185,18 @@ class Receiver(Protocol):
     """Where callbacks go: an address a stranger chose."""
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        private_headers: Mapping[str, str],
+        body: Sequence[bytes],
+        timeout_seconds: float,
     ) -> Reply | NoReply:
         """One POST to an address we are willing to call, answered or not within the timeout in
-        all. The body comes in blocks and is sent without a copy. Never raises."""
+        all. The body comes in blocks and is sent without a copy. Private headers may hold secrets:
+        with them nothing is sent but over https, or to a network that the deployment allows; and
+        none takes the place of a header of ours. Never raises."""
 
 
 class Concurrent(Protocol):

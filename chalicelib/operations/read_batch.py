@@ -1,13 +1,13 @@
 """Progress and results, to the account that owns the batch and to nobody else."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from chalicelib.domain import results
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.holds import Hold
-from chalicelib.domain.results import Page, Result
+from chalicelib.domain.results import Page, Result, View
 from chalicelib.errors import NotCompleted, ResultsNotFound, TooLarge
 from chalicelib.operations.find_batch import find_batch
 from chalicelib.operations.ports import BatchStore, Clock
@@ -31,46 +31,41 @@ class BatchReader:
             return None
         return self.store.find_holds(batch.account).hold(now)
 
-    def results(self, caller: Caller, batch_id: str, *, page: Page | None, partial: bool) -> bytes:
-        """The body of an answer with all results, or with a page of them; with `partial` those
-        that are there so far."""
+    def results(
+        self, caller: Caller, batch_id: str, *, page: Page | None, view: View = results.PLAIN
+    ) -> bytes:
+        """The body of an answer with all results that are shown, or with a page of them."""
         batch = find_batch(self.store, caller, batch_id, self.clock.now(), ResultsNotFound)
-        if not batch.is_completed and not partial:
+        if not batch.is_completed and not view.partial:
             raise NotCompleted
-        if page is None:
-            return self._whole(batch, partial=partial)
-        return self._page(batch, page, partial=partial)
+        return self._whole(batch, view) if page is None else self._page(batch, page, view)
 
-    def _whole(self, batch: Batch, *, partial: bool) -> bytes:
-        """All of it or TooLarge, never a part that could be taken for the whole."""
+    def _whole(self, batch: Batch, view: View) -> bytes:
+        """All of it or TooLarge, never a part that could be taken for the whole. If
+        their weight is known, nothing is read in vain."""
         size = results.whole_size_bytes(batch)
-        if size > results.MAX_PAGE_BYTES:
+        if size > results.MAX_PAGE_BYTES and view.is_weighed:
             raise _too_large(f"{size}")
-        shown = _shown(self._results(batch, batch.chunks), partial=partial)
-        taken, are_all = results.fitting(shown)
+        taken, are_all = results.fitting(self._results(batch, batch.chunks, view))
         if not are_all:
             raise _too_large(f"more than {sum(len(result.text.encode()) for result in taken)}")
-        return _body(batch, taken)
+        return _body(batch, taken, {})
 
-    def _page(self, batch: Batch, page: Page, *, partial: bool) -> bytes:
-        found = self._results(batch, batch.chunks_of(page.places))
+    def _page(self, batch: Batch, page: Page, view: View) -> bytes:
+        found = self._results(batch, batch.chunks_of(page.places), view)
         on_page = (result for result in found if result.index in page.places)
-        taken, are_all = results.fitting(_shown(on_page, partial=partial))
+        taken, are_all = results.fitting(on_page)
         following = results.next_start(batch, page, taken, are_all=are_all)
         meta = results.meta(total=batch.total, page=page, count=len(taken), following=following)
-        return results.with_meta(_body(batch, taken), meta)
+        return _body(batch, taken, {"meta": meta})
 
-    def _results(self, batch: Batch, chunks: range) -> Iterator[Result]:
+    def _results(self, batch: Batch, chunks: range, view: View) -> Iterator[Result]:
         for chunk in self.store.read_chunks(batch, chunks):
-            yield from results.results_of(chunk, batch.round)
+            yield from results.results_of(chunk, batch.round, view)
 
 
-def _shown(found: Iterable[Result], *, partial: bool) -> Iterator[Result]:
-    return (result.indexed if partial else result for result in found)
-
-
-def _body(batch: Batch, taken: Iterable[Result]) -> bytes:
-    return b"".join(results.pieces(batch.batch_id, (result.text for result in taken)))
+def _body(batch: Batch, taken: Iterable[Result], more: Mapping[str, object]) -> bytes:
+    return b"".join(results.pieces(batch.batch_id, (result.text for result in taken), more))
 
 
 def _too_large(size: str) -> TooLarge:

@@ -6,11 +6,12 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -348,11 +349,17 @@ def a_receiver(*addresses: str, policy: AddressPolicy = HERE, **options: Any) ->
 
 
 def post(
-    receiver: Receiver, url: str, *, body: bytes = b"{}", seconds: float = AMPLE
+    receiver: Receiver,
+    url: str,
+    *,
+    body: bytes = b"{}",
+    seconds: float = AMPLE,
+    private: Mapping[str, str] = MappingProxyType({}),
 ) -> Reply | NoReply:
     return receiver.post(
         url,
         headers={"Content-Type": "application/json", "webhook-id": "b1-1"},
+        private_headers=private,
         body=[body],
         timeout_seconds=seconds,
     )

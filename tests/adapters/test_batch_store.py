@@ -18,7 +18,17 @@ from chalicelib.adapters import dynamodb, items
 from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk, Counts, Due, Job, Listed, Marker
+from chalicelib.domain.batch import (
+    AnswersPart,
+    Batch,
+    CallbackAttempt,
+    Chunk,
+    Counts,
+    Due,
+    Job,
+    Listed,
+    Marker,
+)
 from chalicelib.domain.holds import Holds, Outage, Pause
 from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 from chalicelib.domain.states import BatchState, CallbackState
@@ -34,6 +44,8 @@ LATER = START + timedelta(hours=61)
 LONG_AGO = START - timedelta(days=1)
 SECOND = timedelta(seconds=1)
 MUCH_LATER = START + timedelta(days=9_999)
+TAKEN = CallbackAttempt(at=START, status=200, took_ms=12)
+GONE = CallbackAttempt(at=START, status=410, error="HTTP 410", took_ms=12)
 Result = TypeVar("Result")
 
 
@@ -152,8 +164,7 @@ class TestSaving:
             next_try_at=START,
             lease="token",
             lease_ends_at=START + timedelta(hours=4),
-            last_status=500,
-            last_error="HTTP 500",
+            history=(CallbackAttempt(at=START, status=500, error="HTTP 500", took_ms=12),),
             due_at=None,
         )
         assert store.find(batch.batch_id) == batch
@@ -458,12 +469,12 @@ ENDS: dict[str, list[Callable[[Batch], Change]]] = {
     "delivered": [
         lambda batch: transitions.complete(batch, START),
         lambda batch: transitions.take_lease(batch, "ours", START),
-        lambda batch: transitions.record_delivery(batch, 200),
+        lambda batch: transitions.record_delivery(batch, TAKEN),
     ],
     "refused": [
         lambda batch: transitions.complete(batch, START),
         lambda batch: transitions.take_lease(batch, "ours", START),
-        lambda batch: transitions.record_refusal(batch, 410, "HTTP 410"),
+        lambda batch: transitions.record_refusal(batch, GONE),
     ],
     "expired": [transitions.clear_due],
     "without callback": [

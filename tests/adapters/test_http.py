@@ -710,7 +710,11 @@ class TestReceiver:
         server = servers(answering(OK))
         blocks = [b'{"asyncId":"', b"b1" * 100_000, b"", b'"}']
         reply = a_receiver().post(
-            f"http://{NAME}:{server.port}/", headers={}, body=blocks, timeout_seconds=AMPLE
+            f"http://{NAME}:{server.port}/",
+            headers={},
+            private_headers={},
+            body=blocks,
+            timeout_seconds=AMPLE,
         )
         assert isinstance(reply, Reply)
         [seen] = server.seen

@@ -39,8 +39,6 @@ FULL = replace(
     next_try_at=START + 4 * HOUR,
     lease="a token",
     lease_ends_at=START + 8 * HOUR,
-    last_status=503,
-    last_error="HTTP 503",
     history=(
         CallbackAttempt(at=START + HOUR, status=503, error="HTTP 503", took_ms=12),
         CallbackAttempt(at=START + 2 * HOUR),

@@ -148,6 +148,7 @@ class TestProgress:
                 "lastStatus": None,
                 "lastError": None,
                 "nextAttemptAt": None,
+                "history": [],
             },
         }
         front.work_off()
@@ -155,6 +156,13 @@ class TestProgress:
         assert (progress["progress"], progress["status"]) == (100, "completed")
         assert progress["callback"]["status"] == "delivered"
         assert progress["callback"]["lastStatus"] == 200
+        [made] = progress["callback"]["history"]
+        assert made == {
+            "at": "2026-11-23 14:49:07 UTC",
+            "status": 200,
+            "error": None,
+            "tookMs": 0,
+        }
 
     @pytest.mark.parametrize("reason", ["platform", "pause"])
     def test_while_jobs_wait_for_something_outside_it_says_for_what_and_until_when(

@@ -10,9 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import results, strict_json
-from chalicelib.domain.batch import Answer, AnswersPart, Chunk, Counts, Job, Verdict
+from chalicelib.domain.batch import (
+    Answer,
+    AnswersPart,
+    CallbackResults,
+    Chunk,
+    Counts,
+    Job,
+    LastCall,
+    SubmissionTerms,
+    Verdict,
+)
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES
-from chalicelib.domain.results import MAX_ESCAPED_BYTES, MAX_PAGE_BYTES, Page, Result
+from chalicelib.domain.results import (
+    MAX_ESCAPED_BYTES,
+    MAX_PAGE_BYTES,
+    PLAIN,
+    Only,
+    Page,
+    Result,
+    View,
+)
 from chalicelib.domain.run_request import MAX_JOB_BYTES
 from chalicelib.domain.states import BatchState
 from tests.samples import a_batch, some_jobs, succeeded, unanswered
@@ -20,6 +38,8 @@ from tests.samples import a_batch, some_jobs, succeeded, unanswered
 BATCH_ID = a_batch().batch_id
 #: What Lambda takes of an answer, of which the body is one string.
 LAMBDA_TAKES = 6 * 1024 * 1024
+
+A_JOB = Job(41, "a", "b", "{}")
 
 values: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -46,8 +66,13 @@ def texts_of(chunk: Chunk, round: int = 1) -> list[str]:
     return [result.text for result in results.results_of(chunk, round)]
 
 
-def body_of(texts: Iterable[str]) -> bytes:
-    return b"".join(results.pieces(BATCH_ID, texts))
+def shown(job: Job, answer: Answer, view: View = PLAIN) -> str:
+    [result] = results.results_of(a_chunk({job.index: answer}, [job], job.index), 1, view)
+    return result.text
+
+
+def body_of(texts: Iterable[str], more: dict[str, object] | None = None) -> bytes:
+    return b"".join(results.pieces(BATCH_ID, texts, more))
 
 
 class TestBody:
@@ -110,9 +135,52 @@ class TestResultsOfAChunk:
         empty: dict[str, Any] = {"namespace": "", "action": "", "request": {}, "response": None}
         assert [json.loads(result.text) for result in found] == [empty, empty]
 
-    def test_a_partial_result_says_which_job_it_is_of(self) -> None:
-        [result] = results.results_of(a_chunk({41: succeeded()}, [Job(41, "a", "b", "{}")], 41), 1)
-        assert json.loads(result.indexed.text) == {"index": 41, **json.loads(result.text)}
+    def test_the_name_that_its_caller_gave_a_job_comes_first(self) -> None:
+        named = replace(A_JOB, id="order-77")
+        assert shown(named, succeeded()) == '{"id":"order-77",' + shown(A_JOB, succeeded())[1:]
+
+    def test_a_result_that_says_which_job_it_is_of_goes_on_as_without(self) -> None:
+        plain = shown(A_JOB, succeeded())[1:]
+        assert shown(A_JOB, succeeded(), View(partial=True)) == '{"index":41,' + plain
+        named = replace(A_JOB, id="a")
+        assert shown(named, succeeded(), View(partial=True)) == '{"id":"a","index":41,' + plain
+
+    @pytest.mark.parametrize(
+        ("answer", "details"),
+        [
+            (
+                replace(succeeded(), call=LastCall(http_status=200, attempts=1, took_ms=12)),
+                '"outcome":"succeeded","httpStatus":200,"attempts":1,"tookMs":12,',
+            ),
+            (
+                replace(unanswered(), call=LastCall(http_status=None, attempts=5, took_ms=9)),
+                '"outcome":"unanswered","httpStatus":null,"attempts":5,"tookMs":9,',
+            ),
+            (
+                Answer(Verdict.FAILED, "{}"),
+                '"outcome":"failed","httpStatus":null,"attempts":null,"tookMs":null,',
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("partial", [True, False])
+    def test_in_detail_it_says_how_the_job_ended_and_what_its_calls_took(
+        self, answer: Answer, details: str, partial: bool
+    ) -> None:
+        plain = shown(A_JOB, answer)[1:]
+        view = View(detailed=True, partial=partial)
+        assert shown(A_JOB, answer, view) == '{"index":41,' + details + plain
+        named = replace(A_JOB, id="a")
+        assert shown(named, answer, view) == '{"id":"a","index":41,' + details + plain
+
+    @pytest.mark.parametrize(
+        ("only", "expected"), [(None, [0, 1, 2]), (Only.FAILED, [1, 2]), (Only.SUCCEEDED, [0])]
+    )
+    def test_those_of_the_failed_are_of_every_job_that_did_not_succeed(
+        self, only: Only | None, expected: list[int]
+    ) -> None:
+        answers = {0: succeeded(), 1: unanswered(), 2: Answer(Verdict.FAILED, "{}")}
+        found = results.results_of(a_chunk(answers, some_jobs(4)), 1, View(only=only))
+        assert [result.index for result in found] == expected
 
 
 class TestCount:
@@ -140,12 +208,59 @@ class TestCount:
         assert results.whole_size_bytes(lost) == results.whole_size_bytes(had)
 
 
-def largest(unit: str) -> Result:
+ENDED = a_batch(3, state=BatchState.COMPLETED, counts=Counts(succeeded=2, failed=1))
+NO_MORE = SubmissionTerms(callback_url="https://example.com/", request_hash="0" * 64)
+JOBS = {"total": 3, "succeeded": 2, "failed": 1}
+
+
+class TestSummary:
+    """What follows the results in a callback."""
+
+    def test_nothing_does_unless_a_key_asks_for_it(self) -> None:
+        assert results.summary(ENDED, NO_MORE) == {}
+        assert body_of([], results.summary(ENDED, NO_MORE)) == body_of([])
+
+    def test_each_of_the_keys_asks_for_the_status_and_the_counts(self) -> None:
+        said = {"status": "completed", "jobs": JOBS}
+        assert results.summary(replace(ENDED, max_failed=0), NO_MORE) == said
+        for which in (CallbackResults.FAILED, CallbackResults.NONE):
+            terms = replace(NO_MORE, callback_results=which)
+            assert results.summary(ENDED, terms) == said
+
+    def test_a_label_and_metadata_are_given_back_in_this_order(self) -> None:
+        terms = replace(NO_MORE, metadata={"order": "77", "é": '"'})
+        body = body_of([], results.summary(replace(ENDED, label="Mai 日"), terms))
+        assert (
+            body
+            == (
+                f'{{"asyncId":"{BATCH_ID}","results":[],"status":"completed",'
+                '"jobs":{"total":3,"succeeded":2,"failed":1},"label":"Mai \\u65e5",'
+                '"metadata":{"order":"77","\\u00e9":"\\""}}'
+            ).encode()
+        )
+
+    def test_the_size_of_a_callback_counts_it(self) -> None:
+        more = results.summary(replace(ENDED, label="é"), replace(NO_MORE, metadata={"é": "é"}))
+        grows = len(body_of([], more)) - len(body_of([]))
+        assert results.whole_size_bytes(ENDED, more) - results.whole_size_bytes(ENDED) == grows
+
+    def test_of_the_failed_nothing_is_read_if_none_did(self) -> None:
+        none_failed = replace(ENDED, counts=Counts(succeeded=3))
+        assert results.callback_view(none_failed, CallbackResults.FAILED) is None
+        assert results.callback_view(ENDED, CallbackResults.NONE) is None
+        assert results.callback_view(ENDED, CallbackResults.FAILED) == View(only=Only.FAILED)
+        assert results.callback_view(none_failed, CallbackResults.ALL) == PLAIN
+
+
+def largest(unit: str, view: View = PLAIN) -> Result:
     """The largest result there can be, of such characters."""
     length = len(unit.encode())
-    job = Job(0, "event", "a", '{"p":"' + unit * ((MAX_JOB_BYTES - 100) // length) + '"}')
+    params = '{"p":"' + unit * ((MAX_JOB_BYTES - 200) // length) + '"}'
+    job = Job(9_999, "event", "a", params, id="i" * 64)
+    call = LastCall(http_status=200, attempts=5, took_ms=99_999)
     answer = succeeded('"' + unit * ((MAX_ANSWER_BYTES - 2) // length) + '"')
-    [result] = results.results_of(a_chunk({0: answer}, [job]), 1)
+    answers = {job.index: replace(answer, call=call)}
+    [result] = results.results_of(a_chunk(answers, [job], job.index), 1, view)
     return result
 
 
@@ -156,24 +271,32 @@ class TestBlocks:
     @given(sizes=st.lists(st.integers(0, 100_000), max_size=20))
     def test_they_are_the_body(self, sizes: list[int]) -> None:
         pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
-        assert b"".join(results.in_blocks(pieces)) == b"".join(pieces)
+        blocks = results.in_blocks(pieces, sum(sizes))
+        assert blocks is not None
+        assert b"".join(blocks) == b"".join(pieces)
 
     def test_small_pieces_share_them(self) -> None:
         """A write for each result would be a packet for each."""
-        blocks = results.in_blocks([b"x" * 600] * 10_000)
+        blocks = results.in_blocks([b"x" * 600] * 10_000, 6_000_000)
+        assert blocks is not None
         assert 80 < len(blocks) < 100
+
+    def test_of_a_body_that_is_too_large_no_more_is_composed_than_tells_that(self) -> None:
+        left = iter([b"x" * 100] * 10)
+        assert results.in_blocks(left, 250) is None
+        assert len([*left]) == 7
 
 
 class TestPages:
     @pytest.mark.parametrize("unit", UNITS)
     def test_a_page_of_the_largest_results_holds_one_at_least_and_fits(self, unit: str) -> None:
-        found = [largest(unit).indexed] * 8
+        found = [largest(unit, View(detailed=True))] * 8
         taken, are_all = results.fitting(found)
         assert 0 < len(taken) < len(found)
         assert not are_all
         page = Page(start=10**9, per_page=1_000)
         meta = results.meta(total=10_000, page=page, count=len(taken), following=9_999)
-        body = results.with_meta(body_of(result.text for result in taken), meta)
+        body = body_of((result.text for result in taken), {"meta": meta})
         assert len(body) <= MAX_PAGE_BYTES
         answer = {"statusCode": 200, "headers": {"Content-Type": "x" * 500}, "body": body.decode()}
         assert len(json.dumps(answer)) < LAMBDA_TAKES
@@ -205,7 +328,7 @@ class TestPages:
         body = body_of(texts)
         page = Page(start=3, per_page=2)
         meta = results.meta(total=7, page=page, count=len(texts), following=5)
-        assert json.loads(results.with_meta(body, meta)) == {
+        assert json.loads(body_of(texts, {"meta": meta})) == {
             **json.loads(body),
             "meta": {"totalResults": 7, "start": 3, "perPage": 2, "count": len(texts), "next": 5},
         }

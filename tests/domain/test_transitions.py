@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import EARLY, AnswersPart, Batch, Chunk, Counts
+from chalicelib.domain.batch import EARLY, AnswersPart, Batch, CallbackAttempt, Chunk, Counts
 from chalicelib.domain.results import results_of
 from chalicelib.domain.retry import CALLBACK_TRIES, CALLBACK_WAITS
 from chalicelib.domain.states import BatchState, CallbackState
@@ -64,6 +64,11 @@ def full_chunk(number: int = 0, *, lost: bool = False) -> Chunk:
     )
 
 
+TAKEN = CallbackAttempt(at=START, status=204, took_ms=12)
+GONE = CallbackAttempt(at=START, status=410, error="HTTP 410", took_ms=12)
+FAILED = CallbackAttempt(at=START, status=500, error="HTTP 500", took_ms=12)
+LOST = CallbackAttempt(at=START)
+
 WHILE_RUNNING: dict[str, Decide] = {
     "complete": lambda head: transitions.complete(head, START),
     "record_check": lambda head: transitions.record_check(head, START),
@@ -82,10 +87,10 @@ WHILE_COMPLETED: dict[str, Decide] = {
 WHILE_DELIVERING: dict[str, Decide] = {
     "take_lease": lambda head: transitions.take_lease(head, "new", START + HOUR),
     "return_attempt": lambda head: transitions.return_attempt(head, START),
-    "record_delivery": lambda head: transitions.record_delivery(head, 200),
-    "record_refusal": lambda head: transitions.record_refusal(head, 410, "HTTP 410"),
+    "record_delivery": lambda head: transitions.record_delivery(head, TAKEN),
+    "record_refusal": lambda head: transitions.record_refusal(head, GONE),
     "record_failed_attempt": lambda head: transitions.record_failed_attempt(
-        head, status=500, error="HTTP 500", next_try_at=START + HOUR
+        head, FAILED, START + HOUR
     ),
 }
 ANY_TIME: dict[str, Decide] = {
@@ -319,6 +324,7 @@ class TestLease:
         assert after == replace(
             head,
             attempts=4,
+            history=(LOST,),
             lease="ours",
             lease_ends_at=START + LEASE,
             next_try_at=START + LEASE,
@@ -335,11 +341,11 @@ class TestLease:
         ours = delivering()
         theirs = changed(ours, lambda head: transitions.take_lease(head, "theirs", START + LEASE))
         assert theirs.attempts == 2
-        assert applied(theirs, transitions.record_delivery(ours, 200)) is None
-        assert applied(theirs, transitions.record_delivery(theirs, 200)) is not None
+        assert applied(theirs, transitions.record_delivery(ours, TAKEN)) is None
+        assert applied(theirs, transitions.record_delivery(theirs, TAKEN)) is not None
 
     def test_an_attempt_not_made_is_given_back(self) -> None:
-        before = completed(attempts=3)
+        before = completed(attempts=3, history=(FAILED, LOST, FAILED))
         leased = changed(before, lambda head: transitions.take_lease(head, "ours", START))
         after = changed(leased, lambda head: transitions.return_attempt(head, START + MINUTE))
         again_at = START + MINUTE + GRACE
@@ -348,32 +354,27 @@ class TestLease:
 
 class TestRecording:
     def test_a_delivered_callback_is_over(self) -> None:
-        head = delivering(last_error="HTTP 500", last_status=500)
-        after = changed(head, lambda head: transitions.record_delivery(head, 204))
+        head = delivering(history=(FAILED, LOST))
+        after = changed(head, WHILE_DELIVERING["record_delivery"])
         assert after == replace(
             head,
             callback=CallbackState.DELIVERED,
             lease=None,
             lease_ends_at=None,
-            last_status=204,
-            last_error=None,
+            history=(FAILED, TAKEN),
             next_try_at=None,
             due_at=None,
         )
 
-    @pytest.mark.parametrize(("status", "error"), [(410, "HTTP 410"), (None, "no connection")])
-    def test_a_refused_callback_is_over_until_a_repost(
-        self, status: int | None, error: str
-    ) -> None:
+    def test_a_refused_callback_is_over_until_a_repost(self) -> None:
         head = delivering()
-        after = changed(head, lambda head: transitions.record_refusal(head, status, error))
+        after = changed(head, WHILE_DELIVERING["record_refusal"])
         assert after == replace(
             head,
             callback=CallbackState.FAILED,
             lease=None,
             lease_ends_at=None,
-            last_status=status,
-            last_error=error,
+            history=(GONE,),
             next_try_at=None,
             due_at=None,
         )
@@ -385,11 +386,21 @@ class TestRecording:
             head,
             lease=None,
             lease_ends_at=None,
-            last_status=500,
-            last_error="HTTP 500",
+            history=(FAILED,),
             next_try_at=START + HOUR,
             due_at=START + HOUR + GRACE,
         )
+
+    def test_of_all_errors_but_the_last_a_hundred_characters_are_kept(self) -> None:
+        long = replace(FAILED, error="x" * 300)
+        head = delivering(history=(long, LOST))
+        after = changed(head, lambda head: transitions.record_refusal(head, long))
+        assert after.history == (replace(FAILED, error="x" * 100), long)
+
+    def test_the_last_attempt_is_the_last_whose_outcome_is_known(self) -> None:
+        """While the next is under way, and after its sender died."""
+        assert delivering(history=(GONE, FAILED, LOST, LOST)).last_attempt == FAILED
+        assert delivering().last_attempt is None
 
 
 class TestRestart:
@@ -404,8 +415,7 @@ class TestRestart:
             checks=3,
             checked_at=START,
             done_at_last_check=2,
-            last_status=500,
-            last_error="HTTP 500",
+            history=(FAILED, LOST),
         )
         after = changed(
             head, lambda head: transitions.restart(head, "token", START + HOUR, 12 * HOUR)
@@ -430,8 +440,7 @@ class TestRestart:
             callback_round=2,
             attempts=0,
             lease=None,
-            last_status=None,
-            last_error=None,
+            history=(),
             next_try_at=None,
             due_at=START + HOUR,
             rerun="token",
@@ -487,17 +496,14 @@ class TestRestart:
 class TestRepost:
     @pytest.mark.parametrize("callback", [CallbackState.DELIVERED, CallbackState.FAILED])
     def test_a_new_series_of_attempts_begins_at_once(self, callback: CallbackState) -> None:
-        head = completed(
-            callback=callback, attempts=8, last_status=500, last_error="HTTP 500", next_try_at=None
-        )
+        head = completed(callback=callback, attempts=2, history=(LOST, FAILED), next_try_at=None)
         after = changed(head, WHILE_COMPLETED["repost"])
         assert after == replace(
             head,
             callback=CallbackState.WAITING,
             callback_round=2,
             attempts=0,
-            last_status=None,
-            last_error=None,
+            history=(),
             next_try_at=START,
             due_at=START,
             rerun="token",
@@ -508,7 +514,7 @@ class TestRepost:
         head = delivering()
         after = changed(head, WHILE_COMPLETED["repost"])
         assert after.lease is None
-        assert applied(after, transitions.record_refusal(head, 410, "HTTP 410")) is None
+        assert applied(after, transitions.record_refusal(head, GONE)) is None
 
     def test_it_begins_no_new_round(self) -> None:
         """So the callback keeps its `webhook-id`, and its bytes."""

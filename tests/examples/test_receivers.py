@@ -80,6 +80,7 @@ class Receiver:
         reply = HttpReceiver(policy=policy).post(
             f"{self.address}/callback",
             headers={"Content-Type": "application/json", **headers},
+            private_headers={},
             body=[body],
             timeout_seconds=PATIENCE_SECONDS,
         )

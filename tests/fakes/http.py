@@ -55,6 +55,7 @@ class FakePlatform:
 class Post:
     url: str
     headers: Mapping[str, str]
+    private_headers: Mapping[str, str]
     body: bytes
     timeout_seconds: float
 
@@ -66,7 +67,13 @@ class FakeReceiver:
     posts: list[Post] = field(default_factory=list)
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        private_headers: Mapping[str, str],
+        body: Sequence[bytes],
+        timeout_seconds: float,
     ) -> Reply | NoReply:
-        self.posts.append(Post(url, headers, b"".join(body), timeout_seconds))
+        self.posts.append(Post(url, headers, private_headers, b"".join(body), timeout_seconds))
         return self.answers.pop(0) if self.answers else Reply(status=200)

@@ -93,7 +93,8 @@ class TestDelivering:
         assert waits == [wait * 1.1 for wait in scheduled]
         head = world.head(done)
         assert (head.callback, head.attempts) == (CallbackState.FAILED, 8)
-        assert (head.last_status, head.last_error, head.due_at) == (302, "HTTP 302", None)
+        assert [(made.status, made.error) for made in head.history] == [(302, "HTTP 302")] * 8
+        assert head.due_at is None
 
     def test_a_near_next_try_is_made_punctual_by_a_message(self, world: World, done: Batch) -> None:
         world.receiver.answers = [Reply(status=500)]
@@ -120,7 +121,7 @@ class TestDelivering:
         world.receiver.answers = [refused]
         world.call_back(done)
         head = world.head(done)
-        assert (head.callback, head.last_error) == (CallbackState.FAILED, refused.reason)
+        assert (head.callback, last_error(head)) == (CallbackState.FAILED, refused.reason)
 
     def test_an_attempt_may_take_15_seconds_and_one_more_for_each_megabyte(
         self, world: World
@@ -201,7 +202,12 @@ class TestDelivering:
             assert world.head(done).attempts == attempts
             world.clock.advance(minutes=3)
         world.call_back(done)
-        assert world.head(done).callback is CallbackState.FAILED
+        head = world.head(done)
+        assert head.callback is CallbackState.FAILED
+        *before, last = head.history
+        assert [(made.status, made.error, made.took_ms) for made in before] == [(None,) * 3] * 7
+        assert last == replace(last, status=None, took_ms=None)
+        assert last.error == "the last attempt was not heard of again"
 
     def test_a_failure_of_ours_before_the_post_gives_the_attempt_back(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
@@ -209,7 +215,7 @@ class TestDelivering:
         with monkeypatch.context() as patch:
             failing(patch, world.store, "read_chunks")
             world.call_back(done)
-        assert world.head(done).attempts == 0
+        assert (world.head(done).attempts, world.head(done).history) == (0, ())
         assert world.receiver.posts == []
         world.clock.advance(minutes=2)
         world.call_back(done)
@@ -224,7 +230,8 @@ class TestDelivering:
         world.call_back(done)
         after = world.head(done)
         assert after.callback is CallbackState.FAILED
-        assert "page through the results" in (after.last_error or "")
+        size = 60_000_000 + len(f'{{"asyncId":"{done.batch_id}","results":[]}}') + 2
+        assert last_error(after) == f"the callback would be {size} bytes: page through the results"
         assert world.receiver.posts == []
 
     @pytest.mark.parametrize("since", ["running", "expired", "unknown", "without a callback"])
@@ -240,6 +247,10 @@ class TestDelivering:
         world.call_back(replace(batch, batch_id="0" * 32) if since == "unknown" else batch)
         assert world.receiver.posts == []
         assert world.head(batch) == before
+
+
+def last_error(head: Batch) -> str | None:
+    return head.last_attempt.error if head.last_attempt else None
 
 
 def asked_anew(world: World, batch: Batch, how: str) -> None:

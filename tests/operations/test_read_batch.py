@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.batch import AnswersPart, Batch
-from chalicelib.domain.results import Page
+from chalicelib.domain.results import Page, View
 from tests.operations.world import World
 from tests.samples import DEMO_CALLER, succeeded
 
+PARTIAL = View(partial=True)
 #: Of which eleven fit one answer.
 LARGE = '"' + "x" * 300_000 + '"'
 
@@ -27,20 +28,24 @@ def answer(world: World, batch: Batch, answered: Collection[int], response: str 
         world.store.record(batch, chunk, AnswersPart(round=1, number=number, answers=answers))
 
 
-def page_of(world: World, batch: Batch, start: int, per_page: int) -> dict[str, Any]:
+def page_of(
+    world: World, batch: Batch, start: int, per_page: int, view: View = PARTIAL
+) -> dict[str, Any]:
     page = Page(start=start, per_page=per_page)
-    body = world.service.reader.results(DEMO_CALLER, batch.batch_id, page=page, partial=True)
+    body = world.service.reader.results(DEMO_CALLER, batch.batch_id, page=page, view=view)
     answer: dict[str, Any] = json.loads(body)
     return answer
 
 
-def pages(world: World, batch: Batch, per_page: int) -> Iterator[dict[str, Any]]:
+def pages(
+    world: World, batch: Batch, per_page: int, view: View = PARTIAL
+) -> Iterator[dict[str, Any]]:
     """Those to which `next` leads from the first on."""
     start, following = -1, 0
     while following is not None:
         assert following > start
         start = following
-        page = page_of(world, batch, start, per_page)
+        page = page_of(world, batch, start, per_page, view)
         yield page
         following = page["meta"]["next"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.batch import Answer, Batch, Job
+from chalicelib.domain.batch import Answer, Batch, Job, SubmissionTerms
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.results import results_of
@@ -18,7 +18,7 @@ from tests.fakes.dynamodb import FakeBatchStore
 from tests.fakes.http import Call, echo
 from tests.fakes.ports import SETTINGS, InMemory
 from tests.fakes.threads import FakeConcurrent
-from tests.samples import TERMS, a_batch, some_jobs
+from tests.samples import PLAIN_TERMS, a_batch, some_jobs
 
 #: More than any chain of messages has.
 _MOST_ROUNDS = 1_000
@@ -90,17 +90,22 @@ class World(InMemory):
         self.service = Service(self.settings, self.ports)
 
     def submitted(
-        self, total: int = 3, *, jobs: tuple[Job, ...] | None = None, **fields: Any
+        self,
+        total: int = 3,
+        *,
+        jobs: tuple[Job, ...] | None = None,
+        terms: SubmissionTerms = PLAIN_TERMS,
+        **fields: Any,
     ) -> Batch:
         """A batch that is stored and none of whose messages has arrived."""
         batch = a_batch(total, **fields)
-        self.store.save_jobs(batch, TERMS, jobs or some_jobs(total))
+        self.store.save_jobs(batch, terms, jobs or some_jobs(total))
         self.store.commit(batch, self.clock.now())
         return batch
 
     def save_terms(self, batch: Batch, **terms: Any) -> None:
         """From now on the terms of the batch are others in this."""
-        self.store.save_jobs(batch, replace(TERMS, **terms), some_jobs(batch.total))
+        self.store.save_jobs(batch, replace(PLAIN_TERMS, **terms), some_jobs(batch.total))
 
     def work(self, message: JobsMessage, receive_count: int = 1) -> None:
         began_at = self.clock.now()

@@ -11,6 +11,7 @@ from chalicelib.domain.batch import (
     Answer,
     AnswersPart,
     Batch,
+    CallbackAttempt,
     Chunk,
     Marker,
     SubmissionTerms,
@@ -45,8 +46,10 @@ def told() -> dict[str, Any]:
         jobs_per_message=1,
         done=frozenset({0, 1, 2, 3, 4, 5}),
         attempts=2,
-        last_status=503,
-        last_error="HTTP 503",
+        history=(
+            CallbackAttempt(at=START, status=503, error="HTTP 503", took_ms=12),
+            CallbackAttempt(at=START),
+        ),
         lease="token",
         next_try_at=START + timedelta(seconds=150),
     )

@@ -14,7 +14,7 @@ from batchback_ops import project
 from chalicelib.adapters import items
 from chalicelib.adapters.batch_store import DynamoBatchStore
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import Batch
+from chalicelib.domain.batch import Batch, CallbackAttempt
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.settings import Names
 from tests.client.user import User
@@ -338,7 +338,8 @@ def test_a_batch_is_open_from_its_commit_to_the_end_of_its_callback() -> None:
     assert transitions.record_check(RUNNING, START).put["due_at"]
     assert transitions.complete(a_batch(done=frozenset({0, 1, 2})), START).put["due_at"]
     assert transitions.take_lease(CALLING_BACK, "token", START).put["due_at"]
-    assert not transitions.record_delivery(CALLING_BACK, 200).put["due_at"]
+    made = CallbackAttempt(at=START, status=200, took_ms=12)
+    assert not transitions.record_delivery(CALLING_BACK, made).put["due_at"]
 
 
 class TestWrongStage:

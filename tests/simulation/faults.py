@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from chalicelib.domain import transitions
-from chalicelib.domain.batch import AnswersPart, Batch, Chunk
+from chalicelib.domain.batch import AnswersPart, Batch, CallbackAttempt, Chunk
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.transitions import Change
 from chalicelib.operations.deliver_callback import CallbackDelivery
@@ -152,7 +152,8 @@ def no_lease() -> Iterator[None]:
     """Whoever finds a callback due sends it, and nobody is kept away meanwhile."""
 
     def lease(self: CallbackDelivery, batch: Batch) -> Batch | None:
-        return replace(batch, attempts=batch.attempts + 1)
+        made = CallbackAttempt(at=self.clock.now())
+        return replace(batch, attempts=batch.attempts + 1, history=(*batch.history, made))
 
     with patch.object(CallbackDelivery, "_lease", lease):
         yield

@@ -226,7 +226,13 @@ class SimulatedReceiver:
         self._state = world.state
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        private_headers: Mapping[str, str],
+        body: Sequence[bytes],
+        timeout_seconds: float,
     ) -> Reply | NoReply:
         answer = partial(self._answer, headers["webhook-id"], b"".join(body))
         answered: Reply | NoReply = self._world.pass_through("post", answer)

@@ -50,6 +50,7 @@ def check(state: State) -> None:
     _ran_no_job_too_often(state)
     _waited_as_it_was_told(state)
     _delivered_once_at_a_time(state)
+    insist(len(head.history) == head.attempts, "the history tells of every attempt of a series")
     _did_what_was_granted(state, head)
     _kept_the_limits(state)
     _touched_nothing_else(state)

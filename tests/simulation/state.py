@@ -15,7 +15,7 @@ from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.domain.results import pieces, results_of
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
-from tests.samples import DEMO_CALLER, TERMS, a_batch, some_jobs
+from tests.samples import DEMO_CALLER, PLAIN_TERMS, a_batch, some_jobs
 from tests.simulation.queues import QUEUES
 from tests.simulation.scenario import Scenario, Step
 
@@ -273,7 +273,7 @@ def begin(scenario: Scenario) -> State:
     """The state before the caller submits, with somebody else's batch in it."""
     state = State(scenario=scenario)
     bystander = the_bystander()
-    state.store.save_jobs(bystander, TERMS, some_jobs(2))
+    state.store.save_jobs(bystander, PLAIN_TERMS, some_jobs(2))
     state.store.commit(bystander, START)
     key = (BYSTANDER, bystander.submission, 0, 1, 0)
     state.store.answers[key] = AnswersPart(round=1, number=0, answers={})

@@ -45,7 +45,9 @@ def test_a_name_that_leads_inside_ends_the_callback_and_is_not_tried_for_ever(
         asked = rebind(life, OUTSIDE, INSIDE)
         async_id = life.submit(jobs(3), callback_url=f"http://rebinding.example:{inside.port}/")
         life.work_off()
-        assert life.progress(async_id)["callback"] == {
+        callback = life.progress(async_id)["callback"]
+        assert [made["status"] for made in callback.pop("history")] == [500, None]
+        assert callback == {
             "status": "failed",
             "attempts": 2,
             "lastStatus": None,

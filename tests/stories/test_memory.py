@@ -13,18 +13,26 @@ import pytest
 
 from chalicelib.adapters import items
 from chalicelib.adapters.batch_store import DynamoBatchStore
-from chalicelib.domain.batch import Answer, AnswersPart, Batch, Counts, Job, Verdict
+from chalicelib.domain.batch import (
+    Answer,
+    AnswersPart,
+    Batch,
+    CallbackAttempt,
+    Counts,
+    Job,
+    Verdict,
+)
 from chalicelib.domain.message import BatchMessage, JobsMessage
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES, Reply
 from chalicelib.domain.packing import fitting
-from chalicelib.domain.results import MAX_CALLBACK_BYTES, Page, whole_size_bytes
+from chalicelib.domain.results import MAX_CALLBACK_BYTES, Page, View, whole_size_bytes
 from chalicelib.domain.states import BatchState
 from chalicelib.errors import TooLarge
 from chalicelib.operations.read_batch import BatchReader
 from chalicelib.service import Service
 from tests.adapters.http_servers import OK, Server, Visit, a_receiver
 from tests.operations.world import World
-from tests.samples import DEMO_CALLER, TERMS, a_batch
+from tests.samples import DEMO_CALLER, PLAIN_TERMS, a_batch
 
 MB = 1_000_000
 #: Of 512 MB what is left for one message.
@@ -72,7 +80,10 @@ class Table:
             for chunk in (head.chunks if answered else [])
             for number, group in enumerate(fitting(_answers(shape, head.indexes(chunk))))
         ]
-        stored = [items.head_item(head), items.terms_item(head, replace(TERMS, callback_url=url))]
+        stored = [
+            items.head_item(head),
+            items.terms_item(head, replace(PLAIN_TERMS, callback_url=url)),
+        ]
         stored += [*items.jobs_items(head, jobs), *parts]
         self._items = {item["part"]["S"]: item for item in stored}
 
@@ -119,6 +130,7 @@ def completed(shape: Shape) -> Batch:
         state=BatchState.COMPLETED,
         counts=Counts(succeeded=shape.jobs, result_bytes=shape.jobs * size + answers),
         next_try_at=shape.batch.created_at,
+        history=(CallbackAttempt(at=shape.batch.created_at),),
     )
 
 
@@ -182,10 +194,10 @@ def test_of_huge_results_no_more_is_read_than_fits_one_answer(head: Batch, parti
     def results() -> None:
         page = Page(start=100, per_page=1_000)
         assert b'"totalResults":300,' in read.results(
-            DEMO_CALLER, head.batch_id, page=page, partial=partial
+            DEMO_CALLER, head.batch_id, page=page, view=View(partial=partial)
         )
         with pytest.raises(TooLarge, match="page through"):
-            read.results(DEMO_CALLER, head.batch_id, page=None, partial=partial)
+            read.results(DEMO_CALLER, head.batch_id, page=None, view=View(partial=partial))
 
     peak = peak_bytes(results)
     assert peak < 40 * MB

@@ -42,12 +42,20 @@ class JobCounts(TypedDict):
     waiting: int
 
 
+class CallbackAttempt(TypedDict):
+    at: str
+    status: int | None
+    error: str | None
+    tookMs: int | None
+
+
 class Callback(TypedDict):
     status: str
     attempts: int
     lastStatus: int | None
     lastError: str | None
     nextAttemptAt: str | None
+    history: list[CallbackAttempt]
 
 
 #: By TypedDict's other form, because `for` is a word of Python's.

@@ -139,7 +139,13 @@ class Receiver:
     stage: "Stage"
 
     def post(
-        self, url: str, *, headers: Mapping[str, str], body: Sequence[bytes], timeout_seconds: float
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        private_headers: Mapping[str, str],
+        body: Sequence[bytes],
+        timeout_seconds: float,
     ) -> Reply | NoReply:
         if any(account in url for account in self.stage.trouble.hanging):
             self.stage.clockwork.sleep(timeout_seconds)
