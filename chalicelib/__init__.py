@@ -7,11 +7,12 @@ together:
     app -> wiring, settings, api, adapters, errors, domain.message
     wiring -> service, settings, adapters, operations.ports, domain
     service -> api, settings, operations, domain
-    api -> operations, domain, errors
+    api -> operations, domain, errors, version
     settings -> domain.account, domain.address, domain.hostnames, errors
     adapters -> operations.ports, domain, errors
     operations -> domain, errors
     domain -> errors
+    version
 
 The life of a batch:
 

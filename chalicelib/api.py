@@ -19,6 +19,7 @@ from chalicelib.domain.batch import Batch, CallbackAttempt
 from chalicelib.domain.cursor import Cursor
 from chalicelib.domain.holds import Hold
 from chalicelib.domain.media_type import is_json
+from chalicelib.domain.own_words import why_not_label
 from chalicelib.domain.results import Only, Page, View
 from chalicelib.domain.run_request import as_object
 from chalicelib.domain.signing import SignedRequest, ivvy_headers
@@ -46,6 +47,7 @@ from chalicelib.operations.ports import Clock, Journal
 from chalicelib.operations.read_batch import BatchReader
 from chalicelib.operations.rerun_batch import BatchRerunner
 from chalicelib.operations.submit_batch import BatchSubmitter
+from chalicelib.version import VERSION
 
 MAX_BODY_BYTES = 3_500_000
 MAX_PER_PAGE = 1_000
@@ -236,7 +238,8 @@ class Api:
     def _progress(self, caller: Caller, call: _Call) -> str:
         batch_id = call.async_id(call.parameters, BatchNotFound)
         batch = self.reader.progress(caller, batch_id)
-        return strict_json.dump(_progress(batch, self.reader.hold(batch)))
+        metadata, hold = self.reader.metadata(batch), self.reader.hold(batch)
+        return strict_json.dump(_progress(batch, metadata, hold))
 
     def _results(self, caller: Caller, call: _Call) -> str:
         parameters = call.parameters
@@ -265,12 +268,13 @@ class Api:
     def _list(self, caller: Caller, call: _Call) -> str:
         parameters = call.parameters
         per_page = _per_page(parameters, default=LISTED_PER_PAGE)
+        label = _label(parameters)
         if isinstance(parameters.get("start"), str):
             start = _cursor(parameters["start"], caller.account)
-            listing = self.lister.list_after(caller, start, per_page)
+            listing = self.lister.list_after(caller, start, per_page, label)
         else:
             page = Page(start=_start(parameters), per_page=per_page)
-            listing = self.lister.list_from(caller, page)
+            listing = self.lister.list_from(caller, page, label)
         after = listing.following
         meta = results.meta(
             total=listing.total,
@@ -284,7 +288,7 @@ class Api:
 
     def _ping(self, _caller: Caller, call: _Call) -> str:
         as_object(_json(call.request.body))
-        return strict_json.dump({"ack": wire_time.compose(self.clock.now())})
+        return strict_json.dump({"ack": wire_time.compose(self.clock.now()), "version": VERSION})
 
 
 def internal_error(specific_code: int = 0, message: str = ServiceError.message) -> HttpAnswer:
@@ -339,6 +343,13 @@ def _per_page(parameters: Mapping[str, Any], *, default: int) -> int:
     return _whole(parameters, "perPage", low=1, high=MAX_PER_PAGE, default=default)
 
 
+def _label(parameters: Mapping[str, Any]) -> str | None:
+    label: str | None = parameters.get("label")
+    if label is not None and (reasons := why_not_label(label)):
+        raise ParameterInvalid("label", reasons)
+    return label
+
+
 def _cursor(text: str, account: str) -> Cursor:
     found = cursor.parse(text, account)
     if found is None:
@@ -373,7 +384,9 @@ def _flag(parameters: Mapping[str, Any], name: str) -> bool:
     return bool(value)
 
 
-def _progress(batch: Batch, hold: Hold | None) -> dict[str, Any]:
+def _progress(
+    batch: Batch, metadata: Mapping[str, str] | None, hold: Hold | None
+) -> dict[str, Any]:
     last = batch.last_attempt
     return {
         "progress": batch.progress,
@@ -389,6 +402,10 @@ def _progress(batch: Batch, hold: Hold | None) -> dict[str, Any]:
             "nextAttemptAt": _time_or_none(batch.next_try_at),
             "history": [_attempt(each) for each in batch.history],
         },
+        "deadlineAt": wire_time.compose(batch.deadline),
+        "expiresAt": wire_time.compose(batch.expires_at),
+        "label": batch.label,
+        "metadata": metadata,
         **({"waiting": _waiting(hold)} if hold else {}),
     }
 
@@ -414,6 +431,7 @@ def _listed(batch: Batch) -> dict[str, Any]:
         "createdAt": wire_time.compose(batch.created_at),
         "jobs": _jobs(batch),
         "callback": {"status": batch.callback.value},
+        "label": batch.label,
     }
 
 
@@ -424,6 +442,7 @@ def _jobs(batch: Batch) -> dict[str, int]:
         "succeeded": answered.succeeded,
         "failed": answered.failed,
         "waiting": batch.total - answered.total,
+        "unanswered": answered.unanswered,
     }
 
 

@@ -40,6 +40,7 @@ API = "chalicelib.api"
 SETTINGS = "chalicelib.settings"
 WIRING = "chalicelib.wiring"
 SERVICE = "chalicelib.service"
+VERSION = "chalicelib.version"
 
 #: What each part may import beside the standard library; the longest fitting name decides. A name
 #: stands for all that is in it.
@@ -50,7 +51,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     SETTINGS: {ERRORS, *(f"{DOMAIN}.{name}" for name in ("account", "address", "hostnames"))},
     WIRING: {SERVICE, SETTINGS, ADAPTERS, PORTS, DOMAIN},
     SERVICE: {API, SETTINGS, OPERATIONS, DOMAIN},
-    API: {OPERATIONS, DOMAIN, ERRORS},
+    API: {OPERATIONS, DOMAIN, ERRORS, VERSION},
+    VERSION: set(),
     DOMAIN: {DOMAIN, ERRORS},
     f"{DOMAIN}.run_request": {DOMAIN, ERRORS, "pydantic", "pydantic_core"},
     OPERATIONS: {OPERATIONS, DOMAIN, ERRORS},

@@ -2,10 +2,11 @@
 batches the account has: one request for ids, and one for each hundred heads that are read.
 
 The index that holds the ids knows when a batch was created, not when it expires, and may hold it
-for days after that.
+for days after that. Labels it does not know: to find one, heads are read until a page is full, but
+no more of them than EXAMINED.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,6 +19,10 @@ from chalicelib.operations.ports import BatchStore, Clock
 
 #: Batches are counted up to this number, and behind it only a cursor leads on.
 COUNTED = 1_000
+#: How many batches a page looks at for a label.
+EXAMINED = 1_000
+#: How many heads are read in one request.
+_HEADS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,7 @@ class Listing:
     batches: Sequence[Batch]
     #: How many came before.
     start: int
-    #: How many there are in all; None: more than COUNTED.
+    #: How many there are in all; None: more than COUNTED, or nobody counted those of the label.
     total: int | None
     #: Where the following page begins; None: this is the last.
     following: Cursor | None
@@ -42,9 +47,13 @@ class BatchLister:
     #: How long a batch lives that is submitted now.
     expiry: timedelta
 
-    def list_from(self, caller: Caller, page: Page) -> Listing:
+    def list_from(self, caller: Caller, page: Page, label: str | None = None) -> Listing:
         """A page that is counted from the newest batch on. ParameterInvalid if it begins beyond
-        COUNTED, and there are more than that."""
+        COUNTED, and there are more than that; with a label, if it begins anywhere but there."""
+        if label is not None:
+            if page.start:
+                raise ParameterInvalid("start", ["with 'label', only a page's 'next' leads on"])
+            return self._labelled(caller, label, page.per_page)
         now = self.clock.now()
         limit = max(COUNTED, min(page.start, COUNTED) + page.per_page) + 1
         listed = self._listed(caller, now, limit)
@@ -65,9 +74,13 @@ class BatchLister:
             following=following,
         )
 
-    def list_after(self, caller: Caller, cursor: Cursor, per_page: int) -> Listing:
+    def list_after(
+        self, caller: Caller, cursor: Cursor, per_page: int, label: str | None = None
+    ) -> Listing:
         """The page to which a cursor leads. Batches submitted since come before it. Those that
         have expired are left out, so it may be short, or even empty, and not be the last."""
+        if label is not None:
+            return self._labelled(caller, label, per_page, cursor)
         now = self.clock.now()
         listed = self._listed(caller, now, per_page + 1, cursor.after)
         on_page = listed[:per_page]
@@ -76,6 +89,33 @@ class BatchLister:
         if len(listed) > per_page:
             following = replace(cursor, after=on_page[-1], start=cursor.start + len(batches))
         return Listing(batches=batches, start=cursor.start, total=cursor.total, following=following)
+
+    def _labelled(
+        self, caller: Caller, label: str, per_page: int, cursor: Cursor | None = None
+    ) -> Listing:
+        """Those with the label among the next EXAMINED batches, up to a page of them."""
+        now, start = self.clock.now(), cursor.start if cursor else 0
+        listed = self._listed(caller, now, EXAMINED + 1, cursor.after if cursor else None)
+        on_page: list[Batch] = []
+        reached = None
+        for each, batch in self._each(listed[:EXAMINED], caller, now):
+            reached = each
+            on_page += [batch] if batch and batch.label == label else []
+            if len(on_page) == per_page:
+                break
+        following = None
+        if reached is not None and reached != listed[-1]:
+            following = Cursor(after=reached, start=start + len(on_page), total=None)
+        return Listing(batches=on_page, start=start, total=None, following=following)
+
+    def _each(
+        self, listed: Sequence[Listed], caller: Caller, now: datetime
+    ) -> Iterator[tuple[Listed, Batch | None]]:
+        """Each with its head, if that is seen. Heads are read as far as they are asked for."""
+        for first in range(0, len(listed), _HEADS_AT_ONCE):
+            group = listed[first : first + _HEADS_AT_ONCE]
+            heads = {batch.batch_id: batch for batch in self._seen(group, caller, now)}
+            yield from ((each, heads.get(each.batch_id)) for each in group)
 
     def _listed(
         self, caller: Caller, now: datetime, limit: int, after: Listed | None = None

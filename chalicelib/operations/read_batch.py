@@ -24,6 +24,11 @@ class BatchReader:
         """The batch as its head tells it; BatchNotFound where it is none of the caller's."""
         return find_batch(self.store, caller, batch_id, self.clock.now())
 
+    def metadata(self, batch: Batch) -> Mapping[str, str] | None:
+        """What the caller says of the batch. It is read only if the head says that there is any."""
+        terms = self.store.find_terms(batch) if batch.has_metadata else None
+        return terms.metadata if terms else None
+
     def hold(self, batch: Batch) -> Hold | None:
         """What holds up the jobs of a batch. That is read only if its head says that they wait."""
         now = self.clock.now()

@@ -19,8 +19,10 @@ from chalicelib.domain.holds import Outage, Pause
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.settings import Names
+from chalicelib.version import VERSION
 from tests.app.conftest import Front, basic, serve
 from tests.fakes.clock import START
+from tests.leaks import found_in
 from tests.samples import DEMO_KEY, a_batch
 
 URL = "https://example.com/callback"
@@ -65,7 +67,7 @@ class TestPing:
     @pytest.mark.parametrize("body", [b"", b"{}", b"[]"])
     def test_it_answers_with_the_time(self, front: Front, body: bytes) -> None:
         answer = front.call("test?action=ping", body)
-        assert answer.json == {"ack": "2026-11-23 14:49:07 UTC"}
+        assert answer.json == {"ack": "2026-11-23 14:49:07 UTC", "version": VERSION}
 
     def test_answers_are_not_to_be_stored_or_guessed_at(self, front: Front) -> None:
         headers = front.call("test?action=ping").headers
@@ -133,13 +135,75 @@ class TestRun:
         submit(front, many_jobs(1000))
 
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class TestOptionsOfRun:
+    def test_a_trace_is_taken_from_the_header(self, front: Front) -> None:
+        for sent, trace_id in (
+            (TRACEPARENT, "4bf92f3577b34da6a3ce929d0e0e4736"),
+            (f"{TRACEPARENT},{TRACEPARENT}", None),
+            ("nonsense", None),
+        ):
+            headers = {**basic("demo", "demo-secret"), "Traceparent": sent}
+            body = json.dumps({"jobs": JOBS, "callbackUrl": URL}).encode()
+            answer = front.send("/api/1.0/batch?action=run", body, headers=headers)
+            trace = front.store.heads[answer.json["asyncId"]].trace
+            assert (trace.trace_id if trace else None) == trace_id
+
+    def test_a_repeat_says_that_the_batch_was_there(self, front: Front) -> None:
+        headers = {**basic("demo", "demo-secret"), "Idempotency-Key": "k"}
+        body = json.dumps({"jobs": JOBS, "callbackUrl": URL}).encode()
+        first, *again = (
+            front.send("/api/1.0/batch?action=run", body, headers=headers) for _ in range(3)
+        )
+        assert "Idempotent-Replayed" not in first.headers
+        assert {answer.headers["Idempotent-Replayed"] for answer in again} == {"true"}
+        assert {answer.body for answer in again} == {first.body}
+
+    @pytest.mark.parametrize("wrong", ["canary\n", "\u043aanary-canary", " canary"])
+    def test_no_fault_tells_a_value(
+        self, front: Front, capsys: pytest.CaptureFixture[str], wrong: str
+    ) -> None:
+        answer = front.call(
+            "run",
+            {
+                "jobs": [{**JOBS[0], "id": wrong}, {**JOBS[0], "id": "canary"}] * 2,
+                "callbackUrl": URL,
+                "label": f"{wrong}\n",
+                "metadata": {"a": f"{wrong}\n", f"canary{wrong}\n": "canary"},
+                "callbackResults": wrong,
+                "callbackHeaders": {"X-A": wrong, f"{wrong} canary": "canary", "Host": "canary"},
+                "deadlineMinutes": wrong,
+                "maxFailed": wrong,
+            },
+        )
+        assert (answer.status, len(answer.json["additionalMessages"])) == (400, 12)
+        assert found_in(answer.body.decode() + capsys.readouterr().out) == []
+
+    def test_nor_does_an_answer_the_log_or_a_message(self, front: Front) -> None:
+        """What the guard over the tests reads, it reads here too."""
+        front.platform.answer = lambda _: Reply(status=500)
+        async_id = submit(
+            front,
+            [{**JOBS[0], "id": "canary-id"}],
+            metadata={"a": "canary-metadata"},
+            callbackHeaders={"X-A": "canary-header"},
+        )
+        messages = repr(front.queue.jobs)
+        front.work_off()
+        told = [front.call(action, {"async": async_id}).body for action in ("progress", "list")]
+        assert "canary-header" not in messages + repr(told)
+        assert found_in(messages) == []
+
+
 class TestProgress:
     def test_it_counts_finished_chunks_and_says_100_only_at_the_end(self, front: Front) -> None:
         async_id = submit(front, many_jobs(3))
         assert front.call("progress", {"async": async_id}).json == {
             "progress": 0,
             "status": "running",
-            "jobs": {"total": 3, "succeeded": 0, "failed": 0, "waiting": 3},
+            "jobs": {"total": 3, "succeeded": 0, "failed": 0, "waiting": 3, "unanswered": 0},
             "createdAt": "2026-11-23 14:49:07 UTC",
             "completedAt": None,
             "callback": {
@@ -150,6 +214,10 @@ class TestProgress:
                 "nextAttemptAt": None,
                 "history": [],
             },
+            "deadlineAt": "2026-11-24 02:49:07 UTC",
+            "expiresAt": "2026-11-26 02:49:07 UTC",
+            "label": None,
+            "metadata": None,
         }
         front.work_off()
         progress = front.call("progress", {"asyncId": async_id}).json
@@ -163,6 +231,27 @@ class TestProgress:
             "error": None,
             "tookMs": 0,
         }
+
+    def test_it_gives_back_what_the_caller_says_of_the_batch(self, front: Front) -> None:
+        said: dict[str, Any] = {"label": "Nightly 🌙", "metadata": {"order": "77", "é": '"'}}
+        async_id = submit(front, **said, deadlineMinutes=5)
+        progress = front.call("progress", {"async": async_id}).json
+        assert {name: progress[name] for name in said} == said
+        assert progress["deadlineAt"] == "2026-11-23 14:54:07 UTC"
+
+    def test_it_says_how_many_jobs_a_restart_runs(self, front: Front) -> None:
+        front.platform.answer = lambda call: Reply(status=400 if call.params["n"] else 500)
+        async_id = submit(front, many_jobs(3))
+        front.work_off()
+        jobs = front.call("progress", {"async": async_id}).json["jobs"]
+        assert jobs == {"total": 3, "succeeded": 0, "failed": 3, "waiting": 0, "unanswered": 1}
+
+    def test_without_metadata_nothing_is_read_for_it(
+        self, front: Front, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async_id = submit(front, label="nightly", callbackHeaders={"X-A": "canary"})
+        monkeypatch.setattr(front.store, "find_terms", None)
+        assert front.call("progress", {"async": async_id}).json["metadata"] is None
 
     @pytest.mark.parametrize("reason", ["platform", "pause"])
     def test_while_jobs_wait_for_something_outside_it_says_for_what_and_until_when(
@@ -303,9 +392,36 @@ class TestList:
             "status": "completed",
             "progress": 100,
             "createdAt": "2026-11-23 14:49:07 UTC",
-            "jobs": {"total": 3, "succeeded": 1, "failed": 2, "waiting": 0},
+            "jobs": {"total": 3, "succeeded": 1, "failed": 2, "waiting": 0, "unanswered": 0},
             "callback": {"status": "delivered"},
+            "label": None,
         }
+
+    def test_batches_are_found_by_their_label(self, front: Front) -> None:
+        made: dict[str, list[str]] = {"nightly": [], "Nightly": [], "weekly": []}
+        for name in [*made] * 3:
+            made[name].append(submit(front, label=name))
+            front.clock.advance(seconds=1)
+        asked: dict[str, Any] = {"label": "nightly", "perPage": 2}
+        first = front.call("list", asked).json
+        second = front.call("list", {**asked, "start": first["meta"]["next"]}).json
+        rows = first["results"] + second["results"]
+        assert [row["asyncId"] for row in rows] == made["nightly"][::-1]
+        assert {row["label"] for row in rows} == {"nightly"}
+        assert second["meta"] == {"start": 2, "perPage": 2, "count": 1, "next": None}
+        assert "totalResults" not in first["meta"]
+
+    @pytest.mark.parametrize("label", ["", 1, True, [], "a" * 65, "a\n", "\ud83d"])
+    def test_what_is_no_label_is_refused(self, front: Front, label: object) -> None:
+        refused = front.call("list", {"label": label})
+        assert (refused.status, refused.json["specificCode"]) == (400, 23016)
+        assert refused.json["message"] == "'label' does not validate"
+
+    def test_a_label_leads_on_by_next_alone(self, front: Front) -> None:
+        submit(front, label="nightly")
+        assert front.call("list", {"label": "nightly", "start": 0}).status == 200
+        refused = front.call("list", {"label": "nightly", "start": 1})
+        assert refused.json["additionalMessages"] == ["with 'label', only a page's 'next' leads on"]
 
     def test_next_leads_to_every_batch_the_newest_first(self, front: Front) -> None:
         made = []

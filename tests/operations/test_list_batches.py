@@ -19,6 +19,7 @@ from tests.fakes.ports import SETTINGS, InMemory
 from tests.samples import DEMO_CALLER, a_batch
 
 HOUR = timedelta(hours=1)
+LABEL = "nightly"
 
 
 @dataclass
@@ -52,20 +53,39 @@ class World(InMemory):
     def lister(self) -> BatchLister:
         return Service(replace(SETTINGS, expiry_hours=self.expiry_hours), self.ports).lister
 
-    def put(self, count: int, *, age: timedelta = HOUR, life: timedelta = 60 * HOUR) -> list[str]:
+    def put(
+        self,
+        count: int,
+        *,
+        age: timedelta = HOUR,
+        life: timedelta = 60 * HOUR,
+        label: str | None = None,
+    ) -> list[str]:
         """So many more batches of some age, a minute apart, the newest first."""
         ids = []
         for number in range(count):
             batch_id = f"{len(self.store.heads):032x}"
             created_at = self.clock.now() - age - number * timedelta(minutes=1)
             self.store.heads[batch_id] = a_batch(
-                1, batch_id=batch_id, created_at=created_at, expires_at=created_at + life
+                1,
+                batch_id=batch_id,
+                created_at=created_at,
+                expires_at=created_at + life,
+                label=label,
             )
             ids.append(batch_id)
         return ids
 
     def page(self, start: int = 0, per_page: int = 100) -> Listing:
         return self.lister.list_from(DEMO_CALLER, Page(start=start, per_page=per_page))
+
+    def labelled(self, per_page: int = 100) -> Iterator[Listing]:
+        """The pages of a label, from the first to the last."""
+        page = self.lister.list_from(DEMO_CALLER, Page(start=0, per_page=per_page), LABEL)
+        yield page
+        while page.following:
+            page = self.lister.list_after(DEMO_CALLER, page.following, per_page, LABEL)
+            yield page
 
     def pages(self, per_page: int = 100, first: int | None = None) -> Iterator[Listing]:
         """Those that lead from the first to the last."""
@@ -246,3 +266,53 @@ class TestCost:
         world = World()
         world.page(10**9, 1_000)
         assert (world.watched.listed, world.watched.found) == ([2_001], [])
+
+
+class TestByLabel:
+    @given(
+        labels=st.lists(st.sampled_from([LABEL, "Nightly", None]), max_size=30),
+        per_page=st.integers(1, 12),
+    )
+    def test_every_batch_of_the_label_is_on_one_page_in_order(
+        self, labels: Sequence[str | None], per_page: int
+    ) -> None:
+        world = World()
+        put = [
+            (label, *world.put(1, age=age * HOUR, label=label)) for age, label in enumerate(labels)
+        ]
+        read = [*world.labelled(per_page)]
+        assert ids(*read) == [batch_id for label, batch_id in put if label == LABEL]
+        assert [page.start for page in read] == [
+            len(ids(*read[:place])) for place in range(len(read))
+        ]
+        assert {page.total for page in read} == {None}
+
+    def test_a_page_examines_a_thousand_and_may_be_empty(self) -> None:
+        world = World()
+        world.put(2_500, age=timedelta(minutes=1))
+        expected = world.put(1, age=50 * HOUR, label=LABEL)
+        read = [*world.labelled(100)]
+        assert [ids(page) for page in read] == [[], [], expected]
+        assert world.watched.listed == [1_001] * 3
+        assert sum(world.watched.found) == 2_501
+        assert {*world.watched.found} == {100, 1}
+
+    def test_a_full_page_reads_no_further(self) -> None:
+        world = World()
+        world.put(1_000, age=timedelta(), label=LABEL)
+        page = next(world.labelled(150))
+        assert (len(page.batches), world.watched.found) == (150, [100, 100])
+
+    @pytest.mark.parametrize("count", [999, 1_000, 1_001])
+    def test_the_last_page_leads_nowhere(self, count: int) -> None:
+        world = World()
+        world.put(count, age=timedelta())
+        read = [*world.labelled()]
+        assert [bool(page.following) for page in read] == [True] * (len(read) - 1) + [False]
+        assert len(read) == (2 if count > 1_000 else 1)
+
+    def test_what_has_expired_is_left_out(self) -> None:
+        world = World()
+        [live] = world.put(1, label=LABEL)
+        world.put(3, age=61 * HOUR, label=LABEL)
+        assert ids(*world.labelled(1)) == [live]

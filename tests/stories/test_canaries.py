@@ -101,7 +101,11 @@ def furnish(
 
 
 def submit(life: OnMoto, outside: Outside) -> str:
-    order = {"jobs": JOBS, "callbackUrl": outside.callback_url}
+    order = {
+        "jobs": [{**job, "id": f"canary-id-{place}"} for place, job in enumerate(JOBS)],
+        "callbackUrl": outside.callback_url,
+        "callbackHeaders": {"X-Any": "canary-header"},
+    }
     async_id: str = life.ask("run", order, **HEADERS)["asyncId"]
     return async_id
 
@@ -196,7 +200,11 @@ def test_a_database_that_refuses(
     for message in life.receive():
         life.deliver(message)
     refuse(life, "BatchWriteItem")
-    order = {"jobs": JOBS, "callbackUrl": outside.callback_url}
+    order = {
+        "jobs": [{**job, "id": f"canary-id-{place}"} for place, job in enumerate(JOBS)],
+        "callbackUrl": outside.callback_url,
+        "callbackHeaders": {"X-Any": "canary-header"},
+    }
     assert life.call("run", order)[0] == 500
     refuse(life, "GetItem")
     assert life.call("progress", {"async": async_id})[0] == 500

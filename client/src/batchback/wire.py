@@ -40,6 +40,8 @@ class JobCounts(TypedDict):
     succeeded: int
     failed: int
     waiting: int
+    #: Those of the failed that a restart runs again.
+    unanswered: NotRequired[int]
 
 
 class CallbackAttempt(TypedDict):
@@ -71,6 +73,10 @@ class Progress(TypedDict):
     createdAt: NotRequired[str]
     completedAt: NotRequired[str | None]
     callback: NotRequired[Callback]
+    deadlineAt: NotRequired[str]
+    expiresAt: NotRequired[str]
+    label: NotRequired[str | None]
+    metadata: NotRequired[dict[str, str] | None]
     #: What jobs wait for outside of the service; missing if they do not.
     waiting: NotRequired[Waiting]
 
@@ -122,6 +128,7 @@ class Listed(TypedDict):
     createdAt: str
     jobs: NotRequired[JobCounts]
     callback: NotRequired[CallbackStatus]
+    label: NotRequired[str | None]
 
 
 class ListMeta(TypedDict):
@@ -141,3 +148,5 @@ class Batches(TypedDict):
 
 class Pong(TypedDict):
     ack: str
+    #: Services that say none know no optional parameter of `run`.
+    version: NotRequired[str]
