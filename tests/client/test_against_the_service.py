@@ -1,15 +1,18 @@
 """The client and the real service, in memory: they mean the same by a page and by a failed job."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from batchback import Job
+from batchback import Client, Job, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.outcome import Reply
 from tests.client.service_in_memory import client_of
+from tests.fakes.http import echo
 from tests.operations.world import World
 
+URL = "https://example.com/callback"
 SUCCEEDS, FAILS, WAITS, UNTOUCHED = "succeeds", "fails", "waits", "untouched"
 REPLIES = {
     SUCCEEDS: Reply(status=200, body=b'{"done": true}'),
@@ -19,10 +22,23 @@ REPLIES = {
 FATES = st.lists(st.sampled_from([*REPLIES, UNTOUCHED]), min_size=1, max_size=40)
 
 
-def jobs_for(fates: Sequence[str]) -> list[Job]:
-    return [
-        {"namespace": "event", "action": "invite", "params": {"n": n}} for n in range(len(fates))
+def submitted(world: World, fates: Sequence[str]) -> tuple[Client, str]:
+    """A client, and the id of its batch."""
+    client = client_of(world)
+    jobs: list[Job] = [
+        {"id": f"job-{n}", "namespace": "event", "action": "invite", "params": {"n": n}}
+        for n in range(len(fates))
     ]
+    return client, client.run(jobs, URL)["asyncId"]
+
+
+def number_of(result: Result) -> int:
+    number: int = result["request"]["n"]
+    return number
+
+
+def each(key: str, results: Iterable[Mapping[str, Any]]) -> list[Any]:
+    return [result[key] for result in results]
 
 
 def half_run(world: World, batch_id: str, fates: Sequence[str]) -> set[int]:
@@ -42,8 +58,51 @@ def half_run(world: World, batch_id: str, fates: Sequence[str]) -> set[int]:
 def test_each_answered_job_is_visited_once(fates: list[str], per_page: int) -> None:
     """In the order of the jobs, however the pages fall between jobs that have no answer."""
     world = World()
-    client = client_of(world)
-    batch_id = client.run(jobs_for(fates), "https://example.com/")["asyncId"]
+    client, batch_id = submitted(world, fates)
     answered = half_run(world, batch_id, fates)
     visited = client.iter_results(batch_id, partial=True, per_page=per_page)
-    assert [result["request"]["n"] for result in visited] == sorted(answered)
+    assert [*map(number_of, visited)] == sorted(answered)
+
+
+@given(FATES, st.integers(1, 50), st.booleans())
+def test_jobs_that_failed_and_jobs_that_succeeded_are_all_jobs(
+    fates: list[str], per_page: int, detail: bool
+) -> None:
+    """Each is of one kind, and visited once."""
+    world = World()
+    client, batch_id = submitted(world, fates)
+    half_run(world, batch_id, fates)
+    client.cancel(batch_id)
+    world.run_to_the_end()
+    whole = [number_of(result) for result in client.iter_results(batch_id, per_page=per_page)]
+    assert whole == [*range(len(fates))]
+    failed, succeeded = (
+        [*client.iter_results(batch_id, only=only, detail=detail, per_page=per_page)]
+        for only in ("failed", "succeeded")
+    )
+    assert sorted(map(number_of, failed + succeeded)) == whole
+    assert sorted(map(number_of, failed)) == [*map(number_of, failed)]
+    if detail:
+        assert {*each("outcome", succeeded)} <= {"succeeded"}
+        assert {*each("outcome", failed)} <= {"failed", "unanswered"}
+
+
+@given(FATES)
+def test_what_failed_runs_again_with_its_ids(fates: list[str]) -> None:
+    """And nothing else."""
+    world = World()
+    client, batch_id = submitted(world, fates)
+    half_run(world, batch_id, fates)
+    client.cancel(batch_id)
+    world.run_to_the_end()
+    failed = [*client.iter_results(batch_id, only="failed")]
+    again = client.rerun_failed(batch_id, URL, label="again")
+    assert (again is None) == (failed == [])
+    if again is None:
+        return
+    world.platform.answer = echo
+    world.run_to_the_end()
+    assert client.wait(again["asyncId"])["jobs"]["succeeded"] == len(failed)
+    rerun = [*client.iter_results(again["asyncId"])]
+    for key in ("id", "request"):
+        assert each(key, rerun) == each(key, failed)

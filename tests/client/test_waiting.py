@@ -194,11 +194,20 @@ def callback(status: str, attempts: int = 1, **more: object) -> dict[str, object
 WELL = running(100, status="completed")
 REFUSED: dict[str, Any] = {"lastError": "Connection refused"}
 PROGRESS = f"`batchback progress {BATCH}` shows what becomes of it"
+UNANSWERED = (
+    f"2 of them never got an answer: `batchback restart {BATCH}` runs those in the same batch"
+)
+JOBS = {"total": 200, "succeeded": 197, "waiting": 0}
 ENDINGS = [
     (WELL, 0, []),
     ({**WELL, "callback": callback("none", 0)}, 0, []),
     ({**WELL, "callback": callback("delivered")}, 0, ["the callback is delivered"]),
     (COMPLETED, 6, [FAILED]),
+    (
+        {**COMPLETED, "jobs": {**JOBS, "failed": 3, "unanswered": 2}},
+        6,
+        [FAILED, UNANSWERED],
+    ),
     (
         {**WELL, "callback": callback("waiting", **REFUSED)},
         6,

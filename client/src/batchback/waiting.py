@@ -81,6 +81,9 @@ def report(progress: Progress, batch_id: str) -> Iterator[str]:
     if failed := _failed(progress):
         how = f"`batchback rerun-failed {batch_id}` sends them again"
         yield f"{failed} of {progress['jobs']['total']} jobs failed: {how}"
+    if unanswered := _unanswered(progress):
+        how = f"`batchback restart {batch_id}` runs those in the same batch"
+        yield f"{unanswered} of them never got an answer: {how}"
     callback = progress.get("callback")
     if callback is not None and callback["status"] != "none":
         yield f"the callback is {_state_of(callback, batch_id)}"
@@ -89,6 +92,11 @@ def report(progress: Progress, batch_id: str) -> Iterator[str]:
 def _failed(progress: Progress) -> int:
     jobs = progress.get("jobs")
     return jobs["failed"] if jobs else 0
+
+
+def _unanswered(progress: Progress) -> int:
+    jobs = progress.get("jobs")
+    return jobs.get("unanswered", 0) if jobs else 0
 
 
 def _state_of(callback: Callback, batch_id: str) -> str:
