@@ -551,6 +551,7 @@ def front(client: Client, monkeypatch: pytest.MonkeyPatch) -> Front:
     def answer(call: Call) -> Reply:
         target = f"/api/1.0/{call.namespace}?action={call.action}"
         got = platform.answer(Request(method="POST", target=target, headers={}, body=call.body))
+        front.clock.advance(milliseconds=38)
         return Reply(status=got.status, body=got.body)
 
     front.platform.answer = answer

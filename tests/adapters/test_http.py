@@ -705,6 +705,53 @@ class TestReceiver:
             "connection": "close",
         }
 
+    def test_private_headers_go_with_it_and_take_the_place_of_none_of_ours(
+        self, servers: Servers
+    ) -> None:
+        server = servers(answering(OK))
+        private = {"Authorization": "Bearer canary", "X-Tenant": "7"}
+        ours = ["Content-Type", "WEBHOOK-ID", "user-agent", "Accept-encoding", "CONNECTION"]
+        of_every_request = ["host", "Content-Length", "Transfer-Encoding"]
+        others = dict.fromkeys([*ours, *of_every_request], "theirs")
+        url = f"http://{NAME}:{server.port}/"
+        assert isinstance(post(a_receiver(), url, private={**private, **others}), Reply)
+        assert isinstance(post(a_receiver(), url), Reply)
+        with_private, without = (seen.headers for seen in server.seen)
+        assert with_private == {**without, "authorization": "Bearer canary", "x-tenant": "7"}
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_over_http_private_headers_go_to_no_network_but_an_allowed_one(
+        self,
+        servers: Servers,
+        certificates: Certificates,
+        monkeypatch: pytest.MonkeyPatch,
+        scheme: str,
+    ) -> None:
+        """Whatever was said of the URL when it was submitted. This machine is a public one here."""
+        monkeypatch.setattr("chalicelib.adapters.http.why_not_address", lambda *_: None)
+        is_secret = scheme == "https"
+        server = servers(answering(OK), tls=certificates.server() if is_secret else None)
+        receiver = a_receiver(
+            policy=AddressPolicy(), certificates=str(certificates.authority) if is_secret else None
+        )
+        url = f"{scheme}://{NAME}:{server.port}/"
+        assert isinstance(post(receiver, url), Reply)
+        reply = post(receiver, url, private={"Authorization": "Bearer canary"})
+        assert len(server.seen) == (2 if is_secret else 1)
+        if not is_secret:
+            assert isinstance(reply, NoReply)
+            assert reply.is_final
+            assert reply.reason.startswith("callbackHeaders are sent over https only")
+
+    def test_if_one_of_a_names_addresses_is_on_no_allowed_network_none_gets_them(
+        self, servers: Servers
+    ) -> None:
+        server = servers(answering(OK))
+        url = f"http://{NAME}:{server.port}/"
+        private = {"Authorization": "Bearer canary"}
+        assert isinstance(post(a_receiver("127.0.0.1", "8.8.8.8"), url, private=private), NoReply)
+        assert server.visits == 0
+
     def test_a_body_in_blocks_arrives_in_one(self, servers: Servers) -> None:
         """With its length, so that the receiver knows what is coming, and in no chunks."""
         server = servers(answering(OK))

@@ -2,9 +2,14 @@
 
 from dataclasses import MISSING, Field, fields, replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
+import pytest
+
+from benchmarks.units import item_bytes
 from chalicelib.adapters import items
+from chalicelib.domain import transitions
 from chalicelib.domain.batch import Batch, CallbackAttempt, Counts, SubmissionTerms
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.trace import TraceContext
@@ -99,3 +104,77 @@ def test_a_lease_that_an_earlier_release_took_ends_at_the_next_try() -> None:
     assert items.read_head(item) == replace(FULL, lease_ends_at=FULL.next_try_at)
     del item["lease"]
     assert items.read_head(item) == replace(FULL, lease=None, lease_ends_at=None)
+
+
+#: A name that cannot be packed well, as long as names get.
+LONG_NAME = ".".join(sha256(letter.encode()).hexdigest()[:62] for letter in "abcd")
+#: The longest that a receiver can cause: the name in its certificate is another.
+LONG_ERROR = (
+    "the TLS certificate was not accepted: Hostname mismatch, "
+    f"certificate is not valid for '{LONG_NAME}'."
+)
+
+
+class TestWhatAHeadWeighs:
+    """A write costs a unit for each KB."""
+
+    @pytest.mark.parametrize("letter", ["x", "日", "😀"])
+    def test_of_200_jobs_it_is_one_unit_with_everything_in_use_and_a_callback_delivered_at_once(
+        self, letter: str
+    ) -> None:
+        usual = a_batch(200)
+        made = CallbackAttempt(at=START + timedelta(seconds=12.345), status=200, took_ms=12_345)
+        head = replace(
+            usual,
+            account="a" * 32,
+            key="k" * 32,
+            state=BatchState.COMPLETED,
+            completed_at=START + timedelta(seconds=12.345),
+            label=letter * 64,
+            has_metadata=True,
+            trace=FULL.trace,
+            max_failed=199,
+            done=frozenset(usual.chunks[1:]),
+            unanswered=frozenset(usual.chunks[:1]),
+            counts=Counts(succeeded=149, failed=1, result_bytes=123_456),
+            unanswered_counts=Counts(succeeded=48, failed=2, unanswered=1, result_bytes=12_345),
+            checks=1,
+            checked_at=START + timedelta(seconds=1.234),
+            next_check_at=None,
+            due_at=None,
+            callback=CallbackState.DELIVERED,
+            attempts=1,
+            history=(made,),
+        )
+        assert item_bytes(items.head_item(head)) < 1_024
+
+    @pytest.mark.parametrize("others", [LONG_ERROR, "the name of the receiver does not resolve"])
+    def test_it_is_below_four_with_500_chunks_and_eight_attempts_that_failed(
+        self, others: str
+    ) -> None:
+        """All of which hold an unanswered job, and errors that are as long as they get."""
+        usual = a_batch(10_000, jobs_per_message=20)
+        history: tuple[CallbackAttempt, ...] = ()
+        for number in range(8):
+            error = LONG_ERROR if number % 2 else others
+            made = CallbackAttempt(
+                at=START + number * 7 * HOUR, error=error, took_ms=14_999 - 123 * number
+            )
+            leased = replace(usual, history=(*history, CallbackAttempt(at=made.at)))
+            history = transitions.record_refusal(leased, made).put["history"]
+        head = replace(
+            FULL,
+            total=usual.total,
+            chunk_size=usual.chunk_size,
+            key="k" * 32,
+            account="a" * 32,
+            label="日" * 64,
+            done=frozenset(usual.chunks),
+            unanswered=frozenset(usual.chunks),
+            unanswered_counts=Counts(
+                succeeded=1_234, failed=8_766, unanswered=8_765, result_bytes=49_999_999
+            ),
+            history=history,
+        )
+        assert len(usual.chunks) == 500
+        assert item_bytes(items.head_item(head)) < 4_096

@@ -326,6 +326,55 @@ class TestResults:
         assert [result["index"] for result in answer["results"]] == [0, 2]
         assert set(answer) == {"asyncId", "results"}
 
+    def test_those_that_failed_are_shown_alone_and_in_detail(self, front: Front) -> None:
+        front.platform.answer = lambda call: Reply(
+            status=404 if call.params["n"] % 2 else 200, body=b"{}"
+        )
+        named = [{**job, "id": f"job-{n}"} for n, job in enumerate(many_jobs(4))]
+        async_id = submit(front, named)
+        front.work_off()
+        answer = front.call("results", {"async": async_id, "only": "failed", "detail": True})
+        [first, second] = answer.json["results"]
+        assert list(first.items())[:6] == [
+            ("id", "job-1"),
+            ("index", 1),
+            ("outcome", "failed"),
+            ("httpStatus", 404),
+            ("attempts", 1),
+            ("tookMs", 0),
+        ]
+        assert list(first)[6:] == ["namespace", "action", "request", "response"]
+        assert second["id"] == "job-3"
+        others = front.call("results", {"async": async_id, "only": "succeeded", "start": 1}).json
+        assert [result["id"] for result in others["results"]] == ["job-2"]
+        meta = {"totalResults": 4, "start": 1, "perPage": 1000, "count": 1, "next": None}
+        assert others["meta"] == meta
+
+    @pytest.mark.parametrize(
+        ("given", "fault"),
+        [
+            ({"only": "unanswered"}, "must be 'failed' or 'succeeded'"),
+            ({"only": ["failed"]}, "must be 'failed' or 'succeeded'"),
+            ({"only": True}, "must be 'failed' or 'succeeded'"),
+            ({"detail": "yes"}, "must be true or false"),
+            ({"detail": 1}, "must be true or false"),
+        ],
+    )
+    def test_a_value_that_cannot_be_is_named_with_those_that_can(
+        self, front: Front, given: dict[str, object], fault: str
+    ) -> None:
+        answer = front.call("results", {"async": submit(front), **given})
+        assert (answer.status, answer.json["specificCode"]) == (400, 23016)
+        assert answer.json["message"] == f"'{next(iter(given))}' does not validate"
+        assert answer.json["additionalMessages"] == [fault]
+
+    def test_null_is_the_same_as_left_out(self, front: Front) -> None:
+        async_id = submit(front)
+        front.work_off()
+        without = front.call("results", {"async": async_id})
+        nulls = {"only": None, "detail": None, "partial": None}
+        assert front.call("results", {"async": async_id, **nulls}).body == without.body
+
     def test_pages_cover_the_whole_in_order(self, front: Front) -> None:
         async_id = submit(front, many_jobs(100))
         front.work_off()

@@ -321,7 +321,7 @@ class TestExamples:
         for name in ("progress", "results-partial"):
             story.tell(name)
         story.run_jobs()
-        for name in ("results", "results-page", "list", "repost", "restart"):
+        for name in ("results", "results-page", "results-detail", "list", "repost", "restart"):
             story.tell(name)
         story.run_jobs()
         story.tell("cancel")
@@ -377,16 +377,24 @@ class TestExamples:
         assert front.send(target, body, headers=headers).status == 404
 
     def test_the_callback_is_sent_as_described(self, front: Front) -> None:
-        front.call("run", _examples(OPERATIONS["batch"]["requestBody"])["run"])
+        wanted = _examples(OPERATIONS["batch"]["requestBody"])["run"]
+        front.call("run", wanted)
+        words = {"label": "May", "metadata": {"order": "77"}, "callbackResults": "none"}
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        body = json.dumps({**wanted, **words}).encode()
+        headers = {**basic("demo", "demo-secret"), "traceparent": trace}
+        front.send("/api/1.0/batch?action=run", body, headers=headers)
         front.work_off()
-        [post] = front.receiver.posts
+        plain, with_more = front.receiver.posts
         [callback] = OPERATIONS["batch"]["callbacks"]["completed"].values()
         schema = strictly().document["components"]["schemas"]["Callback"]
-        assert strictly().faults(schema, json.loads(post.body)) == []
-        described = {each["name"]: each["schema"] for each in callback["post"]["parameters"]}
-        assert post.headers.keys() - {"Content-Type"} == described.keys()
-        for name, schema in described.items():
-            assert description().faults(schema, post.headers[name]) == []
+        described = {each["name"]: each for each in callback["post"]["parameters"]}
+        required = {name for name, each in described.items() if each.get("required")}
+        for post, names in ((plain, required), (with_more, described.keys())):
+            assert strictly().faults(schema, json.loads(post.body)) == []
+            assert post.headers.keys() - {"Content-Type"} == names
+            for name in names:
+                assert description().faults(described[name]["schema"], post.headers[name]) == []
 
 
 def _examples(described: dict[str, Any]) -> dict[str, Any]:

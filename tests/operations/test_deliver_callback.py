@@ -4,22 +4,23 @@ a time."""
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
 
-from chalicelib.domain import transitions
-from chalicelib.domain.batch import Batch
+from chalicelib.domain import results, transitions
+from chalicelib.domain.batch import Batch, CallbackAttempt, CallbackResults, SubmissionTerms
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.states import CallbackState
+from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import Denied, Unavailable
 from tests.fakes.clock import START
 from tests.fakes.webhooks import verify
 from tests.operations.world import Failing, UnansweredStore, World, failing
-from tests.samples import DEMO_CALLER, WEBHOOK_SECRET
+from tests.samples import DEMO_CALLER, PLAIN_TERMS, WEBHOOK_SECRET
 
 
 @pytest.fixture
@@ -326,6 +327,173 @@ class TestAskedAnewWhileADeliveryIsUnderWay:
         assert under_way == [0]
         world.run_to_the_end()
         assert len(world.receiver.posts) == 2
+
+
+def ended_with_failures(world: World, **asked: Any) -> Batch:
+    """A completed batch of six jobs, of which those with an odd number failed. What is asked is
+    of the head or of the terms."""
+    of_terms = {field.name for field in fields(SubmissionTerms)}
+    terms = replace(PLAIN_TERMS, **{name: asked[name] for name in asked if name in of_terms})
+    of_head = {name: value for name, value in asked.items() if name not in of_terms}
+    world.behave(lambda call: Reply(status=400 if call.params["n"] % 2 else 200, body=b"{}"))
+    batch = world.submitted(6, terms=terms, **of_head)
+    world.run_all_chunks(batch)
+    return world.head(batch)
+
+
+def called_back(world: World, batch: Batch) -> dict[str, Any]:
+    world.call_back(batch)
+    body: dict[str, Any] = json.loads(world.receiver.posts[-1].body)
+    return body
+
+
+JOBS = {"total": 6, "succeeded": 3, "failed": 3}
+
+
+class TestWhatItsCallerAskedFor:
+    @pytest.mark.parametrize(
+        ("which", "shown"), [(CallbackResults.FAILED, [1, 3, 5]), (CallbackResults.NONE, [])]
+    )
+    def test_it_carries_the_results_that_were_asked_for_and_how_the_batch_ended(
+        self, world: World, which: CallbackResults, shown: list[int]
+    ) -> None:
+        body = called_back(world, ended_with_failures(world, callback_results=which))
+        assert [result["request"]["n"] for result in body["results"]] == shown
+        assert list(body) == ["asyncId", "results", "status", "jobs"]
+        assert (body["status"], body["jobs"]) == ("completed", JOBS)
+
+    def test_if_no_job_failed_nothing_is_read_for_those_that_did(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = world.submitted(
+            3, terms=replace(PLAIN_TERMS, callback_results=CallbackResults.FAILED)
+        )
+        world.run_all_chunks(batch)
+        failing(monkeypatch, world.store, "read_chunks")
+        assert called_back(world, batch)["results"] == []
+
+    def test_a_label_and_metadata_come_back_behind_all_results(self, world: World) -> None:
+        batch = ended_with_failures(world, label="May", metadata={"order": "77"})
+        body = called_back(world, batch)
+        assert len(body.pop("results")) == 6
+        assert body == {
+            "asyncId": batch.batch_id,
+            "status": "completed",
+            "jobs": JOBS,
+            "label": "May",
+            "metadata": {"order": "77"},
+        }
+
+    def test_all_of_it_is_the_same_at_every_attempt_and_repost(self, world: World) -> None:
+        batch = ended_with_failures(
+            world,
+            label="May",
+            max_failed=5,
+            callback_results=CallbackResults.FAILED,
+            trace=TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01"),
+        )
+        world.receiver.answers = [Reply(status=500), Reply(status=500)]
+        world.call_back(batch)
+        world.run_to_the_end()
+        asked_anew(world, batch, "repost")
+        world.run_to_the_end()
+        assert len(world.receiver.posts) == 4
+        same = {
+            (post.body, post.headers["webhook-id"], post.headers["traceparent"])
+            for post in world.receiver.posts
+        }
+        assert len(same) == 1
+
+    def test_it_goes_on_the_trace_of_its_caller_under_an_id_of_its_own(self, world: World) -> None:
+        trace = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
+        batch = ended_with_failures(world, trace=trace)
+        world.call_back(batch)
+        [post] = world.receiver.posts
+        assert post.headers["traceparent"] == trace.traceparent(batch.callback_id)
+
+    def test_without_a_trace_it_has_none(self, world: World, done: Batch) -> None:
+        world.call_back(done)
+        assert "traceparent" not in world.receiver.posts[0].headers
+
+    def test_headers_of_the_callers_go_with_it_and_into_no_log(self, world: World) -> None:
+        private = {"Authorization": "Bearer canary"}
+        batch = ended_with_failures(world, callback_headers=private)
+        world.receiver.answers = [Reply(status=500)]
+        world.call_back(batch)
+        [post] = world.receiver.posts
+        assert post.private_headers == private
+        assert not {*private} & {*post.headers}
+        assert "canary" not in repr(world.journal)
+
+    @pytest.mark.parametrize("room", [0, -1])
+    def test_the_limit_counts_what_is_sent(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, room: int
+    ) -> None:
+        """Not the results that are left out, and what follows them too."""
+        batch = ended_with_failures(world, callback_results=CallbackResults.FAILED, label="May")
+        world.call_back(batch)
+        [post] = world.receiver.posts
+        most = len(post.body) + room
+        assert most < results.whole_size_bytes(batch)
+        monkeypatch.setattr(results, "MAX_CALLBACK_BYTES", most)
+        asked_anew(world, batch, "repost")
+        world.call_back(batch)
+        too_large = f"the callback would be more than {most} bytes: page through the results"
+        expected = None if room == 0 else too_large
+        assert last_error(world.head(batch)) == expected
+        assert len(world.receiver.posts) == (2 if room == 0 else 1)
+
+    @pytest.mark.parametrize("room", [0, -1])
+    def test_so_it_does_with_all_results_before_any_is_read(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, room: int
+    ) -> None:
+        batch = ended_with_failures(world, label="May")
+        world.call_back(batch)
+        size = len(world.receiver.posts[0].body)
+        monkeypatch.setattr(results, "MAX_CALLBACK_BYTES", size + room)
+        asked_anew(world, batch, "repost")
+        if room < 0:
+            failing(monkeypatch, world.store, "read_chunks")
+        world.call_back(batch)
+        too_large = f"the callback would be {size} bytes: page through the results"
+        assert last_error(world.head(batch)) == (None if room == 0 else too_large)
+
+
+class TestHistory:
+    """What is kept of the attempts of a series."""
+
+    def test_each_attempt_tells_when_it_began_what_came_of_it_and_how_long_it_took(
+        self, world: World, done: Batch
+    ) -> None:
+        world.receiver.answers = [Reply(status=503), NoReply(reason="no answer in time")]
+        Slow(world, lambda: world.clock.advance(seconds=2))
+        began_at = world.clock.now()
+        world.call_back(done)
+        world.run_to_the_end()
+        first, second, third = world.head(done).history
+        assert first == CallbackAttempt(at=began_at, status=503, error="HTTP 503", took_ms=2000)
+        assert (second.status, second.error) == (None, "no answer in time")
+        assert (third.status, third.error, third.took_ms) == (200, None, 0)
+        assert first.at < second.at < third.at
+
+    def test_one_that_is_under_way_or_whose_sender_died_has_only_its_time(
+        self, world: World, done: Batch
+    ) -> None:
+        leased = world.store.change(done, transitions.take_lease(done, "another's", START))
+        assert leased
+        assert leased.history == (CallbackAttempt(at=START),)
+        world.clock.advance(minutes=3)
+        world.call_back(done)
+        lost, made = world.head(done).history
+        assert lost == CallbackAttempt(at=START)
+        assert made.status == 200
+
+    @pytest.mark.parametrize("how", ["repost", "restart"])
+    def test_it_begins_anew_with_a_new_series(self, world: World, done: Batch, how: str) -> None:
+        world.receiver.answers = [Reply(status=410)]
+        world.call_back(done)
+        asked_anew(world, done, how)
+        assert world.head(done).history == ()
 
 
 class TestErrors:

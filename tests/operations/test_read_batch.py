@@ -1,17 +1,23 @@
 """Reading results page by page."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.batch import AnswersPart, Batch
-from chalicelib.domain.results import Page, View
+from chalicelib.domain import transitions
+from chalicelib.domain.batch import Answer, AnswersPart, Batch, Job, Verdict
+from chalicelib.domain.results import MAX_PAGE_BYTES, Only, Page, View
+from chalicelib.domain.states import BatchState
+from chalicelib.errors import TooLarge
+from tests.fakes.clock import START
 from tests.operations.world import World
-from tests.samples import DEMO_CALLER, succeeded
+from tests.samples import DEMO_CALLER, some_jobs, succeeded, unanswered
 
 PARTIAL = View(partial=True)
 #: Of which eleven fit one answer.
@@ -20,12 +26,14 @@ LARGE = '"' + "x" * 300_000 + '"'
 
 def answer(world: World, batch: Batch, answered: Collection[int], response: str = "{}") -> None:
     """Record the answers of some jobs, while the batch runs on."""
+    record(world, batch, dict.fromkeys(answered, succeeded(response)))
+
+
+def record(world: World, batch: Batch, answers: Mapping[int, Answer]) -> None:
     for chunk in batch.chunks:
-        answers = {
-            index: succeeded(response) for index in batch.indexes(chunk) if index in answered
-        }
+        of_chunk = {index: answers[index] for index in batch.indexes(chunk) if index in answers}
         number = world.store.load_chunk(batch, chunk).next_number(1)
-        world.store.record(batch, chunk, AnswersPart(round=1, number=number, answers=answers))
+        world.store.record(batch, chunk, AnswersPart(round=1, number=number, answers=of_chunk))
 
 
 def page_of(
@@ -50,7 +58,49 @@ def pages(
         following = page["meta"]["next"]
 
 
+ONLY = [None, *Only]
+views = st.builds(View, only=st.sampled_from(ONLY), partial=st.booleans(), detailed=st.booleans())
+
+
+def named(jobs: Collection[object]) -> tuple[Job, ...]:
+    return tuple(replace(job, id=f"job-{job.index}") for job in some_jobs(len(jobs)))
+
+
 class TestFollowingNext:
+    @given(
+        verdicts=st.lists(st.none() | st.sampled_from(Verdict), min_size=1, max_size=30),
+        per_page=st.integers(1, 31),
+        view=views,
+        is_large=st.booleans(),
+    )
+    def test_it_leads_past_every_job_once_whatever_is_shown_of_it(
+        self, verdicts: list[Verdict | None], per_page: int, view: View, is_large: bool
+    ) -> None:
+        """None: a job without an answer, of which a batch that has ended has none."""
+        if not view.partial:
+            verdicts = [verdict or Verdict.UNANSWERED for verdict in verdicts]
+        world = World()
+        batch = world.submitted(len(verdicts), state=BatchState.COMPLETED, jobs=named(verdicts))
+        answers = {
+            index: Answer(verdict, LARGE if is_large else "{}")
+            for index, verdict in enumerate(verdicts)
+            if verdict
+        }
+        record(world, batch, answers)
+        read = [*pages(world, batch, per_page, view)]
+        shown = [result for page in read for result in page["results"]]
+        expected = {
+            None: {*Verdict},
+            Only.FAILED: {Verdict.FAILED, Verdict.UNANSWERED},
+            Only.SUCCEEDED: {Verdict.SUCCEEDED},
+        }[view.only]
+        assert [result["id"] for result in shown] == [
+            f"job-{index}" for index, answer in answers.items() if answer.verdict in expected
+        ]
+        assert all(("index" in result) is (view.partial or view.detailed) for result in shown)
+        assert all(("outcome" in result) is view.detailed for result in shown)
+        assert [page["meta"]["totalResults"] for page in read] == [len(verdicts)] * len(read)
+
     @given(total=st.integers(1, 30), per_page=st.integers(1, 31), data=st.data())
     def test_every_answered_job_is_shown_once_whatever_is_missing(
         self, total: int, per_page: int, data: st.DataObject
@@ -91,3 +141,57 @@ class TestFollowingNext:
         batch = world.submitted(2)
         meta = page_of(world, batch, 1_000, 10)["meta"]
         assert meta == {"totalResults": 2, "start": 1_000, "perPage": 10, "count": 0, "next": None}
+
+
+class TestTheWhole:
+    """Without a page it is all of what is shown, or nothing."""
+
+    @pytest.mark.parametrize(
+        ("view", "shown"),
+        [
+            (View(only=Only.FAILED), [11, 12]),
+            (View(only=Only.FAILED, detailed=True), [11, 12]),
+            (View(only=Only.FAILED, partial=True), [11, 12]),
+        ],
+    )
+    def test_what_is_left_out_does_not_count(self, view: View, shown: list[int]) -> None:
+        world, batch = ended(12, large=range(11))
+        body = world.service.reader.results(DEMO_CALLER, batch.batch_id, page=None, view=view)
+        assert [result["request"]["n"] for result in json.loads(body)["results"]] == shown
+
+    @pytest.mark.parametrize("view", [View(only=Only.SUCCEEDED), View(detailed=True), View()])
+    def test_what_is_shown_does(self, view: View) -> None:
+        world, batch = ended(13, large=range(12))
+        with pytest.raises(TooLarge, match="page through them"):
+            world.service.reader.results(DEMO_CALLER, batch.batch_id, page=None, view=view)
+
+    def test_details_count_too(self) -> None:
+        """Without them it fits."""
+        world, batch = ended(999, large=(), jobs_per_message=50)
+        read = partial(world.service.reader.results, DEMO_CALLER, batch.batch_id, page=None)
+        plain = read(view=View(partial=True))
+        response = '"' + "x" * ((MAX_PAGE_BYTES - len(plain)) // 1_001) + '"'
+        world, batch = ended(999, large=range(999), jobs_per_message=50, response=response)
+        read = partial(world.service.reader.results, DEMO_CALLER, batch.batch_id, page=None)
+        assert len(read(view=View(partial=True))) <= MAX_PAGE_BYTES
+        with pytest.raises(TooLarge, match="page through them"):
+            read(view=View(detailed=True))
+
+
+def ended(
+    succeeding: int, *, large: Collection[int], response: str = LARGE, **fields: Any
+) -> tuple[World, Batch]:
+    """A batch whose last two jobs failed, and some of whose answers are large."""
+    world = World()
+    batch = world.submitted(succeeding + 1, **fields)
+    failed = Answer(Verdict.FAILED, "{}")
+    answers = {
+        index: succeeded(response if index in large else "{}") for index in range(succeeding)
+    }
+    record(world, batch, {**answers, succeeding - 1: failed, succeeding: unanswered()})
+    for chunk in batch.chunks:
+        found = world.store.load_chunk(batch, chunk)
+        world.store.change(batch, transitions.finish_chunk(batch, found))
+    done = world.store.change(world.head(batch), transitions.complete(world.head(batch), START))
+    assert done
+    return world, done

@@ -95,8 +95,15 @@ class Result(TypedDict):
     action: str
     request: Any
     response: Any
-    #: The place of the job in the batch, if only some of the results were asked for.
+    #: The caller's own name for the job, if it was given one.
+    id: NotRequired[str]
+    #: The place of the job in the batch, if details or the results so far were asked for.
     index: NotRequired[int]
+    #: These four if details were asked for.
+    outcome: NotRequired[str]
+    httpStatus: NotRequired[int | None]
+    attempts: NotRequired[int | None]
+    tookMs: NotRequired[int | None]
 
 
 class Results(TypedDict):
