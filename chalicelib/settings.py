@@ -402,7 +402,7 @@ VARIABLES = (
     Variable(
         name="DEADLINE_HOURS",
         meaning="Jobs without an answer by then, counted from submission, get a failure as their "
-        "answer.",
+        "answer. The most that a caller's `deadlineMinutes` may be.",
         parse=_whole(1, 48),
         default="12",
     ),
@@ -426,8 +426,8 @@ VARIABLES = (
     ),
     Variable(
         name="ALLOWED_CALLBACK_NETWORKS",
-        meaning="Networks that callbacks may go to although they are not public, with commas "
-        "between; `-` for none.",
+        meaning="Networks that callbacks may go to although they are not public, and "
+        "`callbackHeaders` over http too, with commas between; `-` for none.",
         parse=_networks,
         default="-",
     ),
