@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run serve test check elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench audit lock clean
+.PHONY: help install dev run serve test check docs elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench audit lock clean
 
 # What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
 # in it, and make hands on in the environment what is set on its command line as it stands there.
@@ -20,6 +20,9 @@ override DEV_STAMP := .venv/.dev-stamp
 # What looks after the pins: in an environment of its own, so that it changes nothing that is tested.
 override TOOLS := .venv/tools
 override TOOLS_STAMP := $(TOOLS)/.stamp
+# What makes the site: the same.
+override SITE := build/docs
+override SITE_STAMP := $(SITE)/.stamp
 # The emulator of `make e2e`: so does it.
 override EMULATOR := build/e2e
 override EMULATOR_STAMP := $(EMULATOR)/.stamp
@@ -47,6 +50,10 @@ check: $(DEV_STAMP) ## everything that must be green: lint, format, types, tests
 
 e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
+
+docs: $(SITE_STAMP) ## build the documentation as a site: build/site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs --quiet build --clean --config-file website/mkdocs.yml
+	@$(SITE)/bin/python -m website.check
 
 elsewhere: $(DEV_STAMP) ## run the tests at another date and in another time zone
 	@exec $(BIN)/python -m tests.anywhere --here
@@ -89,7 +96,7 @@ audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
 	@exec $(BIN)/python -m tests.audit
 
 lock: $(TOOLS_STAMP) ## renew the hashes of what is pinned with them
-	@for file in requirements.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
+	@for file in requirements.txt requirements-docs.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
 	@for file in run dev e2e; do $(COMPILE) --no-deps "requirements-$$file.txt" -o "requirements-$$file.txt" || exit; done
 
 clean: ## remove the environment and all caches
@@ -132,6 +139,11 @@ $(DEV_STAMP): requirements-dev.txt $(STAMP)
 $(TOOLS_STAMP): requirements-tools.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(TOOLS)
 	$(call install,$(TOOLS),what looks after the pins,$(PINNED) requirements-tools.txt)
+	@touch $@
+
+$(SITE_STAMP): requirements-docs.txt | $(STAMP)
+	@$(BIN)/python -m venv --clear $(SITE)
+	$(call install,$(SITE),what makes the site,$(PINNED) requirements-docs.txt)
 	@touch $@
 
 $(EMULATOR_STAMP): requirements-e2e.txt | $(STAMP)

@@ -21,6 +21,7 @@ FILES = (
     "requirements.txt",
     "requirements-run.txt",
     "requirements-dev.txt",
+    "requirements-docs.txt",
     "requirements-e2e.txt",
     "requirements-tools.txt",
 )

@@ -344,10 +344,10 @@ class TestCheckout:
         assert max(folders.values()) <= 12
 
 
-#: What git keeps at the top level: what is new there belongs into README's "Repository layout" too.
+#: What git keeps at the top level: what is new there goes into the layout of CONTRIBUTING.md too.
 TOP_LEVEL = {
     *(".chalice", ".ci", ".github", ".gitignore", ".pre-commit-config.yaml"),
-    *("CHANGELOG.md", "Makefile", "README.md", "SECURITY.md"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md"),
     *(
         "app.py",
         "chalicelib",
@@ -359,9 +359,10 @@ TOP_LEVEL = {
         "e2e",
         "examples",
         "tests",
+        "website",
     ),
     *("pyproject.toml", "requirements.txt"),
-    *(f"requirements-{name}.txt" for name in ("dev", "e2e", "run", "tools")),
+    *(f"requirements-{name}.txt" for name in ("dev", "docs", "e2e", "run", "tools")),
 }
 
 

@@ -108,7 +108,7 @@ class TestAll:
             for step in job["steps"]
             if step.get("with", {}).get("cache")
         }
-        of_check = {f"check.{job}" for job in ("check", "elsewhere", "e2e", "audit")}
+        of_check = {f"check.{job}" for job in ("check", "docs", "elsewhere", "e2e", "audit")}
         assert cached == {*of_check, "deploy.check"}
 
 
@@ -116,7 +116,7 @@ class TestCheck:
     def test_it_runs_what_must_be_green(self) -> None:
         """The same as .ci/run."""
         made = targets((ROOT / ".ci" / "run").read_text("utf-8"))
-        assert made == ["check", "elsewhere", "e2e"]
+        assert made == ["check", "docs", "elsewhere", "e2e"]
         assert [runs("check", job) for job in made] == [[f"make {target}"] for target in made]
 
     def test_it_runs_on_every_python_that_is_promised(self) -> None:
@@ -239,6 +239,18 @@ class TestPackage:
         job = workflow("package")["jobs"]["package"]
         assert job["env"] == {"STAGE": "${{ inputs.stage || 'prod' }}"}
         assert runs("package", "package") == ["make package"]
+
+
+@pytest.mark.parametrize("name", ["caller", "idea", "operator"])
+def test_an_issue_form_is_one_that_github_takes(name: str) -> None:
+    """It ignores a form without a name, a description or an id for each field that is filled in."""
+    path = ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml"
+    form = yaml.safe_load(path.read_text("utf-8"))
+    assert {"name", "description", "body"} <= {*form}
+    fields = [each for each in form["body"] if each["type"] != "markdown"]
+    assert {each["type"] for each in fields} <= {"input", "textarea"}
+    assert len({each["id"] for each in fields}) == len(fields) > 0
+    assert all(each["attributes"]["label"] for each in fields)
 
 
 class TestDependabot:

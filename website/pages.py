@@ -1,0 +1,90 @@
+"""What the site has besides the pages of docs/: pages made from other files, and links to them.
+
+MkDocs calls the functions `on_...`: `hooks` in mkdocs.yml names this file.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mkdocs.structure.files import File
+
+from website.reference import reference
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Files of the repository outside of docs/ that are pages of the site.
+PAGES = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "LICENSE": "license.md",
+    "SECURITY.md": "security.md",
+    "benchmarks/README.md": "benchmarks.md",
+}
+EXAMPLES = {
+    f"examples/{path.name}": f"examples/{path.name}.md" for path in (ROOT / "examples").glob("*.*")
+}
+#: The README is the front page of the repository, docs/index.md that of the site.
+TARGETS = {**PAGES, **EXAMPLES, "README.md": "index.md", "docs/decisions": "decisions/index.md"}
+_LANGUAGES = {".go": "go", ".js": "js", ".php": "php", ".py": "python", ".sh": "sh"}
+
+_CODE = r"^```.*?^```$|`[^`\n]*`"
+_LINK = r"\[(?P<text>[^\]]*)\]\((?![a-z]+:|#)(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)"
+_CODE_OR_LINK = re.compile(f"{_CODE}|{_LINK}", re.MULTILINE | re.DOTALL)
+_MACHINE = re.compile(r"^```mermaid\nstateDiagram-v2\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def on_config(config: Any) -> None:
+    """Every decision is in the navigation, under its own title."""
+    [decisions] = [part for part in config.nav if "Decisions" in part]
+    records = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    decisions["Decisions"] += [f"decisions/{path.name}" for path in records]
+
+
+def on_files(files: Any, config: Any) -> Any:
+    for source, name in PAGES.items():
+        text = (ROOT / source).read_text("utf-8")
+        _add(files, config, name, text if source.endswith(".md") else f"# License\n\n{text}")
+    for source, name in EXAMPLES.items():
+        path = ROOT / source
+        code = f"```{_LANGUAGES[path.suffix]}\n{path.read_text('utf-8')}```\n"
+        _add(files, config, name, f"# {path.name}\n\n{code}")
+    document = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text("utf-8"))
+    _add(files, config, "reference.md", reference(document))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    return _CODE_OR_LINK.sub(
+        lambda match: _link(match, page.file.src_uri),
+        _MACHINE.sub(_moves, markdown),
+    )
+
+
+def _add(files: Any, config: Any, name: str, content: str) -> None:
+    files.append(File.generated(config, name, content=content))
+
+
+def _link(match: re.Match[str], page: str) -> str:
+    """To the page of the site; a file that is none is named, since it cannot be seen there."""
+    if match["target"] is None:
+        return match[0]
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(_source(page)), match["target"]))
+    found = TARGETS.get(target, target.removeprefix("docs/"))
+    if found == target:
+        return f"{match['text']} (`{target}`)"
+    relative = posixpath.relpath(found, posixpath.dirname(page))
+    return f"[{match['text']}]({relative}{match['anchor'] or ''})"
+
+
+def _source(page: str) -> str:
+    """The file of the repository that a page is made from."""
+    return next((source for source, name in PAGES.items() if name == page), f"docs/{page}")
+
+
+def _moves(match: re.Match[str]) -> str:
+    """A state machine as a table: what draws it is not part of the site."""
+    moves = re.findall(r"(\S+) --> (\S+): (.*)", match[1])
+    rows = [f"| {before} | {event} | {after} |" for before, after, event in moves]
+    return "\n".join(["| from | when | to |", "|---|---|---|", *rows]).replace("[*]", "(start)")
