@@ -3,8 +3,9 @@
 //	CALLBACK_SECRET=whsec_... go run receiver.go 8080 callbacks
 //
 // It checks the signature of the very bytes that came, stores each callback once by its webhook-id
-// in a folder, answers, and works on it after that. It listens on this machine only: put a server in
-// front of it that speaks https.
+// in a folder, answers, and works on it after that. What it could not finish it takes up again when
+// it starts. Ids are forgotten when the same callback can no longer come. It listens on this machine
+// only: put a server in front of it that speaks https.
 package main
 
 import (
@@ -24,22 +25,27 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 const mostBytes = 50_000_000 // what the service sends at most
 
-// Yours to write. What it did not finish when the machine went down is still in the folder.
-func work(body []byte) {
+// remembered is how long an id is: the 60 hours that a batch lives, and a margin. If batches of your
+// service live longer (EXPIRY_HOURS), so must this.
+const remembered = (60 + 12) * time.Hour
+
+// Yours to write. If it fails, or the machine goes down, the same callback comes again.
+func work(body []byte) error {
 	var callback struct {
 		AsyncID string            `json:"asyncId"`
 		Results []json.RawMessage `json:"results"`
 	}
 	if err := json.Unmarshal(body, &callback); err != nil {
-		log.Print(err)
-		return
+		return err
 	}
 	fmt.Println(callback.AsyncID, len(callback.Results), "results")
+	return nil
 }
 
 // keyOf returns the key that a secret holds, or nil if the secret is empty, short or malformed.
@@ -75,9 +81,12 @@ func isGenuine(header http.Header, body []byte, secret string) bool {
 	return false
 }
 
-type receiver struct{ secret, folder string }
+type receiver struct {
+	secret, folder string
+	changing       sync.Mutex // which callbacks are waiting and which are done
+}
 
-func (r receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if status := refusal(request); status != 0 {
 		w.WriteHeader(status)
 		return
@@ -91,7 +100,8 @@ func (r receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	isNew, err := r.put(request.Header.Get("webhook-id"), body)
+	file := filepath.Join(r.folder, url.QueryEscape(request.Header.Get("webhook-id")))
+	isNew, err := r.put(file, body)
 	if err != nil {
 		log.Print(err)
 		w.WriteHeader(http.StatusInternalServerError)
@@ -99,7 +109,7 @@ func (r receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	if isNew {
-		go work(body)
+		go r.workOff(file)
 	}
 }
 
@@ -117,7 +127,7 @@ func refusal(request *http.Request) int {
 }
 
 // put tells whether the callback is new. It is stored as a whole or not at all.
-func (r receiver) put(id string, body []byte) (bool, error) {
+func (r *receiver) put(file string, body []byte) (bool, error) {
 	unfinished, err := os.CreateTemp(r.folder, "unfinished-")
 	if err != nil {
 		return false, err
@@ -127,11 +137,58 @@ func (r receiver) put(id string, body []byte) (bool, error) {
 	if err := os.WriteFile(unfinished.Name(), body, 0o600); err != nil {
 		return false, err
 	}
-	err = os.Link(unfinished.Name(), filepath.Join(r.folder, url.QueryEscape(id)+".json"))
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	if _, err := os.Stat(file + ".done"); err == nil {
+		return false, nil
+	}
+	err = os.Link(unfinished.Name(), file+".json")
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+func (r *receiver) workOff(file string) {
+	body, err := os.ReadFile(file + ".json")
+	if err == nil {
+		err = work(body)
+	}
+	if err == nil {
+		err = r.finish(file)
+	}
+	if err != nil {
+		log.Print(err)
+	}
+}
+
+// finish leaves the id of a callback behind, and the time.
+func (r *receiver) finish(file string) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	if err := os.Rename(file+".json", file+".done"); err != nil {
+		return err
+	}
+	return os.Truncate(file+".done", 0)
+}
+
+func (r *receiver) takeUp() {
+	waiting, _ := filepath.Glob(filepath.Join(r.folder, "*.json"))
+	for _, file := range waiting {
+		r.workOff(strings.TrimSuffix(file, ".json"))
+	}
+}
+
+// forget removes the ids of those that were worked on so long ago, now and every hour.
+func (r *receiver) forget() {
+	for ; ; time.Sleep(time.Hour) {
+		done, _ := filepath.Glob(filepath.Join(r.folder, "*.done"))
+		for _, file := range done {
+			if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > remembered {
+				os.Remove(file)
+			}
+		}
+	}
 }
 
 func main() {
@@ -146,7 +203,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	r := &receiver{secret: secret, folder: os.Args[2]}
+	r.takeUp()
+	go r.forget()
 	fmt.Printf("listening on http://%s\n", listener.Addr())
-	server := http.Server{Handler: receiver{secret, os.Args[2]}, ReadTimeout: time.Minute}
+	server := http.Server{Handler: r, ReadTimeout: time.Minute}
 	log.Fatal(server.Serve(listener))
 }

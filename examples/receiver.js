@@ -5,7 +5,8 @@
 //
 // It checks the signature of the very bytes that came, stores each callback once by its webhook-id
 // in a folder, answers, and works on it after that. What it could not finish it takes up again when
-// it starts. It listens on this machine only: put a server in front of it that speaks https.
+// it starts. Ids are forgotten when the same callback can no longer come. It listens on this machine
+// only: put a server in front of it that speaks https.
 
 const crypto = require('node:crypto');
 const fs = require('node:fs');
@@ -13,6 +14,11 @@ const http = require('node:http');
 const path = require('node:path');
 
 const MOST_BYTES = 50_000_000; // what the service sends at most
+
+// How long an id is remembered: the 60 hours that a batch lives, and a margin. If batches of your
+// service live longer (EXPIRY_HOURS), so must this.
+const REMEMBERED_HOURS = 60 + 12;
+const HOUR = 3_600_000; // milliseconds
 
 // Yours to write. If it throws, or the machine goes down, the same callback comes again.
 function work(callback) {
@@ -70,8 +76,19 @@ class Inbox {
     } catch (error) {
       return console.error(error);
     }
-    fs.renameSync(this.file(id, 'json'), this.file(id, 'done'));
-    fs.truncateSync(this.file(id, 'done'));
+    const done = this.file(id, 'done');
+    fs.renameSync(this.file(id, 'json'), done);
+    fs.truncateSync(done);
+    fs.utimesSync(done, new Date(), new Date());
+  }
+
+  // Those that were worked on so long ago.
+  forget() {
+    const oldest = Date.now() - REMEMBERED_HOURS * HOUR;
+    for (const name of fs.readdirSync(this.folder).filter((each) => each.endsWith('.done'))) {
+      const file = path.join(this.folder, name);
+      if (fs.statSync(file).mtimeMs < oldest) fs.unlinkSync(file);
+    }
   }
 
   waiting() {
@@ -119,6 +136,8 @@ if (require.main === module) {
     process.exit(1);
   }
   const inbox = new Inbox(folder);
+  inbox.forget();
+  setInterval(() => inbox.forget(), HOUR).unref();
   for (const id of inbox.waiting()) inbox.workOff(id);
   const server = createReceiver(secret, inbox);
   server.listen(Number(port), '127.0.0.1', () => {

@@ -5,10 +5,17 @@
 //     php -d post_max_size=50M -d memory_limit=256M -S 127.0.0.1:8080 receiver.php
 //
 // It checks the signature of the very bytes that came, stores each callback once by its webhook-id
-// in a folder, and answers. Work on the files from a program of your own. Leave them there, because
-// the same callback may come again. In production, run it behind a server that speaks https.
+// in a folder, and answers. Work on the .json files from a program of your own, and rename each to
+// .done after that: the same callback may come again, and those files say that you know it. They are
+// removed when it can no longer come. In production, run it behind a server that speaks https.
 
 declare(strict_types=1);
+
+/**
+ * How long an id is remembered: the 60 hours that a batch lives, and a margin. If batches of your
+ * service live longer (EXPIRY_HOURS), so must this.
+ */
+const REMEMBERED_HOURS = 60 + 12;
 
 /** The key that a secret holds, or null if the secret is empty, short or malformed. */
 function key_of(string|false $secret): ?string
@@ -45,16 +52,33 @@ function is_genuine(array $headers, string $body, string|false $secret): bool
     return false;
 }
 
+/** Removes those that you worked on and that came so long ago. */
+function forget(string $folder): void
+{
+    foreach (glob("$folder/*.done") as $done) {
+        if (@filemtime($done) < time() - REMEMBERED_HOURS * 3600) {
+            @unlink($done); // another process may have been faster
+        }
+    }
+}
+
 /** Stores a callback as a whole or not at all. One that is there already stays as it is. */
 function store(string $folder, string $id, string $body): void
 {
+    $name = $folder . '/' . rawurlencode($id);
+    if (is_file("$name.done")) {
+        return;
+    }
     $unfinished = tempnam($folder, 'unfinished-');
     $is_written = file_put_contents($unfinished, $body) === strlen($body);
-    $file = $folder . '/' . rawurlencode($id) . '.json';
-    $is_stored = $is_written && (@link($unfinished, $file) || is_file($file));
+    touch($unfinished, time());
+    $is_stored = $is_written && (@link($unfinished, "$name.json") || is_file("$name.json"));
     unlink($unfinished);
     if (!$is_stored) {
-        throw new RuntimeException("$file cannot be written");
+        throw new RuntimeException("$name.json cannot be written");
+    }
+    if (is_file("$name.done")) { // you were done with it in this moment
+        @unlink("$name.json");
     }
 }
 
@@ -72,5 +96,6 @@ if (!is_genuine($headers, $body, $secret)) {
     http_response_code(401);
     exit;
 }
+forget($folder);
 store($folder, $headers['webhook-id'], $body);
 http_response_code(204);

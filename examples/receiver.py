@@ -5,6 +5,7 @@
 
 It checks the signature of the very bytes that came, stores each callback once by its webhook-id,
 answers, and works on it after that. What it could not finish it takes up again when it starts.
+Ids are forgotten when the same callback can no longer come.
 It listens on this machine only: put a server in front of it that speaks https.
 """
 
@@ -15,6 +16,7 @@ import re
 import sqlite3
 import sys
 import threading
+import time
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,6 +25,9 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 #: What the service sends at most.
 MOST_BYTES = 50_000_000
+#: How long an id is remembered: the 60 hours that a batch lives, and a margin. If batches of your
+#: service live longer (EXPIRY_HOURS), so must this.
+REMEMBERED_HOURS = 60 + 12
 
 
 def work(callback: dict[str, Any]) -> None:
@@ -58,12 +63,17 @@ class Inbox:
     def __init__(self, path: str) -> None:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.execute(
-            "CREATE TABLE IF NOT EXISTS callbacks (id TEXT PRIMARY KEY, body BLOB)"
+            "CREATE TABLE IF NOT EXISTS callbacks (id TEXT PRIMARY KEY, came_at REAL, body BLOB)"
         )
 
     def put(self, id: str, body: bytes) -> None:
         """One that is there already stays as it is, worked on or not."""
-        self._database.execute("INSERT OR IGNORE INTO callbacks VALUES (?, ?)", (id, body))
+        now = time.time()
+        oldest = now - REMEMBERED_HOURS * 3600
+        self._database.execute(
+            "DELETE FROM callbacks WHERE body IS NULL AND came_at < ?", (oldest,)
+        )
+        self._database.execute("INSERT OR IGNORE INTO callbacks VALUES (?, ?, ?)", (id, now, body))
 
     def work_off(self) -> None:
         waiting = self._database.execute("SELECT id FROM callbacks WHERE body IS NOT NULL")

@@ -3,10 +3,15 @@
 #
 #     sh verify.sh BODY_FILE WEBHOOK_ID WEBHOOK_TIMESTAMP WEBHOOK_SIGNATURE
 #
-# Exit status: 0 verified, 1 not. The secret is in no argument of any program, where other users of
+# With a folder as fifth argument it remembers each id there, so that a callback that comes again is
+# known. Exit status: 0 verified, 1 not, 2 verified and seen before. The secret is in no argument of any program, where other users of
 # the machine could see it: that is why HMAC (RFC 2104) is written out here.
 
-body=$1 id=$2 sent_at=$3 signatures=$4
+body=$1 id=$2 sent_at=$3 signatures=$4 folder=$5
+
+# How long an id is remembered: the 60 hours that a batch lives, and a margin. If batches of your
+# service live longer (EXPIRY_HOURS), so must this.
+remembered_hours=$((60 + 12))
 
 refuse() {
   echo "$1"
@@ -56,6 +61,24 @@ wanted=v1,$({ block 92; inner; } | sha256 | openssl base64 -A)
 [ ${#wanted} -eq 47 ] || refuse "openssl gives no signature to compare with"
 
 case " $signatures " in
-  *" $wanted "*) echo "verified" ;;
+  *" $wanted "*) ;;
   *) refuse "no signature is right: the body, the id or the secret is another" ;;
 esac
+
+# Ends if the id is known. A folder is made or it is there: of two at the same time one makes it.
+remember() {
+  oldest=$(($(date +%s) - remembered_hours * 3600))
+  for known in "$folder"/*/came_at; do
+    [ -s "$known" ] && [ "$(cat "$known")" -lt "$oldest" ] && rm -r "${known%/came_at}"
+  done
+  case $id in *[!A-Za-z0-9-]*) refuse "the webhook-id is none of the service's" ;; esac
+  mkdir -p "$folder" || exit 1
+  if ! mkdir "$folder/$id" 2>/dev/null; then
+    echo "verified, and seen before"
+    exit 2
+  fi
+  date +%s >"$folder/$id/came_at"
+}
+
+[ -z "$folder" ] || remember
+echo "verified"

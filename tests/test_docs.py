@@ -737,6 +737,31 @@ class TestReceiving:
         assert re.fullmatch(rf"{ASYNC_ID}-[0-9a-f]{{8}}-1", headers["webhook-id"])
         assert re.fullmatch(rf"{async_id}-[0-9a-f]{{8}}-1", post.headers["webhook-id"])
 
+    def test_so_is_the_one_with_what_its_caller_added(self, front: Front) -> None:
+        def job(id: str, params: dict[str, Any]) -> dict[str, Any]:
+            return {"namespace": "event", "action": "inviteContacts", "params": params, "id": id}
+
+        shown = json.loads(block("docs/receiving.md", "json", "callback: with more").text)
+        [result] = shown["results"]
+        error = json.dumps(result["response"]).encode()
+        front.platform.answer = lambda call: Reply(
+            status=200, body=b"{}" if call.params["event"] == 1 else error
+        )
+        sent = {
+            "jobs": [job("order-77", {"event": 1}), job(result["id"], result["request"])],
+            "callbackUrl": "https://a.com",
+            "callbackResults": "failed",
+            "label": shown["label"],
+            "metadata": shown["metadata"],
+        }
+        async_id = front.call("run", sent).json["asyncId"]
+        front.work_off()
+        [post] = front.receiver.posts
+        body = post.body.decode().replace(async_id, ASYNC_ID)
+        assert body == json.dumps(shown, separators=(",", ":")).replace(
+            json.dumps(result["response"], separators=(",", ":")), error.decode()
+        )
+
     def test_what_is_pasted_to_listen_is_what_make_serve_takes(self) -> None:
         """The story of the local service does the same with other ports."""
         receive = block("docs/receiving.md", "sh", "listen: receive").text

@@ -7,12 +7,14 @@ import importlib.util
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -401,6 +403,127 @@ class TestServers:
     def test_a_size_that_is_none_is_refused(self, server: Receiver, length: str) -> None:
         status = server.gets_from_a_stranger({"Content-Length": length}, b"")
         assert status in {400, 401, 411, 413}
+
+
+def grow_older(folder: Path, span: timedelta) -> None:
+    """What is remembered there came so much earlier."""
+    callbacks = folder / "callbacks"
+    if callbacks.is_file():
+        with closing(sqlite3.connect(callbacks)) as database, database:
+            statement = "UPDATE callbacks SET came_at = came_at - ?"
+            database.execute(statement, (span.total_seconds(),))
+        return
+    for path in callbacks.rglob("*"):
+        came_at = path.stat().st_mtime - span.total_seconds()
+        os.utime(path, (came_at, came_at))
+        if path.name == "came_at":
+            path.write_text(f"{int(path.read_text()) - int(span.total_seconds())}\n")
+
+
+class TestForgetting:
+    """An id is remembered for 72 hours: a batch lives for 60, and no callback of it comes later."""
+
+    @pytest.fixture(params=["python", "node", "go"])
+    def command(self, request: pytest.FixtureRequest) -> list[str]:
+        match request.param:
+            case "python":
+                return [sys.executable, str(EXAMPLES / "receiver.py")]
+            case "node":
+                return [needed("node"), str(EXAMPLES / "receiver.js")]
+            case _:
+                return [request.getfixturevalue("go_program")]
+
+    def test_a_server_knows_what_came_71_hours_ago_and_not_what_came_73_hours_ago(
+        self, command: list[str], tmp_path: Path
+    ) -> None:
+        id, worked_on = f"{uuid.uuid4().hex}-1", []
+        for hours in (0, 71, 2):
+            grow_older(tmp_path, timedelta(hours=hours))
+            with program(*command, folder=tmp_path) as server:
+                self._post(server, a_body("again"), id)
+                self._post(server, a_body("last"), f"{uuid.uuid4().hex}-1")
+                worked_on.append(server.line().split()[0])
+                if worked_on[-1] == "again":
+                    worked_on.append(server.line().split()[0])
+                wait_until(lambda: nothing_waits(tmp_path / "callbacks"))
+        assert worked_on == ["again", "last", "last", "again", "last"]
+
+    def test_what_waits_is_not_forgotten(self, command: list[str], tmp_path: Path) -> None:
+        with program(*command, folder=tmp_path, complains=True) as server:
+            self._post(server, b"no JSON", "one-1")
+            wait_until(lambda: (tmp_path / "stderr").stat().st_size > 0)
+        grow_older(tmp_path, timedelta(days=365))
+        with program(*command, folder=tmp_path, complains=True) as server:
+            self._post(server, a_body("last"), "two-1")
+            assert server.line().split()[0] == "last"
+        assert not nothing_waits(tmp_path / "callbacks")
+
+    def test_php_forgets_what_its_owner_is_done_with(self, tmp_path: Path) -> None:
+        id, stored = f"{uuid.uuid4().hex}-1", tmp_path / "callbacks"
+        with php_server(tmp_path) as receiver:
+            self._post(receiver, a_body(), id)
+            waiting, done = stored / f"{id}.json", stored / f"{id}.done"
+            grow_older(tmp_path, timedelta(hours=71))
+            self._post(receiver, a_body(), id)
+            assert [*stored.iterdir()] == [waiting]
+            waiting.rename(done)
+            self._post(receiver, a_body(), id)
+            assert [*stored.iterdir()] == [done]
+            grow_older(tmp_path, timedelta(hours=2))
+            self._post(receiver, a_body(), id)
+            assert [*stored.iterdir()] == [waiting]
+            grow_older(tmp_path, timedelta(days=365))
+            self._post(receiver, a_body(), "other-1")
+            assert waiting.exists()
+
+    def test_a_shell_does_if_it_is_given_a_folder(self, tmp_path: Path) -> None:
+        needed("openssl")
+        folder, id = tmp_path / "callbacks", f"{uuid.uuid4().hex}-1"
+        seen_before = (2, "verified, and seen before\n", "")
+        assert self._verify(tmp_path, id) == (0, "verified\n", "")
+        assert self._verify(tmp_path, id) == seen_before
+        grow_older(tmp_path, timedelta(hours=71))
+        assert self._verify(tmp_path, id) == seen_before
+        grow_older(tmp_path, timedelta(hours=2))
+        assert self._verify(tmp_path, id) == (0, "verified\n", "")
+        assert [path.name for path in folder.iterdir()] == [id]
+        assert self._verify(tmp_path, "../outside")[0] == 1
+        assert {path.name for path in tmp_path.iterdir()} == {"body", "callbacks"}
+
+    def _verify(self, folder: Path, id: str) -> tuple[int, str, str]:
+        body = folder / "body"
+        body.write_bytes(b"{}")
+        headers = signing.webhook_headers(
+            message_id=id, body=[b"{}"], secrets=[SECRET], now=datetime.now(UTC)
+        )
+        done = subprocess.run(  # noqa: S603 - our own example
+            ["sh", str(EXAMPLES / "verify.sh"), str(body), *headers.values(), folder / "callbacks"],  # noqa: S607
+            capture_output=True,
+            env=os.environ | {"CALLBACK_SECRET": SECRET},
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def _post(self, receiver: Receiver, body: bytes, id: str) -> None:
+        assert receiver.gets(receiver.signed(body, message_id=id), body) == 204
+
+
+def nothing_waits(callbacks: Path) -> bool:
+    """Whether all callbacks were worked on."""
+    if not callbacks.is_file():
+        return not [*callbacks.glob("*.json")]
+    with closing(sqlite3.connect(callbacks)) as database:
+        waiting = database.execute("SELECT count(*) FROM callbacks WHERE body IS NOT NULL")
+        return bool(waiting.fetchone() == (0,))
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Looks again and again, since nothing tells."""
+    ends_at = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
 
 
 class TestPython:
