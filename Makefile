@@ -51,8 +51,9 @@ check: $(DEV_STAMP) ## everything that must be green: lint, format, types, tests
 e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
 
+# With --quiet MkDocs would not count its warnings, which are what fails it.
 docs: $(SITE_STAMP) ## build the documentation as a site: build/site/index.html
-	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs --quiet build --clean --config-file website/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --clean --config-file website/mkdocs.yml
 	@$(SITE)/bin/python -m website.check
 
 elsewhere: $(DEV_STAMP) ## run the tests at another date and in another time zone
