@@ -29,6 +29,17 @@ def failing(job: int, times: int, reply: Reply | NoReply | None = None) -> Platf
     return behave
 
 
+def failing_for_good(*jobs: int) -> PlatformBehavior:
+    """Some jobs, or all if none is named, have an error for an answer; it is their own, too."""
+
+    def behave(index: int, before: int) -> Brought:
+        body = f'{{"job":{index},"call":{before}}}'.encode()
+        fails = not jobs or index in jobs
+        return Reply(status=404, body=body) if fails else answers(index, before)
+
+    return behave
+
+
 def busy(*seconds: int) -> PlatformBehavior:
     """The platform asks to wait for so long, and then so long, and then it answers."""
     return busy_by_job(seconds)

@@ -17,7 +17,7 @@ from greenlet import GreenletExit, greenlet
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.errors import BatchbackError, Unavailable
-from tests.simulation.behavior import PlatformBehavior, ReceiverBehavior
+from tests.simulation.behavior import Brought, PlatformBehavior, ReceiverBehavior
 from tests.simulation.hooks import Hooks
 from tests.simulation.ports import OUTSIDE, READS, Crash, service_of
 from tests.simulation.promises import check
@@ -49,11 +49,18 @@ _LIMITS = (
     Limits(),
     Limits(open_batches=1, jobs_per_minute=10),
 )
+#: How many jobs may fail, in one storm and the next, and how likely each does, if it counts.
+_MAX_FAILED = (None, None, 0, None, 2)
+_FAILS_FOR_GOOD = 0.3
 
 
 def run_seed(seed: int) -> State:
     """The state in which the schedule of a seed ends, with every promise checked."""
-    storm = _Storm(random.Random(seed), limits=_LIMITS[seed % len(_LIMITS)])
+    storm = _Storm(
+        random.Random(seed),
+        limits=_LIMITS[seed % len(_LIMITS)],
+        max_failed=_MAX_FAILED[seed % len(_MAX_FAILED)],
+    )
     storm.rage()
     run_to_rest(storm.state, check)
     return storm.state
@@ -70,6 +77,7 @@ class _Running:
 class _Storm:
     rng: random.Random
     limits: Limits
+    max_failed: int | None
     state: State = field(init=False)
     running: list[_Running] = field(default_factory=list)
     #: One service at a time, for up to an hour.
@@ -85,7 +93,9 @@ class _Storm:
         }
         self.odds["hold"] = self.rng.choice([0, 0, 0.01, 0.05])
         scenario = _scenario(self.rng, _FAILURES_BESIDES if self.odds["hold"] else _FAILURES)
-        self.state = begin(replace(scenario, limits=self.limits))
+        if self.max_failed is not None:
+            scenario = replace(scenario, platform=_with_errors(scenario.platform))
+        self.state = begin(replace(scenario, limits=self.limits, max_failed=self.max_failed))
         self.state.storm = STORM
         self.odds["act"] = self.rng.choice([0, 0.01]) if self.limits.are_off else 0.02
 
@@ -262,6 +272,19 @@ def _moody_platform(seed: int, odds: float, failures: int) -> PlatformBehavior:
         if before < failures and random.Random(f"{seed}-{index}-{before}").random() < odds:
             return NoReply(reason="no answer within 30 seconds")
         return Reply(status=200, body=f'{{"job":{index},"call":{before}}}'.encode())
+
+    return behave
+
+
+def _with_errors(platform: PlatformBehavior) -> PlatformBehavior:
+    """Some jobs have an error for an answer, if they have one."""
+
+    def behave(index: int, before: int) -> Brought:
+        reply = platform(index, before)
+        fails = random.Random(f"error-{index}").random() < _FAILS_FOR_GOOD
+        if fails and isinstance(reply, Reply) and reply.status == 200:
+            return replace(reply, status=404)
+        return reply
 
     return behave
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from chalicelib.domain.states import CallbackState
 from tests.simulation.behavior import busy, failing, refusing
+from tests.simulation.insisted import has_its_own_deadline
 from tests.simulation.scenario import Scenario
 
 #: Two ways in which the clocks of the functions may differ.
@@ -44,6 +45,16 @@ ELAPSING = (
         deadline=timedelta(minutes=2),
         without_answer=frozenset(range(12)),
         ends_within=timedelta(minutes=4),
+    ),
+    Scenario(
+        name="own-deadline",
+        jobs=1,
+        platform=busy(*[50] * 99),
+        own_deadline=timedelta(minutes=2),
+        without_answer=frozenset(range(12)),
+        at_rest="restart",
+        ends_within=timedelta(minutes=5),
+        insists=(has_its_own_deadline,),
     ),
     Scenario(
         name="expiry-while-running",

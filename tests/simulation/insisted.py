@@ -124,5 +124,23 @@ def an_absent_platform_is_left_alone(state: State) -> None:
     insist(len(away) <= at_most, f"it is called {at_most:.0f} times in vain, not {len(away)}")
 
 
+def every_job_has_its_answer_in_the_end(state: State) -> None:
+    """Of the platform, whatever was stopped before."""
+    head = state.head
+    if head is None or "restart" not in state.granted or state.deaths:
+        return
+    insist(head.status == "completed", "what was stopped is completed by a restart")
+    unanswered = head.answered.unanswered
+    insist(unanswered == 0, f"a restart leaves no job without an answer, not {unanswered}")
+
+
+def has_its_own_deadline(state: State) -> None:
+    """In each round, a moment after it began."""
+    head, own = state.head, state.scenario.own_deadline
+    if head is not None and own is not None:
+        lasts = head.deadline - head.round_began_at
+        insist(lasts == own, f"a round may take {own}, as its caller says, not {lasts}")
+
+
 def _chunks(state: State) -> int:
     return -(-state.scenario.jobs // state.scenario.chunk_size)

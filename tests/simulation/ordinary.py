@@ -25,6 +25,7 @@ from tests.simulation.promises import check
 from tests.simulation.receiving import RECEIVING
 from tests.simulation.scenario import Scenario
 from tests.simulation.schedules import every_schedule
+from tests.simulation.stopping import STOPPED_LATE, STOPPED_MEANWHILE, STOPPING
 from tests.simulation.surroundings import AT_ONCE, SURROUNDINGS
 
 ONE, APART, TOGETHER = SMALL
@@ -39,6 +40,9 @@ SCENARIOS = (
     *AT_ONCE,
     *DELIVERING,
     *LIMITED,
+    *STOPPING,
+    *STOPPED_MEANWHILE,
+    *STOPPED_LATE,
 )
 Shape = tuple[int, int, int]
 
@@ -121,12 +125,27 @@ def _hindrances() -> Iterator[Run]:
     yield Run(shaped(AWAY[1], LARGE[1]))
 
 
+def _stopping() -> Iterator[Run]:
+    for scenario in STOPPING:
+        for shape in (APART, TOGETHER):
+            yield from _one_accident(shaped(scenario, shape))
+        yield Run(shaped(scenario, LARGE[0]), crashes=1)
+    for scenario in STOPPED_MEANWHILE:
+        yield Run(shaped(scenario, TOGETHER), crashes=1)
+        yield Run(shaped(scenario, TOGETHER), errors=1)
+        yield Run(shaped(scenario, APART))
+        yield Run(shaped(scenario, LARGE[0]))
+    for scenario in STOPPED_LATE:
+        yield Run(scenario, crashes=1)
+
+
 def _one_accident(scenario: Scenario) -> Iterator[Run]:
     yield Run(scenario, crashes=1)
     yield Run(scenario, errors=1)
 
 
-ORDINARY = {run.name: run for run in (*_pairs(), *_singles(), *_actions(), *_hindrances())}
+_RUNS = (*_pairs(), *_singles(), *_actions(), *_hindrances(), *_stopping())
+ORDINARY = {run.name: run for run in _RUNS}
 
 #: As many batches as two workers are done with within the half hour to the next check.
 A_RUSH = Load(

@@ -22,7 +22,7 @@ from tests.fakes.threads import FakeConcurrent
 from tests.samples import DEMO_ACCOUNT, DEMO_KEY
 from tests.simulation.behavior import Brought
 from tests.simulation.state import Body, Call, Post, State
-from tests.simulation.witness import insist_on_the_pause
+from tests.simulation.witness import insist_on_a_new_id, insist_on_the_pause
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -184,18 +184,20 @@ class SimulatedPlatform:
         traceparent: str | None,
         key: Key,
     ) -> Reply | NoReply:
-        batch_id, _, index = idempotency_key.split("-")
-        answer = partial(self._answer, batch_id, int(index))
+        answer = partial(self._answer, idempotency_key, traceparent)
         answered: Reply | NoReply = self._world.pass_through("call", answer)
         return answered
 
-    def _answer(self, batch_id: str, index: int) -> Reply | NoReply:
+    def _answer(self, idempotency_key: str, traceparent: str | None) -> Reply | NoReply:
+        batch_id, _, number = idempotency_key.split("-")
+        index = int(number)
         if not self._world.is_about(batch_id):
             self._state.others[f"call {batch_id}-{index}"] += 1
             self._world.wait(self._state.scenario.call_seconds)
             return Reply(status=200, body=b"{}")
         self._world.insist_on_being_in_date()
         insist_on_the_pause(self._state)
+        insist_on_a_new_id(self._state, idempotency_key)
         state, began_at = self._state, self._state.now
         before = state.called[index]
         state.called[index] += 1
@@ -211,6 +213,9 @@ class SimulatedPlatform:
                 at=began_at,
                 not_before=_not_before(reply, state.now),
                 is_away=reply != "kill" and is_away(reply),
+                status=reply.status if isinstance(reply, Reply) else None,
+                idempotency_key=idempotency_key,
+                traceparent=traceparent,
             )
         )
         if reply == "kill":
@@ -243,6 +248,7 @@ class SimulatedReceiver:
         if not self._world.is_about(batch_id):
             self._state.others[f"post {batch_id}"] += 1
             return Reply(status=200)
+        insist_on_a_new_id(self._state, webhook_id)
         state, began_at = self._state, self._state.now
         number = len(state.posts)
         reply = state.scenario.receiver(number)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
-from chalicelib.domain.batch import SENTINEL_IS_LOST, Batch
+from chalicelib.domain.batch import SENTINEL_IS_LOST, AnswersPart, Batch, Verdict
 from chalicelib.domain.limits import BETWEEN_PRUNINGS, GRACE
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.retry import CALLBACK_TRIES, JOB_TRIES
@@ -48,6 +48,8 @@ def check(state: State) -> None:
         _was_called_back(state, head)
         _ran_each_job_as_often_as_it_had_to(state, head)
     _ran_no_job_too_often(state)
+    _stopped_in_time(state)
+    _called_itself_the_same(state)
     _waited_as_it_was_told(state)
     _delivered_once_at_a_time(state)
     insist(len(head.history) == head.attempts, "the history tells of every attempt of a series")
@@ -82,12 +84,29 @@ def _has_one_answer_for_each_job(state: State, head: Batch) -> None:
             key = (submission, round, index)
             insist(key not in seen, f"job {index} has one recorded answer in a round")
             seen.add(key)
+        if submission == head.submission:
+            _knows_the_details(state, round, part)
+
+
+def _knows_the_details(state: State, round: int, part: AnswersPart) -> None:
+    """Each answer tells of the call that it came from, and no other does."""
+    for index, answer in part.answers.items():
+        calls = [call for call in state.calls if (call.job, call.round) == (index, round)]
+        told = answer.call
+        if told is None:
+            insist(answer.verdict is not Verdict.SUCCEEDED, f"job {index} has the details")
+            continue
+        insist(1 <= told.attempts <= len(calls), f"job {index} was called so often at least")
+        if state.is_undisturbed and not any(call.is_away for call in calls):
+            insist(told.attempts == len(calls), f"job {index} was called so often")
+            insist(told.http_status == calls[-1].status, f"job {index} was answered so")
 
 
 def _answers_are_the_jobs_own(state: State, head: Batch) -> None:
     results = json.loads(state.results(head))["results"]
     insist(len(results) == head.total, "there is a result for each job")
-    excused = head.cancelled or state.is_key_revoked or state.deaths >= DEATHS_TO_BLAME
+    excused = head.cancelled or head.stopped
+    excused |= state.is_key_revoked or state.deaths >= DEATHS_TO_BLAME
     excused |= bool(state.storm and state.away and state.errors)  # an outage could not be written
     for index, result in enumerate(results):
         insist(result["request"] == {"n": index}, "results are in the order of the jobs")
@@ -145,12 +164,13 @@ def _was_called_back_in_time(state: State, head: Batch) -> None:
 
 def _ran_each_job_as_often_as_it_had_to(state: State, head: Batch) -> None:
     is_late = (head.completed_at or state.now) >= head.deadline - _CLOCKS_DIFFER
-    excused = is_late or head.cancelled or state.is_key_revoked or bool(state.granted)
+    excused = is_late or head.cancelled or head.stopped
+    excused |= state.is_key_revoked or bool(state.granted)
     for index in range(state.scenario.jobs):
         calls = state.called[index]
         if not excused and state.deaths < DEATHS_TO_BLAME:
             insist(calls >= 1, f"job {index} was run")
-        if state.is_undisturbed and not _fails(state, index):
+        if state.is_undisturbed and not head.stopped and not _fails(state, index):
             insist(calls == 1, f"job {index} was run once, as nothing went wrong")
 
 
@@ -161,6 +181,26 @@ def _ran_no_job_too_often(state: State) -> None:
     begun = 1 + lost + state.overlaps + state.begun_anew
     for (index, _), calls in calls_in_rounds(state).items():
         insist(calls <= begun * JOB_TRIES, f"job {index} was called {calls} times in a round")
+
+
+def _stopped_in_time(state: State) -> None:
+    """No more jobs are called in the first round than had to, to find out that too many fail; but
+    those that workers call side by side, and those whose answers were lost."""
+    limit = state.scenario.max_failed
+    if limit is None or state.storm:
+        return
+    failed = {call.job for call in state.calls if call.round == 1 and call.status == 404}
+    besides = (state.losses + state.overlaps) * state.scenario.chunk_size
+    most = limit + 1 + besides
+    insist(len(failed) <= most, f"{most} jobs fail at most until it is stopped, not {len(failed)}")
+
+
+def _called_itself_the_same(state: State) -> None:
+    """A call of a job can be told for what it is, however often it is made. If nobody heard of the
+    batch before it expired, there may be another submission."""
+    told = {(call.job, call.idempotency_key, call.traceparent) for call in state.calls}
+    called = {(call.job, call.idempotency_key.rpartition("-")[0]) for call in state.calls}
+    insist(len(told) == len(called), "each call of a job has the same id and traceparent")
 
 
 def _waited_as_it_was_told(state: State) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 #: `submit`, the caller submits once more with the same Idempotency-Key; `rival`, another batch;
 #: `cancel`, `restart`, `repost`, what the caller may ask for; `revoke`, its key is revoked;
 #: `expire`, the batch expires, and the caller submits again with the same key; `sweep`, a sweep
-#: runs; `drain`, all other messages that can be had are worked off; `again`, the
+#: runs; `stop`, a worker that noticed before that too many jobs failed writes it only now;
+#: `drain`, all other messages that can be had are worked off; `again`, the
 #: message in hand is delivered a second time; `later`, it is ten seconds later; `lose`, all
 #: messages of `jobs` but the one in hand are lost; `double`, they come twice; `delay`, all that
 #: wait come later; `database away`, `writes away`, `queue away`, `platform away`, each for a time,
@@ -35,6 +36,7 @@ Step = Literal[
     "revoke",
     "expire",
     "sweep",
+    "stop",
     "drain",
     "again",
     "later",
@@ -96,6 +98,10 @@ class Scenario:
     again_after_expiry: bool = False
 
     deadline: timedelta = timedelta(hours=12)
+    #: What the caller wants instead.
+    own_deadline: timedelta | None = None
+    #: How many jobs may fail before the batch is stopped.
+    max_failed: int | None = None
     expiry: timedelta = timedelta(hours=60)
     #: How soon after the beginning of its last round the batch ends if nothing gets lost, and how
     #: much later it may for each loss.

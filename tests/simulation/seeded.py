@@ -11,9 +11,17 @@ from tests.simulation.faults import FAULTS
 from tests.simulation.hindrance_faults import HINDRANCE_FAULTS
 from tests.simulation.limit_faults import LIMIT_FAULTS
 from tests.simulation.ordinary import ORDINARY
+from tests.simulation.stop_faults import STOP_FAULTS
 from tests.simulation.time_faults import TIME_FAULTS
 
-_ALL = {**FAULTS, **CONDITION_FAULTS, **TIME_FAULTS, **HINDRANCE_FAULTS, **LIMIT_FAULTS}
+_ALL = {
+    **FAULTS,
+    **CONDITION_FAULTS,
+    **TIME_FAULTS,
+    **HINDRANCE_FAULTS,
+    **LIMIT_FAULTS,
+    **STOP_FAULTS,
+}
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,18 @@ _SEEN_IN = {
     "only_ended_batches_free_their_slots": "limited-3-in-3s-1-crashes",
     "no_grace": "limited-rival-1-in-1s-1-crashes",
     "a_restart_that_is_not_admitted": "limited-restart-1-in-1s",
+    "completing_that_does_not_mind_a_stop": "completed-while-stopped-3-in-1s-1-crashes",
+    "a_stop_that_does_not_mind_a_cancel": "too-many-failures-while-cancelled-12-in-4s",
+    "a_cancel_that_does_not_mind_a_stop": "cancelled-while-stopped-3-in-3s-1-crashes",
+    "a_stop_that_nobody_writes": "too-many-failures-3-in-3s-1-crashes",
+    "a_stop_in_a_later_round": "restart-after-a-stop-3-in-1s-1-crashes",
+    "a_stop_that_no_worker_minds": "too-many-failures-3-in-1s-1-crashes",
+    "a_limit_that_no_worker_minds": "too-many-failures-3-in-3s-1-crashes",
+    "a_restart_that_keeps_the_stop": "restart-after-a-stop-3-in-1s-1-crashes",
+    "a_restart_that_forgets_the_deadline": "own-deadline-1-in-1s-1-crashes",
+    "no_life_in_the_ids": "same-key-after-expiry-3-in-1s-1-crashes",
+    "a_trace_parent_for_each_attempt": "failing-3-in-1s-1-crashes",
+    "attempts_that_no_answer_tells": "failing-3-in-1s-1-crashes",
 }
 
 SEEDED = {fault: Seeded(_ALL[fault], seen_in) for fault, seen_in in _SEEN_IN.items()}

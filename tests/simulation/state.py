@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from chalicelib.domain.batch import AnswersPart, Batch
 from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
-from chalicelib.domain.results import pieces, results_of
+from chalicelib.domain.results import pieces, results_of, summary
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
 from tests.samples import DEMO_CALLER, PLAIN_TERMS, a_batch, some_jobs
@@ -59,6 +59,11 @@ class Call(NamedTuple):
     not_before: datetime
     #: Whether the platform was not there.
     is_away: bool
+    #: None: no answer came.
+    status: int | None
+    #: What the call said that it is.
+    idempotency_key: str
+    traceparent: str | None
 
 
 class Post(NamedTuple):
@@ -125,6 +130,8 @@ class State:
     began_at: datetime = START
     #: How often the caller began with this key, its batch having expired.
     lives: int = 1
+    #: The ids of the calls and callbacks of the lives before.
+    ids_before: frozenset[str] = frozenset()
     #: Of the first life, what will arrive in the second.
     late: list[Message] = field(default_factory=list)
     #: How long things may go wrong by chance.
@@ -217,6 +224,8 @@ class State:
         self.began_at = self.now
         self.batch_id = None
         self.submits = 0
+        self.ids_before |= {call.idempotency_key for call in self.calls}
+        self.ids_before |= {post.webhook_id for post in self.posts}
         self.called = Counter()
         self.calls = []
         self.posts = []
@@ -252,12 +261,20 @@ class State:
         return not (self.losses or self.overlaps or self.acted or self.away or self.paused_at)
 
     def results(self, head: Batch) -> bytes:
+        """With what the callback says after them."""
+        terms = self.store.find_terms(head)
+        more = summary(head, terms) if terms else {}
         texts = (
             result.text
             for chunk in self.store.read_chunks(head, head.chunks)
             for result in results_of(chunk, head.round)
         )
-        return b"".join(pieces(head.batch_id, texts))
+        return b"".join(pieces(head.batch_id, texts, more))
+
+    def failed(self, head: Batch) -> int:
+        """How many jobs did not succeed, as it is recorded."""
+        chunks = self.store.read_chunks(head, head.chunks)
+        return sum(len(chunk.failed(head.round)) for chunk in chunks)
 
     def _only_head(self) -> Batch | None:
         others = (BYSTANDER, RIVAL)

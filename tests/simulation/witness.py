@@ -28,12 +28,18 @@ def insist_on_the_pause(state: State) -> None:
         insist(state.now - paused_at <= _KNOWN_FOR, "no call begins during a pause")
 
 
+def insist_on_a_new_id(state: State, id: str) -> None:
+    """A call or a callback goes out."""
+    insist(id not in state.ids_before, "no id of an earlier life is sent again")
+
+
 def note_change(state: State, found: Batch | None, writer: Batch, after: Batch | None) -> None:
     """A head was to be changed by somebody who had read it as `writer`, and who found it as
     `found`; it is now as `after`, or nothing was written."""
     if after is None or found is None:
         return
     _insist_that_the_late_one_loses(found, writer, after)
+    _insist_on_the_end(state, found, writer, after)
     if found.waits(state.now) and not state.scenario.clocks and found.is_running:
         is_cancel = after.cancelled and not found.cancelled
         insist(
@@ -46,6 +52,22 @@ def note_change(state: State, found: Batch | None, writer: Batch, after: Batch |
         state.cancelled_at = state.now
     if after.is_completed and after.callback_round != found.callback_round:
         state.reposted_at = state.now
+
+
+def _insist_on_the_end(state: State, found: Batch, writer: Batch, after: Batch) -> None:
+    """A batch ends in one way, and whoever ends it has seen in which."""
+    insist(not (after.cancelled and after.stopped), "of a cancel and a stop the first stands")
+    if after.stopped and not found.stopped:
+        insist(after.round == 1, "only the first round is stopped")
+        limit = found.total if found.max_failed is None else found.max_failed
+        insist(state.failed(found) > limit, "it is stopped if more jobs failed than may")
+    if not after.is_completed or after.round != found.round:
+        return
+    if found.is_running:
+        seen = (writer.cancelled, writer.stopped)
+        insist(seen == (found.cancelled, found.stopped), "who ends a batch has seen how it ends")
+    else:
+        insist(after.status == found.status, "the status stays as it was at the end of the round")
 
 
 def _insist_that_the_late_one_loses(found: Batch, writer: Batch, after: Batch) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.domain.submission import Submission
+from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import CallerError, ServiceError, TooManyRequests, Unavailable
 from chalicelib.service import Service
 from tests.fakes.ports import SETTINGS
@@ -30,6 +31,7 @@ from tests.simulation.state import RIVAL_KEY, Invocation, Message, State
 from tests.simulation.witness import insist, note_change
 
 IDEMPOTENCY_KEY = "once"
+_TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
 #: What a container knows of the platform of an account.
 _KNOWN = ("holds", "asked_at", "answered_at", "misses")
 
@@ -99,6 +101,8 @@ class World:
             "a message of another submission or round calls nobody",
         )
         insist(not self._key_was_revoked, "a key that was revoked signs no call")
+        is_over = head is not None and (head.cancelled or head.stopped)
+        insist(not is_over, "a message of a batch that is being ended calls nobody")
 
     @property
     def round_in_hand(self) -> int:
@@ -174,6 +178,8 @@ class World:
         with suppress(CallerError, ServiceError):
             if step == "submit":
                 self._submit()
+            elif step == "stop":
+                self._stop()
             elif step == "rival":
                 self._submit_another(RIVAL_KEY)
             elif head is not None:
@@ -187,11 +193,20 @@ class World:
         )
         self.state.batch_id = submitted.batch_id
 
+    def _stop(self) -> None:
+        head = self.state.head
+        if head is not None:
+            elsewhere = self.state.failed(head) - head.answered.failed
+            self._service.completion.stop_if_too_many_failed(head, elsewhere)
+
     def _submission(self) -> Submission:
         scenario = self.state.scenario
         return Submission(
             jobs=some_jobs(scenario.jobs),
             callback_url=TERMS.callback_url if scenario.has_callback else None,
+            deadline=scenario.own_deadline,
+            max_failed=scenario.max_failed,
+            trace=_TRACE,
         )
 
     def _submit_another(self, key: str | None) -> None:

@@ -1,0 +1,57 @@
+"""The scenarios in which more jobs fail than may."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from chalicelib.domain.outcome import Reply
+from chalicelib.domain.transitions import LEASE
+from tests.simulation.behavior import Brought, failing_for_good
+from tests.simulation.insisted import every_job_has_its_answer_in_the_end
+from tests.simulation.scenario import Scenario
+
+_ALL_FAIL = failing_for_good()
+
+
+def _one_waits(index: int, before: int) -> Brought:
+    return _ALL_FAIL(index, before) if index else Reply(status=429, retry_after="600")
+
+
+_FAILURES = Scenario(name="too-many-failures", jobs=1, max_failed=0, platform=_ALL_FAIL)
+
+#: By themselves.
+STOPPING = (
+    _FAILURES,
+    replace(_FAILURES, name="more-failures-than-may", max_failed=1),
+    replace(_FAILURES, name="too-many-failures-while-one-waits", platform=_one_waits),
+    replace(
+        _FAILURES,
+        name="restart-after-a-stop",
+        at_rest="restart",
+        insists=(every_job_has_its_answer_in_the_end,),
+    ),
+)
+#: With what comes from outside, at every moment.
+STOPPED_MEANWHILE = (
+    replace(_FAILURES, name="too-many-failures-while-cancelled", action=("cancel",)),
+    replace(
+        _FAILURES,
+        name="too-many-failures-while-restarted",
+        action=("restart", "drain"),
+        called_back_within=LEASE,
+    ),
+    replace(_FAILURES, name="too-many-failures-at-once", action=("drain",)),
+)
+#: The last job is one too many, and a worker that has seen that has the batch stopped at any
+#: moment: while another one completes it, or while the caller cancels it.
+STOPPED_LATE = (
+    replace(_FAILURES, name="completed-while-stopped", jobs=3, max_failed=2, action=("stop",)),
+    replace(
+        _FAILURES,
+        name="cancelled-while-stopped",
+        jobs=3,
+        chunk_size=3,
+        per_flush=1,
+        action=("stop",),
+        asks=((timedelta(minutes=1), "cancel"),),
+    ),
+)
