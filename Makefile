@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run serve test check docs elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench audit lock clean
+.PHONY: help install dev run serve test check docs elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench pictures audit lock clean
 
 # What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
 # in it, and make hands on in the environment what is set on its command line as it stands there.
@@ -86,6 +86,9 @@ hostile: $(DEV_STAMP) ## call servers that mean harm, in the clear and over TLS,
 
 bench: $(DEV_STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
 	@exec $(BIN)/python -m benchmarks $(if $(value FULL),--full)
+
+pictures: $(STAMP) ## draw the pictures of the docs anew
+	@exec $(BIN)/python -m pictures
 
 fuzz: $(DEV_STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
 	@exec $(BIN)/python -m tests.fuzz $(call quoted,SECONDS)

@@ -1,7 +1,7 @@
 """What the service costs and how fast it is, measured beside what one would take instead.
 
     make bench          small and quick: one table, and benchmarks/results.json
-    make bench FULL=1   everything, and docs/performance.md
+    make bench FULL=1   everything, and docs/performance.md with its charts
 
 One file for each thing that is measured:
 

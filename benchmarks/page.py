@@ -9,6 +9,7 @@ from benchmarks import cost, cpu, limits, prices, scale
 from benchmarks.functions import API, FUNCTIONS, given
 from benchmarks.report import GOALS, Results, goal_row
 from benchmarks.tuning import JOBS
+from pictures import gallery
 
 _PAGE = project.root() / "docs" / "performance.md"
 _HEAD = """# Performance
@@ -18,8 +19,9 @@ Written by the benchmark, not by hand. What is counted how, and what is not:
 
 
 def write_page(results: Results) -> Path:
-    """docs/performance.md, whole."""
+    """docs/performance.md, whole, and its charts."""
     _PAGE.write_text(page(results))
+    gallery.redraw()
     return _PAGE
 
 
@@ -36,14 +38,17 @@ def page(results: Results) -> str:
                 "## Requests and units",
                 _counts(results["counts"]["table"]),
                 "## Cost",
+                _picture("cost"),
                 _cost(results["cost"]["dollars_per_million_jobs"]),
                 _hosted(results["hosted"]),
                 _prices(),
                 "## Beside queue libraries",
+                _picture("cpu"),
                 _field(results["field"]),
                 "## CPU and memory",
                 _cpu(results["cpu"]["rows"]),
                 "## Scale",
+                _picture("growth"),
                 _scale(results),
                 "## A worker's settings",
                 _tuning(results["tuning"]),
@@ -59,6 +64,11 @@ def page(results: Results) -> str:
         )
         + "\n"
     )
+
+
+def _picture(name: str) -> str:
+    """Where a chart is shown, which is drawn from the tables once they are written."""
+    return f"<!-- picture: {name} -->"
 
 
 def _kept(heading: str) -> str:

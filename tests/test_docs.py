@@ -401,9 +401,6 @@ class TestHowItWorks:
         assert scenarios
         assert scenarios - named == set(), f"name them in the crash table of {self.NAME}"
 
-    def test_there_is_room_for_the_drawings(self) -> None:
-        assert re.search(r"<!-- machines: begin -->.*<!-- machines: end -->", page(self.NAME), re.S)
-
 
 class TestGlossary:
     TABLE = staticmethod(lambda: rows("docs/glossary.md", "| word |"))

@@ -249,6 +249,7 @@ class TestArrows:
             "batchback_local",
             "batchback_ops",
             "benchmarks",
+            "pictures",
             "tests",
             "moto",
         }
@@ -358,6 +359,7 @@ TOP_LEVEL = {
         "docs",
         "e2e",
         "examples",
+        "pictures",
         "tests",
         "website",
     ),

@@ -32,7 +32,6 @@ _LANGUAGES = {".go": "go", ".js": "js", ".php": "php", ".py": "python", ".sh": "
 _CODE = r"^```.*?^```$|`[^`\n]*`"
 _LINK = r"\[(?P<text>[^\]]*)\]\((?![a-z]+:|#)(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)"
 _CODE_OR_LINK = re.compile(f"{_CODE}|{_LINK}", re.MULTILINE | re.DOTALL)
-_MACHINE = re.compile(r"^```mermaid\nstateDiagram-v2\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: Any) -> None:
@@ -56,10 +55,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    return _CODE_OR_LINK.sub(
-        lambda match: _link(match, page.file.src_uri),
-        _MACHINE.sub(_moves, markdown),
-    )
+    return _CODE_OR_LINK.sub(lambda match: _link(match, page.file.src_uri), markdown)
 
 
 def _add(files: Any, config: Any, name: str, content: str) -> None:
@@ -81,10 +77,3 @@ def _link(match: re.Match[str], page: str) -> str:
 def _source(page: str) -> str:
     """The file of the repository that a page is made from."""
     return next((source for source, name in PAGES.items() if name == page), f"docs/{page}")
-
-
-def _moves(match: re.Match[str]) -> str:
-    """A state machine as a table: what draws it is not part of the site."""
-    moves = re.findall(r"(\S+) --> (\S+): (.*)", match[1])
-    rows = [f"| {before} | {event} | {after} |" for before, after, event in moves]
-    return "\n".join(["| from | when | to |", "|---|---|---|", *rows]).replace("[*]", "(start)")

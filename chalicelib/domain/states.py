@@ -1,7 +1,7 @@
 """The state machines of a batch and of its callback, as tables: from where, by what, to where.
 
-What is not in a table cannot happen: `after` raises, and nothing has changed. The drawings in
-docs/how-it-works.md are made from these tables.
+What is not in a table cannot happen: `after` raises, and nothing has changed. The pictures in
+docs/how-it-works.md are drawn from these tables.
 """
 
 from collections.abc import Mapping

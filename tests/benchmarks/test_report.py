@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks import page, prices, report
 from benchmarks.report import GOALS, goal_row
+from pictures import charts
+from pictures.drawing import LIGHT
 
 COUNTED = {
     "batches_at_once": 1,
@@ -147,6 +149,13 @@ def test_what_was_not_measured_is_said(results: dict[str, Any]) -> None:
     table = report.table(results)
     assert "not measured" in table
     assert "celery: skipped" in table
+
+
+def test_its_charts_can_be_drawn_from_the_page(results: dict[str, Any]) -> None:
+    text = page.page(results)
+    found = charts.of_page(text)
+    assert all(chart.draw(LIGHT) for chart in found.values())
+    assert all(f"<!-- picture: {name} -->" in text for name in found)
 
 
 def test_the_page_has_every_table(results: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The tables of the state machines: what they allow, that nothing else is, and their drawings."""
+"""The tables of the state machines: what they allow, and that nothing else is."""
 
 from itertools import product
 
@@ -14,7 +14,6 @@ from chalicelib.domain.states import (
     IllegalMove,
     after,
 )
-from tests.machines import PAGE, page_with_drawings
 
 
 @pytest.mark.parametrize(("state", "event"), [*product(BatchState, BatchEvent)])
@@ -42,9 +41,3 @@ def test_a_callback_moves_as_its_table_says_or_not_at_all(
 def test_every_state_can_be_left_but_that_of_no_callback() -> None:
     assert {state for state, _ in BATCH_MOVES} == set(BatchState)
     assert {state for state, _ in CALLBACK_MOVES} == set(CallbackState)
-
-
-def test_the_drawings_in_the_docs_are_those_of_the_tables() -> None:
-    """`python -m tests.machines` writes them."""
-    page = PAGE.read_text("utf-8")
-    assert page == page_with_drawings(page)

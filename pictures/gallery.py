@@ -1,0 +1,81 @@
+"""All pictures, and how pages show them.
+
+A page shows a picture after the comment `<!-- picture: NAME -->`. What follows the comment is
+written here: the picture in light and in dark, and what it says in words.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from pictures import architecture, charts, life, machines
+from pictures.drawing import PALETTES, WIDTH, Palette
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "pictures"
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "how-it-works.md",
+    ROOT / "docs" / "performance.md",
+)
+_PLACE = re.compile(r"<!-- picture: (?P<name>\S+) -->\n(?:<picture>.*?</picture>\n)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    draw: Callable[[Palette], str]
+    alt: str  #: what it says, in words
+
+
+def redraw() -> None:
+    """Write every picture, and every page that shows one."""
+    FOLDER.mkdir(exist_ok=True)
+    for path, text in drawn().items():
+        path.write_text(text, "utf-8")
+    for page in PAGES:
+        page.write_text(page_with_pictures(page), "utf-8")
+
+
+def drawn() -> dict[Path, str]:
+    """Every picture, light and dark."""
+    return {
+        FOLDER / f"{name}-{mode}.svg": picture.draw(palette)
+        for name, picture in pictures().items()
+        for mode, palette in PALETTES.items()
+    }
+
+
+def page_with_pictures(page: Path) -> str:
+    """A page as it is to be."""
+    folder, known = FOLDER.relative_to(page.parent).as_posix(), pictures()
+    return _PLACE.sub(
+        lambda place: _shown(place["name"], known[place["name"]].alt, folder),
+        page.read_text("utf-8"),
+    )
+
+
+def _shown(name: str, alt: str, folder: str) -> str:
+    words = escape(alt, quote=False).replace('"', "&quot;")
+    return (
+        f"<!-- picture: {name} -->\n"
+        "<picture>\n"
+        f'  <source media="(prefers-color-scheme: dark)" srcset="{folder}/{name}-dark.svg">\n'
+        f'  <img src="{folder}/{name}-light.svg" width="{WIDTH}" alt="{words}">\n'
+        "</picture>\n"
+    )
+
+
+def pictures() -> Mapping[str, Picture]:
+    performance = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    return {
+        "architecture": Picture(architecture.draw, architecture.ALT),
+        "life-of-a-batch": Picture(life.draw, life.ALT),
+        "states-of-a-batch": Picture(machines.BATCH.draw, machines.BATCH.alt()),
+        "states-of-a-callback": Picture(machines.CALLBACK.draw, machines.CALLBACK.alt()),
+        **{
+            name: Picture(chart.draw, chart.alt())
+            for name, chart in charts.of_page(performance).items()
+        },
+    }
