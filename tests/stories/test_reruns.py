@@ -9,6 +9,8 @@ from tests.stories.jobs import echoes, jobs
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
 
 CANCELLED = {"errorCode": 461, "message": "Cancelled"}
+STOPPED = {"errorCode": 461, "message": "Stopped: more than 7 jobs failed"}
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 KEY = {"Idempotency_Key": "order-4711"}
 
 
@@ -53,6 +55,33 @@ def test_a_batch_is_cancelled_restarted_and_reposted(life: OnMoto) -> None:
     assert len(life.platform.calls) == 40
     [listed] = [batch for batch in life.ask("list", {})["results"] if batch["asyncId"] == async_id]
     assert (listed["status"], listed["progress"]) == ("completed", 100)
+
+
+def test_a_batch_of_which_too_many_jobs_fail_is_stopped_and_then_restarted(life: OnMoto) -> None:
+    """The first chunk may fail as a whole. Of the second all jobs are called at the same time."""
+    life.configure(JOBS_PER_MESSAGE="5")
+    life.platform.answer = lambda _: Reply(status=404, body=b'{"errorCode":404}')
+    run = {"jobs": jobs(40), "callbackUrl": CALLBACK_URL, "maxFailed": 7}
+    async_id = life.ask("run", run, traceparent=TRACEPARENT)["asyncId"]
+    life.work_off()
+    called = len(life.platform.calls)
+    assert 8 <= called <= 10
+    assert life.progress(async_id)["status"] == "stopped"
+    responses = life.responses(async_id)
+    assert responses.count(STOPPED) == 40 - called
+    assert responses.count({"errorCode": 404}) == called
+    [post] = life.posts_of(async_id)
+    counts = {"total": 40, "succeeded": 0, "failed": 40}
+    assert (json.loads(post)["status"], json.loads(post)["jobs"]) == ("stopped", counts)
+
+    life.ask("restart", {"async": async_id})
+    life.work_off()
+    assert sorted(call.params["n"] for call in life.platform.calls) == [*range(40)]
+    assert life.progress(async_id)["status"] == "completed"
+    assert life.responses(async_id) == [{"errorCode": 404}] * 40
+    made = [call.traceparent for call in life.platform.calls]
+    assert {each[:36] for each in made if each} == {TRACEPARENT[:36]}
+    assert len({*made}) == 40
 
 
 def test_a_restart_runs_only_the_jobs_whose_calls_never_got_an_answer(life: OnMoto) -> None:
