@@ -58,7 +58,7 @@ def measure_durations(
             for number in range(batches + 1):
                 if number == 1:
                     service.usage()  # the first one only warmed up
-                service.submit(payloads.jobs(jobs, payloads.HEADLINE.job, seed=number))
+                service.submit(payloads.jobs(jobs, payloads.HEADLINE, seed=number))
                 platform.next_callback(jobs)
             usage = service.usage()
     return {

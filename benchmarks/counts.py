@@ -58,10 +58,10 @@ def _rows(sizes: Sizes, shapes: Sequence[tuple[int, int]]) -> list[dict[str, Any
 def count(service: ServiceOnMoto, sizes: Sizes, batches: int, jobs: int) -> dict[str, Any]:
     """Batches of so many jobs, worked off together. What cannot be sent has its status and no
     more; any other fault ends the benchmark: numbers of a batch that failed mean nothing."""
-    service.submit(payloads.jobs(_WARM_UP_JOBS, sizes.job))
+    service.submit(payloads.jobs(_WARM_UP_JOBS, sizes))
     service.work_off()
     service.forget()
-    sent = [service.submit(payloads.jobs(jobs, sizes.job, seed)) for seed in range(batches)]
+    sent = [service.submit(payloads.jobs(jobs, sizes, seed)) for seed in range(batches)]
     about = {
         "batches_at_once": batches,
         "jobs": jobs,

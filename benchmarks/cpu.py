@@ -61,7 +61,7 @@ def _row(service: StubbedService, batches: int, jobs: int) -> dict[str, Any]:
 
 def _run(service: StubbedService, batches: int, jobs: int) -> None:
     for seed in range(batches):
-        service.submit(payloads.jobs(jobs, payloads.HEADLINE.job, seed))
+        service.submit(payloads.jobs(jobs, payloads.HEADLINE, seed))
     for _ in range(batches):
         service.platform.next_callback(jobs)
 

@@ -159,7 +159,7 @@ def _summary(contestant: Callable[[], Any], jobs: int, repeats: int) -> dict[str
 
 def _jobs_file(total: int) -> Path:
     file = environments.build_folder() / f"jobs-{total}.json"
-    file.write_text(json.dumps(payloads.jobs(total, payloads.PEERS.job)))
+    file.write_text(json.dumps(payloads.jobs(total, payloads.PEERS)))
     return file
 
 

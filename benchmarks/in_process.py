@@ -7,11 +7,12 @@ queues, one message at a time, as Lambda's pollers would.
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -37,6 +38,7 @@ from benchmarks.functions import (
 )
 from chalicelib import settings, wiring
 from chalicelib.adapters import aws
+from chalicelib.adapters.clock import SystemClock
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.service import Service
 
@@ -86,11 +88,30 @@ def _forget_what_is_kept() -> None:
         kept.cache_clear()
 
 
+class ThreadsClock(SystemClock):
+    """The machine's, ahead in each thread by what that thread has been told to have passed."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(milliseconds=round(self._ahead * 1000))
+
+    def let_pass(self, seconds: float) -> None:
+        self._of_thread.ahead = self._ahead + seconds
+
+    @property
+    def _ahead(self) -> float:
+        return getattr(self._of_thread, "ahead", 0.0)
+
+
 @dataclass(slots=True)
 class AnsweringPlatform:
-    """Answers every job: at once, or each after a time of its own between two."""
+    """Answers every job: at once, though the clock says otherwise, or each after a time of its own
+    between two."""
 
     answer_bytes: int
+    clock: ThreadsClock
     seconds: tuple[float, float] = (0, 0)
 
     def prepare(self) -> None:
@@ -101,6 +122,7 @@ class AnsweringPlatform:
         assert match  # noqa: S101 - every job of payloads has one
         text = payloads.answer(int(match[1]), self.answer_bytes)
         time.sleep(Random(match[1]).uniform(*self.seconds))
+        self.clock.let_pass(0 if any(self.seconds) else payloads.call_seconds(int(match[1])))
         return Reply(status=200, body=text.encode())
 
 
@@ -140,7 +162,8 @@ class ServiceOnMoto:
         self.log_bytes: dict[str, int] = dict.fromkeys(FUNCTIONS, 0)
         #: Every invocation in a container of its own, which knows nothing yet.
         self.starts_cold = False
-        self._platform = AnsweringPlatform(answer_bytes)
+        self._clock = ThreadsClock()
+        self._platform = AnsweringPlatform(answer_bytes, self._clock)
         self._polling = boto3.client("sqs", region_name=_REGION)
         #: Ours, and the pollers'.
         self.clients = (aws.dynamodb(), aws.sqs(), self._polling)
@@ -220,7 +243,9 @@ class ServiceOnMoto:
     def _start_anew(self) -> None:
         """As in a fresh container: no queue's address and no key is known; the clients stay."""
         configured = settings.read()
-        ports = wiring.connect(configured, concurrent_requests=CountedConcurrent(self.counter))
+        ports = wiring.connect(
+            configured, clock=self._clock, concurrent_requests=CountedConcurrent(self.counter)
+        )
         self.service = Service(
             configured, replace(ports, platform=self._platform, receiver=self.receiver)
         )

@@ -40,7 +40,7 @@ def _row(sizes: Sizes) -> dict[str, Any]:
     with stub_platform() as platform:
         platform.behave(latency_ms=0, answer_bytes=sizes.answer)
         with stubbed_service(platform) as service:
-            jobs = payloads.jobs(JOBS, sizes.job)
+            jobs = payloads.jobs(JOBS, sizes)
             id = service.submit(jobs)
             usage = service.usage()
             callback = json.loads(service.ask("progress", {"async": id})["body"])["callback"]

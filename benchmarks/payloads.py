@@ -5,11 +5,14 @@ as real data does: keys repeat, ids do not.
 """
 
 import json
+import math
+import string
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 NAMESPACE, ACTION = "event", "inviteContacts"
+_OF_IDS = string.ascii_letters + string.digits
 _SYLLABLES = ("ka", "ro", "mi", "ne", "ta", "lu", "so", "ve", "di", "an", "er", "il", "on", "us")
 
 
@@ -17,24 +20,30 @@ _SYLLABLES = ("ka", "ro", "mi", "ne", "ta", "lu", "so", "ve", "di", "an", "er", 
 class Sizes:
     """How many bytes of JSON a whole job has, and its answer."""
 
+    #: Without its id.
     job: int
     answer: int
+    #: How many characters its id has; 0: it has none.
+    id: int = 0
 
     def __str__(self) -> str:
         return f"{self.job} B / {self.answer} B"
 
 
-HEADLINE = Sizes(job=240, answer=640)
+HEADLINE = Sizes(job=240, answer=640, id=12)
 SMALL = Sizes(job=200, answer=500)
 LARGE = Sizes(job=5_000, answer=50_000)
 #: What the queue libraries get.
 PEERS = Sizes(job=150, answer=500)
 
 
-def jobs(total: int, size: int, seed: int = 1) -> list[dict[str, Any]]:
+def jobs(total: int, sizes: Sizes, seed: int = 1) -> list[dict[str, Any]]:
     """The jobs of one batch, numbered from 0 in `params.number`."""
-    chance = Random(seed)
-    return [_job(number, size, chance) for number in range(total)]
+    chance, of_ids = Random(seed), Random(f"ids of {seed}")
+    made = [_job(number, sizes.job, chance) for number in range(total)]
+    if not sizes.id:
+        return made
+    return [{"id": "".join(of_ids.choices(_OF_IDS, k=sizes.id)), **job} for job in made]
 
 
 def answer(number: int, size: int, seed: int = 2) -> str:
@@ -43,6 +52,11 @@ def answer(number: int, size: int, seed: int = 2) -> str:
     value: dict[str, Any] = {"job": number, "requestId": _id(chance), "results": []}
     _fill(value, value["results"], size, lambda: _invitation(chance), chance)
     return dump(value)
+
+
+def call_seconds(number: int) -> float:
+    """How long the platform is taken to need for a job: mostly 50 to 200 ms."""
+    return Random(f"call {number}").lognormvariate(math.log(0.1), 0.7)
 
 
 def dump(value: object) -> str:

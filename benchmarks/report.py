@@ -28,12 +28,12 @@ class Goal:
 
 
 GOALS = (
-    Goal(what="write units per job", key="write_units_per_job", most=0.35),
+    Goal(what="write units per job", key="write_units_per_job", most=0.32),
     Goal(what="AWS requests per job", key="requests_per_job", most=0.25),
     Goal(
         what="dollars per million jobs",
         key="dollars_per_million_jobs",
-        most=0.40,
+        most=0.34,
         form="{:.2f}",
     ),
     Goal(

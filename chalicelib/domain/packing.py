@@ -1,21 +1,25 @@
 """Jobs and answers as the compressed bytes that are stored.
 
-JSON texts inside compressed JSON: nothing of a caller's is turned into a database's own types,
-which have no floats and shorter integers. The format is stored: it changes only with its version.
+A pack is lines of text, compressed: a line of JSON with what is short, each kind as a column that
+is a single value if all are equal, then the texts as `columns` has them. Nothing of a caller's is
+turned into a database's own types, which have no floats and shorter integers. The format is stored:
+it changes only with its version.
 """
 
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
 from typing import Any
 
 from chalicelib.domain.batch import Answer, CallbackAttempt, Job, LastCall, Verdict
+from chalicelib.domain.columns import dump, from_columns, to_columns
 
 #: What one stored item may hold: DynamoDB's 400 KB less keys and names, with room to spare.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_ITEM_BYTES = 380_000
-
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -25,32 +29,60 @@ class Unreadable(ValueError):
     """What is stored is not what was packed."""
 
 
+@contextmanager
+def _unreadable_if_broken() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, zlib.error) as error:
+        raise Unreadable from error
+
+
 def pack_jobs(jobs: Sequence[Job]) -> list[bytes]:
     """The jobs of a chunk in as many pieces as items are needed."""
-    packed = _pack([[job.namespace, job.action, job.params, job.id] for job in jobs])
+    packed = _pack(
+        [job.params for job in jobs],
+        [job.namespace for job in jobs],
+        [job.action for job in jobs],
+        [job.id for job in jobs],
+    )
     return [
         packed[start : start + MAX_ITEM_BYTES] for start in range(0, len(packed), MAX_ITEM_BYTES)
     ]
 
 
+@_unreadable_if_broken()
 def unpack_jobs(pieces: Iterable[bytes], indexes: range) -> tuple[Job, ...]:
-    """The jobs back; Unreadable where a piece is missing or broken."""
-    try:
-        rows = _unpack(b"".join(pieces))
-        return tuple(Job(index, *row) for index, row in zip(indexes, rows, strict=True))
-    except (ValueError, TypeError) as error:
-        raise Unreadable from error
+    """The jobs back; Unreadable if a piece is missing or broken."""
+    params, namespaces, actions, ids = _unpack(b"".join(pieces), str, str, str | None)
+    rows = zip(indexes, namespaces, actions, params, ids, strict=True)
+    return tuple(Job(*row) for row in rows)
 
 
 def pack_answers(answers: Mapping[int, Answer]) -> bytes:
-    return _pack({index: _answer_row(answer) for index, answer in answers.items()})
+    indexes = sorted(answers)
+    in_order = [answers[index] for index in indexes]
+    calls = [answer.call for answer in in_order]
+    return _pack(
+        [answer.response for answer in in_order],
+        [after - before for before, after in pairwise([0, *indexes])],
+        [answer.verdict for answer in in_order],
+        [call and call.http_status for call in calls],
+        [call and call.attempts for call in calls],
+        [call and call.took_ms for call in calls],
+    )
 
 
+@_unreadable_if_broken()
 def unpack_answers(packed: bytes) -> dict[int, Answer]:
-    try:
-        return {int(index): _answer(*row) for index, row in _unpack(packed).items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise Unreadable from error
+    """The answers back, in the order of their jobs; Unreadable if they are broken."""
+    responses, steps, verdicts, *calls = _unpack(
+        packed, int, str, int | None, int | None, int | None
+    )
+    rows = zip(accumulate(steps), verdicts, responses, *calls, strict=True)
+    return {
+        index: Answer(Verdict(verdict), response, _last_call(*call))
+        for index, verdict, response, *call in rows
+    }
 
 
 def fitting(answers: Mapping[int, Answer]) -> Iterator[dict[int, Answer]]:
@@ -70,7 +102,7 @@ def fitting(answers: Mapping[int, Answer]) -> Iterator[dict[int, Answer]]:
 
 def pack_words(words: Mapping[str, str]) -> str | None:
     """A mapping of strings; None: it is empty."""
-    return _dump(words) if words else None
+    return dump(words) if words else None
 
 
 def unpack_words(text: str | None) -> dict[str, str]:
@@ -83,7 +115,7 @@ def pack_history(attempts: Iterable[CallbackAttempt]) -> bytes:
         [(each.at - _EPOCH) // _MILLISECOND, each.status, each.error, each.took_ms]
         for each in attempts
     ]
-    return zlib.compress(_dump(rows).encode())
+    return zlib.compress(dump(rows).encode())
 
 
 def unpack_history(packed: bytes) -> tuple[CallbackAttempt, ...]:
@@ -93,30 +125,31 @@ def unpack_history(packed: bytes) -> tuple[CallbackAttempt, ...]:
     )
 
 
-def _answer_row(answer: Answer) -> list[object]:
-    call = answer.call
-    made = [call.http_status, call.attempts, call.took_ms] if call else []
-    return [answer.verdict, answer.response, *made]
-
-
-def _answer(verdict: str, response: str, *made: Any) -> Answer:
-    return Answer(Verdict(verdict), response, _last_call(*made) if made else None)
-
-
-def _last_call(http_status: int | None, attempts: int, took_ms: int) -> LastCall:
+def _last_call(http_status: int | None, attempts: int | None, took_ms: int) -> LastCall | None:
+    if attempts is None:
+        return None
     return LastCall(http_status=http_status, attempts=attempts, took_ms=took_ms)
 
 
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _pack(texts: Sequence[str], *columns: Sequence[object]) -> bytes:
+    short = dump([_once_if_equal(column) for column in columns])
+    return zlib.compress(f"{short}\n{to_columns(texts)}".encode())
 
 
-def _pack(value: object) -> bytes:
-    return zlib.compress(_dump(value).encode())
+def _unpack(packed: bytes, *kinds: Any) -> list[list[Any]]:
+    """The texts, then each column."""
+    short, _, rest = zlib.decompress(packed).decode().partition("\n")
+    texts = from_columns(rest)
+    columns = zip(json.loads(short), kinds, strict=True)
+    return [texts, *(_repeated(column, kind, len(texts)) for column, kind in columns)]
 
 
-def _unpack(packed: bytes) -> Any:
-    try:
-        return json.loads(zlib.decompress(packed))
-    except zlib.error as error:
-        raise ValueError from error
+def _once_if_equal(column: Sequence[object]) -> object:
+    return column[0] if len(set(column)) == 1 else column
+
+
+def _repeated(column: object, kind: Any, times: int) -> list[Any]:
+    values = column if isinstance(column, list) else [column] * times
+    if not all(isinstance(value, kind) for value in values):
+        raise TypeError(f"a value is no {kind}")
+    return values

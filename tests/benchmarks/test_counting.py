@@ -139,7 +139,7 @@ class TestABatch:
                     "request-created", lambda operation_name, **_: sent.update([operation_name])
                 )
             service.forget()
-            assert service.submit(payloads.jobs(10, payloads.SMALL.job)) == 200
+            assert service.submit(payloads.jobs(10, payloads.SMALL)) == 200
             assert service.work_off() == [10]
         tallies = service.counter.tallies
         assert sum((each.requests for each in tallies.values()), Counter()) == sent

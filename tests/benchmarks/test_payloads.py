@@ -14,7 +14,8 @@ from tests.samples import ALLOWANCE
 
 @pytest.mark.parametrize("sizes", [HEADLINE, SMALL, LARGE, PEERS], ids=str)
 def test_jobs_and_answers_have_the_size_they_claim(sizes: Sizes) -> None:
-    for job in payloads.jobs(20, sizes.job):
+    for job in payloads.jobs(20, sizes):
+        assert len(job.pop("id", "")) == sizes.id
         assert len(payloads.dump(job)) == sizes.job
     for number in range(20):
         assert len(payloads.answer(number, sizes.answer)) == sizes.answer
@@ -29,11 +30,11 @@ def test_no_two_are_alike_and_together_they_keep_an_eighth_of_their_size(sizes: 
 
 
 def test_the_same_seed_makes_the_same_jobs() -> None:
-    assert payloads.jobs(3, 200, seed=7) == payloads.jobs(3, 200, seed=7)
-    assert payloads.jobs(3, 200, seed=7) != payloads.jobs(3, 200, seed=8)
+    assert payloads.jobs(3, HEADLINE, seed=7) == payloads.jobs(3, HEADLINE, seed=7)
+    assert payloads.jobs(3, HEADLINE, seed=7) != payloads.jobs(3, HEADLINE, seed=8)
 
 
 def test_they_are_jobs_that_the_service_accepts() -> None:
-    body = {"jobs": payloads.jobs(5, SMALL.job), "callbackUrl": "https://example.com/"}
+    body = {"jobs": payloads.jobs(5, HEADLINE), "callbackUrl": "https://example.com/"}
     parsed = run_request.parse(body, ALLOWANCE)
     assert [json.loads(job.params)["number"] for job in parsed.jobs] == [*range(5)]

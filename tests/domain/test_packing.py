@@ -2,13 +2,14 @@
 
 import random
 import zlib
+from collections.abc import Callable
 from itertools import chain
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.batch import Answer, Job, Verdict
+from chalicelib.domain.batch import Answer, Job, LastCall, Verdict
 from chalicelib.domain.outcome import MAX_ANSWER_BYTES
 from chalicelib.domain.packing import (
     MAX_ITEM_BYTES,
@@ -24,13 +25,27 @@ from tests.samples import some_jobs, succeeded
 #: DynamoDB's 400 KB are 409,600 bytes; what is left is for keys and names.
 ITEM_LESS_KEYS = 400_000
 
+Pieces = Callable[[int], str]
+
 texts = st.text()  # every text that UTF-8 can write, as all that is stored can be
-jobs_lists = st.lists(st.tuples(texts, texts, texts), max_size=6).map(
+jobs_lists = st.lists(st.tuples(texts, texts, texts, st.none() | texts), max_size=6).map(
     lambda rows: [Job(index, *row) for index, row in enumerate(rows)]
 )
-answers_maps = st.dictionaries(
-    st.integers(0, 9_999), st.builds(Answer, st.sampled_from(Verdict), texts), max_size=9
+calls = st.builds(
+    LastCall,
+    http_status=st.none() | st.integers(100, 599),
+    attempts=st.integers(1, 9),
+    took_ms=st.integers(0, 10**9),
 )
+answers_maps = st.dictionaries(
+    st.integers(0, 9_999),
+    st.builds(Answer, st.sampled_from(Verdict), texts, st.none() | calls),
+    max_size=9,
+)
+
+
+def a_call(http_status: int | None, attempts: int, took_ms: int) -> LastCall:
+    return LastCall(http_status=http_status, attempts=attempts, took_ms=took_ms)
 
 
 def noise(characters: str, size_bytes: int) -> str:
@@ -59,6 +74,36 @@ WORST = {
 }
 
 
+def pieces(characters: str, many: Callable[[random.Random, Callable[[], str]], str]) -> Pieces:
+    """Answers of 3,900 characters, from random words of up to four characters."""
+
+    def text(seed: int) -> str:
+        chance = random.Random(seed)
+
+        def word() -> str:
+            return "".join(chance.choices(characters, k=chance.randint(1, 4)))
+
+        whole = ""
+        while len(whole) < 3_890:
+            whole += many(chance, word)
+        return whole
+
+    return text
+
+
+THREE_BYTES_EACH = "".join(map(chr, range(0x4E00, 0xA000)))
+CUT_TO_PIECES: dict[str, Pieces] = {
+    "strings": pieces(THREE_BYTES_EACH, lambda _, word: f'"{word()}",'),
+    "names and strings": pieces(THREE_BYTES_EACH, lambda _, word: f'"{word()}":"{word()}",'),
+    "names and digits": pieces(
+        THREE_BYTES_EACH, lambda chance, word: f'"{word()}":{chance.randrange(10)},'
+    ),
+    "digits behind anything": pieces(
+        THREE_BYTES_EACH, lambda chance, word: f"{word()},{chance.randrange(10)}"
+    ),
+}
+
+
 class TestJobs:
     @given(jobs=jobs_lists)
     def test_jobs_come_back_as_they_were(self, jobs: list[Job]) -> None:
@@ -77,12 +122,13 @@ class TestJobs:
 
     def test_what_was_stored_by_this_version_can_be_read(self) -> None:
         stored = bytes.fromhex(
-            "789c8b8e564a2d4bcd2b51d251cacc2bcb2c4975cecf2b494c2e29060a54c728e5c5285919ea19e8"
-            "c4281d5e0964c628c5c494a65818a7c428d52ac5ea442b95a41683b41664e6a58334000563015e5b1a48"
+            "789c1d8c310ec23010046bfb195b9f901d0a505a1ec003ce2e02b690a5e840c9250de241bc838f7149b31acd"
+            "ae961975ada220689d1599184dd6a6f5f2141dee3a5bf36af2d89beb54ead4c713489671ccd93333de0992d0"
+            "dbee10f61525fcbe6612cc596cee63886cc48122751b050af6105de7d352cec7e286a437effeeff329cc"
         )
         assert unpack_jobs([stored], range(2)) == (
-            Job(0, "event", "inviteContacts", '{"n":1.0,"é":"\\ud83d"}'),
-            Job(1, "test", "ping", "{}"),
+            Job(0, "event", "inviteContacts", '{"n":1.0,"é":"\\ud83d"}', "Order:17"),
+            Job(1, "test", "ping", '{"n":2.0,"é":"a\\tb"}'),
         )
 
 
@@ -91,18 +137,26 @@ class TestAnswers:
     def test_answers_come_back_as_they_were(self, answers: dict[int, Answer]) -> None:
         unpacked = unpack_answers(pack_answers(answers))
         assert unpacked == answers
-        assert [*unpacked] == [*answers]
+        assert [*unpacked] == sorted(answers)
 
     def test_what_was_stored_by_this_version_can_be_read(self) -> None:
         stored = bytes.fromhex(
-            "789cab563257b28a562a56d251aa8e51cacf8e51b22a292a4dad558ad551b200c9a44164528b8af2"
-            "8b9cf35352810a4c0c0cc0f29620f9742cf2668640f95a00b0f01a94"
+            "789c358eb10ec2300c44e7e4333c7b70424a102b9fe1646b8a101591029d2afe9d4b5007eb7ccfd6e954233b"
+            "f6ec322bbd8969c174bd138817e180e9fadad615683c1f265cf8e438fe6db6aa4a7ba2fa4c74fdb4ad70a2c7"
+            "8c1d713d8dbec782a7d25a6db73a17dcc3e038a88c22bd0e04863bc8d645e365b2c6182b62ceee0709a92e15"
         )
         assert unpack_answers(stored) == {
-            7: Answer(Verdict.SUCCEEDED, '{"ok":true}'),
-            8: Answer(Verdict.FAILED, '{"errorCode":400}'),
-            9: Answer(Verdict.UNANSWERED, '{"errorCode":461}'),
+            7: Answer(Verdict.SUCCEEDED, '{"ok":true,"id":17}', a_call(200, 1, 48)),
+            8: Answer(Verdict.FAILED, '{"errorCode":400}', a_call(400, 2, 31)),
+            10: Answer(Verdict.SUCCEEDED, '{"ok":true,"id":205}', a_call(200, 1, 7)),
+            11: Answer(Verdict.UNANSWERED, '{"errorCode":461}'),
         }
+
+    def test_what_is_usual_weighs_a_few_bytes_a_job(self) -> None:
+        """Done at the first call, with 200: only the time that each took differs."""
+        usual = {n: Answer(Verdict.SUCCEEDED, "1", a_call(200, 1, n**2)) for n in range(50)}
+        without = {n: Answer(Verdict.SUCCEEDED, "1") for n in range(50)}
+        assert len(pack_answers(usual)) - len(pack_answers(without)) < 2.5 * 50
 
 
 class TestFitting:
@@ -124,6 +178,14 @@ class TestFitting:
         assert len(groups) < len(answers)
         assert all(len(pack_answers(group)) < ITEM_LESS_KEYS for group in groups)
 
+    @pytest.mark.parametrize("kind", CUT_TO_PIECES)
+    def test_a_full_group_of_answers_of_many_pieces_fits_an_item(self, kind: str) -> None:
+        """No two alike, so that their columns save nothing."""
+        answers = {n: succeeded(CUT_TO_PIECES[kind](n)) for n in range(90)}
+        groups = [*fitting(answers)]
+        assert 1 < len(groups) < len(answers)
+        assert all(len(pack_answers(group)) < ITEM_LESS_KEYS for group in groups)
+
     @given(sizes=st.lists(st.integers(0, MAX_ITEM_BYTES + 10), max_size=12))
     def test_every_answer_is_in_one_group_and_in_order(self, sizes: list[int]) -> None:
         answers = {
@@ -143,6 +205,30 @@ class TestFitting:
 
     def test_nothing_needs_no_item(self) -> None:
         assert [*fitting({})] == []
+
+
+ONE_TEXT = '[[["{}",""]],[[0]],[0]]\n'
+#: Too few or too many values, or of another type.
+OF_JOBS = [
+    '["e","a",null,null]',
+    '["e",["a","b"],null]',
+    '["e",[],null]',
+    '[3,"a",null]',
+    '["e",null,null]',
+    '["e","a",7]',
+    '["e","a",{}]',
+]
+OF_ANSWERS = [
+    '[0,"s",200,1]',
+    '[0,"s",200,1,5,5]',
+    '[0,"x",200,1,5]',
+    "[0,3,200,1,5]",
+    '["0","s",200,1,5]',
+    '[[0,1],"s",200,1,5]',
+    '[0,"s","200",1,5]',
+    '[0,"s",200,1.5,5]',
+    '[0,"s",200,1,{}]',
+]
 
 
 def packed(text: str) -> bytes:
@@ -186,18 +272,26 @@ class TestBroken:
         with pytest.raises(Unreadable):
             unpack_jobs(pack_jobs(some_jobs(3)), wanted)
 
-    @pytest.mark.parametrize(
-        "text",
-        ["", "3", "null", "{}", "[3]", '[["event"]]', '[["a","b","c","d","e"]]', "[", "[{}]"],
-    )
-    def test_jobs_of_another_shape(self, text: str) -> None:
+    @pytest.mark.parametrize("short", ["", "3", "null", "{}", "[]", "[", '["e","a"]', *OF_JOBS])
+    def test_jobs_of_another_shape(self, short: str) -> None:
         with pytest.raises(Unreadable):
-            unpack_jobs([packed(text)], range(1))
+            unpack_jobs([packed(f"{short}\n{ONE_TEXT}")], range(1))
 
-    @pytest.mark.parametrize(
-        "text",
-        ["", "3", "null", "[]", '{"a":["s",""]}', '{"0":["x",""]}', '{"0":3}', '{"0":["s"]}', "{"],
-    )
-    def test_answers_of_another_shape(self, text: str) -> None:
+    @pytest.mark.parametrize("short", ["", "3", "null", "{}", "[]", "[", *OF_ANSWERS])
+    def test_answers_of_another_shape(self, short: str) -> None:
         with pytest.raises(Unreadable):
-            unpack_answers(packed(text))
+            unpack_answers(packed(f"{short}\n{ONE_TEXT}"))
+
+    @pytest.mark.parametrize("rest", ["", "3", "[]", "{}", "[[],[],[0]]", ONE_TEXT[:-1]])
+    def test_texts_of_another_shape(self, rest: str) -> None:
+        with pytest.raises(Unreadable):
+            unpack_jobs([packed(f'["e","a",null]\n{rest}')], range(1))
+        with pytest.raises(Unreadable):
+            unpack_answers(packed(f'[0,"s",200,1,5]\n{rest}'))
+
+    def test_what_they_would_be_whole(self) -> None:
+        """So that nothing but the shape fails above."""
+        jobs = unpack_jobs([packed(f'["e","a",null]\n{ONE_TEXT}')], range(1))
+        assert jobs == (Job(0, "e", "a", "{}"),)
+        answers = unpack_answers(packed(f'[4,"s",200,1,5]\n{ONE_TEXT}'))
+        assert answers == {4: Answer(Verdict.SUCCEEDED, "{}", a_call(200, 1, 5))}

@@ -1,0 +1,89 @@
+"""Texts come back from their columns as they were, whatever they are; alike ones share a frame."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.columns import dump, from_columns, to_columns
+
+#: What cuts and separates, so that cuts fall in odd places.
+punctuation = st.text(alphabet='",:[]{}\\\t\n\r\x00-0123456789.eE+ aé\u2028😀')
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+texts = punctuation | st.text() | values.map(dump) | values.map(json.dumps)
+
+
+def lines_of(texts: Sequence[str]) -> list[str]:
+    return to_columns(texts).split("\n")[1:]
+
+
+@given(given=st.lists(texts, max_size=6))
+def test_texts_come_back_as_they_were(given: list[str]) -> None:
+    assert from_columns(to_columns(given)) == given
+
+
+@pytest.mark.parametrize("between", ["\t", "\n", "\\\t", "\\\n"])
+def test_what_separates_lines_and_values_may_stand_in_strings(between: str) -> None:
+    """In JSON it never does; then the string is no value."""
+    given = [f'{{"a":"{n}{between}{n}","n":{n}}}' for n in range(3)]
+    assert from_columns(to_columns(given)) == given
+
+
+@given(text=texts, times=st.integers(2, 4))
+def test_equal_texts_are_kept_once(text: str, times: int) -> None:
+    stored = to_columns([text] * times)
+    assert from_columns(stored) == [text] * times
+    assert all(set(line) <= {"\t"} for line in stored.split("\n")[1:])
+
+
+def test_a_line_holds_what_differs_in_one_place() -> None:
+    given = [f'{{"id":{id},"link":"https://a.example/{id}/yes"}}' for id in (17, 18, 25)]
+    assert lines_of(given) == ["17\t18\t25", "17\t18\t25", "\t\t"]
+
+
+def test_texts_of_several_shapes_share_the_columns_of_what_they_have_in_common() -> None:
+    given = ['{"id":1,"name":"Ann"}', '{"id":2}', '{"id":3,"name":"Bob","age":40}']
+    assert lines_of(given)[:2] == ["1\t2\t3", "Ann\tBob"]
+
+
+def test_an_only_text_stays_whole() -> None:
+    assert lines_of(['{"id":1}']) == [""]
+
+
+def test_a_long_text_stays_whole() -> None:
+    given = [dump([*range(1_000)]), dump([*range(2_000)])]
+    assert len(given[0]) < 4_000 < len(given[1])
+    assert json.loads(to_columns(given).split("\n")[0])[0][-1] == [given[1], ""]
+    assert from_columns(to_columns(given)) == given
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "",
+        "[]",
+        "{}",
+        "3",
+        "[[],[],[0]]",  # a shape that is not there
+        '[[["a",""]],[[0]],[0]]',  # a line is missing
+        '[[["a",""]],[[0]],[0]]\n\t',  # a value too many
+        '[[["a",""]],[[0]],[0,0]]\n',  # a value is missing
+        '[[["a"]],[[0]],[0]]\n',
+        '[[["a",1]],[[0]],[0]]\n',
+        '[[["a",""]],[[1]],[0]]\n',
+        '[[["a",""]],[["0"]],[0]]\n',
+        '[[["a",""]],[[0]],["0"]]\n',
+        '[[["a",""]],[[0]],3]\n',
+        '[[["a",""]],3,[0]]\n',
+        '[[["a",""]],[[0]],[0]]\n\n',  # a line too many
+    ],
+)
+def test_what_are_no_columns_is_an_error(stored: str) -> None:
+    with pytest.raises((ValueError, TypeError, LookupError)):
+        from_columns(stored)
