@@ -23,7 +23,6 @@ from batchback_local.http_server import Answer, Request
 from batchback_local.live.waiting import DidNotHappen, until
 from batchback_ops import project
 from batchback_ops.package import chalice_package, deploy_script
-from chalicelib.adapters.items import attribute_of
 from chalicelib.settings import Names
 from e2e.emulator import Emulator
 from e2e.packages import Package
@@ -216,8 +215,7 @@ class OnEmulator:
         self.emulator.client("dynamodb").update_item(
             TableName=NAMES.batches_table,
             Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},
-            UpdateExpression=f"SET {attribute_of('next_check_at')} = :now, due_at = :now, "
-            f"{attribute_of('checks')} = :none",
+            UpdateExpression="SET next_check_at = :now, due_at = :now, checks = :none",
             ExpressionAttributeValues={":now": {"N": f"{time.time():.3f}"}, ":none": {"N": "0"}},
         )
 

@@ -409,10 +409,6 @@ class TestGlossary:
         words = [word.lower() for word, *_ in self.TABLE()]
         assert words == sorted(set(words))
 
-    def test_every_attribute_with_an_older_name_is_there(self) -> None:
-        older = {code for row in self.TABLE() for code in codes(row[2])}
-        assert {*items._STORED_AS.values()} - older == set()
-
 
 class TestLocal:
     def test_every_option_is_there_and_no_other(self) -> None:

@@ -3,7 +3,7 @@
 Table `batches`, partition key `batch_id`, sort key `part`:
 
     0#head                                       the head: `Batch`, an attribute for each field
-    0#order#<submission>                         what never changes besides the jobs
+    0#terms#<submission>                         what never changes besides the jobs
     1#<submission>#0007#0jobs#00                 the jobs of chunk 7, packed; #01 .. where too large
     1#<submission>#0007#1answers#0001#0000       flush 0 of round 1, packed; put once, never changed
     1#<submission>#0007#2trying#00181            stands while job 181 runs after a worker's death
@@ -16,7 +16,7 @@ later release adds to a format, attributes and parts, is passed over.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -66,7 +66,7 @@ def key(batch_id: str, part: str) -> Item:
 
 
 def terms_part(submission: str) -> str:
-    return f"0#order#{submission}"
+    return f"0#terms#{submission}"
 
 
 def chunk_prefix(submission: str, chunk: int) -> str:
@@ -196,16 +196,14 @@ def _answers_part(round: int, number: int, packed: bytes) -> AnswersPart:
         return AnswersPart(round=round, number=number, answers={})
 
 
-#: The attributes that hold a group of counts. Of `counts` no job is unanswered. Of the other group
-#: those that are not are stored: an older release adds none, so of a chunk that it finished all
-#: count as unanswered.
+#: The attributes that hold a group of counts. Of `counts` no job is unanswered.
 COUNTS = {
     "counts": {"succeeded": "succeeded", "failed": "failed", "result_bytes": "result_bytes"},
     "unanswered_counts": {
-        "succeeded": "gave_up_succeeded",
-        "failed": "gave_up_failed",
-        "kept": "gave_up_kept",
-        "result_bytes": "gave_up_result_bytes",
+        "succeeded": "unanswered_succeeded",
+        "failed": "unanswered_failed",
+        "unanswered": "unanswered_jobs",
+        "result_bytes": "unanswered_result_bytes",
     },
 }
 
@@ -219,21 +217,6 @@ def head_item(batch: Batch) -> Item:
     }
 
 
-#: Fields whose attribute is called otherwise: a name that is stored stays.
-_STORED_AS = {
-    "unanswered": "gave_up",
-    "next_check_at": "next_look_at",
-    "checks": "looks",
-    "checked_at": "looked_at",
-    "done_at_last_check": "done_at_last_look",
-}
-
-
-def attribute_of(field: str) -> str:
-    """The name of the attribute that holds a field."""
-    return _STORED_AS.get(field, field)
-
-
 def attributes_of(values: Mapping[str, object], batch_id: str) -> dict[str, Any]:
     """Fields as attributes; None: the attribute is absent."""
     attributes: dict[str, Any] = {}
@@ -242,7 +225,7 @@ def attributes_of(values: Mapping[str, object], batch_id: str) -> dict[str, Any]
             for part, attribute in COUNTS[name].items():
                 attributes[attribute] = {"N": str(getattr(value, part))}
         else:
-            attributes[attribute_of(name)] = _attribute(value)
+            attributes[name] = _attribute(value)
     if "due_at" in values:
         is_due = values["due_at"] is not None
         attributes["due_bucket"] = {"S": due_bucket(batch_id)} if is_due else None
@@ -298,24 +281,16 @@ def read_head(item: Item | None) -> Batch | None:
 
 
 def _batch(item: Item) -> Batch:
-    values = {name: read(item.get(attribute_of(name))) for name, read in _READERS.items()}
-    if values["lease"] and not values["lease_ends_at"]:
-        values["lease_ends_at"] = values["next_try_at"]  # where it used to be
+    values = {name: read(item.get(name)) for name, read in _READERS.items()}
     return Batch(
         **values,
-        counts=Counts(**_numbers_of("counts", item)),
-        unanswered_counts=_unanswered_counts(**_numbers_of("unanswered_counts", item)),
+        counts=_counts("counts", item),
+        unanswered_counts=_counts("unanswered_counts", item),
     )
 
 
-def _numbers_of(group: str, item: Item) -> dict[str, int]:
-    return {part: _int(item.get(name)) for part, name in COUNTS[group].items()}
-
-
-def _unanswered_counts(*, kept: int, **parts: int) -> Counts:
-    """An older release that restarts the batch leaves a `kept` that is too large."""
-    counts = Counts(**parts)
-    return replace(counts, unanswered=max(0, counts.total - kept))
+def _counts(group: str, item: Item) -> Counts:
+    return Counts(**{part: _int(item.get(name)) for part, name in COUNTS[group].items()})
 
 
 def _int(attribute: Item | None) -> int:

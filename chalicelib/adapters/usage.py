@@ -4,7 +4,7 @@ Table `batches`, partition key `account#<account>`, sort key `0#usage`: an id th
 no index, and there only where something is limited. It is not deleted: what it remembers of an
 account that has gone quiet is a few hundred bytes.
 
-    places       the slots: a set of texts `<began_at>#<batch_id>#<submission>#<round>`
+    slots        a set of texts `<began_at>#<batch_id>#<submission>#<round>`
     paid_until   until when the jobs admitted are paid for, to the microsecond
     pruned_at    when the slots were last pruned
 """
@@ -20,10 +20,10 @@ from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 
 USAGE = "0#usage"
 #: The conditions, in words.
-_HAS_A_SLOT = "(attribute_not_exists(#places) OR size(#places) < :fewer_than)"
-_HOLDS_THE_SLOT = "contains(#places, :slot)"
+_HAS_A_SLOT = "(attribute_not_exists(#slots) OR size(#slots) < :fewer_than)"
+_HOLDS_THE_SLOT = "contains(#slots, :slot)"
 #: A repeat of the very write that took effect: what was admitted once is charged once.
-_IS_NOT_IN_YET = "NOT contains(#places, :slot)"
+_IS_NOT_IN_YET = "NOT contains(#slots, :slot)"
 _NOTHING_TO_PAY = "(attribute_not_exists(#paid_until) OR #paid_until <= :now)"
 _NOT_TOO_MUCH_TO_PAY = "#paid_until > :now AND #paid_until <= :no_later_than"
 
@@ -35,7 +35,7 @@ def key(account: str) -> Item:
 def read(item: Item | None) -> AccountUsage:
     found = items.known(item or {})
     return AccountUsage(
-        open=frozenset(map(_slot, found.get("places", {}).get("SS", []))),
+        open=frozenset(map(_slot, found.get("slots", {}).get("SS", []))),
         paid_until=items.moment(found.get("paid_until")),
         pruned_at=items.moment(found.get("pruned_at")),
     )
@@ -53,14 +53,14 @@ def admission_of(admission: Admission) -> Update:
 def undoing_of(admission: Admission) -> Update:
     """The reverse of an admission, if its slot is still there."""
     update = _update().when(_HOLDS_THE_SLOT, slot={"S": _text(admission.slot)})
-    update.delete(places=_set([admission.slot]))
+    update.delete(slots=_set([admission.slot]))
     if admission.charge:
         update.add(paid_until=_span(-admission.charge.cost))
     return update
 
 
 def vacating_of(slots: Collection[Slot]) -> Update:
-    return _update().delete(places=_set(slots))
+    return _update().delete(slots=_set(slots))
 
 
 def pruning_of(seen: datetime | None, now: datetime) -> Update:
@@ -77,9 +77,9 @@ def _update() -> Update:
 def _take(update: Update, admission: Admission) -> None:
     slot = _set([admission.slot])
     if admission.fewer_than is None:
-        update.set(places=slot)
+        update.set(slots=slot)
     else:
-        update.when(_HAS_A_SLOT, fewer_than={"N": str(admission.fewer_than)}).add(places=slot)
+        update.when(_HAS_A_SLOT, fewer_than={"N": str(admission.fewer_than)}).add(slots=slot)
 
 
 def _charge(update: Update, charge: Charge) -> None:

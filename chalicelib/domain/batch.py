@@ -142,11 +142,6 @@ class Counts:
     def total(self) -> int:
         return self.succeeded + self.failed
 
-    @property
-    def kept(self) -> int:
-        """Jobs that keep their answer in a restart."""
-        return self.total - self.unanswered
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:

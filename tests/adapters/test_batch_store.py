@@ -669,14 +669,14 @@ class TestLargeBatches:
         write, answered = client.batch_write_item, []
         all_three = Barrier(3, timeout=20)
 
-        def fail_where_the_order_is(RequestItems: Any) -> Any:  # noqa: N803 - DynamoDB's own
+        def fail_where_the_terms_are(RequestItems: Any) -> Any:  # noqa: N803 - DynamoDB's own
             all_three.wait()
             answered.append(RequestItems)
-            if "0#order" in str(RequestItems):
+            if "0#terms" in str(RequestItems):
                 raise EndpointConnectionError(endpoint_url="https://example.com")
             return write(RequestItems=RequestItems)
 
-        monkeypatch.setattr(client, "batch_write_item", fail_where_the_order_is)
+        monkeypatch.setattr(client, "batch_write_item", fail_where_the_terms_are)
         with pytest.raises(Unavailable, match="DynamoDB: EndpointConnectionError"):
             side_by_side_store(client).save_jobs(large, TERMS, some_jobs(60))
         assert len(answered) == 3

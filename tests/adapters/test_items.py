@@ -80,32 +80,6 @@ def test_every_field_of_the_terms_comes_back() -> None:
     assert items.read_terms(items.terms_item(FULL, TERMS)) == TERMS
 
 
-class TestUnansweredJobs:
-    """A restart is charged for them. An older release finishes chunks without counting them."""
-
-    def test_of_chunks_that_an_older_release_finished_all_jobs_count(self) -> None:
-        item = items.head_item(FULL)
-        del item["gave_up_kept"]
-        head = items.read_head(item)
-        assert head
-        assert head.answered.unanswered == FULL.unanswered_counts.total
-
-    def test_they_are_none_where_an_older_release_restarted_the_batch(self) -> None:
-        item = {**items.head_item(FULL), "gave_up_succeeded": {"N": "0"}}
-        head = items.read_head({**item, "gave_up_failed": {"N": "0"}})
-        assert head
-        assert head.answered.unanswered == 0
-
-
-def test_a_lease_that_an_earlier_release_took_ends_at_the_next_try() -> None:
-    """It had no attribute of its own."""
-    item = items.head_item(FULL)
-    del item["lease_ends_at"]
-    assert items.read_head(item) == replace(FULL, lease_ends_at=FULL.next_try_at)
-    del item["lease"]
-    assert items.read_head(item) == replace(FULL, lease=None, lease_ends_at=None)
-
-
 #: A name that cannot be packed well, as long as names get.
 LONG_NAME = ".".join(sha256(letter.encode()).hexdigest()[:62] for letter in "abcd")
 #: The longest that a receiver can cause: the name in its certificate is another.

@@ -1,7 +1,9 @@
 """What a sample holds, batch by batch, and how it ends: told to a service on moto."""
 
 import json
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import boto3
@@ -9,17 +11,36 @@ import boto3
 from batchback_ops.keys import credentials
 from batchback_ops.keys.table import KeyTable
 from chalicelib.domain.outcome import NoReply, Reply
-from tests.fakes.http import Call, echo
-from tests.samples import without_life
-from tests.stories.on_moto import OnMoto
+from tests.fakes.http import Call, Post, echo
+from tests.formats.sample import items_of
+from tests.stories.on_moto import CALLBACK_URL, OnMoto
 from tests.stories.outages import failing
 
 #: A sample ends after three, unless its messages are lost.
 _MOST_SWEEPS = 30
+#: All that a caller may say of a batch.
+_WORDS = {
+    "label": "orders of May",
+    "metadata": {"order": "77", "café": "☕"},
+    "callbackResults": "failed",
+    "callbackHeaders": {"Authorization": "Bearer canary"},
+    "deadlineMinutes": 600,
+    "maxFailed": 30,
+}
+_TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+Submit = Callable[[Sequence[Any]], str]
 
 
 class WorkerDied(BaseException):
     """Takes the whole invocation with it."""
+
+
+class DeadlyReceiver:
+    """Takes the function with it that calls back."""
+
+    def post(self, *_: object, **__: object) -> Reply:
+        raise WorkerDied
 
 
 class NeverEnded(AssertionError):
@@ -47,20 +68,27 @@ def begin(life: OnMoto) -> dict[str, str]:
     messages come back again and again begin first: what is received is received by all."""
     configure(life)
     standing = _lost(life)
+    in_words = partial(_submit_in_words, life)
     begun = {
         "delivered, and gave up on all jobs": _gave_up(life),
         "a job that kills its workers, dead and not buried": _poisoned(life),
         "under a marker": _marked(life),
         "handed on, because the database failed": _handed_on(life),
-        "completed, its callback to be tried again": _callback_waiting(life),
-        "half its jobs answered, one of them to be called again": _half_done(life),
+        "completed, its callback to be tried again": _callback_waiting(life, life.submit),
+        "the same, with all that its caller may say": _callback_waiting(life, in_words),
+        "half its jobs answered, one of them to be called again": _half_done(life, life.submit),
+        "the same, with every word of its caller": _half_done(life, in_words),
         "cancelled, and nobody has looked yet": _cancelled(life),
+        "stopped, and nobody has looked yet": _stopped(life),
+        "leased by a sender that died": _leased(life),
         "without a callback": life.ask("run", {"jobs": jobs(2)})["asyncId"],
         "just submitted": submitted(life),
         "its messages are lost, and a sentinel waits": _with_a_sentinel(life, standing),
+        "held up, because the platform is away": _held_up(life),
     }
     _rotate_the_key(life)
     life.receiver.posts.clear()
+    life.platform.calls.clear()
     return begun
 
 
@@ -97,21 +125,50 @@ def _sweep_until_nothing_is_due(life: OnMoto, begun: dict[str, str]) -> None:
 
 def _outcome(life: OnMoto, async_id: str) -> dict[str, Any]:
     progress = life.progress(async_id)
+    calls = [call for call in life.platform.calls if async_id in call.idempotency_key]
     posts = [post for post in life.receiver.posts if async_id.encode() in post.body]
     return {
-        "status": progress["status"],
-        "jobs": progress["jobs"],
+        **{name: progress.get(name) for name in ("status", "jobs", "label", "metadata")},
         "callback": progress["callback"]["status"],
+        "attempts": [_attempt(each) for each in progress["callback"]["history"]],
         "results": life.results(async_id).decode(),
-        "posts": [
-            {"webhook-id": without_life(post.headers["webhook-id"]), "body": post.body.decode()}
-            for post in posts
-        ],
+        "details": [_details(each) for each in life.ask("results", _detailed(async_id))["results"]],
+        "calls": sorted({f"{call.idempotency_key} {call.traceparent}" for call in calls}),
+        "posts": [_post(each) for each in posts],
     }
 
 
+def _attempt(attempt: Any) -> list[Any]:
+    """Without its time, which depends on chance."""
+    return [attempt[name] for name in ("status", "error", "tookMs")]
+
+
+def _detailed(async_id: str) -> dict[str, Any]:
+    return {"async": async_id, "detail": True}
+
+
+def _details(result: Any) -> list[Any]:
+    return [result.get(name) for name in ("id", "outcome", "httpStatus", "attempts", "tookMs")]
+
+
+def _post(post: Post) -> dict[str, Any]:
+    return {
+        "webhook-id": post.headers["webhook-id"],
+        "traceparent": post.headers.get("traceparent"),
+        "private headers": dict(post.private_headers),
+        "body": post.body.decode(),
+    }
+
+
+def _submit_in_words(life: OnMoto, jobs: Sequence[Any]) -> str:
+    named = [{"id": f"job-{n}", **job} for n, job in enumerate(jobs)]
+    body = {"jobs": named, "callbackUrl": CALLBACK_URL, **_WORDS}
+    async_id: str = life.ask("run", body, traceparent=_TRACEPARENT)["asyncId"]
+    return async_id
+
+
 def _gave_up(life: OnMoto) -> str:
-    life.platform.answer = lambda _: Reply(status=503)
+    life.platform.answer = lambda _: Reply(status=500)
     async_id = life.submit(jobs(3))
     life.work_off()
     life.platform.answer = echo
@@ -135,12 +192,12 @@ def _poisoned(life: OnMoto) -> str:
     return async_id
 
 
-def _half_done(life: OnMoto) -> str:
+def _half_done(life: OnMoto, submit: Submit) -> str:
     """One chunk's message has gone on with a delay, for its one job that failed for now."""
     life.platform.answer = lambda call: (
         echo(call) if call.params["n"] else Reply(status=503, retry_after="600")
     )
-    async_id = life.submit(jobs(40))
+    async_id = submit(jobs(40))
     mine = [message for message in life.receive() if async_id in message["Body"]]
     for message in mine[:4]:
         life.deliver(message)
@@ -214,8 +271,55 @@ def _cancelled(life: OnMoto) -> str:
     return async_id
 
 
-def _callback_waiting(life: OnMoto) -> str:
+def _stopped(life: OnMoto) -> str:
+    """More jobs failed than its caller allows; most were not called."""
+    life.platform.answer = lambda _: Reply(status=400)
+    body = {"jobs": jobs(40), "callbackUrl": CALLBACK_URL, "maxFailed": 2}
+    async_id: str = life.ask("run", body)["asyncId"]
+    first, *_ = [message for message in life.receive() if async_id in message["Body"]]
+    life.deliver(first)
+    life.delete(first)
+    life.platform.answer = echo
+    assert life.head(async_id).stopped
+    return async_id
+
+
+def _leased(life: OnMoto) -> str:
+    """Its callback may have come, or not."""
     async_id = life.submit(jobs(2))
+    while not life.head(async_id).is_completed:
+        _deliver_of(life, async_id)
+    receiver = life.receiver
+    life.replace(receiver=DeadlyReceiver())
+    _deliver_of(life, async_id)
+    life.replace(receiver=receiver)
+    assert life.head(async_id).lease
+    return async_id
+
+
+def _deliver_of(life: OnMoto, async_id: str) -> None:
+    for message in life.receive():
+        if async_id in message["Body"]:
+            _deliver(life, message)
+
+
+def _held_up(life: OnMoto) -> str:
+    life.clock.advance(minutes=2)  # so that the last answer is long ago
+    life.platform.answer = lambda _: Reply(status=503)
+    async_id = life.submit(jobs(40))
+    _deliver_of(life, async_id)
+    life.platform.answer = echo
+    assert any("0#outage" in item["part"]["S"] for item in items_of(life.names.batches_table))
+    return async_id
+
+
+def _callback_waiting(life: OnMoto, submit: Submit) -> str:
+    def slow(call: Call) -> Reply | NoReply:
+        life.clock.advance(seconds=0.125)
+        return echo(call)
+
+    life.platform.answer = slow
+    async_id = submit(jobs(2))
     life.receiver.answers = [Reply(status=500)] * 2
     while life.progress(async_id)["callback"]["attempts"] < 2:
         for message in life.receive():
@@ -223,6 +327,7 @@ def _callback_waiting(life: OnMoto) -> str:
                 life.deliver(message)
                 life.delete(message)
         life.clock.advance(seconds=5)
+    life.platform.answer = echo
     return async_id
 
 

@@ -3,7 +3,7 @@ has. The samples in tests/vectors are frozen: see tests/formats."""
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import boto3
@@ -14,8 +14,8 @@ from chalicelib.adapters.key_store import DynamoKeyStore
 from chalicelib.errors import FunctionFailed, TooNew
 from tests.fakes.clock import FakeClock
 from tests.formats import lives
-from tests.formats.sample import VECTORS, Item, Sample
-from tests.samples import a_batch
+from tests.formats.sample import QUEUES, VECTORS, Item, Sample
+from tests.samples import TERMS, a_batch
 from tests.stories.on_moto import OnMoto
 
 #: The frozen samples, by their formats and what was added to each of them.
@@ -23,6 +23,8 @@ FORMATS = sorted(
     (folder.name.removeprefix("format-") for folder in VECTORS.glob("format-*")),
     key=lambda name: [int(part) for part in name.split(".")],
 )
+
+BATCH = a_batch()
 
 
 def bring_to_life(life: OnMoto, sample: Sample) -> None:
@@ -56,6 +58,35 @@ def test_a_sample_of_what_is_written_now_is_frozen() -> None:
     """A new format, of items or of messages, comes with `python -m tests.formats N`."""
     newest, *_ = FORMATS[-1].split(".")
     assert max(items.FORMAT, key_items.FORMAT, sqs.FORMAT) == int(newest)
+
+
+class TestTheNewestSample:
+    """Holds all that there is to be read."""
+
+    SAMPLE = Sample.read(FORMATS[-1])
+
+    def test_holds_every_attribute_of_a_head(self) -> None:
+        heads = self._items("0#head")
+        stored = {
+            *items.attributes_of(
+                {f.name: getattr(BATCH, f.name) for f in fields(BATCH)}, BATCH.batch_id
+            )
+        }
+        assert stored - set().union(*heads) == set()
+
+    def test_holds_every_attribute_of_the_terms(self) -> None:
+        assert items.terms_item(BATCH, TERMS).keys() - set().union(*self._items("0#terms")) == set()
+
+    @pytest.mark.parametrize("part", ["#0jobs#", "#1answers#", "#2trying#", "0#usage", "0#outage"])
+    def test_holds_every_kind_of_item(self, part: str) -> None:
+        assert self._items(part)
+
+    @pytest.mark.parametrize("queue", QUEUES)
+    def test_holds_messages_of_every_queue(self, queue: str) -> None:
+        assert queue in {message["queue"] for message in self.SAMPLE.messages}
+
+    def _items(self, part: str) -> list[Item]:
+        return [item for item in self.SAMPLE.batches if part in item["part"]["S"]]
 
 
 @pytest.mark.parametrize("version", FORMATS)
@@ -118,14 +149,13 @@ def test_a_message_of_a_later_release_comes_back(life: OnMoto) -> None:
 class TestEveryItem:
     """Of a later format."""
 
-    BATCH = a_batch()
     COMMON: Mapping[str, Any] = {"format": {"N": "2"}}
 
     @pytest.mark.parametrize("part", ["0jobs#00", "1answers#0001#0000", "2trying#00000"])
     def test_of_a_chunk_is_refused(self, part: str) -> None:
         item = {**self.COMMON, "part": {"S": f"1#s#0000#{part}"}}
         with pytest.raises(TooNew):
-            items.read_chunk(self.BATCH, 0, [item])
+            items.read_chunk(BATCH, 0, [item])
 
     @pytest.mark.parametrize("read", [items.read_head, items.read_terms, usage.read])
     def test_of_a_batch_or_an_account_is_refused(self, read: Callable[[Item], object]) -> None:
