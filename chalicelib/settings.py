@@ -323,7 +323,7 @@ VARIABLES = (
     ),
     Variable(
         name="PLATFORM_ADDRESS",
-        meaning="Where the jobs' API is; `/api/1.0` may be left out: `https://api.example.com`.",
+        meaning="The address of the platform, without `/api/1.0`: `https://api.example.com`.",
         parse=_address,
         default=None,
     ),
@@ -336,7 +336,7 @@ VARIABLES = (
     ),
     Variable(
         name="PLATFORM_HEADER",
-        meaning="The fixed header, `Name: value` in ASCII, or `ssm` where it is kept "
+        meaning="The fixed header, `Name: value` in ASCII, or `ssm` if it is kept "
         "[in Parameter Store](#the-platforms-header); only with `PLATFORM_AUTH` `header`. "
         "`-` for none.",
         parse=_header,
@@ -344,14 +344,14 @@ VARIABLES = (
     ),
     Variable(
         name="JOB_TIMEOUT_SECONDS",
-        meaning="How long one call of a job may take in all.",
+        meaning="The timeout of one call of a job.",
         parse=_whole(1, 40),
         default="30",
     ),
     Variable(
         name="JOB_RETRY_SECONDS",
-        meaning="The longest wait before the second call of a job that failed for now; "
-        "each further wait is four times as long.",
+        meaning="The longest wait before the first retry of a job; each further wait is four times "
+        "as long.",
         parse=_whole(1, 14),
         default="2",
     ),
@@ -369,40 +369,40 @@ VARIABLES = (
     ),
     Variable(
         name="JOBS_SIDE_BY_SIDE",
-        meaning="How many jobs of a message a worker runs at the same time.",
+        meaning="How many jobs of a message a worker runs concurrently.",
         parse=_whole(1, 100),
         default="25",
     ),
     Variable(
         name="MAX_CONCURRENT_WORKERS",
-        meaning="How many workers run jobs at the same time, which is what protects the platform; "
-        "`0` for as many as Lambda will run.",
+        meaning="How many workers run concurrently, to protect the platform; `0` for as many as "
+        "Lambda runs.",
         parse=_workers,
         default="10",
     ),
     Variable(
         name="MAX_CONCURRENT_CALLBACKS",
-        meaning="How many callbacks are sent at the same time, so that slow receivers hold up no "
-        "other function; `0` for as many as Lambda will run.",
+        meaning="How many callbacks are sent concurrently, so that slow receivers do not hold up "
+        "other functions; `0` for as many as Lambda runs.",
         parse=_workers,
         default="20",
     ),
     Variable(
         name="OUTAGE_MINUTES",
-        meaning="How long a job waits for a platform that is not there before its attempts count.",
+        meaning="How long a job waits for a platform that is down before its attempts count.",
         parse=_whole(0, 2_880),
         default="60",
     ),
     Variable(
         name="FLUSH_SECONDS",
-        meaning="How often a worker records the answers it has while others are still out.",
+        meaning="How often a worker records the answers it has so far.",
         parse=_seconds(0.1, 10),
         default="1",
     ),
     Variable(
         name="DEADLINE_HOURS",
-        meaning="Jobs without an answer by then, counted from submission, get a failure as their "
-        "answer. The most that a caller's `deadlineMinutes` may be.",
+        meaning="Jobs without an answer this long after submission fail. The most that a caller's "
+        "`deadlineMinutes` may be.",
         parse=_whole(1, 48),
         default="12",
     ),
@@ -420,14 +420,14 @@ VARIABLES = (
     ),
     Variable(
         name="BASIC_AUTH",
-        meaning="Whether HTTP Basic is accepted beside signatures.",
+        meaning="Whether HTTP Basic is accepted as well as signatures.",
         parse=_flag,
         default="true",
     ),
     Variable(
         name="ALLOWED_CALLBACK_NETWORKS",
-        meaning="Networks that callbacks may go to although they are not public, and "
-        "`callbackHeaders` over http too, with commas between; `-` for none.",
+        meaning="Private networks that callbacks may go to, and `callbackHeaders` over http too, "
+        "separated by commas; `-` for none.",
         parse=_networks,
         default="-",
     ),
