@@ -14,6 +14,7 @@ _SHOWN = 64
 
 #: https://www.rfc-editor.org/rfc/rfc9110.html#section-5.6.2
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NO_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]")
 _VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 #: What the service sets itself, what says where a request ends or how it is to be read, and what
 #: receivers believe because only their own proxies say it.
@@ -43,13 +44,13 @@ def _why_not_each(headers: Mapping[str, object]) -> Iterator[str]:
         if not isinstance(value, str):
             yield f"{name[:_SHOWN]} must be a string"
         elif not _VALUE.fullmatch(value):
-            yield f"{name[:_SHOWN]} must be printable ASCII, with no space at its ends"
+            yield f"{name[:_SHOWN]} must be printable ASCII: not empty, and no space at its ends"
 
 
 def _folded(name: str) -> str:
     """As receivers may read it: servers that hand headers on as variables (CGI, WSGI) do not tell
-    `_` from `-`."""
-    return name.lower().replace("_", "-")
+    `_` from `-`, and some of them no other character that is neither letter nor digit."""
+    return _NO_LETTER_OR_DIGIT.sub("-", name.lower())
 
 
 def _why_repeated(headers: Mapping[str, object]) -> Iterator[str]:

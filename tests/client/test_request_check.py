@@ -73,7 +73,7 @@ JOBS: list[Any] = [
     *({**JOB, "id": id} for id in (None, "", 1, "a", "a b", "\u0430", LONG, LONG[:64], ["a"])),
 ]
 WORDS: list[Any] = [None, "", 1, "a", "é x", "a\n", "\u00a0", "\ud83d", LONG, LONG[:64], []]
-HEADER_NAMES = ["", "a b", "é", "Host", "TE", "X_Forwarded_For", "webhook-id", "Content-X"]
+HEADER_NAMES = ["", "a b", "é", "Host", "TE", "X_Forwarded_For", "webhook.id", "Content-X"]
 HEADER_VALUES: list[Any] = ["", " a", "a ", "a b", "é", "a\nb", "~", 1]
 #: By parameter, what one may send.
 VALUES: dict[str, list[Any]] = {

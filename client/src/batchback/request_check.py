@@ -207,6 +207,7 @@ def _of_callback_results(wanted: object) -> Iterator[str]:
 
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NO_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _NOT_FOR_CALLERS = re.compile(
     r"accept-encoding|connection|content-.*|expect|forwarded|host|idempotency-key|keep-alive"
@@ -231,12 +232,12 @@ def _of_each_header(headers: Mapping[str, object]) -> Iterator[str]:
         if not _HEADER_NAME.fullmatch(name):
             yield f"the name of header {place} must be letters, digits and !#$%&'*+-.^_`|~"
             continue
-        if _NOT_FOR_CALLERS.fullmatch(name.lower().replace("_", "-")):
+        if _NOT_FOR_CALLERS.fullmatch(_NO_LETTER_OR_DIGIT.sub("-", name.lower())):
             yield f"{name[:64]} may not be set: choose another name"
         if not isinstance(value, str):
             yield f"{name[:64]} must be a string"
         elif not _HEADER_VALUE.fullmatch(value):
-            yield f"{name[:64]} must be printable ASCII, with no space at its ends"
+            yield f"{name[:64]} must be printable ASCII: not empty, and no space at its ends"
 
 
 def _of_repeated_headers(headers: Mapping[str, object]) -> Iterator[str]:
