@@ -53,7 +53,8 @@ ELAPSING = (
         own_deadline=timedelta(minutes=2),
         without_answer=frozenset(range(12)),
         at_rest="restart",
-        ends_within=timedelta(minutes=5),
+        ends_within=timedelta(minutes=4),
+        per_loss=timedelta(minutes=16),
         insists=(has_its_own_deadline,),
     ),
     Scenario(

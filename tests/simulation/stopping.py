@@ -22,7 +22,14 @@ _FAILURES = Scenario(name="too-many-failures", jobs=1, max_failed=0, platform=_A
 STOPPING = (
     _FAILURES,
     replace(_FAILURES, name="more-failures-than-may", max_failed=1),
-    replace(_FAILURES, name="too-many-failures-while-one-waits", platform=_one_waits),
+    replace(
+        _FAILURES,
+        name="too-many-failures-while-one-waits",
+        jobs=3,
+        chunk_size=3,
+        per_flush=1,
+        platform=_one_waits,
+    ),
     replace(
         _FAILURES,
         name="restart-after-a-stop",
