@@ -66,19 +66,14 @@ function forget(string $folder): void
 function store(string $folder, string $id, string $body): void
 {
     $name = $folder . '/' . rawurlencode($id);
-    if (is_file("$name.done")) {
-        return;
-    }
     $unfinished = tempnam($folder, 'unfinished-');
     $is_written = file_put_contents($unfinished, $body) === strlen($body);
     touch($unfinished, time());
-    $is_stored = $is_written && (@link($unfinished, "$name.json") || is_file("$name.json"));
+    $is_stored = $is_written
+        && (is_file("$name.done") || @link($unfinished, "$name.json") || is_file("$name.json"));
     unlink($unfinished);
     if (!$is_stored) {
         throw new RuntimeException("$name.json cannot be written");
-    }
-    if (is_file("$name.done")) { // you were done with it in this moment
-        @unlink("$name.json");
     }
 }
 

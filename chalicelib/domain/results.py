@@ -26,6 +26,9 @@ MAX_PAGE_BYTES = 3_500_000
 #: Lambda takes 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html),
 #: of the body as it is escaped into the function's own JSON answer.
 MAX_ESCAPED_BYTES = 5_900_000
+#: How many characters of results are looked at for one answer, to find those that are shown: as
+#: many as there is time for.
+MAX_LOOKED_AT = 50_000_000
 #: The largest callback that is sent: it is composed, signed and posted within one lease.
 MAX_CALLBACK_BYTES = 50_000_000
 #: Large enough that sending one is not all overhead, small beside a body.
@@ -41,6 +44,8 @@ class Result:
 
     index: int
     text: str
+    #: Not shown: it was looked at, and its caller wants others.
+    is_shown: bool = True
 
 
 class Only(StrEnum):
@@ -66,7 +71,7 @@ class View:
         """Whether its batch knows what its results weigh, save for the indexes."""
         return self.only is None and not self.detailed
 
-    def shows(self, answer: Answer) -> bool:
+    def _shows(self, answer: Answer) -> bool:
         has_succeeded = answer.verdict is Verdict.SUCCEEDED
         return self.only is None or has_succeeded is (self.only is Only.SUCCEEDED)
 
@@ -76,6 +81,7 @@ class View:
             job.index,
             f'{{{named}{self._said_of(job, answer)}"namespace":"{job.namespace}",'
             f'"action":"{job.action}","request":{job.params},"response":{answer.response}}}',
+            self._shows(answer),
         )
 
     def _said_of(self, job: Job, answer: Answer) -> str:
@@ -104,12 +110,11 @@ class Page:
 
 
 def results_of(chunk: Chunk, round: int, view: View = PLAIN) -> Iterator[Result]:
-    """The results of a chunk's answered jobs that are shown, in the order of the jobs."""
+    """The results of a chunk's answered jobs, shown or not, in the order of the jobs."""
     answers = chunk.answers(round)
     for job in _jobs_or_blanks(chunk):
-        answer = answers.get(job.index)
-        if answer and view.shows(answer):
-            yield view.result(job, answer)
+        if job.index in answers:
+            yield view.result(job, answers[job.index])
 
 
 def count(chunk: Chunk, round: int) -> Counts:
@@ -154,24 +159,30 @@ def summary(batch: Batch, terms: SubmissionTerms) -> dict[str, object]:
     }
 
 
-def fitting(results: Iterable[Result]) -> tuple[list[Result], bool]:
-    """As many of the results, from the first on, as fit one answer whole, at least one; and whether
-    these are all of them. No more are asked for than tells that."""
+def fitting(results: Iterable[Result]) -> tuple[list[Result], int | None]:
+    """As many of the results that are shown, from the first on, as fit one answer whole, and the
+    index of the first that does not; None: these are all of them. It gets past one result at least,
+    and no more are asked for than tells that."""
     taken: list[Result] = []
     size = escaped = _BRACKETS + _META
+    looked_at = 0
     for result in results:
-        size += len(result.text.encode()) + 1
-        escaped += len(json.dumps(result.text))
-        if size > MAX_PAGE_BYTES or escaped > MAX_ESCAPED_BYTES:
-            return taken, False
-        taken.append(result)
-    return taken, True
+        looked_at += len(result.text)
+        if result.is_shown:
+            size += len(result.text.encode()) + 1
+            escaped += len(json.dumps(result.text))
+        is_full = size > MAX_PAGE_BYTES or escaped > MAX_ESCAPED_BYTES
+        if is_full or looked_at > MAX_LOOKED_AT:
+            return taken, result.index
+        if result.is_shown:
+            taken.append(result)
+    return taken, None
 
 
-def next_start(batch: Batch, page: Page, taken: Sequence[Result], *, are_all: bool) -> int | None:
+def next_start(batch: Batch, page: Page, stopped_at: int | None) -> int | None:
     """Where the page after this one starts; None: there is no job left. It counts jobs and not
-    results, which are fewer while jobs have no answer: so every job is on one page."""
-    reached = page.places.stop if are_all else taken[-1].index + 1
+    results, which may be fewer: so every job is on one page."""
+    reached = page.places.stop if stopped_at is None else stopped_at
     return reached if reached < batch.total else None
 
 

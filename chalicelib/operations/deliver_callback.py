@@ -111,7 +111,8 @@ class CallbackDelivery:
             return
         for chunk in self.store.read_chunks(batch, batch.chunks):
             for result in results.results_of(chunk, batch.round, view):
-                yield result.text
+                if result.is_shown:
+                    yield result.text
 
     def _post(
         self,

@@ -50,17 +50,18 @@ class BatchReader:
         their weight is known, nothing is read in vain."""
         size = results.whole_size_bytes(batch)
         if size > results.MAX_PAGE_BYTES and view.is_weighed:
-            raise _too_large(f"{size}")
-        taken, are_all = results.fitting(self._results(batch, batch.chunks, view))
-        if not are_all:
-            raise _too_large(f"more than {sum(len(result.text.encode()) for result in taken)}")
+            raise _too_large(f" are {size} bytes and")
+        taken, stopped_at = results.fitting(self._results(batch, batch.chunks, view))
+        if stopped_at is not None:
+            shown = sum(len(result.text.encode()) for result in taken)
+            raise _too_large("" if view.only else f" are more than {shown} bytes and")
         return _body(batch, taken, {})
 
     def _page(self, batch: Batch, page: Page, view: View) -> bytes:
         found = self._results(batch, batch.chunks_of(page.places), view)
         on_page = (result for result in found if result.index in page.places)
-        taken, are_all = results.fitting(on_page)
-        following = results.next_start(batch, page, taken, are_all=are_all)
+        taken, stopped_at = results.fitting(on_page)
+        following = results.next_start(batch, page, stopped_at)
         meta = results.meta(total=batch.total, page=page, count=len(taken), following=following)
         return _body(batch, taken, {"meta": meta})
 
@@ -75,6 +76,5 @@ def _body(batch: Batch, taken: Iterable[Result], more: Mapping[str, object]) -> 
 
 def _too_large(size: str) -> TooLarge:
     return TooLarge(
-        f"The results are {size} bytes and do not fit one answer: "
-        "page through them with 'start' and 'perPage'"
+        f"The results{size} do not fit one answer: page through them with 'start' and 'perPage'"
     )

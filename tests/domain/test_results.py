@@ -180,7 +180,7 @@ class TestResultsOfAChunk:
     ) -> None:
         answers = {0: succeeded(), 1: unanswered(), 2: Answer(Verdict.FAILED, "{}")}
         found = results.results_of(a_chunk(answers, some_jobs(4)), 1, View(only=only))
-        assert [result.index for result in found] == expected
+        assert [result.index for result in found if result.is_shown] == expected
 
 
 class TestCount:
@@ -291,9 +291,9 @@ class TestPages:
     @pytest.mark.parametrize("unit", UNITS)
     def test_a_page_of_the_largest_results_holds_one_at_least_and_fits(self, unit: str) -> None:
         found = [largest(unit, View(detailed=True))] * 8
-        taken, are_all = results.fitting(found)
+        taken, stopped_at = results.fitting(found)
         assert 0 < len(taken) < len(found)
-        assert not are_all
+        assert stopped_at is not None
         page = Page(start=10**9, per_page=1_000)
         meta = results.meta(total=10_000, page=page, count=len(taken), following=9_999)
         body = body_of((result.text for result in taken), {"meta": meta})
@@ -312,9 +312,20 @@ class TestPages:
     def test_results_are_taken_from_the_first_on_and_never_past_one_that_does_not_fit(self) -> None:
         small = Result(0, '{"n":1}')
         large = Result(1, '{"n":"' + "e" * MAX_PAGE_BYTES + '"}')
-        assert results.fitting([small, small]) == ([small, small], True)
-        assert results.fitting([small, large, small]) == ([small], False)
-        assert results.fitting([]) == ([], True)
+        assert results.fitting([small, small]) == ([small, small], None)
+        assert results.fitting([small, large, small]) == ([small], 1)
+        assert results.fitting([]) == ([], None)
+
+    def test_those_that_are_not_shown_take_up_no_room(self) -> None:
+        small = Result(0, '{"n":1}')
+        hidden = Result(1, '{"n":"' + "e" * MAX_PAGE_BYTES + '"}', is_shown=False)
+        assert results.fitting([hidden, small, hidden]) == ([small], None)
+
+    def test_they_are_looked_at_as_long_as_there_is_time(self) -> None:
+        hidden = Result(0, "e" * 1_000_000, is_shown=False)
+        found = (replace(hidden, index=index) for index in range(100))
+        assert results.fitting(found) == ([], 50)
+        assert next(found).index == 51
 
     def test_only_as_many_are_read_as_fit(self) -> None:
         def endless() -> Any:

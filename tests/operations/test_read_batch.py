@@ -5,12 +5,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain import transitions
+from chalicelib.domain import results, transitions
 from chalicelib.domain.batch import Answer, AnswersPart, Batch, Job, Verdict
 from chalicelib.domain.results import MAX_PAGE_BYTES, Only, Page, View
 from chalicelib.domain.states import BatchState
@@ -72,9 +73,10 @@ class TestFollowingNext:
         per_page=st.integers(1, 31),
         view=views,
         is_large=st.booleans(),
+        most=st.sampled_from([1_000_000, results.MAX_LOOKED_AT]),
     )
     def test_it_leads_past_every_job_once_whatever_is_shown_of_it(
-        self, verdicts: list[Verdict | None], per_page: int, view: View, is_large: bool
+        self, verdicts: list[Verdict | None], per_page: int, view: View, is_large: bool, most: int
     ) -> None:
         """None: a job without an answer, of which a batch that has ended has none."""
         if not view.partial:
@@ -87,7 +89,8 @@ class TestFollowingNext:
             if verdict
         }
         record(world, batch, answers)
-        read = [*pages(world, batch, per_page, view)]
+        with patch.object(results, "MAX_LOOKED_AT", most):
+            read = [*pages(world, batch, per_page, view)]
         shown = [result for page in read for result in page["results"]]
         expected = {
             None: {*Verdict},
@@ -149,13 +152,13 @@ class TestTheWhole:
     @pytest.mark.parametrize(
         ("view", "shown"),
         [
-            (View(only=Only.FAILED), [11, 12]),
-            (View(only=Only.FAILED, detailed=True), [11, 12]),
-            (View(only=Only.FAILED, partial=True), [11, 12]),
+            (View(only=Only.FAILED), [13, 14]),
+            (View(only=Only.FAILED, detailed=True), [13, 14]),
+            (View(only=Only.FAILED, partial=True), [13, 14]),
         ],
     )
     def test_what_is_left_out_does_not_count(self, view: View, shown: list[int]) -> None:
-        world, batch = ended(12, large=range(11))
+        world, batch = ended(14, large=range(13))
         body = world.service.reader.results(DEMO_CALLER, batch.batch_id, page=None, view=view)
         assert [result["request"]["n"] for result in json.loads(body)["results"]] == shown
 
@@ -164,6 +167,17 @@ class TestTheWhole:
         world, batch = ended(13, large=range(12))
         with pytest.raises(TooLarge, match="page through them"):
             world.service.reader.results(DEMO_CALLER, batch.batch_id, page=None, view=view)
+
+    def test_what_is_more_than_can_be_looked_at_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world, batch = ended(14, large=range(13))
+        monkeypatch.setattr(results, "MAX_LOOKED_AT", 3_000_000)
+        read = partial(world.service.reader.results, DEMO_CALLER, batch.batch_id, page=None)
+        message = "The results do not fit one answer: page through them with 'start' and 'perPage'"
+        with pytest.raises(TooLarge) as refused:
+            read(view=View(only=Only.FAILED))
+        assert refused.value.message == message
 
     def test_details_count_too(self) -> None:
         """Without them it fits."""
