@@ -401,8 +401,8 @@ VARIABLES = (
     ),
     Variable(
         name="DEADLINE_HOURS",
-        meaning="Jobs without an answer this long after submission or a restart fail. The most that "
-        "a caller's `deadlineMinutes` may be.",
+        meaning="Jobs without an answer this long after submission or a restart fail. The most "
+        "that a caller's `deadlineMinutes` may be.",
         parse=_whole(1, 48),
         default="12",
     ),
