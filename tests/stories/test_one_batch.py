@@ -25,7 +25,8 @@ class TestSizes:
         assert (post.url, post.body) == (CALLBACK_URL, life.results(async_id))
         progress = life.progress(async_id)
         assert (progress["progress"], progress["status"]) == (100, "completed")
-        assert progress["jobs"] == {"total": total, "succeeded": total, "failed": 0, "waiting": 0}
+        done = {"total": total, "succeeded": total, "failed": 0, "waiting": 0, "unanswered": 0}
+        assert progress["jobs"] == done
         assert progress["callback"]["status"] == "delivered"
 
     @pytest.mark.parametrize(("total", "per_message", "messages"), [(40, 1, 40), (200, 25, 8)])
@@ -109,6 +110,7 @@ class TestOddJobs:
             "succeeded": 2,
             "failed": 4,
             "waiting": 0,
+            "unanswered": 1,
         }
 
     def test_only_what_may_still_succeed_is_tried_again(self, life: OnMoto) -> None:

@@ -1,11 +1,11 @@
 """The largest batch there can be, in memory."""
 
 import json
-from typing import Any
 
 import pytest
 from chalice.test import Client
 
+from benchmarks.units import item_bytes
 from chalicelib.adapters.items import head_item
 from chalicelib.domain.batch import Batch, Chunk
 from tests.app.conftest import Front, serve
@@ -31,17 +31,7 @@ def submit(front: Front) -> str:
 
 def head_bytes(front: Front, async_id: str) -> int:
     """What the head weighs in DynamoDB."""
-    item = head_item(front.store.heads[async_id])
-    return sum(len(name) + _size(*attribute.popitem()) for name, attribute in item.items())
-
-
-def _size(kind: str, value: Any) -> int:
-    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
-    if kind == "NS":
-        return sum(_size("N", number) for number in value)
-    if kind == "N":
-        return len(value.strip("-0.").replace(".", "")) // 2 + 2
-    return 1 if kind == "BOOL" else len(value.encode())
+    return item_bytes(head_item(front.store.heads[async_id]))
 
 
 def test_they_all_run_and_come_back_in_order(front: Front) -> None:
