@@ -16,6 +16,7 @@ import app
 from batchback_ops import project
 from chalicelib.adapters import aws
 from chalicelib.domain import results, transitions
+from chalicelib.domain.batch import EARLY
 from chalicelib.operations import call_jobs, deliver_callback, sweep
 from chalicelib.settings import VARIABLES
 from tests.template import FUNCTIONS, QUEUES
@@ -202,6 +203,9 @@ class TestTime:
             + deliver_callback._SECONDS_PER_MEGABYTE * megabytes
         )
         assert longest + deliver_callback._SECONDS_TO_RECORD < timeout("call_back")
+
+    def test_a_worker_ends_before_a_batch_that_it_does_not_know_to_be_stopped(self) -> None:
+        assert timeout("run_jobs") <= (transitions.WORKERS_END - EARLY).total_seconds()
 
     def test_a_sender_of_a_callback_ends_before_its_lease(self) -> None:
         lease = transitions.LEASE.total_seconds()

@@ -299,6 +299,10 @@ class Batch:
         """Whether the jobs without an answer get one now instead of a call."""
         return self.cancelled or self.stopped or now >= self.deadline
 
+    def waits_for_its_workers(self, now: datetime) -> bool:
+        """Whether it was stopped while calls were under way that may still be recorded."""
+        return self.stopped and not self.is_check_due(now + EARLY)
+
     def has_failed_too_often(self, elsewhere: int = 0) -> bool:
         """Whether more jobs did not succeed than may: those in finished chunks, and so many that
         are not in one. A restart runs its jobs without the limit."""

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-from chalicelib.domain.batch import Batch, CallbackAttempt, Chunk, Counts, holds_unanswered
+from chalicelib.domain.batch import (
+    EARLY,
+    Batch,
+    CallbackAttempt,
+    Chunk,
+    Counts,
+    holds_unanswered,
+)
 from chalicelib.domain.results import count
 from chalicelib.domain.retry import CALLBACK_TRIES, callback_wait
 from chalicelib.domain.states import (
@@ -30,6 +37,8 @@ CHECK_AFTER_WAIT = timedelta(seconds=60)
 CHECKS = (timedelta(minutes=30), timedelta(minutes=60))
 #: A delivery that has not been recorded by then died: longer than the function may run.
 LEASE = timedelta(seconds=150)
+#: A worker that began before a stop, and so does not know of it, has ended by then.
+WORKERS_END = timedelta(seconds=60) + EARLY
 #: How long the sweep gives an SQS message that makes a next try punctual.
 GRACE = timedelta(minutes=2)
 #: How long a reservation of the sweep keeps other sweeps away: longer than most messages wait in
@@ -178,8 +187,13 @@ def cancel(batch: Batch, token: str, now: datetime) -> Change:
 
 def stop(batch: Batch, now: datetime) -> Change:
     """Ends a running batch of which too many jobs failed: whoever sees it starts no further call.
-    One that was cancelled ends already."""
-    return Change(only_if=_going_on(batch), put={"stopped": True, "due_at": now})
+    The rest is answered at its next check, when all calls under way are recorded. One that was
+    cancelled ends already."""
+    ends_at = now + WORKERS_END
+    return Change(
+        only_if=_going_on(batch),
+        put={"stopped": True, "next_check_at": ends_at, "due_at": ends_at},
+    )
 
 
 def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Change:

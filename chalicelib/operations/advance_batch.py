@@ -47,6 +47,8 @@ class BatchAdvancer:
             self.completion.announce_if_due(batch)
         elif batch.has_all_chunks_done:
             self.completion.complete(batch)
+        elif batch.waits_for_its_workers(now):
+            return
         elif batch.is_to_be_ended(now):
             self._answer_the_rest(batch, message, seconds_left)
         elif batch.is_check_due(now):

@@ -54,7 +54,7 @@ class BatchCompletion:
         if self.store.change(batch, transitions.stop(batch, now)):
             self.journal.write("batch stopped", batch_id=batch.batch_id, account=batch.account)
             with sent_later(batch, self.journal):
-                self.queue.send_batch(BatchMessage.of(batch))
+                self.queue.send_batch(BatchMessage.of(batch), transitions.WORKERS_END.seconds)
 
     def announce(self, batch: Batch) -> None:
         """Have the callback sent, if there is one to come: now, or at its time if that is near. A

@@ -14,7 +14,7 @@ from chalicelib.domain.batch import EARLY, AnswersPart, Batch, CallbackAttempt, 
 from chalicelib.domain.results import results_of
 from chalicelib.domain.retry import CALLBACK_TRIES, CALLBACK_WAITS
 from chalicelib.domain.states import BatchState, CallbackState
-from chalicelib.domain.transitions import FIRST_CHECK, GRACE, LEASE, Change, Fields
+from chalicelib.domain.transitions import FIRST_CHECK, GRACE, LEASE, WORKERS_END, Change, Fields
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
 from tests.samples import a_batch, some_jobs, succeeded, unanswered
@@ -543,10 +543,14 @@ class TestCancel:
 
 
 class TestStop:
-    def test_it_is_due_at_once_and_runs_until_it_is_ended(self) -> None:
+    def test_it_runs_until_the_workers_that_do_not_know_of_it_have_ended(self) -> None:
         head = a_batch(max_failed=0)
         after = changed(head, WHILE_RUNNING["stop"])
-        assert after == replace(head, stopped=True, due_at=START)
+        ends_at = START + WORKERS_END
+        assert after == replace(head, stopped=True, next_check_at=ends_at, due_at=ends_at)
+        assert after.waits_for_its_workers(ends_at - EARLY - MILLISECOND)
+        assert not after.waits_for_its_workers(ends_at - EARLY)
+        assert not head.waits_for_its_workers(START)
 
     def test_of_a_stop_and_a_cancel_the_first_stands(self) -> None:
         head = a_batch(max_failed=0)

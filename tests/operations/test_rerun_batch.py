@@ -250,6 +250,7 @@ class TestCancel:
         batch = world.submitted(2, max_failed=0, stopped=True)
         rerun.cancel(DEMO_CALLER, batch.batch_id)
         assert world.head(batch) == batch
+        world.clock.advance(seconds=60)
         world.check(batch)
         assert world.head(batch).status == "stopped"
 

@@ -455,8 +455,9 @@ class TestTooManyFailures:
         batch = world.submitted(10, chunk_size=10, max_failed=2)
         world.behave(self.fail_all)
         world.work(JobsMessage.of(batch, 0))
-        assert (world.head(batch).stopped, world.head(batch).due_at) == (True, START)
-        assert world.queue.batches == [(BatchMessage.of(batch), 0)]
+        ends_at = START + transitions.WORKERS_END
+        assert (world.head(batch).stopped, world.head(batch).due_at) == (True, ends_at)
+        assert world.queue.batches == [(BatchMessage.of(batch), 65)]
         assert world.queue.jobs == []
         world.run_to_the_end()
         assert len(world.platform.calls) == 3
@@ -507,6 +508,31 @@ class TestTooManyFailures:
         world.work(JobsMessage.of(batch, 0))
         assert len(world.platform.calls) == len(world.answers(batch)) == at_once
         assert world.head(batch).stopped
+
+    def test_so_are_those_of_workers_that_do_not_know_of_the_stop(self, world: World) -> None:
+        """A job that was called must not be told that it was not: its caller would repeat it. So
+        whatever else has the batch looked at before they have ended does nothing."""
+        batch = world.submitted(3, chunk_size=1, max_failed=0)
+
+        def fail_meanwhile(call: Call) -> Reply | None:
+            if call.params["n"] == 1:
+                return self.fail_all(call)
+            world.work(JobsMessage.of(batch, 1))
+            world.check(batch)
+            world.clock.advance(seconds=58)
+            world.check(batch)
+            return None
+
+        world.behave(fail_meanwhile)
+        world.work(JobsMessage.of(batch, 0))
+        world.run_to_the_end()
+        assert world.answers(batch)[0].response == '{"echo": {"n": 0}}'
+        assert [answer.verdict for _, answer in sorted(world.answers(batch).items())] == [
+            Verdict.SUCCEEDED,
+            Verdict.FAILED,
+            Verdict.UNANSWERED,
+        ]
+        assert world.head(batch).status == "stopped"
 
     def test_of_a_job_that_may_still_succeed_nothing_is_counted(self, world: World) -> None:
         batch = world.submitted(2, chunk_size=2, max_failed=0)
@@ -596,6 +622,7 @@ class TestTooManyFailures:
         failing(monkeypatch, world.queue, "send_batch", 1)
         world.work(JobsMessage.of(batch, 0))
         assert not world.queue.is_busy
+        world.clock.advance(seconds=65)
         world.service.sweeper.sweep(lambda: 50)
         world.run_to_the_end()
         assert world.head(batch).status == "stopped"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib.domain.outcome import Reply
-from chalicelib.domain.transitions import LEASE
+from chalicelib.domain.transitions import LEASE, WORKERS_END
 from tests.simulation.behavior import Brought, failing_for_good
 from tests.simulation.insisted import every_job_has_its_answer_in_the_end
 from tests.simulation.scenario import Scenario
@@ -16,7 +16,13 @@ def _one_waits(index: int, before: int) -> Brought:
     return _ALL_FAIL(index, before) if index else Reply(status=429, retry_after="600")
 
 
-_FAILURES = Scenario(name="too-many-failures", jobs=1, max_failed=0, platform=_ALL_FAIL)
+_FAILURES = Scenario(
+    name="too-many-failures",
+    jobs=1,
+    max_failed=0,
+    platform=_ALL_FAIL,
+    ends_within=WORKERS_END + timedelta(minutes=1),
+)
 
 #: By themselves.
 STOPPING = (
