@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from chalicelib.domain import outcome, results, retry, signing, transitions
 from chalicelib.domain.batch import Batch, CallbackAttempt, CallbackResults, SubmissionTerms
@@ -19,6 +20,8 @@ _SECONDS_PER_ATTEMPT = 15
 _SECONDS_PER_MEGABYTE = 1
 #: What is kept of the function's time to record the outcome.
 _SECONDS_TO_RECORD = 10
+#: What is kept of it to send what was read, and to record the outcome.
+_SECONDS_TO_SEND = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,32 +87,41 @@ class CallbackDelivery:
         if terms is None or terms.callback_url is None or not secrets:
             return Refused(reason="the callback's address or the account's secret is missing")
         try:
-            body = self._compose(batch, terms)
+            body = self._compose(batch, terms, seconds_left)
         except Unavailable:
             self.store.change(batch, transitions.return_attempt(batch, self.clock.now()))
             return None
-        if isinstance(body, Refused):
+        if isinstance(body, TryAgain | Refused):
             return body
         headers = self._headers(batch, secrets, body)
         return self._post(terms.callback_url, headers, terms.callback_headers, body, seconds_left)
 
-    def _compose(self, batch: Batch, terms: SubmissionTerms) -> Sequence[bytes] | Refused:
+    def _compose(
+        self, batch: Batch, terms: SubmissionTerms, seconds_left: Callable[[], float]
+    ) -> Sequence[bytes] | TryAgain | Refused:
         """The body, read once and held once, because it is signed before it is sent. The size of
-        one with all results is known before they are read."""
+        one with all results is known before they are read. The failed ones may stand among more
+        than can be read in time."""
         most = results.MAX_CALLBACK_BYTES
         more = results.summary(batch, terms)
         size = results.whole_size_bytes(batch, more)
         if terms.callback_results is CallbackResults.ALL and size > most:
             return _too_large(f"{size}")
-        texts = self._texts(batch, terms.callback_results)
+        texts = self._texts(batch, terms.callback_results, seconds_left)
         body = results.in_blocks(results.pieces(batch.batch_id, texts, more), most)
+        if seconds_left() < _SECONDS_TO_SEND:
+            return TryAgain(reason="the results could not be read in time")
         return _too_large(f"more than {most}") if body is None else body
 
-    def _texts(self, batch: Batch, which: CallbackResults) -> Iterator[str]:
+    def _texts(
+        self, batch: Batch, which: CallbackResults, seconds_left: Callable[[], float]
+    ) -> Iterator[str]:
+        """No more is read than there is time for."""
         view = results.callback_view(batch, which)
         if view is None:
             return
-        for chunk in self.store.read_chunks(batch, batch.chunks):
+        chunks = self.store.read_chunks(batch, batch.chunks)
+        for chunk in takewhile(lambda _: seconds_left() >= _SECONDS_TO_SEND, chunks):
             for result in results.results_of(chunk, batch.round, view):
                 if result.is_shown:
                     yield result.text

@@ -3,7 +3,7 @@ a time."""
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from chalicelib.domain import results, transitions
-from chalicelib.domain.batch import Batch, CallbackAttempt, CallbackResults, SubmissionTerms
+from chalicelib.domain.batch import Batch, CallbackAttempt, CallbackResults, Chunk, SubmissionTerms
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.states import CallbackState
@@ -371,6 +371,27 @@ class TestWhatItsCallerAskedFor:
         world.run_all_chunks(batch)
         failing(monkeypatch, world.store, "read_chunks")
         assert called_back(world, batch)["results"] == []
+
+    def test_if_there_is_no_time_to_find_those_that_failed_it_is_tried_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They may stand among gigabytes of others. A part is never sent for the whole."""
+        batch = ended_with_failures(world, callback_results=CallbackResults.FAILED)
+        chunks = [*world.store.read_chunks(batch, batch.chunks)]
+        left, read = [60.0], []
+
+        def read_slowly(*_: object) -> Iterator[Chunk]:
+            for chunk in chunks:
+                left[0] -= 15
+                read.append(chunk)
+                yield chunk
+
+        monkeypatch.setattr(world.store, "read_chunks", read_slowly)
+        world.service.delivery.call_back(BatchMessage.of(batch), lambda: left[0])
+        assert len(read) == 3 < len(chunks)
+        assert world.receiver.posts == []
+        assert last_error(world.head(batch)) == "the results could not be read in time"
+        assert world.head(batch).callback is CallbackState.WAITING
 
     def test_a_label_and_metadata_come_back_behind_all_results(self, world: World) -> None:
         batch = ended_with_failures(world, label="May", metadata={"order": "77"})
