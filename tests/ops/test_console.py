@@ -60,7 +60,8 @@ class TestHelp:
             (["keys", "creat"], "'create'"),
             (["ops", "redrive", "--stage", "dev", "--dry-rn"], "'--dry-run'"),
             (["resource", "show"], "'resources'"),
-            (["run", "jobs.json", "--cal", "URL"], "'--callback-url'"),
+            (["run", "jobs.json", "--callback-u", "URL"], "'--callback-url'"),
+            (["run", "jobs.json", "--m", "5"], "'--metadata' or '--max-failed'"),
             (["run", "jobs.json", "--i", "KEY"], "'--idempotency-key'"),
         ],
     )

@@ -286,8 +286,9 @@ VERIFY = click.Command(
         _JSON,
     ],
     callback=_verify,
-    help="Check a saved callback: FILE has its headers, an empty line and its body; - is standard "
-    "input. The exit status is 0 if the service signed it, and 1 if not.",
+    help="Verify the signature of a saved callback. FILE holds its headers, an empty line and its "
+    "body; use - for standard input. The exit status is 0 if the service signed the callback, and "
+    "1 if it did not.",
     epilog=examples(
         "batchback verify callbacks/WEBHOOK-ID.http --any-age",
         "batchback verify body.json --headers headers.txt --at '2026-11-23 14:49:08 UTC'",
