@@ -326,7 +326,11 @@ def _trace(attribute: Item | None) -> TraceContext | None:
 
 
 def _history(attribute: Item | None) -> tuple[CallbackAttempt, ...]:
-    return packing.unpack_history(attribute["B"]) if attribute else ()
+    """One that cannot be read is lost: the batch goes on without it."""
+    try:
+        return packing.unpack_history(attribute["B"]) if attribute else ()
+    except packing.Unreadable:
+        return ()
 
 
 _READERS: Mapping[str, Callable[[Item | None], Any]] = {

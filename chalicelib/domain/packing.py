@@ -33,7 +33,7 @@ class Unreadable(ValueError):
 def _unreadable_if_broken() -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, LookupError, zlib.error) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, zlib.error) as error:
         raise Unreadable from error
 
 
@@ -118,7 +118,9 @@ def pack_history(attempts: Iterable[CallbackAttempt]) -> bytes:
     return zlib.compress(dump(rows).encode())
 
 
+@_unreadable_if_broken()
 def unpack_history(packed: bytes) -> tuple[CallbackAttempt, ...]:
+    """The attempts back; Unreadable if they are broken."""
     return tuple(
         CallbackAttempt(at=_EPOCH + at * _MILLISECOND, status=status, error=error, took_ms=took_ms)
         for at, status, error, took_ms in json.loads(zlib.decompress(packed))

@@ -160,7 +160,8 @@ class CallbackDelivery:
     ) -> None:
         """`took_ms`: None if the attempt was not heard of again."""
         error = None if isinstance(found, Delivered) else found.reason
-        made = replace(batch.history[-1], status=found.status, error=error, took_ms=took_ms)
+        begun = batch.history[-1] if batch.history else CallbackAttempt(at=self.clock.now())
+        made = replace(begun, status=found.status, error=error, took_ms=took_ms)
         next_try_at = self._next_try_at(batch, found, self.clock.now())
         recorded = self.store.change(batch, _change(batch, found, made, next_try_at))
         self.journal.write(

@@ -80,6 +80,11 @@ def test_every_field_of_the_terms_comes_back() -> None:
     assert items.read_terms(items.terms_item(FULL, TERMS)) == TERMS
 
 
+def test_a_history_that_cannot_be_read_is_lost_and_the_batch_goes_on() -> None:
+    item = {**items.head_item(FULL), "history": {"B": b"damaged"}}
+    assert items.read_head(item) == replace(FULL, history=())
+
+
 #: A name that cannot be packed well, as long as names get.
 LONG_NAME = ".".join(sha256(letter.encode()).hexdigest()[:62] for letter in "abcd")
 #: The longest that a receiver can cause: the name in its certificate is another.

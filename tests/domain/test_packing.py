@@ -18,6 +18,7 @@ from chalicelib.domain.packing import (
     pack_answers,
     pack_jobs,
     unpack_answers,
+    unpack_history,
     unpack_jobs,
 )
 from tests.samples import some_jobs, succeeded
@@ -244,6 +245,26 @@ class TestBroken:
             unpack_jobs([stored], range(1))
         with pytest.raises(Unreadable):
             unpack_answers(stored)
+        with pytest.raises(Unreadable):
+            unpack_history(stored)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "3",
+            "null",
+            "[",
+            "[1]",
+            "[[]]",
+            '[["1",2,3,4]]',
+            "[[1,2,3]]",
+            f"[[{'9' * 30},1,1,1]]",
+        ],
+    )
+    def test_a_history_of_another_shape(self, text: str) -> None:
+        with pytest.raises(Unreadable):
+            unpack_history(packed(text))
 
     @pytest.mark.parametrize("missing", [0, 1, -1])
     def test_a_missing_piece(self, missing: int) -> None:

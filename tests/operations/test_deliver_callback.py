@@ -509,6 +509,18 @@ class TestHistory:
         assert lost == CallbackAttempt(at=START)
         assert made.status == 200
 
+    def test_one_that_was_lost_ends_the_callback_like_any(
+        self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lost = replace(world.head(done), attempts=8, history=())
+        monkeypatch.setattr(world.store, "find", lambda _: lost)
+        changes = []
+        monkeypatch.setattr(world.store, "change", lambda *change: changes.append(change))
+        world.call_back(done)
+        [(_, change)] = changes
+        assert change.put["callback"] is CallbackState.FAILED
+        assert len(change.put["history"]) == 1
+
     @pytest.mark.parametrize("how", ["repost", "restart"])
     def test_it_begins_anew_with_a_new_series(self, world: World, done: Batch, how: str) -> None:
         world.receiver.answers = [Reply(status=410)]
