@@ -1,14 +1,14 @@
-"""The entry point: every Lambda function of the service, each a few lines.
+"""The entry point: every Lambda function of the service, each in a few lines.
 
     api             API Gateway        answers callers
     run_jobs        queue `jobs`       runs the jobs of one message
     advance_batch   queue `batches`    checks one batch and does what is due
     call_back       queue `callbacks`  sends one batch's callback
-    bury_jobs       queue `jobs-dead`  finds out what killed the workers of a message
+    bury_jobs       queue `jobs-dead`  finds the job that killed the workers of a message
     sweep           every minute       wakes the batches that are due
 
-What they do is in chalicelib, whose `__init__` is the map. A handler that returns deletes its
-message; one that raises gets exactly that message back.
+The work is done in chalicelib; start with its `__init__`, which maps the modules. If a handler
+returns, its message is deleted; if it raises, SQS delivers the same message again.
 """
 
 import logging
@@ -36,14 +36,15 @@ from chalicelib.errors import FunctionFailed, describe
 app = Chalice(app_name="batchback", configure_logs=False)
 names = settings.names()
 
-#: Checks and burials are short, and there may be many at once: they leave room for the others.
+#: Checks and burials are short, and many may be due at the same time. The limit leaves capacity for
+#: the other functions.
 _MOST_CHECKS_AT_ONCE = 20
 _ALL_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
 
 @app.route("/api/1.0/{namespace}", methods=_ALL_METHODS, content_types=[], name="api")
 def api(namespace: str) -> Response:
-    """Every call of the API; what is wrong with one is answered in the contract's shape."""
+    """Answer one API call; errors have the shape that the contract defines."""
     with _logged("api"):
         from chalicelib.api import internal_error  # the workers start without it
 
@@ -62,7 +63,7 @@ def api(namespace: str) -> Response:
     maximum_concurrency=settings.max_concurrent("WORKERS"),
 )
 def run_jobs(event: SQSEvent) -> None:
-    """Runs the jobs of one message."""
+    """Run the jobs of one message."""
     with _logged("run_jobs") as about:
         for record in event:
             message = parse_jobs(record.body)
@@ -84,7 +85,7 @@ def run_jobs(event: SQSEvent) -> None:
     maximum_concurrency=_MOST_CHECKS_AT_ONCE,
 )
 def advance_batch(event: SQSEvent) -> None:
-    """Checks one batch and does what is due."""
+    """Check one batch and do what is due."""
     with _logged("advance_batch") as about:
         for record in event:
             message = parse_batch(record.body)
@@ -99,7 +100,7 @@ def advance_batch(event: SQSEvent) -> None:
     maximum_concurrency=settings.max_concurrent("CALLBACKS"),
 )
 def call_back(event: SQSEvent) -> None:
-    """Sends the callback of one batch, if it is due."""
+    """Send the callback of one batch, if it is due."""
     with _logged("call_back") as about:
         for record in event:
             message = parse_batch(record.body)
@@ -114,7 +115,7 @@ def call_back(event: SQSEvent) -> None:
     maximum_concurrency=_MOST_CHECKS_AT_ONCE,
 )
 def bury_jobs(event: SQSEvent) -> None:
-    """Ends what a dead message was for all the same."""
+    """End the jobs of a message from the dead-letter queue, so that their batch can complete."""
     with _logged("bury_jobs") as about:
         for record in event:
             message = parse_jobs(record.body)
@@ -125,29 +126,31 @@ def bury_jobs(event: SQSEvent) -> None:
 
 @app.schedule("rate(1 minute)", name="sweep")
 def sweep(event: CloudWatchEvent) -> None:
-    """Wakes the batches that are due."""
+    """Wake the batches that are due."""
     with _logged("sweep"):
         wiring.service().sweeper.sweep(_seconds_left(event))
 
 
 @contextmanager
 def _logged(function: str) -> Iterator[dict[str, str]]:
-    """The outermost wrapper: whatever goes wrong is one line of the log, with the fields that the
-    block has put into what it is given, and for Lambda, which logs what is raised, an error that
-    holds no values. What libraries log does hold some: urllib3 whole URLs, botocore whole requests,
-    Chalice the texts of exceptions. So they log nothing, whatever level the function is set to;
-    what goes wrong in them is an exception too."""
+    """Log any error as one line and raise a `FunctionFailed` that carries no values.
+
+    The line has the fields that the block puts into the dictionary it is given. Lambda logs
+    whatever a function raises, so the original error must not leave here. Libraries log values too:
+    urllib3 logs whole URLs, botocore whole requests, and Chalice the texts of exceptions. Their
+    logging is therefore disabled, whatever level the function is set to; anything that goes wrong
+    in them also raises an exception."""
     logging.disable()
     about: dict[str, str] = {}
     try:
         yield about
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told as ours
+    except Exception as error:  # noqa: BLE001 - any error is raised as ours
         _journal().write_exception("function failed", error, function=function, **about)
         raise FunctionFailed(describe(error)) from None
 
 
 def _journal() -> JsonJournal:
-    """A journal that needs no settings: what failed may be just those."""
+    """Return a journal that needs no settings: reading them may be what failed."""
     return JsonJournal(SystemClock(), names.stage)
 
 
@@ -163,12 +166,12 @@ def _seconds_left(event: BaseLambdaEvent) -> Callable[[], float]:
 def _current_request() -> Request:
     request = app.current_request
     if request is None:
-        raise RuntimeError("API Gateway sent what is no request")
+        raise RuntimeError("API Gateway sent an event that is not a request")
     return request
 
 
 def _http_request(request: Request, namespace: str) -> Any:
-    """API Gateway's event in the API's own words."""
+    """Translate API Gateway's event into the API's own request."""
     from chalicelib.api import HttpRequest
 
     event = request.to_original_event()
@@ -183,7 +186,8 @@ def _http_request(request: Request, namespace: str) -> Any:
 
 
 def _body(request: Request) -> bytes:
-    """The body's bytes. A lone surrogate, which is no UTF-8, is left for the parser to refuse."""
+    """Return the bytes of the body. A lone surrogate, which is not valid UTF-8, is kept for the
+    parser to refuse."""
     try:
         body = request.raw_body
     except UnicodeEncodeError:
@@ -192,7 +196,7 @@ def _body(request: Request) -> bytes:
 
 
 def _paths(context: dict[str, Any], namespace: str) -> set[str]:
-    """The path as the caller may have sent it. API Gateway hands it on with the stage or a custom
-    domain's base path, or without."""
+    """Return the path in every form the caller may have sent: with or without the stage or the base
+    path of a custom domain."""
     path = f"/api/1.0/{namespace}"
     return {path, context.get("path") or path, f"/{context.get('stage') or 'api'}{path}"}

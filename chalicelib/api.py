@@ -1,8 +1,8 @@
 """The API as callers see it: one request in, one answer out, always in the contract's shape.
 
-Wire words live here. This is the one module that knows HTTP from the inside: what may be sent,
-which action means which operation, and what an error looks like. It does not know API Gateway or
-Chalice.
+The names used on the wire are defined here. Only this module knows HTTP from the inside: what may
+be sent, which operation an action stands for, and what an error looks like. It does not know API
+Gateway or Chalice.
 """
 
 import json
@@ -93,14 +93,14 @@ class HttpAnswer:
 
 @dataclass(slots=True, kw_only=True)
 class _Call:
-    """A request on its way to an answer, and what its lines of the log say of it."""
+    """A request being answered, and what its log lines say about it."""
 
     request: HttpRequest
-    #: Known once the caller has proved who it is.
+    #: Known once the caller is authenticated.
     account: str | None = None
-    #: The batch it is about, once that is known.
+    #: The batch that the call is about, once that is known.
     batch_id: str | None = None
-    #: What its answer says beside the headers of every answer.
+    #: The headers of this answer besides those of every answer.
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -108,7 +108,8 @@ class _Call:
         return as_object(_json(self.request.body))
 
     def async_id(self, parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
-        """The id asked for. What cannot be an id is answered as an id that is not there."""
+        """Return the id that the caller asks for. A text that cannot be an id gets the same answer
+        as an unknown id."""
         value = parameters.get("async", parameters.get("asyncId"))
         if value is None:
             raise ParameterMissing("async")
@@ -120,13 +121,13 @@ class _Call:
         return value
 
 
-#: Performs one action: the body of its answer.
+#: Performs one action and returns the body of its answer.
 Action = Callable[[Caller, _Call], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """Answers every request; raises only what nobody expected."""
+    """Answers every request; raises only unexpected errors."""
 
     authenticator: Authenticator
     submitter: BatchSubmitter
@@ -146,7 +147,7 @@ class Api:
             "request",
             batch_id=call.batch_id,
             account=call.account,
-            # Only what is ours: anybody may ask for anything.
+            # Only names that exist are logged: a caller may ask for any other.
             namespace=request.namespace if actions else None,
             action=request.action if actions and request.action in actions else None,
             status=answer.status,
@@ -176,7 +177,7 @@ class Api:
         return HttpAnswer(status=200, body=body, headers={**_HEADERS, **call.headers})
 
     def _headers_of(self, error: CallerError) -> dict[str, str]:
-        """What HTTP wants to be said beside the body (RFC 9110, RFC 6585)."""
+        """The headers that HTTP requires with some errors (RFC 9110, RFC 6585)."""
         if isinstance(error, Unauthorized):
             allows_basic = self.authenticator.allow_basic
             return {"WWW-Authenticate": _ASK_FOR_BASIC if allows_basic else _ASK_FOR_IWS}
@@ -292,7 +293,7 @@ class Api:
 
 
 def internal_error(specific_code: int = 0, message: str = ServiceError.message) -> HttpAnswer:
-    """What a caller sees of whatever went wrong on our side."""
+    """The answer to a caller if something went wrong on our side."""
     return _error(500, specific_code, message, (), {})
 
 
@@ -310,7 +311,7 @@ def _check_form(request: HttpRequest) -> None:
 
 
 def _json(body: bytes) -> object:
-    """The value of a body. The mark that some programs put before UTF-8 is no part of the JSON."""
+    """Return the value of a body. A byte order mark before it is ignored."""
     text = body.removeprefix(BOM_UTF8)
     if not text.strip(b" \t\r\n"):
         return {}
@@ -321,8 +322,8 @@ def _json(body: bytes) -> object:
 
 
 def _idempotency_key(request: HttpRequest) -> str | None:
-    """The key of either header. Where both are there it is the one that the signature covers, in
-    lower case as it is signed: who repeats the request cannot make another one of it."""
+    """Return the key from either header. If both are sent, the signed one counts, in lower case as
+    it was signed: an attacker who repeats the request cannot change it to get a second batch."""
     signed = ivvy_headers(request.headers).get("ivvyidempotencykey")
     sent = [signed and signed.lower(), request.headers.get("idempotency-key")]
     keys = [key for key in sent if key is not None]
@@ -359,7 +360,7 @@ def _cursor(text: str, account: str) -> Cursor:
 
 
 def _whole(parameters: Mapping[str, Any], name: str, *, low: int, high: int, default: int) -> int:
-    """A whole number, written 10 or 10.0: to JSON these are the same."""
+    """Return a whole number, written as 10 or as 10.0: JSON does not distinguish them."""
     value = parameters.get(name)
     if value is None:
         return default

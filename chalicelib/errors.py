@@ -13,16 +13,16 @@
     │   ├── MediaTypeUnsupported 415
     │   ├── TooManyRequests 429
     │   └── KeyRevoked 463
-    ├── ServiceError               ours: answered as 500, retried by whoever can
+    ├── ServiceError               our fault: answered as 500; retrying may help
     │   ├── NotSaved 24091         nothing was stored and nothing will run
-    │   ├── OutcomeUnknown         it may have been stored: ask again with the Idempotency-Key
+    │   ├── OutcomeUnknown         it may have been stored: repeat it with the Idempotency-Key
     │   └── Unavailable            the database or the queue does not answer
-    │       ├── Denied             it refuses for good: a right or a table is missing
-    │       └── TooNew             what it answers is of a format of a later release
-    ├── Misconfigured              the operator's: one sentence that says what to do
-    └── FunctionFailed             what Lambda is told of any of these, or of any other error
+    │       ├── Denied             it refuses until a permission or a table is added
+    │       └── TooNew             the item or message has the format of a later release
+    ├── Misconfigured              the operator's fault: one sentence that says what to do
+    └── FunctionFailed             what a function raises instead of any error, for Lambda to log
 
-An adapter turns every foreign exception into one of these before it crosses its wall.
+Adapters turn every foreign exception into one of these.
 """
 
 import math
@@ -31,11 +31,11 @@ from typing import ClassVar
 
 
 class BatchbackError(Exception):
-    """The root: whatever the service raises on purpose."""
+    """The root: every error that the service raises on purpose."""
 
 
 class CallerError(BatchbackError):
-    """The caller can fix it. `error_code` is also the HTTP status; `reasons` name the faults."""
+    """The caller can fix it. `error_code` is also the HTTP status; `reasons` name what is wrong."""
 
     error_code: ClassVar[int] = 400
     specific_code: ClassVar[int] = 0
@@ -47,11 +47,11 @@ class CallerError(BatchbackError):
 
 
 class BadRequest(CallerError):
-    """The request cannot be understood, or asks for what cannot be done now."""
+    """The request cannot be understood, or cannot be done now."""
 
 
 class ParameterMissing(BadRequest):
-    """A required parameter is not there."""
+    """A required parameter is missing."""
 
     specific_code = 23017
 
@@ -60,7 +60,7 @@ class ParameterMissing(BadRequest):
 
 
 class ParameterInvalid(BadRequest):
-    """A parameter is there and is not what it must be; `reasons` say why."""
+    """A parameter has an invalid value; `reasons` say why."""
 
     specific_code = 23016
 
@@ -78,7 +78,7 @@ class JobFormatWrong(BadRequest):
 
 
 class JobParameterEmpty(BadRequest):
-    """`jobs`, or a job's namespace or action, is there and empty."""
+    """`jobs`, or the namespace or action of a job, is empty."""
 
     specific_code = 24093
 
@@ -96,7 +96,7 @@ class TooManyJobs(BadRequest):
 
 
 class NotCompleted(BadRequest):
-    """The batch still runs, and only a completed one can be asked for this."""
+    """The batch is still running, and this needs a completed one."""
 
     specific_code = 24114
 
@@ -105,7 +105,7 @@ class NotCompleted(BadRequest):
 
 
 class Unauthorized(CallerError):
-    """No credentials, or wrong ones; which of the two is never said."""
+    """The credentials are missing or wrong; the answer never says which."""
 
     error_code = 401
 
@@ -129,7 +129,7 @@ class NotFound(CallerError):
 
 
 class BatchNotFound(NotFound):
-    """No such batch for this account; another account's batch is answered the same."""
+    """The account has no such batch. A batch of another account gets the same answer."""
 
     specific_code = 24105
 
@@ -138,7 +138,7 @@ class BatchNotFound(NotFound):
 
 
 class ResultsNotFound(BatchNotFound):
-    """The same, as `results` says it."""
+    """The batch was not found, with the code that `results` uses."""
 
     specific_code = 24115
 
@@ -153,13 +153,14 @@ class MethodNotAllowed(CallerError):
 
 
 class Conflict(CallerError):
-    """What is asked for contradicts what was asked for before."""
+    """The request contradicts an earlier one."""
 
     error_code = 409
 
 
 class TooLarge(CallerError):
-    """The request or the answer is larger than fits; the message gives sizes and the way out."""
+    """The request or the answer is too large; the message gives the sizes and what to do
+    instead."""
 
     error_code = 413
 
@@ -174,14 +175,14 @@ class MediaTypeUnsupported(CallerError):
 
 
 class TooManyRequests(CallerError):
-    """The account has as much going as it may; nothing was stored. Asked again too soon, it is
-    refused again."""
+    """The account has reached a limit; nothing was stored. Retrying too soon gets the same
+    answer."""
 
     error_code = 429
 
     def __init__(self, what: str, limit: int, wait_seconds: float) -> None:
         super().__init__(f"Too many requests: the account's limit for {what} is {limit}")
-        #: Whole seconds, as HTTP has it (RFC 9110).
+        #: Whole seconds, as HTTP requires (RFC 9110).
         self.retry_after = max(1, math.ceil(wait_seconds))
 
 
@@ -195,48 +196,48 @@ class KeyRevoked(CallerError):
 
 
 class ServiceError(BatchbackError):
-    """Ours, not the caller's: answered as 500 with nothing of the detail, which is in the log."""
+    """Our fault, not the caller's: answered as 500 without any detail, which is in the log."""
 
     specific_code: ClassVar[int] = 0
     message: ClassVar[str] = "Internal server error"
 
 
 class NotSaved(ServiceError):
-    """The batch was not stored and nothing of it will run: the caller may send it again."""
+    """The batch was not stored and none of it will run: the caller may send it again."""
 
     specific_code = 24091
     message = "The information was not saved"
 
 
 class OutcomeUnknown(ServiceError):
-    """Whether the batch was stored could not be found out; with an Idempotency-Key the caller can
-    ask again."""
+    """It is unknown whether the batch was stored; with an Idempotency-Key the caller can safely
+    retry."""
 
 
 class Unavailable(ServiceError):
-    """The database or the queue refused or did not answer. A write may have taken effect all the
-    same: every one of ours can be repeated."""
+    """The database or the queue refused or did not answer. A write may have taken effect anyway,
+    but all our writes can be repeated."""
 
-    #: Whether it may answer when it is asked again. What is denied or malformed stays so until
-    #: somebody changes something.
+    #: Whether a retry may succeed. A request that is denied or malformed stays so until somebody
+    #: changes something.
     may_pass = True
 
 
 class Denied(Unavailable):
-    """The database or the queue refuses what it was asked, and will go on doing so."""
+    """The database or the queue refuses the request, and will refuse it again."""
 
     may_pass = False
 
 
 class TooNew(Unavailable):
-    """An item or a message of a format that only a later release knows. It is left as it is: the
-    later release, deployed again, goes on with it. Until then whoever meets it tries again."""
+    """An item or a message has a format that only a later release knows. It is left unchanged, and
+    each function that meets it retries until the later release is deployed again."""
 
     may_pass = False
 
     def __init__(self, what: str, version: int, known: int) -> None:
         super().__init__(
-            f"{what} is of format {version}, and this release knows formats up to {known}: "
+            f"{what} has format {version}, and this release knows formats up to {known}: "
             "deploy the later release that wrote it"
         )
 
@@ -248,12 +249,12 @@ class Misconfigured(BatchbackError):
 
 
 class FunctionFailed(BatchbackError):
-    """What a function raises in place of whatever went wrong in it: Lambda writes the text of what
-    is raised into its log, and tells it to X-Ray."""
+    """What a function raises instead of the original error, whose text Lambda would write into its
+    log and send to X-Ray."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came of, the last first."""
+    """Yield an error and then its causes, each after the error it caused."""
     found: BaseException | None = error
     while found is not None:
         yield found
@@ -261,8 +262,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def describe(error: BaseException) -> str:
-    """Describe an error for the log: its kind, its text if it is ours, and the same of what caused
-    it. The texts of foreign errors, and of those for callers, repeat values, which are callers'."""
+    """Describe an error and its causes for the log: the type of each, and its text if it is safe.
+    The texts of foreign errors and of errors for callers may contain callers' values."""
     return ", of ".join(map(_describe, chain(error)))
 
 

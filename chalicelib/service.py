@@ -1,6 +1,6 @@
-"""The one way to put the service together: settings and ports in, operations out.
+"""The one place that puts the service together: settings and ports in, operations out.
 
-It does not know which ports it is given: production connects AWS (`wiring`), tests, simulation and
+It does not know which ports it gets: production connects AWS (`wiring`); tests, simulation and
 benchmarks pass others.
 """
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """Every operation, made when it is first used, from the same settings and ports. Making a
-    service connects nothing, so a test may make as many as it likes."""
+    """Every operation, created on first use from the same settings and ports. Creating a service
+    connects to nothing, so a test may create as many as it needs."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._settings = settings
@@ -47,7 +47,7 @@ class Service:
 
     @cached_property
     def api(self) -> "Api":
-        """What answers callers. The workers start without its pydantic."""
+        """The API. Only this imports pydantic, so that the workers start without it."""
         from chalicelib.api import Api
 
         return Api(
@@ -256,9 +256,9 @@ class Service:
         )
 
     def warm_up(self) -> None:
-        """Make every operation now, for a process that runs all functions, and several at once. A
-        container makes only those of its function, in the first of its invocations."""
+        """Create every operation now, for a process that runs all functions, several at a time. A
+        Lambda container creates only those of its function, in its first invocation."""
         workers = (self.runner, self.checker, self.burier, self.advancer, self.delivery)
         for each in (self.api, *workers, self.sweeper):
-            assert each  # noqa: S101 - reading one makes it
+            assert each  # noqa: S101 - reading one creates it
         self._ports.platform.prepare()

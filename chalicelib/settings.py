@@ -1,6 +1,6 @@
-"""Every environment variable: its meaning, default and range. The one reader of os.environ.
+"""Every environment variable: its meaning, default and range. Only this module reads os.environ.
 
-A fault in any of them is reported together with all the others, in one Misconfigured.
+All faults are reported together, in one Misconfigured.
 """
 
 import ipaddress
@@ -17,10 +17,10 @@ from chalicelib.domain.account import Header, PlatformAuth, parse_header
 from chalicelib.domain.address import AddressPolicy
 from chalicelib.errors import Misconfigured
 
-#: How long results are there at least after the deadline of their jobs, as callers are told.
+#: How long results are kept at least after the deadline of their jobs; callers are promised this.
 RESULTS_HOURS = 48
 
-#: The stage that one machine is.
+#: The stage that runs on one machine.
 LOCAL_STAGE = "local"
 
 Value = TypeVar("Value")
@@ -34,16 +34,16 @@ class Settings:
     stage: str
     platform_address: str
     platform_auth: PlatformAuth
-    #: The name and the value of the fixed header; "ssm": they are in `Names.platform_header`.
+    #: The name and the value of the fixed header; "ssm" if they are in `Names.platform_header`.
     platform_header: Header | Literal["ssm"] | None
     job_timeout_seconds: int
     job_retry_seconds: int
     max_jobs_per_batch: int
     jobs_per_message: int
     jobs_side_by_side: int
-    #: None: as many as Lambda will run.
+    #: None for as many as Lambda runs.
     max_concurrent_workers: int | None
-    #: The same, of the function that calls back.
+    #: The same for the function that sends callbacks.
     max_concurrent_callbacks: int | None
     outage_minutes: int
     flush_seconds: float
@@ -64,13 +64,13 @@ class Settings:
 
     @property
     def address_policy(self) -> AddressPolicy:
-        """Which addresses of strangers are called."""
+        """Which addresses may be called besides public ones."""
         return AddressPolicy(allowed_networks=self.allowed_callback_networks)
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the stage's tables, queues and parameter are called; the template derives the same
+    """The names of the stage's tables, queues and parameter; the template derives the same
     names."""
 
     stage: str
@@ -115,7 +115,7 @@ class Names:
 
     @property
     def platform_header(self) -> str:
-        """The parameter of Systems Manager where PLATFORM_HEADER is `ssm`."""
+        """The Systems Manager parameter that is read if PLATFORM_HEADER is `ssm`."""
         return f"/batchback-{self.stage}/platform-header"
 
 
@@ -126,25 +126,26 @@ class Variable:
     name: str
     meaning: str
     parse: Callable[[str], Any]
-    #: None: it must be set.
+    #: None if it must be set.
     default: str | None
 
 
 def names(environ: Mapping[str, str] | None = None) -> Names:
-    """The names alone, for app.py, whose decorators run where nothing else is configured."""
+    """Return the names alone, for app.py, whose decorators run before anything else is
+    configured."""
     environ = os.environ if environ is None else environ
     return Names(_stage_of(environ))
 
 
 def is_header_kept(environ: Mapping[str, str]) -> bool:
-    """Whether a stage of these variables has its fixed header in Parameter Store."""
+    """Whether a stage with these variables keeps its fixed header in Parameter Store."""
     auth, header = (environ.get(f"PLATFORM_{name}", "").strip() for name in ("AUTH", "HEADER"))
     return (auth.lower(), header) == ("header", "ssm")
 
 
 def max_concurrent(of: str, environ: Mapping[str, str] | None = None) -> int | None:
-    """The setting MAX_CONCURRENT_<of> alone, for app.py: a deployment writes it into the trigger of
-    a function."""
+    """Return the setting MAX_CONCURRENT_<of> alone, for app.py: a deployment writes it into the
+    trigger of a function."""
     environ = os.environ if environ is None else environ
     [variable] = [each for each in VARIABLES if each.name == f"MAX_CONCURRENT_{of}"]
     try:
@@ -155,8 +156,9 @@ def max_concurrent(of: str, environ: Mapping[str, str] | None = None) -> int | N
 
 
 def stay_on_this_machine(environ: MutableMapping[str, str] | None = None) -> None:
-    """Confine this process to the AWS of this machine: of what its user has set for accounts and
-    networks, nothing is left. Misconfigured if AWS_ENDPOINT_URL names no AWS of this machine."""
+    """Confine this process to the AWS of this machine: remove everything its user has set for
+    accounts and networks. Raises Misconfigured if AWS_ENDPOINT_URL is not an address of this
+    machine."""
     environ = os.environ if environ is None else environ
     if not is_of_this_machine(environ.get("AWS_ENDPOINT_URL", "")):
         raise Misconfigured(
@@ -169,8 +171,8 @@ def stay_on_this_machine(environ: MutableMapping[str, str] | None = None) -> Non
 
 
 def is_of_this_machine(url: str) -> bool:
-    """Whether a URL leads to the machine itself, by its text alone. What libraries read in two ways
-    does not: to some the host of `http://a\\@b` is `a`."""
+    """Whether a URL leads to the machine itself, by its text alone. A URL that libraries read in
+    two ways does not: some take `a` for the host of `http://a\\@b`."""
     if not url.isprintable() or {*"\\@ "} & {*url}:
         return False
     try:
@@ -180,7 +182,7 @@ def is_of_this_machine(url: str) -> bool:
         return False
 
 
-#: Profiles, other endpoints of single services, proxies: all but what the stage itself sets.
+#: Profiles, endpoints of single services, proxies: everything that the stage does not set itself.
 _LEADS_ELSEWHERE = re.compile(
     r"(?!AWS_(ENDPOINT_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|DEFAULT_REGION|CHALICE_.*)$)"
     r"(AWS|BOTO)_.*|.*_proxy",
@@ -194,7 +196,7 @@ _NO_ACCOUNT = {
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process, or Misconfigured with everything that is wrong."""
+    """Return the settings of this process, or raise Misconfigured with everything that is wrong."""
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     faults: list[str] = []
@@ -213,8 +215,8 @@ def _stage_of(environ: Mapping[str, str]) -> str:
     stage = environ.get("STAGE")
     if not stage:
         raise Misconfigured(
-            "STAGE is not set: .chalice/config.json has no such stage, or does not give it its "
-            "name under stages.<name>.environment_variables"
+            "STAGE is not set: check that .chalice/config.json has this stage, with its name under "
+            "stages.<name>.environment_variables"
         )
     return stage
 
@@ -229,11 +231,11 @@ def _value(variable: Variable, environ: Mapping[str, str]) -> Any:
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     faults = []
     if values.get("platform_auth") is PlatformAuth.HEADER and not values.get("platform_header", 1):
-        faults.append("PLATFORM_HEADER must be set where PLATFORM_AUTH is header")
+        faults.append("PLATFORM_HEADER must be set if PLATFORM_AUTH is header")
     least = values.get("deadline_hours", 0) + RESULTS_HOURS
     if values.get("expiry_hours", math.inf) < least:
         faults.append(
-            f"EXPIRY_HOURS must be at least {least}, DEADLINE_HOURS and {RESULTS_HOURS} more: "
+            f"EXPIRY_HOURS must be at least {least}, which is DEADLINE_HOURS plus {RESULTS_HOURS}: "
             "callers have two days to fetch results"
         )
     return faults
@@ -252,7 +254,7 @@ def _workers(text: str) -> int | None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html#events-sqs-max-concurrency"""
     workers = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 1
     if workers != 0 and not 2 <= workers <= 1000:
-        raise ValueError(f"must be from 2 to 1000, or 0, not {text!r}")
+        raise ValueError(f"must be 0 or from 2 to 1000, not {text!r}")
     return workers or None
 
 
@@ -290,7 +292,7 @@ def _address(text: str) -> str:
     except ValueError:
         is_good = False
     if not is_good or not text.isprintable() or {*"?#\\"} & {*text} or "@" in parts.netloc:
-        raise ValueError("must be an http or https address without user, query and fragment")
+        raise ValueError("must be an http or https address without user, query or fragment")
     return text.rstrip("/").removesuffix(_API_PATH).rstrip("/")
 
 
@@ -311,7 +313,9 @@ def _networks(text: str) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part != "-")
     except ValueError as error:
-        raise ValueError(f"must be networks such as 10.0.0.0/8, with commas: {error}") from error
+        raise ValueError(
+            f"must be networks such as 10.0.0.0/8, separated by commas: {error}"
+        ) from error
 
 
 VARIABLES = (

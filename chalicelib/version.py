@@ -1,3 +1,3 @@
-"""Which release this is. What runs in Lambda has no package metadata to look it up in."""
+"""The version of this release. In Lambda there is no package metadata to read it from."""
 
 VERSION = "0.1.0"

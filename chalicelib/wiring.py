@@ -29,8 +29,8 @@ from chalicelib.operations.ports import (
 from chalicelib.service import Service
 from chalicelib.settings import Settings
 
-#: How many requests to one service of AWS are on their way together: fewer than the connections
-#: that its client keeps, which are ten.
+#: How many requests to one AWS service are sent concurrently: fewer than the ten connections that
+#: its client keeps.
 REQUESTS_AT_ONCE = 8
 
 
@@ -50,9 +50,9 @@ def connect(
     journal: Journal | None = None,
     concurrent_requests: Concurrent | None = None,
 ) -> Ports:
-    """Every port, with AWS and HTTP behind them. Nothing is sent before a port is used.
+    """Return every port, with AWS and HTTP behind them. Nothing is sent until a port is used.
 
-    `concurrent_requests` sends the many requests of a large batch, each of which only waits."""
+    `concurrent_requests` sends the many requests of a large batch; each spends its time waiting."""
     clock = clock or SystemClock()
     journal = journal or JsonJournal(clock, settings.stage)
     requests = concurrent_requests or ConcurrentThreads(REQUESTS_AT_ONCE, flush_seconds=1)
@@ -105,7 +105,8 @@ def _platform(settings: Settings, clock: Clock, journal: Journal) -> Platform:
 def platform_header(
     settings: Settings, clock: Clock, journal: Journal
 ) -> Callable[[], Header | None]:
-    """Read the fixed header that goes with each call; None if there is none."""
+    """Return what reads the fixed header that goes with each call; it returns None if there is
+    none."""
     header = settings.platform_header
     if settings.platform_auth is not PlatformAuth.HEADER:
         return lambda: None

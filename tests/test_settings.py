@@ -163,7 +163,7 @@ class TestNumbers:
             None,
         ]
         for bad in ("1", "1001", "-1", "2.0", "two", "\u0662", "9" * 99):
-            told = f"MAX_CONCURRENT_WORKERS must be from 2 to 1000, or 0, not {bad!r}"
+            told = f"MAX_CONCURRENT_WORKERS must be 0 or from 2 to 1000, not {bad!r}"
             assert told in fault(MAX_CONCURRENT_WORKERS=bad)
 
     def test_flush_seconds_have_a_range_and_may_be_broken(self) -> None:
@@ -301,7 +301,7 @@ class TestForTheDecorators:
     @pytest.mark.parametrize("of", ["WORKERS", "CALLBACKS"])
     def test_a_wrong_number_is_told_of(self, of: str) -> None:
         name = f"MAX_CONCURRENT_{of}"
-        with pytest.raises(Misconfigured, match=f"{name} must be from 2 to 1000"):
+        with pytest.raises(Misconfigured, match=f"{name} must be 0 or from 2 to 1000"):
             settings.max_concurrent(of, {name: "1"})
 
     def test_without_an_argument_it_is_the_environment_of_the_process(
@@ -388,7 +388,7 @@ class TestFaults:
         )
 
     def test_a_header_must_be_there_where_it_is_the_way_to_authenticate(self) -> None:
-        wanted = "PLATFORM_HEADER must be set where PLATFORM_AUTH is header"
+        wanted = "PLATFORM_HEADER must be set if PLATFORM_AUTH is header"
         assert fault(PLATFORM_AUTH="header") == f"Wrong settings: {wanted}"
         assert fault(PLATFORM_AUTH="header", PLATFORM_HEADER="-") == f"Wrong settings: {wanted}"
         assert wanted in fault(PLATFORM_AUTH="header", BASIC_AUTH="maybe")
@@ -407,8 +407,8 @@ class TestFaults:
     ) -> None:
         """As callers are told, whatever is set."""
         assert fault(**variables) == (
-            f"Wrong settings: EXPIRY_HOURS must be at least {least}, DEADLINE_HOURS and 48 more: "
-            "callers have two days to fetch results"
+            f"Wrong settings: EXPIRY_HOURS must be at least {least}, which is DEADLINE_HOURS plus "
+            "48: callers have two days to fetch results"
         )
         assert read(**{**variables, "EXPIRY_HOURS": str(least)}).expiry_hours == least
 

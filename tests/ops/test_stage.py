@@ -234,6 +234,6 @@ class TestSurroundings:
 
 def test_what_a_later_release_wrote_is_told_so() -> None:
     assert said(stage("prod"), TooNew("A stored item", 2, 1)) == (
-        "A stored item is of format 2, and this release knows formats up to 1: "
+        "A stored item has format 2, and this release knows formats up to 1: "
         "deploy the later release that wrote it, or use its checkout."
     )

@@ -120,7 +120,7 @@ def test_a_batch_of_a_later_release_is_left_alone_until_that_is_back(life: OnMot
     before = _with_format(life, new, 2)
     _deliver_all_of(life, new)
     assert {each["batch_id"] for each in life.journal.of("message handed on")} == {new}
-    assert "A stored item is of format 2" in life.journal.of("function failed")[0]["error"]
+    assert "A stored item has format 2" in life.journal.of("function failed")[0]["error"]
     assert life.call("progress", {"async": new})[0] == 500
     life.clock.advance(minutes=31)
     life.sweep()
@@ -138,7 +138,7 @@ def test_a_message_of_a_later_release_comes_back(life: OnMoto) -> None:
     async_id = life.submit(lives.jobs(1))
     [message] = life.receive()
     newer = {**json.loads(message["Body"]), "v": 2}
-    with pytest.raises(FunctionFailed, match="TooNew: A message is of format 2"):
+    with pytest.raises(FunctionFailed, match="TooNew: A message has format 2"):
         life.deliver({**message, "Body": json.dumps(newer)})
     assert life.platform.calls == []
     life.clock.advance(seconds=361)
