@@ -18,7 +18,10 @@ STOPS = {"CannotGoOn", "CannotStart", "NotDone", "StillRunning"}
 #: What is filled in.
 GAP = "{...}"
 #: Functions that make a text of ours out of an exception.
-EXPLAIN = {"failure", "refusal", "_refusal", "_failure", "_first_cause", "_how_to_give", "_package"}
+EXPLAIN = {
+    *("failure", "refusal", "_refusal", "_failure", "_first_cause", "_how_to_give", "_package"),
+    "_why_not",
+}
 #: What only tells, and what is one part of a sentence.
 TELLS = {
     # CloudFormation's own reason.
@@ -36,6 +39,7 @@ OURS = {
     *("CallFailed", "DidNotHappen", "KeyboardInterrupt", "NotDone", "StillRunning"),
     *("CannotGoOn", "JSONDecodeError", "NotStrictJson", "Refused", "Unreachable", "ValueError"),
     *("Misconfigured", "StackFailed", "TooNew", "Unavailable", "StillRotating"),
+    *("NoHeaders", "NotGenuine", "SecretUnusable", "Unsupported"),
 }
 #: Words that begin what to do.
 _DO = re.compile(

@@ -200,7 +200,9 @@ class Client:
                 on_progress(progress)
             if is_over(progress):
                 return progress
-        raise StillRunning(f"batch {id} is not completed after {timeout:g} s, and goes on")
+        raise StillRunning(
+            f"batch {id} is not completed after {timeout:g} s and goes on: wait again"
+        )
 
     def results(
         self,
