@@ -65,6 +65,7 @@ class DemonstrationPlatform:
             **call,
             "params": _parsed(request.body),
             "idempotencyKey": request.headers.get("idempotency-key"),
+            "traceparent": request.headers.get("traceparent"),
             "key": named[0] if named else None,
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "status": None,

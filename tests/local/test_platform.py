@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -112,6 +113,13 @@ def test_calls_are_remembered_in_order(platform: DemonstrationPlatform) -> None:
     assert first["params"] == {"event": 1, "contacts": []}
     assert (first["key"], first["idempotencyKey"], first["status"]) == ("demo", "abc-0", 200)
     assert (second["namespace"], second["action"]) == ("test", "ping")
+
+
+@pytest.mark.parametrize("trace", [{}, {"traceparent": "00-4bf9-00f0-01"}])
+def test_a_call_shows_its_trace(platform: DemonstrationPlatform, trace: dict[str, str]) -> None:
+    request = signed(INVITE, {"event": 1, "contacts": []})
+    platform.answer(replace(request, headers={**request.headers, **trace}))
+    assert [call["traceparent"] for call in calls(platform)] == [trace.get("traceparent")]
 
 
 def test_a_behaviour_lasts_as_many_calls_as_told(platform: DemonstrationPlatform) -> None:
