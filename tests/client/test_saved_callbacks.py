@@ -60,6 +60,15 @@ def test_headers_can_be_given_beside_the_body(user: User, tmp_path: Path) -> Non
     assert user.types("verify", str(body), *options) == 0
 
 
+def test_a_header_keeps_the_end_of_its_line_when_a_shell_cuts_it_out(
+    user: User, tmp_path: Path
+) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(BODY)
+    options = [word for line in LINES for word in ("-H", f"{line}\r")]
+    assert user.types("verify", str(body), *options) == 0
+
+
 @pytest.mark.parametrize(
     "at",
     [
