@@ -162,8 +162,8 @@ class TestAnOldService:
         service.answers(OLD_PONG)
         assert user.types("run", jobs_file, *options) == 2
         assert user.is_told == (
-            f"batchback: the service is older than {named}, and would ignore it: leave it out, or "
-            "have the service updated\n"
+            f"batchback: the service is too old for {named}, and would ignore it: do without it, "
+            "or have the service updated\n"
         )
         assert len(service.asked) == 1
 
@@ -171,7 +171,7 @@ class TestAnOldService:
         ("content", "named"),
         [
             (b'{"jobs": [], "maxFailed": 0}', "maxFailed"),
-            (b'[1, {"namespace": "a", "action": "b", "id": "c"}]', "id of jobs"),
+            (b'[1, {"namespace": "a", "action": "b", "id": "c"}]', "the id of jobs"),
         ],
     )
     def test_what_file_says_counts_too(
@@ -180,7 +180,7 @@ class TestAnOldService:
         service.answers(OLD_PONG)
         user.stdin = io.BytesIO(content)
         assert user.types("run", "-") == 2
-        assert f"older than {named}, and" in user.is_told
+        assert f"too old for {named}, and" in user.is_told
         assert len(service.asked) == 1
 
     @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ class TestAnOldService:
         """Above all it would have all jobs run again, and not only those that failed."""
         service.answers(OLD_PONG)
         assert user.types(*command.split()) == 2
-        assert "the service is older than" in user.is_told
+        assert "the service is too old for" in user.is_told
         assert len(service.asked) == 1
 
 

@@ -350,8 +350,8 @@ class Client:
         self._says_version = "version" in self.ping()
         if not self._says_version:
             raise Unsupported(
-                f"the service is older than {' and '.join(newer)}, and would ignore it: leave it "
-                "out, or have the service updated"
+                f"the service is too old for {' and '.join(newer)}, and would ignore it: do "
+                "without it, or have the service updated"
             )
 
     def _ask(self, action: str, body: Mapping[str, Any], expected: str) -> dict[str, Any]:
@@ -388,7 +388,7 @@ def _newer_in(order: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[
     yield from (name for name in (*order, *headers) if name in _NEWER_IN_RUN)
     jobs = order.get("jobs")
     if isinstance(jobs, list) and any(isinstance(job, dict) and "id" in job for job in jobs):
-        yield "id of jobs"
+        yield "the id of jobs"
 
 
 def _job_of(result: Result) -> Job:

@@ -99,7 +99,7 @@ OPTIONS = [
         help="Name this submission: sent again with the same name, it runs only once.",
     ),
     click.Option(
-        ["--label"], metavar="TEXT", help="Name the batch in `progress`, `list` and the console."
+        ["--label"], metavar="TEXT", help="Name the batch in `progress`, `list` and the callback."
     ),
     click.Option(
         ["--metadata"],
