@@ -247,7 +247,7 @@ class TestWords:
     @pytest.mark.parametrize("name", ["Host", "content-type", "Transfer-Encoding"])
     def test_so_is_one_that_is_sent_anyway(self, name: str) -> None:
         """It would be there twice."""
-        told = f"PLATFORM_HEADER must be another header than {name}, which is not for it to say"
+        told = f"PLATFORM_HEADER must not be {name}: the service sets that header itself"
         assert fault(PLATFORM_HEADER=f"{name}: secret") == f"Wrong settings: {told}"
 
 

@@ -1,1 +1,2 @@
-"""Pure: no I/O, no clock, no randomness, no environment. What needs the time is handed the time."""
+"""Pure code: no I/O, no clock, no randomness, no environment. Functions that need the time get it
+as an argument."""

@@ -1,6 +1,6 @@
 """Who may call: keys with their secrets, and the accounts they belong to.
 
-A secret is never part of a `repr`, so that it cannot reach a log by way of one.
+A secret is never part of a `repr`, so that it cannot reach a log that way.
 """
 
 import re
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-#: How old a worker's knowledge of keys and accounts may be. A worker asks once for each message,
-#: and the last call of a message starts 49 seconds after that: so a key that was revoked is used
-#: for no call that starts more than a minute later.
+#: How long a worker may cache keys and accounts. A worker asks once for each message, and the last
+#: call of a message starts at most 49 seconds later. So no call that starts more than a minute
+#: after a key was revoked is signed with it.
 WORKERS_REMEMBER_SECONDS = 10
 
 
@@ -19,7 +19,7 @@ class Secret:
     """One of the secrets of a key or an account; during a rotation there are two."""
 
     value: str = field(repr=False)
-    #: None: until it is rotated.
+    #: None until it is rotated.
     expires_at: datetime | None = None
 
     def is_live(self, now: datetime) -> bool:
@@ -32,27 +32,27 @@ class Key:
 
     key: str
     account: str
-    #: The newest first; it signs, and every live one verifies.
+    #: Newest first. The newest signs, and every live one verifies.
     secrets: tuple[Secret, ...] = field(repr=False)
     is_revoked: bool = False
-    #: None: nobody noted it.
+    #: None if it is not known.
     created_at: datetime | None = None
 
     def live_secrets(self, now: datetime) -> list[str]:
         return [secret.value for secret in self.secrets if secret.is_live(now)]
 
     def may_sign_for(self, account: str) -> bool:
-        """Whether jobs of the account's batches may be signed with it."""
+        """Whether jobs of this account's batches may be signed with the key."""
         return self.account == account and not self.is_revoked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """An owner of batches. `callback_secrets` are `whsec_` texts, the newest first."""
+    """An owner of batches. `callback_secrets` are `whsec_` texts, newest first."""
 
     account: str
     callback_secrets: tuple[Secret, ...] = field(repr=False)
-    #: None: nobody noted it.
+    #: None if it is not known.
     created_at: datetime | None = None
 
     def live_callback_secrets(self, now: datetime) -> list[str]:
@@ -62,8 +62,8 @@ class Account:
 #: The name and the value of a header.
 Header = tuple[str, str]
 
-#: What is sent with every call anyway, in lower case. Of two lines of one name a server believes
-#: either, and of these some say where a request ends.
+#: Headers that are sent with every call anyway, in lower case. If a header is sent twice, a server
+#: may use either one, and some of these say where a request ends.
 _SENT_ANYWAY = frozenset(
     {
         "accept",
@@ -80,28 +80,28 @@ _SENT_ANYWAY = frozenset(
 
 
 def parse_header(text: str) -> Header:
-    """`Name: value`, or ValueError, which does not repeat it: the value is a secret. White space
-    around either, such as the end of a file's line, is not part of it.
+    """Parse `Name: value`. The ValueError does not repeat the text, because the value is a secret.
+    White space around name and value, such as a line break at the end of a file, is removed.
     https://www.rfc-editor.org/rfc/rfc9110.html#section-5.5"""
     name, _, value = map(str.strip, text.partition(":"))
     if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[ -~]+", value):
         raise ValueError("must be one line, 'Name: value', in printable ASCII")
     if name.lower() in _SENT_ANYWAY:
-        raise ValueError(f"must be another header than {name}, which is not for it to say")
+        raise ValueError(f"must not be {name}: the service sets that header itself")
     return name, value
 
 
 class PlatformAuth(StrEnum):
-    """How a job proves to the platform whose it is."""
+    """How a job is authenticated to the platform."""
 
     IWS = "iws"  #: signed with the caller's own key
-    HEADER = "header"  #: a fixed header, the operator's
+    HEADER = "header"  #: a fixed header that the operator sets
     NONE = "none"  #: not at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who made a request, proved."""
+    """The authenticated sender of a request."""
 
     account: str
     key: str

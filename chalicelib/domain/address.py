@@ -1,9 +1,9 @@
-"""Which hosts and IP addresses we are willing to call, and why not the others.
+"""Which hosts and IP addresses may be called, and why the others may not.
 
-A URL is judged twice, because a name does not say where it leads: what is written, when it is
-submitted and again at each delivery (`judge_url`); and each address that its name resolves to, at
-each delivery (`why_not_address`). It is read one way only: whoever calls it uses the Endpoint that
-was judged, which is plain ASCII and which no other parser can read differently.
+A URL is judged twice, because a name does not say which address it leads to. `judge_url` checks the
+text when it is submitted and again at each delivery; `why_not_address` checks each address that the
+name resolves to at each delivery. There is only one reading of a URL: the call uses the Endpoint
+that was judged, which is plain ASCII and which no other parser can read differently.
 
 This module resolves nothing, and does not know what is sent.
 """
@@ -36,13 +36,15 @@ class AddressPolicy:
     allowed_networks: tuple[Network, ...] = ()
 
     def allows(self, address: Address) -> bool:
-        """A network that happens to hold a cloud's metadata service does not open it."""
+        """Whether the address is in an allowed network. The metadata service of a cloud never is,
+        even if the network contains it."""
         return not is_metadata(address) and any(
             address in network for network in self.allowed_networks
         )
 
     def prefix_length(self, address: Address) -> int:
-        """Of the smallest allowed network that holds the address; 0 if none does."""
+        """The prefix length of the smallest allowed network that contains the address; 0 if none
+        does."""
         return max(
             (network.prefixlen for network in self.allowed_networks if address in network),
             default=0,
@@ -60,16 +62,16 @@ class AddressPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A URL that may be called, read into what a connection needs."""
+    """A URL that may be called, split into what a connection needs."""
 
     #: `http` or `https`.
     scheme: str
-    #: A name in lower case without a dot at its end, or an address without brackets.
+    #: A name in lower case without a trailing dot, or an address without brackets.
     host: str
     port: int
-    #: Path and query as sent: nothing in them is left for a library to encode.
+    #: Path and query as they are sent, completely encoded.
     target: str
-    #: The address, where the host is one.
+    #: The address, if the host is one.
     address: Address | None = None
 
     @property
@@ -80,22 +82,23 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A URL that is not called. The reasons are sentences whose subject is the URL."""
+    """A URL that may not be called. The reasons are predicates about the URL."""
 
     reasons: tuple[str, ...]
 
 
 def why_not_url(url: str, policy: AddressPolicy) -> list[str]:
-    """The reasons why this URL is refused; none: it is acceptable as far as can be told without
-    resolving its name."""
+    """Return the reasons why this URL is refused. If there are none, it is acceptable as far as its
+    text can tell: its name is not resolved here."""
     found = judge_url(url, policy)
     return [*found.reasons] if isinstance(found, Refusal) else []
 
 
 def why_no_secrets(url: str, policy: AddressPolicy) -> list[str]:
-    """The reasons why this URL, if it is acceptable, is sent no headers of a caller's: over http
-    everybody on the way reads them. On a network that the deployment allows that is the operator's
-    to judge; a name counts as on it if it has no meaning anywhere else."""
+    """Return the reasons why this URL, if it may be called, is not sent headers that a caller set:
+    over http anyone on the way can read them. If the deployment allows the network, the operator
+    has decided that this is fine. A name counts as in an allowed network if it has no meaning
+    anywhere else."""
     endpoint = judge_url(url, policy)
     if isinstance(endpoint, Refusal):
         return [*endpoint.reasons]
@@ -111,7 +114,8 @@ def _is_on_allowed_network(endpoint: Endpoint, policy: AddressPolicy) -> bool:
 
 
 def judge_url(url: str, policy: AddressPolicy) -> Endpoint | Refusal:
-    """The one reading of a URL. Whatever another parser could read differently is refused."""
+    """Read a URL in the only way it is read. Anything that another parser could read differently is
+    refused."""
     parts = _URL.fullmatch(url)
     unreadable = _why_unreadable(url, parts)
     if parts is None or unreadable:
@@ -133,8 +137,8 @@ def judge_url(url: str, policy: AddressPolicy) -> Endpoint | Refusal:
 
 
 def why_not_address(address: Address, policy: AddressPolicy) -> str | None:
-    """What kind of address this is, if it is one we do not call: "a loopback address". An IPv4
-    address hidden in an IPv6 one is judged too, even where the outer one is allowed."""
+    """Return the kind of an address that may not be called, such as "a loopback address". An IPv4
+    address hidden in an IPv6 one is judged too, even if the outer one is allowed."""
     hidden = _why_not_hidden(address, policy)
     if policy.allows(address):
         return hidden
@@ -149,22 +153,23 @@ _URL = re.compile(
     r"(?::(?P<port>[^/?#@]*))?"
     r"(?P<target>[/?][^#]*)?"
     r"(?P<fragment>#.*)?",
-    re.IGNORECASE | re.ASCII | re.DOTALL,  # ASCII: or U+017F is an s as well
+    re.IGNORECASE | re.ASCII | re.DOTALL,  # ASCII, because otherwise U+017F is an s too
 )
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _NAME = re.compile(r"(?:(?!-)[a-z0-9_-]{1,63}(?<!-)\.)*(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]*")
 #: Letters that the two standards for international names (IDNA 2003 and 2008) map differently, and
-#: those that are not seen: one drops them, the other does not.
+#: invisible ones, which only one of them drops.
 _DISPUTED_LETTERS = frozenset("ßẞς\u115f\u1160\u17b4\u17b5\u180f\u200c\u200d\u3164\uffa0")
-#: Of path and query, beside letters and digits: RFC 3986, and the brackets that every client sends.
+#: What path and query keep besides letters and digits: RFC 3986, and the brackets that every client
+#: sends.
 _SENT_AS_THEY_ARE = "%/?:@!$&'()*+,;=-._~[]"
 _BEGINS_NO_CODE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Host:
-    """A host as it would be called, or its fault."""
+    """A host as it would be called, or what is wrong with it."""
 
     host: str = ""
     address: Address | None = None
@@ -172,7 +177,7 @@ class _Host:
 
 
 def _why_unreadable(url: str, parts: re.Match[str] | None) -> list[str]:
-    """Why the parts of this URL need not be looked at."""
+    """Return why this URL cannot be split into parts."""
     if len(url) > MAX_URL_CHARACTERS:
         return [f"is {len(url)} characters long, over the limit of {MAX_URL_CHARACTERS}"]
     if not url.isprintable() or " " in url or "\\" in url:
@@ -220,8 +225,8 @@ def _judge_host(written: str, policy: AddressPolicy) -> _Host:
 
 
 def _ends_in_number(name: str) -> bool:
-    """Whether this is an address or nothing: no top-level domain is a number.
-    https://url.spec.whatwg.org/#ends-in-a-number-checker, and in any script."""
+    """Whether this can only be an address: no top-level domain is a number.
+    https://url.spec.whatwg.org/#ends-in-a-number-checker, applied to digits of every script."""
     last = name.rpartition(".")[2]
     return hostnames.is_number(last) or _HEXADECIMAL.fullmatch(last) is not None
 
@@ -236,8 +241,9 @@ def _judge_ipv6(written: str, policy: AddressPolicy) -> _Host:
 
 
 def _judge_ipv4(written: str, name: str, policy: AddressPolicy) -> _Host:
-    """Odd spellings are read, so that they can be called what they are, and refused even where
-    the address is fine: to others `010.1.1.1` is 10.1.1.1, to others again it is a name."""
+    """Judge an IPv4 address. Unusual spellings are read so that the fault can name the address, but
+    they are refused even if the address is fine: some programs read `010.1.1.1` as 10.1.1.1, others
+    as a name."""
     address = _read_ipv4(name)
     if address is None:
         return _Host(fault=f"{written[:100]} looks like an address and is none")
@@ -250,8 +256,8 @@ def _judge_ipv4(written: str, name: str, policy: AddressPolicy) -> _Host:
 
 
 def _read_ipv4(text: str) -> IPv4Address | None:
-    """An address as inet_aton reads it, which is as generously as anything does: one to four
-    numbers, decimal, octal or hexadecimal, the last of which fills what is left."""
+    """Read an address as inet_aton does, which is the most lenient way: one to four numbers,
+    decimal, octal or hexadecimal, of which the last fills the remaining bytes."""
     numbers = [_read_number(part) for part in text.split(".")]
     *heads, tail = (-1 if number is None else number for number in numbers)
     room = 256 ** (4 - len(heads)) if len(heads) < 4 else 0
@@ -273,7 +279,8 @@ def _read_number(text: str) -> int | None:
 
 
 def _ascii_name(written: str) -> str | None:
-    """A name as DNS knows it: international letters, digits and dots turned into plain ones."""
+    """Return a name as DNS knows it, with international letters, digits and dots converted to
+    ASCII."""
     name = written
     if not written.isascii():
         if len(written) > _MAX_NAME_CHARACTERS or _DISPUTED_LETTERS.intersection(written):
@@ -288,8 +295,9 @@ def _ascii_name(written: str) -> str | None:
 
 
 def _is_read_alike(written: str, name: str) -> bool:
-    """Whether this name is the one that today's readers find (UTS 46): Python's is that of Unicode
-    3.2, which knew no letters that came later and kept apart some that are one now."""
+    """Whether current libraries (UTS 46) convert the name to the same text. Python's codec follows
+    Unicode 3.2, which lacks the letters that were added later and distinguishes some that are equal
+    now."""
     today = normalize("NFKC", normalize("NFKC", written).casefold()).replace("。", ".").split(".")
     labels = name.split(".")
     return len(today) == len(labels) and all(
@@ -299,7 +307,8 @@ def _is_read_alike(written: str, name: str) -> bool:
 
 
 def _why_not_name(name: str, policy: AddressPolicy) -> str | None:
-    """Local names pass where a local network is allowed: where they lead is judged like all."""
+    """Local names pass if a local network is allowed: the addresses they lead to are judged like
+    all others."""
     if len(name) > _MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
         return f"{name[:100]} is not a host name"
     if hostnames.is_metadata(name):
@@ -320,8 +329,8 @@ def _why_not_written(name: str, policy: AddressPolicy) -> str | None:
 
 
 def _target(written: str) -> str:
-    """As it was written, since the receiver may have signed it; only what no request line can hold
-    is encoded, and a `%` that begins no code."""
+    """Return the target as it was written, because the receiver may have signed it. Only characters
+    that no request line can hold are encoded, and a `%` that does not begin a code."""
     target = written if written.startswith("/") else f"/{written}"
     return _BEGINS_NO_CODE.sub("%25", quote(target, safe=_SENT_AS_THEY_ARE))
 

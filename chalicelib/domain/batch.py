@@ -1,7 +1,8 @@
-"""A batch, its chunks and its jobs: what they are. What may become of them is in `states`.
+"""What a batch, its chunks and its jobs are. How their state may change is in `states`.
 
-A batch's state lives in one record, its head, which only the changes of `transitions` touch.
-This module does not know how anything is stored, what time it is, or what a job's answer means.
+The state of a batch is kept in one record, its head, which only the changes in `transitions`
+modify. This module does not know how anything is stored, what time it is, or what a job's answer
+means.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,38 +15,39 @@ from chalicelib.domain.trace import TraceContext
 
 #: Keeps the head, which holds the set of finished chunks, under 4 KB.
 MAX_CHUNKS = 500
-#: While a batch has few jobs they are spread over this many messages, so that no worker has many.
+#: The jobs of a small batch are spread over this many messages, so that no worker gets many.
 CHUNKS_WHILE_FEW = 4
 
-#: A message that comes a little before its time is as good as one in time.
+#: A message that arrives up to this much early counts as on time.
 EARLY = timedelta(seconds=5)
 
-#: Restarts of a running batch have an effect once in this time.
+#: Within this time, only one restart of a running batch has an effect.
 BETWEEN_RESTARTS = timedelta(minutes=5)
 
 NO_RESTART_BEFORE_EXPIRY = timedelta(hours=2)
 
-#: Longer than a backlog holds up an account's messages.
+#: Longer than any backlog delays an account's messages.
 SENTINEL_IS_LOST = timedelta(hours=6)
 
-#: How much of an error is kept of all attempts at a callback but the last.
+#: How many characters of an error the history keeps, except for the last attempt at a callback.
 SHORT_ERROR_CHARACTERS = 100
 
-#: No batch lives longer, whatever was set when it was submitted.
+#: No batch is kept longer, whatever the settings were when it was submitted.
 LONGEST_LIFE = timedelta(days=14)
 
 
 class Verdict(StrEnum):
-    """What a recorded answer amounts to. Stored: a value never changes its meaning."""
+    """What a recorded answer amounts to. These values are stored, so their meaning never
+    changes."""
 
-    SUCCEEDED = "s"  #: the platform did it
-    FAILED = "f"  #: the platform answered, with an error or with what cannot be used
+    SUCCEEDED = "s"  #: the platform did the job
+    FAILED = "f"  #: the platform answered with an error, or with something unusable
     UNANSWERED = "g"  #: the call never got an answer: a restart runs this job again
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One call. `params` is JSON text, the very text that is sent and given back."""
+    """One call. `params` is the exact JSON text that is sent and given back."""
 
     index: int
     namespace: str
@@ -57,10 +59,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastCall:
-    """The call of the platform that an answer came from, and how many were made for it."""
+    """The platform call that an answer came from."""
 
-    #: None: no answer came over HTTP.
+    #: None if no answer came over HTTP.
     http_status: int | None
+    #: How many calls were made for the answer.
     attempts: int
     took_ms: int
 
@@ -71,7 +74,7 @@ class Answer:
 
     verdict: Verdict
     response: str
-    #: None: the service gave this answer instead of a call.
+    #: None if the service gave this answer instead of a call.
     call: LastCall | None = None
 
 
@@ -79,30 +82,30 @@ class CallbackResults(StrEnum):
     """Which results a callback carries."""
 
     ALL = "all"
-    FAILED = "failed"  #: of every job that did not succeed
+    FAILED = "failed"  #: those of every job that did not succeed
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionTerms:
-    """What never changes about a submission besides its jobs."""
+    """What never changes about a submission, except its jobs."""
 
     callback_url: str | None
-    #: Tells an identical submission from another one under the same Idempotency-Key.
+    #: Distinguishes a repeated submission from a different one with the same Idempotency-Key.
     request_hash: str
     callback_results: CallbackResults = CallbackResults.ALL
-    #: Sent with the callback. They hold secrets: never shown, never logged.
+    #: Sent with the callback. They contain secrets and are never shown or logged.
     callback_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: Given back in `progress` and in the callback; empty: none was given.
+    #: Given back in `progress` and in the callback; empty if the caller gave none.
     metadata: Mapping[str, str] = field(default_factory=dict)
-    #: How long each round may take; None: as long as the stage says.
+    #: How long each round may take; None for the stage's setting.
     deadline: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackAttempt:
-    """One attempt at a callback. Until its outcome is recorded only its time is known, and if its
-    sender died that is all there ever is."""
+    """One attempt at a callback. Until its outcome is recorded, only its time is known; if its
+    sender died, nothing else ever is."""
 
     at: datetime
     status: int | None = None
@@ -121,11 +124,11 @@ class CallbackAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Jobs answered, by how it ended, and what their results weigh."""
+    """How many jobs were answered, by outcome, and the size of their results."""
 
     succeeded: int = 0
     failed: int = 0
-    #: Those of the failed whose call never got an answer: what a restart runs again.
+    #: Those of the failed jobs whose call never got an answer; a restart runs them again.
     unanswered: int = 0
     #: The size of their results as they are sent; known before they are read.
     result_bytes: int = 0
@@ -145,11 +148,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A batch as its head tells it. All times are UTC, to the millisecond."""
+    """A batch as its head describes it. All times are UTC, to the millisecond."""
 
     batch_id: str
-    #: Fresh for every submit; part of every key, message and condition, so that two submissions
-    #: under one id can never mix.
+    #: New for every submission, and part of every key, message and condition, so that two
+    #: submissions under one id never mix.
     submission: str
     account: str
     #: The access key whose secret signs the jobs.
@@ -157,12 +160,12 @@ class Batch:
     total: int
     chunk_size: int
     state: BatchState
-    #: 1 for the first run, one more for each restart.
+    #: 1 for the first run, plus 1 for each restart.
     round: int
     created_at: datetime
     #: When the batch was submitted or restarted.
     round_began_at: datetime
-    #: Jobs without an answer by then get the failure response.
+    #: Jobs without an answer at this time get the failure response.
     deadline: datetime
     expires_at: datetime
     completed_at: datetime | None = None
@@ -170,56 +173,56 @@ class Batch:
 
     #: The caller's name for the batch.
     label: str | None = None
-    #: Whether the terms hold metadata: most batches have none, and then nobody reads them for it.
+    #: Whether the terms contain metadata. Most batches have none, which saves reading the terms.
     has_metadata: bool = False
     trace: TraceContext | None = None
-    #: In the first round no call is started once more jobs than this did not succeed.
+    #: In the first round no call starts after more jobs than this have failed.
     max_failed: int | None = None
-    #: More did not succeed: the jobs without an answer get one instead of a call.
+    #: More jobs failed than `max_failed`: jobs without an answer get one instead of a call.
     stopped: bool = False
 
-    #: The finished chunks: a set, because a counter lies after a redelivery.
+    #: The finished chunks: a set, because a counter is wrong after a redelivery.
     done: frozenset[int] = frozenset()
-    #: Those of `done` that hold an unanswered job; a restart takes them out again.
+    #: Those of `done` that contain an unanswered job; a restart removes them again.
     unanswered: frozenset[int] = frozenset()
-    #: Of the jobs in `done` but not in `unanswered`.
+    #: Counts the jobs of chunks in `done` but not in `unanswered`.
     counts: Counts = field(default_factory=Counts)
-    #: Of the jobs in `unanswered`.
+    #: Counts the jobs of chunks in `unanswered`.
     unanswered_counts: Counts = field(default_factory=Counts)
 
-    #: When to see whether anything was lost; None once there is nothing to wait for.
+    #: When to check whether anything was lost; None if there is nothing left to wait for.
     next_check_at: datetime | None
-    #: Checks recorded in this round, and when the last one was.
+    #: The number of checks recorded in this round, and the time of the last one.
     checks: int = 0
     checked_at: datetime | None = None
     #: How many chunks were done at the last check.
     done_at_last_check: int = 0
-    #: The latest time until which a message of this round waits, if that is more than a minute.
+    #: How long a message of this round waits at most, if it waits more than a minute.
     waits_until: datetime | None = None
-    #: When the sentinel that is under way was sent.
+    #: When the current sentinel was sent.
     sentinel_at: datetime | None = None
 
     callback: CallbackState
-    #: Makes the callback writes of an older completion or an older repost lose.
+    #: Makes callback writes of an earlier completion or repost fail.
     callback_round: int = 1
     attempts: int = 0
     next_try_at: datetime | None = None
-    #: The token of whoever delivers now.
+    #: The token of the current delivery.
     lease: str | None = None
-    #: No other delivery begins before, in whatever round.
+    #: No other delivery begins before this time, in any round.
     lease_ends_at: datetime | None = None
-    #: The attempts of this series, the oldest first.
+    #: The attempts of this series, oldest first.
     history: tuple[CallbackAttempt, ...] = ()
 
-    #: When the sweep finds it, and nothing else: what is due is judged by the times above.
+    #: When the sweep finds the batch. What is due is decided by the times above.
     due_at: datetime | None = None
 
-    #: The token of the last restart, repost or cancel, by which it knows itself.
+    #: The token of the last restart, repost or cancel, by which that call recognizes its own write.
     rerun: str | None = None
 
     @property
     def life(self) -> str:
-        """Tells this batch from one under the same id that lived before it."""
+        """Distinguishes this batch from an earlier one with the same id."""
         return self.submission[:8]
 
     def call_id(self, index: int) -> str:
@@ -227,7 +230,8 @@ class Batch:
         return f"{self.batch_id}-{self.life}-{index}"
 
     def call_traceparent(self, index: int) -> str | None:
-        """The `traceparent` of a job's calls, the same at every attempt; None: it has no trace."""
+        """The `traceparent` of a job's calls, the same at every attempt; None if the batch has no
+        trace."""
         return self.trace.traceparent(self.call_id(index)) if self.trace else None
 
     @property
@@ -244,11 +248,12 @@ class Batch:
         return [chunk for chunk in self.chunks if chunk not in self.done]
 
     def indexes(self, chunk: int) -> range:
-        """The jobs of a chunk: consecutive, numbered through the whole batch."""
+        """The jobs of a chunk: consecutive, numbered throughout the batch."""
         return range(chunk * self.chunk_size, min((chunk + 1) * self.chunk_size, self.total))
 
     def chunks_of(self, jobs: range) -> range:
-        """The chunks that consecutive jobs are in; jobs beyond the last are in none."""
+        """The chunks that contain these consecutive jobs. Jobs beyond the last one are in no
+        chunk."""
         return self.chunks[jobs.start // self.chunk_size : -(-jobs.stop // self.chunk_size)]
 
     @property
@@ -267,15 +272,15 @@ class Batch:
         return now >= self.expires_at
 
     def is_seen_by(self, account: str, now: datetime) -> bool:
-        """Whether an account may know of it: its own, and while it lives."""
+        """Whether an account may see the batch: it owns it, and the batch has not expired."""
         return self.account == account and not self.is_expired(now)
 
     def waits(self, now: datetime) -> bool:
-        """Whether a message of it is delayed, so that nothing may move."""
+        """Whether a message of the batch is delayed, so that no progress is expected."""
         return self.waits_until is not None and now < self.waits_until
 
     def waits_as_long_as(self, moment: datetime) -> bool:
-        """Whether it is known to wait until a moment at least."""
+        """Whether the batch is known to wait at least until this moment."""
         return self.waits_until is not None and self.waits_until >= moment
 
     def is_check_due(self, now: datetime) -> bool:
@@ -288,24 +293,24 @@ class Batch:
 
     @property
     def has_stood_still(self) -> bool:
-        """Whether nothing was finished since the last check."""
+        """Whether no chunk was finished since the last check."""
         return len(self.done) == self.done_at_last_check
 
     def has_sentinel(self, now: datetime) -> bool:
-        """Whether one is under way. One that is not heard of for so long is lost."""
+        """Whether a sentinel is on its way. If it has not arrived after a long time, it is lost."""
         return self.sentinel_at is not None and now - self.sentinel_at < SENTINEL_IS_LOST
 
     def is_to_be_ended(self, now: datetime) -> bool:
-        """Whether the jobs without an answer get one now instead of a call."""
+        """Whether jobs without an answer now get one instead of a call."""
         return self.cancelled or self.stopped or now >= self.deadline
 
     def waits_for_its_workers(self, now: datetime) -> bool:
-        """Whether it was stopped while calls were under way that may still be recorded."""
+        """Whether the batch was stopped while calls were in progress that may still be recorded."""
         return self.stopped and not self.is_check_due(now + EARLY)
 
     def has_failed_too_often(self, elsewhere: int = 0) -> bool:
-        """Whether more jobs did not succeed than may: those in finished chunks, and so many that
-        are not in one. A restart runs its jobs without the limit."""
+        """Whether more jobs failed than allowed: those in finished chunks plus `elsewhere`, the
+        number in others. A restart runs its jobs without the limit."""
         limit = self.max_failed if self.round == 1 else None
         return limit is not None and self.answered.failed + elsewhere > limit
 
@@ -317,7 +322,7 @@ class Batch:
         return now > self.expires_at - NO_RESTART_BEFORE_EXPIRY
 
     def may_deliver(self, now: datetime) -> bool:
-        """Whether the callback is due: its time has come, and nobody's lease still runs."""
+        """Whether the callback is due: its time has come, and no lease is active."""
         return (
             self.has_callback_to_come
             and self.next_try_at is not None
@@ -327,15 +332,15 @@ class Batch:
 
     @property
     def has_callback_to_come(self) -> bool:
-        """Whether it has ended, and its receiver hasn't got the callback yet."""
+        """Whether the batch has ended and its receiver has not got the callback yet."""
         return self.is_completed and self.callback is CallbackState.WAITING
 
     def is_leased(self, now: datetime) -> bool:
-        """Whether a delivery may still be under way."""
+        """Whether a delivery may still be in progress."""
         return self.lease_ends_at is not None and now < self.lease_ends_at
 
     def delivers_from(self, now: datetime) -> datetime:
-        """The earliest time for a delivery: now, or when the one under way has ended."""
+        """The earliest time for a delivery: now, or after the one in progress has ended."""
         return max(now, self.lease_ends_at or now)
 
     @property
@@ -349,8 +354,8 @@ class Batch:
 
     @property
     def progress(self) -> int:
-        """Whole per cent of the jobs in finished chunks; 100 only when the batch has ended, so
-        that whoever waits for 100 can read the results at once."""
+        """The percentage of jobs in finished chunks, rounded down. It is 100 only if the batch has
+        ended, so that a caller who waits for 100 can read the results immediately."""
         if self.is_completed:
             return 100
         return min(99, 100 * self.answered.total // self.total)
@@ -365,7 +370,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A batch of an account, as the index tells it: it may have expired."""
+    """A batch of an account, as the index has it. It may have expired."""
 
     batch_id: str
     created_at: datetime
@@ -373,22 +378,22 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A batch that is due, as the index tells it: a little old, perhaps."""
+    """A batch that is due, as the index has it. The index may lag behind."""
 
     batch_id: str
     due_at: datetime
 
 
 def chunk_size(total: int, jobs_per_message: int) -> int:
-    """How many jobs one message carries: one while a batch is small; `jobs_per_message` in larger
-    ones; more only where the head would grow too large."""
+    """How many jobs one message carries: one in a small batch, `jobs_per_message` in larger ones,
+    and more only if the head would otherwise grow too large."""
     size = max(1, min(jobs_per_message, total // CHUNKS_WHILE_FEW))
     return max(size, -(-total // MAX_CHUNKS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswersPart:
-    """One flush as it was stored, once and for good."""
+    """One flush of answers. Once stored, it never changes."""
 
     round: int
     number: int
@@ -397,32 +402,33 @@ class AnswersPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """Stands while a message that was seen before runs its one job; what is left of it after the
-    message's last delivery tells which job kills its workers."""
+    """Exists while a message that was received before runs its one job. A marker that is left after
+    the message's last delivery tells which job kills its workers."""
 
     round: int
-    #: Which message, and which of its deliveries.
+    #: Identifies the message, and below it which of its deliveries.
     hops: int
     receive_count: int
-    #: Deliveries before this one whose marker was still standing: their workers died under it.
+    #: How many earlier deliveries left their marker behind, because their worker died.
     deaths: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A chunk as read: its jobs, and every flush so far in the order they were recorded."""
+    """A chunk as read: its jobs, and every flush so far in the order of recording."""
 
     number: int
     indexes: range
-    #: None: the stored jobs cannot be read.
+    #: None if the stored jobs cannot be read.
     jobs: tuple[Job, ...] | None
     parts: tuple[AnswersPart, ...] = ()
-    #: By the index of the job.
+    #: Each under the index of its job.
     markers: Mapping[int, Marker] = field(default_factory=dict)
 
     def answers(self, round: int) -> dict[int, Answer]:
-        """The answer that stands for each job in a round: the first recorded in the newest round
-        that has one. Later rounds do not count, and an older round's unanswered one is none."""
+        """Return the answer that counts for each job in a round: the first one recorded in the
+        newest round that has one. Later rounds are ignored, and so are unanswered jobs of earlier
+        rounds."""
         standing: dict[int, Answer] = {}
         settled_in: dict[int, int] = {}
         for part in self.parts:
@@ -449,8 +455,8 @@ class Chunk:
         return [index for index in self.indexes if index not in answers]
 
     def next_number(self, round: int) -> int:
-        """The number the next flush of this round gets: numbers have no gaps, so whoever gets to
-        put it has seen every flush before it."""
+        """The number of this round's next flush. Numbers have no gaps, so a worker that stores a
+        flush has seen every flush before it."""
         numbers = [part.number for part in self.parts if part.round == round]
         return max(numbers, default=-1) + 1
 

@@ -1,23 +1,24 @@
-"""Headers that a caller has sent with its callback: which are accepted, and why not the others.
+"""Which headers callers may have sent with their callbacks, and why the others are refused.
 
-They hold secrets. So no reason repeats a value, and a name only if it can be the name of a header.
+Their values are secrets, so no reason repeats a value, and a reason repeats a name only if it is a
+valid header name.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 
 MAX_HEADERS = 10
-#: Of names and values together.
+#: The size of names and values together.
 MAX_HEADERS_BYTES = 4_096
-#: A longer name is cut where it is shown.
+#: Longer names are cut when they are shown.
 _SHOWN = 64
 
 #: https://www.rfc-editor.org/rfc/rfc9110.html#section-5.6.2
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NO_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]")
 _VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-#: What the service sets itself, what says where a request ends or how it is to be read, and what
-#: receivers believe because only their own proxies say it.
+#: Headers that the service sets itself, that say where a request ends or how it is read, and that
+#: receivers trust because normally only their own proxies set them.
 _NOT_FOR_CALLERS = re.compile(
     r"accept-encoding|connection|content-.*|expect|forwarded|host|idempotency-key|keep-alive"
     r"|proxy-.*|te|traceparent|tracestate|trailer|transfer-encoding|upgrade|user-agent"
@@ -26,7 +27,7 @@ _NOT_FOR_CALLERS = re.compile(
 
 
 def why_not_headers(headers: object) -> list[str]:
-    """The reasons why these are refused; none: they can be sent as they are."""
+    """Return the reasons why these headers are refused; none if they can be sent as they are."""
     if not isinstance(headers, dict):
         return ["must be an object"]
     if len(headers) > MAX_HEADERS:
@@ -48,8 +49,9 @@ def _why_not_each(headers: Mapping[str, object]) -> Iterator[str]:
 
 
 def _folded(name: str) -> str:
-    """As receivers may read it: servers that hand headers on as variables (CGI, WSGI) do not tell
-    `_` from `-`, and some of them no other character that is neither letter nor digit."""
+    """Return the name as receivers may read it. Servers that pass headers on as variables (CGI,
+    WSGI) do not distinguish `_` from `-`, and some of them map every other character that is not a
+    letter or digit to the same one."""
     return _NO_LETTER_OR_DIGIT.sub("-", name.lower())
 
 

@@ -1,27 +1,30 @@
-"""Texts of one kind, such as the answers of one action, as columns: so they compress better.
+"""Arranges similar texts, such as the answers of one action, in columns, which compress better.
 
-JSON texts of one kind differ in their values only. Each text is cut into pieces that end with a
-value. Pieces that begin alike make a column, a line of text, and what all of them begin and end
-with is kept once, in the first line, which also says which columns make up each text.
+JSON texts of one kind differ only in their values. Each text is cut into pieces that end with a
+value. Pieces that begin with the same literal form a column, which is one line of text. What all
+values of a column begin and end with is kept once, in the first line, which also says which columns
+make up each text.
 
-This module understands no JSON: any text comes back as it was, and one that is cut in an odd place
-only compresses worse.
+This module does not parse JSON: any text comes back unchanged, and a text that is cut in an
+unfortunate place only compresses worse.
 """
 
 import json
 import re
 from collections.abc import Iterable, Sequence
 
-#: A string that is not a name, or a number. Control characters, which separate here, are in none.
+#: A string that is not a name, or a number. It contains no control characters, which are the
+#: separators here.
 _VALUE = re.compile(
     r'(?<=[:,\[])("[^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*"(?!:)|-?\d[0-9.eE+-]*)'
 )
-#: Longer texts stay whole: what repeats in them is nearer there than it would be in columns.
+#: Longer texts stay whole, because their repetitions are closer together than they would be in
+#: columns.
 _MOST_CHARACTERS_CUT = 4_000
 
 
 def to_columns(texts: Sequence[str]) -> str:
-    """The texts as lines: a line of JSON, and one for each column."""
+    """Return the texts as lines: one line of JSON, then one line for each column."""
     all_parts = [_cut(text) if len(texts) > 1 else [text, ""] for text in texts]
     columns = _gather(all_parts)
     frames = {literal: _frame(values) for literal, values in columns.items()}
@@ -38,7 +41,8 @@ def to_columns(texts: Sequence[str]) -> str:
 
 
 def from_columns(stored: str) -> list[str]:
-    """The texts back; ValueError, TypeError or LookupError if these are no columns."""
+    """Return the original texts. Raises ValueError, TypeError or LookupError if these are no
+    columns."""
     head, *lines = stored.split("\n")
     frames, shapes, of_texts = json.loads(head)
     columns = [
@@ -56,12 +60,12 @@ def dump(value: object) -> str:
 
 
 def _cut(text: str) -> list[str]:
-    """Literals and values in turn."""
+    """Cut a text into literals and values in turn."""
     return [*(_VALUE.split(text) if len(text) <= _MOST_CHARACTERS_CUT else [text]), ""]
 
 
 def _gather(all_parts: Iterable[Sequence[str]]) -> dict[str, list[str]]:
-    """The values that follow each literal."""
+    """Group the values by the literal that they follow."""
     columns: dict[str, list[str]] = {}
     for parts in all_parts:
         for literal, value in zip(parts[::2], parts[1::2], strict=True):
@@ -70,7 +74,7 @@ def _gather(all_parts: Iterable[Sequence[str]]) -> dict[str, list[str]]:
 
 
 def _frame(values: Sequence[str]) -> tuple[str, str]:
-    """What all values begin with, and what the rest of all ends with."""
+    """Return what all values begin with, and what the rest of all of them ends with."""
     start = _shared_start(values)
     end = _shared_start([value[len(start) :][::-1] for value in values])[::-1]
     return start, end

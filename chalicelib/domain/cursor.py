@@ -1,8 +1,9 @@
-"""Where a page of an account's batches ended, and the text that callers hand back to go on there.
+"""The position in the list of an account's batches, and the text that callers send to continue
+there.
 
-The text holds nothing that its caller does not know, and no secret: who composes one of their own
-gets their own batches from another place on. Its check tells a text that was cut, changed or given
-to another account from one that was handed out.
+The text contains nothing that its caller does not know, and no secret: a caller who composes one
+gets their own batches from another position. Its checksum reveals a text that was cut, changed or
+given to another account.
 """
 
 import base64
@@ -15,31 +16,31 @@ from datetime import UTC, datetime, timedelta
 from chalicelib.domain.batch import Listed
 
 _TEXT = re.compile(r"[A-Za-z0-9_-]{52}")
-#: When the batch was created, in milliseconds; how many came before; the total; the batch's id.
+#: When the batch was created, in milliseconds; how many came before it; the total; the batch's id.
 _LAYOUT = struct.Struct(">QIH16s")
-#: With the layout a multiple of three, so that the same bytes have one text only.
+#: Together with the layout a multiple of three, so that the same bytes have only one text.
 _CHECK_BYTES = 9
 _NOT_COUNTED = 0xFFFF
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-#: What is beyond these was not handed out, whatever its check says.
+#: A cursor beyond these was never handed out, even if its checksum is right.
 _LAST_MOMENT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _LAST_START = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """A place among an account's batches: behind one of them, whether that still lives or not."""
+    """A position in an account's batches: after one of them, even if that one has expired."""
 
     after: Listed
-    #: How many batches the pages up to here had.
+    #: How many batches the pages so far contained.
     start: int
-    #: How many there were in all at the first page; None: too many to be counted.
+    #: How many batches there were in total at the first page; None if there were too many to count.
     total: int | None
 
 
 def compose(cursor: Cursor, account: str) -> str:
-    """The text of a cursor."""
+    """Return the text of a cursor."""
     packed = _LAYOUT.pack(
         (cursor.after.created_at - _EPOCH) // _MILLISECOND,
         cursor.start,
@@ -50,7 +51,7 @@ def compose(cursor: Cursor, account: str) -> str:
 
 
 def parse(text: str, account: str) -> Cursor | None:
-    """The cursor that a text says; None if it is none that was handed out to this account."""
+    """Return the cursor of a text, or None if the text was not handed out to this account."""
     if not _TEXT.fullmatch(text):
         return None
     decoded = base64.urlsafe_b64decode(text)

@@ -1,30 +1,32 @@
-"""What holds up the jobs of an account: its platform is not there, or an operator's pause.
+"""What holds up an account's jobs: its platform is down, or an operator has paused the stage.
 
-Held up jobs wait and use no attempt. This module does not know where any of it is kept.
+Jobs that are held up wait without using an attempt. This module does not know where any of this is
+stored.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-#: Seconds until the platform is asked again, after it was found away once, twice, ...
+#: Seconds until the platform is tried again, after it was down once, twice, ...
 OUTAGE_WAITS = (15, 60, 240, 900)
-#: So many calls of an account in a row that find the platform away begin an outage.
+#: This many consecutive calls of an account that find the platform down begin an outage.
 CALLS_TO_TRIP = 10
-#: So do all the calls of one message, from this attempt on.
+#: From this attempt on, so do all the calls of one message.
 ATTEMPT_TO_TRIP = 3
-#: A worker that had any answer within this time holds an action for broken, and not the platform.
+#: If a worker got any answer within this time, it assumes that one action is broken, and not the
+#: platform.
 ANSWER_COUNTS = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """An account's platform is not there. It is kept per account, so that one caller's broken
-    action holds up nobody else's jobs."""
+    """An account's platform is down. This is recorded per account, so that one caller's broken
+    action does not hold up the jobs of others."""
 
     began_at: datetime
-    #: When it is asked again.
+    #: When the platform is tried again.
     until: datetime
-    #: How often it was asked again and was still away.
+    #: How often it was tried again and was still down.
     misses: int = 0
 
     @classmethod
@@ -32,7 +34,7 @@ class Outage:
         return cls(began_at=now, until=now + timedelta(seconds=OUTAGE_WAITS[0]))
 
     def still_away(self, now: datetime) -> "Outage":
-        """The outage after another call that found the platform away."""
+        """Return the outage after another call that found the platform down."""
         misses = self.misses + 1
         wait = OUTAGE_WAITS[min(misses, len(OUTAGE_WAITS) - 1)]
         return replace(self, misses=misses, until=now + timedelta(seconds=wait))
@@ -40,7 +42,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """An operator has stopped all calls of a stage for a time. Callbacks go on."""
+    """An operator has stopped all calls of a stage for a time. Callbacks continue."""
 
     until: datetime
     reason: str
@@ -50,21 +52,21 @@ class Pause:
 class Hold:
     """Why no call may begin, and until when."""
 
-    #: As callers are told: "platform" or "pause".
+    #: As callers see it: "platform" or "pause".
     reason: str
     until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holds:
-    """What stands in the way of an account's jobs; all is well if nothing does."""
+    """What holds up an account's jobs; both fields are None if nothing does."""
 
     outage: Outage | None = None
     pause: Pause | None = None
 
     def hold(self, now: datetime) -> Hold | None:
-        """What holds up a call that would begin now, the longer of the two; None if nothing
-        does."""
+        """Return what holds up a call that would begin now, or None. If both do, return the longer
+        one."""
         found = [
             Hold(reason=reason, until=each.until)
             for reason, each in (("platform", self.outage), ("pause", self.pause))

@@ -1,7 +1,8 @@
-"""What is known of a name without asking anybody where it leads.
+"""What a host name tells without resolving it.
 
-It tells callers early what would fail at every delivery, and is no protection: anybody can have a
-name that leads to 127.0.0.1. What a name leads to is judged when it is called.
+This lets callers know early about URLs that would fail at every delivery. It is not a protection:
+anybody can have a name that leads to 127.0.0.1. The addresses of a name are judged when it is
+called.
 """
 
 import re
@@ -17,22 +18,22 @@ def is_metadata(name: str) -> bool:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether it leads to the machine itself."""
+    """Whether the name leads to the machine itself."""
     return _is_one_of(name, _LOOPBACK)
 
 
 def is_local(name: str) -> bool:
-    """Whether it has a meaning inside some network only."""
+    """Whether the name has a meaning only inside some network."""
     return "." not in name or _is_one_of(name, _LOCAL)
 
 
 def is_number(label: str) -> bool:
-    """Whether a part of a name consists of digits, be it those of another script."""
+    """Whether a part of a name consists of digits, of any script."""
     return label.isdigit() or (label.startswith("xn--") and _international(label).isdigit())
 
 
 def written_addresses(name: str) -> Iterator[Address]:
-    """The addresses that stand in a name whose domain leads to what is written before it."""
+    """Yield the addresses in a name whose domain resolves to the address written before it."""
     if not _is_one_of(name, _AS_WRITTEN):
         return
     for dotted in _DOTTED.findall(name):
@@ -57,7 +58,7 @@ _METADATA = (
     "rancher-metadata",
 )
 
-# Each with all names below it.
+# Each entry includes all names below it.
 
 _LOOPBACK = (
     "localhost",
@@ -66,7 +67,7 @@ _LOOPBACK = (
     "localdomain",
     "localdomain4",
     "localdomain6",
-    # Public names that have always led there.
+    # Public names that have always resolved to loopback.
     "127-0-0-1.org.uk",
     "bugbounty.dod.network",
     "fuf.me",
@@ -95,7 +96,8 @@ _LOCAL = (
     "vpce.amazonaws.com",
     "vpce.amazonaws.com.cn",
 )
-#: nip.io and its like, and those that lead to one written address first and then to the other.
+#: nip.io and similar domains, and those that resolve to one written address first and then to the
+#: other.
 _AS_WRITTEN = ("1u.ms", "nip.io", "rbndr.us", "sslip.io", "traefik.me", "xip.io")
 
 _DOTTED = re.compile(r"(?<![0-9])(?=((?:[0-9]{1,3}[-.]){3}[0-9]{1,3})(?![0-9]))")
@@ -107,7 +109,7 @@ def _is_one_of(name: str, suffixes: tuple[str, ...]) -> bool:
 
 
 def _international(label: str) -> str:
-    """The letters that an `xn--` label stands for; none where it stands for nothing."""
+    """Return the letters that an `xn--` label stands for, or an empty text if it is invalid."""
     try:
         return label.removeprefix("xn--").encode("ascii").decode("punycode")
     except UnicodeError:

@@ -1,22 +1,23 @@
-"""How much an account may have going: open batches, and jobs a minute.
+"""The limits of an account: open batches, and jobs per minute.
 
-What an account has going is its usage: one record, and every write to it is one condition and what
-is then written, so that of two who reach for the last slot one gets it.
+The usage of an account is one record. Every write to it is conditional, so that if two requests
+compete for the last slot, only one gets it.
 
 **Open batches** are a set of slots, one for each round of each submission, and never a counter. A
-slot is taken before its round can begin and freed after its round has ended: whoever dies in
-between, there are never more rounds that run than slots taken. A slot that nobody freed is found
-when slots are short, by reading the batches that hold them: that is pruning.
+slot is taken before its round can begin and freed after its round has ended. Whatever dies in
+between, there are never more running rounds than slots taken. If slots run short, the batches that
+hold them are read to find slots that nobody freed; this is called pruning.
 
-**Jobs a minute** are one time, `paid_until`: each job admitted moves it on by a minute's share, and
-it may be a minute ahead of now at most (the generic cell rate algorithm, ITU-T I.371).
+**Jobs per minute** are one time, `paid_until`. Each admitted job moves it forward by the job's
+share of a minute, and it may be at most a minute ahead of now (the generic cell rate algorithm,
+ITU-T I.371).
 
     now - - - - - - - paid_until - - - - - - - now + 1 minute
         paid already             left to be spent
 
-So an account that was quiet may send a minute's worth at once, and over any time it gets that and
-the rate. If all is paid, a batch of any size is admitted, so that one larger than a minute's worth
-only has to wait its turn, and makes the next ones wait longer.
+So an idle account may send a minute's worth of jobs in one go, and on average it gets the rate. If
+nothing is left to pay, a batch of any size is admitted. A batch larger than a minute's worth
+therefore only has to wait its turn, and makes the next ones wait longer.
 
 This module does not know how a usage is stored, or what time it is.
 """
@@ -26,18 +27,18 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.batch import Batch
 
-#: How long a round may be on its way between taking its slot and beginning: twice as long as the
-#: function lives that admits it.
+#: The longest time between taking a slot and the beginning of its round: twice the timeout of the
+#: function that admits it.
 GRACE = timedelta(seconds=60)
-#: How often an account's slots are pruned at most, however many requests find them taken; and when
-#: to ask again if they all are.
+#: The shortest time between two prunings of an account's slots, however many requests find them
+#: taken. It is also how long to wait before retrying if they all are.
 BETWEEN_PRUNINGS = timedelta(seconds=10)
 MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """What a round of a submission holds among the open batches of its account."""
+    """The place that a round of a submission takes among its account's open batches."""
 
     batch_id: str
     submission: str
@@ -54,8 +55,9 @@ class Slot:
         )
 
     def is_abandoned(self, standing: Batch | None, now: datetime) -> bool:
-        """Whether its round has ended, or never began, as the batch tells that stands under the id
-        now. A round that does not stand may still be on its way: it is left alone for the grace."""
+        """Whether the slot's round has ended or never began, judged by the batch that now has this
+        id. If that batch is in another round, the slot's round may still be beginning, so the slot
+        is kept for the grace period."""
         if standing is not None and Slot.of(standing) == self:
             return not standing.is_running or standing.is_expired(now)
         return now - self.began_at >= GRACE
@@ -63,10 +65,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountUsage:
-    """What an account has going."""
+    """How much of its limits an account is using."""
 
     open: frozenset[Slot] = frozenset()
-    #: Until when the jobs admitted so far are paid for; None: there were none yet.
+    #: Until when the jobs admitted so far are paid for; None if there were none yet.
     paid_until: datetime | None = None
     #: When the slots were last pruned.
     pruned_at: datetime | None = None
@@ -81,8 +83,8 @@ class Charge:
 
     cost: timedelta
     now: datetime
-    #: On condition that something is still to be paid, though not for longer than until then. None:
-    #: on condition that nothing is, and then the cost counts from now.
+    #: The write requires that something is still to be paid, but not beyond this time. None: the
+    #: write requires that nothing is to be paid, and the cost counts from now.
     no_later_than: datetime | None
 
 
@@ -92,15 +94,16 @@ class Admission:
     or does neither."""
 
     slot: Slot
-    #: On condition that fewer are open. None: slots are not limited, and only the newest is kept.
+    #: The write requires that fewer slots are taken. None: slots are not limited, and only the
+    #: newest is kept.
     fewer_than: int | None
-    #: None: jobs are not limited.
+    #: None if jobs are not limited.
     charge: Charge | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an account may have going; 0: as much as it likes."""
+    """The limits of an account; 0 for no limit."""
 
     open_batches: int = 0
     jobs_per_minute: int = 0
@@ -110,8 +113,8 @@ class Limits:
         return not self.open_batches and not self.jobs_per_minute
 
     def admission(self, slot: Slot, jobs: int, paid_until: datetime | None) -> Admission:
-        """The write that lets a round of so many jobs begin, if the account is paid until about
-        then. If it is not, the write changes nothing and brings the right time."""
+        """Return the write that lets a round with this many jobs begin, assuming that `paid_until`
+        is still right. If it is not, the write changes nothing and returns the right one."""
         return Admission(
             slot=slot,
             fewer_than=self.open_batches or None,
@@ -119,12 +122,12 @@ class Limits:
         )
 
     def wait_for_a_slot(self, usage: AccountUsage) -> timedelta | None:
-        """None: there is one."""
+        """How long to wait for a slot; None if one is free."""
         is_full = 0 < self.open_batches <= len(usage.open)
         return BETWEEN_PRUNINGS if is_full else None
 
     def wait_for_jobs(self, usage: AccountUsage, jobs: int, now: datetime) -> timedelta | None:
-        """How long until so many jobs may be admitted; None: they may be now."""
+        """How long until this many jobs may be admitted; None if they may be now."""
         if not self.jobs_per_minute or usage.paid_until is None:
             return None
         wait = usage.paid_until - now - self._ahead(jobs)
@@ -142,5 +145,5 @@ class Limits:
         return MINUTE * jobs / self.jobs_per_minute
 
     def _ahead(self, jobs: int) -> timedelta:
-        """How far ahead of now an account may be paid when so many jobs are admitted."""
+        """How far ahead of now `paid_until` may be when this many jobs are admitted."""
         return max(MINUTE - self._cost(jobs), timedelta())

@@ -11,12 +11,12 @@ _UTF_8 = (["utf-8"], ["utf8"])
 
 
 def is_media_type(text: str) -> bool:
-    """Whether it has the form of one."""
+    """Whether the text has the form of a media type."""
     return _match(text) is not None
 
 
 def is_json(text: str) -> bool:
-    """Whether it is JSON in UTF-8, whatever its other parameters say."""
+    """Whether the media type is JSON in UTF-8, whatever its other parameters say."""
     match = _match(text)
     if not match or match[1].lower() != "application/json":
         return False

@@ -1,4 +1,4 @@
-"""What travels on the queues: which part of which batch to run or check, never a caller's data."""
+"""What the queues carry: which part of which batch to run or check, and never a caller's data."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,32 +6,32 @@ from datetime import datetime
 
 from chalicelib.domain.batch import Batch, Chunk, Marker
 
-#: A message that was received so often and came back each time goes to the dead-letter queue; the
-#: template's maxReceiveCount.
+#: After this many failed receives a message goes to the dead-letter queue: the template's
+#: maxReceiveCount.
 MAX_RECEIVES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsMessage:
-    """Run the jobs of one chunk, or those of `indexes` of it, that have no answer."""
+    """Run the jobs of one chunk that have no answer, or only those of `indexes`."""
 
     batch_id: str
-    #: Whose batch it is; the queues are fair between accounts.
+    #: The owner of the batch; the queues are fair between accounts.
     account: str
     submission: str
     round: int
     chunk: int
-    #: None: the whole chunk.
+    #: None for the whole chunk.
     indexes: tuple[int, ...] | None = None
     #: Which call of the jobs this is: 1 for the first.
     attempt: int = 1
-    #: How often it was sent on: with its round, which message this is.
+    #: How often it was handed on. Together with the round this identifies the message.
     hops: int = 0
-    #: How often in a row it was sent on because the database failed, or no call could start.
+    #: How many times in a row it was handed on because the database failed, or no call could start.
     errors: int = 0
-    #: The batch's deadline. None: a release that did not send it wrote the message.
+    #: The batch's deadline. None if an older release, which did not send it, wrote the message.
     deadline: datetime | None = None
-    #: Since when its calls found the platform away and used no attempt.
+    #: Since when its calls have found the platform down and used no attempt.
     away_since: datetime | None = None
 
     @classmethod
@@ -48,13 +48,13 @@ class JobsMessage:
 
     @classmethod
     def again(cls, batch: Batch, chunk: int) -> "JobsMessage":
-        """A message of a chunk whose first one may have been lost, or not."""
+        """A message for a chunk whose first one may have been lost."""
         return replace(cls.of(batch, chunk), hops=1)
 
     def handed_on(
         self, indexes: Iterable[int], *, next_attempt: bool = False, after_error: bool = False
     ) -> "JobsMessage":
-        """The message that carries on with some of this one's jobs."""
+        """The message that continues with some of this one's jobs."""
         return replace(
             self,
             indexes=tuple(indexes),
@@ -64,34 +64,36 @@ class JobsMessage:
         )
 
     def held_up(self, indexes: Iterable[int], away_since: datetime | None) -> "JobsMessage":
-        """The message that carries on with some of this one's jobs when nothing holds them up."""
+        """The message that continues with some of this one's jobs when nothing holds them up
+        anymore."""
         return replace(self.handed_on(indexes), away_since=self.away_since or away_since)
 
     def after_error(self) -> "JobsMessage":
-        """The message that begins anew with all of this one's jobs."""
+        """The message that starts over with all of this one's jobs."""
         return replace(self, errors=self.errors + 1, hops=self.hops + 1)
 
     @property
     def may_have_been_called(self) -> bool:
-        """Whether its jobs may have been called before: not those of a message as the submission
-        sent it."""
+        """Whether its jobs may have been called before. Those of a message from a submission have
+        not."""
         return self.hops > 0 or self.round > 1
 
     def is_too_late(self, now: datetime) -> bool:
-        """Whether the deadline that it carries has passed."""
+        """Whether the deadline in the message has passed."""
         return self.deadline is not None and now >= self.deadline
 
     def concerns(self, batch: Batch, now: datetime) -> bool:
-        """Whether its jobs are still to be called. If the round is over, or the batch is
-        to be ended, they are not."""
+        """Whether its jobs still have to be called. They do not if the round is over or the batch
+        is to be ended."""
         return self.is_of(batch) and batch.is_running and not batch.is_to_be_ended(now)
 
     def is_of(self, batch: Batch) -> bool:
-        """Whether the batch is in the submission and the round that it was sent in."""
+        """Whether the batch is still in the submission and the round in which the message was
+        sent."""
         return (batch.submission, batch.round) == (self.submission, self.round)
 
     def deaths_under(self, marker: Marker | None) -> int:
-        """How many deliveries of this very message died, as the marker that stands tells."""
+        """How many deliveries of this message died, according to the marker that is left."""
         if marker is None or (marker.round, marker.hops) != (self.round, self.hops):
             return 0
         return marker.deaths + 1
@@ -100,7 +102,7 @@ class JobsMessage:
         return len(self._wanted(chunk)) > 1
 
     def missing(self, chunk: Chunk) -> list[int]:
-        """The jobs it is for that have no answer in its round."""
+        """The jobs of this message that have no answer in its round."""
         wanted = self._wanted(chunk)
         return [index for index in chunk.missing(self.round) if index in wanted]
 
@@ -110,8 +112,8 @@ class JobsMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentinel:
-    """Waits its turn among the messages of its account, and then compares: if nothing of the batch
-    has moved since it was sent, the messages before it are lost."""
+    """Waits behind the other messages of its account and then compares: if the batch has made no
+    progress since it was sent, the messages before it are lost."""
 
     batch_id: str
     account: str
@@ -119,28 +121,28 @@ class Sentinel:
     round: int
     #: A chunk that was not done.
     chunk: int
-    #: By this time the head knows it: a redelivered or older one is not the one that stands.
+    #: Identifies it in the head, so that a redelivered or older one is ignored.
     sent_at: datetime
-    #: What the batch looked like then.
+    #: The state of the batch at that time.
     done: int
     answered: int
     waits_until: datetime | None
-    #: How often in a row it was sent on because the database failed.
+    #: How many times in a row it was handed on because the database failed.
     errors: int = 0
 
     def after_error(self) -> "Sentinel":
-        """The same, to be sent again."""
+        """The same sentinel, to be sent again."""
         return replace(self, errors=self.errors + 1)
 
     def stands_in(self, batch: Batch) -> bool:
-        """Whether it is the one that the batch waits for."""
+        """Whether it is the sentinel that the batch waits for."""
         is_of = (batch.submission, batch.round) == (self.submission, self.round)
         return is_of and batch.is_running and batch.sentinel_at == self.sent_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchMessage:
-    """Check a batch, or call back, and do what is due."""
+    """Check a batch, or send its callback, if that is due."""
 
     batch_id: str
     account: str
@@ -155,5 +157,5 @@ class BatchMessage:
         return replace(self, hops=self.hops + 1, errors=0)
 
     def after_error(self) -> "BatchMessage":
-        """The same, to be tried again."""
+        """The same message, to be retried."""
         return replace(self, hops=self.hops + 1, errors=self.errors + 1)

@@ -1,8 +1,9 @@
 """Which addresses are public unicast, and what the others are.
 
-Every row of the IANA special-purpose registries is here, those that can be reached from everywhere
-too: nobody's server is there. https://www.iana.org/assignments/iana-ipv4-special-registry and
-https://www.iana.org/assignments/iana-ipv6-special-registry; for the clouds their own documentation.
+Every row of the IANA special-purpose registries is listed here, including those that are globally
+reachable, because nobody runs a server there. Sources:
+https://www.iana.org/assignments/iana-ipv4-special-registry,
+https://www.iana.org/assignments/iana-ipv6-special-registry, and the documentation of the clouds.
 
 This module does not know what a deployment allows.
 """
@@ -17,25 +18,26 @@ LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/12
 
 
 def why_not_public(address: Address) -> str | None:
-    """What kind of address this is, if it is no public unicast one: "a loopback address"."""
+    """Return what kind of address this is if it is not public unicast, such as "a loopback
+    address"."""
     if is_metadata(address):
         return "a cloud's metadata service"
     kind = next((kind for network, kind in _NOT_PUBLIC if address in network), None)
     if kind is None and _is_isatap(address):
         return "an ISATAP address"
-    # The second net. It is no first one: what it says changes with Python's patch releases
-    # (CVE-2024-4032), it calls multicast global, and it does not look into IPv6 for IPv4.
+    # A second safety net. It cannot be the first: its result changes with Python's patch releases
+    # (CVE-2024-4032), it calls multicast global, and it finds no IPv4 address inside an IPv6 one.
     return kind or (None if address.is_global else "an address that is not public")
 
 
 def is_metadata(address: Address) -> bool:
-    """Whether a cloud tells credentials there to whoever asks."""
+    """Whether a cloud serves credentials at this address to anybody who asks."""
     return any(address in network for network in _METADATA)
 
 
 def hidden_ipv4(address: Address, prefix_length: int = 0) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses to which something on the way may turn an IPv6 address. Behind NAT64 of
-    one's own it depends on how long its prefix is: at least `prefix_length`."""
+    """Return the IPv4 addresses that something on the way may turn an IPv6 address into. With a
+    local NAT64 this depends on the length of its prefix, which is at least `prefix_length`."""
     if isinstance(address, IPv4Address) or address in _NO_IPV4_THERE:
         return ()
     if address in _LOCAL_NAT64:
@@ -78,7 +80,7 @@ _NOT_PUBLIC: tuple[tuple[Network, str], ...] = tuple(
         ("172.16.0.0/12", "a private address"),  # RFC 1918
         ("192.0.0.0/24", "a reserved address"),  # RFC 6890, protocol assignments
         ("192.0.2.0/24", "a documentation address"),  # RFC 5737
-        ("192.31.196.0/24", "an AS112 address"),  # RFC 7535, where senseless queries end
+        ("192.31.196.0/24", "an AS112 address"),  # RFC 7535, a sink for misdirected queries
         ("192.52.193.0/24", "a multicast relay"),  # RFC 7450, AMT
         ("192.88.99.0/24", "a 6to4 relay"),  # RFC 7526
         ("192.168.0.0/16", "a private address"),  # RFC 1918
@@ -110,7 +112,7 @@ _NOT_PUBLIC: tuple[tuple[Network, str], ...] = tuple(
         ("fe80::/10", "a link-local address"),  # RFC 4291
         ("fec0::/10", "a site-local address"),  # RFC 3879, deprecated
         ("ff00::/8", "a multicast address"),  # RFC 4291
-        # Only 2000::/3 is given out as global unicast (RFC 3587); the rest of IPv6 is not.
+        # Only 2000::/3 is assigned as global unicast (RFC 3587).
         ("::/3", "a reserved address"),
         ("4000::/2", "a reserved address"),
         ("8000::/1", "a reserved address"),
@@ -126,7 +128,7 @@ _LOW_BITS_HIDE_IPV4 = tuple(
         "64:ff9b::/96",
     )
 )
-#: RFC 8215. RFC 6052, section 2.2, knows these lengths of prefixes that fit into it.
+#: RFC 8215. RFC 6052, section 2.2, defines these prefix lengths that fit into it.
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
 _NAT64_PREFIXES = (96, 64, 56, 48)
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
@@ -136,15 +138,16 @@ _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 
 
 def _behind_nat64(address: IPv6Address, prefix_length: int) -> tuple[IPv4Address, ...]:
-    """Zeros are what other prefixes leave there, so they are believed only if there is no more."""
+    """Return the candidates for all prefix lengths. A longer prefix leaves zeros in the place of
+    the address, so a candidate of zeros counts only if there is no other."""
     lengths = [length for length in _NAT64_PREFIXES if length >= prefix_length]
     found = [each for length in lengths for each in _after_prefix(address, length)]
     return tuple(each for each in found if each not in _THIS_NETWORK) or tuple(found[:1])
 
 
 def _after_prefix(address: IPv6Address, length: int) -> Iterator[IPv4Address]:
-    """The 32 bits after the prefix, as they stand, and around the octet that RFC 6052 keeps free
-    (bits 64 to 71)."""
+    """Yield the 32 bits after the prefix, both as they stand and without the octet that RFC 6052
+    reserves (bits 64 to 71)."""
     bits = int(address)
     without_octet = bits >> 64 << 56 | bits & (1 << 56) - 1
     yield IPv4Address(bits >> 96 - length & 0xFFFF_FFFF)
