@@ -1,4 +1,4 @@
-"""What an answer means: final, to be retried, or none that will ever come.
+"""What an answer means: it is final, the call is to be retried, or no answer will ever come.
 
 Sources: RFC 9110 (status codes, Retry-After), RFC 6585 (429), RFC 8470 (425).
 """
@@ -13,11 +13,11 @@ from chalicelib.domain import strict_json
 from chalicelib.domain.batch import Answer, Batch, Verdict
 from chalicelib.domain.strict_json import NotStrictJson
 
-#: The largest answer of a job that is kept: with its escapes it fits one stored item.
+#: The largest answer to a job that is kept: with its escapes it fits in one stored item.
 MAX_ANSWER_BYTES = 350_000
-#: How much of an answer that is not JSON is shown.
+#: How many characters are shown of an answer that is not JSON.
 SHOWN_CHARACTERS = 1_000
-#: Answers below 500 that ask to be tried again: Request Timeout, Too Early, Too Many Requests.
+#: Answers below 500 that are retried: Request Timeout, Too Early, Too Many Requests.
 TRANSIENT = frozenset({408, 425, 429})
 
 _SUCCESS = range(200, 300)
@@ -35,34 +35,34 @@ class Reply:
     """An answer that came over HTTP."""
 
     status: int
-    #: What was read of the body; all of it unless `is_cut`.
+    #: The part of the body that was read; all of it unless `is_cut`.
     body: bytes = b""
-    #: The body went on past what is read.
+    #: Whether the body is longer than what was read.
     is_cut: bool = False
-    #: The size the answer declared, where it did.
+    #: The size that the answer declared, if it did.
     declared_bytes: int | None = None
-    #: The Retry-After header as it came.
+    #: The Retry-After header as received.
     retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoReply:
-    """No answer came. `reason` says in words why; it holds nothing secret."""
+    """No answer came. `reason` says why in words; it contains no secret."""
 
     reason: str
-    #: Trying again will not help: what was asked for is refused on our side.
+    #: Retrying does not help, because our side refuses the call.
     is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TryAgain:
-    """A failure that may pass."""
+    """A failure that may be temporary."""
 
     reason: str
     status: int | None = None
-    #: Seconds the other side asked us to wait, at least.
+    #: How many seconds the other side asked us to wait.
     retry_after: float | None = None
-    #: Nobody was there to answer.
+    #: Whether the other side was down.
     is_away: bool = False
 
 
@@ -75,7 +75,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The callback will not be taken, however often it is tried."""
+    """The receiver will not take the callback, however often it is sent."""
 
     reason: str
     status: int | None = None
@@ -84,29 +84,32 @@ class Refused:
 def judge_job(
     reply: Reply | NoReply, now: datetime, *, may_still_run: bool = False
 ) -> Answer | TryAgain:
-    """What a platform's answer to a call of a job means: every answer below 500 is final, but those
-    that ask to be tried again. An answer that cannot be used is recorded as what it was.
+    """Return what the platform's answer to a job means. Every answer below 500 is final, except
+    those that ask for a retry. An answer that cannot be used is recorded as an error that describes
+    it.
 
-    `may_still_run`: an earlier call of this job ended without an answer, and the platform may still
-    be at work on it. Then 409 says that our own Idempotency-Key is in use, and that passes."""
+    `may_still_run` says that an earlier call of this job ended without an answer, so the platform
+    may still be working on it. Then 409 means that our own Idempotency-Key is in use, which is
+    temporary."""
     return _judge_reply(reply, now, TRANSIENT | {_CONFLICT} if may_still_run else TRANSIENT)
 
 
 def is_away(reply: Reply | NoReply) -> bool:
-    """Whether nobody was there: no connection, no answer in time, or a gateway that says so. 429
-    is none of these: somebody is there."""
+    """Whether the platform was down: no connection, no answer in time, or a gateway that says so.
+    429 does not count, because the platform did answer."""
     if isinstance(reply, NoReply):
         return not reply.is_final
     return reply.status in _AWAY
 
 
 def gave_up(found: TryAgain, attempt: int) -> Answer:
-    """The answer of a job whose last call failed for now."""
+    """The answer of a job whose last attempt failed."""
     return unanswered(f"Gave up after {attempt} attempts: {found.reason}")
 
 
 def judge_callback(reply: Reply | NoReply, now: datetime) -> Delivered | TryAgain | Refused:
-    """What a receiver's answer means: 2xx is success, 410 stops for good, the rest may pass."""
+    """Return what a receiver's answer means: 2xx is success, 410 stops the attempts for good, and
+    anything else is retried."""
     if isinstance(reply, NoReply):
         again = Refused if reply.is_final else TryAgain
         return again(reason=reply.reason)
@@ -121,7 +124,7 @@ def judge_callback(reply: Reply | NoReply, now: datetime) -> Delivered | TryAgai
 
 
 def word(found: object) -> str:
-    """An outcome as the log names it."""
+    """The name of an outcome in the log."""
     return found.verdict.name.lower() if isinstance(found, Answer) else type(found).__name__.lower()
 
 
@@ -146,7 +149,7 @@ def cancelled() -> Answer:
 
 
 def stopped(max_failed: int) -> Answer:
-    """The answer of a job that had none when more jobs of its batch had failed than may."""
+    """The answer of a job that had none when more jobs of its batch failed than allowed."""
     return unanswered(f"Stopped: more than {max_failed} jobs failed")
 
 
@@ -165,17 +168,17 @@ def worker_died() -> Answer:
 
 
 def not_stored() -> Answer:
-    """The answer of a job whose calls are used up, and whose last answer could not be recorded."""
+    """The answer of a job that has no attempt left, and whose last answer could not be recorded."""
     return unanswered("The answer could not be stored")
 
 
 def unreadable() -> Answer:
-    """The answer of a job that the database no longer gives back."""
+    """The answer of a job that cannot be read from the database."""
     return failed_request("the stored job could not be read")
 
 
 def failed_request(reason: str, body: str | None = None) -> Answer:
-    """The answer of a job that was called, and whose answer cannot be used."""
+    """The answer of a job that was called, but whose answer cannot be used."""
     return Answer(Verdict.FAILED, _error(_FAILED_REQUEST, reason, body))
 
 
@@ -185,8 +188,8 @@ def key_revoked() -> Answer:
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """A Retry-After header in seconds from `now`: a number or an HTTP date; None where it is
-    absent, past or senseless (RFC 9110, section 10.2.3)."""
+    """Return a Retry-After header as seconds from `now`. It is a number or an HTTP date; None if it
+    is missing or invalid (RFC 9110, section 10.2.3)."""
     if header is None:
         return None
     if seconds := re.fullmatch(r"[ \t]*([0-9]{1,9})[ \t]*", header):
@@ -220,7 +223,7 @@ def _judge_reply(
 
 
 def _answer_of(reply: Reply) -> Answer:
-    """A success without a body is `null`."""
+    """Return the recorded answer. A success without a body is `null`."""
     try:
         text = reply.body.decode("utf-8-sig").strip(" \t\r\n")
         text = text or ("null" if reply.status in _SUCCESS else "")

@@ -1,7 +1,7 @@
-"""What callers say of a batch in their own words, to find it again: its label, its metadata and
-the ids of its jobs. Which are accepted, and why not the others.
+"""The names that callers give to a batch: its label, its metadata and the ids of its jobs. Which
+ones are accepted, and why the others are not.
 
-No reason repeats a value: they may be about people.
+No reason repeats a value, because values may be personal data.
 """
 
 import re
@@ -45,6 +45,6 @@ def _why_not_values(metadata: Mapping[str, object]) -> Iterator[str]:
 
 
 def _is_text(value: object, least: int, most: int) -> bool:
-    """Whether it is so many characters that can be shown. Those that cannot be are control and
-    format characters, line breaks, spaces other than the usual one, and half characters."""
+    """Whether it is a printable string of this length. Not printable are control and format
+    characters, line breaks, spaces other than the ASCII one, and lone surrogates."""
     return isinstance(value, str) and least <= len(value) <= most and value.isprintable()

@@ -1,9 +1,9 @@
 """Jobs and answers as the compressed bytes that are stored.
 
-A pack is lines of text, compressed: a line of JSON with what is short, each kind as a column that
-is a single value if all are equal, then the texts as `columns` has them. Nothing of a caller's is
-turned into a database's own types, which have no floats and shorter integers. The format is stored:
-it changes only with its version.
+A pack is compressed lines of text. The first line is JSON with the short values: a column for each
+field, or a single value if all values are equal. Then come the texts, arranged by `columns`. A
+caller's data is never converted to a database's own types, which have no floats and shorter
+integers. The format is stored, so it changes only together with its version.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 from chalicelib.domain.batch import Answer, CallbackAttempt, Job, LastCall, Verdict
 from chalicelib.domain.columns import dump, from_columns, to_columns
 
-#: What one stored item may hold: DynamoDB's 400 KB less keys and names, with room to spare.
+#: The most bytes in one stored item: DynamoDB's 400 KB less keys and names, with a reserve.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_ITEM_BYTES = 380_000
 
@@ -26,7 +26,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Unreadable(ValueError):
-    """What is stored is not what was packed."""
+    """The stored bytes are not what was packed."""
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def _unreadable_if_broken() -> Iterator[None]:
 
 
 def pack_jobs(jobs: Sequence[Job]) -> list[bytes]:
-    """The jobs of a chunk in as many pieces as items are needed."""
+    """Pack the jobs of a chunk into as many pieces as items are needed."""
     packed = _pack(
         [job.params for job in jobs],
         [job.namespace for job in jobs],
@@ -52,7 +52,7 @@ def pack_jobs(jobs: Sequence[Job]) -> list[bytes]:
 
 @_unreadable_if_broken()
 def unpack_jobs(pieces: Iterable[bytes], indexes: range) -> tuple[Job, ...]:
-    """The jobs back; Unreadable if a piece is missing or broken."""
+    """Return the jobs. Raises Unreadable if a piece is missing or broken."""
     params, namespaces, actions, ids = _unpack(b"".join(pieces), str, str, str | None)
     rows = zip(indexes, namespaces, actions, params, ids, strict=True)
     return tuple(Job(*row) for row in rows)
@@ -74,7 +74,7 @@ def pack_answers(answers: Mapping[int, Answer]) -> bytes:
 
 @_unreadable_if_broken()
 def unpack_answers(packed: bytes) -> dict[int, Answer]:
-    """The answers back, in the order of their jobs; Unreadable if they are broken."""
+    """Return the answers in the order of their jobs. Raises Unreadable if they are broken."""
     responses, steps, verdicts, *calls = _unpack(
         packed, int, str, int | None, int | None, int | None
     )
@@ -86,7 +86,7 @@ def unpack_answers(packed: bytes) -> dict[int, Answer]:
 
 
 def fitting(answers: Mapping[int, Answer]) -> Iterator[dict[int, Answer]]:
-    """The answers in groups that each fit one item, however badly they compress."""
+    """Split the answers into groups that each fit in one item, however badly they compress."""
     group: dict[int, Answer] = {}
     size = 0
     for index, answer in answers.items():
@@ -101,7 +101,7 @@ def fitting(answers: Mapping[int, Answer]) -> Iterator[dict[int, Answer]]:
 
 
 def pack_words(words: Mapping[str, str]) -> str | None:
-    """A mapping of strings; None: it is empty."""
+    """Pack a mapping of strings; None if it is empty."""
     return dump(words) if words else None
 
 
@@ -110,7 +110,8 @@ def unpack_words(text: str | None) -> dict[str, str]:
 
 
 def pack_history(attempts: Iterable[CallbackAttempt]) -> bytes:
-    """Attempts that fail often fail alike, which `zlib` makes nothing of even in a few bytes."""
+    """Pack attempts. Failed attempts often fail for the same reason, which `zlib` compresses to
+    almost nothing."""
     rows = [
         [(each.at - _EPOCH) // _MILLISECOND, each.status, each.error, each.took_ms]
         for each in attempts
@@ -139,7 +140,7 @@ def _pack(texts: Sequence[str], *columns: Sequence[object]) -> bytes:
 
 
 def _unpack(packed: bytes, *kinds: Any) -> list[list[Any]]:
-    """The texts, then each column."""
+    """Return the texts and then each column."""
     short, _, rest = zlib.decompress(packed).decode().partition("\n")
     texts = from_columns(rest)
     columns = zip(json.loads(short), kinds, strict=True)

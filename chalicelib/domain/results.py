@@ -1,8 +1,8 @@
-"""Jobs and answers in, the bytes of `results` and of the callback out.
+"""Turns jobs and answers into the bytes of `results` and of the callback.
 
-Each is the same bytes every time within a round, and the two are the same if the caller asked for
-nothing more: requests and responses are spliced in as the texts that were stored, never parsed and
-written again.
+Within a round each is always the same bytes, and both are identical unless the caller asked for
+something extra. Requests and responses are inserted as the stored texts; they are never parsed and
+serialized again.
 """
 
 import json
@@ -23,15 +23,15 @@ from chalicelib.domain.batch import (
 
 #: The largest body of an answer to a caller.
 MAX_PAGE_BYTES = 3_500_000
-#: Lambda takes 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html),
-#: of the body as it is escaped into the function's own JSON answer.
+#: Lambda allows 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html) for
+#: the function's own JSON answer, into which the body is escaped.
 MAX_ESCAPED_BYTES = 5_900_000
-#: How many characters of results are looked at for one answer, to find those that are shown: as
-#: many as there is time for.
+#: How many characters of results are read for one answer, to find those that are shown. There is
+#: no time for more.
 MAX_LOOKED_AT = 50_000_000
-#: The largest callback that is sent: it is composed, signed and posted within one lease.
+#: The largest callback that is sent: composing, signing and posting it must fit in one lease.
 MAX_CALLBACK_BYTES = 50_000_000
-#: Large enough that sending one is not all overhead, small beside a body.
+#: Large enough to send efficiently, but small compared with a body.
 _BLOCK_BYTES = 64 * 1024
 
 _BRACKETS = len('{"asyncId":"","results":[]}') + 32
@@ -40,35 +40,35 @@ _META = 100
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One job with its answer, as the text a caller gets."""
+    """One job with its answer, as the text that a caller gets."""
 
     index: int
     text: str
-    #: Not shown: it was looked at, and its caller wants others.
+    #: False if the caller asked for other results.
     is_shown: bool = True
 
 
 class Only(StrEnum):
-    """Of which jobs the results are shown."""
+    """Which jobs' results are shown."""
 
-    FAILED = "failed"  #: of every job that did not succeed
+    FAILED = "failed"  #: those of every job that did not succeed
     SUCCEEDED = "succeeded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Which results are shown, and with what beside request and response."""
+    """Which results are shown, and what is added to request and response."""
 
-    #: None: of all jobs.
+    #: None for the results of all jobs.
     only: Only | None = None
-    #: Those that are there so far, each with the index of its job.
+    #: Shows the results so far of a running batch, each with the index of its job.
     partial: bool = False
-    #: Each with the index of its job, how that ended, and what is known of its last call.
+    #: Shows each with the index and outcome of its job, and what is known of its last call.
     detailed: bool = False
 
     @property
     def is_weighed(self) -> bool:
-        """Whether its batch knows what its results weigh, save for the indexes."""
+        """Whether the batch already knows the size of these results, except for the indexes."""
         return self.only is None and not self.detailed
 
     def _shows(self, answer: Answer) -> bool:
@@ -92,14 +92,14 @@ class View:
         return _dump(said)[1:-1] + "," if said else ""
 
 
-#: As the callback has them.
+#: How a callback shows all results.
 PLAIN = View()
 _OF_CALLBACK = {CallbackResults.ALL: PLAIN, CallbackResults.FAILED: View(only=Only.FAILED)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Which of the results are asked for."""
+    """Which of the results are requested."""
 
     start: int
     per_page: int
@@ -110,7 +110,7 @@ class Page:
 
 
 def results_of(chunk: Chunk, round: int, view: View = PLAIN) -> Iterator[Result]:
-    """The results of a chunk's answered jobs, shown or not, in the order of the jobs."""
+    """Yield the results of a chunk's answered jobs, shown or not, in the order of the jobs."""
     answers = chunk.answers(round)
     for job in _jobs_or_blanks(chunk):
         if job.index in answers:
@@ -118,7 +118,7 @@ def results_of(chunk: Chunk, round: int, view: View = PLAIN) -> Iterator[Result]
 
 
 def count(chunk: Chunk, round: int) -> Counts:
-    """What a finished chunk adds to its batch."""
+    """Return what a finished chunk adds to the counts of its batch."""
     verdicts = [answer.verdict for answer in chunk.answers(round).values()]
     succeeded = verdicts.count(Verdict.SUCCEEDED)
     return Counts(
@@ -130,22 +130,22 @@ def count(chunk: Chunk, round: int) -> Counts:
 
 
 def whole_size_bytes(batch: Batch, more: Mapping[str, object] | None = None) -> int:
-    """The size of a completed batch's `results`, and of its callback with all of them and what
-    follows, without reading them."""
+    """Return the size of a completed batch's `results`, or of a callback with all of them and
+    `more`, without reading them."""
     follows = len(_dump(more)) - 1 if more else 0
     return _BRACKETS + batch.answered.result_bytes + batch.total - 1 + follows
 
 
 def callback_view(batch: Batch, which: CallbackResults) -> View | None:
-    """How the callback shows results; None: it has none."""
+    """Return how the callback shows results; None if it has none."""
     if which is CallbackResults.FAILED and not batch.answered.failed:
         return None
     return _OF_CALLBACK.get(which)
 
 
 def summary(batch: Batch, terms: SubmissionTerms) -> dict[str, object]:
-    """What the callback says of the batch after the results: nothing, unless its caller gave one of
-    the keys that ask for it. It is the same throughout a round."""
+    """Return what the callback says about the batch after the results. It is empty unless the
+    caller gave one of the keys that ask for it, and it is the same throughout a round."""
     has_name = batch.label is not None
     is_plain = terms.callback_results is CallbackResults.ALL and batch.max_failed is None
     if is_plain and not has_name and not terms.metadata:
@@ -180,8 +180,8 @@ def fitting(results: Iterable[Result]) -> tuple[list[Result], int | None]:
 
 
 def next_start(batch: Batch, page: Page, stopped_at: int | None) -> int | None:
-    """Where the page after this one starts; None: there is no job left. It counts jobs and not
-    results, which may be fewer: so every job is on one page."""
+    """Return where the next page starts; None if there is no job left. Pages count jobs, not
+    results, of which there may be fewer, so that every job is on one page."""
     reached = page.places.stop if stopped_at is None else stopped_at
     return reached if reached < batch.total else None
 
@@ -189,7 +189,7 @@ def next_start(batch: Batch, page: Page, stopped_at: int | None) -> int | None:
 def pieces(
     batch_id: str, texts: Iterable[str], more: Mapping[str, object] | None = None
 ) -> Iterator[bytes]:
-    """The body of `results` and of the callback, piece by piece; `more` follows the results."""
+    """Yield the body of `results` or of the callback piece by piece; `more` follows the results."""
     yield f'{{"asyncId":"{batch_id}","results":['.encode()
     separator = ""
     for text in texts:
@@ -199,8 +199,8 @@ def pieces(
 
 
 def in_blocks(pieces: Iterable[bytes], most_bytes: int) -> Sequence[bytes] | None:
-    """A body held once: joined into one it would be there twice, in its pieces and whole. None: it
-    is larger, and no more of it was held."""
+    """Return a body in blocks. Joining the pieces would hold it in memory twice. None if it is
+    larger than `most_bytes`; then the rest is not read."""
     blocks: list[bytes] = []
     block = bytearray()
     size = 0
@@ -218,8 +218,8 @@ def in_blocks(pieces: Iterable[bytes], most_bytes: int) -> Sequence[bytes] | Non
 def meta(
     *, total: int | None, page: Page, count: int, following: int | str | None
 ) -> dict[str, object]:
-    """Where a page stands in the whole, if that was counted, and the `start` of the following
-    page; None: it is the last."""
+    """Describe a page: its position, the total if that was counted, and the `start` of the
+    following page, which is None on the last one."""
     counted = {} if total is None else {"totalResults": total}
     return {
         **counted,

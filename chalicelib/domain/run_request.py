@@ -1,7 +1,7 @@
-"""The JSON of a `run` request in, a submission out, or an error that names every fault.
+"""Parses the JSON of a `run` request into a submission, or raises an error that names every fault.
 
-pydantic judges the shape; its error types, never its texts, become the contract's codes and words.
-Only the API imports this: the workers start without pydantic.
+pydantic checks the shape; its error types, never its texts, are mapped to the contract's codes and
+texts. Only the API imports this module, so that the workers start without pydantic.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,10 +46,10 @@ _MINUTE = timedelta(minutes=1)
 
 
 def parse(body: object, allowance: Allowance, trace: TraceContext | None = None) -> Submission:
-    """The submission that a request's JSON value asks for.
+    """Return the submission that a request's JSON value describes.
 
-    Raises the error of the first fault, in the order `jobs`, the jobs by index, `callbackUrl`, the
-    optional keys; its reasons name all faults, up to 20.
+    If there are faults, it raises the error of the first one, in the order `jobs`, each job by
+    index, `callbackUrl`, optional keys. Its reasons name all faults, up to 20.
     """
     request = as_object(body)
     jobs, faults = _judge_jobs(request.get("jobs"), allowance.max_jobs)
@@ -70,7 +70,7 @@ def parse(body: object, allowance: Allowance, trace: TraceContext | None = None)
 
 
 def as_object(body: object) -> dict[str, Any]:
-    """The parameters of a call. `[]` is how some clients write none."""
+    """Return the parameters of a call. Some clients send `[]` for none."""
     if body is None or body == []:
         return {}
     if not isinstance(body, dict):
@@ -80,7 +80,7 @@ def as_object(body: object) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """One thing that is wrong: where, what, and which error it is when it is the first."""
+    """One fault: where it is, what it is, and which error to raise if it is the first."""
 
     where: str
     text: str
@@ -106,7 +106,7 @@ def _id(value: object) -> object:
 
 
 def _callable(namespace: str) -> str:
-    if namespace.lower() == "batch":  # a signature does not tell the case
+    if namespace.lower() == "batch":  # signatures ignore case
         raise PydanticCustomError("batch_in_batch", "")
     return namespace
 
@@ -122,7 +122,7 @@ class _JobShape(BaseModel):
     action: _Name
     params: Annotated[Any, PlainValidator(_params)] = None
     id: Annotated[Any, PlainValidator(_id)] = None
-    #: The params as text, made once.
+    #: The params as text, composed once.
     _text: str = PrivateAttr()
 
     @model_validator(mode="after")
@@ -167,7 +167,7 @@ def _judge_jobs(jobs: object, max_jobs: int) -> tuple[tuple[Job, ...], list[_Fau
 
 
 def _judge_each(jobs: list[object]) -> tuple[tuple[Job, ...], list[_Fault]]:
-    """All of them, or as many as there are faults to be named."""
+    """Return the good jobs and the faults. Stops when as many faults are found as are reported."""
     good: list[Job] = []
     faults: list[_Fault] = []
     places: dict[str, int] = {}
@@ -192,7 +192,8 @@ def _shape_fault(index: int, detail: ErrorDetails) -> _Fault:
 
 
 def _judge_repeated_id(index: int, job: object, places: dict[str, int]) -> list[_Fault]:
-    """`places` are those of the ids so far."""
+    """Return the fault of an id that an earlier job has; `places` maps the ids so far to their
+    jobs."""
     id = job.get("id") if isinstance(job, dict) else None
     first = places.setdefault(id, index) if is_job_id(id) else index
     if first == index:
@@ -226,7 +227,8 @@ def _judge(
     why_not: Callable[[Any], list[str]],
     why_not_here: Sequence[str] = (),
 ) -> Iterator[_Fault]:
-    """The faults of an optional key, and why no value of it can be used in this request."""
+    """Yield the faults of an optional key, including why no value of it can be used in this
+    request."""
     value = request.get(name)
     if value is None:
         return

@@ -1,15 +1,15 @@
-"""Signatures: IWS for requests, theirs and ours; Standard Webhooks for callbacks.
+"""Signatures: IWS for requests to and from the service; Standard Webhooks for callbacks.
 
-IWS is the scheme of the iVvy API's public documentation: HMAC-SHA1 over the lower-cased text of
-what identifies a request. SHA-1 and MD5 are that scheme's and nowhere else here.
+IWS is the scheme in the public documentation of the iVvy API: HMAC-SHA1 over the lower-cased text
+of what identifies a request. SHA-1 and MD5 are used only for that scheme.
 Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
-Malformed input is a signature that does not verify, never an exception.
+A malformed signature does not verify; it never raises an exception.
 
-Nothing stands between the parts of the text that IWS signs, so the end of one could pass for the
-beginning of the next. Here each part has a form that tells where it ends, and a request with a part
-of another form does not verify: the content type is a media type, the date has 29 characters, the
-target begins with a slash and does not hold what follows it.
+IWS puts no separator between the parts of the signed text, so the end of one could be moved to the
+beginning of the next. To prevent that, each part must have a form that shows where it ends, or the
+request does not verify: the content type is a media type, the date has 29 characters, and the
+target begins with a slash and does not contain the text that follows it.
 """
 
 import base64
@@ -27,18 +27,18 @@ from chalicelib.domain.media_type import is_media_type
 #: How far a signed date may be from now, either way.
 FRESHNESS = timedelta(minutes=5)
 
-#: A key's name. The surrogates, which are no characters, no database takes.
+#: A key's name. It has no surrogates, which are not characters and which no database accepts.
 _KEY = r"[^:\s\ud800-\udfff]{1,256}"
 _VERSION = "1.0"
 _IWS = re.compile(rf"IWS ({_KEY}):([0-9A-Fa-f]{{40}})")
 _IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( UTC)?", re.IGNORECASE | re.ASCII)
-#: The one form of an HTTP date (IMF-fixdate, RFC 9110, 5.6.7); also with UTC, as the documentation
-#: of IWS writes it.
+#: The only accepted form of an HTTP date (IMF-fixdate, RFC 9110, 5.6.7), also with UTC as in the
+#: documentation of IWS.
 _HTTP_DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d (GMT|UTC)", re.ASCII)
-#: What API Gateway renames a header to that it keeps for itself.
+#: API Gateway adds this prefix to headers that it reserves for itself.
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
 _REMAPPED = "x-amzn-remapped-"
-#: What follows a target whose request has IVVY headers.
+#: The text after the target of a request with IVVY headers.
 _AFTER_TARGET = f"{_VERSION}ivvy"
 
 
@@ -48,7 +48,7 @@ class SignedRequest:
 
     #: Names in lower case.
     headers: Mapping[str, str] = field(repr=False)
-    #: Path and query in every form the caller may have sent them.
+    #: Path and query in every form that the caller may have sent.
     targets: Sequence[str]
     body: bytes = field(repr=False)
 
@@ -61,12 +61,12 @@ class SignedRequest:
 
     @property
     def date(self) -> str:
-        """The Date header, if the signature covers it: an IVVY-Date takes its place."""
+        """The Date header, if the signature covers it. An IVVY-Date replaces it."""
         return "" if self.ivvy_date else self.header("date")
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether its headers can be read in two ways that are signed alike."""
+        """Whether its headers can be read in two ways that have the same signature."""
         content_type = self.headers.get("content-type", "")
         return not (
             (is_media_type(content_type) or not content_type.strip(" \t"))
@@ -76,13 +76,13 @@ class SignedRequest:
 
 
 def iws_credentials(authorization: str) -> tuple[str, str] | None:
-    """The key and the signature of an X-Api-Authorization header."""
+    """Return the key and the signature from an X-Api-Authorization header."""
     match = _IWS.fullmatch(authorization)
     return (match[1], match[2].lower()) if match else None
 
 
 def basic_credentials(authorization: str) -> tuple[str, str] | None:
-    """The key and the secret of an HTTP Basic Authorization header (RFC 7617)."""
+    """Return the key and the secret from an HTTP Basic Authorization header (RFC 7617)."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -102,14 +102,15 @@ def is_fresh(request: SignedRequest, now: datetime) -> bool:
 
 
 def iws_verifies(request: SignedRequest, secret: str, signature: str) -> bool:
-    """Whether the signature is one of this request, in constant time, and the body is what its
-    Content-MD5, where it came along, says."""
+    """Whether the signature matches this request, in constant time. If there is a Content-MD5, the
+    body must match it too."""
     return iws_verifier(request, signature)(secret)
 
 
 def iws_verifier(request: SignedRequest, signature: str) -> Callable[[str], bool]:
-    """Tells of any secret whether it made the signature. What no secret changes is done once; then
-    each takes the same time, whatever comes out."""
+    """Return a function that tells whether a secret made the signature. The work that does not
+    depend on the secret is done once; after that each secret takes the same time, whatever the
+    result."""
     md5 = _md5(request.body)
     declared = request.header("content-md5").lower()
     body_is_whole = hmac.compare_digest(_bytes(declared), _bytes(md5)) or not declared
@@ -124,8 +125,9 @@ def iws_verifier(request: SignedRequest, signature: str) -> Callable[[str], bool
 
 
 def ivvy_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The IVVY headers by the names that are signed, in which spelling is lost. Whoever goes by
-    one of them takes it from here: a header found by its spelling need not be the signed one."""
+    """Return the IVVY headers under the names that are signed, which ignore the spelling. Code that
+    uses one of these headers must get it from here: a header looked up by its spelling may not be
+    the signed one."""
     return {
         name.lower().replace("-", "").replace("_", ""): value
         for name, value in headers.items()
@@ -138,7 +140,7 @@ def iws_signature(text: str, secret: str) -> str:
 
 
 def iws_text(request: SignedRequest, target: str, md5: str | None = None) -> str:
-    """What is signed. `md5`: the body's, where it is known."""
+    """Return the text that is signed. `md5` is that of the body, if it is already known."""
     content_type = request.headers.get("content-type", "")
     named = ivvy_headers(request.headers)
     ivvy = "&".join(f"{name}={named[name]}" for name in sorted(named))
@@ -152,7 +154,7 @@ def _joined(md5: str, content_type: str, date: str, target: str, ivvy: str) -> s
 def iws_headers(
     *, key: str, secret: str, target: str, body: bytes, now: datetime, content_type: str
 ) -> dict[str, str]:
-    """The headers that sign a request of ours as `key`."""
+    """Return the headers that sign one of our requests as `key`."""
     md5 = _md5(body)
     date = wire_time.compose(now)
     text = _joined(md5, content_type, "", target, f"ivvydate={date}")
@@ -168,9 +170,9 @@ def iws_headers(
 def webhook_headers(
     *, message_id: str, body: Sequence[bytes], secrets: Sequence[str], now: datetime
 ) -> dict[str, str]:
-    """The headers of a callback, whose body is in blocks: one signature for each live secret, so
-    that a receiver that knows either of two can verify it. The id must hold no `.`, which parts it
-    from the rest."""
+    """Return the headers of a callback whose body is in blocks. There is one signature for each
+    live secret, so that a receiver with either of two can verify it. The id must not contain a `.`,
+    which separates it from the rest."""
     timestamp = str(int(now.timestamp()))
     head = f"{message_id}.{timestamp}.".encode()
     signatures = [_webhook_signature(secret, head, body) for secret in secrets]
@@ -182,7 +184,7 @@ def webhook_headers(
 
 
 def _webhook_signature(secret: str, head: bytes, body: Sequence[bytes]) -> str:
-    """Without a copy of the body, which may be 50 MB."""
+    """Sign without copying the body, which may be 50 MB."""
     key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     mac = hmac.new(key, head, hashlib.sha256)
     for block in body:
@@ -191,7 +193,8 @@ def _webhook_signature(secret: str, head: bytes, body: Sequence[bytes]) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes of any text, of one that is no Unicode too: it will just not verify."""
+    """Return the bytes of any text. Text that is not valid Unicode does not verify, but raises
+    nothing."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -204,13 +207,13 @@ def _is_ivvy(name: str) -> bool:
 
 
 def _ends(target: str) -> bool:
-    """Whether it can be told from its text where a target begins and ends."""
+    """Whether the text shows where a target begins and ends."""
     return target.startswith("/") and _AFTER_TARGET not in target.lower()
 
 
 def _read_one_way(headers: Mapping[str, str]) -> bool:
-    """Whether the IVVY headers are the only ones with their text: no name in two spellings, and
-    none that goes on in its value, or value that goes on in the next header."""
+    """Whether the IVVY headers are the only ones with their signed text: no name in two spellings,
+    no name that continues in its value, and no value that continues in the next header."""
     named = ivvy_headers(headers)
     return (
         len(named) == sum(map(_is_ivvy, headers))
@@ -226,7 +229,8 @@ def _sent_at(request: SignedRequest) -> datetime | None:
 
 
 def _parse_http_date(text: str) -> datetime | None:
-    """The parser knows many forms; only the one is written back as it came."""
+    """Parse a date in the accepted form only. The library's parser accepts many forms, so the
+    result is composed again and compared."""
     if not _HTTP_DATE.fullmatch(text):
         return None
     try:

@@ -1,6 +1,6 @@
-"""The state machines of a batch and of its callback, as tables: from where, by what, to where.
+"""The state machines of a batch and of its callback, as tables of (state, event) to next state.
 
-What is not in a table cannot happen: `after` raises, and nothing has changed. The pictures in
+A move that is not in a table is impossible: `after` raises and nothing changes. The pictures in
 docs/how-it-works.md are drawn from these tables.
 """
 
@@ -12,17 +12,17 @@ from chalicelib.errors import BatchbackError
 
 
 class BatchState(StrEnum):
-    """Where a batch is in its life."""
+    """The state of a batch."""
 
-    RUNNING = "running"  #: some jobs have no response yet
-    COMPLETED = "completed"  #: every job has its response, and none of them changes any more
+    RUNNING = "running"  #: some jobs have no answer yet
+    COMPLETED = "completed"  #: every job has its final answer
 
 
 class CallbackState(StrEnum):
-    """Where the callback of the newest completion is."""
+    """The state of the callback for the latest completion."""
 
     NONE = "none"  #: the batch has no callback URL
-    WAITING = "waiting"  #: due when the batch completes, or being tried
+    WAITING = "waiting"  #: due when the batch completes, or being attempted
     DELIVERED = "delivered"  #: the receiver answered 2xx
     FAILED = "failed"  #: no attempt is left; a repost begins a new series
 
@@ -63,7 +63,8 @@ Event = TypeVar("Event", BatchEvent, CallbackEvent)
 
 
 class IllegalMove(BatchbackError):
-    """An event came where the table has none: a mistake of ours, and nothing has changed."""
+    """An event happened in a state that does not allow it. This is a bug, and nothing has
+    changed."""
 
 
 def after(moves: Mapping[tuple[State, Event], State], state: State, event: Event) -> State:

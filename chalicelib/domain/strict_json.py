@@ -1,9 +1,9 @@
-"""JSON from callers, read more strictly than Python does, and written as compact text.
+"""Parses callers' JSON more strictly than Python does, and writes compact JSON.
 
-RFC 8259 throughout: NaN and Infinity are no numbers, bodies are UTF-8. Ours: a key stands once in
-an object, nesting ends at 64, a million arrays and objects are enough, and a number that no double
-can hold is refused, not rounded. Reading costs time and memory in proportion to the length of the
-text, whatever is in it.
+RFC 8259 requires that NaN and Infinity are refused and that bodies are UTF-8. The other rules are
+our own: a key may occur only once in an object, nesting is limited to 64 levels and a text to a
+million arrays and objects, and a number too large for a double is refused, not rounded. Parsing
+takes time and memory in proportion to the length of the text, whatever it contains.
 """
 
 import gc
@@ -16,20 +16,20 @@ from itertools import accumulate
 from typing import NoReturn
 
 MAX_DEPTH = 64
-#: As Python's objects they take fifty times the room of their text, which is what bounds the
-#: memory that a body can take.
+#: As Python objects they take fifty times the size of their text. This limits the memory that a
+#: body can take.
 MAX_CONTAINERS = 1_000_000
-#: Python reads integers up to this length (`sys.get_int_max_str_digits`), since longer ones take
-#: time in the square of it. Every one of them goes through unchanged.
+#: Python parses integers up to this length (`sys.get_int_max_str_digits`), because parsing takes
+#: quadratic time. All of these pass through unchanged.
 MAX_DIGITS = 4_300
 
 
 class NotStrictJson(ValueError):
-    """The text says why, for the caller."""
+    """The text is not JSON, or not strict enough. The message tells the caller why."""
 
 
 def parse(body: bytes) -> object:
-    """The value of a JSON text; NotStrictJson where it is none."""
+    """Return the value of a JSON text, or raise NotStrictJson."""
     _check_shape(body)
     try:
         return _decode(body.decode())
@@ -44,9 +44,9 @@ def parse(body: bytes) -> object:
 
 
 def parse_answer(text: str) -> object:
-    """The value of a text that goes on to others, together with texts of others. NotStrictJson if
-    it is JSON, but of a kind that some reader refuses, and with it all that it came with; any other
-    ValueError if it is no JSON."""
+    """Return the value of a text that is later sent together with texts of others. Raises
+    NotStrictJson if some reader would refuse this JSON, and everything sent with it; raises another
+    ValueError if the text is not JSON."""
     _check_shape(text.encode())
     try:
         value: object = _ANSWER_DECODER.decode(text)
@@ -58,15 +58,15 @@ def parse_answer(text: str) -> object:
 
 
 def dump(value: object) -> str:
-    """Compact JSON text that `str.encode` takes whatever strings are in it: a lone surrogate stays
-    the escape it came as."""
+    """Return compact JSON text that `str.encode` accepts, whatever strings it contains: a lone
+    surrogate stays escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_shape(body: bytes) -> None:
-    """Refuses what must not become objects. It reads the text alone, which takes a tenth of the
-    time that walking the objects would, and holds for the start of a text that breaks off too."""
+    """Refuse texts that must not be turned into objects. Scanning the text takes a tenth of the
+    time of walking the objects, and also works if the text breaks off."""
     text = body.replace(b"\\\\", b"").replace(b'\\"', b"").decode("latin-1")
     outside_strings = "".join(text.split('"')[::2]).encode("latin-1")
     brackets = outside_strings.translate(_OPENS_OR_CLOSES, delete=_NO_BRACKETS)
@@ -88,8 +88,8 @@ def _decode(text: str) -> object:
 
 @contextmanager
 def _no_search_for_cycles() -> Iterator[None]:
-    """JSON holds no cycles, and the collector would look for some again and again among a million
-    new lists, which takes longer than making them."""
+    """Turn off the garbage collector: JSON contains no cycles, but the collector would search a
+    million new lists for them, which takes longer than creating them."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -132,7 +132,7 @@ def _int(text: str) -> int:
     return int(text)
 
 
-#: The beginning of an escaped half of a character.
+#: The beginning of an escaped surrogate, which is half of a character.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -143,7 +143,7 @@ def _check_characters(value: object) -> None:
         raise NotStrictJson("holds half a character (a lone surrogate)") from error
 
 
-#: Digits of a number that every double holds.
+#: Every number with this many digits fits in a double.
 _LONGEST_OF_A_DOUBLE = 308
 _ANSWER_DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_float, parse_int=_int)
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)

@@ -1,5 +1,5 @@
-"""A batch as a caller submits it, and what a stage allows it. How one is read from a request's JSON
-is in `run_request`."""
+"""A batch as a caller submits it, and what a stage allows it. `run_request` parses one from
+JSON."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,33 +11,33 @@ from chalicelib.domain.trace import TraceContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A batch as asked for: every limit kept."""
+    """A submitted batch that is within all limits."""
 
     jobs: tuple[Job, ...]
     callback_url: str | None
     callback_results: CallbackResults = CallbackResults.ALL
-    #: They hold secrets: never shown, never logged.
+    #: They contain secrets and are never shown or logged.
     callback_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     label: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    #: None: as long as the stage says.
+    #: None for the stage's setting.
     deadline: timedelta | None = None
     max_failed: int | None = None
     trace: TraceContext | None = None
 
 
-#: The reasons why something is not done with a URL; none: it is.
+#: Returns the reasons why a URL may not be used; none if it may.
 WhyNotUrl = Callable[[str], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What a stage allows a submission."""
+    """What a stage allows in a submission."""
 
     max_jobs: int
     max_deadline: timedelta
     callback_required: bool
-    #: Why it is not called.
+    #: Why it may not be called.
     why_not_url: WhyNotUrl
-    #: Why it is called, but sent no secrets.
+    #: Why it may be called, but not sent secrets.
     why_no_secrets: WhyNotUrl

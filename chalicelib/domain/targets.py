@@ -1,8 +1,8 @@
-"""Paths and queries as a caller may have sent, and so signed, them.
+"""Paths and queries in every form that a caller may have sent and signed.
 
-API Gateway hands on the query decoded, and how it was spelled is lost: `trace=a%20b` and
-`trace=a+b` are the same parameter. So a signature is compared with every spelling that clients
-are likely to use, as long as it decodes to just these parameters.
+API Gateway passes on the decoded query, so its spelling is lost: `trace=a%20b` and `trace=a+b` are
+the same parameter. A signature is therefore compared with every spelling that clients are likely to
+use and that decodes to exactly these parameters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,19 +10,19 @@ from functools import partial
 from itertools import chain, islice, permutations, product
 from urllib.parse import parse_qsl, quote, quote_plus
 
-#: A query with more parameters or characters has no spelling that verifies.
+#: A query with more parameters or characters never verifies.
 MAX_PARAMETERS = 20
 MAX_CHARACTERS = 2_000
-#: Up to so many different names are tried in any order, more as they came.
+#: Up to this many different names are tried in every order; more only in the order received.
 MAX_NAMES_IN_ANY_ORDER = 3
-#: Each spelling takes an HMAC for each secret of the key.
+#: Limits the work, because each spelling takes an HMAC for each secret of the key.
 _MAX_SPELLINGS = 60
 
 _Pairs = list[tuple[str, str]]
 
 
 def as_sent(paths: Iterable[str], query: Mapping[str, Sequence[str]]) -> list[str]:
-    """Each path with each spelling of the query."""
+    """Return each path with each spelling of the query."""
     spellings = _spellings(query)
     return [path + each for path in sorted(paths) if "?" not in path for each in spellings]
 
@@ -42,7 +42,8 @@ def _is_long(query: Mapping[str, Sequence[str]]) -> bool:
 
 
 def _orders(query: Mapping[str, Sequence[str]]) -> Iterator[_Pairs]:
-    """Parameters of one name stay together, as API Gateway gives them."""
+    """Yield the orders of the parameters. Those with the same name stay together, as API Gateway
+    gives them."""
     names = tuple(query)
     for order in permutations(names) if len(names) <= MAX_NAMES_IN_ANY_ORDER else [names]:
         yield [(name, value) for name in order for value in query[name]]
@@ -61,15 +62,15 @@ def _written(pairs: _Pairs, style: Callable[[str], str]) -> tuple[tuple[str, str
 
 
 def _as_forms_do(text: str) -> str:
-    """As HTML forms, `URLSearchParams` and Java's `URLEncoder` write it."""
+    """Encode as HTML forms, `URLSearchParams` and Java's `URLEncoder` do."""
     return quote_plus(text, safe="*", errors=_ANY_TEXT).replace("~", "%7E")
 
 
-#: A lone surrogate is written too, and then does not decode to itself.
+#: A lone surrogate is encoded too; it then does not decode to itself.
 _ANY_TEXT = "surrogatepass"
-#: What a query may hold as it is (RFC 3986, 3.4), but for what separates parameters.
+#: What a query may contain unencoded (RFC 3986, 3.4), except what separates parameters.
 _OF_A_QUERY = "!$'()*,:;=@/?"
-#: What is left as it is in a whole URL: by the `URI` of Java and .NET, and by JavaScript's `URL`
+#: What is left unencoded in a whole URL by the `URI` of Java and .NET, and by JavaScript's `URL`
 #: (https://url.spec.whatwg.org/#special-query-percent-encode-set).
 _OF_A_LIBRARY = _OF_A_QUERY + "[]"
 _OF_A_BROWSER = _OF_A_LIBRARY.replace("'", "") + "\\^`{|}"

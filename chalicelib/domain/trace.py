@@ -1,4 +1,4 @@
-"""W3C Trace Context: what a caller's `traceparent` becomes in the requests that a batch makes.
+"""W3C Trace Context: how a caller's `traceparent` is passed on in the requests that a batch makes.
 
 Source: https://www.w3.org/TR/trace-context/ (version 00).
 """
@@ -23,16 +23,16 @@ class TraceContext:
     flags: str
 
     def traceparent(self, outgoing_id: str) -> str:
-        """The header of one outgoing request. Its parent id is made from the request's own id, so
-        it is the same at every attempt."""
+        """Return the header of one outgoing request. Its parent id is derived from the request's
+        own id, so it is the same at every attempt."""
         parent = hashlib.sha256(outgoing_id.encode()).hexdigest()[:16]
         return f"{_OUR_VERSION}-{self.trace_id}-{parent}-{self.flags}"
 
 
 def parse(header: str | None) -> TraceContext | None:
-    """The trace that a `traceparent` names; None if it is invalid: then it is to be ignored. A
-    later version may go on after the flags, which are all that is read of it. Several headers,
-    which come joined by commas, are none."""
+    """Return the trace of a `traceparent`, or None if the header is invalid and so to be ignored. A
+    later version may add fields after the flags, which are not read. Several headers, which arrive
+    joined by commas, are invalid."""
     found = _TRACEPARENT.fullmatch(header.strip(" \t")) if header else None
     if found is None or found["version"] == _INVALID_VERSION:
         return None

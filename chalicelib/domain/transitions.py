@@ -1,8 +1,8 @@
 """Every change a head can undergo, each as one conditional write.
 
-A change says what must still be true and what is then written, together or not at all. Every one
-of them names the submission and the round it was decided for, and the writes about the callback
-also its round and the lease, so that of two writers the late one loses and nothing is half done.
+A change says what must still be true and what is then written, all of it or nothing. Every change
+names the submission and the round that it was decided for, and changes of the callback also name
+its round and lease. So if there are two writers, the later one fails, and nothing is half done.
 """
 
 from dataclasses import dataclass, field, replace
@@ -29,26 +29,27 @@ from chalicelib.domain.states import (
     after,
 )
 
-#: When to see whether a submission's own sending got done.
+#: When to check that a submission has sent all its messages.
 FIRST_CHECK = timedelta(seconds=60)
-#: How long after a wait the check comes that sees whether it has ended.
+#: How long after a wait to check that it has ended.
 CHECK_AFTER_WAIT = timedelta(seconds=60)
-#: From one check to the next; the last repeats.
+#: The time from one check to the next; the last one repeats.
 CHECKS = (timedelta(minutes=30), timedelta(minutes=60))
-#: A delivery that has not been recorded by then died: longer than the function may run.
+#: A delivery that is not recorded within this time has died: it is longer than the function's
+#: timeout.
 LEASE = timedelta(seconds=150)
-#: A worker that began before a stop, and so does not know of it, has ended by then.
+#: Within this time, workers that began before a stop and so do not know of it have ended.
 WORKERS_END = timedelta(seconds=60) + EARLY
-#: How long the sweep gives an SQS message that makes a next try punctual.
+#: How long the sweep waits for the delayed SQS message that makes the next attempt on time.
 GRACE = timedelta(minutes=2)
-#: How long a reservation of the sweep keeps other sweeps away: longer than most messages wait in
-#: their queue, or there would be more and more of them.
+#: How long a reservation of the sweep keeps other sweeps away. It is longer than most messages wait
+#: in their queue, because otherwise they would accumulate.
 RESERVATION = timedelta(minutes=15)
 LAST_HOUR = timedelta(hours=1)
 
 
 class Fields(TypedDict, total=False):
-    """Some fields of a `Batch`, those that changes are about, with their values."""
+    """Values for those fields of a `Batch` that changes are about."""
 
     submission: str
     state: BatchState
@@ -81,24 +82,24 @@ class Fields(TypedDict, total=False):
 class Change:
     """One conditional write to a head."""
 
-    #: The values that fields must still have.
+    #: The values that these fields must still have.
     only_if: Fields
-    #: The new values of fields.
+    #: The new values of these fields.
     put: Fields = field(default_factory=Fields)
-    #: The new value of `waits_until`, on condition that it is later than the one it has.
+    #: The new value of `waits_until`, which must be later than the current one.
     wait_until: datetime | None = None
-    #: A chunk that joins `done`, on condition that it is not there yet.
+    #: A chunk to add to `done`, which must not contain it yet.
     finish: int | None = None
-    #: Whether that chunk joins `unanswered` too, and its counts those of that group.
+    #: Whether to add that chunk to `unanswered` and `unanswered_counts` too.
     finish_unanswered: bool = False
-    #: What that chunk adds to the counts of its group.
+    #: What to add to the counts for that chunk.
     finish_counts: Counts = field(default_factory=Counts)
-    #: Chunks that leave `done`.
+    #: Chunks to remove from `done`.
     reopen: frozenset[int] = frozenset()
 
 
 def finish_chunk(batch: Batch, chunk: Chunk) -> Change:
-    """Puts a chunk, all of whose jobs are answered, among the finished ones."""
+    """Add a chunk whose jobs are all answered to the finished ones."""
     return Change(
         only_if=_same_round(batch),
         finish=chunk.number,
@@ -108,8 +109,8 @@ def finish_chunk(batch: Batch, chunk: Chunk) -> Change:
 
 
 def complete(batch: Batch, now: datetime) -> Change:
-    """Ends a batch all of whose chunks are done, and makes its callback due: at once for whoever
-    ends it, and for the sweep if nothing has come of that."""
+    """End a batch whose chunks are all done, and make its callback due. The worker that ends the
+    batch sends it immediately; if that fails, the sweep finds it later."""
     is_due = batch.callback is CallbackState.WAITING
     first_try_at = batch.delivers_from(now)
     return Change(
@@ -125,7 +126,7 @@ def complete(batch: Batch, now: datetime) -> Change:
 
 
 def record_check(batch: Batch, now: datetime, *, sends_sentinel: bool = False) -> Change:
-    """Records that what was to be sent is sent; written after the last of it was."""
+    """Record that everything due at a check was sent. Written after the last message was sent."""
     next_check_at = min(now + CHECKS[min(batch.checks, len(CHECKS) - 1)], batch.deadline)
     return Change(
         only_if={**_going_on(batch), "checks": batch.checks},
@@ -141,15 +142,15 @@ def record_check(batch: Batch, now: datetime, *, sends_sentinel: bool = False) -
 
 
 def clear_sentinel(batch: Batch) -> Change:
-    """Ends the sentinel that is under way. Of two that receive it, one does this."""
+    """End the current sentinel. If it is received twice, only one receiver succeeds."""
     return Change(
         only_if={**_going_on(batch), "sentinel_at": batch.sentinel_at}, put={"sentinel_at": None}
     )
 
 
 def rescue(batch: Batch, now: datetime) -> Change:
-    """Ends the sentinel that found a standstill. Until the chunks are sent again the round counts
-    as never checked: if the sender dies or fails, its check a minute later sends them."""
+    """End the sentinel that found a standstill. Until the chunks are sent again the round counts as
+    never checked: if the sender dies or fails, the check a minute later sends them."""
     next_check_at = now + FIRST_CHECK
     return Change(
         only_if={**_going_on(batch), "sentinel_at": batch.sentinel_at},
@@ -163,13 +164,13 @@ def rescue(batch: Batch, now: datetime) -> Change:
 
 
 def wait_until(batch: Batch, moment: datetime) -> Change:
-    """Records that a message of the batch waits, so that nobody takes that for a standstill. Of
-    several waits the longest stands, whichever is recorded last."""
+    """Record that a message of the batch waits, so that the wait is not mistaken for a standstill.
+    Of several waits the longest is kept, whichever is recorded last."""
     return Change(only_if=_running(batch), wait_until=moment)
 
 
 def check_now(batch: Batch, token: str, now: datetime) -> Change:
-    """Makes a running batch's check due."""
+    """Make a running batch's check due now."""
     return Change(
         only_if={**_running(batch), "next_check_at": batch.next_check_at},
         put={"next_check_at": now, "due_at": now, "rerun": token},
@@ -177,8 +178,8 @@ def check_now(batch: Batch, token: str, now: datetime) -> Change:
 
 
 def cancel(batch: Batch, token: str, now: datetime) -> Change:
-    """Asks for a running batch to end: whoever sees it starts no further call. One that stops ends
-    already."""
+    """Ask for a running batch to end: workers that see this start no further call. Fails if the
+    batch is already stopping."""
     return Change(
         only_if={**_running(batch), "stopped": False},
         put={"cancelled": True, "due_at": now, "rerun": token},
@@ -186,9 +187,9 @@ def cancel(batch: Batch, token: str, now: datetime) -> Change:
 
 
 def stop(batch: Batch, now: datetime) -> Change:
-    """Ends a running batch of which too many jobs failed: whoever sees it starts no further call.
-    The rest is answered at its next check, when all calls under way are recorded. One that was
-    cancelled ends already."""
+    """End a running batch in which too many jobs failed: workers that see this start no further
+    call. The remaining jobs are answered at the next check, when all calls in progress are
+    recorded. Fails if the batch is already cancelled."""
     ends_at = now + WORKERS_END
     return Change(
         only_if=_going_on(batch),
@@ -197,8 +198,8 @@ def stop(batch: Batch, now: datetime) -> Change:
 
 
 def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Change:
-    """Begins a new round of a completed batch: the chunks that hold an unanswered job are to do
-    again, and a callback follows anew."""
+    """Begin a new round of a completed batch: the chunks that contain an unanswered job are run
+    again, followed by a new callback."""
     return Change(
         only_if=_completed(batch),
         put={
@@ -222,8 +223,8 @@ def restart(batch: Batch, token: str, now: datetime, deadline: timedelta) -> Cha
 
 
 def repost(batch: Batch, token: str, now: datetime) -> Change:
-    """Begins a new series of attempts at a completed batch's callback. One that is under way may
-    still reach the receiver, so the new one begins after its lease."""
+    """Begin a new series of attempts at a completed batch's callback. An attempt in progress may
+    still reach the receiver, so the new series begins after its lease."""
     first_try_at = batch.delivers_from(now)
     return Change(
         only_if={
@@ -241,7 +242,7 @@ def repost(batch: Batch, token: str, now: datetime) -> Change:
 
 
 def postpone_check(batch: Batch, moment: datetime) -> Change:
-    """Moves the next check behind a wait, so that the wait is not taken for a standstill."""
+    """Move the next check to after a wait, so that the wait is not mistaken for a standstill."""
     next_check_at = min(moment + CHECK_AFTER_WAIT, batch.deadline)
     return Change(
         only_if={**_going_on(batch), "next_check_at": batch.next_check_at},
@@ -250,13 +251,14 @@ def postpone_check(batch: Batch, moment: datetime) -> Change:
 
 
 def clear_due(batch: Batch) -> Change:
-    """Takes an expired batch out of the sweep's sight, until the database deletes it."""
+    """Hide an expired batch from the sweep until the database deletes it."""
     return Change(only_if=_same_round(batch), put={"due_at": None})
 
 
 def take_lease(batch: Batch, token: str, now: datetime) -> Change:
-    """Counts an attempt and gives it to the holder of `token`, before anything is sent: a death
-    after this is an attempt too, so that a body that kills its sender is not sent for ever."""
+    """Count an attempt and lease it to the holder of `token`, before anything is sent. So an
+    attempt whose sender dies is counted too, and a body that kills its sender is not sent
+    forever."""
     lease_ends_at = now + LEASE
     return Change(
         only_if={**_delivering(batch), "attempts": batch.attempts},
@@ -272,7 +274,7 @@ def take_lease(batch: Batch, token: str, now: datetime) -> Change:
 
 
 def return_attempt(batch: Batch, now: datetime) -> Change:
-    """Gives a counted attempt back: what failed was ours, and the receiver was not asked."""
+    """Undo a counted attempt: the failure was ours, and the receiver was not called."""
     return Change(
         only_if=_delivering(batch),
         put={
@@ -287,18 +289,19 @@ def return_attempt(batch: Batch, now: datetime) -> Change:
 
 
 def record_delivery(batch: Batch, made: CallbackAttempt) -> Change:
-    """The receiver has it."""
+    """Record that the receiver took the callback."""
     return _end_callback(batch, CallbackEvent.TAKEN, made)
 
 
 def record_refusal(batch: Batch, made: CallbackAttempt) -> Change:
-    """No further attempt is made until a repost."""
+    """Record that no further attempt is made until a repost."""
     return _end_callback(batch, CallbackEvent.GIVEN_UP, made)
 
 
 def record_failed_attempt(batch: Batch, made: CallbackAttempt, next_try_at: datetime) -> Change:
-    """An attempt failed, and the next comes at `next_try_at`. A message with a delay makes it
-    punctual; the due time comes later and finds the try made, or the message lost."""
+    """Record that an attempt failed and that the next one is due at `next_try_at`. A delayed
+    message makes that attempt on time; the later `due_at` covers the case that the message was
+    lost."""
     return Change(
         only_if=_delivering(batch),
         put={
@@ -315,8 +318,8 @@ def record_failed_attempt(batch: Batch, made: CallbackAttempt, next_try_at: date
 def next_try_at(
     batch: Batch, now: datetime, retry_after: float | None, random_unit: float
 ) -> datetime | None:
-    """When the attempt after `batch.attempts` is due; None where it was the last, or where the
-    next would come after the batch's life."""
+    """Return when the attempt after `batch.attempts` is due; None if that was the last one, or if
+    the next would be after the batch expires."""
     if batch.attempts >= CALLBACK_TRIES:
         return None
     moment = now + timedelta(seconds=callback_wait(batch.attempts, retry_after, random_unit))
@@ -324,9 +327,9 @@ def next_try_at(
 
 
 def _due_after_lease(now: datetime) -> datetime:
-    """When to see what became of a delivery that begins now; in full minutes, as the sweep comes.
-    Completing a batch sets the due time that the lease taken right after it asks for: two writes of
-    the index less."""
+    """Return when to check the outcome of a delivery that begins now, in full minutes, as the sweep
+    runs. Completing a batch and taking the lease right after it set the same due time, which saves
+    two writes of the index."""
     return (now + LEASE + timedelta(minutes=1)).replace(second=0, microsecond=0)
 
 
@@ -345,7 +348,8 @@ def _end_callback(batch: Batch, event: CallbackEvent, made: CallbackAttempt) -> 
 
 
 def _with_outcome(batch: Batch, made: CallbackAttempt) -> tuple[CallbackAttempt, ...]:
-    """The history with what became of its last attempt. Only the last error is kept whole."""
+    """Return the history with the outcome of its last attempt. Only the last error is kept in
+    full."""
     before = (replace(each, error=each.short_error) for each in batch.history[:-1])
     return (*before, made)
 
@@ -359,7 +363,8 @@ def _running(batch: Batch) -> Fields:
 
 
 def _going_on(batch: Batch) -> Fields:
-    """Cancel and stop set a due time that no check may move."""
+    """The batch is running and neither cancelled nor stopped: both set a due time that no check may
+    move."""
     return {**_running(batch), "cancelled": False, "stopped": False}
 
 

@@ -1,10 +1,10 @@
-"""Whole numbers as callers write them: 10 or 10.0, which are the same to JSON."""
+"""Whole numbers in callers' JSON: 10 or 10.0, which are the same in JSON."""
 
 from typing import TypeGuard
 
 
 def why_not_whole(value: object, low: int, high: int) -> list[str]:
-    """Why this is no whole number of a range; nothing: it is one."""
+    """Return why a value is not a whole number in this range; an empty list if it is one."""
     if _is_number(value) and low <= value <= high and not value % 1:
         return []
     return [f"must be a whole number from {low} to {high}"]

@@ -1,4 +1,4 @@
-"""Times as callers and the platform see them, such as `2026-11-23 14:49:07 UTC`: to the second."""
+"""Times as callers and the platform see them, to the second, such as `2026-11-23 14:49:07 UTC`."""
 
 from datetime import UTC, datetime
 
@@ -6,10 +6,10 @@ _FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 
 
 def compose(moment: datetime) -> str:
-    """The text of any time that knows its zone."""
+    """Return the text of a time, which must know its zone."""
     return moment.astimezone(UTC).strftime(_FORMAT)
 
 
 def parse(text: str) -> datetime:
-    """The time that a text says. Raises ValueError if it is of another form."""
+    """Return the time that a text describes. Raises ValueError if it has another form."""
     return datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
