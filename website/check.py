@@ -20,7 +20,7 @@ _IN_STYLES = re.compile(r"(?:url\(|@import)\s*[\"']?((?:[a-z]+:)?//[^\"')\s]+)",
 
 
 def foreign_in_page(text: str) -> list[str]:
-    """What a page loads from other hosts; what is drawn by mermaid needs a script from one."""
+    """Return the addresses that a page loads from other hosts."""
     page = _Page()
     page.feed(text)
     return [*page.found, *foreign_in_styles(text)]
@@ -43,8 +43,6 @@ class _Page(HTMLParser):
         if tag in _SETS:
             loaded += re.split(r",\s*", said.get("srcset", ""))
         self.found += [address for address in loaded if _FOREIGN.match(address)]
-        if "mermaid" in said.get("class", "").split():
-            self.found.append("mermaid, which the theme would load")
 
 
 def foreign(site: Path) -> Iterator[str]:
