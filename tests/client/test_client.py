@@ -308,7 +308,7 @@ class TestUnreachable:
         [
             (requests.ConnectTimeout(), "no connection in 10 s"),
             (requests.ReadTimeout(), "no answer in 35 s"),
-            (requests.exceptions.ProxyError("refused"), "by way of the proxy: refused"),
+            (requests.exceptions.ProxyError("refused"), "through the proxy: refused"),
             (requests.exceptions.ChunkedEncodingError(), "ChunkedEncodingError"),
         ],
     )
@@ -329,12 +329,12 @@ class TestUnreachable:
     @pytest.mark.parametrize(
         ("status", "body", "said"),
         [
-            (502, b"<html>Bad", "answered 502 Bad Gateway: not an answer of the service"),
-            (200, b"<html>Hi", "answered 200 OK: not an answer of the service"),
-            (200, b"[]", "answered 200 OK: not an answer of the service"),
-            (200, b"{}", "answered 200 without 'ack', so it is another service"),
-            (200, b"[" * 100_000, "answered 200 OK: not an answer of the service"),
-            (201, b'{"ack": "x"}', "answered 201 Created: not an answer of the service"),
+            (502, b"<html>Bad", "answered 502 Bad Gateway: not an answer from the service"),
+            (200, b"<html>Hi", "answered 200 OK: not an answer from the service"),
+            (200, b"[]", "answered 200 OK: not an answer from the service"),
+            (200, b"{}", "answered 200 without 'ack', so it is a different service"),
+            (200, b"[" * 100_000, "answered 200 OK: not an answer from the service"),
+            (201, b'{"ack": "x"}', "answered 201 Created: not an answer from the service"),
             (403, b'{"message": "Forbidden"}', "answered 403 Forbidden: Forbidden"),
             (429, b'{"message": "Limit"}', "answered 429 Too Many Requests: Limit"),
         ],
@@ -582,7 +582,7 @@ class TestRun:
         """Again and again, until it is updated."""
         service.answers({"ack": "now"}, {"ack": "now"}, PONG, {"asyncId": BATCH})
         for _ in range(2):
-            with pytest.raises(Unsupported, match="older than maxFailed") as caught:
+            with pytest.raises(Unsupported, match="too old for maxFailed") as caught:
                 client.run([], max_failed=1)
             assert isinstance(caught.value, CallFailed)
             assert not caught.value.may_pass
@@ -674,7 +674,9 @@ class TestWait:
         service.answers(*[running(0)] * 9)
         with (
             _waiting_in(service, time) as client,
-            pytest.raises(StillRunning, match=f"batch {BATCH} is not completed after 5 s"),
+            pytest.raises(
+                StillRunning, match=f"batch {BATCH} is not completed after 5 s, and still running"
+            ),
         ):
             client.wait(BATCH, 5)
         assert time.seconds == pytest.approx(5)

@@ -217,8 +217,8 @@ class TestWithoutACheckout:
         """One sentence and status 2."""
         assert user.types(name, *argv) == 2
         assert user.is_told == (
-            f"batchback: `batchback {name}` needs a checkout of the service: run `make run` in "
-            "one, then use its `.venv/bin/batchback`\n"
+            f"batchback: `batchback {name}` needs a checkout of the service: run `make run` "
+            "there, then use its `.venv/bin/batchback`\n"
         )
 
     def test_the_help_lists_what_there_is(self, user: User) -> None:

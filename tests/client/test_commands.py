@@ -23,7 +23,7 @@ from tests.client.scripted_service import (
 from tests.client.user import Unwritable, User
 
 ROOT = Path(__file__).parents[2]
-AGAIN = "check the address, or try again"
+AGAIN = "check the address, or retry"
 CURSOR = "AAABnTpXyOgAAAAKAA7jXgbuWS0XpC3J5iUqBYYX0123456789ab"
 
 
@@ -155,22 +155,24 @@ class TestCredentials:
         user = User({"BATCHBACK_ADDRESS": ""})
         assert user.types("ping") == 2
         assert user.is_told == (
-            "batchback: no address, key and secret: give --address, --key and --secret, or set "
-            "BATCHBACK_ADDRESS, BATCHBACK_KEY and BATCHBACK_SECRET\n"
+            "batchback: missing address, key and secret: pass --address, --key and --secret, or "
+            "set BATCHBACK_ADDRESS, BATCHBACK_KEY and BATCHBACK_SECRET\n"
         )
 
     def test_only_what_is_missing_is_named(self, user: User) -> None:
         """Whoever forgot the secret reads of the secret."""
         user.environ = {**user.environ, "BATCHBACK_SECRET": ""}
         assert user.types("ping") == 2
-        assert user.is_told == ("batchback: no secret: give --secret, or set BATCHBACK_SECRET\n")
+        assert user.is_told == (
+            "batchback: missing secret: pass --secret, or set BATCHBACK_SECRET\n"
+        )
 
     @pytest.mark.parametrize("secret", ["s3cret\r", "s3crét"])
     def test_a_secret_that_cannot_be_one_is_said_so(self, user: User, secret: str) -> None:
         """A shell script with Windows' line ends leaves a CR at the end of every variable."""
         user.environ = {**user.environ, "BATCHBACK_SECRET": secret}
         assert user.types("ping") == 2
-        assert user.is_told.startswith("batchback: the secret holds a line break, ")
+        assert user.is_told.startswith("batchback: the secret is empty, or contains a line break")
         assert "3cr" not in user.is_told
 
     def test_too_many_requests_say_when_to_try_again(
@@ -179,9 +181,7 @@ class TestCredentials:
         body = b'{"errorCode": 429, "message": "Too many requests", "specificCode": 0}'
         service.answers_bytes(body, status=429, **{"Retry-After": "17"})
         assert user.types("restart", BATCH) == 1
-        assert user.is_told == (
-            "batchback: refused (429/0): Too many requests: try again in 17 s\n"
-        )
+        assert user.is_told == ("batchback: refused (429/0): Too many requests: retry in 17 s\n")
 
     @pytest.mark.parametrize("path", ["/api/1.0", "/api/1.0/", "/api/1.0/batch", "/api/1.0/test/"])
     def test_the_path_of_a_call_is_no_part_of_the_address(
@@ -293,15 +293,15 @@ class TestRun:
             (b"\n \n", " is empty: write the jobs as a JSON array"),
             (b"namespace,action\nevent,x\n", " is not JSON: write the jobs as a JSON array"),
             (b"1,2\n3,4\n", " is not JSON: write the jobs as a JSON array"),
-            (b"[]\n[]", " holds more than one JSON value: write one job on each line, or put them"),
-            (b"{} {}", " holds more than one JSON value: write one job on each line, or put them"),
-            (b'{\n"a": 1\n}\n{\n', " holds more than one JSON value: write one job on each line"),
-            (b'{"a": 1}\n{"a": }\n', ", line 2, column 7: Expecting value: correct it"),
+            (b"[]\n[]", " contains more than one JSON value: write one job per line, or combine"),
+            (b"{} {}", " contains more than one JSON value: write one job per line, or combine"),
+            (b'{\n"a": 1\n}\n{\n', " contains more than one JSON value: write one job per line"),
+            (b'{"a": 1}\n{"a": }\n', ", line 2, column 7: Expecting value: fix it"),
             (b'{"a": 1}\n\n\n{"a": NaN}\n', ", line 4 holds NaN, which is not JSON"),
             (b'{"a": 1, "a": 2}\n{}\n', ", line 1 has the key 'a' twice in one object"),
-            (b'{"a": 1}\n[]\n', ", line 2 holds no job: write an object, {"),
+            (b'{"a": 1}\n[]\n', ", line 2 is not a job: write an object, {"),
             (b'{"a": 1}\nnext\n', ", line 2 is not JSON: write the jobs as a JSON array"),
-            (b'{"a": 1}\n{} {}\n', ", line 2 holds more than one JSON value: write one job"),
+            (b'{"a": 1}\n{} {}\n', ", line 2 contains more than one JSON value: write one job"),
             (b'{"a": 1}\n{"a": "\xff"}\n', ", line 2 is not UTF-8 (at byte 7)"),
             (b'{"a": 1,\n{"a": 1}\n', ", line 2, column 1: Expecting property name"),
             (b"[NaN]", " holds NaN, which is not JSON"),
@@ -309,7 +309,7 @@ class TestRun:
             (b"[1e999]", " holds the number 1e999, which is too large"),
             (b"\xff\xfe[]", " is not UTF-8 (at byte 0)"),
             (b"[" * 100_000, " is nested more than 64 deep"),
-            (b'"jobs"', " holds neither a request object nor jobs: write"),
+            (b'"jobs"', " contains neither a request object nor jobs: write"),
         ],
     )
     def test_what_is_no_run_request_is_never_sent(
@@ -376,15 +376,15 @@ class TestFailures:
                 (400, 23017, "'jobs' is required", "jobs: is required"),
                 "run -",
                 (
-                    "'jobs' is required: write the array of jobs to FILE, or an object with it as "
-                    '"jobs"'
+                    "'jobs' is required: put the array of jobs in FILE, or an object that has it "
+                    'as "jobs"'
                 ),
             ),
             (
                 (400, 23017, "'callbackUrl' is required", "callbackUrl: is required"),
                 "run -",
                 (
-                    "'callbackUrl' is required: give --callback-url, the address to POST the "
+                    "'callbackUrl' is required: add --callback-url, the address to POST the "
                     "results to"
                 ),
             ),
@@ -397,22 +397,22 @@ class TestFailures:
                 (404, 24105, "Could not find batch"),
                 "progress e35e06",
                 (
-                    "Could not find batch: there is no batch e35e06 of your account, or it has "
-                    "expired: `batchback list` shows them"
+                    "Could not find batch: your account has no batch e35e06, or it has "
+                    "expired: run `batchback list` to see yours"
                 ),
             ),
             (
                 (404, 24115, "Could not find batch"),
                 "results {id}",
                 (
-                    "Could not find batch: there is no batch {id} of your account, or it has "
-                    "expired: `batchback list` shows them"
+                    "Could not find batch: your account has no batch {id}, or it has "
+                    "expired: run `batchback list` to see yours"
                 ),
             ),
             (
                 (463, 0, "Key revoked"),
                 "ping",
-                "Key revoked: it cannot be used again: ask for a new key",
+                "Key revoked: ask the operator of the service for a new key",
             ),
         ],
     )
@@ -437,7 +437,8 @@ class TestFailures:
         assert user.types("results", BATCH) == 4
         assert user.is_told == (
             "batchback: refused (400/24114): Batch job not completed: "
-            f"`batchback progress {BATCH}` shows how far it is, and --partial the results so far\n"
+            f"run `batchback progress {BATCH}` to follow it, or add --partial for the results "
+            "so far\n"
         )
 
     def test_results_too_large(self, service: ScriptedService, user: User) -> None:
@@ -461,7 +462,7 @@ class TestFailures:
         assert user.types("ping") == 3
         assert user.is_told == (
             f"batchback: unreachable: {service.address}: "
-            f"answered 502 Bad Gateway: not an answer of the service; {AGAIN}\n"
+            f"answered 502 Bad Gateway: not an answer from the service; {AGAIN}\n"
         )
 
     def test_a_server_cannot_paint_the_terminal(self, service: ScriptedService, user: User) -> None:
@@ -474,7 +475,10 @@ class TestFailures:
         ("address", "said"),
         [
             ("http://a..localhost", "label empty or too long"),
-            ("https://{plain}", "it does not speak TLS: the right address may begin with http://"),
+            (
+                "https://{plain}",
+                "it does not speak TLS: if the service has no TLS, use http:// in the address",
+            ),
         ],
     )
     def test_what_no_library_expects(
@@ -502,8 +506,8 @@ class TestFailures:
         monkeypatch.setattr(Client, "submit", ctrl_c)
         assert user.types("run", jobs_file, "--idempotency-key", "order-66") == 130
         assert user.is_told == (
-            "batchback: interrupted; it may be submitted: run it again with "
-            "`--idempotency-key order-66`, and the batch runs once\n"
+            "batchback: interrupted; the batch may be submitted: retry with "
+            "`--idempotency-key order-66` so that it runs only once\n"
         )
 
     def test_ctrl_c_while_reading(self, user: User) -> None:
@@ -530,13 +534,14 @@ def ctrl_c(*_: object, **__: object) -> None:
 
 
 RUN_ENDS_WITH = (
-    f"but it is done: batch {BATCH} is submitted: `batchback progress {BATCH}` shows how far it is"
+    f"but the command succeeded: batch {BATCH} is submitted: run `batchback progress {BATCH}` "
+    "to follow it"
 )
 CHANGES = [
     ("run -", {"asyncId": BATCH}, RUN_ENDS_WITH),
-    (f"restart {BATCH}", {"restarted": True}, 'but it is done: {"restarted": true}'),
-    (f"repost {BATCH}", {"reposted": True}, 'but it is done: {"reposted": true}'),
-    (f"cancel {BATCH}", {"cancelled": True}, 'but it is done: {"cancelled": true}'),
+    (f"restart {BATCH}", {"restarted": True}, 'but the command succeeded: {"restarted": true}'),
+    (f"repost {BATCH}", {"reposted": True}, 'but the command succeeded: {"reposted": true}'),
+    (f"cancel {BATCH}", {"cancelled": True}, 'but the command succeeded: {"cancelled": true}'),
 ]
 READS = [
     ("ping", {"ack": "now"}),

@@ -48,7 +48,7 @@ class TestOutput:
             {"async": BATCH, "start": 2},
         ]
         assert user.stdout.getvalue() == ""
-        assert user.is_told == f"batchback: 3 results are in {file}\n"
+        assert user.is_told == f"batchback: wrote 3 results to {file}\n"
 
     def test_lines_by_the_name(self, service: ScriptedService, user: User, tmp_path: Path) -> None:
         """Of numbers every digit."""
@@ -74,7 +74,7 @@ class TestOutput:
         file = tmp_path / name
         assert user.types("results", BATCH, "--only", "failed", "--output", str(file)) == 0
         assert file.read_text() == content
-        assert user.is_told == f"batchback: 0 results are in {file}\n"
+        assert user.is_told == f"batchback: wrote 0 results to {file}\n"
 
     def test_the_options_say_which_results(
         self, service: ScriptedService, user: User, tmp_path: Path
@@ -121,7 +121,7 @@ class TestOutput:
         assert first == ""
         assert second.startswith(f"[{'#' * 19}{'.' * 11}]  66%  2 of 3 jobs fetched")
         assert third.startswith(f"[{'#' * 30}] 100%  3 of 3 jobs fetched")
-        assert third.endswith(f"\nbatchback: 2 results are in {file}\n")
+        assert third.endswith(f"\nbatchback: wrote 2 results to {file}\n")
 
     @pytest.mark.parametrize("name", ["r.json", "r.jsonl"])
     def test_no_more_than_a_page_is_held(self, tmp_path: Path, name: str) -> None:

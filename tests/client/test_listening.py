@@ -113,7 +113,7 @@ def listen(*options: str, stdout: io.StringIO | None = None) -> Iterator[Listeni
         daemon=True,
     )
     thread.start()
-    session.url = session.told().split("give ")[1].split(" ")[0]
+    session.url = session.told().split("use ")[1].split(" ")[0]
     try:
         yield session
     finally:
@@ -165,7 +165,7 @@ def test_numbers_are_shown_as_they_came() -> None:
 def test_the_same_callback_again_is_answered_and_said_to_be_the_same() -> None:
     with listen(stdout=_interrupted_by("second")) as session:
         assert [post(session.url, signed())[0] for _ in range(2)] == [200, 200]
-        assert f"callback {BATCH}-1 has come again" in session.told()
+        assert f"callback {BATCH}-1 arrived again" in session.told()
         second = json.dumps({"asyncId": "second", "results": []}).encode()
         post(session.url, signed(second, id="second-1"), second)
     assert session.user.stdout.getvalue().count("\n") == 1
@@ -190,7 +190,7 @@ def test_what_is_not_genuine_is_refused_and_said() -> None:
 def test_signed_bytes_that_are_no_callback_are_accepted_and_said() -> None:
     with listen("--once") as session:
         assert post(session.url, signed(b"[" * 100_000), b"[" * 100_000)[0] == 200
-        assert "is no callback of Batchback" in session.told()
+        assert "is not a Batchback callback" in session.told()
     assert session.user.stdout.getvalue() == ""
 
 
@@ -211,7 +211,7 @@ def test_an_output_that_cannot_be_written_ends_it() -> None:
     with listen(stdout=Unwritable()) as session:
         post(session.url, signed())
     assert session.status == [5]
-    assert f"callback {BATCH}-1 is accepted" in session.user.is_told
+    assert f"callback {BATCH}-1 was accepted" in session.user.is_told
 
 
 def _interrupted_by(text: str) -> io.StringIO:
@@ -244,7 +244,7 @@ def test_what_is_saved_already_has_been_here_before(tmp_path: Path) -> None:
     (tmp_path / f"{BATCH}-1.http").write_text("old")
     with listen("--output", str(tmp_path), stdout=_interrupted_by("second")) as session:
         assert post(session.url, signed())[0] == 200
-        assert "has come again" in session.told()
+        assert "arrived again" in session.told()
         second = json.dumps({"asyncId": "second", "results": []}).encode()
         post(session.url, signed(second, id="second-1"), second)
     assert (tmp_path / f"{BATCH}-1.http").read_text() == "old"
@@ -273,9 +273,9 @@ def test_an_id_that_is_no_file_name_is_saved_in_the_folder(tmp_path: Path) -> No
     ("options", "sentence"),
     [
         (["--secret", "whsec_AAAA"], "the secret is damaged"),
-        (["--host", "192.0.2.1"], "of 192.0.2.1 is not to be had"),
-        (["--host", "no host"], "of no host is not to be had"),
-        (["--output", "/dev/null/x"], "/dev/null/x cannot be made"),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1 port 4569"),
+        (["--host", "no host"], "cannot listen on no host port 4569"),
+        (["--output", "/dev/null/x"], "/dev/null/x cannot be created"),
         (["--port", "70000"], "70000 is not in the range"),
     ],
 )
@@ -290,7 +290,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         port = other.getsockname()[1]
         user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET})
         assert user.types("listen", "--port", str(port)) == 2
-    assert f"port {port} of 127.0.0.1 is not to be had (Address already in use)" in user.is_told
+    assert f"cannot listen on 127.0.0.1 port {port} (Address already in use)" in user.is_told
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_whoever_is_slow_is_cut_off(begun: bytes) -> None:
 def test_a_body_that_breaks_off_is_refused() -> None:
     with a_listener(limits=SHORT) as listener:
         say(listener.url, HEAD + b"Content-Length: 9\r\n\r\n{}")
-        assert next_of(listener).reason == "only 2 of its 9 bytes arrived"
+        assert next_of(listener).reason == "only 2 of the 9 bytes of the body arrived"
 
 
 def test_whoever_sends_a_byte_at_a_time_is_cut_off_too() -> None:

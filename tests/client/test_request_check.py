@@ -204,14 +204,14 @@ class TestTheWholeRequest:
             (
                 {"callbackURL": URL, "jobs": [{**JOB, "param": 1}, 1]},
                 [
-                    "callbackUrl: is missing, which most deployments refuse",
-                    "callbackURL: is no parameter of run, and is ignored",
-                    "jobs[].param: is no part of a job, and is ignored",
+                    "callbackUrl: is missing, and most deployments require it",
+                    "callbackURL: is not a parameter of run, and is ignored",
+                    "jobs[].param: is not a field of a job, and is ignored",
                 ],
             ),
             (
                 {"jobs": 1},
-                ["callbackUrl: is missing, which most deployments refuse"],
+                ["callbackUrl: is missing, and most deployments require it"],
             ),
         ],
     )

@@ -82,7 +82,9 @@ def test_a_header_keeps_the_end_of_its_line_when_a_shell_cuts_it_out(
 def test_it_is_checked_as_of_another_time(user: User, tmp_path: Path, at: str) -> None:
     file = saved(tmp_path, *LINES)
     assert user.types("verify", file, "--at", at) == 1
-    assert "too old: it was signed 38 days ago. If you saved it, give --any-age" in user.is_told
+    assert (
+        "too old: it was signed 38 days ago. If you saved it earlier, add --any-age" in user.is_told
+    )
     assert user.stdout.getvalue() == ""
     assert user.types("verify", file, "--at", at, "--any-age") == 0
 
@@ -91,7 +93,7 @@ def test_it_is_checked_as_of_another_time(user: User, tmp_path: Path, at: str) -
     ("lines", "options", "sentence"),
     [
         (LINES[1:], [], "not verified: webhook-id is missing"),
-        ([*LINES, "Webhook-Id: two-1"], [], "not verified: webhook-id is there twice"),
+        ([*LINES, "Webhook-Id: two-1"], [], "not verified: webhook-id appears twice"),
         (LINES, ["--secret", OTHER], "not verified: webhook-signature is wrong"),
     ],
 )
@@ -114,10 +116,10 @@ def test_any_of_several_secrets_will_do(user: User, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "options", "sentence"),
     [
-        ({}, [], "no callback secret: give --secret whsec_..."),
+        ({}, [], "missing callback secret: pass --secret whsec_..."),
         ({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET[:-1]}, [], "the secret is damaged"),
-        (None, ["--at", "tomorrow"], "'tomorrow' is no time such as"),
-        (None, ["--at", "9" * 30], "is no time such as"),
+        (None, ["--at", "tomorrow"], "'tomorrow' is not a time such as"),
+        (None, ["--at", "9" * 30], "is not a time such as"),
         (None, ["-H", "webhook-id one-1"], "'webhook-id one-1' is not a header"),
         (None, ["--headers", "nowhere"], "nowhere cannot be read"),
     ],
@@ -139,4 +141,4 @@ def test_a_file_without_headers_says_how_to_give_them(
     file = tmp_path / "body"
     file.write_bytes(content)
     assert user.types("verify", str(file)) == 2
-    assert "give them as --header" in user.is_told
+    assert "pass them with --header" in user.is_told

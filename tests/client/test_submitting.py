@@ -17,7 +17,7 @@ SUBMITTED = {"asyncId": BATCH}
 NEW_BATCH = "0d2392e56bee4f60ad960780f17f1ebb"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 URL = "http://example.com/"
-FAILED = "3 of 200 jobs failed: `batchback rerun-failed {id}` sends them again"
+FAILED = "3 of 200 jobs failed: run `batchback rerun-failed {id}` to submit them again"
 
 
 class TestJsonLines:
@@ -102,25 +102,31 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (["--callback-header", "s3cret"], "one of them is not 'NAME: VALUE'."),
-            (["--callback-header", "X A: s3cret"], "one of them is not 'NAME: VALUE'."),
-            (["--callback-header", "X-A: s3cret\nb"], "one of them is not 'NAME: VALUE'."),
+            (["--callback-header", "s3cret"], "each header must have the form 'NAME: VALUE'."),
+            (["--callback-header", "X A: s3cret"], "each header must have the form 'NAME: VALUE'."),
+            (
+                ["--callback-header", "X-A: s3cret\nb"],
+                "each header must have the form 'NAME: VALUE'.",
+            ),
             (["--callback-header", "@/no/file"], "/no/file cannot be read (No such file or dir"),
             (
                 ["--callback-header", "X-A: s3cret", "--callback-header", "x-a: b"],
                 "'x-a' is given twice.",
             ),
-            (["--metadata", "a"], "'a' is not NAME=VALUE."),
-            (["--metadata", "=a"], "'=a' is not NAME=VALUE."),
+            (["--metadata", "a"], "'a' must have the form NAME=VALUE."),
+            (["--metadata", "=a"], "'=a' must have the form NAME=VALUE."),
             (["--metadata", "a=1", "--metadata", "a=2"], "'a' is given twice."),
             (["--callback-results", "some"], "'some' is not one of"),
             (["--max-failed", "-1"], "-1 is not in the range x>=0."),
             (["--deadline-minutes", "0"], "0 is not in the range x>=1."),
             (["--max-failed", "1.5"], "'1.5' is not a valid integer"),
-            (["--traceparent", "00-0-0-0"], "the traceparent is not as W3C Trace Context has it"),
-            (["--traceparent", TRACE.replace("0af", "0AF")], "the traceparent is not as W3C"),
-            (["--output", "r.json"], "--output is for the end of the batch: give --wait too"),
-            (["--check", "--wait"], "--check sends nothing, so there is nothing to --wait for"),
+            (["--traceparent", "00-0-0-0"], "the traceparent must follow W3C Trace Context"),
+            (["--traceparent", TRACE.replace("0af", "0AF")], "the traceparent must follow W3C"),
+            (["--output", "r.json"], "--output works only with --wait: add --wait"),
+            (
+                ["--check", "--wait"],
+                "--check sends nothing, so there is nothing to wait for: remove --wait",
+            ),
         ],
     )
     def test_what_makes_no_sense_is_never_sent(
@@ -163,7 +169,7 @@ class TestAnOldService:
         assert user.types("run", jobs_file, *options) == 2
         assert user.is_told == (
             f"batchback: the service is too old for {named}, and would ignore it: do without it, "
-            "or have the service updated\n"
+            "or ask the operator to update the service\n"
         )
         assert len(service.asked) == 1
 
@@ -211,8 +217,8 @@ class TestNoAnswer:
         assert user.types("run", jobs_file) == 3
         key = service.asked[0].headers["idempotency-key"]
         assert user.is_told.endswith(
-            f"; check the address, or try again with `--idempotency-key {key}`: the batch runs "
-            "once then\n"
+            f"; check the address, or retry with `--idempotency-key {key}` so that the batch "
+            "runs only once\n"
         )
         service.answers(SUBMITTED, SUBMITTED)
         assert user.types("run", jobs_file) == user.types("run", jobs_file) == 0
@@ -224,8 +230,8 @@ class TestNoAnswer:
         service.refuses(500, 0, "Internal server error")
         assert user.types("run", jobs_file, "--idempotency-key", "order-66") == 1
         assert user.is_told == (
-            "batchback: refused (500/0): Internal server error: run it again with "
-            "`--idempotency-key order-66`, and the batch runs once\n"
+            "batchback: refused (500/0): Internal server error: retry with "
+            "`--idempotency-key order-66` so that the batch runs only once\n"
         )
 
     def test_what_was_not_saved_is_just_run_again(
@@ -233,7 +239,7 @@ class TestNoAnswer:
     ) -> None:
         service.refuses(500, 24091, "The information was not saved")
         assert user.types("run", jobs_file) == 1
-        assert user.is_told.endswith("was not saved: run it again\n")
+        assert user.is_told.endswith("was not saved: retry\n")
 
 
 class TestCheck:
@@ -244,7 +250,7 @@ class TestCheck:
         assert user.types("run", str(file), "--check") == 0
         assert user.stdout.getvalue() == ""
         assert user.is_told == (
-            f"batchback: {file} has 1 job and no fault that can be seen here; nothing was sent\n"
+            f"batchback: {file} has 1 job and no errors that --check can find; nothing was sent\n"
         )
 
     def test_all_faults_are_named(self, tmp_path: Path) -> None:
@@ -260,9 +266,9 @@ class TestCheck:
             "batchback: line 3: jobs[1].namespace: 'batch' may not be called from a batch",
             "batchback: line 4: jobs[2].id: is the id of jobs[0] too",
             "batchback: label: must be 1 to 64 printable characters",
-            "batchback: callbackUrl: is missing, which most deployments refuse",
-            "batchback: jobs[].parms: is no part of a job, and is ignored",
-            f"batchback: {file} has 4 faults; nothing was sent",
+            "batchback: callbackUrl: is missing, and most deployments require it",
+            "batchback: jobs[].parms: is not a field of a job, and is ignored",
+            f"batchback: {file} has 4 errors; nothing was sent",
         ]
 
 
@@ -297,7 +303,7 @@ class TestRerunFailed:
         assert user.types("rerun-failed", BATCH, "--wait", "--fail-on-error") == 0
         assert user.stdout.getvalue() == ""
         assert user.is_told == (
-            f"batchback: all jobs of batch {BATCH} succeeded: nothing was sent\n"
+            f"batchback: all jobs of batch {BATCH} succeeded, so nothing was sent\n"
         )
 
     def test_a_batch_that_runs_is_not_completed(self, service: ScriptedService, user: User) -> None:
@@ -310,7 +316,7 @@ class TestRerunFailed:
         service.answers(PONG, page([failed(1)], None))
         service.refuses(400, 23017, "'callbackUrl' is required", "callbackUrl: is required")
         assert user.types("rerun-failed", BATCH) == 1
-        assert user.is_told.endswith("give --callback-url, the address to POST the results to\n")
+        assert user.is_told.endswith("add --callback-url, the address to POST the results to\n")
 
     def test_it_waits_like_run(self, service: ScriptedService, user: User, tmp_path: Path) -> None:
         file = tmp_path / "r.jsonl"
@@ -320,7 +326,7 @@ class TestRerunFailed:
         assert user.types("rerun-failed", BATCH, *options) == 6
         assert json.loads(file.read_text()) == failed(1)
         assert user.is_told.splitlines()[-2:] == [
-            f"batchback: 1 result is in {file}",
+            f"batchback: wrote 1 result to {file}",
             f"batchback: {FAILED.format(id=NEW_BATCH)}",
         ]
 
@@ -345,13 +351,13 @@ class TestWait:
         service.answers(*[running(10)] * 20)
         assert user.types("wait", BATCH, "--timeout", "3") == 4
         assert user.stdout.getvalue() == ""
-        assert user.is_told.endswith(f"`batchback wait {BATCH}` goes on waiting for it\n")
+        assert user.is_told.endswith(f"run `batchback wait {BATCH}` to wait longer\n")
         assert user.time.seconds == pytest.approx(3)
 
     def test_a_batch_that_stopped_says_so(self, service: ScriptedService, user: User) -> None:
         service.answers(running(100, status="stopped", failed=2))
         assert user.types("wait", BATCH) == 0
-        assert "the batch is stopped: more jobs failed than its maxFailed allows" in user.is_told
+        assert "the batch was stopped: more jobs failed than its maxFailed allows" in user.is_told
 
     def test_the_report_comes_though_the_output_is_lost(
         self, service: ScriptedService, user: User

@@ -80,7 +80,7 @@ def test_any_of_several_secrets_will_do() -> None:
         ({"webhook-timestamp": "\u0661" * 10}, "webhook-timestamp is malformed"),
         ({"webhook-signature": "v1,\ud83d"}, "webhook-signature is malformed"),
         ({"webhook-signature": "v1, " * 2000}, "webhook-signature is malformed"),
-        ({"Webhook-Id": "two-1"}, "webhook-id is there twice"),
+        ({"Webhook-Id": "two-1"}, "webhook-id appears twice"),
     ],
 )
 def test_a_header_that_makes_no_sense_is_named(change: dict[str, str], sentence: str) -> None:
@@ -94,7 +94,7 @@ def test_a_header_that_makes_no_sense_is_named(change: dict[str, str], sentence:
         (timedelta(seconds=301), "is too old: it was signed 5 minutes ago"),
         (timedelta(hours=5), "is too old: it was signed 5 hours ago"),
         (timedelta(days=5), "is too old: it was signed 5 days ago"),
-        (timedelta(seconds=-301), "is 5 minutes in the future: compare the clocks"),
+        (timedelta(seconds=-301), "is 5 minutes in the future: check the clocks"),
     ],
 )
 def test_a_time_that_is_too_far_away_is_told_apart(age: timedelta, sentence: str) -> None:

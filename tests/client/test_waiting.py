@@ -15,7 +15,7 @@ from tests.client.scripted_service import (
 )
 from tests.client.user import Terminal, User
 
-FAILED = f"3 of 200 jobs failed: `batchback rerun-failed {BATCH}` sends them again"
+FAILED = f"3 of 200 jobs failed: run `batchback rerun-failed {BATCH}` to submit them again"
 
 
 class TestWait:
@@ -46,7 +46,7 @@ class TestWait:
         assert user.types("run", jobs_file, "--wait") == 0
         so_far = "batchback: 0% 0 of 200 jobs answered"
         assert user.is_told.splitlines()[1:4] == [
-            f"{so_far}, the platform is not there: it is asked again at {until}",
+            f"{so_far}, the platform is unavailable: next attempt at {until}",
             f"{so_far}, paused until {until}",
             "batchback: 50% 100 of 200 jobs answered",
         ]
@@ -65,7 +65,7 @@ class TestWait:
         assert full.startswith(f"[{'#' * 30}] 100%  200 of 200 jobs answered, 3 failed")
         assert full.endswith(
             "failed\x1b[K\nbatchback: 3 of 200 jobs failed: "
-            f"`batchback rerun-failed {BATCH}` sends them again\n"
+            f"run `batchback rerun-failed {BATCH}` to submit them again\n"
         )
 
     def test_the_bar_fits_the_terminal_that_shows_it(
@@ -105,8 +105,8 @@ class TestWait:
         assert user.types("run", jobs_file, "--wait", "--timeout", "7.5") == 4
         assert user.stdout.getvalue() == ""
         assert user.is_told.splitlines()[-1] == (
-            "batchback: not completed after 7.5 s, the batch goes on: "
-            f"`batchback wait {BATCH}` goes on waiting for it"
+            "batchback: the batch is still running after 7.5 s: "
+            f"run `batchback wait {BATCH}` to wait longer"
         )
         assert user.time.seconds == pytest.approx(7.5)
 
@@ -179,8 +179,8 @@ class TestWait:
         user.sleep = _ctrl_c
         assert user.types("run", jobs_file, "--wait") == 130
         assert user.is_told.endswith(
-            f"answered\x1b[K\nbatchback: interrupted; batch {BATCH} goes on: `batchback wait "
-            f"{BATCH}` follows it, `batchback cancel {BATCH}` ends it\n"
+            f"answered\x1b[K\nbatchback: interrupted; batch {BATCH} is still running: follow it "
+            f"with `batchback wait {BATCH}`, or `batchback cancel {BATCH}`\n"
         )
         assert user.stdout.getvalue() == ""
 
@@ -193,15 +193,16 @@ def callback(status: str, attempts: int = 1, **more: object) -> dict[str, object
 
 WELL = running(100, status="completed")
 REFUSED: dict[str, Any] = {"lastError": "Connection refused"}
-PROGRESS = f"`batchback progress {BATCH}` shows what becomes of it"
+PROGRESS = f"run `batchback progress {BATCH}` to follow it"
 UNANSWERED = (
-    f"2 of them never got an answer: `batchback restart {BATCH}` runs those in the same batch"
+    f"2 of them never got an answer: run `batchback restart {BATCH}` to rerun those in the same "
+    "batch"
 )
 JOBS = {"total": 200, "succeeded": 197, "waiting": 0}
 ENDINGS = [
     (WELL, 0, []),
     ({**WELL, "callback": callback("none", 0)}, 0, []),
-    ({**WELL, "callback": callback("delivered")}, 0, ["the callback is delivered"]),
+    ({**WELL, "callback": callback("delivered")}, 0, ["the callback was delivered"]),
     (COMPLETED, 6, [FAILED]),
     (
         {**COMPLETED, "jobs": {**JOBS, "failed": 3, "unanswered": 2}},
@@ -211,7 +212,12 @@ ENDINGS = [
     (
         {**WELL, "callback": callback("waiting", **REFUSED)},
         6,
-        [f"the callback is not delivered yet (Connection refused), and is retried: {PROGRESS}"],
+        [
+            (
+                "the callback has not been delivered yet (Connection refused), and will be "
+                f"retried: {PROGRESS}"
+            ),
+        ],
     ),
     (
         {**COMPLETED, "callback": callback("failed", 8, lastStatus=500)},
@@ -219,8 +225,8 @@ ENDINGS = [
         [
             FAILED,
             (
-                "the callback is not delivered (HTTP 500), and no attempt is left: "
-                f"`batchback repost {BATCH}` sends it again"
+                "the callback was not delivered (HTTP 500), and no attempts are left: "
+                f"run `batchback repost {BATCH}` to send it again"
             ),
         ],
     ),
@@ -256,7 +262,7 @@ class TestWhatBecameOfIt:
         service.answers({"asyncId": BATCH}, *[{**WELL, "callback": state} for state in states])
         service.answers(RESULTS)
         assert user.types("run", jobs_file, "--wait", "--fail-on-error") == 0
-        assert user.is_told.endswith("the callback is delivered\n")
+        assert user.is_told.endswith("the callback was delivered\n")
 
     @pytest.mark.parametrize(
         ("timeout", "seconds", "polls"), [([], 40, 17), (["--timeout", "3"], 3, 8)]
@@ -275,7 +281,7 @@ class TestWhatBecameOfIt:
         service.answers({"asyncId": BATCH}, *[ahead] * polls, RESULTS)
         assert user.types("run", jobs_file, "--wait", "--fail-on-error", *timeout) == 6
         assert user.reads == RESULTS
-        assert user.is_told.endswith(f"the callback is not sent yet: {PROGRESS}\n")
+        assert user.is_told.endswith(f"the callback has not been sent yet: {PROGRESS}\n")
         assert user.time.seconds == pytest.approx(seconds)
 
     def test_it_is_said_even_if_the_results_cannot_be_had(

@@ -472,7 +472,7 @@ class TestASecretThatCannotBePrinted:
 
 def told(operator: Operator) -> Any:
     """The JSON at the end of what is said."""
-    return json.loads(operator.said.partition("but it is done: ")[2])
+    return json.loads(operator.said.partition("but the command succeeded: ")[2])
 
 
 class TestRevoke:

@@ -1,4 +1,4 @@
-"""Send a batch of API calls to a Batchback service, follow it, fetch its results.
+"""Send a batch of API calls to a Batchback service, follow it, and fetch its results.
 
     from batchback import Client
 
@@ -6,11 +6,11 @@
         batch = client.run(jobs, "https://example.com/callback")
         client.progress(batch["asyncId"])
 
-`Client` has one method for each action of the API, and some for what takes several calls. What a
-call can end in is Refused, Unreachable or Unsupported, all CallFailed. The command `batchback` does
-the same from a shell.
+`Client` has one method for each action of the API, and a few that combine several calls. A failed
+call raises Refused, Unreachable or Unsupported; all three are a CallFailed. The command `batchback`
+does the same from a shell.
 
-`verify_callback` is for receivers: it raises NotGenuine unless the service signed a callback.
+`verify_callback` is for receivers: it raises NotGenuine unless the service signed the callback.
 """
 
 from batchback.client import Client

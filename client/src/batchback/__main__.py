@@ -1,4 +1,4 @@
-"""`python -m batchback`: the command line if its script is not on the path."""
+"""`python -m batchback`: the command line, even if the `batchback` script is not on the PATH."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`listen` and `verify`: for people who write a receiver, and need no key to call the service."""
+"""The commands `listen` and `verify`. They help to write a receiver, and need no key."""
 
 import json
 from collections.abc import Sequence
@@ -35,10 +35,10 @@ _SECRET = click.Option(
     ["--secret", "secrets"],
     metavar="TEXT",
     multiple=True,
-    help=f"The account's callback secret, whsec_..., if {_VARIABLE} does not hold it. Other users "
-    "of this machine may see options.",
+    help="Callback secret of the account (whsec_...). Repeat it to accept several. Prefer "
+    f"{_VARIABLE}: other users of this machine may see options.",
 )
-_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on a terminal too.")
+_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON even on a terminal.")
 
 
 # ---- listen
@@ -62,7 +62,7 @@ def _listen(
     )
     try:
         with listening(inbox, host, port) as listener:
-            shell.say(f"listening: give {listener.url} as callbackUrl. Ctrl-C ends this")
+            shell.say(f"listening: use {listener.url} as callbackUrl. Press Ctrl-C to stop")
             for arrival in listener.arrivals():
                 if _tell(arrival, shell, as_json=as_json) and once:
                     break
@@ -78,12 +78,12 @@ def _folder(name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as fault:
         why = getattr(fault, "strerror", None) or fault
-        raise CannotGoOn(f"{name} cannot be made ({why}): give another --output") from fault
+        raise CannotGoOn(f"{name} cannot be created ({why}): choose another --output") from fault
     return folder
 
 
 def _tell(arrival: "Arrival", shell: Shell, *, as_json: bool) -> bool:
-    """Say what arrived. Whether it was a callback that had not been here before."""
+    """Report what arrived. Return whether it was a callback not seen before."""
     from batchback.listening import Kind
 
     kind, webhook_id = arrival.kind, arrival.webhook_id
@@ -92,7 +92,7 @@ def _tell(arrival: "Arrival", shell: Shell, *, as_json: bool) -> bool:
     elif kind is Kind.LOST:
         shell.say(f"callback {webhook_id} refused with {arrival.status}: {arrival.reason}")
     elif kind is Kind.AGAIN:
-        shell.say(f"callback {webhook_id} has come again: it is the same one, so ignore it")
+        shell.say(f"callback {webhook_id} arrived again: a receiver should ignore duplicates")
     else:
         _show(arrival, shell, as_json=as_json)
     return kind is Kind.NEW
@@ -101,16 +101,18 @@ def _tell(arrival: "Arrival", shell: Shell, *, as_json: bool) -> bool:
 def _show(arrival: "Arrival", shell: Shell, *, as_json: bool) -> None:
     callback = _parsed(arrival.body)
     if callback is None:
-        shell.say(f"callback {arrival.webhook_id} is signed, but it is no callback of Batchback")
+        shell.say(
+            f"callback {arrival.webhook_id} is signed, but its body is not a Batchback callback"
+        )
     else:
-        done = f"callback {arrival.webhook_id} is accepted, and will not be sent again"
+        done = f"callback {arrival.webhook_id} was accepted, and will not be sent again"
         shell.show(callback, _table, as_json=as_json, done=done, as_text=json_text.line)
     if arrival.file:
-        shell.say(f"callback {arrival.webhook_id} is in {arrival.file}")
+        shell.say(f"callback {arrival.webhook_id} was saved to {arrival.file}")
 
 
 def _parsed(body: bytes) -> Any | None:
-    """The callback in a body, None if it is something else."""
+    """The callback in a body, or None if it is something else."""
     with suppress(ValueError, RecursionError):
         value = json.loads(body, parse_float=json_text.Number)
         if isinstance(value, dict) and _are_results(value.get("results")):
@@ -131,7 +133,7 @@ def _table(callback: Any) -> str:
 
 
 def _summary(callback: Any) -> str:
-    """How many jobs, and how many of them failed: counted here, if the callback does not say."""
+    """How many jobs there are and how many failed, counted here if the callback does not say."""
     results = callback["results"]
     total, failed = len(results), sum(map(_is_failed, results))
     if isinstance(jobs := callback.get("jobs"), dict):
@@ -178,7 +180,7 @@ def _verify(
 
 def _remedy(reason: NotGenuine) -> str:
     if isinstance(reason, NotRecent):
-        return ". If you saved it, give --any-age, or with --at the time it arrived"
+        return ". If you saved it earlier, add --any-age, or --at with the time it arrived"
     return ""
 
 
@@ -190,7 +192,7 @@ def _verified(callback: SavedCallback) -> dict[str, object]:
 def _saved(
     file: str, headers_file: str | None, headers: Sequence[str], shell: Shell
 ) -> SavedCallback:
-    """Where headers are given FILE is the body, and nothing else."""
+    """The callback in FILE. If headers are given as options, FILE is only the body."""
     content = shell.read(file)
     try:
         if headers_file or headers:
@@ -199,7 +201,7 @@ def _saved(
             return SavedCallback(headers=given, body=content)
         return SavedCallback.read(content)
     except NoHeaders as reason:
-        how = "give them as --header 'webhook-id: ...' or --headers FILE, and only the body as FILE"
+        how = "pass them with --header 'webhook-id: ...' or --headers FILE, and FILE as the body"
         raise CannotGoOn(f"the headers of {file} cannot be read ({reason}): {how}") from reason
 
 
@@ -207,10 +209,10 @@ def _saved(
 
 
 def _whole(secrets: Sequence[str], shell: Shell) -> Sequence[str]:
-    """The secrets of the options or of the environment; CannotGoOn if they could verify nothing."""
+    """The secrets from the options or the environment; CannotGoOn if one is missing or damaged."""
     given = secrets or shell.environ.get(_VARIABLE, "").split()
     if not given:
-        raise CannotGoOn(f"no callback secret: give --secret whsec_..., or set {_VARIABLE}")
+        raise CannotGoOn(f"missing callback secret: pass --secret whsec_..., or set {_VARIABLE}")
     try:
         for each in given:
             key_of(each)
@@ -220,15 +222,15 @@ def _whole(secrets: Sequence[str], shell: Shell) -> Sequence[str]:
 
 
 def _moment(text: str) -> datetime:
-    """A time of the service's, of ISO 8601, or in seconds since 1970; UTC unless it says another
-    zone."""
+    """A time as the service prints it, in ISO 8601, or in seconds since 1970. It is in UTC unless
+    it names another zone."""
     try:
         if text.isdecimal():
             return datetime.fromtimestamp(int(text), UTC)
         moment = datetime.fromisoformat(text.removesuffix(" UTC"))
     except (ValueError, OverflowError, OSError) as error:
         wanted = "2026-11-23 14:49:08 UTC"
-        raise click.BadParameter(f"{text!r} is no time such as {wanted!r}.") from error
+        raise click.BadParameter(f"{text!r} is not a time such as {wanted!r}.") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -241,25 +243,25 @@ LISTEN = click.Command(
             metavar="N",
             type=click.IntRange(0, 65_535),
             default=PORT,
-            help=f"Where to listen: {PORT}, if not told. 0 is a free one.",
+            help=f"Port to listen on, {PORT} by default; 0 picks a free one.",
         ),
         click.Option(
             ["--host"],
             metavar="HOST",
             default="127.0.0.1",
-            help="The address to listen on. Only this machine reaches 127.0.0.1, the default.",
+            help="Address to listen on. Only this machine can reach the default, 127.0.0.1.",
         ),
         click.Option(
             ["--output"],
             metavar="DIR",
-            help="Save each callback in DIR, as `batchback verify` reads it.",
+            help="Save each callback in DIR, in the format that `batchback verify` reads.",
         ),
-        click.Option(["--once"], is_flag=True, help="End after the first callback that verifies."),
+        click.Option(["--once"], is_flag=True, help="Exit after the first callback that verifies."),
         _JSON,
     ],
     callback=_listen,
-    help="Receive callbacks on this machine, verify and show them. A receiver to try things with: "
-    "it forgets what it does not save.",
+    help="Receive, verify and show callbacks on this machine. This is a receiver to try things "
+    "with: it keeps callbacks only with --output.",
     epilog=examples("batchback listen", "batchback listen --once --output callbacks"),
 )
 
@@ -272,17 +274,22 @@ VERIFY = click.Command(
             ["--header", "-H", "headers"],
             metavar="LINE",
             multiple=True,
-            help="A header, 'name: value'. FILE is only the body then.",
+            help="A header of the callback, 'name: value'. Repeat it for each header; FILE is then "
+            "only the body.",
         ),
         click.Option(
             ["--headers", "headers_file"],
             metavar="FILE",
-            help="The headers, one on each line. FILE is only the body then.",
+            help="Read the headers from a file, one per line. The argument FILE is then only the "
+            "body.",
         ),
         click.Option(
-            ["--at"], metavar="TIME", type=_moment, help="Check it as if it arrived then."
+            ["--at"],
+            metavar="TIME",
+            type=_moment,
+            help="Check the callback as if it had arrived at TIME.",
         ),
-        click.Option(["--any-age"], is_flag=True, help="Accept it however old it is."),
+        click.Option(["--any-age"], is_flag=True, help="Accept the callback however old it is."),
         _JSON,
     ],
     callback=_verify,

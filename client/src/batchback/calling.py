@@ -1,4 +1,4 @@
-"""Commands that call the service, made of functions."""
+"""Make commands out of functions that call the service."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,9 +12,11 @@ from batchback.refusals import explained_refusals
 from batchback.shell import Shell, Status
 
 ID = click.Argument(["id"], metavar="ID")
-START = click.Option(["--start"], metavar="N", type=int, help="The first to show, from 0.")
-PER_PAGE = click.Option(["--per-page"], metavar="N", type=int, help="How many to show.")
-_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on a terminal too.")
+START = click.Option(
+    ["--start"], metavar="N", type=int, help="Number of the first to show, counted from 0."
+)
+PER_PAGE = click.Option(["--per-page"], metavar="N", type=int, help="How many to show on the page.")
+_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON even on a terminal.")
 
 
 def _nothing(_: object) -> str:
@@ -29,8 +31,8 @@ def asking(
     done: Callable[[Any], str] = _nothing,
     example: str = "",
 ) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a command of a function that calls the service and returns what to print. `done` says
-    what was changed, for a user whose output cannot be written."""
+    """Make a command out of a function that calls the service and returns what to print. `done`
+    describes the change, and is shown if the output cannot be written."""
 
     def made_of(ask: Callable[..., Any]) -> click.Command:
         def perform(client: Client, shell: Shell, *, as_json: bool, **given: Any) -> None:
@@ -49,7 +51,7 @@ def calling(
     callback: Callable[..., Status | None],
     *lines: str,
 ) -> click.Command:
-    """A command; `lines` are examples, without the name of the program and the command."""
+    """A command; `lines` are examples without the names of the program and the command."""
     return click.Command(
         name,
         params=[*params, _JSON, *connection.OPTIONS],
@@ -60,7 +62,7 @@ def calling(
 
 
 def with_client(perform: Callable[..., Status | None]) -> Callable[..., Status | None]:
-    """The function with a client of the service and the shell as its first arguments."""
+    """Pass a client of the service and the shell to the function, before its own arguments."""
 
     @click.pass_context
     def call(context: click.Context, /, **given: Any) -> Status | None:

@@ -1,5 +1,5 @@
-"""`batchback`: JSON on stdout and everything else on stderr, so that `batchback results ID | jq`
-always works. The exit status says who has to act: see Status."""
+"""`batchback`: prints JSON on stdout and everything else on stderr, so that
+`batchback results ID | jq` always works. The exit status says who has to act: see Status."""
 
 import sys
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from batchback.shell import Shell, Status, discard
 
 
 def main(argv: Sequence[str] | None = None, *, shell: Shell | None = None) -> int:
-    """Run one command and return its exit status: no exception and no traceback for anything
-    that the user, the network or the service can do."""
+    """Run one command and return its exit status. Nothing that the user, the network or the
+    service does causes an exception or a traceback."""
     shell = shell or Shell()
     # PYTHONINTMAXSTRDIGITS would change which numbers can be read.
     sys.set_int_max_str_digits(strict_json.MAX_DIGITS)
@@ -60,8 +60,10 @@ def _run(argv: Sequence[str], shell: Shell) -> int:
 
 def _again(failure: CallFailed) -> str:
     if failure.idempotency_key is None:
-        return "try again"
-    return f"try again with `--idempotency-key {failure.idempotency_key}`: the batch runs once then"
+        return "retry"
+    return (
+        f"retry with `--idempotency-key {failure.idempotency_key}` so that the batch runs only once"
+    )
 
 
 def _without_output(lost: NotWritten, shell: Shell) -> int:

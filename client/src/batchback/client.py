@@ -1,4 +1,4 @@
-"""The batch API for Python programs: one method per action, signed as IWS.
+"""The batch API for Python programs: one method per action, with IWS signatures.
 
     with Client("https://batch.example.com", key, secret) as client:
         batch = client.run(
@@ -7,18 +7,18 @@
         )
         client.progress(batch["asyncId"])
 
-What comes back is the service's own JSON, typed. What goes wrong is one of three things:
+The methods return the service's own JSON, typed. A call can fail in three ways:
 
     CallFailed
-    ├── Refused         the service answered, and said no: sending the same again changes nothing,
-    │                   but for 24114 (not completed), 429 (a limit of the account) and the 500s
-    ├── Unreachable     no answer came, or one that is not the service's: a gateway's, a proxy's.
-    │                   Whether the call arrived is not known.
-    └── Unsupported     the service is older than what was asked of it, and would ignore that
+    ├── Refused         The service refused the call. A retry does not help, except after 24114 (not
+    │                   completed), 429 (a limit of the account) and the 500s.
+    ├── Unreachable     There was no answer, or it came from something else, such as a gateway or a
+    │                   proxy. The service may or may not have received the call.
+    └── Unsupported     The service is too old for a parameter and would ignore it.
 
-If a connection ends without an answer, the client asks once more for what only reads (progress,
-results, list and ping), and for `run`, which always has an idempotency key. It sends nothing else
-twice on its own.
+If a connection ends without an answer, the client retries once if the call only reads (progress,
+results, list and ping) or is a `run`, which always has an idempotency key. It never sends anything
+else twice on its own.
 """
 
 import functools
@@ -52,14 +52,14 @@ from batchback.wire import (
 if TYPE_CHECKING:
     import requests
 
-#: What may be asked again: nothing changes by it.
+#: Actions that change nothing, so the client may repeat them.
 _READS = {"progress", "results", "list", "ping"}
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
-#: Version 00, or a later one, which may go on.
+#: Version 00, or a later one, which may have more fields.
 _TRACEPARENT = re.compile(
     r"(?!ff)(?!00.{53}-)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[^,]*)?"
 )
-#: What only a service knows that says a version: parameters and a header.
+#: Parameters and a header that only services that report a version understand.
 _NEWER_IN_RUN = {
     "label",
     "metadata",
@@ -72,15 +72,15 @@ _NEWER_IN_RUN = {
 
 
 class Client:
-    """Call one service with one key; ValueError at once if the address, the key or the secret
-    cannot be one.
+    """Call one service with one key. An invalid address, key or secret raises ValueError
+    immediately.
 
-    If you pass a session, closing it is up to you. The client's own session is closed with the
-    client; it takes proxies and certificates from the environment, except for this machine, and
-    never takes credentials from a .netrc.
+    If you pass a session, you close it. Otherwise the client makes its own and closes it. That
+    session takes proxies and certificates from the environment, except for calls to this machine,
+    and never takes credentials from a .netrc.
 
-    `parse_float` makes the numbers of results that are not whole, as in `json.loads`: `Decimal`
-    keeps all of their digits.
+    `parse_float` converts the fractional numbers in answers, as in `json.loads`: `Decimal` keeps
+    all of their digits.
     """
 
     def __init__(
@@ -126,11 +126,11 @@ class Client:
         max_failed: int | None = None,
         traceparent: str | None = None,
     ) -> Submitted:
-        """Submit a batch; once this returns, the batch is safe.
+        """Submit a batch. Once this returns, the service has stored it.
 
-        Without an idempotency key it is sent with a new one. If it ends in a CallFailed whose
-        outcome is not known, run the same again with the key that the exception has: then the batch
-        runs once, whatever arrived."""
+        If you pass no idempotency key, the client makes one. If a CallFailed leaves the outcome
+        unknown, repeat the call with the exception's `idempotency_key`: the batch then runs only
+        once, even if the first call arrived."""
         order = _given(
             jobs=[*jobs],
             callbackUrl=callback_url,
@@ -150,7 +150,7 @@ class Client:
         *,
         traceparent: str | None = None,
     ) -> Submitted:
-        """`run` with the whole request object, which is sent as it is."""
+        """Submit a batch as `run` does, from a whole request object, which is sent unchanged."""
         key = self._new_key() if idempotency_key is None else idempotency_key
         headers = {"Idempotency-Key": _checked_idempotency_key(key)}
         if traceparent is not None:
@@ -170,15 +170,15 @@ class Client:
         idempotency_key: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Submitted | None:
-        """Submit the jobs of a completed batch that did not succeed as a new batch, with their ids;
-        None if there are none. Nobody can read the callback URL of the old batch, so give it
-        again. With an idempotency key you can call it again, as `run`."""
+        """Submit the failed jobs of a completed batch, with their ids, as a new batch. Return None
+        if there are none. The callback URL of the old batch cannot be read, so pass it again. With
+        an idempotency key you can repeat the call, as with `run`."""
         pages = self._pages(id, float, only="failed")
         failed = [_job_of(result) for page in pages for result in page["results"]]
         return self.run(failed, callback_url, idempotency_key, **options) if failed else None
 
     def progress(self, id: str) -> Progress:
-        """How far the batch is."""
+        """Return the progress of the batch."""
         return cast(Progress, self._ask("progress", {"async": id}, "progress"))
 
     def wait(
@@ -187,8 +187,8 @@ class Client:
         timeout: float | None = None,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> Progress:
-        """The progress once the batch is over; StillRunning if it is not after `timeout` seconds.
-        `on_progress` gets each progress on the way. Four calls in a row may fail meanwhile."""
+        """Return the progress once the batch is over; raise StillRunning after `timeout` seconds.
+        `on_progress` receives each progress along the way. Up to four polls in a row may fail."""
         deadline = math.inf if timeout is None else self._monotonic() + timeout
         for progress in polled(
             lambda: self.progress(id),
@@ -201,7 +201,7 @@ class Client:
             if is_over(progress):
                 return progress
         raise StillRunning(
-            f"batch {id} is not completed after {timeout:g} s and goes on: wait again"
+            f"batch {id} is not completed after {timeout:g} s, and still running: wait again"
         )
 
     def results(
@@ -214,9 +214,10 @@ class Client:
         detail: bool = False,
         partial: bool = False,
     ) -> Results:
-        """All results in the order of the jobs, or a page of them. Refused with 24114 while the
-        batch runs, unless you ask for the results so far (`partial`). `only` picks those that
-        failed or succeeded; `detail` adds to each what happened."""
+        """Return all results in the order of the jobs, or a page of them. While the batch runs,
+        this raises Refused with 24114 unless you ask for the results so far (`partial`). `only`
+        selects the jobs that failed or succeeded; `detail` adds the outcome, the HTTP status and
+        more to each result."""
         return self._results(
             id, self._parse_float, start, per_page, only=only, detail=detail, partial=partial
         )
@@ -230,7 +231,7 @@ class Client:
         partial: bool = False,
         per_page: int | None = None,
     ) -> Iterator[Result]:
-        """Each result once, in the order of the jobs, however many pages they take."""
+        """Yield each result once, in the order of the jobs, and fetch as many pages as needed."""
         for page in self.iter_pages(
             id, only=only, detail=detail, partial=partial, per_page=per_page
         ):
@@ -245,13 +246,14 @@ class Client:
         partial: bool = False,
         per_page: int | None = None,
     ) -> Iterator[Results]:
-        """The same, page by page. A call that fails is repeated four times if that may help."""
+        """Yield the pages of results. A call that fails is retried up to four times if a retry may
+        help."""
         return self._pages(
             id, self._parse_float, only=only, detail=detail, partial=partial, per_page=per_page
         )
 
     def restart(self, id: str) -> Restarted:
-        """Run every job again that never got an answer."""
+        """Rerun every job that never got an answer."""
         return cast(Restarted, self._ask("restart", {"async": id}, "restarted"))
 
     def repost(self, id: str) -> Reposted:
@@ -269,15 +271,15 @@ class Client:
         *,
         label: str | None = None,
     ) -> Batches:
-        """A page of the account's batches, newest first, or of those with this label. `start` is
-        the `next` of the page before, or a number. A page with a label may be short or even empty,
-        and have a `next`."""
+        """Return a page of the account's batches, newest first. `label` selects those with this
+        label; such a page may be short or even empty and still have a `next`. `start` is the
+        `next` of the previous page, or a number."""
         wanted = _given(start=start, perPage=per_page, label=label)
         self._require_version([name for name in ("label",) if name in wanted])
         return cast(Batches, self._ask("list", wanted, "results"))
 
     def ping(self) -> Pong:
-        """Check that address, key, secret and clock are right."""
+        """Check that the address, the key, the secret and the clock are right."""
         return cast(Pong, self._with("ack", self.call("test", "ping", {})))
 
     def call(
@@ -288,7 +290,7 @@ class Client:
         *,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
-        """The service's answer to any call, Refused or Unreachable."""
+        """Make any call and return the service's answer; raise Refused or Unreachable."""
         headers = _given(**{"Idempotency-Key": idempotency_key})
         if idempotency_key is not None:
             _checked_idempotency_key(idempotency_key)
@@ -344,14 +346,14 @@ class Client:
         return cast(Results, self._with("results", answer))
 
     def _require_version(self, newer: Sequence[str]) -> None:
-        """Unsupported if the service would ignore these: it says no version then."""
+        """Raise Unsupported if the service reports no version, and so would ignore these."""
         if not newer or self._says_version:
             return
         self._says_version = "version" in self.ping()
         if not self._says_version:
             raise Unsupported(
                 f"the service is too old for {' and '.join(newer)}, and would ignore it: do "
-                "without it, or have the service updated"
+                "without it, or ask the operator to update the service"
             )
 
     def _ask(self, action: str, body: Mapping[str, Any], expected: str) -> dict[str, Any]:
@@ -360,7 +362,7 @@ class Client:
     def _with(self, expected: str, answer: dict[str, Any]) -> dict[str, Any]:
         if expected not in answer:
             raise self._transport.unreachable(
-                f"answered 200 without '{expected}', so it is another service"
+                f"answered 200 without '{expected}', so it is a different service"
             )
         return answer
 
@@ -371,14 +373,14 @@ def _given(**parameters: object) -> dict[str, Any]:
 
 def _checked_idempotency_key(idempotency_key: str) -> str:
     if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
-        raise ValueError("the idempotency key is not 1 to 255 visible ASCII characters")
+        raise ValueError("the idempotency key must be 1 to 255 visible ASCII characters")
     return idempotency_key
 
 
 def _checked_traceparent(traceparent: str) -> str:
     if not _TRACEPARENT.fullmatch(traceparent):
         raise ValueError(
-            "the traceparent is not as W3C Trace Context has it, such as "
+            "the traceparent must follow W3C Trace Context, such as "
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         )
     return traceparent
@@ -392,15 +394,15 @@ def _newer_in(order: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[
 
 
 def _job_of(result: Result) -> Job:
-    """The job that a result is of."""
+    """The job that a result belongs to."""
     given = {"params": result["request"] or None, "id": result.get("id")}
     job = {"namespace": result["namespace"], "action": result["action"], **_given(**given)}
     return cast(Job, job)
 
 
 def _following(page: Results) -> int | None:
-    """The `start` of the page after this one. A service that does not say it counts results, of
-    which each job has one."""
+    """The `start` of the next page, or None. A service that reports no `next` counts results, and
+    has one for each job."""
     if "meta" not in page:
         return None
     meta = page["meta"]

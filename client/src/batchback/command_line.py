@@ -1,11 +1,12 @@
-"""The manners of the command line: one group for commands from here and from a checkout.
+"""The framework of the command line: one group for the client's commands and a checkout's.
 
-A command registers by an entry point of the group `batchback.commands`: the entry point's name is
-the command's, its value `module:attribute` a click.Command or click.Group. Such a module is small,
-and its callbacks import what is slow: `batchback --help` loads the modules of all commands.
+A command registers with an entry point in the group `batchback.commands`. The entry point's name is
+the command's name, and its value `module:attribute` is a click.Command or click.Group. Keep such a
+module small and import anything slow inside the callbacks: `batchback --help` loads the modules of
+all commands.
 
 A command gets the Shell as click.Context.obj (`@click.pass_obj`). It returns its exit status, or
-None if all went well, and raises CannotGoOn if its user has to do something first.
+None for success, and raises CannotGoOn if the user has to fix something first.
 """
 
 from collections.abc import Sequence
@@ -18,19 +19,19 @@ from batchback.errors import CannotGoOn
 from batchback.shell import Shell, Status
 
 PROGRAM = "batchback"
-#: The commands that come with a checkout of the service.
+#: The commands that only a checkout of the service has.
 OF_A_CHECKOUT = frozenset({"doctor", "keys", "local", "ops", "package", "policies", "resources"})
 
 _COMPLETION_VARIABLE = "_BATCHBACK_COMPLETE"
 
 
 def examples(*lines: str) -> str:
-    """The `epilog` of a command: lines to paste, which click does not wrap."""
+    """The `epilog` of a command: example lines, which click does not wrap."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
 class CommandLine(click.Group):
-    """The group's own commands, and those that entry points name, loaded when they are used."""
+    """The group's own commands, and those of entry points, which are loaded on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         return [*self.commands, *sorted(_registered())]
@@ -41,7 +42,7 @@ class CommandLine(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but suggest the commands of entry points too."""
+        """Do what click does, but suggest the commands of entry points too."""
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
@@ -50,7 +51,7 @@ class CommandLine(click.Group):
 
 
 def run(group: click.Group, argv: Sequence[str], shell: Shell) -> int:
-    """Run one command, or say to a shell how a line can go on; return the exit status."""
+    """Run one command, or complete a line for a shell; return the exit status."""
     if instruction := shell.environ.get(_COMPLETION_VARIABLE):
         given = {"obj": shell}
         return shell_complete(group, given, PROGRAM, _COMPLETION_VARIABLE, instruction)
@@ -77,7 +78,8 @@ def _say_usage(error: click.UsageError, shell: Shell) -> None:
 
 
 def _with_whole_names(error: click.NoSuchOption) -> click.UsageError:
-    """Suggest the options that an abbreviation may stand for: click knows only slips of the pen."""
+    """Suggest the options that an abbreviation may stand for: click itself suggests only for
+    typos."""
     params = error.ctx.command.params if error.ctx else []
     meant = [name for each in params for name in each.opts if name.startswith(error.option_name)]
     if not meant:
@@ -98,7 +100,7 @@ def _from_elsewhere(name: str) -> click.Command | None:
     if entry_point := _registered().get(name):
         return _loaded(entry_point)
     if name in OF_A_CHECKOUT:
-        how = "run `make run` in one, then use its `.venv/bin/batchback`"
+        how = "run `make run` there, then use its `.venv/bin/batchback`"
         return _unavailable(name, f"needs a checkout of the service: {how}")
     return None
 
@@ -112,7 +114,7 @@ def _loaded(entry_point: EntryPoint) -> click.Command:
 
 
 def _unavailable(name: str, why: str) -> click.Command:
-    """A command that says why there is no other, whatever its arguments are."""
+    """A command that only says why it is unavailable, whatever its arguments are."""
 
     def refuse() -> None:
         raise CannotGoOn(f"`{PROGRAM} {name}` {why}")

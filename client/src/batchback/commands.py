@@ -13,18 +13,24 @@ from batchback.fetching import RESULTS
 from batchback.submitting import RERUN_FAILED, RUN, WAIT
 from batchback.wire import Batches
 
-_SUMMARY = "Send a batch of API calls to a Batchback service, follow it, fetch its results."
+_SUMMARY = "Send a batch of API calls to a Batchback service, follow it, and fetch its results."
 _STATUSES = """\
 \b
 Environment:
-  BATCHBACK_ADDRESS, BATCHBACK_KEY, BATCHBACK_SECRET  in place of the options
+  BATCHBACK_ADDRESS          same as --address
+  BATCHBACK_KEY              same as --key
+  BATCHBACK_SECRET           same as --secret
+  BATCHBACK_CALLBACK_SECRET  callback secret for listen and verify
 
 \b
 Exit status:
-  0  ok                             3  unreachable: nobody answered, or not the service
-  1  refused by the service         4  the batch is not completed yet
-  2  wrong usage, nothing was sent  5  done, but the output could not be written
-  6  with --fail-on-error: a job failed, or the callback is not delivered
+  0  success
+  1  refused by the service; for verify: the callback is not genuine
+  2  wrong usage; nothing was sent
+  3  unreachable: no answer, or not from the service
+  4  the batch is not completed yet
+  5  the command succeeded, but its output could not be written
+  6  with --fail-on-error: a job failed, or the callback was not delivered
 
 \b
 Example:
@@ -47,22 +53,22 @@ def _number_or_text(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-@asking("progress", "Show how far a batch is.", ID, example="ID")
+@asking("progress", "Show the progress of a batch.", ID, example="ID")
 def _progress(client: Client, *, id: str) -> object:
     return client.progress(id)
 
 
 @asking(
     "list",
-    "List your batches, newest first. --start or --per-page ask for one page, not for all.",
+    "List your batches, newest first. With --start or --per-page, show one page instead of all.",
     click.Option(
         ["--start"],
         metavar="N",
         type=_number_or_text,
-        help="The first to show, from 0; or the `next` of a page, for the page after it.",
+        help="Number of the first to show, counted from 0; or the `next` of the previous page.",
     ),
     PER_PAGE,
-    click.Option(["--label"], metavar="TEXT", help="Only batches with exactly this label."),
+    click.Option(["--label"], metavar="TEXT", help="Show only batches with exactly this label."),
     table=tables.batches,
     example="--label nightly",
 )
@@ -75,7 +81,7 @@ def _list(
 
 
 def _with_the_rest(page: Batches, client: Client, label: str | None) -> Batches:
-    """The page, and in it all that follow."""
+    """The page, extended by all that follow it."""
     while following := _next(page):
         more = client.list(following, _MOST_PER_PAGE, label=label)
         page["results"] += more["results"]
@@ -84,18 +90,16 @@ def _with_the_rest(page: Batches, client: Client, label: str | None) -> Batches:
 
 
 def _next(page: Batches) -> str | None:
-    """A service may give no `meta`, or no `next` in it."""
+    """Some services return no `meta`, or no `next` in it."""
     return page["meta"].get("next") if "meta" in page else None
 
 
-@asking(
-    "restart", "Run the jobs again that never got an answer.", ID, done=json.dumps, example="ID"
-)
+@asking("restart", "Rerun the jobs that never got an answer.", ID, done=json.dumps, example="ID")
 def _restart(client: Client, *, id: str) -> object:
     return client.restart(id)
 
 
-@asking("repost", "Send the callback again.", ID, done=json.dumps, example="ID")
+@asking("repost", "Send the callback of a batch again.", ID, done=json.dumps, example="ID")
 def _repost(client: Client, *, id: str) -> object:
     return client.repost(id)
 
@@ -105,7 +109,7 @@ def _cancel(client: Client, *, id: str) -> object:
     return client.cancel(id)
 
 
-@asking("ping", "Check that address, key, secret and clock are right.")
+@asking("ping", "Check that the address, key, secret and clock are right.")
 def _ping(client: Client) -> object:
     return client.ping()
 

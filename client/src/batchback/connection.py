@@ -1,5 +1,5 @@
-"""Which service, and as whom: `--address`, `--key` and `--secret`, before a command or after it,
-or else the environment."""
+"""The options `--address`, `--key` and `--secret`, which may stand before or after a command. The
+environment is their fallback."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from batchback.shell import Shell
 
 
 def _remember(context: click.Context, option: click.Parameter, value: str | None) -> None:
-    """For the whole command line: all of its contexts share one `meta`."""
+    """Keep the value for the whole command line: all of its contexts share one `meta`."""
     if value is not None:
         context.meta[_place(option.name or "")] = value
 
@@ -29,14 +29,18 @@ def _option(name: str, metavar: str, purpose: str) -> click.Option:
 
 OPTIONS = (
     _option("address", "URL", "Address of the service, such as https://batch.example.com."),
-    _option("key", "KEY", "Key to call with."),
-    _option("secret", "TEXT", "Secret of the key. Other users of this machine may see options."),
+    _option("key", "KEY", "Key to sign requests with."),
+    _option(
+        "secret",
+        "TEXT",
+        "Secret of the key. Prefer BATCHBACK_SECRET: other users of this machine may see options.",
+    ),
 )
 
 
 def open_client(context: click.Context) -> Client:
-    """A client of the service that the options or the environment name; CannotGoOn if they name
-    none."""
+    """A client of the service named by the options or the environment; CannotGoOn if something is
+    missing or invalid."""
     shell: Shell = context.obj
     given = {name: _given(name, context) for name in ("address", "key", "secret")}
     missing = [name for name, value in given.items() if not value]
@@ -65,7 +69,7 @@ def _given(name: str, context: click.Context) -> str:
 def _how_to_give(missing: Sequence[str]) -> str:
     options = [f"--{name}" for name in missing]
     variables = [_variable(name) for name in missing]
-    return f"no {_listed(missing)}: give {_listed(options)}, or set {_listed(variables)}"
+    return f"missing {_listed(missing)}: pass {_listed(options)}, or set {_listed(variables)}"
 
 
 def _variable(name: str) -> str:

@@ -1,12 +1,12 @@
-"""What goes wrong, by who can fix it.
+"""The exceptions, by who can fix them.
 
-CallFailed          a call that has no result
-├── Refused         the service answered, and said no
-├── Unreachable     no answer of the service came back
-└── Unsupported     the service is too old for what was asked, so it was not sent
-CannotGoOn          a command that its user can fix
-NotWritten          a command that did what it should, and whose output cannot be written
-StillRunning        a batch that is not over when the time to wait for it is
+CallFailed          A call has no result.
+├── Refused         The service refused the call.
+├── Unreachable     No answer came back from the service.
+└── Unsupported     The service is too old for a parameter, so nothing was sent.
+CannotGoOn          A command needs its user to fix something.
+NotWritten          A command succeeded, but its output cannot be written.
+StillRunning        A batch is not over within the time to wait for it.
 """
 
 import re
@@ -15,19 +15,19 @@ from http import HTTPStatus
 
 
 class CallFailed(Exception):
-    """The root: a call that has no result."""
+    """A call has no result. The base of the three exceptions below."""
 
-    #: Whether the same call may be answered later, though nobody fixes anything.
+    #: Whether a retry may succeed without anybody fixing anything.
     may_pass: bool = False
-    #: In how many seconds to send the same again, if the service says so.
+    #: After how many seconds to retry, if the service says so.
     retry_after: int | None = None
-    #: What a `run` was sent with. Repeated with it, the batch runs once.
+    #: The key that a `run` was sent with. Retry with it, and the batch runs only once.
     idempotency_key: str | None = None
 
 
 class Refused(CallFailed):
-    """The service said no; `reasons` name the faults. `retry_after` is in how many seconds to send
-    the same again, if the service says so: it does with every 429."""
+    """The service refused the call; `reasons` name the faults. `retry_after` says after how many
+    seconds to retry, if the service does: it does so with every 429."""
 
     def __init__(
         self,
@@ -51,23 +51,23 @@ class Refused(CallFailed):
         return f"{said}: {'; '.join(reasons)}" if reasons else said
 
     def because(self, reason: str) -> "Refused":
-        """The same with one more reason."""
+        """Return the same refusal with one more reason."""
         reasons = (*self.reasons, reason)
         return Refused(self.error_code, self.specific_code, self.message, reasons, self.retry_after)
 
     @property
     def is_outcome_unknown(self) -> bool:
-        """Whether what was asked for may have been done."""
+        """Whether the call may have taken effect."""
         return (self.error_code, self.specific_code) == (HTTPStatus.INTERNAL_SERVER_ERROR, 0)
 
     @property
     def is_not_completed(self) -> bool:
-        """Whether the batch still runs and the same question has an answer later."""
+        """Whether the batch still runs, so that a later call can succeed."""
         return self.specific_code == 24114
 
     @property
     def is_too_large(self) -> bool:
-        """Whether the request, or the answer to it, does not fit."""
+        """Whether the request or the answer to it is too large."""
         return self.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
@@ -75,7 +75,7 @@ _MAY_PASS = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR}
 
 
 def _news(message: str, reasons: Sequence[str]) -> Iterator[str]:
-    """What the reasons say beyond the message, which may name the same parameter."""
+    """The reasons without what the message already says."""
     named = re.match(r"'(\w+)' ", message)
     for reason in reasons:
         rest = reason.removeprefix(f"{named[1]}: ") if named else reason
@@ -84,7 +84,7 @@ def _news(message: str, reasons: Sequence[str]) -> Iterator[str]:
 
 
 class Unreachable(CallFailed):
-    """No answer of the service came back; `reason` says what came instead."""
+    """No answer came back from the service; `reason` says what came instead."""
 
     may_pass = True
 
@@ -94,16 +94,16 @@ class Unreachable(CallFailed):
 
 
 class Unsupported(CallFailed):
-    """The service would ignore what was asked, so it was not sent; the text is one sentence."""
+    """The service would ignore a parameter, so nothing was sent. The text is one sentence."""
 
 
 class CannotGoOn(Exception):
-    """A command cannot do what it was asked for; the text is one sentence that says what to do."""
+    """A command cannot continue. The text is one sentence that says why and what to do."""
 
 
 class NotWritten(Exception):
-    """The output of a command cannot be written; the text is one sentence that says what was done.
-    It is empty if the reader has gone and nothing was changed: nobody misses anything then."""
+    """The output of a command cannot be written. The text is one sentence that says what was done.
+    It is empty if the reader has gone and nothing was changed: then nothing is lost."""
 
     def __init__(self, fault: OSError, done: str = "") -> None:
         self.is_reader_gone = isinstance(fault, BrokenPipeError)
@@ -113,8 +113,12 @@ class NotWritten(Exception):
         if self.is_reader_gone and not done:
             return ""
         what = f"the output cannot be written ({fault.strerror or fault})"
-        return f"{what}, but it is done: {done}" if done else f"{what}: write it somewhere else"
+        return (
+            f"{what}, but the command succeeded: {done}"
+            if done
+            else f"{what}: write it somewhere else"
+        )
 
 
 class StillRunning(Exception):
-    """The time to wait for a batch is up, and it goes on; the text is one sentence."""
+    """The batch is still running after the time to wait for it. The text is one sentence."""

@@ -1,4 +1,4 @@
-"""The command that fetches results, whole, in pages or into a file."""
+"""The command `results`: shows results whole or in pages, or writes them to a file."""
 
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,25 @@ from batchback.wire import Only, Results
 
 
 def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Let the shell complete the name of a file."""
+    """Let the shell complete a file name."""
     return [CompletionItem(incomplete, type="file")]
 
 
 def show_results(
     batch_id: str, client: Client, shell: Shell, *, as_json: bool, done: str = "", **wanted: Any
 ) -> None:
-    """Print them. `done` is what the user must know if that fails."""
+    """Print the results. `done` says what the command did, in case they cannot be printed."""
     shell.show(_whole(batch_id, client, wanted), tables.results, as_json=as_json, done=done)
 
 
 def save_results(
     batch_id: str, client: Client, shell: Shell, path: Path, *, done: str = "", **wanted: Any
 ) -> None:
-    """Write all of them to a file, and say how many there are."""
+    """Write all results to a file, and say how many there are."""
     pages = client.iter_pages(batch_id, **wanted)
     written = write_results(batch_id, pages, path, shell, done)
-    count = "1 result is" if written == 1 else f"{written} results are"
-    shell.say(f"{count} in {path}")
+    count = "1 result" if written == 1 else f"{written} results"
+    shell.say(f"wrote {count} to {path}")
 
 
 def _whole(batch_id: str, client: Client, wanted: dict[str, Any]) -> Results:
@@ -72,26 +72,26 @@ def _results(
 
 RESULTS = calling(
     "results",
-    "Show the results of a completed batch. With --output they go to a file, however many there "
-    "are.",
+    "Show the results of a completed batch. With --output, write them all to a file, however many "
+    "there are.",
     [
         ID,
         click.Option(
             ["--output"],
             metavar="FILE",
             shell_complete=files,
-            help="Write all pages to FILE: as JSON, or one result on each line if its name ends in "
+            help="Write all pages to FILE: as JSON, or one result per line if its name ends in "
             ".jsonl.",
         ),
         click.Option(
             ["--only"],
             type=click.Choice(["failed", "succeeded"]),
-            help="Only of the jobs that failed, or of those that succeeded.",
+            help="Show only the results of the jobs that failed or succeeded.",
         ),
         click.Option(
             ["--detail"],
             is_flag=True,
-            help="Add the outcome, the HTTP status, the attempts and the time that each took.",
+            help="Add the outcome, HTTP status, attempts and duration of each job.",
         ),
         click.Option(
             ["--partial"], is_flag=True, help="Include the results so far of a running batch."

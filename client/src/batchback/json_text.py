@@ -1,11 +1,12 @@
-"""JSON as the commands print it: ASCII for every terminal and pipe, and numbers as they came."""
+"""JSON as the commands print it: in ASCII, safe for every terminal and pipe, and with numbers as
+they arrived."""
 
 import json
 
 
 class Number(float):
-    """A number that is not whole, with the text that it was read from: `1.10` is not `1.1` to
-    whoever counts digits, and `1e-400` is more than nothing."""
+    """A fractional number that keeps the text it was read from: a float alone would turn `1.10`
+    into `1.1`, and `1e-400` into 0."""
 
     text: str
 
@@ -16,7 +17,7 @@ class Number(float):
 
 
 def dump(value: object, margin: str = "\n") -> str:
-    """JSON text with a line for each value, lone surrogates escaped."""
+    """JSON text with a line for each value and lone surrogates escaped."""
     inner = f"{margin}  "
     if isinstance(value, dict):
         items = [f"{json.dumps(name)}: {dump(held, inner)}" for name, held in value.items()]
@@ -27,7 +28,7 @@ def dump(value: object, margin: str = "\n") -> str:
 
 
 def line(value: object) -> str:
-    """The same on one line."""
+    """The same JSON on one line."""
     if isinstance(value, dict):
         items = [f"{json.dumps(name)}: {line(held)}" for name, held in value.items()]
         return f"{{{', '.join(items)}}}"

@@ -1,7 +1,7 @@
-"""A receiver of callbacks on this machine: what it accepts, what it answers, what it keeps.
+"""A receiver of callbacks on this machine: what it accepts, answers and saves.
 
-Anybody may connect. A request has a limit of time and of size, there is room for a few at once, and
-nothing that is not signed leaves more behind than one sentence.
+Anybody may connect. Each request has a time limit and a size limit, and only a few are served
+concurrently. An unsigned request leaves nothing behind but one line of output.
 """
 
 import os
@@ -25,19 +25,19 @@ from batchback.errors import CannotGoOn
 from batchback.saved_callback import SavedCallback, file_name
 from batchback.verification import HeaderUnusable, NotGenuine, id_of, verify_callback
 
-#: How often whoever waits looks whether to stop.
+#: How often the waiting threads check whether to stop.
 _POLL_SECONDS = 0.05
 _LENGTH = re.compile("[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What strangers may take of this machine."""
+    """How much of this machine a stranger can use."""
 
-    #: Of a body. What the service sends is 50 MB at most.
+    #: The largest body accepted. The service sends at most 50 MB.
     most_bytes: int = 55_000_000
-    #: Requests at a time. One more waits for room, and is then turned away: the service tries
-    #: again.
+    #: How many requests are served concurrently. Another one waits, and is then turned away: the
+    #: service retries it.
     at_once: int = 8
     seconds_for_room: float = 0.2
     seconds_for_head: float = 5.0
@@ -48,23 +48,23 @@ LIMITS = Limits()
 
 
 class Kind(Enum):
-    #: Genuine, and not seen before.
+    #: Genuine and not seen before.
     NEW = auto()
-    #: Genuine, and the same webhook-id was here before.
+    #: Genuine, but its webhook-id was seen before.
     AGAIN = auto()
-    #: Not genuine, or nothing that could be a callback.
+    #: Not genuine, or not a callback at all.
     REFUSED = auto()
-    #: Genuine, and it could not be saved.
+    #: Genuine, but it could not be saved.
     LOST = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request, and what became of it."""
+    """A request and its outcome."""
 
     kind: Kind
     status: HTTPStatus
-    #: What is wrong, in a sentence.
+    #: What is wrong, in one sentence.
     reason: str = ""
     webhook_id: str = ""
     body: bytes = field(default=b"", repr=False)
@@ -73,11 +73,11 @@ class Arrival:
 
 @dataclass(slots=True, kw_only=True)
 class Inbox:
-    """Judges callbacks, and keeps each of them once. Any number of threads may hand it some."""
+    """Verifies callbacks and keeps each of them once. It is thread-safe."""
 
     secrets: Sequence[str]
     now: Callable[[], datetime]
-    #: Where they are saved. Those that are there have been here before.
+    #: Where to save callbacks. Those that it already holds count as seen.
     folder: Path | None = None
     _seen: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -113,7 +113,7 @@ def refusal(status: HTTPStatus, reason: str) -> Arrival:
 
 
 def _save(file: Path, content: bytes) -> None:
-    """Whole or not at all, for its owner's eyes: headers may hold a password."""
+    """Write the whole file or none. Only its owner can read it: headers may hold a password."""
     part = file.with_name(f".{file.name}.part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -126,14 +126,14 @@ def _save(file: Path, content: bytes) -> None:
 
 @dataclass(slots=True)
 class Listener:
-    """Receives in threads of its own."""
+    """A receiver that runs in its own threads."""
 
-    #: The address of a callback.
+    #: Where to send callbacks.
     url: str
     _arrivals: "Queue[Arrival]"
 
     def arrivals(self) -> Iterator[Arrival]:
-        """Each request when it has been answered, without end."""
+        """Yield each request once it has been answered. This never ends."""
         while True:
             with suppress(Empty):
                 yield self._arrivals.get(timeout=_POLL_SECONDS)
@@ -141,7 +141,7 @@ class Listener:
 
 @contextmanager
 def listening(inbox: Inbox, host: str, port: int, limits: Limits = LIMITS) -> Iterator[Listener]:
-    """A listener that hears until the block ends; CannotGoOn if its address is not to be had."""
+    """Listen until the block ends; CannotGoOn if the address is not available."""
     arrivals: Queue[Arrival] = Queue(limits.at_once)
     try:
         server = _Server((host, port), inbox, arrivals, limits)
@@ -159,7 +159,9 @@ def listening(inbox: Inbox, host: str, port: int, limits: Limits = LIMITS) -> It
 
 def _why_not(host: str, port: int, fault: Exception) -> str:
     why = getattr(fault, "strerror", None) or fault
-    return f"port {port} of {host} is not to be had ({why}): stop what uses it, or give --port"
+    return (
+        f"cannot listen on {host} port {port} ({why}): stop what uses it, or choose another --port"
+    )
 
 
 class _Server(ThreadingHTTPServer):
@@ -177,13 +179,13 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        """Without looking its own name up, which can take long where there is no network."""
+        """Bind without looking up the host name, which can be slow if there is no network."""
         TCPServer.server_bind(self)
 
     @property
     def url(self) -> str:
         host, port = str(self.server_address[0]), self.server_address[1]
-        if host in {"0.0.0.0", "::"}:  # noqa: S104 -- only if the user wants it
+        if host in {"0.0.0.0", "::"}:  # noqa: S104 -- only if the user asks for it
             host = socket.gethostname()
         return (
             f"http://[{host}]:{port}/callback" if ":" in host else f"http://{host}:{port}/callback"
@@ -206,17 +208,17 @@ class _Server(ThreadingHTTPServer):
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A traceback for what is our fault only: clients may go away at any time."""
+        """Print a traceback only for our own faults: a client may disconnect at any time."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request, one answer, and the connection ends."""
+    """Answers one request, then ends the connection."""
 
     server: _Server
     protocol_version = "HTTP/1.1"
-    #: Until a request says its own: of HTTP/0.9 an answer has no status.
+    #: For a request that names no version. With HTTP/0.9 the answer would have no status.
     default_request_version = "HTTP/1.0"
     disable_nagle_algorithm = True
 
@@ -238,14 +240,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _receive(self) -> Arrival:
         length = self.headers.get("Content-Length", "")
         if "Transfer-Encoding" in self.headers or not _LENGTH.fullmatch(length):
-            reason = "it has no Content-Length, which every callback has"
+            reason = "the request has no valid Content-Length, which every callback has"
             return refusal(HTTPStatus.LENGTH_REQUIRED, reason)
         if int(length) > self.server.limits.most_bytes:
-            reason = f"it has {length} bytes, more than any callback"
+            reason = f"the body is {length} bytes, larger than any callback"
             return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
         body = self._body(int(length))
         if len(body) < int(length):
-            reason = f"only {len(body)} of its {length} bytes arrived"
+            reason = f"only {len(body)} of the {length} bytes of the body arrived"
             return refusal(HTTPStatus.BAD_REQUEST, reason)
         callback = SavedCallback(headers=(*self.headers.items(),), body=body)
         return self.server.inbox.receive(callback)
@@ -261,11 +263,11 @@ class _Handler(BaseHTTPRequestHandler):
         message: str | None = None,
         explain: str | None = None,  # noqa: ARG002 -- the standard library's signature
     ) -> None:
-        """What is no POST, or no HTTP."""
+        """Refuse a request that is not a POST or not HTTP."""
         self._answer(refusal(HTTPStatus(code), message or HTTPStatus(code).phrase))
 
     def _answer(self, arrival: Arrival) -> None:
-        """Heard or not: the sender may have gone."""
+        """Answer, and report the arrival even if the sender has gone."""
         with suppress(OSError):
             text = f"{arrival.reason}\n".encode() if arrival.reason else b""
             self.send_response(arrival.status)
@@ -277,7 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.arrivals.put(arrival)
 
     def _start_limit(self, seconds: float) -> threading.Timer:
-        """The time after which the connection ends, whatever is under way."""
+        """End the connection after this time, whatever it is doing."""
         limit = threading.Timer(seconds, self._cut)
         limit.daemon = True
         limit.start()
@@ -288,4 +290,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, *_: object) -> None:
-        """Not a word of each request: what came is told elsewhere."""
+        """Log nothing here: the command reports each arrival."""

@@ -1,11 +1,11 @@
-"""Show on stderr how far something is."""
+"""Show progress on stderr."""
 
 import os
 from typing import Protocol, TextIO
 
 from batchback.shell import Shell
 
-#: Of a terminal that does not say how wide it is.
+#: For a terminal that does not report its width.
 _DEFAULT_COLUMNS = 80
 
 
@@ -15,7 +15,7 @@ class Meter(Protocol):
 
 
 class Bar:
-    """One line that is drawn over and over, for a terminal."""
+    """One line that is redrawn, for a terminal."""
 
     _WIDTH = 30
     _CLEAR_TO_END = "\x1b[K"
@@ -36,7 +36,7 @@ class Bar:
 
 
 class Lines:
-    """A line for each change, for logs."""
+    """One line for each change, for logs."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
@@ -53,7 +53,7 @@ class Lines:
 
 
 class Nothing:
-    """For what is over soon, and nobody watches."""
+    """No output, for work that is short or that nobody watches."""
 
     def show(self, percentage: int, figures: str) -> None:
         pass
@@ -67,7 +67,7 @@ def _line(percentage: int, figures: str) -> str:
 
 
 def _columns(terminal: TextIO) -> int:
-    """How wide it is. shutil looks at stdout alone, which may be a file."""
+    """The width of the terminal. shutil checks only stdout, which may be a file."""
     try:
         return os.get_terminal_size(terminal.fileno()).columns or _DEFAULT_COLUMNS
     except OSError:

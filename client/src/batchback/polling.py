@@ -1,6 +1,6 @@
-"""Ask again: until a batch is over, or because a network or a gateway has its moment.
+"""Repeat a call: until a batch is over, or because the network or a gateway has failed.
 
-It knows nothing of HTTP and no clock: both are handed in.
+This module knows neither HTTP nor a clock: both are passed in.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from batchback.wire import Progress
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _PAUSE_GROWTH = 1.5
-#: So many calls in a row may fail.
+#: How many calls in a row may fail.
 _MISSES_ALLOWED = 4
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ def polled(
     sleep: Callable[[float], None],
     monotonic: Callable[[], float],
 ) -> Iterator[T]:
-    """The answer again and again, less and less often, until the time is up."""
+    """Yield the answer to repeated calls, with growing pauses, until the deadline."""
     misses = 0
     for pause in _pauses():
         try:
@@ -46,7 +46,7 @@ def polled(
 
 
 def persistently(ask: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    """The answer, asked for again after a failure that may pass."""
+    """Return the answer, and retry after failures that may pass."""
     for pause in islice(_pauses(), _MISSES_ALLOWED):
         try:
             return ask()
@@ -58,8 +58,8 @@ def persistently(ask: Callable[[], T], sleep: Callable[[float], None]) -> T:
 
 
 def is_over(progress: Progress) -> bool:
-    """By its status, for 100 may come a moment before the results do; by the percentage if a
-    service of this API gives nothing else."""
+    """Whether the batch is over, by its status: the percentage may reach 100 shortly before the
+    results are there. The percentage counts only if the service reports no status."""
     status = progress.get("status")
     return progress["progress"] == 100 if status is None else status != "running"
 

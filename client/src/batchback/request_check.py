@@ -1,7 +1,8 @@
-"""What is wrong with a request, as far as that can be known without the service.
+"""Check a request without the service.
 
-The service judges alone what its deployment decides: how many jobs a batch may have, which networks
-may be called, how long a deadline may be. The tests hold both to the same judgement of the rest.
+Only the service knows what its deployment decides: how many jobs a batch may have, which networks
+it may call, how long a deadline may be. For everything else the tests hold this module to the
+service's own messages.
 """
 
 import re
@@ -27,7 +28,7 @@ _JOB_KEYS = {"namespace", "action", "params", "id"}
 
 
 def faults(request: Mapping[str, Any]) -> Iterator[str]:
-    """Each fault, with the place first."""
+    """Yield each fault, beginning with its place."""
     yield from _faults_of_jobs(request.get("jobs"))
     for name, judge in _JUDGES.items():
         if request.get(name) is not None:
@@ -37,14 +38,14 @@ def faults(request: Mapping[str, Any]) -> Iterator[str]:
 
 
 def remarks(request: Mapping[str, Any]) -> Iterator[str]:
-    """What is no fault, and may be meant otherwise."""
+    """Yield what is allowed but may be a mistake."""
     if request.get("callbackUrl") is None:
-        yield "callbackUrl: is missing, which most deployments refuse"
+        yield "callbackUrl: is missing, and most deployments require it"
     for name in sorted(request.keys() - _JUDGES.keys() - {"jobs"}):
-        yield f"{name}: is no parameter of run, and is ignored"
+        yield f"{name}: is not a parameter of run, and is ignored"
     unknown = {name for job in _dicts_in(request.get("jobs")) for name in job} - _JOB_KEYS
     for name in sorted(unknown):
-        yield f"jobs[].{name}: is no part of a job, and is ignored"
+        yield f"jobs[].{name}: is not a field of a job, and is ignored"
 
 
 def _dicts_in(jobs: object) -> Iterator[dict[str, Any]]:
@@ -217,7 +218,7 @@ _NOT_FOR_CALLERS = re.compile(
 
 
 def _of_headers(headers: object) -> Iterator[str]:
-    """A fault has no value, which may be secret."""
+    """Yield faults without any value, which may be secret."""
     if not isinstance(headers, dict):
         yield "must be an object"
     elif len(headers) > MAX_HEADERS:

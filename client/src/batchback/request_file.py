@@ -1,4 +1,4 @@
-"""FILE of `batchback run`: the request object, the array of jobs in it, or a job on each line."""
+"""FILE of `batchback run`: a request object, an array of jobs, or one job per line."""
 
 import codecs
 import json
@@ -13,18 +13,18 @@ from batchback.shell import Shell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFile:
-    """What FILE holds, and where."""
+    """The request in FILE, and the lines of its jobs."""
 
     name: str
     request: Mapping[str, Any]
-    #: Of each job, if FILE has a line for each.
+    #: The line number of each job, if FILE has one job per line.
     lines: tuple[int, ...] = ()
 
 
 def read_request(file: str, shell: Shell) -> RequestFile:
-    """The request object in FILE, or one around the jobs in it."""
+    """Return the request object in FILE, or make one from the jobs in it."""
     name = "standard input" if file == "-" else file
-    # The mark that Windows editors put before UTF-8 is no part of the JSON.
+    # Windows editors begin UTF-8 files with a byte order mark, which is not JSON.
     content = shell.read(file).removeprefix(codecs.BOM_UTF8)
     if _is_lines(content):
         jobs = dict(_jobs_on_lines(content, name))
@@ -33,7 +33,7 @@ def read_request(file: str, shell: Shell) -> RequestFile:
 
 
 def _is_lines(content: bytes) -> bool:
-    """Whether the first line is an object by itself, and not the last."""
+    """Whether the first line is a whole object and more lines follow."""
     first, _, rest = content.lstrip().partition(b"\n")
     if not first.startswith(b"{") or not rest.strip():
         return False
@@ -46,8 +46,7 @@ def _is_lines(content: bytes) -> bool:
 
 _JOB = {"namespace", "action"}
 _WANTED = (
-    'write the jobs as a JSON array, [{"namespace": "...", "action": "..."}, ...], or one on each '
-    "line"
+    'write the jobs as a JSON array, [{"namespace": "...", "action": "..."}, ...], or one per line'
 )
 
 
@@ -55,13 +54,13 @@ def _of_value(value: object, name: str) -> RequestFile:
     if isinstance(value, list):
         return RequestFile(name=name, request={"jobs": value})
     if not isinstance(value, dict):
-        raise CannotGoOn(f"{name} holds neither a request object nor jobs: {_WANTED}")
+        raise CannotGoOn(f"{name} contains neither a request object nor jobs: {_WANTED}")
     is_job = "jobs" not in value and _JOB & value.keys()
     return RequestFile(name=name, request={"jobs": [value]} if is_job else value)
 
 
 def _jobs_on_lines(content: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The number of each line that is not empty, and the job there."""
+    """Yield the number of each line that is not empty, and its job."""
     for number, line in enumerate(content.split(b"\n"), 1):
         if line.strip():
             yield number, _job_on(line, f"{name}, line {number}")
@@ -70,7 +69,7 @@ def _jobs_on_lines(content: bytes, name: str) -> Iterator[tuple[int, dict[str, A
 def _job_on(line: bytes, place: str) -> dict[str, Any]:
     job = _parsed(line, place, is_line=True)
     if not isinstance(job, dict):
-        raise CannotGoOn(f"{place} holds no job: write an object, {_A_JOB}")
+        raise CannotGoOn(f"{place} is not a job: write an object, {_A_JOB}")
     return job
 
 
@@ -78,13 +77,13 @@ _A_JOB = '{"namespace": "...", "action": "..."}'
 
 
 def _parsed(content: bytes, place: str, *, is_line: bool = False) -> object:
-    """Read as strictly as the service does, so that nothing is changed on the way there."""
+    """Parse as strictly as the service does, so that nothing changes on the way."""
     try:
         return strict_json.parse(content)
     except strict_json.NotStrictJson as fault:
         if isinstance(fault.__cause__, json.JSONDecodeError):
             _refuse_syntax(content, place, fault.__cause__, is_line=is_line)
-        raise CannotGoOn(f"{place} {fault}: change that, and run this again") from fault
+        raise CannotGoOn(f"{place} {fault}: fix it, and retry") from fault
 
 
 def _refuse_syntax(
@@ -95,7 +94,7 @@ def _refuse_syntax(
     if not content.lstrip().startswith((b"[", b"{")):
         raise CannotGoOn(f"{place} is not JSON: {_WANTED}") from at
     if at.msg == "Extra data":
-        how = "write one job on each line, or put them into one array: `jq -s . FILE` does that"
-        raise CannotGoOn(f"{place} holds more than one JSON value: {how}") from at
+        how = "write one job per line, or combine them into one array with `jq -s . FILE`"
+        raise CannotGoOn(f"{place} contains more than one JSON value: {how}") from at
     where = f"column {at.colno}" if is_line else f"line {at.lineno}, column {at.colno}"
-    raise CannotGoOn(f"{place}, {where}: {at.msg}: correct it") from at
+    raise CannotGoOn(f"{place}, {where}: {at.msg}: fix it") from at

@@ -1,4 +1,4 @@
-"""The file of `--output`: all results, or none."""
+"""Write the file of `--output`: all results or none."""
 
 import os
 import secrets
@@ -15,23 +15,25 @@ from batchback.wire import Results
 
 
 def checked_output(file: str) -> Path:
-    """Where to write; CannotGoOn if that cannot be, before anything is sent."""
+    """The path to write; CannotGoOn if it cannot be written, before anything is sent."""
     path = Path(file)
     if path.exists() and not path.is_file():
-        raise CannotGoOn(f"{file} is not an ordinary file: name another")
+        raise CannotGoOn(f"{file} is not a regular file: choose another")
     if not path.parent.is_dir():
-        raise CannotGoOn(f"{file} cannot be written: there is no folder {path.parent}: make it")
+        raise CannotGoOn(f"{file} cannot be written: create the folder {path.parent} first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise CannotGoOn(f"{file} cannot be written, because its folder cannot: name another")
+        raise CannotGoOn(
+            f"{file} cannot be written: you may not write to its folder, so choose another"
+        )
     return path
 
 
 def write_results(
     batch_id: str, pages: Iterable[Results], path: Path, shell: Shell, done: str = ""
 ) -> int:
-    """How many results the file has now. They are written beside it, page by page, so that neither
-    a part is taken for the whole nor all are held at once. NotWritten if that fails; `done` is what
-    the user must know then."""
+    """Write all results and return how many there are. They go page by page into a temporary file
+    next to it, so that memory stays small and the file is never incomplete. NotWritten if that
+    fails; `done` says what the command did until then."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with beside.open("x", encoding="ascii") as file:
@@ -63,7 +65,7 @@ def _write(batch_id: str, pages: Iterable[Results], file: TextIO, *, as_lines: b
 
 
 def _shown(pages: Iterable[Results], shell: Shell) -> Iterator[Results]:
-    """The pages, and on a terminal how many of the jobs they have passed."""
+    """Yield the pages, and on a terminal show how many jobs they cover so far."""
     meter = Bar(shell) if shell.stderr.isatty() else Nothing()
     try:
         for page in pages:

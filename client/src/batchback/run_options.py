@@ -1,4 +1,4 @@
-"""The options of `batchback run` that say how to run a batch, and the parameters they stand for."""
+"""The options of `batchback run` that set parameters of the batch."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-#: By the name of the option, which is that of the argument of `Client.run` too.
+#: By the name of the option, which is also the name of the argument of `Client.run`.
 PARAMETERS = {
     "callback_url": "callbackUrl",
     "label": "label",
@@ -21,7 +21,7 @@ _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*")
 
 
 def parameters(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of `run` that were given as options."""
+    """The parameters of `run` that are given as options."""
     given = {wire: options.get(name) for name, wire in PARAMETERS.items()}
     return {wire: value for wire, value in given.items() if value is not None}
 
@@ -34,7 +34,7 @@ def _metadata(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE.")
+        raise click.BadParameter(f"{text!r} must have the form NAME=VALUE.")
     return name, value
 
 
@@ -46,7 +46,7 @@ def _headers(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> o
 
 
 def _lines_of(text: str) -> Iterable[str]:
-    """The text itself, or the lines of the file that it names."""
+    """The text itself, or the lines of the file that `@FILE` names."""
     return _lines_in(text[1:]) if text.startswith("@") else [text]
 
 
@@ -60,10 +60,10 @@ def _lines_in(file: str) -> Iterator[str]:
 
 
 def _header(line: str) -> tuple[str, str]:
-    """Its name and value. A fault does not show the line, which may hold a secret."""
+    """The name and value. An error does not show the line, which may hold a secret."""
     found = _HEADER.fullmatch(line)
     if not found:
-        raise click.BadParameter("one of them is not 'NAME: VALUE'.")
+        raise click.BadParameter("each header must have the form 'NAME: VALUE'.")
     return found[1], found[2]
 
 
@@ -78,49 +78,53 @@ def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 OPTIONS = [
     click.Option(
-        ["--callback-url"], metavar="URL", help="Where to POST the results when all jobs are done."
+        ["--callback-url"],
+        metavar="URL",
+        help="Address to POST the results to when all jobs are done.",
     ),
     click.Option(
         ["--callback-results"],
         type=click.Choice(["all", "failed", "none"]),
-        help="Which results the callback carries.",
+        help="Which results to include in the callback.",
     ),
     click.Option(
         ["--callback-header", "callback_headers"],
         metavar="'NAME: VALUE'",
         multiple=True,
         callback=_headers,
-        help="Send this header with the callback; @FILE reads one from each line of FILE, so that "
-        "other users of this machine do not see it. Repeat it for more.",
+        help="Header to send with the callback. Repeat it for more. @FILE reads the headers from "
+        "FILE, one per line, and so hides them from other users of this machine.",
     ),
     click.Option(
         ["--idempotency-key"],
         metavar="TEXT",
-        help="Name this submission: sent again with the same name, it runs only once.",
+        help="Unique key of this submission. If you retry with it, the batch runs only once.",
     ),
     click.Option(
-        ["--label"], metavar="TEXT", help="Name the batch in `progress`, `list` and the callback."
+        ["--label"],
+        metavar="TEXT",
+        help="Name of the batch in `progress`, `list` and the callback.",
     ),
     click.Option(
         ["--metadata"],
         metavar="NAME=VALUE",
         multiple=True,
         callback=_metadata,
-        help="Get this back in `progress` and in the callback. Repeat it for more.",
+        help="Value to return in `progress` and in the callback. Repeat it for more.",
     ),
     click.Option(
         ["--deadline-minutes"],
         metavar="N",
         type=click.IntRange(min=1),
-        help="Fail the jobs that have no answer after N minutes.",
+        help="After N minutes, fail the jobs that have no answer.",
     ),
     click.Option(
         ["--max-failed"],
         metavar="N",
         type=click.IntRange(min=0),
-        help="Stop the batch once more than N jobs have failed.",
+        help="Stop the batch when more than N jobs have failed.",
     ),
     click.Option(
-        ["--traceparent"], metavar="TEXT", help="Go on with this trace (W3C Trace Context)."
+        ["--traceparent"], metavar="TEXT", help="Continue this trace (W3C Trace Context)."
     ),
 ]

@@ -1,4 +1,4 @@
-"""A callback as a file: its headers, an empty line, and the very bytes of its body."""
+"""A callback as a file: its headers, an empty line, and the exact bytes of its body."""
 
 import hashlib
 import re
@@ -12,18 +12,18 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
 class NoHeaders(ValueError):
-    """What should be headers is something else; the text says what stands there."""
+    """The headers are missing or malformed. The text says what is there instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedCallback:
-    #: As they came, a name twice too.
+    #: As they arrived, duplicates included.
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     @classmethod
     def read(cls, content: bytes) -> Self:
-        """NoHeaders if it does not begin with some. The line of a request may stand before them."""
+        """Parse a file, with or without a request line; NoHeaders if it has no headers."""
         head, end, body = _parted(content)
         if not end:
             raise NoHeaders("it has no headers")
@@ -35,12 +35,12 @@ class SavedCallback:
         return lines.encode("latin-1", "replace") + b"\r\n" + self.body
 
     def items(self) -> Iterable[tuple[str, str]]:
-        """As whoever verifies wants the headers."""
+        """The headers, as `verify_callback` expects them."""
         return self.headers
 
 
 def headers_in(head: bytes) -> Iterator[tuple[str, str]]:
-    """The headers on these lines; NoHeaders if one of them is none."""
+    """Yield the headers on these lines; NoHeaders if a line is not one."""
     first, *others = head.decode("latin-1").splitlines() or [""]
     for line in others if _REQUEST_LINE.fullmatch(first) else [first, *others]:
         if line.strip():
@@ -55,14 +55,14 @@ def header_in(line: str) -> tuple[str, str]:
 
 
 def file_name(webhook_id: str) -> str:
-    """The same for the same id, and a plain name whatever the id is."""
+    """A safe file name, always the same for the same id."""
     if not _PLAIN_NAME.fullmatch(webhook_id):
         webhook_id = hashlib.sha256(webhook_id.encode()).hexdigest()
     return f"{webhook_id}.http"
 
 
 def _parted(content: bytes) -> tuple[bytes, bytes, bytes]:
-    """At the first empty line, however lines end."""
+    """Split at the first empty line, with any line ends."""
     found = re.search(rb"\r?\n\r?\n", content)
     if not found:
         return content, b"", b""

@@ -1,7 +1,7 @@
-"""IWS, the signature of a request: HMAC-SHA1 over the lower-cased text of what identifies it.
+"""Sign requests with IWS: HMAC-SHA1 over a lower-case text that identifies the request.
 
-The service keeps its own half of this in `chalicelib`, which a caller does not have. The vectors in
-`tests/vectors` hold both to the same text.
+The service has its own copy in `chalicelib`, which callers do not have. The vectors in
+`tests/vectors` keep both the same.
 """
 
 import hashlib
@@ -32,5 +32,5 @@ def _signature(text: str, secret: str) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes of any text, lone surrogates included: the service then says that it is wrong."""
+    """The bytes of any text, even with lone surrogates: the service then refuses the signature."""
     return text.encode("utf-8", "surrogatepass")

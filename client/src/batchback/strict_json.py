@@ -1,8 +1,8 @@
-"""JSON as strictly as the service reads it, so that a fault is found before anything is sent.
+"""Parse JSON as strictly as the service does, to find faults before anything is sent.
 
-RFC 8259 throughout, and what the service adds to it: a key stands once in an object, nesting ends
-at 64, and a number that no double can hold is refused. The same cases hold both to it; the service
-alone limits what a whole body may take.
+It follows RFC 8259 and the service's additional rules: no duplicate keys in an object, no more than
+64 levels of nesting, and no number that is too large for a double. The same test cases hold the
+client and the service to this; only the service also limits the body as a whole.
 """
 
 import json
@@ -16,11 +16,11 @@ MAX_DIGITS = 4_300
 
 
 class NotStrictJson(ValueError):
-    """The text says why."""
+    """The text is not strict JSON; the message says why."""
 
 
 def parse(body: bytes) -> object:
-    """The value of a JSON text; NotStrictJson if it is none."""
+    """Return the value of a JSON text; NotStrictJson if it is not one."""
     _check_depth(body)
     try:
         value: object = _DECODER.decode(body.decode())
@@ -36,13 +36,13 @@ def parse(body: bytes) -> object:
 
 
 def dump(value: object) -> str:
-    """Compact JSON text that UTF-8 can hold: a lone surrogate stays the escape it came as."""
+    """Compact JSON text that can be encoded as UTF-8: lone surrogates stay escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_depth(body: bytes) -> None:
-    """By the text alone: reading it would end in a RecursionError."""
+    """Check the nesting before parsing, which could end in a RecursionError."""
     text = body.replace(b"\\\\", b"").replace(b'\\"', b"").decode("latin-1")
     outside_strings = "".join(text.split('"')[::2])
     brackets = outside_strings.encode("latin-1").translate(None, delete=_NO_BRACKETS)

@@ -1,4 +1,4 @@
-"""The commands that submit a batch or wait for one: `run`, `rerun-failed` and `wait`."""
+"""The commands `run`, `rerun-failed` and `wait`, which submit a batch or wait for one."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from batchback.wire import Progress, Submitted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _End:
-    """What to do at the end of a batch."""
+    """What to do when the batch is over."""
 
     wait: bool
     timeout: float | None
@@ -33,19 +33,19 @@ class _End:
     as_json: bool
 
     def check(self) -> None:
-        """CannotGoOn for what makes no sense, before anything is sent."""
+        """Raise CannotGoOn for options that do not fit together, before anything is sent."""
         for option, is_given in (
             ("--timeout", self.timeout is not None),
             ("--fail-on-error", self.fail_on_error),
             ("--output", self.output is not None),
         ):
             if is_given and not self.wait:
-                raise CannotGoOn(f"{option} is for the end of the batch: give --wait too")
+                raise CannotGoOn(f"{option} works only with --wait: add --wait")
         if self.output is not None:
             checked_output(self.output)
 
     def come(self, batch_id: str, client: Client, shell: Shell) -> Status | None:
-        """Say that the batch is submitted, or see it through."""
+        """Print the id of the submitted batch, or wait for it and print its results."""
         if not self.wait:
             value: Submitted = {"asyncId": batch_id}
             shell.show(value, tables.fields, as_json=self.as_json, done=_submitted(batch_id))
@@ -67,11 +67,11 @@ class _End:
 
 
 def _submitted(batch_id: str) -> str:
-    return f"batch {batch_id} is submitted: `batchback progress {batch_id}` shows how far it is"
+    return f"batch {batch_id} is submitted: run `batchback progress {batch_id}` to follow it"
 
 
 def _report(progress: Progress, batch_id: str, shell: Shell) -> None:
-    """What failed stands last."""
+    """Print what failed, as the last lines."""
     for line in report(progress, batch_id):
         shell.say(line)
 
@@ -81,15 +81,15 @@ def _status(progress: Progress, *, fail_on_error: bool) -> Status | None:
 
 
 def _sent(submit: Callable[[str], Submitted | None], key: str | None, shell: Shell) -> str | None:
-    """The id of the batch that is submitted with the key, or with a new one."""
+    """Submit with the key, or with a new one; return the id of the batch."""
     key = shell.random_bytes(16).hex() if key is None else key
     try:
         submitted = submit(key)
     except ValueError as error:
         raise CannotGoOn(str(error)) from error
     except KeyboardInterrupt:
-        how = f"run it again with `--idempotency-key {key}`, and the batch runs once"
-        raise KeyboardInterrupt(f"; it may be submitted: {how}") from None
+        how = f"retry with `--idempotency-key {key}` so that it runs only once"
+        raise KeyboardInterrupt(f"; the batch may be submitted: {how}") from None
     return submitted["asyncId"] if submitted else None
 
 
@@ -101,7 +101,7 @@ def _run_or_check(*, check: bool, file: str, **given: Any) -> Status | None:
         return _run(file=file, **given)
     shell: Shell = click.get_current_context().obj
     if given["wait"]:
-        raise CannotGoOn("--check sends nothing, so there is nothing to --wait for")
+        raise CannotGoOn("--check sends nothing, so there is nothing to wait for: remove --wait")
     found = read_request(file, shell)
     return _check(found, {**found.request, **run_options.parameters(given)}, shell)
 
@@ -135,20 +135,20 @@ def _run(
 
 
 def _check(found: RequestFile, request: Mapping[str, Any], shell: Shell) -> Status | None:
-    """Say all that is wrong with a request."""
+    """Print everything that is wrong with a request."""
     wrong = [*faults(request)]
     for text in chain(wrong, remarks(request)):
         shell.say(f"{_line_of(text, found)}{text}")
     if wrong:
-        shell.say(f"{found.name} has {_counted(len(wrong), 'fault')}; nothing was sent")
+        shell.say(f"{found.name} has {_counted(len(wrong), 'error')}; nothing was sent")
         return Status.USAGE
     jobs = _counted(len(request["jobs"]), "job")
-    shell.say(f"{found.name} has {jobs} and no fault that can be seen here; nothing was sent")
+    shell.say(f"{found.name} has {jobs} and no errors that --check can find; nothing was sent")
     return None
 
 
 def _line_of(text: str, found: RequestFile) -> str:
-    """Where it is, if FILE has a line for each job."""
+    """The line of the fault, if FILE has one job per line."""
     index = text.removeprefix("jobs[").partition("]")[0]
     is_known = found.lines and index.isdecimal()
     return f"line {found.lines[int(index)]}: " if is_known else ""
@@ -162,13 +162,13 @@ _WAITING = [
     click.Option(
         ["--wait"],
         is_flag=True,
-        help="Wait until the batch is over; print the results, and say what failed.",
+        help="Wait until the batch is over, then print the results and what failed.",
     ),
     click.Option(
         ["--output"],
         metavar="FILE",
         shell_complete=files,
-        help="With --wait: write the results to FILE, one on each line if its name ends in .jsonl.",
+        help="With --wait: write the results to FILE, one per line if its name ends in .jsonl.",
     ),
 ]
 
@@ -179,7 +179,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise click.BadParameter(f"{text!r} is not a number of seconds over 0.")
+        raise click.BadParameter(f"{text!r} is not a positive number of seconds.")
     return seconds
 
 
@@ -199,7 +199,7 @@ def _until(condition: str) -> list[click.Option]:
             ["--fail-on-error"],
             is_flag=True,
             help=_sentence(
-                condition, "exit status 6 if a job failed or the callback is not delivered."
+                condition, "exit with status 6 if a job failed or the callback was not delivered."
             ),
         ),
     ]
@@ -207,15 +207,15 @@ def _until(condition: str) -> list[click.Option]:
 
 RUN = calling(
     "run",
-    'Submit a batch. FILE is JSON, {"jobs": [...], "callbackUrl": ...} or only the array of jobs, '
-    "or it has one job on each line; - is standard input. Options win over FILE.",
+    'Submit a batch. FILE is a JSON object, {"jobs": [...], "callbackUrl": ...}, a JSON array of '
+    "jobs, or one job per line; use - for standard input. Options override FILE.",
     [
         click.Argument(["file"], metavar="FILE", shell_complete=files),
         *run_options.OPTIONS,
         *_WAITING,
         *_until("With --wait"),
         click.Option(
-            ["--check"], is_flag=True, help="Send nothing, but say all that is wrong with FILE."
+            ["--check"], is_flag=True, help="Send nothing; list everything that is wrong with FILE."
         ),
     ],
     _run_or_check,
@@ -252,15 +252,15 @@ def _rerun_failed(
 
     batch_id = _sent(submit, idempotency_key, shell)
     if batch_id is None:
-        shell.say(f"all jobs of batch {id} succeeded: nothing was sent")
+        shell.say(f"all jobs of batch {id} succeeded, so nothing was sent")
         return None
     return end.come(batch_id, client, shell)
 
 
 RERUN_FAILED = calling(
     "rerun-failed",
-    "Submit the jobs that did not succeed as a new batch. It prints the id of the new batch. The "
-    "old one must be over, and stays as it is. Its callback URL cannot be read, so give "
+    "Submit the failed jobs of a batch as a new batch. This prints the id of the new batch. The "
+    "old batch must be over; it does not change. Its callback URL cannot be read, so pass "
     "--callback-url again.",
     [ID, *run_options.OPTIONS, *_WAITING, *_until("With --wait")],
     _rerun_failed,

@@ -1,4 +1,4 @@
-"""What a terminal shows in place of JSON."""
+"""The tables that a terminal shows instead of JSON."""
 
 import json
 import shutil
@@ -10,12 +10,12 @@ from batchback.wire import Batches, Listed, Results
 
 
 def fields(value: Mapping[str, object]) -> str:
-    """A line for each field, by its name in JSON, and never cut: a secret may be among them."""
+    """One line for each field, by its name in JSON. Lines are never cut: one may hold a secret."""
     return aligned([*_flat(value)])
 
 
 def batches(page: Batches) -> str:
-    """A line for each batch."""
+    """One line for each batch."""
     head = ["ASYNC ID", "STATUS", "PROGRESS", "FAILED", "CALLBACK", "LABEL", "CREATED"]
     return _fitting([head, *map(_cells_of_batch, page["results"])])
 
@@ -33,12 +33,12 @@ def _cells_of_batch(batch: Listed) -> list[str]:
     ]
 
 
-#: The columns of results that not every service and not every question has.
+#: The columns that only some services or options return.
 _DETAILS = {"id": "ID", "outcome": "OUTCOME", "httpStatus": "HTTP", "attempts": "ATTEMPTS"}
 
 
 def results(page: Results) -> str:
-    """A line for each result, cut where the terminal ends."""
+    """One line for each result, cut to the width of the terminal."""
     first = page["meta"]["start"] if "meta" in page else 0
     shown = [name for name in _DETAILS if any(name in each for each in page["results"])]
     head = ["JOB", *(_DETAILS[name] for name in shown), "NAMESPACE", "ACTION", "RESPONSE"]
@@ -56,14 +56,14 @@ def results(page: Results) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """A line for each row, the columns two spaces apart."""
+    """One line for each row, with two spaces between columns."""
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
 
 
 def _fitting(rows: Sequence[Sequence[str]]) -> str:
-    """The same, with no line longer than the terminal is wide."""
+    """The aligned lines, cut to the width of the terminal."""
     width = shutil.get_terminal_size().columns
     lines = aligned(rows).split("\n")
     return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in lines)

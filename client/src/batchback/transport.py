@@ -1,6 +1,6 @@
-"""One signed request to the service, and its answer: no word of batches.
+"""Send one signed request to the service. This module knows nothing about batches.
 
-What comes back is the service's JSON, Refused or Unreachable.
+A call returns the service's JSON, or raises Refused or Unreachable.
 """
 
 import json
@@ -21,26 +21,26 @@ from batchback.signing import iws_headers
 if TYPE_CHECKING:
     import requests
 
-#: To connect, and between two pieces of the answer: API Gateway itself gives up after 29 seconds.
+#: To connect, and to wait for data: API Gateway itself gives up after 29 seconds.
 TIMEOUT_SECONDS = (10.0, 35.0)
 
 _API = "/api/1.0"
-#: The API's own path, and the namespace of a call after it.
+#: The API's own path, optionally with the namespace of a call.
 _PASTED_PATH = re.compile(r"/api/1\.0(/\w*)?/?$")
 _CONTENT_TYPE = "application/json; charset=utf-8"
-#: What stands between the client and the service answers so: the service itself never does.
+#: Only gateways and proxies between the client and the service answer with these.
 _OF_A_GATEWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-#: A connection that nobody used for so long may be dead: gateways and firewalls forget it silently.
+#: A connection that was idle this long may be dead: gateways and firewalls drop it silently.
 _IDLE = timedelta(seconds=30)
 _KEY = re.compile(r"[!-9;-~]{1,256}")
-#: What every HTTP library sends as the same bytes.
+#: Secrets that every HTTP library sends as the same bytes.
 _SECRET = re.compile(r"[!-~]([ -~]*[!-~])?")
 _LONGEST_NUMBER = 9
 
 
 class Transport:
-    """Reaches one service with one key; ValueError at once if the address, the key or the secret
-    cannot be one."""
+    """Calls one service with one key. An invalid address, key or secret raises ValueError
+    immediately."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Transport:
         self._used_at = now()
 
     def close(self) -> None:
-        """Of a session of the caller's own that is up to the caller."""
+        """Close our own session. The caller closes a session that it passed in."""
         if self._session_is_ours:
             self._session.close()
 
@@ -74,8 +74,8 @@ class Transport:
         parse_float: Callable[[str], Any],
         may_repeat: bool,
     ) -> dict[str, Any]:
-        """The answer. `may_repeat` if the service does nothing twice when it gets the same again:
-        then it gets that if the connection ends without an answer."""
+        """Return the answer. Pass `may_repeat` if a repeated request is harmless: then it is sent
+        again if the connection ends without an answer."""
         target = f"{_API}/{namespace}?action={action}"
         sent = strict_json.dump(body).encode()
         tries = 2 if may_repeat else 1
@@ -83,12 +83,12 @@ class Transport:
         return self._answer_of(response, parse_float)
 
     def unreachable(self, what: str) -> Unreachable:
-        """The failure of a call that somebody else has answered, or nobody."""
+        """The failure of a call that the service has not answered."""
         return Unreachable(f"{self._address}: {what}")
 
     def _signed(self, target: str, body: bytes) -> dict[str, str]:
-        """Signed over the path without what the address has before it (a stage, a mount point):
-        a gateway takes that off, and the service accepts the rest everywhere."""
+        """Sign the path without what precedes it in the address, such as a stage or a mount point:
+        a gateway removes that, and the service accepts the rest everywhere."""
         return iws_headers(
             key=self._key,
             secret=self._secret,
@@ -101,7 +101,7 @@ class Transport:
     def _post(
         self, target: str, body: bytes, headers: Mapping[str, str], tries: int
     ) -> "requests.Response":
-        """Tried again only if the connection ends before the answer does."""
+        """Send the request. Retry only if the connection ends before the answer does."""
         from http.client import HTTPException
 
         import requests
@@ -121,7 +121,7 @@ class Transport:
         except requests.ReadTimeout as error:
             raise self.unreachable(f"no answer in {TIMEOUT_SECONDS[1]:g} s") from error
         except requests.exceptions.ProxyError as error:
-            raise self.unreachable(f"by way of the proxy: {_first_cause(error)}") from error
+            raise self.unreachable(f"through the proxy: {_first_cause(error)}") from error
         except requests.exceptions.SSLError as error:
             raise self.unreachable(_first_cause(error)) from error
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
@@ -129,12 +129,12 @@ class Transport:
                 return self._post(target, body, headers, tries - 1)
             raise self.unreachable(_first_cause(error)) from error
         except (OSError, ValueError, HTTPException) as error:
-            # RequestException, and what comes through requests as it is: a file of certificates
-            # that is not there, a host with an empty label, an answer that is not HTTP.
+            # RequestException, and errors that requests does not wrap: a missing file of
+            # certificates, a host with an empty label, an answer that is not HTTP.
             raise self.unreachable(_first_cause(error)) from error
 
     def _forget_idle_connections(self) -> None:
-        """Of a session of the caller's own the caller knows better."""
+        """Close idle connections, unless the caller passed in the session."""
         now = self._now()
         if self._session_is_ours and abs(now - self._used_at) > _IDLE:
             self._session.close()
@@ -155,25 +155,27 @@ class Transport:
         raise self.unreachable(_not_the_service(response, answer))
 
     def _retry_after(self, response: "requests.Response") -> int | None:
-        """Whole seconds: HTTP has it so, or as a date (RFC 9110, 10.2.3)."""
+        """The whole seconds of Retry-After, which may also be a date (RFC 9110, 10.2.3)."""
         text = response.headers.get("Retry-After", "").strip()
         if text.isascii() and text.isdecimal():
             return int(text[:_LONGEST_NUMBER])
         try:
             return max(0, math.ceil((parsedate_to_datetime(text) - self._now()).total_seconds()))
-        except (ValueError, TypeError, OverflowError):  # none, or one without a time zone
+        except (ValueError, TypeError, OverflowError):  # no date, or one without a time zone
             return None
 
 
 def _checked_address(address: str) -> str:
-    """The address without the API's own path, which people often paste with it."""
+    """The address without the API's own path, which people often paste too."""
     parts = _parts(address)
     if "@" in address:
-        raise ValueError("the address has no room for user:password: give key and secret instead")
+        raise ValueError(
+            "the address must not contain user:password: pass the key and the secret instead"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(f"the address {address!r} must begin with http:// or https://")
     if parts.query or parts.fragment:
-        raise ValueError(f"the address has no room for a query: give it up to {parts.path!r}")
+        raise ValueError("the address must not contain a query or a fragment: remove it")
     return _PASTED_PATH.sub("", address).rstrip("/")
 
 
@@ -188,22 +190,22 @@ def _parts(address: str) -> SplitResult:
 
 def _checked_key(key: str) -> str:
     if not _KEY.fullmatch(key):
-        raise ValueError("the key is not 1 to 256 visible ASCII characters without a colon")
+        raise ValueError("the key must be 1 to 256 visible ASCII characters without a colon")
     return key
 
 
 def _checked_secret(secret: str) -> str:
     if not _SECRET.fullmatch(secret):
         raise ValueError(
-            "the secret holds a line break, a space at one end or a character that is not ASCII: "
-            "give it as it was issued"
+            "the secret is empty, or contains a line break, a space at either end or a non-ASCII "
+            "character: copy it exactly as it was issued"
         )
     return secret
 
 
 def _new_session(address: str) -> "requests.Session":
-    # Imported here and in _post: it takes a fifth of a second, and the command line imports this
-    # module for `batchback --help` too.
+    # Imported here and in _post because it takes 0.2 seconds, and even `batchback --help` imports
+    # this module.
     import requests
 
     session = requests.Session()
@@ -219,19 +221,19 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _as_it_is(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-    """An `auth` that adds nothing: without one, requests looks for credentials in a .netrc."""
+    """An `auth` that adds nothing: without one, requests reads credentials from a .netrc."""
     return request
 
 
 def _first_cause(error: BaseException) -> str:
-    """What the operating system said, which requests and urllib3 wrap three times over."""
+    """The message of the operating system, which requests and urllib3 wrap several times."""
     while (wrapped := _wrapped(error)) is not None:
         error = wrapped
     return _of_tls(error) or getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _of_tls(error: BaseException) -> str:
-    """What went wrong with TLS; empty if that is not the cause."""
+    """What went wrong with TLS; empty if TLS is not the cause."""
     import ssl
 
     if not isinstance(error, ssl.SSLError):
@@ -239,16 +241,16 @@ def _of_tls(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if error.reason in _NO_TLS:
-        return "it does not speak TLS: the right address may begin with http://"
+        return "it does not speak TLS: if the service has no TLS, use http:// in the address"
     return f"TLS failed ({error.reason or type(error).__name__})"
 
 
-#: What OpenSSL makes of an answer in plain HTTP, by version.
+#: How versions of OpenSSL report an answer in plain HTTP.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 
 
 def _wrapped(error: BaseException) -> BaseException | None:
-    """Never `__context__`: that may be what our caller was handling when it called us."""
+    """The wrapped exception. `__context__` may be an exception that our caller was handling."""
     places = (getattr(error, "reason", None), error.__cause__, *error.args)
     return next((place for place in places if isinstance(place, BaseException)), None)
 
@@ -266,8 +268,8 @@ def _refusal(answer: Mapping[str, Any], retry_after: int | None) -> Refused:
 
 
 def _not_the_service(response: "requests.Response", answer: object) -> str:
-    """API Gateway says in `message` what it has to say; a page of HTML helps nobody on one line."""
+    """Show the `message` that API Gateway sends, but not a page of HTML."""
     said = f"answered {response.status_code} {response.reason or ''}".rstrip()
     message = answer.get("message") if isinstance(answer, dict) else None
-    detail = message if isinstance(message, str) else "not an answer of the service"
+    detail = message if isinstance(message, str) else "not an answer from the service"
     return f"{said}: {detail}"

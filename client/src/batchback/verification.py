@@ -1,12 +1,12 @@
-"""Whether a callback comes from the service: Standard Webhooks, with a key that both sides have.
+"""Verify that a callback comes from the service, with a shared secret as in Standard Webhooks.
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
-NotGenuine            a callback that anybody may have sent
-├── HeaderUnusable    one of the three headers that it needs is missing or malformed
-├── SignatureWrong    its body, id or time is not what was signed with the secret
-└── NotRecent         it was signed too long ago, or its time is in the future
-SecretUnusable        what should verify it is no whole secret
+NotGenuine            The callback cannot be trusted.
+├── HeaderUnusable    One of the three signature headers is missing or malformed.
+├── SignatureWrong    The secret did not sign this body, id and time.
+└── NotRecent         It was signed too long ago, or its time is in the future.
+SecretUnusable        The secret is empty or damaged.
 """
 
 import base64
@@ -18,12 +18,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Protocol
 
-#: How far the time of a callback may be from the time it arrives.
+#: How much the signed time of a callback may differ from the time it arrives.
 TOLERANCE = timedelta(minutes=5)
 
 
 class NotGenuine(Exception):
-    """The root: a callback that anybody may have sent. The text says what is wrong with it."""
+    """The callback cannot be trusted. The text says why. The base of the three exceptions below."""
 
 
 class HeaderUnusable(NotGenuine):
@@ -31,20 +31,20 @@ class HeaderUnusable(NotGenuine):
 
 
 class SignatureWrong(NotGenuine):
-    """No signature was made with a secret of ours over this id, time and body."""
+    """None of the secrets signed this id, time and body."""
 
 
 class NotRecent(NotGenuine):
-    """The signature is right, and its time is too far from now: somebody may send it again."""
+    """The signature is right, but its time is too far from now: this may be a replay."""
 
 
 class SecretUnusable(ValueError):
-    """A secret that is empty, short or damaged, with which anybody could sign. The text never
-    holds it."""
+    """The secret is empty, short or damaged, so that anybody could sign with it. The text never
+    contains it."""
 
 
 class Headers(Protocol):
-    """Names and values in whatever form a web framework has them; case does not matter."""
+    """The headers in any form that has `items`. The case of names does not matter."""
 
     def items(self) -> Iterable[tuple[str, str]]: ...
 
@@ -57,12 +57,12 @@ def verify_callback(
     now: datetime | None = None,
     tolerance: timedelta | None = TOLERANCE,
 ) -> None:
-    """Return if the service signed these very bytes with the account's callback secret, or with one
-    of several, not long before or after `now`. Raise NotGenuine if it did not.
+    """Raise NotGenuine unless the service signed exactly these bytes with the account's callback
+    secret, or one of several, within `tolerance` of `now`.
 
-    `body` is what arrived, before anything parses it. `tolerance=None` accepts any age: for a
-    callback that you saved. Remember the `webhook-id` too: within the tolerance the same callback
-    may arrive again.
+    `body` is the raw body, before anything parses it. `tolerance=None` accepts any age, for a
+    callback that you saved. Store the `webhook-id` too: within the tolerance the same callback may
+    arrive again.
     """
     if not isinstance(body, bytes | bytearray | memoryview):
         raise TypeError("body must be the bytes that arrived: neither decoded nor parsed")
@@ -74,7 +74,7 @@ def verify_callback(
 
 
 def key_of(secret: str) -> bytes:
-    """The key that a secret holds; SecretUnusable if it is empty, short or damaged."""
+    """The key in a secret; SecretUnusable if it is empty, short or damaged."""
     if not secret:
         raise SecretUnusable("the secret is empty: it must be the account's callback secret")
     try:
@@ -84,8 +84,8 @@ def key_of(secret: str) -> bytes:
     is_whole = secret == "whsec_" + base64.b64encode(key).decode()
     if not is_whole or not 24 <= len(key) <= 64:
         raise SecretUnusable(
-            "the secret is damaged: it must be `whsec_` and 24 to 64 bytes in base64, so copy all "
-            "of it again"
+            "the secret is damaged: it must be `whsec_` and 24 to 64 bytes in base64, so copy the "
+            "whole secret again"
         )
     return key
 
@@ -96,7 +96,7 @@ def id_of(headers: Headers) -> str:
 
 
 def signed_at(headers: Headers) -> datetime:
-    """When a callback was signed; HeaderUnusable if it does not say so."""
+    """When a callback was signed; HeaderUnusable if it does not say."""
     return datetime.fromtimestamp(int(_the_three(headers)[_TIMESTAMP]), UTC)
 
 
@@ -110,13 +110,13 @@ _FORMS = {
 
 
 def _the_three(headers: Headers) -> dict[str, str]:
-    """The headers that take part, by their names in lower case."""
+    """The headers that are signed or sign, by their names in lower case."""
     found: dict[str, str] = {}
     for given, value in headers.items():
         name = given.lower()
         if name in found:
             raise HeaderUnusable(
-                f"{name} is there twice, and only one of them can be the one that was signed"
+                f"{name} appears twice, but only one of them can be the signed one"
             )
         if name in _FORMS:
             found[name] = value
@@ -129,15 +129,15 @@ def _the_three(headers: Headers) -> dict[str, str]:
 
 
 def _check_signature(given: dict[str, str], body: bytes, keys: Sequence[bytes]) -> None:
-    """All comparisons are made, each in constant time: how long it takes says nothing."""
+    """Make all comparisons, each in constant time, so that the time reveals nothing."""
     signed = f"{given[_ID]}.{given[_TIMESTAMP]}.".encode()
     candidates = given[_SIGNATURE].encode().split(b" ")
     wanted = [_signature(key, signed, body) for key in keys]
     matches = [hmac.compare_digest(*pair) for pair in product(wanted, candidates)]
     if not any(matches):
         raise SignatureWrong(
-            f"{_SIGNATURE} is wrong: the secret is not the one it was signed with, or the body is "
-            "not the very bytes that were sent"
+            f"{_SIGNATURE} is wrong: another secret signed it, or the body is not exactly what "
+            "was sent"
         )
 
 
@@ -153,12 +153,12 @@ def _check_time(signed: datetime, now: datetime, tolerance: timedelta) -> None:
         raise NotRecent(f"{_TIMESTAMP} is too old: it was signed {_span(age)} ago")
     if age < -tolerance:
         raise NotRecent(
-            f"{_TIMESTAMP} is {_span(-age)} in the future: compare the clocks of both machines"
+            f"{_TIMESTAMP} is {_span(-age)} in the future: check the clocks of both machines"
         )
 
 
 def _span(span: timedelta) -> str:
-    """In the largest unit of which there is at least one."""
+    """The span in the largest unit that counts to at least two, or in seconds."""
     seconds = span // timedelta(seconds=1)
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * size:

@@ -1,4 +1,4 @@
-"""Wait until a batch is over, show on stderr how far it is, and say what became of it."""
+"""Wait until a batch is over, show its progress on stderr, and report how it ended."""
 
 import math
 from collections.abc import Iterator
@@ -10,24 +10,24 @@ from batchback.polling import polled
 from batchback.shell import Shell
 from batchback.wire import Callback, Progress
 
-#: A first attempt at the callback takes no longer, and later ones may be hours away.
+#: The first attempt at the callback takes no longer. Later ones may be hours away.
 _CALLBACK_SECONDS = 40
 
 
 def wait_for(batch_id: str, client: Client, timeout: float | None, shell: Shell) -> Progress:
-    """The progress once the batch is over, and its callback was tried if that took no longer than
-    _CALLBACK_SECONDS; StillRunning when the time is up."""
+    """Return the progress once the batch is over and its callback was tried, but wait no more than
+    _CALLBACK_SECONDS for the callback; StillRunning at the timeout."""
     deadline = math.inf if timeout is None else shell.monotonic() + timeout
     try:
         progress = _when_over(batch_id, client, timeout, shell)
         deadline = min(deadline, shell.monotonic() + _CALLBACK_SECONDS)
         return _when_tried(progress, batch_id, client, deadline, shell)
     except KeyboardInterrupt:
-        how = f"`batchback wait {batch_id}` follows it, `batchback cancel {batch_id}` ends it"
-        raise KeyboardInterrupt(f"; batch {batch_id} goes on: {how}") from None
+        how = f"follow it with `batchback wait {batch_id}`, or `batchback cancel {batch_id}`"
+        raise KeyboardInterrupt(f"; batch {batch_id} is still running: {how}") from None
     except StillRunning:
-        how = f"`batchback wait {batch_id}` goes on waiting for it"
-        raise StillRunning(f"not completed after {timeout:g} s, the batch goes on: {how}") from None
+        how = f"run `batchback wait {batch_id}` to wait longer"
+        raise StillRunning(f"the batch is still running after {timeout:g} s: {how}") from None
 
 
 def _when_over(batch_id: str, client: Client, timeout: float | None, shell: Shell) -> Progress:
@@ -45,7 +45,7 @@ def _when_over(batch_id: str, client: Client, timeout: float | None, shell: Shel
 def _when_tried(
     progress: Progress, batch_id: str, client: Client, deadline: float, shell: Shell
 ) -> Progress:
-    """The progress once the callback was tried, or the last one when the time is up."""
+    """The progress once the callback was tried, or the last one before the deadline."""
     if not _awaits_first_attempt(progress):
         return progress
     for progress in polled(
@@ -64,29 +64,29 @@ def _awaits_first_attempt(progress: Progress) -> bool:
     return callback is not None and callback["status"] == "waiting" and not _outcome_of(callback)
 
 
-# ---- what became of it
+# ---- how it ended
 
 
 def went_well(progress: Progress) -> bool:
-    """Whether no job failed and the callback, if there is one, is delivered."""
+    """Whether no job failed and the callback, if there is one, was delivered."""
     callback = progress.get("callback")
     is_heard = callback is None or callback["status"] in {"none", "delivered"}
     return is_heard and not _failed(progress)
 
 
 def report(progress: Progress, batch_id: str) -> Iterator[str]:
-    """What there is to say of a batch that is over, beside its results."""
+    """Yield what to report about a batch that is over, besides its results."""
     if progress.get("status") == "stopped":
-        yield "the batch is stopped: more jobs failed than its maxFailed allows"
+        yield "the batch was stopped: more jobs failed than its maxFailed allows"
     if failed := _failed(progress):
-        how = f"`batchback rerun-failed {batch_id}` sends them again"
+        how = f"run `batchback rerun-failed {batch_id}` to submit them again"
         yield f"{failed} of {progress['jobs']['total']} jobs failed: {how}"
     if unanswered := _unanswered(progress):
-        how = f"`batchback restart {batch_id}` runs those in the same batch"
+        how = f"run `batchback restart {batch_id}` to rerun those in the same batch"
         yield f"{unanswered} of them never got an answer: {how}"
     callback = progress.get("callback")
     if callback is not None and callback["status"] != "none":
-        yield f"the callback is {_state_of(callback, batch_id)}"
+        yield f"the callback {_state_of(callback, batch_id)}"
 
 
 def _failed(progress: Progress) -> int:
@@ -101,17 +101,18 @@ def _unanswered(progress: Progress) -> int:
 
 def _state_of(callback: Callback, batch_id: str) -> str:
     if callback["status"] == "delivered":
-        return "delivered"
+        return "was delivered"
     why = _outcome_of(callback)
     if callback["status"] == "failed":
-        how = f"`batchback repost {batch_id}` sends it again"
-        return f"not delivered ({why}), and no attempt is left: {how}"
-    how = f"`batchback progress {batch_id}` shows what becomes of it"
-    return f"not delivered yet ({why}), and is retried: {how}" if why else f"not sent yet: {how}"
+        how = f"run `batchback repost {batch_id}` to send it again"
+        return f"was not delivered ({why}), and no attempts are left: {how}"
+    how = f"run `batchback progress {batch_id}` to follow it"
+    retried = f"has not been delivered yet ({why}), and will be retried: {how}"
+    return retried if why else f"has not been sent yet: {how}"
 
 
 def _outcome_of(callback: Callback) -> str:
-    """What came of the last attempt; empty if there was none."""
+    """The outcome of the last attempt; empty if there was none."""
     status = callback.get("lastStatus")
     return callback.get("lastError") or (f"HTTP {status}" if status else "")
 
@@ -126,10 +127,10 @@ def _in_figures(progress: Progress) -> str:
 
 
 def _what_holds_up(progress: Progress) -> str:
-    """For the end of a line; empty if nothing does."""
+    """The end of a line that says why jobs wait; empty if they do not."""
     waiting = progress.get("waiting")
     if waiting is None:
         return ""
     if waiting["for"] == "platform":
-        return f", the platform is not there: it is asked again at {waiting['until']}"
+        return f", the platform is unavailable: next attempt at {waiting['until']}"
     return f", paused until {waiting['until']}"

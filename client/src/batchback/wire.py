@@ -1,26 +1,26 @@
-"""The JSON of the API, typed: what the client sends and what the service answers."""
+"""Types for the JSON of the API: what the client sends and the service answers."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
-#: Of which jobs to give the results.
+#: Which jobs to return the results of.
 Only = Literal["failed", "succeeded"]
-#: Which results the callback carries.
+#: Which results to include in the callback.
 CallbackResults = Literal["all", "failed", "none"]
 
 
 class Job(TypedDict):
-    """One call for the platform."""
+    """One call to the platform."""
 
     namespace: str
     action: str
     params: NotRequired[Mapping[str, Any]]
-    #: Your own name for it, which its result gives back.
+    #: Your own name for the job, which its result repeats.
     id: NotRequired[str]
 
 
 class RunOptions(TypedDict, total=False):
-    """How to run a batch, as `Client.run` has it."""
+    """How to run a batch: the keyword arguments of `Client.run`."""
 
     label: str | None
     metadata: Mapping[str, str] | None
@@ -40,7 +40,7 @@ class JobCounts(TypedDict):
     succeeded: int
     failed: int
     waiting: int
-    #: Those of the failed that a restart runs again.
+    #: How many of the failed jobs a restart would rerun.
     unanswered: NotRequired[int]
 
 
@@ -60,12 +60,12 @@ class Callback(TypedDict):
     history: list[CallbackAttempt]
 
 
-#: By TypedDict's other form, because `for` is a word of Python's.
+#: In the functional form of TypedDict, because `for` is a Python keyword.
 Waiting = TypedDict("Waiting", {"for": str, "until": str})
 
 
 class Progress(TypedDict):
-    """The percentage, which every service of this API gives, and what only Batchback adds."""
+    """The percentage, which every such service returns, and the fields that Batchback adds."""
 
     progress: int
     status: NotRequired[str]
@@ -77,7 +77,7 @@ class Progress(TypedDict):
     expiresAt: NotRequired[str]
     label: NotRequired[str | None]
     metadata: NotRequired[dict[str, str] | None]
-    #: What jobs wait for outside of the service; missing if they do not.
+    #: What outside the service the jobs wait for; missing if they do not wait.
     waiting: NotRequired[Waiting]
 
 
@@ -86,7 +86,7 @@ class Meta(TypedDict):
     start: int
     perPage: int
     count: int
-    #: The `start` of the following page, None after the last; not every service says it.
+    #: The `start` of the next page, or None after the last. Some services do not return it.
     next: NotRequired[int | None]
 
 
@@ -95,11 +95,11 @@ class Result(TypedDict):
     action: str
     request: Any
     response: Any
-    #: The caller's own name for the job, if it was given one.
+    #: Your own name for the job, if you gave it one.
     id: NotRequired[str]
-    #: The place of the job in the batch, if details or the results so far were asked for.
+    #: The position of the job in the batch, if you asked for details or the results so far.
     index: NotRequired[int]
-    #: These four if details were asked for.
+    #: These four are present if you asked for details.
     outcome: NotRequired[str]
     httpStatus: NotRequired[int | None]
     attempts: NotRequired[int | None]
@@ -144,7 +144,7 @@ class ListMeta(TypedDict):
     start: int
     perPage: int
     count: int
-    #: The `start` of the following page, None after the last; not every service says it.
+    #: The `start` of the next page, or None after the last. Some services do not return it.
     next: NotRequired[str | None]
 
 
@@ -155,5 +155,5 @@ class Batches(TypedDict):
 
 class Pong(TypedDict):
     ack: str
-    #: Services that say none know no optional parameter of `run`.
+    #: Services that return none know no optional parameters of `run`.
     version: NotRequired[str]
