@@ -43,9 +43,9 @@ OURS = {
 }
 #: Words that begin what to do.
 _DO = re.compile(
-    r"\b(add|ask|change|check|correct|create|delete|deploy|fix|give|install|look|make|must|name|pin|put|"
-    r"raise|redrive|remove|rename|repeat|rotate|run|see|set|sign|start|stop|try|type|unset|upgrade|"
-    r"use|wait|write)\b|`",
+    r"\b(add|ask|change|check|choose|correct|create|delete|deploy|fix|give|install|look|make|must|"
+    r"name|pass|pin|put|raise|redrive|remove|rename|repeat|retry|rotate|run|see|set|sign|start|"
+    r"stop|try|type|unset|upgrade|use|wait|write)\b|`",
     re.IGNORECASE,
 )
 _HOUSE_WORDS = re.compile(
