@@ -1,1 +1,1 @@
-"""What touches the world: one technology, one file. Adapters translate and never decide."""
+"""All I/O: one technology per file. Adapters translate and never decide."""

@@ -1,12 +1,12 @@
-"""The answer to one POST as HTTP/1.1 has it, read strictly.
+"""A strict HTTP/1.1 parser for the answer to one POST.
 
-Where an answer ends must be read in one way only, or a connection that is kept gives the next call
-somebody else's answer. So lines end in CRLF, numbers are digits, and of lengths that disagree none
-is believed. All other headers may hold whatever they like: they are not looked at, so they cannot
-hide the ones that count.
+There must be only one way to read where an answer ends. Otherwise a kept connection could give the
+next call somebody else's answer. So lines must end in CRLF, numbers must be digits, and lengths
+that contradict each other are refused. All other headers may contain anything: they are ignored, so
+they cannot hide the ones that count.
 
-This module does not know where the bytes come from. How many there may be in all, and how long they
-may take, `receive` sees to.
+This module does not know where the bytes come from. `receive` limits their number and the time they
+take.
 """
 
 import re
@@ -17,11 +17,11 @@ from contextlib import suppress
 from chalicelib.adapters.calls import MAX_HEAD_BYTES, TooMuch
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.(?P<minor>[01]) (?P<status>[1-9][0-9]{2})(?: [^\r\n]*)?")
-#: What follows is of another protocol, for which we did not ask (RFC 9110, section 15.2.2).
+#: Switches to another protocol, which we never ask for (RFC 9110, section 15.2.2).
 _SWITCHING = b"101"
 _PROTOCOL = b"HTTP/1."
 _BEFORE_STATUS = len("HTTP/1.1 ")
-#: A status line so far; shorter ones are only held against the protocol.
+#: The beginning of a status line. Shorter ones are compared with the protocol only.
 _BEGINNING = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r]")
 _BEGINNING_BYTES = 13
 _BARE_LINE_BREAK = re.compile(rb"\r[^\n]|(?<!\r)\n")
@@ -41,72 +41,72 @@ _READ = frozenset(
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
 _WITHOUT_BODY = frozenset({204, 304})
-#: What is left of a body that ends with the connection.
+#: The bytes left of a body that ends with the connection.
 _ENDLESS = 1 << 63
 
 
 class NotHttp(Exception):
-    """It is not HTTP/1.1, or could be read in two ways."""
+    """The answer is not HTTP/1.1, or could be read in two ways."""
 
 
 class Answer:
-    """One answer: its head first, then its body as far as it is asked for."""
+    """One answer: first its head, then as much of its body as is asked for."""
 
     def __init__(self, receive: Callable[[], bytes]) -> None:
         self.status = 0
-        #: How long the body is, if the head told it.
+        #: The length of the body, if the head declares it.
         self.length: int | None = None
-        #: The values of the headers that count, as they came, by names in lower case.
+        #: The values of the headers that count, as received, by lower-case names.
         self.fields: defaultdict[str, list[str]] = defaultdict(list)
         self._receive = receive
         self._buffer = bytearray()
-        #: How much of that holds no end of a head.
+        #: How much of the buffer contains no end of a head.
         self._searched = 0
         self._announced_bytes = 0
         self._left = 0
         self._is_chunked = False
-        #: Whether a chunk has come, whose end has to come before the next.
+        #: Whether a chunk was read. Its end comes before the next chunk.
         self._has_chunk = False
         self._ends_with_connection = False
-        #: Whether the connection ended without a word, where there has to be one.
+        #: Whether the connection ended without the announcement that TLS requires.
         self._is_torn = False
         self._is_whole = False
         self._may_go_on = False
 
     @property
     def may_be_followed(self) -> bool:
-        """Whether another answer may come on the same connection: this one is over, where it ends
-        was said in one way, and nothing came after it."""
+        """Whether another answer may come on the same connection: this one is complete, there was
+        only one way to read where it ends, and nothing came after it."""
         return self._is_whole and self._may_go_on and not self._buffer
 
     @property
     def may_be_cut(self) -> bool:
-        """Whether only the connection's end says that this is all, and anybody on the way may have
-        made that end (RFC 9112, section 9.8). Known once `read` has found nothing more."""
+        """Whether the body ended with the connection, and so anybody on the way may have cut it
+        (RFC 9112, section 9.8). Known once `read` has found nothing more."""
         return self._ends_with_connection and self._is_torn
 
     @property
     def has_begun(self) -> bool:
-        """Whether any of it has come."""
+        """Whether any part of the answer has arrived."""
         return self.status != 0 or len(self._buffer) > 0 or self._announced_bytes > 0
 
     def comes_early(self) -> bool:
-        """Whether what the other side says while we send is its answer, and not an announcement
-        (RFC 9110, section 15.2). NotHttp if it can become neither."""
+        """Whether what arrives while we are still sending is the answer, and not an announcement
+        (RFC 9110, section 15.2). Raises NotHttp if it can become neither."""
         self._fill()
         while self._find_end() >= 0 and self._announces():
             self._take_head()
         return len(self._buffer) > _BEFORE_STATUS and not self._announces()
 
     def read_head(self) -> None:
-        """The status and the headers that count, announcements passed over."""
+        """Read the status and the headers that count, skipping announcements."""
         self._take_head()
         while 100 <= self.status < 200:
             self._take_head()
         self._find_length()
 
     def read(self, most: int) -> bytes:
-        """More of the body; nothing at its end. EOFError if it breaks off."""
+        """Return more of the body; nothing at its end. Raises EOFError if it breaks off."""
         if self._is_chunked and not self._left and not self._is_whole:
             self._begin_chunk()
         if self._is_whole or not (self._buffer or self._fill()):
@@ -131,7 +131,8 @@ class Answer:
             self._note(line)
 
     def _note(self, line: bytes) -> None:
-        """Other readers may pass over what no name may hold, or end one there."""
+        """Note a header line. Names with invalid characters are refused, because other parsers may
+        skip such characters or end the name there."""
         written, colon, value = line.partition(b":")
         name = written.translate(None, _IN_NO_NAME).lower()
         if name not in _READ:
@@ -150,7 +151,7 @@ class Answer:
         return head
 
     def _find_end(self) -> int:
-        """Where the head ends that is coming; -1 as long as it has not come."""
+        """Return where the arriving head ends, or -1 if its end has not arrived."""
         end = self._buffer.find(b"\r\n\r\n", self._searched)
         if end < 0:
             self._check_beginning()
@@ -161,7 +162,7 @@ class Answer:
         return self._buffer[_BEFORE_STATUS : _BEFORE_STATUS + 1] == b"1"
 
     def _check_beginning(self) -> None:
-        """Refuse what can't become a head: who waits for its end may wait for ever."""
+        """Refuse what cannot become a head: waiting for its end might never finish."""
         beginning = bytes(self._buffer[:_BEGINNING_BYTES])
         if not _PROTOCOL.startswith(beginning[: len(_PROTOCOL)]):
             raise NotHttp
@@ -184,8 +185,9 @@ class Answer:
     # --- the body ------------------------------------------------------------------------------
 
     def _find_length(self) -> None:
-        """RFC 9112, section 6.3, without what it tolerates. A coding that we did not ask for is
-        refused; two ways to say the length, or one where there is no body, end the connection."""
+        """Find out how the body ends (RFC 9112, section 6.3, without what it tolerates). A coding
+        that we did not ask for is refused. If the length is declared in two ways, or is declared
+        although there is no body, the connection is not kept."""
         codings = {*_listed(self.fields["transfer-encoding"])}
         lengths = {*_listed(self.fields["content-length"])}
         self._may_go_on &= "close" not in _listed(self.fields["connection"])
@@ -215,7 +217,7 @@ class Answer:
             self._is_whole = True
 
     def _pass_over_trailers(self) -> None:
-        """The body is whole, whether or not their end comes."""
+        """Skip the trailers. The body is complete even if their end never comes."""
         with suppress(EOFError):
             while self._line():
                 pass
@@ -241,7 +243,8 @@ class Answer:
         return b""
 
     def _fill(self) -> bool:
-        """Whether more has come; nothing comes after an end, announced or not."""
+        """Receive more, and return whether anything came. After an end, announced or not, nothing
+        does."""
         received = b""
         try:
             received = self._receive()
@@ -252,7 +255,8 @@ class Answer:
 
 
 def _listed(values: list[str]) -> list[str]:
-    """Around an item there may be spaces and tabs, and nothing else (RFC 9110, section 5.6.1)."""
+    """Split a header into its items. Only spaces and tabs may surround an item (RFC 9110, section
+    5.6.1)."""
     return [item.strip(" \t").lower() for value in values for item in value.split(",")]
 
 
@@ -263,7 +267,7 @@ def _is_chunked(values: list[str]) -> bool:
 
 
 def _length(lengths: set[str]) -> int:
-    """Of two lengths one is wrong."""
+    """Return the declared length. If two differ, one of them is wrong."""
     [*digits] = filter(_LENGTH.fullmatch, lengths)
     if len(lengths) > 1 or not digits:
         raise NotHttp

@@ -1,5 +1,5 @@
-"""The AWS clients: made once per container, with timeouts that fit a function's; and what is
-told of their errors."""
+"""The AWS clients, created once per container with timeouts that fit a function's, and the
+translation of their errors."""
 
 import re
 from collections.abc import Mapping
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-#: With all its retries a request ends within the 10 seconds that functions keep for their last
-#: ones: a connection that died silently costs one attempt, and not the function.
+#: With all its retries a request ends within the 10 seconds that functions reserve for their last
+#: ones. A connection that died silently costs one attempt, not the whole function.
 _CONFIG = Config(
     connect_timeout=1,
     read_timeout=3,
     retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=10,
-    # botocore would compose its own, of 20 parts, for each request: a tenth of the request's CPU.
+    # botocore composes its own from 20 parts for each request, a tenth of the request's CPU time.
     user_agent="batchback",
 )
 
-#: botocore's own: it puts the header in.
+#: The handler of botocore that adds the header.
 _COUNTS_HOPS: Any = add_recursion_detection_header
 
 
 @cache
 def session() -> Session:
-    """What clients share: with one of its own, the second would take 0.1 s more.
+    """Return the session that clients share: if each had its own, the second would take 0.1 s more.
 
-    Its requests carry no X-Amzn-Trace-Id. By that header Lambda counts how often a message led to
-    another one, and it throws away the 17th: a job that waits, or an error that lasts, is no loop.
-    What ends our chains: docs/decisions/0022-callbacks-have-a-function-of-their-own.md.
+    Its requests carry no X-Amzn-Trace-Id. Lambda uses that header to count how often one message
+    led to another, and drops the 17th; but a waiting job or a lasting error is not a loop. What
+    ends our chains instead: docs/decisions/0022-callbacks-have-a-function-of-their-own.md.
     """
     made = Session()
     made.unregister("before-call", _COUNTS_HOPS)
@@ -60,13 +60,14 @@ def sqs() -> "SQSClient":
 
 @cache
 def ssm() -> "SSMClient":
-    """Made only where something is kept there: a client of another service takes 0.1 s."""
+    """Return the client. It is created only if something is kept there, because the client of
+    another service takes 0.1 s."""
     client: SSMClient = _client("ssm")
     return client
 
 
 def _client(service: str) -> Any:
-    """Of botocore alone: boto3 adds nothing to a client but its import."""
+    """Create a client with botocore alone: boto3 would only add its import."""
     try:
         return session().create_client(service, config=_CONFIG)
     except NoRegionError as error:
@@ -74,8 +75,8 @@ def _client(service: str) -> Any:
 
 
 def unavailable(service: str, error: ClientError | BotoCoreError) -> Unavailable:
-    """What AWS answered, without its texts and botocore's: they repeat the values they did not
-    like. The request's id is what AWS's support asks for."""
+    """Translate an error of AWS without the texts of AWS and botocore, which repeat the values they
+    complain about. AWS Support asks for the request's id."""
     if not isinstance(error, ClientError):
         return Unavailable(f"{service}: {type(error).__name__}")
     answer: Mapping[str, Any] = error.response
@@ -88,7 +89,7 @@ def unavailable(service: str, error: ClientError | BotoCoreError) -> Unavailable
     )
 
 
-#: Below 500, and still worth another try.
+#: Errors below 500 that are worth a retry.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _PASSING = re.compile(
     ".*(Throttl|Throughput|LimitExceeded|Conflict|Timeout|ExpiredToken|InProgress).*"

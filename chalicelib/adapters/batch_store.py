@@ -1,6 +1,5 @@
-"""Batches, in DynamoDB: how they are read and written. What their items look like is in `items`,
-and what the item of an account's usage looks like in `usage`. Every commit is one conditional
-write.
+"""Reads and writes batches in DynamoDB. The format of their items is in `items`, and that of an
+account's usage in `usage`. Every commit is one conditional write.
 """
 
 import time
@@ -51,8 +50,8 @@ _OF_ACCOUNT = "#account = :account AND #created_at > :since"
 
 
 class DynamoBatchStore:
-    """Keeps the port's promises; see `operations.ports.BatchStore`. The parts of a large batch are
-    stored side by side."""
+    """Implements the port; see `operations.ports.BatchStore`. The parts of a large batch are stored
+    concurrently."""
 
     def __init__(
         self,
@@ -75,7 +74,7 @@ class DynamoBatchStore:
         return hold_items.read(self._by_part(hold_items.keys(account)))
 
     def _by_part(self, keys: Sequence[Item]) -> dict[str, Item]:
-        """The items that there are, by their sort keys."""
+        """Return the items that exist, by their sort keys."""
         return {item["part"]["S"]: item for item in self._table.get_all(keys)}
 
     def find_pause(self) -> Pause | None:
@@ -147,7 +146,7 @@ class DynamoBatchStore:
         return self._change_head(batch.batch_id, _update_of(change, batch.batch_id))
 
     def _change_head(self, batch_id: str, update: Update) -> Batch | None:
-        """The head after the update; None: a condition failed."""
+        """Return the head after the update; None if a condition failed."""
         try:
             head = self._table.update(_head_key(batch_id), update, ReturnValues="ALL_NEW")
         except ConditionFailed:
@@ -162,8 +161,8 @@ class DynamoBatchStore:
         return items.read_chunk(batch, chunk, found)
 
     def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
-        """If answers are large, workers write more than the batch's partition takes. A worker that
-        waits makes no call twice; one that gives its message back does."""
+        """Store a flush, and wait if large answers exceed the write capacity of the batch's
+        partition. A worker that waits repeats no call, but one that gives its message back does."""
         item = items.answers_item(batch, chunk, part)
         return _takes_effect(self._table.put_patiently, _NUMBER_IS_FREE, item)
 
@@ -174,7 +173,7 @@ class DynamoBatchStore:
         self._table.delete(items.key(batch.batch_id, items.marker_part(batch, chunk, index)))
 
     def find_due(self, now: datetime) -> Iterator[Due]:
-        """From each bucket in turn, so that a full one holds up none of the others."""
+        """Yield from each bucket in turn, so that a full one does not delay the others."""
         buckets = [self._due_in(str(bucket), now) for bucket in range(items.DUE_BUCKETS)]
         for due in chain.from_iterable(zip_longest(*buckets)):
             if due is not None:
@@ -199,7 +198,7 @@ class DynamoBatchStore:
         limit: int | None = None,
     ) -> Iterator[Listed]:
         if after is not None and after.created_at <= since:
-            return iter(())  # DynamoDB refuses a key that its condition leaves out
+            return iter(())  # DynamoDB refuses a start key that its condition excludes
         found = self._table.query(
             _OF_ACCOUNT,
             index="by_account",
@@ -253,7 +252,7 @@ class DynamoBatchStore:
 
 
 def _takes_effect(write: Callable[..., object], *arguments: object, **values: object) -> bool:
-    """Makes a conditional write. Whether its condition held."""
+    """Make a conditional write, and return whether its condition held."""
     try:
         write(*arguments, **values)
     except ConditionFailed:

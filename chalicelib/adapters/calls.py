@@ -1,8 +1,8 @@
-"""What one call may take: one deadline for everything, and one limit on all that comes.
+"""The limits of one call: one deadline for everything, and one limit on the bytes received.
 
-Whatever waits for the other side does it here, and whatever arrives is counted here as the network
-gave it, TLS's own messages included. No wait and no read goes round it, so a server can spend
-neither more time nor more memory, whatever it sends.
+Every wait for the other side happens here, and every byte from the network is counted here,
+including TLS's own messages. No wait and no read bypasses this module, so no server can take more
+time or memory, whatever it sends.
 
 This module does not know what is sent, to whom, or what an answer means.
 """
@@ -17,42 +17,43 @@ from threading import Thread
 
 from chalicelib.domain.networks import Address
 
-#: The longest head of an answer, announcements included; curl's limit is like it.
+#: The longest head of an answer, including announcements; curl's limit is similar.
 MAX_HEAD_BYTES = 300_000
-#: What may come until the head is complete: as much again for what TLS adds.
+#: The limit until the head is complete: twice the head, to allow for what TLS adds.
 MAX_RECEIVED_BEFORE_BODY_BYTES = 2 * MAX_HEAD_BYTES
-#: What may come in all: the longest body that is kept, in chunks of a few bytes.
+#: The limit in total: enough for the longest body that is kept, in chunks of a few bytes.
 MAX_RECEIVED_BYTES = 4_000_000
-#: What is read or sent in one step. The time is checked before each.
+#: How much is read or sent in one step. The time is checked before each.
 STEP_BYTES = 16 * 1024
 
 
 class AddressRefused(Exception):
-    """A name leads to an address that is not called. It doesn't say which or of what kind: callers
-    would learn what only our resolver knows."""
+    """A name leads to an address that may not be called. The reason does not say which address or
+    what kind, because callers would learn what only our resolver knows."""
 
     reason = "the callback's address may not be called"
 
 
 class NotInTheClear(AddressRefused):
-    """What is to be sent there must not be read on the way."""
+    """What is to be sent there must not be readable on the way."""
 
     reason = "callbackHeaders are sent over https only, or to a network that this stage allows"
 
 
 class TooMuch(OSError):
-    """More came than belongs to any answer, and the answer was not complete."""
+    """More was received than belongs to any answer, and the answer was not complete."""
 
 
 class Stopwatch:
-    """The time as it passes here. Tests have one of their own."""
+    """The time as it passes here. Tests replace it."""
 
     def now(self) -> float:
-        """Seconds since some moment."""
+        """Return the seconds since an arbitrary moment."""
         return time.monotonic()
 
     def wait(self, connection: socket.socket, events: int, seconds: float) -> int:
-        """Those of the events that `select.poll` knows that happened first; 0 if none did."""
+        """Return the first of the events that happened, as `select.poll` encodes them; 0 if none
+        did."""
         poll = select.poll()
         poll.register(connection, events)
         found = poll.poll(seconds * 1000)
@@ -64,11 +65,11 @@ STOPWATCH = Stopwatch()
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A request on its way: where its connection may go, and what it may take."""
+    """A request on its way: where it may connect to, and its limits."""
 
-    #: The other side, in a sentence.
+    #: The other side, as messages call it.
     whom: str
-    #: Whose call it is: only this account's connections are used.
+    #: The account that makes the call: only its own connections are used.
     account: str = ""
     seconds: float
     find_addresses: Callable[[], Sequence[Address]]
@@ -82,21 +83,22 @@ class Call:
         self.ends_at = self.stopwatch.now() + self.seconds
 
     def seconds_left(self) -> float:
-        """More than 0; TimeoutError if the call's time is over."""
+        """Return more than 0, or raise TimeoutError if the call's time is over."""
         left = self.ends_at - self.stopwatch.now()
         if left <= 0:
             raise TimeoutError
         return left
 
     def wait(self, connection: socket.socket, events: int, *, at_most: float = float("inf")) -> int:
-        """What the connection is ready for; TimeoutError if nothing happens in time."""
+        """Return what the connection is ready for. Raises TimeoutError if nothing happens in
+        time."""
         found = self.stopwatch.wait(connection, events, min(self.seconds_left(), at_most))
         if not found:
             raise TimeoutError
         return found
 
     def receive(self, connection: socket.socket) -> bytes:
-        """What has come, one step of it at most; nothing at the end."""
+        """Return what has arrived, at most one step of it; nothing at the end."""
         received = connection.recv(STEP_BYTES)
         self.received_bytes += len(received)
         if self.received_bytes > self._most_bytes:
@@ -108,8 +110,8 @@ class Call:
         return MAX_RECEIVED_BYTES if self.has_head else MAX_RECEIVED_BEFORE_BODY_BYTES
 
     def addresses(self) -> Sequence[Address]:
-        """Where the connection may go. A slow name server cannot be interrupted, so a thread asks
-        it that is left behind when the time is over."""
+        """Return where the call may connect to. A slow name server cannot be interrupted, so a
+        thread asks it; the thread is left behind when the time is over."""
         answers: SimpleQueue[Sequence[Address] | Exception] = SimpleQueue()
         try:
             Thread(target=self._look_up, args=[answers], daemon=True).start()

@@ -1,11 +1,11 @@
-"""The time of the machine."""
+"""The machine's clock."""
 
 import time
 from datetime import UTC, datetime
 
 
 class SystemClock:
-    """UTC, to the millisecond: what is stored is read back equal."""
+    """UTC, to the millisecond, so that a stored time is read back equal."""
 
     def now(self) -> datetime:
         moment = datetime.now(UTC)

@@ -3,7 +3,7 @@
     Connections ── Wire, TlsWire    adapters/wires.py: bytes, in the call's time and limit
                 └─ Answer           adapters/answers.py: HTTP/1.1
 
-Why so and not otherwise: docs/decisions/0003-outgoing-http.md.
+Why it is done this way: docs/decisions/0003-outgoing-http.md.
 
 This module does not know what is sent, to whom, or what an answer means.
 """
@@ -20,10 +20,10 @@ from chalicelib.adapters.answers import Answer, NotHttp
 from chalicelib.adapters.calls import STEP_BYTES, Call
 from chalicelib.adapters.wires import Wire, connect
 
-#: A connection that is older is not used again. NAT gateways forget idle ones after 350 s without
-#: a word, load balancers close them after 60 s by default, and a container of Lambda may sleep.
+#: Older connections are not used again. NAT gateways silently drop idle ones after 350 s, load
+#: balancers close them after 60 s by default, and Lambda may freeze a container.
 MAX_AGE_SECONDS = 50
-#: A body up to this is sent in one go with the headers: a system call and a packet less.
+#: A body up to this size is sent together with the headers, which saves a system call and a packet.
 _SENT_TOGETHER_BYTES = 32_768
 _DEFAULT_PORTS = {True: 443, False: 80}
 
@@ -32,13 +32,13 @@ _DEFAULT_PORTS = {True: 443, False: 80}
 class _Connection:
     wire: Wire
     made_at: float
-    #: Whether the other side has taken every request whole.
+    #: Whether the other side has received every request completely.
     is_intact: bool = True
 
 
 class Connections:
     """Connections to one server, for any number of threads. Up to `keep` are kept for later calls
-    of the same account: an answer that comes late on one can only ever reach its own account."""
+    of the same account, so that a late answer can only ever reach its own account."""
 
     def __init__(
         self,
@@ -61,11 +61,12 @@ class Connections:
     def post(
         self, call: Call, target: str, headers: Mapping[str, str], body: Sequence[bytes]
     ) -> Iterator[Answer]:
-        """The answer to one POST of a body in blocks; whoever asked reads the answer's body. A
-        ValueError if target or headers hold what no line can.
+        """Yield the answer to one POST, whose body is in blocks; the caller reads the answer's
+        body. Raises ValueError if target or headers contain characters that a line cannot.
 
-        If a kept connection dies before any of the answer has come, the POST is sent once more on
-        a new one: only for requests that may be sent twice, as all with an Idempotency-Key may."""
+        If a kept connection dies before any part of the answer has arrived, the POST is sent once
+        more on a new one. So use it only for requests that may be sent twice, such as those with an
+        Idempotency-Key."""
         head = self._head(target, headers, sum(map(len, body)))
         connection, answer = self._ask(call, _blocks(head, body))
         try:
@@ -101,7 +102,8 @@ class Connections:
         return connection, answer
 
     def _ask_kept(self, kept: _Connection, blocks: Sequence[bytes]) -> Answer | None:
-        """None if it has died meanwhile: then the others may have too, and none is used again."""
+        """Return the answer, or None if the connection has died meanwhile. The others may have died
+        too, so none of them is used again."""
         answer = Answer(kept.wire.receive)
         try:
             _exchange(kept, answer, blocks)
@@ -114,7 +116,7 @@ class Connections:
         return answer
 
     def _take(self, call: Call) -> _Connection | None:
-        """The connection that was used last, if it may be used again."""
+        """Return the connection that was used last, if it may be used again."""
         with suppress(IndexError):
             while not self._serves(kept := self._kept.pop(), call):
                 kept.wire.close()
@@ -150,7 +152,7 @@ def _blocks(head: bytes, body: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def _exchange(connection: _Connection, answer: Answer, blocks: Sequence[bytes]) -> None:
-    """Sends the request and reads the answer's head."""
+    """Send the request and read the answer's head."""
     try:
         connection.is_intact = _send(connection.wire, answer, blocks)
         answer.read_head()
@@ -161,8 +163,8 @@ def _exchange(connection: _Connection, answer: Answer, blocks: Sequence[bytes]) 
 
 
 def _send(wire: Wire, answer: Answer, blocks: Sequence[bytes]) -> bool:
-    """Whether all of it went: the other side may answer or go before, and a server that has gone
-    may have answered all the same, since 410 needs no body."""
+    """Send the request, and return whether all of it was sent. The other side may answer or close
+    earlier; even after closing, its answer may be there, such as a 410 without a body."""
     with suppress(BrokenPipeError, ConnectionResetError):
         for step in _steps(blocks):
             wire.put(step)

@@ -1,4 +1,5 @@
-"""A table of DynamoDB: requests, pages, retries and errors. Does not know what is in it."""
+"""A DynamoDB table: requests, pages, retries and errors. It does not know what the table
+contains."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +22,8 @@ ITEMS_PER_REQUEST = 25
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS_PER_REQUEST = 100
 _PAUSES = (0.05, 0.2, 0.8, 1.6)
-#: Nine seconds in all: 10 MB of jobs that do not compress are as many thousand write units, and a
-#: partition takes 1,000 a second.
+#: Nine seconds in total: 10 MB of jobs that do not compress take 10,000 write units, and a
+#: partition accepts 1,000 per second.
 _LONG_PAUSES = (*_PAUSES, 3.2, 3.2)
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _THROTTLES = frozenset(
@@ -31,7 +32,8 @@ _THROTTLES = frozenset(
 
 
 class ConditionFailed(Exception):
-    """A conditional write found its condition false. `item`: what it found, if it was asked for."""
+    """The condition of a conditional write was false. `item` is the item found, if the write asked
+    for it."""
 
     def __init__(self, item: Item | None) -> None:
         super().__init__()
@@ -39,8 +41,8 @@ class ConditionFailed(Exception):
 
 
 class Table:
-    """One table. Every read of it, but not of its indexes, is strongly consistent. Raises only
-    Unavailable, and ConditionFailed if there is a condition."""
+    """One table. Reads of the table are strongly consistent; reads of its indexes are not. Raises
+    only Unavailable, and ConditionFailed if there is a condition."""
 
     def __init__(
         self, client: "DynamoDBClient", name: str, sleep: Callable[[float], None] = time.sleep
@@ -55,7 +57,7 @@ class Table:
         return item
 
     def get_all(self, keys: Sequence[Item]) -> Iterator[Item]:
-        """The items that there are under these keys, in no order."""
+        """Yield the items that exist under these keys, in no particular order."""
         groups = range(0, len(keys), _KEYS_PER_REQUEST)
         found = [self._get_group(keys[start : start + _KEYS_PER_REQUEST]) for start in groups]
         return chain.from_iterable(found)
@@ -70,7 +72,7 @@ class Table:
             requests = answer.get("UnprocessedKeys")
             if not requests:
                 return found
-        raise Unavailable(f"DynamoDB left {len(requests[self._name]['Keys'])} items unread")
+        raise Unavailable(f"DynamoDB did not read {len(requests[self._name]['Keys'])} items")
 
     def query(
         self,
@@ -82,8 +84,9 @@ class Table:
         limit: int | None = None,
         **values: Any,
     ) -> Iterator[Item]:
-        """The items whose keys meet the condition, in the order of their sort keys, with one page
-        in memory at a time; those after a key, and so many of them at most."""
+        """Yield the items whose keys meet the condition, in the order of their sort keys, with one
+        page in memory at a time. `after` is the key to start after, and `limit` the most items to
+        yield."""
         request: dict[str, Any] = {
             "KeyConditionExpression": condition,
             **placeholders(condition, **values),
@@ -114,7 +117,7 @@ class Table:
         )
 
     def put_patiently(self, condition: str, item: Item) -> None:
-        """Like `put_when`, but waits while the item's partition takes no more."""
+        """Like `put_when`, but waits while the item's partition is throttled."""
         for _ in attempts(_PAUSES, self._sleep):
             try:
                 return self.put_when(condition, item)
@@ -125,16 +128,17 @@ class Table:
         raise refusal
 
     def put_group(self, items: Sequence[Item]) -> None:
-        """Puts up to ITEMS_PER_REQUEST items. If it raises, some of them may be there."""
+        """Put up to ITEMS_PER_REQUEST items. If it raises, some of them may be stored."""
         requests: Any = {self._name: [{"PutRequest": {"Item": item}} for item in items]}
         for _ in attempts(_LONG_PAUSES, self._sleep):
             requests = self._left_of(requests)
             if not requests:
                 return
-        raise Unavailable(f"DynamoDB left {len(requests[self._name])} items unwritten")
+        raise Unavailable(f"DynamoDB did not write {len(requests[self._name])} items")
 
     def _left_of(self, requests: Any) -> Any:
-        """What DynamoDB did not write. If that is all of it, it may say so by an error.
+        """Return what DynamoDB did not write. If it wrote nothing, it may also report that as an
+        error.
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
         try:
             with _translated():
@@ -146,7 +150,7 @@ class Table:
         return answer.get("UnprocessedItems")
 
     def update(self, key: Item, update: Update, **options: str) -> Any:
-        """The attributes that UpdateItem's options ask for, or None."""
+        """Return the attributes that the options of UpdateItem ask for, or None."""
         answer = self._call(self._client.update_item, Key=key, **update.request(), **options)
         return answer.get("Attributes")
 
@@ -185,6 +189,6 @@ def _is_of_a_condition(error: ClientError) -> bool:
 
 
 def _is_throttled(error: Unavailable) -> bool:
-    """Whether the request was throttled, however often the SDK tried, and so did nothing."""
+    """Whether the request was throttled in spite of the SDK's retries, and so had no effect."""
     cause = error.__cause__
     return isinstance(cause, ClientError) and cause.response["Error"]["Code"] in _THROTTLES

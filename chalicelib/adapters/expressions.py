@@ -1,5 +1,5 @@
-"""DynamoDB's expressions. In all of them `#name` stands for the attribute `name`, because an
-attribute that is written out may be a reserved word. `:name` stands for a value.
+"""Composes DynamoDB expressions. `#name` always stands for the attribute `name`, whose plain name
+may be a reserved word. `:name` stands for a value.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
@@ -11,7 +11,7 @@ from typing import Any, Self
 
 
 def placeholders(expression: str, **values: Any) -> dict[str, Any]:
-    """The part of a request that says what an expression's names stand for."""
+    """Return the part of a request that defines an expression's names."""
     request: dict[str, Any] = {"ExpressionAttributeNames": _names_in(expression)}
     if values:
         request["ExpressionAttributeValues"] = _named(values)
@@ -19,7 +19,7 @@ def placeholders(expression: str, **values: Any) -> dict[str, Any]:
 
 
 class Update:
-    """What an UpdateItem changes, and on which conditions: all of it or nothing.
+    """What an UpdateItem changes, and under which conditions: all of it or nothing.
 
     Update().when("#due_at = :seen", seen=number(due_at)).set(due_at=number(until))
     """
@@ -31,14 +31,15 @@ class Update:
         self._values: dict[str, Any] = {}
 
     def when(self, condition: str, **values: Any) -> Self:
-        """Adds a condition; one with an OR needs parentheses."""
+        """Add a condition; one with an OR needs parentheses."""
         self._conditions.append(condition)
         self._names.update(_names_in(condition))
         self._values.update(_named(values))
         return self
 
     def when_equal(self, **attributes: Any) -> Self:
-        """Adds the condition that the attributes have these values; None: that it is absent."""
+        """Add the condition that the attributes have these values. None means that an attribute is
+        absent."""
         self._conditions += [
             f"attribute_not_exists({self._name(name)})"
             if value is None
@@ -48,7 +49,7 @@ class Update:
         return self
 
     def set(self, **attributes: Any) -> Self:
-        """Gives the attributes these values; None removes it."""
+        """Give the attributes these values. None removes an attribute."""
         for name, value in attributes.items():
             if value is None:
                 self._actions["REMOVE"].append(self._name(name))
@@ -58,7 +59,7 @@ class Update:
         return self
 
     def set_if_absent(self, **attributes: Any) -> Self:
-        """Gives the attributes these values, except those that already have one."""
+        """Give the attributes these values, except those that already have one."""
         self._actions["SET"] += [
             f"{self._name(name)} = if_not_exists(#{name}, {self._value(f'first_{name}', value)})"
             for name, value in attributes.items()
@@ -66,7 +67,7 @@ class Update:
         return self
 
     def add(self, **attributes: Any) -> Self:
-        """Adds to numbers, and adds elements to sets."""
+        """Add to numbers, and add elements to sets."""
         self._actions["ADD"] += [
             f"{self._name(name)} {self._value(f'add_{name}', value)}"
             for name, value in attributes.items()
@@ -74,7 +75,7 @@ class Update:
         return self
 
     def delete(self, **attributes: Any) -> Self:
-        """Takes elements out of sets."""
+        """Remove elements from sets."""
         self._actions["DELETE"] += [
             f"{self._name(name)} {self._value(f'delete_{name}', value)}"
             for name, value in attributes.items()
@@ -82,7 +83,7 @@ class Update:
         return self
 
     def request(self) -> dict[str, Any]:
-        """These expressions as part of a request."""
+        """Return these expressions as part of a request."""
         clauses = [f"{action} {', '.join(each)}" for action, each in self._actions.items() if each]
         request = {
             "UpdateExpression": " ".join(clauses),

@@ -1,11 +1,11 @@
-"""What holds up jobs, in the table: its items, there and back, and the writes to them.
+"""The items for what holds up jobs: how they are written and read.
 
-Table `batches`, in no index, absent while all is well:
+They are in the table `batches`, in no index, and only while something holds up jobs:
 
-    account#<account>   0#outage   began_at, until, misses: the account's platform is not there
+    account#<account>   0#outage   began_at, until, misses: the account's platform is down
     stage               0#pause    until, reason: an operator has paused the stage
 
-Both are deleted by the database a while after nobody has moved them any more.
+The database deletes them a day after `until`.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ STANDS_NO_OUTAGE = "attribute_not_exists(#part)"
 STANDS_AS_SEEN = "#began_at = :began_at AND #until = :until"
 BEGAN_BEFORE = "#began_at < :before"
 
-#: Longer than the longest wait between two calls that ask whether the platform is back.
+#: Longer than the longest wait between two calls that test whether the platform is up again.
 _KEPT_FOR = timedelta(days=1)
 
 PAUSE_KEY = items.key("stage", "0#pause")
@@ -31,7 +31,7 @@ def outage_key(account: str) -> Item:
 
 
 def keys(account: str) -> list[Item]:
-    """Of all that may hold up an account's jobs."""
+    """The keys of everything that may hold up an account's jobs."""
     return [outage_key(account), PAUSE_KEY]
 
 
@@ -58,7 +58,7 @@ def seen(outage: Outage) -> dict[str, Any]:
 
 
 def read(found: dict[str, Item]) -> Holds:
-    """From the items that there are, by their sort keys."""
+    """Read the items that exist, given by their sort keys."""
     return Holds(outage=_outage(found.get("0#outage")), pause=read_pause(found.get("0#pause")))
 
 

@@ -1,11 +1,11 @@
-"""Calls over HTTP: to the platform, which is trusted, and to receivers, whom strangers chose.
+"""HTTP calls: to the platform, which is trusted, and to receivers, whose addresses callers choose.
 
-Both keep to one deadline for everything, from the lookup of the name to the last byte of the
-answer, and read no more of an answer than is kept. Nobody is redirected, no cookie is kept, and
-nothing is taken from the environment: no proxy, no .netrc, no other certificates.
+One deadline covers everything from the name lookup to the last byte of the answer, and no more of
+an answer is read than is kept. There are no redirects and no cookies, and nothing is taken from the
+environment: no proxy, no .netrc, no other certificates.
 
-Time and bytes: adapters/calls.py. Which connection a call gets: adapters/connections.py. Why so and
-not otherwise: docs/decisions/0003-outgoing-http.md.
+The limits on time and bytes are in adapters/calls.py; which connection a call gets is decided in
+adapters/connections.py. Why it is done this way: docs/decisions/0003-outgoing-http.md.
 """
 
 import re
@@ -48,18 +48,18 @@ from chalicelib.operations.ports import Clock
 
 Resolve = Callable[[str, int], Sequence[Address]]
 
-#: How much of a receiver's answer is read; only its status counts.
+#: How many bytes of a receiver's answer are read; only its status counts.
 MAX_RECEIVER_ANSWER_BYTES = 64 * 1024
 
 _JSON = "application/json"
 _USER_AGENT = "batchback"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-#: Of a path, beside letters and digits: RFC 3986, section 3.3, and what is encoded already.
+#: What a path keeps besides letters and digits: RFC 3986, section 3.3, and existing encodings.
 _SENT_AS_THEY_ARE = "/%:@!$&'()*+,;=-._~"
 
 
 def resolve(host: str, port: int) -> list[Address]:
-    """All addresses of a name, as the system knows them."""
+    """Return all addresses of a name, as the system resolves it."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [ip_address(sockaddr[0]) for *_, sockaddr in found]
 
@@ -73,7 +73,7 @@ _PLATFORM_HEADERS = {
 
 
 class HttpPlatform:
-    """The platform, over connections that are kept and used again, by any number of threads."""
+    """Calls the platform over connections that are kept and reused, from any number of threads."""
 
     def __init__(
         self,
@@ -106,12 +106,13 @@ class HttpPlatform:
         )
 
     def prepare(self) -> None:
-        """See the port. The fixed header is read anew when it is due."""
+        """See the port. The fixed header is read again when it is due."""
         self._header = self._read_header()
 
     @cached_property
     def _connections(self) -> Connections:
-        """Made at the first call: a function that makes none need not read the certificates."""
+        """Created at the first call, so that a function that makes no calls does not read the
+        certificates."""
         return self._open()
 
     def call(
@@ -124,7 +125,7 @@ class HttpPlatform:
         traceparent: str | None,
         key: Key,
     ) -> Reply | NoReply:
-        """One POST, answered or not within the job timeout in all. Never raises."""
+        """Make one POST, which takes at most the job timeout in total. Never raises."""
         if not _NAME.fullmatch(namespace) or not _NAME.fullmatch(action):
             return NoReply(reason="the namespace or the action is not a name", is_final=True)
         target = f"{self._prefix}/api/1.0/{namespace}?action={action}"
@@ -146,7 +147,7 @@ class HttpPlatform:
         return _make(call, answer, MAX_ANSWER_BYTES, body_counts=True)
 
     def _credentials(self, target: str, body: bytes, key: Key) -> Mapping[str, str] | None:
-        """The headers that prove whose call it is; None: the key has no live secret."""
+        """Return the headers that authenticate the call; None if the key has no live secret."""
         if self._auth is not PlatformAuth.IWS:
             return dict([self._header] if self._header else [])
         now = self._clock.now()
@@ -159,8 +160,8 @@ class HttpPlatform:
 
 
 class HttpReceiver:
-    """Receivers of callbacks. Each delivery has a connection of its own: strangers share
-    nothing."""
+    """Calls the receivers of callbacks. Each delivery has its own connection, so that receivers
+    share nothing."""
 
     def __init__(
         self,
@@ -222,12 +223,12 @@ class HttpReceiver:
         return addresses
 
 
-#: Written where the request is composed.
+#: Added to every request when it is composed.
 _OF_EVERY_REQUEST = frozenset({"host", "content-length", "transfer-encoding"})
 
 
 def _with(private: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
-    """Ours and those that have a name of their own, in whatever spelling."""
+    """Return our headers and those private ones that do not repeat a name, in any spelling."""
     taken = {*map(str.lower, ours)} | _OF_EVERY_REQUEST
     return {
         **ours,
@@ -255,8 +256,8 @@ def _make(
 
 
 def _read(call: Call, answer: Answer, most: int, *, body_counts: bool) -> Reply:
-    """The answer as far as it is kept; asking for one byte more tells whether it went on. Where
-    the body counts it is unpacked, and none that may have been cut on the way is believed."""
+    """Read as much of the answer as is kept, plus one byte to find out whether it continues. If the
+    body counts, it is unpacked, and a body that may have been cut on the way is refused."""
     encodings = answer.fields["content-encoding"]
     read: Read = answer.read
     if body_counts:
@@ -274,8 +275,8 @@ def _read(call: Call, answer: Answer, most: int, *, body_counts: bool) -> Reply:
 
 
 def _read_body(read: Read, most: int) -> bytes:
-    """The first bytes of the body, counted unpacked: no more of it is unpacked than asked for.
-    Only the read that finds nothing sees that the body is whole, and lets the connection go."""
+    """Read the first bytes of the body, counted unpacked; no more than that is unpacked. Only a
+    read that finds nothing detects the end of the body, after which the connection can be kept."""
     body = bytearray()
     while len(body) < most:
         piece = read(min(most - len(body), STEP_BYTES))
@@ -289,7 +290,7 @@ def _refused(reason: str) -> NoReply:
     return NoReply(reason=reason, is_final=True)
 
 
-#: What went wrong, from the most telling to the least.
+#: What went wrong, the most specific first.
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLCertVerificationError, "the TLS certificate was not accepted: {error.verify_message}"),
     (ssl.SSLEOFError, "the connection was closed before the answer was complete"),
@@ -308,7 +309,8 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _describe(error: Exception, call: Call) -> str:
-    """Why there is no answer. The texts of exceptions are not shown: some hold the URL."""
+    """Say why there is no answer. The texts of exceptions are not shown, because some contain the
+    URL."""
     for kind, words in _WORDS:
         if isinstance(error, kind):
             return words.format(error=error, call=call, reason=_reason(error))
@@ -318,18 +320,20 @@ def _describe(error: Exception, call: Call) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """OpenSSL's TLSV1_ALERT_PROTOCOL_VERSION and the like as words."""
+    """Return OpenSSL's reason, such as TLSV1_ALERT_PROTOCOL_VERSION, as words."""
     reason = getattr(error, "reason", None) or "unknown reason"
     return str(reason).replace("_", " ").lower()
 
 
 def _read_address(address: str) -> Endpoint:
-    """The operator's address in plain ASCII, so that what is signed is what is sent."""
+    """Return the operator's address in plain ASCII, so that what is signed is what is sent."""
     try:
         parts = urlsplit(address)
         host = (parts.hostname or "").encode("idna").decode()
         port = parts.port or DEFAULT_PORTS[parts.scheme]
     except (ValueError, KeyError) as error:
-        raise Misconfigured(f"PLATFORM_ADDRESS must be an address to call: {error}") from error
+        raise Misconfigured(
+            f"PLATFORM_ADDRESS must be an http or https address: {error}"
+        ) from error
     path = quote(parts.path.rstrip("/"), safe=_SENT_AS_THEY_ARE)
     return Endpoint(scheme=parts.scheme, host=host, port=port, target=path)

@@ -1,18 +1,18 @@
-"""What batches look like in the table: every item, there and back.
+"""The items of batches in the table: how they are written and read.
 
 Table `batches`, partition key `batch_id`, sort key `part`:
 
     0#head                                       the head: `Batch`, an attribute for each field
     0#terms#<submission>                         what never changes besides the jobs
-    1#<submission>#0007#0jobs#00                 the jobs of chunk 7, packed; #01 .. where too large
+    1#<submission>#0007#0jobs#00                 the jobs of chunk 7, packed; #01 .. if too large
     1#<submission>#0007#1answers#0001#0000       flush 0 of round 1, packed; put once, never changed
-    1#<submission>#0007#2trying#00181            stands while job 181 runs after a worker's death
+    1#<submission>#0007#2trying#00181            exists while job 181 runs after a worker's death
 
-Numbers are padded, so that sorted by `part` one Query gives a chunk, or all chunks in order.
-An attribute that is None, false or an empty set is absent. What accounts have going is in `usage`.
+Numbers are padded, so that one Query returns a chunk, or all chunks in order, sorted by `part`.
+An attribute that is None, false or an empty set is absent. The usage of accounts is in `usage`.
 
-Every item says which `format` it is of; docs/upgrading.md has the rules for changing it. What a
-later release adds to a format, attributes and parts, is passed over.
+Every item has a `format`; docs/upgrading.md has the rules for changing it. Attributes and parts
+that a later release adds to a format are ignored.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import TooNew
 
-#: The version of the items' format; every item says which one it is of. One that does not is of 1.
+#: The version of the items' format, which is in every item. An item without one has format 1.
 FORMAT = 1
 
 HEAD = "0#head"
@@ -54,7 +54,7 @@ Item = dict[str, Any]
 
 
 def known(item: Item, up_to: int = FORMAT) -> Item:
-    """The item, of a format that this release knows; TooNew where it is of a later one."""
+    """Return the item if this release knows its format, or raise TooNew."""
     version = _int(item.get("format"))
     if version > up_to:
         raise TooNew("A stored item", version, up_to)
@@ -74,7 +74,7 @@ def chunk_prefix(submission: str, chunk: int) -> str:
 
 
 def after_chunk(submission: str, chunk: int) -> str:
-    """Sorts behind the last part of a chunk."""
+    """A text that sorts after the last part of a chunk."""
     return f"{chunk_prefix(submission, chunk)}~"
 
 
@@ -83,7 +83,7 @@ def chunk_of(item: Item) -> int:
 
 
 def _common(batch: Batch, part: str) -> Item:
-    """What every item of a batch has."""
+    """The attributes of every item of a batch."""
     return {
         **key(batch.batch_id, part),
         "format": {"N": str(FORMAT)},
@@ -189,14 +189,14 @@ def _jobs(pieces: list[bytes], indexes: range) -> tuple[Job, ...] | None:
 
 
 def _answers_part(round: int, number: int, packed: bytes) -> AnswersPart:
-    """A flush; one that cannot be read keeps its number and answers nothing."""
+    """Read a flush. One that cannot be read keeps its number, but has no answers."""
     try:
         return AnswersPart(round=round, number=number, answers=packing.unpack_answers(packed))
     except packing.Unreadable:
         return AnswersPart(round=round, number=number, answers={})
 
 
-#: The attributes that hold a group of counts. Of `counts` no job is unanswered.
+#: The attributes for each group of counts. No job in `counts` is unanswered.
 COUNTS = {
     "counts": {"succeeded": "succeeded", "failed": "failed", "result_bytes": "result_bytes"},
     "unanswered_counts": {
@@ -218,7 +218,7 @@ def head_item(batch: Batch) -> Item:
 
 
 def attributes_of(values: Mapping[str, object], batch_id: str) -> dict[str, Any]:
-    """Fields as attributes; None: the attribute is absent."""
+    """Return fields as attributes. None means that the attribute is absent."""
     attributes: dict[str, Any] = {}
     for name, value in values.items():
         if name in COUNTS:
@@ -249,7 +249,7 @@ def _attribute(value: object) -> Any:
 
 
 def number(moment: datetime) -> Any:
-    """A time as DynamoDB's TTL wants it: seconds since 1970, here with three decimals."""
+    """Return a time as DynamoDB's TTL requires it, in seconds since 1970, with three decimals."""
     return {"N": f"{moment.timestamp():.3f}"}
 
 

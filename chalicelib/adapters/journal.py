@@ -1,7 +1,7 @@
-"""The log: one line of JSON per unit of work, on standard output, where Lambda collects it.
+"""The log: one line of JSON per unit of work, on standard output, from which Lambda collects it.
 
-Some lines carry metrics too, in CloudWatch's embedded metric format: CloudWatch reads the numbers
-out of the log, and the function makes no call for them.
+Some lines also carry metrics, in CloudWatch's embedded metric format: CloudWatch reads the numbers
+from the log, so the function makes no call for them.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 What each metric means and what to do about it: docs/runbook.md.
 """
@@ -24,12 +24,12 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A number that lines of one event add to CloudWatch."""
+    """A number that the log lines of one event report to CloudWatch."""
 
     event: str
     name: str
     unit: str
-    #: The value, or several, that a line's fields give; None: this line gives none.
+    #: Returns the value or values from a line's fields; None if this line has none.
     value: Callable[[Fields], object]
 
 
@@ -46,12 +46,12 @@ def _one_where(name: str, value: str) -> Callable[[Fields], int | None]:
 
 
 def _whether(name: str, value: str) -> Callable[[Fields], int]:
-    """0 or 1, so that the sum is a count and the average a share."""
+    """Return 0 or 1, so that the sum is a count and the average a share."""
     return lambda fields: int(fields.get(name) == value)
 
 
 def _whether_retried(fields: Fields) -> list[int]:
-    """0 or 1 for each call of a job."""
+    """Return 0 or 1 for each call of a job."""
     return [1] * fields["retried"] + [0] * (fields["succeeded"] + fields["failed"])
 
 
@@ -82,14 +82,14 @@ METRICS = tuple(
 )
 
 
-#: Of the places that an error passed through, the innermost: a recursion has a thousand.
+#: How many of the innermost stack frames are logged: a recursion has a thousand.
 _PLACES = 30
 
 
 class JsonJournal:
-    """Writes each event with its fields as one line. Values are written as they are: whoever
-    writes hands in no bodies, secrets or query strings. A list is for the metrics, and written
-    once, under the metric's name: what is logged costs more than running the jobs."""
+    """Writes each event with its fields as one line. Values are written as they are, so never pass
+    bodies, secrets or query strings. Lists are only for metrics, and are written once, under the
+    metric's name, because logging costs more than running the jobs."""
 
     def __init__(self, clock: Clock, stage: str, stream: TextIO | None = None) -> None:
         self._clock = clock
@@ -103,8 +103,8 @@ class JsonJournal:
         self._put(json.dumps(line, default=str, separators=(",", ":")))
 
     def write_exception(self, event: str, error: BaseException, **fields: object) -> None:
-        """An unexpected error in one line too, with the places that it and what it came of passed
-        through: file, line, function, and never a value."""
+        """Write an unexpected error as one line, with the stack of the error and of its causes:
+        file, line and function, but never a value."""
         trace = "\n".join(line for each in errors.chain(error) for line in _trace(each))
         self.write(event, error=errors.describe(error), traceback=trace, **fields)
 
@@ -112,7 +112,8 @@ class JsonJournal:
         (self._stream or sys.stdout).write(line + "\n")
 
     def _metrics(self, event: str, fields: Fields) -> dict[str, object]:
-        """What makes CloudWatch read metrics out of a line; nothing where it has none."""
+        """Return the part of a line that CloudWatch reads metrics from; empty if the event has
+        none."""
         values = {metric: metric.value(fields) for metric in METRICS if metric.event == event}
         given = {metric: value for metric, value in values.items() if value not in (None, [])}
         if not given:

@@ -1,13 +1,13 @@
-"""What keys and accounts look like in the table: every item, there and back.
+"""The items of keys and accounts in the table: how they are written and read.
 
 Table `keys`, partition key `id`:
 
     key#<key>            account, state (`active` or `revoked`), secrets
     account#<account>    callback_secrets
 
-Both say their format and when they were made (`created_at`, seconds since 1970). Secrets are JSON
-text, the newest first: [{"value": "...", "expires_at": 1795445348}, ...]. The newest has no
-`expires_at`. The functions read these items; only the commands of operators write them.
+Both have a format and `created_at`, in seconds since 1970. Secrets are JSON text, newest first:
+[{"value": "...", "expires_at": 1795445348}, ...]. The newest has no `expires_at`. The functions
+only read these items; the operators' commands write them.
 """
 
 import json

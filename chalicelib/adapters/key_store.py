@@ -1,4 +1,4 @@
-"""Keys and accounts, in DynamoDB. What their items look like is in `key_items`."""
+"""Reads keys and accounts from DynamoDB. The format of their items is in `key_items`."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,13 +12,13 @@ from chalicelib.operations.ports import Clock
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: What a process remembers of keys and accounts at most, so that its memory stays bounded.
+#: How many keys and accounts a process caches at most, so that its memory stays bounded.
 _MOST_REMEMBERED = 1_000
 
 
 class DynamoKeyStore:
-    """Reads keys and accounts. What is read may be up to `cache_seconds` old; 0 asks each time.
-    What is not there is asked for each time: it may be there the next moment."""
+    """Reads keys and accounts. What it returns may be up to `cache_seconds` old; 0 disables the
+    cache. Missing items are not cached, because they may be created at any time."""
 
     def __init__(
         self, client: "DynamoDBClient", table: str, clock: Clock, cache_seconds: float = 0

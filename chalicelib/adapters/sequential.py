@@ -1,4 +1,4 @@
-"""Calls that might be made concurrently, made one after the other."""
+"""Runs calls one after the other, with the interface for concurrent calls."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -7,9 +7,10 @@ Result = TypeVar("Result")
 
 
 class Sequential:
-    """For whoever has few calls, or one thread."""
+    """For a program with few calls, or with one thread."""
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
-        """Each result as it comes. What a call raises is raised, and the rest is not made."""
+        """Yield each result as it comes. If a call raises, its error is raised and the other calls
+        are not made."""
         for call in calls:
             yield [call()]

@@ -1,8 +1,8 @@
-"""The queues, in SQS. Messages are JSON of ids and numbers, a few hundred bytes.
+"""The queues, in SQS. Messages are a few hundred bytes of JSON: ids and numbers.
 
-Every message is of its account's group, which makes the queues fair: where one account has many
-messages in flight, those of the others are handed out first. A group of a standard queue has no
-order and holds nobody up.
+Every message belongs to its account's group, which makes the queues fair: if one account has many
+messages in flight, those of other accounts are delivered first. In a standard queue a group has no
+order and blocks nobody.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
 """
 
@@ -27,7 +27,7 @@ from chalicelib.operations.ports import Concurrent
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-#: The version of the messages' format; every message says which one it is of.
+#: The version of the messages' format, which is in every message.
 FORMAT = 1
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 _MESSAGES_PER_REQUEST = 10
@@ -37,8 +37,8 @@ _GROUP = re.compile(r"[!-~]{1,128}")
 
 
 class SqsQueue:
-    """Sends messages to the stage's queues, those of a large batch side by side. Queue addresses
-    are looked up once, when first used."""
+    """Sends messages to the stage's queues, and those of a large batch concurrently. Queue URLs are
+    looked up once, on first use."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class SqsQueue:
         self._concurrent = concurrent
 
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
-        """All the messages, ten a request; those that SQS lists as failed are sent again."""
+        """Send all the messages, ten per request. Those that SQS lists as failed are sent again."""
         url = self._jobs_url
         groups = range(0, len(messages), _MESSAGES_PER_REQUEST)
         sends = [
@@ -109,7 +109,7 @@ class SqsQueue:
             if not failed:
                 return
             entries = {id: entries[id] for id in failed}
-        raise Unavailable(f"SQS did not take {len(entries)} messages")
+        raise Unavailable(f"SQS did not accept {len(entries)} messages")
 
     def _failed_of(self, url: str, entries: list[Any]) -> list[str]:
         try:
@@ -138,7 +138,7 @@ class SqsQueue:
 
 
 def parse_jobs(body: str) -> JobsMessage | Sentinel:
-    """What a body of the jobs queue carries; TooNew if a later release wrote it."""
+    """Parse a message of the jobs queue. Raises TooNew if a later release wrote it."""
     fields = _known(json.loads(body))
     if "sentinel" in fields:
         return _sentinel(fields, fields["sentinel"])
@@ -166,7 +166,7 @@ def _sentinel(fields: dict[str, Any], seen: dict[str, Any]) -> Sentinel:
 
 
 def _chunk(fields: dict[str, Any]) -> dict[str, Any]:
-    """Which chunk of which round a message is about."""
+    """The fields that identify the chunk and round of a message."""
     return {
         "batch_id": fields["batch"],
         "account": fields["account"],
@@ -181,7 +181,8 @@ def _time(seconds: str | None) -> datetime | None:
 
 
 def parse_batch(body: str) -> BatchMessage:
-    """What a body of the batches or callbacks queue carries; TooNew if a later release wrote it."""
+    """Parse a message of the batches or callbacks queue. Raises TooNew if a later release wrote
+    it."""
     fields = _known(json.loads(body))
     return BatchMessage(
         batch_id=fields["batch"],
@@ -214,7 +215,7 @@ def compose_jobs(message: JobsMessage) -> str:
 
 
 def compose_sentinel(sentinel: Sentinel) -> str:
-    """For a release that knows no sentinels it is a message that has no jobs."""
+    """Compose a sentinel. A release that knows no sentinels reads it as a message without jobs."""
     return _composed(
         sentinel,
         submission=sentinel.submission,
@@ -238,18 +239,19 @@ def compose_batch(message: BatchMessage) -> str:
 
 
 def _composed(message: JobsMessage | Sentinel | BatchMessage, **fields: object) -> str:
-    """What every message has, and what this one has besides."""
+    """Compose a message from the fields that every message has and its own."""
     common = {"v": FORMAT, "batch": message.batch_id, "account": message.account}
     return json.dumps({**common, **fields})
 
 
 def _seconds(moment: datetime | None) -> str | None:
-    """A time as items have it: old messages and old items are read alike."""
+    """Format a time as items do, so that old messages and old items are read the same way."""
     return None if moment is None else str(items.number(moment)["N"])
 
 
 def group_of(account: str) -> str:
-    """The message group of an account: its name, or a hash of a name that SQS would refuse."""
+    """Return the message group of an account: its name, or a hash of the name if SQS would refuse
+    it."""
     if _GROUP.fullmatch(account):
         return account
     return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()

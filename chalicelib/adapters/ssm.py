@@ -1,4 +1,4 @@
-"""The platform's fixed header where it is kept in Parameter Store of AWS Systems Manager."""
+"""Reads the platform's fixed header from Parameter Store of AWS Systems Manager."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -14,14 +14,14 @@ from chalicelib.operations.ports import Clock, Journal
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-#: A header that is exchanged is used everywhere within this time.
+#: A changed header is used everywhere within this time.
 REMEMBERED = timedelta(minutes=5)
 
 
 class SsmHeader:
-    """A header of a SecureString parameter. The first call reads it, and raises Misconfigured or
-    Unavailable if that fails. It is read again every few minutes; if that fails, the one that was
-    read before stays in use, and the log says so."""
+    """The header in a SecureString parameter. The first call reads it, and raises Misconfigured or
+    Unavailable if that fails. It is read again every few minutes; if that fails, the previous one
+    stays in use, and the log says so."""
 
     def __init__(
         self, client: Callable[[], "SSMClient"], parameter: str, clock: Clock, journal: Journal
@@ -62,12 +62,12 @@ class SsmHeader:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else None
         if code == "ParameterNotFound":
             return Misconfigured(
-                f"PLATFORM_HEADER is ssm, and there is no parameter {self._parameter} in this "
-                "region: make it with `aws ssm put-parameter`, as docs/settings.md shows"
+                f"PLATFORM_HEADER is ssm, but there is no parameter {self._parameter} in this "
+                "region: create it with `aws ssm put-parameter`, as docs/settings.md shows"
             )
         if code == "AccessDeniedException":
             return Misconfigured(
                 f"run_jobs may not read the parameter {self._parameter}: run `batchback policies` "
-                "and deploy; a KMS key of your own has to allow it too"
+                "and deploy; if you use your own KMS key, it must allow this too"
             )
         return aws.unavailable("Systems Manager", error)

@@ -1,4 +1,5 @@
-"""Concurrent calls, in threads that stay: starting 25 takes as much CPU as making three calls."""
+"""Concurrent calls, in threads that are kept: starting 25 takes as much CPU as making three
+calls."""
 
 import weakref
 from collections import deque
@@ -12,9 +13,9 @@ Result = TypeVar("Result")
 
 
 class ConcurrentThreads:
-    """Runs as many calls at once as it may have threads; the others follow as threads get free.
-    Runs do not wait for each other: two at the same time have that many threads each. Between runs
-    the threads wait, and none of them holds a process that ends."""
+    """Runs as many calls concurrently as it has threads; the others start as threads become free.
+    Runs do not wait for each other: two concurrent runs have that many threads each. Between runs
+    the threads wait, and they do not keep a process from ending."""
 
     def __init__(self, threads: int, flush_seconds: float) -> None:
         self._threads = threads
@@ -23,9 +24,9 @@ class ConcurrentThreads:
         weakref.finalize(self, _dismiss, self._idle)
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
-        """The results as they come: all at the end, or every `flush_seconds` while some are out.
-        What a call raises is raised here. Whoever raises, or does not wait for the end, waits for
-        the calls that have begun, and the others are not made."""
+        """Yield the results as they come: all at the end, or every `flush_seconds` if some calls
+        take longer. If a call raises, its error is raised here. In that case, and if the caller
+        stops early, the remaining calls are not made, but calls that have begun are waited for."""
         if len(calls) < 2:
             yield from ([call()] for call in calls)
             return
@@ -39,8 +40,8 @@ class ConcurrentThreads:
             run.end()
 
     def _workers(self, wanted: int) -> "list[_Worker]":
-        """Fewer where the system has no more threads; RuntimeError where it has none at all. None
-        of them has begun: what is raised leaves nothing running behind."""
+        """Return the workers, fewer if the system has no more threads; RuntimeError if it has none
+        at all. None of them has begun, so an error leaves nothing running."""
         workers = [self._worker()]
         with suppress(RuntimeError):
             while len(workers) < wanted:
@@ -54,8 +55,8 @@ class ConcurrentThreads:
 
 
 class _Run(Generic[Result]):
-    """The calls of one run, and what became of them. deque and list need no lock for what is done
-    with them here."""
+    """The calls of one run and their outcomes. The operations used here on deque and list need no
+    lock."""
 
     def __init__(self, calls: Sequence[Callable[[], Result]], workers: int) -> None:
         self.workers = workers
@@ -82,7 +83,7 @@ class _Run(Generic[Result]):
         self._all_left.wait()
 
     def work_off(self) -> None:
-        """Done by each of the workers, until no call waits."""
+        """Make calls until none is waiting. Every worker runs this."""
         with suppress(IndexError):
             while True:
                 self._make(self._waiting.popleft())
@@ -95,14 +96,14 @@ class _Run(Generic[Result]):
     def _make(self, call: Callable[[], Result]) -> None:
         try:
             self._results.append(call())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the results are awaited
+        except BaseException as error:  # noqa: BLE001 - raised again in `results`
             self._errors.append(error)
             self._waiting.clear()
 
 
 class _Worker(Thread):
-    """Works on one run after the other, and is among the idle in between; until it is handed
-    None."""
+    """Works on one run after the other, and waits among the idle workers in between, until it is
+    given None."""
 
     def __init__(self, idle: "deque[_Worker]") -> None:
         super().__init__(name="job", daemon=True)

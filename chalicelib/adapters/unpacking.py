@@ -1,28 +1,28 @@
-"""Compressed bodies, unpacked no further than they are asked for: 30 KB may hold 30 MB.
+"""Unpacks compressed bodies only as far as they are read, because 30 KB may contain 30 MB.
 
-The caller's `read` gives what is packed and ends what takes too long; in between, the time is
-checked before each piece.
+The caller's `read` returns packed bytes and enforces the deadline; between two reads, the time is
+checked before each piece is unpacked.
 """
 
 import zlib
 from collections.abc import Callable
 
-#: What zlib tells apart by itself.
+#: The encodings that zlib detects by itself.
 _KNOWN = frozenset({"gzip", "x-gzip", "deflate"})
 _MOST_LAYERS = 5
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
-#: Up to so many bytes; none at the end.
+#: Returns at most this many bytes; none at the end.
 Read = Callable[[int], bytes]
 
 
 class CannotUnpack(Exception):
-    """It is not packed as its headers say."""
+    """The body is not packed as its headers say."""
 
 
 def unpacking(encoding: str, read: Read, look_at_the_time: Callable[[], object]) -> Read:
-    """Reads what `read` gives, unpacked as a Content-Encoding says. Encodings that we do not know,
-    and did not ask for, are left as they are."""
+    """Return a function that reads from `read` and unpacks as a Content-Encoding says. Unknown
+    encodings, which we do not ask for, are left as they are."""
     names = [name.strip(" \t") for name in encoding.lower().split(",")]
     layers = [name for name in names if name in _KNOWN]
     if len(layers) > _MOST_LAYERS:
@@ -41,13 +41,14 @@ class _Layer:
         self._read_packed = read
         self._look_at_the_time = look_at_the_time
         self._packed = b""
-        #: Of the part that is being unpacked; several may follow each other (RFC 1952).
+        #: Unpacks the current part; several may follow each other (RFC 1952).
         self._part: zlib._Decompress | None = None
         self._has_had_a_part = False
         self._is_padding = False
 
     def read(self, most: int) -> bytes:
-        """EOFError if it breaks off: what could be unpacked until then is not all."""
+        """Raises EOFError if the input breaks off, because what was unpacked until then is
+        incomplete."""
         while not (piece := self._unpack(most)):
             self._packed = self._packed or self._read_packed(most)
             if not self._packed:
@@ -57,7 +58,7 @@ class _Layer:
         return piece
 
     def _unpack(self, most: int) -> bytes:
-        """What is at hand already."""
+        """Unpack bytes that were already read."""
         self._look_at_the_time()
         part = self._part = self._part or self._next_part()
         if part is None:
@@ -73,8 +74,8 @@ class _Layer:
         return piece
 
     def _next_part(self) -> "zlib._Decompress | None":
-        """None if nothing is at hand but padding, which may follow the last part: zeros first, or
-        whatever else can't begin another."""
+        """Return None if only padding was read. Padding may follow the last part: zeros, or
+        anything else that cannot begin another part."""
         rest = self._packed.lstrip(b"\0") if self._has_had_a_part else self._packed
         self._is_padding |= self._has_had_a_part and rest[:1] not in {b"", _GZIP}
         self._packed = b"" if self._is_padding else rest

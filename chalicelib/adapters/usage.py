@@ -1,11 +1,11 @@
-"""What an account has going, in the table: its item, there and back, and the writes to it.
+"""The item of an account's usage in the table: how it is read and written.
 
-Table `batches`, partition key `account#<account>`, sort key `0#usage`: an id that no batch has, in
-no index, and there only where something is limited. It is not deleted: what it remembers of an
-account that has gone quiet is a few hundred bytes.
+Table `batches`, partition key `account#<account>`, which is the id of no batch, sort key `0#usage`.
+It is in no index and exists only if something is limited. It is never deleted: for an idle account
+it takes a few hundred bytes.
 
     slots        a set of texts `<began_at>#<batch_id>#<submission>#<round>`
-    paid_until   until when the jobs admitted are paid for, to the microsecond
+    paid_until   until when the admitted jobs are paid for, to the microsecond
     pruned_at    when the slots were last pruned
 """
 
@@ -22,7 +22,7 @@ USAGE = "0#usage"
 #: The conditions, in words.
 _HAS_A_SLOT = "(attribute_not_exists(#slots) OR size(#slots) < :fewer_than)"
 _HOLDS_THE_SLOT = "contains(#slots, :slot)"
-#: A repeat of the very write that took effect: what was admitted once is charged once.
+#: Fails if the same write already took effect, so that an admission is charged only once.
 _IS_NOT_IN_YET = "NOT contains(#slots, :slot)"
 _NOTHING_TO_PAY = "(attribute_not_exists(#paid_until) OR #paid_until <= :now)"
 _NOT_TOO_MUCH_TO_PAY = "#paid_until > :now AND #paid_until <= :no_later_than"
@@ -42,7 +42,7 @@ def read(item: Item | None) -> AccountUsage:
 
 
 def admission_of(admission: Admission) -> Update:
-    """The slot and the charge, both or neither."""
+    """Return the write of the slot and the charge, both or neither."""
     update = _update().when(_IS_NOT_IN_YET, slot={"S": _text(admission.slot)})
     _take(update, admission)
     if admission.charge:
@@ -51,7 +51,7 @@ def admission_of(admission: Admission) -> Update:
 
 
 def undoing_of(admission: Admission) -> Update:
-    """The reverse of an admission, if its slot is still there."""
+    """Return the write that undoes an admission, if its slot is still taken."""
     update = _update().when(_HOLDS_THE_SLOT, slot={"S": _text(admission.slot)})
     update.delete(slots=_set([admission.slot]))
     if admission.charge:
@@ -64,13 +64,13 @@ def vacating_of(slots: Collection[Slot]) -> Update:
 
 
 def pruning_of(seen: datetime | None, now: datetime) -> Update:
-    """The reservation of the pruning, if nobody made it since `seen`."""
+    """Return the write that reserves the pruning, if nobody else has since `seen`."""
     pruned_at = items.number(seen) if seen else None
     return _update().when_equal(pruned_at=pruned_at).set(pruned_at=items.number(now))
 
 
 def _update() -> Update:
-    """What every write does: an item keeps the format that it has."""
+    """Return what every write does: an existing item keeps its format."""
     return Update().set_if_absent(format={"N": str(items.FORMAT)})
 
 
@@ -116,6 +116,6 @@ def _exact(moment: datetime) -> dict[str, str]:
 
 
 def _span(length: timedelta) -> dict[str, str]:
-    """Seconds, to the microsecond: where many jobs are allowed, one of them costs little."""
+    """Return seconds, to the microsecond: if many jobs are allowed, the cost of one is small."""
     microseconds = length // timedelta(microseconds=1)
     return {"N": f"{Decimal(microseconds).scaleb(-6):f}"}

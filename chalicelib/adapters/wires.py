@@ -1,8 +1,8 @@
-"""A connection to one address, plain or over TLS, that serves the call in hand.
+"""A connection to one address, plain or over TLS, that serves one call at a time.
 
-OpenSSL never sees the socket: it reads and writes memory, and what comes is handed to it a step at
-a time, so nothing that TLS does by itself (tickets, key updates, empty records) escapes the call's
-deadline and its limit.
+OpenSSL never gets the socket: it reads and writes memory, and received bytes are passed to it one
+step at a time. So nothing that TLS does by itself (tickets, key updates, empty records) escapes the
+call's deadline and limits.
 
 This module does not know HTTP.
 """
@@ -23,31 +23,31 @@ from chalicelib.domain.networks import Address
 
 Result = TypeVar("Result")
 
-#: How keys are agreed on in TLS 1.3 and in TLS 1.2. Not by Diffie-Hellman over numbers that the
-#: server brings: 8,192 bits take half a second of CPU, in one piece that no deadline interrupts,
-#: and there may be more. Some builds of Python offer that and older ways by themselves.
+#: The key exchanges of TLS 1.3 and TLS 1.2. Finite-field Diffie-Hellman with parameters from the
+#: server is excluded: 8,192 bits or more take at least half a second of CPU, which no deadline can
+#: interrupt. Some builds of Python offer it and older methods by default.
 _AGREED_BY = frozenset({"kx-any", "kx-ecdhe"})
 _UNEXPECTED_END = "UNEXPECTED_EOF_WHILE_READING"
 
 
 class Wire:
-    """A connection in the clear."""
+    """A plain connection."""
 
     def __init__(self, connection: socket.socket, call: Call) -> None:
-        #: The call in hand. One that takes a kept connection puts itself here.
+        #: The current call. A call that takes a kept connection sets itself here.
         self.call = call
         self._socket = connection
         self._unsent = memoryview(b"")
-        #: What the other side said while we were sending.
+        #: What the other side sent while we were sending.
         self._heard = b""
 
     def put(self, data: bytes | memoryview) -> None:
-        """Make ready to send a step's worth at most."""
+        """Prepare to send at most one step."""
         self._unsent = memoryview(data)
 
     def push(self) -> bool:
-        """Send what was put. False if the other side says something and takes no more: the next
-        `receive` tells what, and the next `push` goes on."""
+        """Send what was put. Returns False if the other side has sent something and accepts no
+        more: the next `receive` returns what it sent, and the next `push` continues."""
         while self._unsent:
             self.call.seconds_left()
             try:
@@ -58,13 +58,14 @@ class Wire:
         return True
 
     def receive(self) -> bytes:
-        """What comes next, as soon as there is something; nothing at the end, and EOFError at one
-        that TLS does not announce: somebody on the way may have cut off what was to follow."""
+        """Return what comes next, as soon as anything arrives; nothing at the end. Raises EOFError
+        at an end that TLS does not announce, because somebody on the way may have cut off the
+        rest."""
         heard, self._heard = self._heard, b""
         return heard or self._next()
 
     def is_silent(self) -> bool:
-        """Whether the other side has neither closed it nor said anything unasked."""
+        """Whether the other side has neither closed the connection nor sent anything unasked."""
         return not self.call.stopwatch.wait(self._socket, POLLIN, 0)
 
     def close(self) -> None:
@@ -75,7 +76,7 @@ class Wire:
         return self.call.receive(self._socket)
 
     def _hear(self) -> bool:
-        """Whether what has come says something."""
+        """Receive, and return whether what arrived is data."""
         self._heard = self.call.receive(self._socket)
         if not self._heard:
             raise BrokenPipeError
@@ -83,7 +84,8 @@ class Wire:
 
 
 class TlsWire(Wire):
-    """The same over TLS. What is checked is the host's name, and not the address."""
+    """A connection over TLS. The certificate is checked against the host's name, not the
+    address."""
 
     def __init__(
         self, connection: socket.socket, call: Call, host: str, tls: ssl.SSLContext
@@ -111,8 +113,8 @@ class TlsWire(Wire):
             raise EOFError from None
 
     def _hear(self) -> bool:
-        """All of it, however many records it is in: the socket will not tell of them again, nor of
-        an end of TLS behind them."""
+        """Receive everything, however many records it is in: the socket reports neither them nor an
+        end of TLS behind them again."""
         self._feed()
         try:
             while piece := self._tls.read(STEP_BYTES):
@@ -125,7 +127,7 @@ class TlsWire(Wire):
         raise BrokenPipeError
 
     def _do(self, act: Callable[..., Result], *arguments: object) -> Result:
-        """Have OpenSSL do this with what has come, and send what it wants to say meanwhile."""
+        """Have OpenSSL do this with what has arrived, and send what it produces meanwhile."""
         while True:
             try:
                 return act(*arguments)
@@ -146,8 +148,8 @@ class TlsWire(Wire):
             self._incoming.write_eof()
 
     def _reply(self) -> None:
-        """Half a record of ours may still wait, if the other side takes no more: then it gets no
-        reply."""
+        """Send OpenSSL's output. If the other side accepts no more, half of one of our records may
+        still be unsent; then there is no reply."""
         reply = memoryview(b"" if self._unsent else self._outgoing.read())
         while reply:
             try:
@@ -157,12 +159,13 @@ class TlsWire(Wire):
 
 
 def _named(error: ssl.SSLError) -> ssl.SSLError:
-    """The error by its name: Python 3.11.2 has none for an end that TLS does not announce."""
+    """Return the error with its proper class: Python 3.11.2 has none for an end that TLS does not
+    announce."""
     return ssl.SSLEOFError(*error.args) if error.reason == _UNEXPECTED_END else error
 
 
 def connect(call: Call, host: str, port: int, tls: ssl.SSLContext | None) -> Wire:
-    """A connection to the first address of the call that takes one."""
+    """Connect to the first of the call's addresses that accepts."""
     connection = _connection(call, port)
     if tls is None:
         return Wire(connection, call)
@@ -176,7 +179,7 @@ def connect(call: Call, host: str, port: int, tls: ssl.SSLContext | None) -> Wir
 
 
 def _connection(call: Call, port: int) -> socket.socket:
-    """Each address gets its share of the time that is left."""
+    """Connect, giving each address its share of the remaining time."""
     addresses = call.addresses()
     if not addresses:
         raise OSError(0, "there is no address")
@@ -209,14 +212,14 @@ def _raise_if(error: int) -> None:
 
 @cache
 def tls_trusting(certificates: str | None) -> ssl.SSLContext:
-    """TLS as a client that checks certificate and name; reading the certificates takes 20 ms and
-    more, so once. Not ssl.create_default_context: that looks into the environment for
-    certificates, and for a file to write keys to."""
+    """Return TLS for a client that checks certificate and name. It is cached, because reading the
+    certificates takes at least 20 ms. ssl.create_default_context is not used, because it reads
+    certificates and a file to write keys to from the environment."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
     tls.hostname_checks_common_name = False
     tls.options |= ssl.OP_NO_RENEGOTIATION
-    tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # some builds of Python take any end for the end
+    tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # some builds of Python set it
     ciphers = [each["name"] for each in tls.get_ciphers() if each["kea"] in _AGREED_BY]
     tls.set_ciphers(":".join(ciphers))
     tls.load_verify_locations(certificates or certifi.where())

@@ -630,7 +630,7 @@ class TestFindingMany:
         monkeypatch.setattr(client, "batch_get_item", read_one)
         assert len(store.find_all([batch.batch_id for batch in batches])) == 3
         assert len(pauses) == 2
-        with pytest.raises(Unavailable, match="left 4 items unread"):
+        with pytest.raises(Unavailable, match="did not read 4 items"):
             store.find_all([f"{number:032}" for number in range(9)])
 
 
@@ -692,7 +692,7 @@ class TestLargeBatches:
             client, "batch_write_item", lambda **asked: {"UnprocessedItems": asked["RequestItems"]}
         )
         store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
-        with pytest.raises(Unavailable, match="left 25 items unwritten"):
+        with pytest.raises(Unavailable, match="did not write 25 items"):
             store.save_jobs(large, TERMS, some_jobs(60))
         assert 8 < sum(pauses) < 10
 
@@ -716,7 +716,7 @@ class TestLargeBatches:
         assert len(pauses) == 4
         assert store.find_terms(large) == TERMS
         refusals = iter(range(99))
-        with pytest.raises(Unavailable, match="left 25 items unwritten"):
+        with pytest.raises(Unavailable, match="did not write 25 items"):
             store.save_jobs(large, TERMS, some_jobs(60))
 
 

@@ -106,7 +106,7 @@ def refused(code: str) -> Exception:
 
 def by_an_adapter(error: Exception | None) -> Exception:
     """What an adapter of the service makes of it."""
-    unavailable = Unavailable("DynamoDB left 7 items unread")
+    unavailable = Unavailable("DynamoDB did not read 7 items")
     unavailable.__cause__ = error
     return unavailable
 
@@ -116,7 +116,7 @@ def by_an_adapter(error: Exception | None) -> Exception:
     [
         (lambda: by_an_adapter(refused("AccessDenied")), "AWS denies you PutItem: because"),
         (lambda: by_an_adapter(exceptions.NoCredentialsError()), "There are no AWS credentials"),
-        (lambda: by_an_adapter(None), "DynamoDB left 7 items unread: try again."),
+        (lambda: by_an_adapter(None), "DynamoDB did not read 7 items: try again."),
         (lambda: refused("ResourceNotFoundException"), "`batchback resources up --stage prod`"),
         (lambda: refused("ExpiredTokenException"), "sign in again"),
         (lambda: refused("AccessDeniedException"), "AWS denies you PutItem: because"),
