@@ -588,6 +588,12 @@ class TestRun:
             assert not caught.value.may_pass
         client.run([], max_failed=1)
 
+    def test_what_is_null_asks_for_nothing(self, service: ScriptedService, client: Client) -> None:
+        """It is the same as left out, to every service."""
+        service.answers({"asyncId": BATCH})
+        client.submit({"jobs": [{"id": None}], "label": None, "maxFailed": None})
+        assert len(service.asked) == 1
+
     def test_what_is_no_traceparent_is_never_sent(
         self, service: ScriptedService, client: Client
     ) -> None:

@@ -387,10 +387,15 @@ def _checked_traceparent(traceparent: str) -> str:
 
 
 def _newer_in(order: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[str]:
-    yield from (name for name in (*order, *headers) if name in _NEWER_IN_RUN)
+    given = _given(**{**order, **headers})
+    yield from (name for name in given if name in _NEWER_IN_RUN)
     jobs = order.get("jobs")
-    if isinstance(jobs, list) and any(isinstance(job, dict) and "id" in job for job in jobs):
+    if isinstance(jobs, list) and any(map(_has_id, jobs)):
         yield "the id of jobs"
+
+
+def _has_id(job: object) -> bool:
+    return isinstance(job, dict) and job.get("id") is not None
 
 
 def _job_of(result: Result) -> Job:
