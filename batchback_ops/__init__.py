@@ -1,18 +1,18 @@
-"""What operators run from a checkout: a folder for each command, and what the folders share.
+"""The commands that operators run from a checkout: a folder per command, and what they share.
 
-    keys/        who may call, and what callbacks are signed with
-    ops/         the batches of a stage, and the dead letters
-    doctor/      check a stage and suggest fixes; reads resources/ and policies/ for that
+    keys/        who may call, and the secrets that sign callbacks
+    ops/         the batches of a stage, and its dead messages
+    doctor/      checks a stage and suggests fixes; uses resources/ and policies/
     resources/   a stage's CloudFormation stack, and the errors of its API Gateway
     package/     what a pipeline deploys
     policies/    what each function may do
     console.py   what the commands share on the command line
-    stage.py     a stage in AWS, and what AWS says in one sentence
-    aws_failures.py  why AWS was not asked, or did not answer
+    stage.py     a stage in AWS, with AWS's errors explained
+    aws_failures.py  why AWS refused a call, or did not answer
     project.py   the checkout: template, policies, configuration
-    errors.py    what stops a command
+    errors.py    the error that stops a command
     gateway_responses.py    the errors that API Gateway answers itself
 
-`command.py` of each folder says what is typed: options, help, tables. It is small and imports the
-rest of its folder when the command runs, because `batchback --help` loads all of them.
+The `command.py` of each folder defines its options, help and tables. It is small and imports the
+rest of its folder only when the command runs, because `batchback --help` loads every `command.py`.
 """

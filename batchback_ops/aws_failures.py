@@ -1,8 +1,8 @@
-"""Why AWS was not asked, or did not answer, in one sentence.
+"""Why AWS refused a call, or did not answer, in one sentence.
 
-What botocore and the libraries below it say is never repeated: it may hold a header with a token,
-what a credential process printed, or an address with a password. The sentence is made of the kind
-of the failure, and of names alone.
+The sentence is made only from the kind of failure and from names. The texts of botocore and its
+libraries are never repeated, because they may contain a header with a token, the output of a
+credential process, or an address with a password.
 """
 
 import re
@@ -40,35 +40,37 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
 class MalformedCredentials(ValueError):
-    """They hold what no credentials hold: whatever signs with them, or sends them, breaks."""
+    """A part contains a character that credentials cannot contain, so no request can be signed."""
 
 
 def check_credentials(*parts: str | None) -> None:
-    """MalformedCredentials if one of them can't be sent; wherever they came from."""
+    """Raise MalformedCredentials if one of them cannot be sent."""
     if not all(_CREDENTIAL.fullmatch(part) for part in parts if part):
         raise MalformedCredentials
 
 
 def refusal(error: "ClientError") -> str:
-    """What AWS said no to. Its text is repeated if it is about anything but the credentials."""
+    """The sentence for a call that AWS refused. It repeats AWS's text unless that is about the
+    credentials."""
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     if code in _WRONG_CREDENTIALS:
-        return f"AWS does not accept the credentials ({code}): sign in again, and see AWS_PROFILE."
+        return f"AWS does not accept your credentials ({code}): sign in again or set AWS_PROFILE."
     if code in _DENIED:
         return f"AWS denies you {error.operation_name}: {message}"
     return f"AWS refused {error.operation_name} ({code}): {message}"
 
 
 def failure(error: Exception, environ: Mapping[str, str]) -> str:
-    """What stood between us and AWS: the environment, the configuration or the network."""
+    """The sentence for a call that did not reach AWS: because of the environment, the
+    configuration or the network."""
     return _of_environment(environ) or _of_kind(error)
 
 
 def _of_environment(environ: Mapping[str, str]) -> str:
-    """Which variable no library can use; empty if none is wrong."""
+    """The sentence about an unusable variable, or an empty text if all are usable."""
     for name in _CREDENTIALS:
         if not _CREDENTIAL.fullmatch(environ.get(name, "")):
-            return f"{name} holds a line break, or another character that none has: set it again."
+            return f"{name} contains a line break or another invalid character: set it again."
     for name, value in environ.items():
         if name.startswith("AWS_ENDPOINT_URL") and value and not _is_address(value):
             return f"{name} is not an address such as http://127.0.0.1:4566: correct or unset it."
@@ -90,7 +92,7 @@ def _of_kind(error: Exception) -> str:
         if isinstance(error, kinds):
             return sentence(error)
     return (
-        f"AWS cannot be asked ({type(error).__name__}): check the AWS_ variables of your "
+        f"AWS cannot be called ({type(error).__name__}): check the AWS_ variables in your "
         "environment, and ~/.aws/config."
     )
 
@@ -99,7 +101,7 @@ _Sentence = Callable[[Exception], str]
 
 
 def _sentences() -> list[tuple[tuple[type[Exception], ...], _Sentence]]:
-    """By kind, the particular before the general."""
+    """By kind of error, the specific before the general."""
     from botocore import exceptions as of_aws
 
     return [
@@ -122,11 +124,11 @@ def _none(_: Exception) -> str:
 
 
 def _sign_in(error: Exception) -> str:
-    return f"Your AWS credentials cannot be had ({type(error).__name__}): sign in again."
+    return f"Your AWS credentials cannot be loaded ({type(error).__name__}): sign in again."
 
 
 def _profile(_: Exception) -> str:
-    return "The AWS profile is not complete: correct it in ~/.aws/config, or set AWS_PROFILE."
+    return "Your AWS profile is incomplete: correct it in ~/.aws/config, or set AWS_PROFILE."
 
 
 def _file(error: Exception) -> str:
@@ -139,37 +141,44 @@ def _region(error: Exception) -> str:
 
 def _proxy(_: Exception) -> str:
     return (
-        "AWS cannot be reached: the proxy of HTTPS_PROXY does not answer, so correct or unset it."
+        "AWS cannot be reached, because the proxy in HTTPS_PROXY does not answer: correct or "
+        "unset it."
     )
 
 
 def _certificate(error: Exception) -> str:
-    return f"AWS cannot be reached: {_host(error)} is not trusted, so check AWS_CA_BUNDLE."
+    return (
+        f"AWS cannot be reached, because the certificate of {_host(error)} is not trusted: check "
+        "AWS_CA_BUNDLE."
+    )
 
 
 def _network(error: Exception) -> str:
-    return f"AWS cannot be reached: {_host(error)} does not answer, so check network and region."
+    return (
+        f"AWS cannot be reached, because {_host(error)} does not answer: check the network and the "
+        "region."
+    )
 
 
 def _process(error: Exception) -> str:
     name = getattr(error, "filename", None)
     return (
-        f"Your AWS credentials cannot be had: {name or 'a file'}, which the profile needs, cannot "
-        "be used, so correct it in ~/.aws/config."
+        f"Your AWS credentials cannot be loaded, because {name or 'a file'}, which your profile "
+        "needs, cannot be used: correct it in ~/.aws/config."
     )
 
 
 def _malformed(_: Exception) -> str:
     return (
-        "Your AWS credentials hold a line break, or another character that none has: set them "
-        "again in ~/.aws/credentials, or wherever your profile has them from."
+        "Your AWS credentials contain a line break or another invalid character: set them again in "
+        "~/.aws/credentials, or in the source that your profile names."
     )
 
 
 def _output(_: Exception) -> str:
     return (
-        "Your AWS credentials cannot be had: what the profile's credential_process prints is not "
-        "as AWS wants it, so run it yourself to see."
+        "Your AWS credentials cannot be loaded, because your profile's credential_process prints "
+        "something that is not in AWS's format: run it yourself to see its output."
     )
 
 
@@ -179,7 +188,7 @@ def _detail(error: Exception, name: str) -> str:
 
 
 def _host(error: Exception) -> str:
-    """Without a user and a password that somebody put into the address."""
+    """The host alone: the address may contain a user and a password."""
     try:
         return urlsplit(_detail(error, "endpoint_url")).hostname or "the endpoint"
     except ValueError:

@@ -1,7 +1,7 @@
-"""What the operators' commands share on the command line: a stage, and JSON or a table.
+"""What the operators' commands share on the command line: the stage, and output as JSON or a table.
 
-A command is a function of a stage, the shell and its options that returns what to print. It is
-imported when it runs, because the help of `batchback` loads every `command.py`.
+A command is a function that takes a stage, the shell and its options, and returns what to print. It
+is imported only when it runs, because the help of `batchback` loads every `command.py`.
 """
 
 import json
@@ -28,11 +28,11 @@ STAGE = click.Option(
     shell_complete=_stages,
     help="A stage of .chalice/config.json.",
 )
-JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on a terminal too.")
+JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, even on a terminal.")
 
 
 def whole_number(first: int, last: int) -> Callable[[object], int]:
-    """A type for options: digits alone, and in the range."""
+    """A type for options: only digits, within the range."""
 
     def number(given: object) -> int:
         text = str(given)
@@ -53,9 +53,12 @@ def add_command(
     changes: bool = True,
     example: str = "--stage prod",
 ) -> None:
-    """Add a command to a group. `load` imports the function, whose result is printed as JSON, or
-    as a table on a terminal. If it cannot be printed and the command changes something, stderr
-    gets it: a new secret is nowhere else."""
+    """Add a command to a group.
+
+    `load` imports the function. Its result is printed as JSON, or as a table on a terminal. If a
+    command that changes something cannot print its result, the result goes to stderr, because a new
+    secret is nowhere else.
+    """
 
     @click.pass_obj
     def call(shell: Shell, /, *, stage: str, as_json: bool, **given: Any) -> Status:

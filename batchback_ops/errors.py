@@ -1,6 +1,6 @@
-"""What stops an operator's command, beside CannotGoOn."""
+"""The error that stops an operator's command, besides CannotGoOn."""
 
 
 class NotDone(Exception):
-    """AWS, or what is in the stage, stands against it; the text is one sentence that says what to
-    do. The exit status is REFUSED."""
+    """AWS or the state of the stage prevents it. The text is one sentence that says what to do; the
+    exit status is REFUSED."""

@@ -1,8 +1,8 @@
-"""What API Gateway answers itself, in the shape of the service's own errors.
+"""The errors that API Gateway answers itself, in the shape of the service's own errors.
 
-By itself API Gateway answers with a `message` alone, and clients that go by `errorCode` take that
-for success. Each type has a status of its own here, because the template cannot repeat the one that
-API Gateway would choose.
+By default API Gateway answers with only a `message`, which clients that check `errorCode` mistake
+for success. Each type sets its status here, because the template cannot repeat the one that API
+Gateway would choose.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: As chalicelib.api has them, for answers of its own.
+#: The same headers as chalicelib.api sends.
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -21,11 +21,11 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """One error of API Gateway."""
+    """An error that API Gateway answers."""
 
     status: int
     message: str
-    #: After how long to try again.
+    #: In seconds.
     retry_after: int | None = None
 
     @property
@@ -39,7 +39,7 @@ class GatewayResponse:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """As PutGatewayResponse and the description of an API have it."""
+        """In the format of PutGatewayResponse and of an API's definition."""
         return {
             "statusCode": str(self.status),
             "responseParameters": {
@@ -62,7 +62,7 @@ _TIMED_OUT = GatewayResponse(504, "No answer within 29 seconds")
 
 RESPONSES: Mapping[str, GatewayResponse] = {
     "MISSING_AUTHENTICATION_TOKEN": NO_SUCH_PATH,
-    # The same, of a request with an Authorization header, which it takes for AWS's own.
+    # The same for a request with an Authorization header, which API Gateway takes for AWS's own.
     "INVALID_SIGNATURE": NO_SUCH_PATH,
     "RESOURCE_NOT_FOUND": NO_SUCH_PATH,
     "BAD_REQUEST_BODY": _REFUSED,

@@ -8,24 +8,24 @@ from typing import Any
 
 from batchback.errors import CannotGoOn
 
-#: Of .chalice/config.json: the stage that one machine is.
+#: The stage in .chalice/config.json that runs on this machine.
 LOCAL_STAGE = "local"
 
 
 def root() -> Path:
-    """Where app.py and .chalice are."""
+    """The folder that contains app.py and .chalice."""
     here = Path(__file__).resolve().parents[1]
     if not (here / ".chalice" / "config.json").exists():
         raise CannotGoOn(
-            "This needs a checkout (pip install -e .): "
-            "there is no .chalice/config.json beside this package."
+            "This command needs a checkout, and there is no .chalice/config.json next to this "
+            "package: run `pip install -e .` in a checkout."
         )
     return here
 
 
 def template() -> str:
-    """The CloudFormation template of a stage's tables, queues, logs, alarms and dashboard, without
-    the spaces between its words: a request may hold 51,200 bytes of it."""
+    """The CloudFormation template of a stage's tables, queues, logs, alarms and dashboard. It has
+    no spaces between tokens, because a request may contain at most 51,200 bytes of template."""
     written = (root() / ".chalice" / "resources.json").read_text("utf-8")
     return json.dumps(json.loads(written), separators=(",", ":"), ensure_ascii=False)
 
@@ -38,8 +38,8 @@ def configuration() -> dict[str, Any]:
 
 
 def deployed(stage: str) -> list[dict[str, Any]]:
-    """What `chalice deploy` wrote down of a stage in this checkout; nothing if it was not run
-    here."""
+    """The resources that `chalice deploy` recorded for a stage in this checkout; none if it was not
+    run here."""
     path = root() / ".chalice" / "deployed" / f"{stage}.json"
     if not path.exists():
         return []
@@ -58,14 +58,14 @@ def stack_name(stage: str) -> str:
 
 
 def function_name(function: str, stage: str) -> str:
-    """What `chalice deploy` calls a function, and the template of a pipeline too. No stage can be
-    taken for the beginning of another's name."""
+    """The name that both `chalice deploy` and a pipeline's template give to a function. No stage's
+    name can be mistaken for the beginning of another's."""
     stack = stack_name(stage)
     return stack if function == "api_handler" else f"{stack}-{function}"
 
 
 def configured_parameters(stage: str) -> dict[str, str]:
-    """The parameters of the template that a stage sets. Chalice passes over them."""
+    """The template parameters that a stage sets. Chalice ignores them."""
     given: dict[str, Any] = _stage(stage).get("resources", {})
     return {
         name: value if isinstance(value, str) else json.dumps(value)
@@ -74,31 +74,30 @@ def configured_parameters(stage: str) -> dict[str, str]:
 
 
 def stack_parameters(stage: str) -> dict[str, str]:
-    """Every parameter of the template: its default, or what the stage's configuration sets
-    instead."""
+    """Every parameter of the template, with the value that the stage sets or else its default."""
     declared = json.loads(template())["Parameters"]
     del declared["Stage"]
     given = configured_parameters(stage)
     if unknown := sorted(given.keys() - declared.keys()):
         raise CannotGoOn(
-            f"stages.{stage}.resources in .chalice/config.json has no {', '.join(unknown)}, "
-            f"only {', '.join(declared)}: use one of these."
+            f"stages.{stage}.resources in .chalice/config.json cannot set {', '.join(unknown)}: "
+            f"use only {', '.join(declared)}."
         )
     defaults = {name: str(parameter["Default"]) for name, parameter in declared.items()}
     return {"Stage": stage, **defaults, **given}
 
 
 def tags(stage: str) -> dict[str, str]:
-    """The tags of a stage's stack; Chalice gives the same ones to its functions."""
+    """The tags of a stage's stack. Chalice gives its functions the same ones."""
     return {**configuration().get("tags", {}), **_stage(stage).get("tags", {})}
 
 
 def configured(
     configuration: Mapping[str, Any], stage: str, function: str, name: str, *, default: Any
 ) -> Any:
-    """What Chalice goes by for a function: the stage's own word for it, the stage's for all of its
-    functions, the application's for the function, the application's for all.
-    https://aws.github.io/chalice/topics/configfile.html"""
+    """The value that Chalice uses for a function. It takes the first of: the stage's value for the
+    function, the stage's for all functions, the application's for the function, the application's
+    for all. https://aws.github.io/chalice/topics/configfile.html"""
     of_stage, of_all = configuration["stages"][stage], configuration
     for place in (
         of_stage.get("lambda_functions", {}).get(function, {}),
@@ -112,7 +111,7 @@ def configured(
 
 
 def api_gateway_stage(stage: str) -> str | None:
-    """What API Gateway calls the stage."""
+    """The stage's name in API Gateway."""
     name: str | None = {**configuration(), **_stage(stage)}.get("api_gateway_stage")
     return name
 
@@ -122,7 +121,7 @@ def _stage(stage: str) -> dict[str, Any]:
     if stage not in stages:
         raise CannotGoOn(
             f"There is no stage {stage!r} in .chalice/config.json, only {', '.join(stages)}: "
-            "name one of them, or add it there."
+            "name one of these, or add the stage there."
         )
     found: dict[str, Any] = stages[stage]
     return found

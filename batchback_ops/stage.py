@@ -1,4 +1,4 @@
-"""A stage in AWS as an operator's commands reach it, and what AWS says, in one sentence."""
+"""A stage in AWS, as the operators' commands reach it. AWS's errors become one sentence."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Names, settings and clients of one stage. The stage `local` is the service on this machine:
-    its AWS is the one that AWS_ENDPOINT_URL or else its configuration names, and nothing else of
-    what the user has set for real accounts counts there."""
+    """The names, settings and clients of one stage.
+
+    The stage `local` is the service on this machine. Its AWS is at AWS_ENDPOINT_URL, or else at the
+    address in its configuration. What the user has set for real accounts is ignored.
+    """
 
     name: str
     #: Its environment variables in .chalice/config.json.
@@ -33,12 +35,12 @@ class Stage:
 
     @property
     def names(self) -> Names:
-        """What is called after the stage; CannotGoOn if no stage can have this name."""
+        """Everything that is named after the stage. CannotGoOn if the stage's name is invalid."""
         try:
             return Names(self.name)
         except Misconfigured as fault:
             raise CannotGoOn(
-                f"Rename the stage {self.name!r} of .chalice/config.json: {fault}."
+                f"Rename the stage {self.name!r} in .chalice/config.json: {fault}."
             ) from fault
 
     @property
@@ -51,7 +53,7 @@ class Stage:
             region: str | None = self._session.region_name
         if not region:
             raise CannotGoOn(
-                "There is no AWS region: set AWS_DEFAULT_REGION, or a region in ~/.aws/config."
+                "No AWS region is set: set AWS_DEFAULT_REGION, or a region in ~/.aws/config."
             )
         return region
 
@@ -60,13 +62,13 @@ class Stage:
         try:
             return self._client(service)
         except (OSError, ValueError) as error:
-            # From what botocore reads and runs for it, such as a credential process.
+            # Raised by what botocore reads or runs, such as a credential process.
             raise CannotGoOn(failure(error, self.environ)) from error
 
     def _client(self, service: str) -> Any:
         from botocore.config import Config
 
-        make: Any = self._session.client  # its types want the service's name as a literal
+        make: Any = self._session.client  # its types require the service's name as a literal
         if not self.is_local:
             if credentials := self._session.get_credentials():
                 check_credentials(*credentials.get_frozen_credentials())
@@ -76,18 +78,18 @@ class Stage:
 
     @property
     def _endpoint(self) -> str:
-        """The AWS of this machine: whatever is set for real ones, keys go nowhere else."""
+        """The address of this machine's AWS. No other is accepted, so that no key goes there."""
         endpoint = self.environ.get("AWS_ENDPOINT_URL") or self.variables["AWS_ENDPOINT_URL"]
         if not is_of_this_machine(endpoint):
             raise CannotGoOn(
-                f"AWS_ENDPOINT_URL is not of this machine, and the stage {self.name} is: unset it, "
+                f"AWS_ENDPOINT_URL is not on this machine, but the stage {self.name} is: unset it, "
                 "or set it to the AWS address that `batchback local` prints."
             )
         return endpoint
 
     @contextmanager
     def explained_errors(self) -> Iterator[None]:
-        """A block in which what goes wrong with AWS becomes a CannotGoOn, which says what to do."""
+        """Turn AWS's errors inside the block into a CannotGoOn that says what to do."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -98,9 +100,9 @@ class Stage:
         except BotoCoreError as error:
             raise CannotGoOn(self._failure(error)) from error
         except TooNew as error:
-            raise CannotGoOn(f"{error}, or use its checkout.") from error
+            raise CannotGoOn(f"{error}, or run this from its checkout.") from error
         except Unavailable as error:
-            raise CannotGoOn(f"{error}: try again.") from error
+            raise CannotGoOn(f"{error}: retry.") from error
 
     @cached_property
     def _session(self) -> "Session":
@@ -109,8 +111,8 @@ class Stage:
     def _refusal(self, error: "ClientError") -> str:
         if error.response["Error"]["Code"] in _NOT_THERE:
             return (
-                f"Stage {self.name} has no resources in {self.region}: make them with "
-                f"`batchback resources up --stage {self.name}`, or name the right region."
+                f"Stage {self.name} has no resources in {self.region}: create them with "
+                f"`batchback resources up --stage {self.name}`, or correct AWS_DEFAULT_REGION."
             )
         return refusal(error)
 
@@ -120,7 +122,7 @@ class Stage:
         no_answer = exceptions.ConnectionError, exceptions.HTTPClientError
         if self.is_local and isinstance(error, no_answer):
             return (
-                "Nobody answers as this machine's AWS: start `batchback local`, and set "
+                "The AWS of this machine does not answer: start `batchback local`, and set "
                 "AWS_ENDPOINT_URL to the AWS address that it prints."
             )
         return failure(error, self.environ)
@@ -128,8 +130,7 @@ class Stage:
 
 @contextmanager
 def _as_aws_said_it() -> Iterator[None]:
-    """The adapters of the service say Unavailable of whatever AWS says; here its own words are
-    wanted."""
+    """Raise AWS's own error. The service's adapters turn all of them into Unavailable."""
     try:
         yield
     except TooNew:
@@ -146,14 +147,14 @@ def _session_of_the_user() -> "Session":
         return boto3.Session()
     except ProfileNotFound as error:
         raise CannotGoOn(
-            f"There is no AWS profile {error.kwargs['profile']!r}: set AWS_PROFILE to one of "
-            "`aws configure list-profiles`."
+            f"There is no AWS profile {error.kwargs['profile']!r}: set AWS_PROFILE to one that "
+            "`aws configure list-profiles` shows."
         ) from error
 
 
 def _session_of_this_machine(variables: Mapping[str, str]) -> "Session":
-    """One that looks at no profile and no file, which may be broken: the local service keeps
-    everything under the credentials and in the region of its own configuration."""
+    """A session that reads no profile and no file, which may be broken. The local service uses the
+    credentials and the region of its own configuration."""
     import boto3
     from botocore.session import Session
 
@@ -174,10 +175,10 @@ _NOT_THERE = {
     "ResourceNotFoundException",
     "AWS.SimpleQueueService.NonExistentQueue",
     "QueueDoesNotExist",
-    "TableNotFoundException",  # of DescribeContinuousBackups alone
+    "TableNotFoundException",  # only from DescribeContinuousBackups
 }
 
 
 def open_stage(name: str, shell: Shell) -> Stage:
-    """The stage of this name; CannotGoOn where .chalice/config.json has none."""
+    """The stage of this name. CannotGoOn if .chalice/config.json has none."""
     return Stage(name=name, variables=project.environment(name), environ=shell.environ)

@@ -36,7 +36,7 @@ from tests.samples import without_life
 LONGER_THAN_ONE_WORKER_STARTS_SECONDS = 7
 WORKERS = ["advance_batch", "bury_jobs", "call_back", "run_jobs", "sweep"]
 
-BY_ITS_PIPELINE = "deploy it by its pipeline (docs/packaging.md)"
+BY_ITS_PIPELINE = "deploy it with its pipeline (docs/packaging.md)"
 
 Request = dict[str, Any]
 Findings = dict[str, dict[str, Any]]
@@ -251,15 +251,17 @@ class TestDoctor:
         told = wrong(found)
         assert {*told} == expected
         assert told["stack"][0].endswith(": DeletionProtection, JobsVisibilitySeconds")
-        assert told["visibility of jobs"][0].startswith(f"{VISIBILITY_SECONDS} s, and 6 times")
+        assert told["visibility of jobs"][0].startswith(
+            f"{VISIBILITY_SECONDS} s, less than 6 times"
+        )
         for function in PERMISSIONS:
             others = ", ".join(sorted(service.variables))
             assert told[f"function {function}"][0].endswith(f"config.json has it: {others}")
             *_, statements = told[f"policy of {function}"][0].partition("committed one: ")
             assert {*statements.split(", ")} <= {"BatchesQueue", "CallbacksQueue", "JobsQueue"}
         assert {mend.rpartition(", then ")[2] for _, mend in told.values()} == {BY_ITS_PIPELINE}
-        assert found["ping"]["found"].startswith("signed and understood at ")
-        assert found["batch"]["found"].endswith(": test.ping ran, its callback is delivered")
+        assert found["ping"]["found"].startswith("answered a signed call at ")
+        assert found["batch"]["found"].endswith(": test.ping ran, its callback was delivered")
 
     def test_what_is_broken_is_named_with_its_remedy(
         self, service: OnEmulator, expected: set[str]
@@ -272,7 +274,7 @@ class TestDoctor:
             told = wrong(findings(service, "--no-batch"))
         assert {*told} - expected == {"messages of bury_jobs", "ping", "batch"}
         assert told["messages of bury_jobs"] == (
-            f"{NAMES.jobs_dead_queue} feeds it, and is Disabled",
+            f"its source {NAMES.jobs_dead_queue} is Disabled",
             f"aws lambda update-event-source-mapping --uuid {trigger} --enabled",
         )
         assert told["policy of run_jobs"][0].endswith(": CallbacksQueue, JobsQueue, Keys")

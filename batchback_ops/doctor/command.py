@@ -1,4 +1,4 @@
-"""`batchback doctor`: what of a stage works, what does not, and what fixes it."""
+"""`batchback doctor`: what works in a stage, what does not, and how to fix it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
         click.Option(
             ["--address"],
             metavar="URL",
-            help="Of the API, if .chalice/deployed and the stack do not say it.",
+            help="The API's address, if neither .chalice/deployed nor the stack has it.",
         ),
-        click.Option(["--key"], metavar="KEY", help="Of this stage, for the ping and the batch."),
+        click.Option(["--key"], metavar="KEY", help="A key of this stage, for ping and batch."),
         click.Option(
             ["--secret"],
             metavar="TEXT",
-            help="Of the key; other users of this machine may see options.",
+            help="The key's secret. Other users of this machine may see options.",
         ),
         click.Option(
-            ["--callback-url"], metavar="URL", help="For the batch: an address that answers 2xx."
+            ["--callback-url"], metavar="URL", help="An address of yours that answers 2xx."
         ),
         click.Option(["--no-batch"], is_flag=True, help="Run no batch."),
         JSON,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 def doctor(shell: Shell, /, *, stage: str, as_json: bool, **given: Any) -> Status:
     """Check a stage and suggest fixes.
 
-    The exit status is 1 if something is wrong, and 2 if nothing can be checked: without
-    credentials, a region or such a stage.
+    The exit status is 1 if something is wrong, and 2 if nothing can be checked because the
+    credentials, the region or the stage is missing.
     """
     from batchback_ops.doctor.examination import examine
     from batchback_ops.doctor.service_checks import Trial
@@ -57,8 +57,8 @@ def doctor(shell: Shell, /, *, stage: str, as_json: bool, **given: Any) -> Statu
 
 
 def _show(findings: "Sequence[Finding]", shell: Shell, *, as_json: bool) -> None:
-    """What is wrong stands last, where nothing scrolls it away: on a terminal as the output, else
-    on stderr below the JSON."""
+    """Show what is wrong last, so that it stays visible: as the output on a terminal, otherwise on
+    stderr after the JSON."""
     wrong = _wrong(findings)
     skipped = sum(finding.ok is None for finding in findings)
     count = f"{len(findings)} checked: {len(wrong)} wrong, {skipped} skipped"

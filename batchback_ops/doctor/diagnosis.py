@@ -1,7 +1,7 @@
-"""What a check finds: what there is, or what is wrong and its remedy.
+"""The outcome of a check: what it found, or what is wrong and its remedy.
 
-A check returns what it found, for people. It raises Wrong if that is wrong, and Skipped if it
-cannot be checked; what AWS refuses is wrong too, in Stage's own sentence.
+A check returns what it found, as a text for people. It raises Wrong if something is wrong, and
+Skipped if it cannot check. A call that AWS refuses counts as wrong, with the sentence from Stage.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Check:
 
 
 class Wrong(Exception):
-    """Something is not as it must be, and `remedy` says what to run or do."""
+    """Something is wrong, and `remedy` says what to run or do."""
 
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found)
@@ -30,18 +30,18 @@ class Wrong(Exception):
 
 
 class Skipped(Exception):
-    """It cannot be checked; the text says what is missing for it."""
+    """It cannot be checked. The text says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What came of a check."""
+    """The outcome of a check."""
 
     check: str
     #: None: it was skipped.
     ok: bool | None
     found: str
-    #: None: nothing is wrong, or `found` says it already.
+    #: None: nothing is wrong, or `found` contains it already.
     remedy: str | None = None
 
     @property
@@ -52,12 +52,12 @@ class Finding:
         return f"{verdict} {self.check}: {self.found}{remedy}"
 
     def as_json(self) -> dict[str, object]:
-        """For programs, which know the remedy as `mend`."""
+        """For programs, which read the remedy from the field `mend`."""
         return {"check": self.check, "ok": self.ok, "found": self.found, "mend": self.remedy}
 
 
 def find(check: Check, stage: Stage) -> Finding:
-    """Never raises for anything that AWS, the network or the service can do."""
+    """Run a check. It never raises because of AWS, the network or the service."""
     try:
         with stage.explained_errors():
             found = check.run()

@@ -1,7 +1,7 @@
-"""Everything of a stage, checked in the order of causes.
+"""All checks of a stage, causes first.
 
-If you fix the first thing that is wrong, you may have fixed the rest. Nothing is changed, but that
-one batch is run in the name of the key that was given.
+Fixing the first thing that is wrong may fix the rest. The checks change nothing, except that they
+run one batch with the key they were given.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from batchback_ops.stage import Stage
 
 
 def examine(trial: Trial, stage: Stage, shell: Shell) -> Iterator[Finding]:
-    """What comes of each check; CannotGoOn if nothing can be checked."""
+    """The outcome of each check. CannotGoOn if nothing can be checked."""
     if not stage.is_local:
         yield from (begun := [*_who_and_where(stage)])
         if any(finding.ok is False for finding in begun):
@@ -42,7 +42,7 @@ def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
 
 
 def _who_and_where(stage: Stage) -> Iterator[Finding]:
-    """What everything else depends on: without it there is nothing to check."""
+    """The credentials and the region, which all other checks depend on."""
     with stage.explained_errors():
         whom = stage.client("sts").get_caller_identity()
     yield Finding(check="credentials", ok=True, found=f"{whom['Arn']}, account {whom['Account']}")

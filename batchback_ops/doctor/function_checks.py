@@ -1,6 +1,6 @@
-"""Whether a stage's functions are there, of one version, and get what they wait for.
+"""Whether a stage's functions exist, run one version, and get their messages.
 
-`chalice deploy` and the template of a pipeline give them the same names.
+`chalice deploy` and a pipeline's template give them the same names.
 """
 
 import json
@@ -15,15 +15,15 @@ from batchback_ops.policies.documents import file_name
 from batchback_ops.policies.permissions import PERMISSIONS
 from batchback_ops.stage import Stage
 
-#: What Chalice goes by where the configuration says nothing.
+#: Chalice's defaults.
 _DEFAULT_TIMEOUT_SECONDS = 60
 _DEFAULT_MEMORY_MB = 128
 _EACH_MINUTE = "rate(1 minute)"
-_ABLE = {"Active", "Inactive"}  # Inactive: idle for long, and woken by the next call
+_ABLE = {"Active", "Inactive"}  # Inactive: idle for long; the next call activates it
 
 
 def timeout_seconds(function: str, stage: Stage) -> int:
-    """As .chalice/config.json has it: the nearest of function, stage and application."""
+    """The timeout in .chalice/config.json, most specific first: function, stage, application."""
     return _configured(function, stage, "lambda_timeout", _DEFAULT_TIMEOUT_SECONDS)
 
 
@@ -64,7 +64,7 @@ _ALL = tuple(PERMISSIONS)
 
 @dataclass(frozen=True, kw_only=True)
 class Functions:
-    """The functions of a stage, each asked for once."""
+    """The functions of a stage. Each is requested once."""
 
     stage: Stage
 
@@ -78,16 +78,16 @@ class Functions:
                 self._deploy,
             )
         if others := [*_other_settings(found, function, self.stage)]:
-            raise Wrong(f"not as .chalice/config.json has it: {', '.join(others)}", self._deploy)
+            raise Wrong(f"differs from .chalice/config.json in {', '.join(others)}", self._deploy)
         return f"{found['FunctionName']}, {found['Runtime']}, {found['Timeout']} s"
 
     def judge_code(self) -> str:
-        """A deployment that broke off leaves two versions that may not understand each other."""
+        """An interrupted deployment leaves two versions, which may not understand each other."""
         codes = {function: self._find(function)["CodeSha256"] for function in _ALL}
         if len(set(codes.values())) > 1:
             versions = ", ".join(f"{each} {code[:8]}" for each, code in codes.items())
-            raise Wrong(f"not all functions are of one version: {versions}", self._deploy)
-        return f"all functions are of one version, {codes[_ALL[0]][:8]}"
+            raise Wrong(f"the functions run different versions: {versions}", self._deploy)
+        return f"all functions run one version, {codes[_ALL[0]][:8]}"
 
     def judge_mapping(self, function: str, queue: str) -> str:
         name = self._find(function)["FunctionName"]
@@ -95,15 +95,17 @@ class Functions:
         mappings = answer["EventSourceMappings"]
         if [each["EventSourceArn"].rpartition(":")[2] for each in mappings] != [queue]:
             sources = [each["EventSourceArn"] for each in mappings]
-            raise Wrong(f"it is fed by {sources or 'nothing'}, not by {queue}", self._deploy)
+            raise Wrong(
+                f"its source is {', '.join(sources) or 'missing'}, not {queue}", self._deploy
+            )
         [mapping] = mappings
         if mapping["State"] != "Enabled":
             enable = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled"
-            raise Wrong(f"{queue} feeds it, and is {mapping['State']}", enable)
+            raise Wrong(f"its source {queue} is {mapping['State']}", enable)
         if mapping["BatchSize"] != 1:
-            raise Wrong(f"{mapping['BatchSize']} messages come at once, not 1", self._deploy)
-        at_once = mapping.get("ScalingConfig", {}).get("MaximumConcurrency", "as many as it likes")
-        return f"from {queue}, one by one, workers at once: {at_once}"
+            raise Wrong(f"it gets {mapping['BatchSize']} messages at a time, not 1", self._deploy)
+        concurrency = mapping.get("ScalingConfig", {}).get("MaximumConcurrency", "unlimited")
+        return f"from {queue}, one at a time, maximum concurrency: {concurrency}"
 
     def judge_schedule(self, function: str) -> str:
         client = self.stage.client("events")
@@ -136,24 +138,24 @@ class Functions:
         ]
         if others := _other_statements(documents, _committed(function, self.stage)):
             raise Wrong(
-                f"{role} has another than the committed one: {', '.join(others)}", self._deploy
+                f"{role} differs from the committed policy in {', '.join(others)}", self._deploy
             )
         if attached:
             also = ", ".join(each["PolicyArn"] for each in attached)
             raise Wrong(
-                f"{role} has more: {also}",
+                f"{role} has other policies too: {also}",
                 f"aws iam detach-role-policy --role-name {role} --policy-arn ARN",
             )
-        return f"{role} has {file_name(function, self.stage.name)} and no other"
+        return f"{role} has only {file_name(function, self.stage.name)}"
 
     def judge_log(self, function: str) -> str:
         group = f"/aws/lambda/{project.function_name(function, self.stage.name)}"
         answer = self.stage.client("logs").describe_log_groups(logGroupNamePrefix=group)
         found = [each for each in answer["logGroups"] if each["logGroupName"] == group]
         if not found:
-            raise Wrong(f"there is no {group}", bring_up(self.stage))
+            raise Wrong(f"there is no log group {group}", bring_up(self.stage))
         if "retentionInDays" not in found[0]:
-            raise Wrong(f"{group} keeps its lines for ever", bring_up(self.stage))
+            raise Wrong(f"{group} has no retention time", bring_up(self.stage))
         return f"{group}, kept for {found[0]['retentionInDays']} days"
 
     def _find(self, function: str) -> dict[str, Any]:
@@ -185,7 +187,8 @@ class Functions:
 
 
 def _other_settings(found: dict[str, Any], function: str, stage: Stage) -> list[str]:
-    """The names of those that differ; a value may be a secret."""
+    """The names of the settings that differ. Their values are left out, because they may be
+    secret."""
     there, wanted = found.get("Environment", {}).get("Variables", {}), stage.variables
     others = sorted(name for name in {**there, **wanted} if there.get(name) != wanted.get(name))
     if found["Timeout"] != timeout_seconds(function, stage):
@@ -198,7 +201,8 @@ def _other_settings(found: dict[str, Any], function: str, stage: Stage) -> list[
 
 
 def _other_statements(documents: list[Any], committed: Any) -> list[str]:
-    """What is in the policies of a role and not in the committed one, and the other way round."""
+    """The statements that are either in the role's policies or in the committed one, but not in
+    both."""
     there = [each for document in documents for each in document["Statement"]]
     wanted = committed["Statement"]
     others = [each for each in wanted if each not in there]

@@ -1,4 +1,4 @@
-"""Whether anything holds up jobs: an operator's pause, or a platform that is not there."""
+"""Whether anything holds up jobs: an operator's pause, or a platform that is down."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,7 +15,7 @@ from chalicelib.domain.batch import LONGEST_LIFE
 from chalicelib.domain.holds import Outage
 from chalicelib.operations.ports import BatchStore
 
-#: Whose accounts are asked about: those of the batches that are due next, in one request.
+#: The accounts of this many batches are checked: those that are due next, in one request.
 _BATCHES = 100
 
 
@@ -35,19 +35,19 @@ def _pause(stage: Stage, shell: Shell) -> str:
     if pause is None or shell.now() >= pause.until:
         return "none"
     raise Wrong(
-        f"no job runs until {time(pause.until)}, an operator has paused them: {pause.reason}",
-        f"batchback ops resume --stage {stage.name}, once its reason is gone",
+        f"an operator has paused all jobs until {time(pause.until)}: {pause.reason}",
+        f"batchback ops resume --stage {stage.name}, once the reason is gone",
     )
 
 
 def _outages(stage: Stage, shell: Shell) -> str:
     away = [*_away(_store(stage), shell.now() + LONGEST_LIFE)]
     if not away:
-        return f"none of the accounts of the {_BATCHES} batches that are due next has one"
+        return f"none for the accounts of the {_BATCHES} batches that are due next"
     whose = ", ".join(f"{account} since {time(outage.began_at)}" for account, outage in away)
     raise Wrong(
-        f"the platform is not there for {whose}: their jobs wait",
-        "see PLATFORM_ADDRESS, and whether the platform is up",
+        f"the platform is down for {whose}: their jobs wait",
+        "check that the platform is up, and PLATFORM_ADDRESS",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a stage's stack, tables and queues are there, and as .chalice/resources.json has them."""
+"""Whether a stage's stack, tables and queues exist and match .chalice/resources.json."""
 
 import json
 from functools import partial
@@ -11,7 +11,7 @@ from batchback_ops.doctor.remedies import bring_up
 from batchback_ops.resources.stack import parameters_of
 from batchback_ops.stage import Stage
 
-#: A stack at rest.
+#: No operation on the stack is in progress or has failed.
 _AT_REST = {
     "CREATE_COMPLETE",
     "UPDATE_COMPLETE",
@@ -24,7 +24,7 @@ _VISIBILITY_PER_TIMEOUT = 6
 
 
 def checks(stage: Stage) -> list[Check]:
-    """On this machine there is no backup, and the timeouts may be other ones."""
+    """The checks of a stage. On this machine there is no backup, and timeouts may differ."""
     names = stage.names
     tables = {"batches": names.batches_table, "keys": names.keys_table}
     queues = {
@@ -81,33 +81,34 @@ def _stack(stage: Stage) -> str:
     status: str = found["StackStatus"]
     if status not in _AT_REST:
         raise Wrong(
-            f"{name} is in {status}", f"batchback resources show --stage {stage.name} says why"
+            f"{name} is in {status}", f"batchback resources show --stage {stage.name} shows why"
         )
     if others := _other_than_wanted(client.get_template(StackName=name)["TemplateBody"]):
-        raise Wrong(f"not as .chalice/resources.json has it: {', '.join(others)}", bring_up(stage))
+        raise Wrong(f"differs from .chalice/resources.json in {', '.join(others)}", bring_up(stage))
     there, wanted = parameters_of(found), project.stack_parameters(stage.name)
     if others := [each for each, value in wanted.items() if there.get(each) != value]:
         raise Wrong(
-            f"not with the resources of .chalice/config.json: {', '.join(others)}", bring_up(stage)
+            f"differs from the resources in .chalice/config.json in {', '.join(others)}",
+            bring_up(stage),
         )
-    return f"{name} in {status}, as .chalice/resources.json and .chalice/config.json have it"
+    return f"{name} is in {status} and matches .chalice/resources.json and .chalice/config.json"
 
 
 def _alarms(stage: Stage) -> str:
     parameters = project.stack_parameters(stage.name)
     if parameters["Monitoring"] != "true":
-        raise Skipped("this stage has none: its Monitoring is off")
+        raise Skipped("this stage has no alarms, because its Monitoring is off")
     if not parameters["AlarmTopicArn"]:
         raise Wrong(
-            "they tell nobody: there is no AlarmTopicArn",
-            f"name a topic of SNS in stages.{stage.name}.resources of .chalice/config.json, then "
-            f"{bring_up(stage)}",
+            "they notify nobody, because AlarmTopicArn is not set",
+            f"set it to an SNS topic in stages.{stage.name}.resources of .chalice/config.json, "
+            f"then {bring_up(stage)}",
         )
-    return f"they tell {parameters['AlarmTopicArn']}"
+    return f"they notify {parameters['AlarmTopicArn']}"
 
 
 def _other_than_wanted(body: Any) -> list[str]:
-    """The template of a pipeline holds more than ours."""
+    """The resources that differ. A pipeline's template may contain more than ours."""
     there = json.loads(body) if isinstance(body, str) else body
     wanted: dict[str, Any] = json.loads(project.template())["Resources"]
     return [name for name in wanted if there["Resources"].get(name) != wanted[name]]
@@ -130,8 +131,8 @@ def _expiry(stage: Stage) -> str:
     if found.get("AttributeName") != "expires_at" or not found["TimeToLiveStatus"].startswith(
         "ENABL"
     ):
-        raise Wrong("nothing deletes batches whose life is over", bring_up(stage))
-    return "by expires_at"
+        raise Wrong("TTL is off, so nothing deletes expired batches", bring_up(stage))
+    return "TTL on expires_at"
 
 
 def _backup(stage: Stage, name: str) -> str:
@@ -146,13 +147,13 @@ def _queue(stage: Stage, name: str, dead: str) -> str:
     attributes = _attributes(stage, name)
     redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
     if not redrive.get("deadLetterTargetArn", "").endswith(f":{dead}"):
-        raise Wrong(f"what dies does not go to {dead}", bring_up(stage))
+        raise Wrong(f"its dead-letter queue is not {dead}", bring_up(stage))
     waiting = attributes["ApproximateNumberOfMessages"]
-    return f"{waiting} waiting; after {redrive['maxReceiveCount']} deliveries to {dead}"
+    return f"{waiting} waiting; {redrive['maxReceiveCount']} deliveries, then {dead}"
 
 
 def _dead_letters(stage: Stage) -> str:
-    """Those of jobs are bury_jobs's, which takes them at once."""
+    """bury_jobs takes the dead messages of jobs, so only the others are wrong."""
     names = stage.names
     for_people = {
         "batches-dead": names.batches_dead_queue,
@@ -168,8 +169,8 @@ def _dead_letters(stage: Stage) -> str:
             options = f"--queue {queue} --stage {stage.name}"
             raise Wrong(
                 found,
-                f"batchback ops redrive {options}, once their cause is fixed; those that it "
-                f"cannot read: batchback ops discard {options}",
+                f"batchback ops redrive {options}, once the cause is fixed; for messages that it "
+                f"cannot read, batchback ops discard {options}",
             )
     return found
 
@@ -179,11 +180,11 @@ def _visibility(stage: Stage, name: str, function: str, parameter: str) -> str:
     found = int(_attributes(stage, name)["VisibilityTimeout"])
     if found < wanted:
         raise Wrong(
-            f"{found} s, and 6 times the timeout of {function} is {wanted} s",
-            f"{parameter} in stages.{stage.name}.resources of .chalice/config.json must be that at "
-            f"least, then {bring_up(stage)}",
+            f"{found} s, less than 6 times the timeout of {function}, {wanted} s",
+            f"set {parameter} to at least that in stages.{stage.name}.resources of "
+            f".chalice/config.json, then {bring_up(stage)}",
         )
-    return f"{found} s, 6 times the timeout of {function} or more"
+    return f"{found} s, at least 6 times the timeout of {function}"
 
 
 def _attributes(stage: Stage, name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Whether the service answers, and does what it is there for: as a caller sees it."""
+"""Whether the service answers and runs jobs, as a caller sees it."""
 
 import re
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from batchback_ops.doctor.remedies import deploy
 from batchback_ops.stage import Stage
 from chalicelib.errors import KeyRevoked, ParameterMissing, RequestStale
 
-#: Where `batchback local` is found where its port was free.
+#: The address of `batchback local` if its port was free.
 _LOCAL_ADDRESS = "http://127.0.0.1:8000"
 _THIS_MACHINE = re.compile(r"https?://(127(\.\d+){3}|localhost|\[::1\])([:/]|$)")
 _PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.5
-#: A platform that does not know the caller: nothing it is asked for would be done.
+#: The platform does not know the caller, so it would run no job.
 _NOT_US = {401, 403, 463}
 #: Names that never lead anywhere. https://www.rfc-editor.org/rfc/rfc2606
 _RESERVED = re.compile(r"(^|\.)(example(\.(com|net|org))?|invalid|test)\.?$")
-#: What the service itself answers in the platform's place.
+#: The service's own answer if the platform gives none.
 _NO_ANSWER = 461
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """How the service is to be tried. What is None is found elsewhere, or tried without."""
+    """How to try the service. What is None is looked up, or left out."""
 
     address: str | None = None
     key: str | None = None
@@ -52,27 +52,26 @@ def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
 
 
 def _platform(stage: Stage) -> str:
-    """Only what the configuration says: a batch shows whether it answers."""
+    """Check the configuration only. The batch shows whether the platform answers."""
     address = urlsplit(stage.variables.get("PLATFORM_ADDRESS", "").strip())
     variables = f"stages.{stage.name}.environment_variables of .chalice/config.json"
     host = address.hostname or ""
     if _RESERVED.search(host):
         raise Wrong(
-            f"PLATFORM_ADDRESS is a placeholder, {host}: every job fails there",
+            f"PLATFORM_ADDRESS is a placeholder, {host}: every job fails",
             f"set it to your platform in {variables}, then {deploy(stage)}",
         )
     if address.scheme == "http" and _sends_header(stage) and not stage.is_local:
         raise Wrong(
-            f"PLATFORM_ADDRESS is http://{host}: each call carries PLATFORM_HEADER for everybody "
-            "on the way to read",
-            f"set an address with https in {variables}, then {deploy(stage)}, and replace the "
-            "header's value, which may have been read",
+            f"PLATFORM_ADDRESS is http://{host}: each call sends PLATFORM_HEADER unencrypted",
+            f"set an https address in {variables}, then {deploy(stage)}, and replace the header's "
+            "value, because somebody may have read it",
         )
     return host
 
 
 def _sends_header(stage: Stage) -> bool:
-    """A fixed one, which is a secret."""
+    """Whether calls carry PLATFORM_HEADER, which is a secret."""
     return stage.variables.get("PLATFORM_AUTH", "").strip().lower() == "header"
 
 
@@ -83,8 +82,8 @@ class _Service:
     shell: Shell
 
     def judge_answer(self) -> str:
-        """A stranger must be refused in the service's own words: for that API Gateway, function
-        and table have to work together."""
+        """A stranger must get the service's own 401, which takes API Gateway, the function and the
+        table of keys."""
         try:
             with self._client("nobody", "nothing") as stranger:
                 stranger.ping()
@@ -94,33 +93,36 @@ class _Service:
             return f"{self._address} answers"
         except Unreachable as unreachable:
             raise self._not_there(unreachable) from unreachable
-        raise Wrong(f"{self._address} answers anybody", "name the right --address")
+        raise Wrong(f"{self._address} accepts any key", "give the service's address with --address")
 
     def judge_errors_of_the_gateway(self) -> str:
-        """What API Gateway answers itself must be an error to clients that go by `errorCode`."""
+        """Clients that check `errorCode` must see API Gateway's own answers as errors."""
         try:
             with self._client("nobody", "nothing") as stranger:
                 stranger.call("no/such/path", "ping", {})
         except Refused:
-            return "have the service's shape"
+            return "they have the service's shape"
         except Unreachable as unreachable:
             raise Wrong(
-                f"are without errorCode, so some clients take them for success: {unreachable}",
+                f"they have no errorCode, so some clients take them for success: {unreachable}",
                 f"batchback resources gateway --stage {self.stage.name}, after each chalice deploy",
             ) from unreachable
-        raise Wrong(f"{self._address} answers anybody", "name the right --address")
+        raise Wrong(
+            f"{self._address} answers a path that does not exist",
+            "give the service's address with --address",
+        )
 
     def judge_ping(self) -> str:
         with self._caller() as caller:
             try:
-                return f"signed and understood at {caller.ping()['ack']}"
+                return f"answered a signed call at {caller.ping()['ack']}"
             except Refused as refused:
                 raise self._not_understood(refused) from refused
             except Unreachable as unreachable:
                 raise self._not_there(unreachable) from unreachable
 
     def judge_batch(self) -> str:
-        """One job, `test.ping`, from submission to the callback where there is one."""
+        """Run one job, `test.ping`, from submission to the callback if there is one."""
         if self.trial.no_batch:
             raise Skipped("--no-batch")
         with self._caller() as caller:
@@ -136,7 +138,7 @@ class _Service:
         progress = self._wait(caller, batch_id)
         if progress.get("status") == "running":
             raise Wrong(
-                f"batch {batch_id} still runs after {_PATIENCE_SECONDS} s",
+                f"batch {batch_id} is still running after {_PATIENCE_SECONDS} s",
                 f"batchback ops show {batch_id} --stage {self.stage.name}; its `call failed` lines "
                 "say what the platform answers",
             )
@@ -151,12 +153,12 @@ class _Service:
             if self.trial.callback_url or refused.specific_code != ParameterMissing.specific_code:
                 raise
             raise Skipped(
-                "this stage insists on a callback: give --callback-url, an address of yours that "
+                "this stage requires a callback: give --callback-url, an address of yours that "
                 "answers 2xx"
             ) from refused
 
     def _wait(self, caller: Client, batch_id: str) -> Progress:
-        """The progress when nothing is to come any more, or when patience is at its end."""
+        """The progress once the batch and its callback are over, or when the time is up."""
         deadline = self.shell.monotonic() + _PATIENCE_SECONDS
         while True:
             progress = caller.progress(batch_id)
@@ -169,7 +171,7 @@ class _Service:
         key, secret = self._setting("key"), self._setting("secret")
         if not key or not secret:
             raise Skipped(
-                "give a key of this stage by --key and --secret, or in BATCHBACK_KEY and "
+                "give a key of this stage with --key and --secret, or in BATCHBACK_KEY and "
                 f"BATCHBACK_SECRET (batchback keys create --account doctor --stage "
                 f"{self.stage.name})"
             )
@@ -179,7 +181,7 @@ class _Service:
         try:
             return Client(self._address, key, secret, now=self.shell.now)
         except ValueError as error:
-            raise Wrong(str(error), "give --address, --key and --secret as they are") from error
+            raise Wrong(str(error), "correct --address, --key and --secret") from error
 
     @cached_property
     def _address(self) -> str:
@@ -190,10 +192,10 @@ class _Service:
         if deployed := _deployed(self.stage):
             return deployed
         raise Wrong(
-            "nothing says where it is: there is no .chalice/deployed of this stage here, and no "
-            "EndpointURL of its stack",
-            f"chalice deploy --stage {self.stage.name}, or give --address (BATCHBACK_ADDRESS does "
-            "not count, because it may be another stage's)",
+            "its address is unknown: this checkout has no .chalice/deployed for the stage, and its "
+            "stack has no EndpointURL",
+            f"chalice deploy --stage {self.stage.name}, or give --address (BATCHBACK_ADDRESS is "
+            "ignored, because it may be another stage's)",
         )
 
     @property
@@ -208,9 +210,9 @@ class _Service:
 
     def _not_there(self, unreachable: Unreachable) -> Wrong:
         if self.stage.is_local:
-            return Wrong(str(unreachable), "make serve, and --address with what it prints")
+            return Wrong(str(unreachable), "make serve, then give --address the address it prints")
         return Wrong(
-            str(unreachable), f"chalice deploy --stage {self.stage.name}, or the right --address"
+            str(unreachable), f"chalice deploy --stage {self.stage.name}, or correct --address"
         )
 
     def _not_understood(self, refused: Refused) -> Wrong:
@@ -218,53 +220,52 @@ class _Service:
             create = f"batchback keys create --account A --stage {self.stage.name}"
             return Wrong("the key is revoked", create)
         if refused.specific_code == RequestStale.specific_code:
-            return Wrong(str(refused), "set the clock of this machine")
+            return Wrong(str(refused), "correct this machine's clock")
         if refused.error_code == 401:
             listing = f"batchback keys list --stage {self.stage.name}"
             return Wrong("the key or its secret is wrong", listing)
         return self._failed(refused)
 
     def _failed(self, refused: Refused) -> Wrong:
-        return Wrong(str(refused), "`request failed` lines in the log of api_handler say why")
+        return Wrong(str(refused), "see the `request failed` lines in the log of api_handler")
 
 
 def _of_platform(response: Any) -> str:
-    """What the job came back with: also an error, where it is the platform's own, says that jobs
-    get there."""
+    """What the job's answer says. An error of the platform's own also shows that jobs reach it."""
     code = response.get("errorCode") if isinstance(response, dict) else None
     if code is None:
         return "test.ping ran"
-    said = f"the job came back with {code}: {response.get('message')}"
+    said = f"the job was answered with {code}: {response.get('message')}"
     if code in _NOT_US:
-        raise Wrong(said, "see PLATFORM_AUTH, and whether the platform knows this key")
+        raise Wrong(said, "check PLATFORM_AUTH, and that the platform knows this key")
     if code == _NO_ANSWER:
-        raise Wrong(said, "see PLATFORM_ADDRESS, and whether the platform is up")
-    return f"{said}, so jobs get to the platform, which has no test.ping"
+        raise Wrong(said, "check that the platform is up, and PLATFORM_ADDRESS")
+    return f"{said}, so jobs reach the platform, which has no test.ping"
 
 
 def _of_callback(progress: Progress) -> str:
-    """What became of the callback, for the end of a sentence."""
+    """The outcome of the callback, as the end of a sentence."""
     callback: Any = progress.get("callback", {"status": "none"})
     if callback["status"] == "none":
         return ""
     if callback["status"] != "delivered":
         why = callback.get("lastError") or f"HTTP {callback.get('lastStatus')}"
         raise Wrong(
-            f"its callback is not delivered after {_PATIENCE_SECONDS} s at most: {why}",
-            "see what answers at --callback-url",
+            f"its callback was not delivered within {_PATIENCE_SECONDS} s: {why}",
+            "check what answers at --callback-url",
         )
-    return ", its callback is delivered"
+    return ", its callback was delivered"
 
 
 def _awaits_callback(progress: Progress) -> bool:
-    """Between two attempts enough is known, but not during the first: it has no outcome yet."""
+    """Whether the first attempt is still to end. Between later ones the outcome is known."""
     callback: Any = progress.get("callback", {})
     has_outcome = callback.get("lastStatus") or callback.get("lastError")
     return callback.get("status") == "waiting" and not has_outcome
 
 
 def _deployed(stage: Stage) -> str | None:
-    """What `chalice deploy` left here, or a pipeline in the stack."""
+    """The address that `chalice deploy` recorded here, or that a pipeline's stack outputs."""
     for resource in project.deployed(stage.name):
         if "rest_api_url" in resource:
             return str(resource["rest_api_url"]).rstrip("/")
@@ -278,7 +279,7 @@ def _of_stack(stage: Stage) -> str | None:
         answer = stage.client("cloudformation").describe_stacks(
             StackName=project.stack_name(stage.name)
         )
-    except ClientError:  # the check of the stack tells of it
+    except ClientError:  # the check of the stack reports it
         return None
     outputs = answer["Stacks"][0].get("Outputs", [])
     found = [each["OutputValue"] for each in outputs if each["OutputKey"] == "EndpointURL"]

@@ -1,5 +1,8 @@
-"""Whether the stage is in this region and account at all. If it is not, nothing else is checked:
-everything would be missing, and whoever put it there would have a second stage."""
+"""Whether the stage is in this region and account.
+
+If it is not, nothing else is checked: every check would report something missing, and an operator
+who followed the remedies would create a second stage.
+"""
 
 from typing import Any
 
@@ -12,14 +15,14 @@ from batchback_ops.stage import Stage
 def judge(stage: Stage) -> str:
     if _has_stack(stage) or _has_function(stage):
         return stage.region
-    found = f"nothing of stage {stage.name} is in {stage.region} of this account"
+    found = f"stage {stage.name} is not in {stage.region} of this account"
     if elsewhere := _deployed_to(stage):
         raise Wrong(
             found, f"set AWS_DEFAULT_REGION to {elsewhere}, where this checkout deployed it"
         )
     raise Wrong(
         found,
-        "set AWS_DEFAULT_REGION and AWS_PROFILE to where it is; if it is nowhere yet, "
+        "set AWS_DEFAULT_REGION and AWS_PROFILE to where it is; if it does not exist yet, "
         f"{by_command(stage)}",
     )
 
@@ -31,7 +34,7 @@ def _has_stack(stage: Stage) -> bool:
     try:
         stage.client("cloudformation").describe_stacks(StackName=name)
     except ClientError as error:
-        # CloudFormation's word for a stack that is not there.
+        # CloudFormation answers this for a stack that does not exist.
         return error.response["Error"]["Code"] != "ValidationError"
     return True
 
@@ -47,7 +50,7 @@ def _has_function(stage: Stage) -> bool:
 
 
 def _deployed_to(stage: Stage) -> str | None:
-    """The region that `chalice deploy` wrote down, if it is another one."""
+    """The region that `chalice deploy` recorded, if it is another one."""
     resources: list[dict[str, Any]] = project.deployed(stage.name)
     arns = [str(each["lambda_arn"]).split(":") for each in resources if "lambda_arn" in each]
     regions = {arn[3] for arn in arns if len(arn) > 3} - {stage.region}

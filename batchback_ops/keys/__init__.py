@@ -1,1 +1,1 @@
-"""Who may call, and what callbacks are signed with."""
+"""Who may call, and the secrets that sign callbacks."""

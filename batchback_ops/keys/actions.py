@@ -1,7 +1,7 @@
 """What `batchback keys` does, and what it prints.
 
-Credentials says what keys and secrets are, table stores them. The secret of a key is printed by the
-command that makes it and by no other, so none is made before it is sure that it can be shown.
+`credentials` defines keys and secrets, `table` stores them. Only the command that creates a secret
+prints it, so it first makes sure that the secret can be shown.
 """
 
 import re
@@ -17,7 +17,7 @@ from batchback_ops.stage import Stage
 from chalicelib.domain import wire_time
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Account, Key, Secret
 
-_SHOWN_ONCE = "the secret is shown this once: put it where it is safe"
+_SHOWN_ONCE = "the secret is shown only this once: store it in a safe place"
 
 
 def create(stage: Stage, shell: Shell, *, account: str) -> object:
@@ -27,7 +27,7 @@ def create(stage: Stage, shell: Shell, *, account: str) -> object:
     shell.say_or_stop(_SHOWN_ONCE)
     opened = _open_account(account, table, shell)
     if table.add_key(key) != key:
-        raise CannotGoOn(f"There is a key {key.key} already, by a rare chance: try again.")
+        raise CannotGoOn(f"By a rare chance there is already a key {key.key}: run this again.")
     return {"key": key.key, "secret": secret, "account": key.account, **opened}
 
 
@@ -39,9 +39,9 @@ def import_key(stage: Stage, shell: Shell, *, key: str, account: str) -> object:
     there = known or table.add_key(wanted)
     if there.is_revoked or (there.account, there.secrets[0]) != (account, wanted.secrets[0]):
         raise CannotGoOn(
-            f"There is a key {key} already, {_state(there)} and of account {there.account}, "
-            f"which stays as it is: `batchback keys rotate {key} --secret-stdin "
-            f"--stage {stage.name}` gives an active one another secret."
+            f"There is already a key {key}, {_state(there)} and of account {there.account}, and "
+            f"it was not changed: to give an active key another secret, run `batchback keys "
+            f"rotate {key} --secret-stdin --stage {stage.name}`."
         )
     return {"key": key, "account": account, **opened}
 
@@ -61,7 +61,7 @@ def rotate(
 
     def rotate(seen: Key) -> tuple[Secret, ...]:
         if seen.is_revoked:
-            raise CannotGoOn(f"Key {key} is revoked, for good: make another one.")
+            raise CannotGoOn(f"Key {key} is revoked for good: create another one.")
         secrets = _rotated(seen.secrets, new, old_valid_hours, now)
         if not secret:
             shell.say_or_stop(_SHOWN_ONCE)
@@ -79,8 +79,8 @@ def revoke(stage: Stage, shell: Shell, *, key: str) -> object:
     if revoked is None:
         raise _no_key(key, stage)
     shell.say(
-        f"no call of {key} is accepted from now on; workers see it within "
-        f"{WORKERS_REMEMBER_SECONDS} seconds, and within a minute no job of it is started any more"
+        f"calls with {key} are refused from now on; workers notice within "
+        f"{WORKERS_REMEMBER_SECONDS} seconds, and stop starting its jobs within a minute"
     )
     return {"key": key, "account": revoked.account, "state": _state(revoked)}
 
@@ -122,7 +122,7 @@ def _key(name: str, secret: str, account: str, shell: Shell) -> Key:
 
 
 def _open_account(name: str, table: KeyTable, shell: Shell) -> dict[str, str]:
-    """Sees to it that there is an account of this name. What is to be printed of a new one."""
+    """Create the account if it does not exist. Return what to print of a new one."""
     secret = credentials.new_callback_secret(shell.random_bytes)
     account = Account(
         account=name,
@@ -133,10 +133,10 @@ def _open_account(name: str, table: KeyTable, shell: Shell) -> dict[str, str]:
 
 
 def _read_secret(shell: Shell) -> str:
-    """From standard input, up to one newline at its end: an argument could be seen by other users
-    of the machine, and would be in the shell's history."""
+    """Read the secret from standard input, without a newline at its end. Other users of the machine
+    could see an argument, and it would be in the shell's history."""
     if shell.stdin.isatty():
-        shell.say("reading the secret from standard input; Enter and Ctrl-D end it")
+        shell.say("type the secret, then press Enter and Ctrl-D")
     try:
         given = shell.stdin.read().decode()
     except UnicodeDecodeError:
@@ -144,9 +144,9 @@ def _read_secret(shell: Shell) -> str:
     secret = re.sub(r"\r?\n\Z", "", given)
     fault = credentials.why_not_secret(secret)
     if fault:
-        raise CannotGoOn(f"The secret on standard input {fault}: write it as it was given.")
+        raise CannotGoOn(f"The secret on standard input {fault}: type it as you were given it.")
     if credentials.is_short(secret):
-        shell.say("the secret is short enough to be found by trying: ask for a longer one")
+        shell.say("the secret is so short that it can be guessed: ask for a longer one")
     return secret
 
 
@@ -157,23 +157,22 @@ def _rotated(
         return credentials.rotated(secrets, new, now, timedelta(hours=old_valid_hours))
     except credentials.StillRotating as still:
         raise CannotGoOn(
-            f"The last rotation goes on, its old secret is valid until {_text(still.ends_at)}: "
-            "rotate again after that, or end all older secrets at once with --old-valid-hours 0."
+            f"The old secret of the last rotation is valid until {_text(still.ends_at)}: rotate "
+            "again after that, or end all older secrets immediately with --old-valid-hours 0."
         ) from still
 
 
 def _no_key(key: str, stage: Stage) -> CannotGoOn:
     return CannotGoOn(
         f"There is no key {key} in stage {stage.name}: "
-        f"`batchback keys list --stage {stage.name}` shows those there are."
+        f"`batchback keys list --stage {stage.name}` shows its keys."
     )
 
 
 def _no_account(account: str, stage: Stage) -> CannotGoOn:
     return CannotGoOn(
-        f"There is no account {account} in stage {stage.name}: it is made with its "
-        f"first key, by `batchback keys create --account {account} "
-        f"--stage {stage.name}`."
+        f"There is no account {account} in stage {stage.name}: create it with its first key, with "
+        f"`batchback keys create --account {account} --stage {stage.name}`."
     )
 
 

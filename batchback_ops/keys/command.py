@@ -1,4 +1,4 @@
-"""`batchback keys`, as it is typed and shown on a terminal."""
+"""`batchback keys`: its commands, options and tables."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -10,7 +10,7 @@ from batchback.command_line import examples
 
 from batchback_ops import console
 
-#: The longest that a rotation may take.
+#: The longest that an old secret may stay valid.
 _MOST_HOURS = 720
 
 
@@ -22,7 +22,7 @@ _MOST_HOURS = 720
     ),
 )
 def keys() -> None:
-    """Make, list, rotate and revoke the keys that may call."""
+    """Create, list, rotate and revoke the keys that may call."""
 
 
 def _actions() -> ModuleType:
@@ -64,23 +64,23 @@ _OLD_VALID_HOURS = click.Option(
     metavar="N",
     type=console.whole_number(0, _MOST_HOURS),
     default=24,
-    help=f"How long the old secret stays valid: 24 if you do not say, {_MOST_HOURS} at most; with "
-    "0 it ends at once.",
+    help=f"How long the old secret stays valid: 24 by default, at most {_MOST_HOURS}. 0 ends it "
+    "immediately.",
 )
 _SECRET_STDIN = click.Option(
     ["--secret-stdin", "is_secret_given"],
     is_flag=True,
-    help="Read the new secret from standard input, make none.",
+    help="Read the new secret from standard input instead of creating one.",
 )
 _OWNER = click.Option(
     ["--account"],
     metavar="ACCOUNT",
     required=True,
     type=_account_text,
-    help="Whose: 1 to 64 letters, digits, '.', '_' and '-'.",
+    help="The key's account: 1 to 64 letters, digits, '.', '_' and '-'.",
 )
 _ONLY_ACCOUNT = click.Option(
-    ["--account"], metavar="ACCOUNT", type=_account_text, help="Only those of this account."
+    ["--account"], metavar="ACCOUNT", type=_account_text, help="Only the keys of this account."
 )
 
 
@@ -89,7 +89,7 @@ _ONLY_ACCOUNT = click.Option(
 console.add_command(
     keys,
     "create",
-    "Make a key, and its account if that is new.",
+    "Create a key, and its account if that is new.",
     _OWNER,
     example="--account acme --stage prod",
     load=lambda: _actions().create,
@@ -97,7 +97,7 @@ console.add_command(
 console.add_command(
     keys,
     "import",
-    "Take a key that the platform issued. Its secret is read from standard input.",
+    "Add a key that the platform issued. Its secret is read from standard input.",
     _KEY,
     _OWNER,
     example="KEY --account acme --stage prod < secret.txt",
@@ -125,7 +125,7 @@ console.add_command(
 console.add_command(
     keys,
     "revoke",
-    "Refuse a key from now on, for good.",
+    "Refuse a key from now on and for good.",
     _KEY,
     example="KEY --stage prod",
     load=lambda: _actions().revoke,
@@ -133,7 +133,7 @@ console.add_command(
 console.add_command(
     keys,
     "show-callback-secret",
-    "Show what receivers verify callbacks with.",
+    "Show the secret that verifies callbacks.",
     _ACCOUNT,
     example="acme --stage prod",
     changes=False,

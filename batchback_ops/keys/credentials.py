@@ -1,5 +1,5 @@
-"""Keys, accounts and secrets: what they may look like, how they are made, and how one secret gives
-way to the next. Knows neither the table nor the command line.
+"""Keys, accounts and secrets: their format, how they are created, and how one secret replaces
+another. Knows neither the table nor the command line.
 """
 
 import base64
@@ -10,21 +10,21 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.account import Secret
 
-#: So many random bytes, fit for secrets.
+#: Returns that many random bytes, fit for secrets.
 RandomBytes = Callable[[int], bytes]
 
-#: 256 bits. The specification of callbacks wants 24 to 64 bytes:
+#: 256 bits. Standard Webhooks requires 24 to 64 bytes:
 #: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 _SECRET_BYTES = 32
 _KEY_BYTES = 10
 
-#: Also a MessageGroupId of SQS, and the same in any file name, URL or shell.
+#: Also valid as a MessageGroupId of SQS, and unchanged in any file name, URL or shell.
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-#: HTTP Basic parts key and secret at the first colon, IWS headers have no room for spaces.
+#: HTTP Basic splits key and secret at the first colon, and IWS headers cannot contain spaces.
 _KEY = re.compile(r"[!-9;-~]{1,256}")
-#: Of a secret that is brought along. DynamoDB and HTTP would take more.
+#: The most characters of an imported secret. DynamoDB and HTTP would allow more.
 _LONGEST_SECRET = 1_024
-#: 64 bits, if it is all hexadecimal digits: fewer can be found by trying.
+#: 64 bits if they are hexadecimal digits: a shorter secret can be guessed.
 _SHORT_SECRET = 16
 
 
@@ -33,7 +33,7 @@ def new_key(random_bytes: RandomBytes) -> str:
 
 
 def new_secret(random_bytes: RandomBytes) -> str:
-    """In hexadecimal digits, which no shell, header or form changes."""
+    """A secret in hexadecimal digits, which no shell, header or form changes."""
     return random_bytes(_SECRET_BYTES).hex()
 
 
@@ -42,42 +42,43 @@ def new_callback_secret(random_bytes: RandomBytes) -> str:
 
 
 def why_not_account(name: str) -> str | None:
-    """What is wrong with an account's name; None: nothing."""
+    """What is wrong with an account's name, or None if it is valid."""
     if _ACCOUNT.fullmatch(name):
         return None
-    return "an account's name is 1 to 64 letters, digits, '.', '_' and '-' of ASCII"
+    return "an account's name is 1 to 64 ASCII letters, digits, '.', '_' and '-'"
 
 
 def why_not_key(key: str) -> str | None:
-    """What is wrong with a key; None: nothing."""
+    """What is wrong with a key, or None if it is valid."""
     if _KEY.fullmatch(key):
         return None
-    return "a key is 1 to 256 printable characters of ASCII without ':' and spaces"
+    return "a key is 1 to 256 printable ASCII characters without ':' and spaces"
 
 
 def why_not_secret(secret: str) -> str | None:
-    """What is wrong with a secret that somebody brings along; None: nothing. The text says nothing
-    of the secret itself."""
+    """What is wrong with an imported secret, or None if it is valid. The text does not reveal the
+    secret."""
     if not secret:
         return "is empty"
     if len(secret) > _LONGEST_SECRET:
         return f"is longer than {_LONGEST_SECRET:,} characters"
     if not secret.isprintable():
-        return "holds a character that cannot be seen, such as a tab or a second line"
+        return "contains an invisible character, such as a tab or a line break"
     if not secret.isascii():
-        return "holds a character that is not ASCII, which programs send in different ways"
+        return "contains a character that is not ASCII, which programs encode differently"
     if secret != secret.strip():
         return "begins or ends with a space"
     return None
 
 
 def is_short(secret: str) -> bool:
-    """Whether it could be found by trying. We did not issue it, so others have to replace it."""
+    """Whether it could be guessed. It is accepted all the same, because only its issuer can replace
+    it."""
     return len(secret) < _SHORT_SECRET
 
 
 class StillRotating(Exception):
-    """There are two live secrets already, and a third would be one too many."""
+    """There are two live secrets already, which is the most."""
 
     def __init__(self, ends_at: datetime) -> None:
         super().__init__("still rotating")
@@ -87,8 +88,9 @@ class StillRotating(Exception):
 def rotated(
     secrets: Sequence[Secret], new: str, now: datetime, old_valid: timedelta
 ) -> tuple[Secret, ...]:
-    """The new secret first, the one it takes over from valid for so long; of no length: not any
-    more, nor any other. Never more than two: StillRotating. The same again changes nothing."""
+    """The new secret, then the one it replaces, which stays valid for `old_valid`. If that is zero,
+    only the new one. StillRotating if there would be more than two. Rotating to the newest secret
+    again changes nothing."""
     if not old_valid:
         return (Secret(value=new),)
     if secrets[0].value == new:
@@ -102,7 +104,7 @@ def rotated(
 
 
 def end_of_old(secrets: Sequence[Secret], now: datetime) -> datetime | None:
-    """When the last of the older live secrets ends; None: there is none."""
+    """When the last of the older live secrets ends, or None if there is none."""
     return max(
         (secret.expires_at for secret in secrets if secret.expires_at and secret.is_live(now)),
         default=None,

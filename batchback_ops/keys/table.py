@@ -1,7 +1,7 @@
-"""The keys table as operators' commands change it. What the items look like is in `key_items`.
+"""The keys table, as the operators' commands change it. `key_items` defines the items.
 
-Every write is conditional, so that nobody's change is lost: what is added never replaces anything,
-and what is changed is still what was read. A write that the SDK repeats finds itself.
+Every write is conditional, so that no change is lost: an added item never replaces another, and an
+item is changed only if it is still what was read. A write that the SDK repeats recognizes itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ _IS_NOT_THERE = "attribute_not_exists(#id)"
 
 
 class KeyTable:
-    """The keys and accounts of one stage. Errors of AWS pass through."""
+    """The keys and accounts of one stage. AWS's errors pass through."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
@@ -46,17 +46,17 @@ class KeyTable:
             yield from map(key_items.read_key, filter(key_items.is_key, page["Items"]))
 
     def add_key(self, key: Key) -> Key:
-        """Puts the key if there is none of this name, and gives the one that is there then."""
+        """Put the key if there is none of this name. Return the one that is stored then."""
         return key_items.read_key(self._add(key_items.key_item(key)))
 
     def add_account(self, account: Account) -> Account:
-        """Puts the account if there is none of this name, and gives the one that is there then."""
+        """Put the account if there is none of this name. Return the one that is stored then."""
         return key_items.read_account(self._add(key_items.account_item(account)))
 
     def rotate_key(self, key: str, rotate: Callable[[Key], Secrets]) -> Key | None:
-        """Gives the key the secrets that `rotate` makes of what is there; None: there is no such
-        key. What `rotate` raises passes through, and nothing is written. CannotGoOn where somebody
-        else rotates the key in the same moment."""
+        """Give the key the secrets that `rotate` returns for it. None if there is no such key. What
+        `rotate` raises passes through, and nothing is written. CannotGoOn if somebody else rotates
+        the key at the same moment."""
         item = self._rotate(
             key_items.key_id(key), "secrets", lambda seen: rotate(key_items.read_key(seen))
         )
@@ -72,7 +72,7 @@ class KeyTable:
         return key_items.read_account(item) if item else None
 
     def revoke(self, key: str) -> Key | None:
-        """The key, revoked for good now if it was not before; None: there is no such key."""
+        """Revoke the key for good, if it is not revoked yet. None if there is no such key."""
         revoke = Update().when(_IS_THERE).set(state={"S": key_items.REVOKED})
         try:
             answer = self._client.update_item(
@@ -86,7 +86,7 @@ class KeyTable:
         return key_items.read_key(answer["Attributes"])
 
     def _add(self, item: Item) -> Item:
-        """The item that is there then: this one, or the one that was there before."""
+        """The item that is stored then: this one, or the one that was there before."""
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -116,12 +116,13 @@ class KeyTable:
         return answer["Attributes"]
 
     def _standing(self, id: str, attribute: str, wanted: Item) -> Item:
-        """The item, if it holds what was wanted: the first of two same writes was ours."""
+        """The item, if it already contains what was to be written: then the SDK repeated our own
+        write."""
         item = self._get(id)
         if item is None or item[attribute] != wanted:
             raise CannotGoOn(
-                "Somebody else has rotated this secret in the same moment: nothing was changed by "
-                "you, so see what is there now, and begin anew if you still want to."
+                "Somebody else rotated this secret at the same moment, so you changed nothing: "
+                "check what is there now, and run this again if you still want to."
             )
         return item
 

@@ -1,1 +1,1 @@
-"""The batches of a stage, and the dead letters, for the on-call engineer."""
+"""The batches of a stage, and its dead messages, for the on-call engineer."""

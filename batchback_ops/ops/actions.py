@@ -1,7 +1,7 @@
-"""What `batchback ops` does, and what it prints: for the on-call engineer.
+"""What `batchback ops` does, and what it prints, for the on-call engineer.
 
-Standstill says what stands still, batch_life what there is to know of a batch, dead_letters moves
-messages, pausing reads until when. `list` and `show` change nothing.
+`standstill` finds batches that stand still, `batch_life` describes a batch, `dead_letters` moves
+messages, `pausing` reads when a pause ends. `list` and `show` change nothing.
 """
 
 from datetime import UTC, datetime
@@ -18,9 +18,9 @@ from chalicelib.domain.batch import LONGEST_LIFE
 from chalicelib.domain.holds import Pause
 from chalicelib.operations.ports import BatchStore
 
-#: Nothing is due later: a batch lives for two weeks at most.
+#: Nothing is due later, because a batch lives for at most two weeks.
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
-#: Of the body of a message that cannot be read.
+#: How much of the body of an unreadable message is shown.
 _SHOWN_CHARACTERS = 200
 
 
@@ -50,8 +50,8 @@ def _what_is_listed(account: str | None, count: int, *, is_stuck: bool) -> str:
     if account is not None:
         return f"batches {kind} of account {account}: {count}"
     return (
-        f"batches {kind}: {count} (ended ones whose callback was delivered or failed have no "
-        "work left: --account shows them)"
+        f"batches {kind}: {count} (batches that have ended, with their callback delivered or "
+        "failed, are listed with --account)"
     )
 
 
@@ -63,8 +63,8 @@ def show(stage: Stage, shell: Shell, *, id: str) -> object:
     batch = store.find(id)
     if batch is None:
         raise CannotGoOn(
-            f"There is no batch {id} in stage {stage.name}: it never was, was never committed, or "
-            f"it has expired. `batchback ops list --stage {stage.name}` shows those with work left."
+            f"There is no batch {id} in stage {stage.name}: it never existed, was never committed, "
+            f"or has expired. `batchback ops list --stage {stage.name}` shows those with work left."
         )
     chunks = store.read_chunks(batch, batch.chunks)
     holds = store.find_holds(batch.account)
@@ -80,8 +80,8 @@ def pause(stage: Stage, shell: Shell, *, until: str, reason: str) -> object:
     pause = Pause(until=pausing.end(until, shell.now()), reason=reason)
     _store(stage).pause(pause)
     shell.say(
-        "within 5 seconds no job is called any more, and callbacks go on; "
-        f"`batchback ops resume --stage {stage.name}` ends it before its time"
+        "workers stop calling the platform within 5 seconds, and callbacks go on; "
+        f"`batchback ops resume --stage {stage.name}` ends the pause early"
     )
     return {"pausedUntil": batch_life.time(pause.until), "reason": pause.reason}
 
@@ -91,9 +91,9 @@ def resume(stage: Stage, shell: Shell) -> object:
     pause = store.find_pause()
     store.pause(None)
     if pause is None or shell.now() >= pause.until:
-        shell.say("there was no pause: jobs run")
+        shell.say("there was no pause to end: jobs are running")
         return {"wasPausedUntil": None, "reason": None}
-    shell.say("jobs run again, those that wait already within 15 minutes")
+    shell.say("jobs run again; those that are waiting go on within 15 minutes")
     return {"wasPausedUntil": batch_life.time(pause.until), "reason": pause.reason}
 
 
@@ -135,10 +135,10 @@ def redrive(stage: Stage, shell: Shell, *, queue: str, is_dry_run: bool, limit: 
     moved = 0 if is_dry_run else opened.move(ours)
     opened.put_back(letters if is_dry_run else strangers)
     if moved < len(ours) and not is_dry_run:
-        shell.say(f"SQS did not take {len(ours) - moved}: they are there again in 5 minutes")
+        shell.say(f"SQS did not accept {len(ours) - moved}: they are back in 5 minutes")
     if strangers:
         shell.say(
-            f"cannot be read by this version and stay: {len(strangers)}; "
+            f"left alone, because this version cannot read them: {len(strangers)}; "
             f"`batchback ops discard --queue {queue} --stage {stage.name}` shows them"
         )
     return {
@@ -160,9 +160,12 @@ def discard(stage: Stage, shell: Shell, *, queue: str, is_sure: bool, limit: int
     discarded = opened.discard(unreadable) if is_sure else 0
     opened.put_back([each for each in letters if not (is_sure and each.is_unreadable)])
     if unreadable and not is_sure:
-        shell.say(f"nothing is deleted: to delete these {len(unreadable)} for good, add --yes")
+        shell.say(f"nothing was deleted: to delete {len(unreadable)} for good, add --yes")
     if too_new := sum(each.is_too_new for each in letters):
-        shell.say(f"written by a later release and kept: {too_new}; deploy that, then redrive them")
+        shell.say(
+            f"kept, because a later release wrote them: {too_new}; deploy that release, then "
+            "redrive them"
+        )
     return {
         "queue": queue,
         "found": len(letters),
@@ -173,7 +176,7 @@ def discard(stage: Stage, shell: Shell, *, queue: str, is_sure: bool, limit: int
 
 
 def _message(letter: DeadLetter) -> dict[str, str | None]:
-    """As much of it as tells somebody where it is from."""
+    """Enough of a message to tell where it came from."""
     return {
         "messageId": letter.message_id,
         "sentAt": batch_life.time(letter.sent_at),
@@ -184,9 +187,9 @@ def _message(letter: DeadLetter) -> dict[str, str | None]:
 def _tell(
     letters: list[DeadLetter], counted: dict[str, int], store: BatchStore, shell: Shell
 ) -> None:
-    """Whose dead letters there are, before any of them is moved."""
+    """Say which batches have dead messages, before any of them is moved."""
     known = store.find_all(counted)
-    shell.say(f"dead letters: {len(letters)}, of {len(counted)} batches")
+    shell.say(f"dead messages: {len(letters)}, of {len(counted)} batches")
     for batch_id, count in counted.items():
         status = known[batch_id].status if batch_id in known else "gone"
-        shell.say(f"  {batch_id} {status}, letters: {count}")
+        shell.say(f"  {batch_id} {status}, messages: {count}")

@@ -1,7 +1,7 @@
-"""The life of one batch as an operator reads it: what is stored of it, and nothing of its callers'.
+"""The state of one batch, as an operator reads it.
 
-No parameters, no answers, no secrets, and of the callback's address the host alone. What each call
-and each attempt was is in the log; what is here is where the batch stands.
+It contains no parameters, answers or secrets, and only the host of the callback's address. How each
+call and each attempt went is in the log.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from chalicelib.domain.retry import CALLBACK_TRIES
 
 
 def row(batch: Batch, now: datetime) -> dict[str, Any]:
-    """What a list tells of it; jobs are counted when their whole chunk is done."""
+    """A batch in a list. Jobs are counted once their whole chunk is done."""
     answered = batch.answered
     return {
         "batchId": batch.batch_id,
@@ -47,7 +47,7 @@ def life(
     holds: Holds,
     now: datetime,
 ) -> dict[str, Any]:
-    """All of it; jobs are counted one by one."""
+    """Everything about a batch. Jobs are counted one by one."""
     read = [*chunks]
     return {
         "batchId": batch.batch_id,
@@ -80,14 +80,14 @@ def life(
 
 
 def time(moment: datetime | None) -> str | None:
-    """As the log has it, to the millisecond."""
+    """A time as in the log, to the millisecond."""
     return (
         None if moment is None else f"{moment.replace(tzinfo=None).isoformat('T', 'milliseconds')}Z"
     )
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Numbers in order, such as `0-24, 31`: ten thousand of them have room on a line."""
+    """Numbers in order, such as `0-24, 31`, so that ten thousand of them fit on a line."""
     runs = groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
     return ", ".join(_range([number for _, number in run]) for _, run in runs)
 
@@ -97,7 +97,7 @@ def _range(run: list[int]) -> str:
 
 
 def _jobs(batch: Batch, chunks: list[Chunk]) -> dict[str, Any]:
-    """By state, those that somebody may look for by their indexes too."""
+    """How many jobs are in each state, and the indexes of those that are not done or failed."""
     answers = {
         index: answer for chunk in chunks for index, answer in chunk.answers(batch.round).items()
     }
@@ -123,7 +123,7 @@ def _with(answers: dict[int, Answer], verdict: Verdict) -> Iterator[int]:
 
 
 def _error_codes(answers: Iterable[Answer]) -> dict[str, int]:
-    """How many of the failed jobs were answered with which code, the most frequent first."""
+    """How many failed jobs were answered with each code, the most frequent first."""
     failed = [answer for answer in answers if answer.verdict is not Verdict.SUCCEEDED]
     return dict(Counter(map(_error_code, failed)).most_common())
 
@@ -147,7 +147,7 @@ def _chunks(batch: Batch) -> dict[str, Any]:
 
 
 def _outage(outage: Outage | None) -> dict[str, Any] | None:
-    """Whether the platform is there for the batch's account."""
+    """Since when the platform is down for the batch's account, or None if it is up."""
     if outage is None:
         return None
     return {"since": time(outage.began_at), "askedAgainAt": time(outage.until)}
@@ -160,7 +160,7 @@ def _pause(pause: Pause | None, now: datetime) -> dict[str, Any] | None:
 
 
 def _markers(chunks: Iterable[Chunk]) -> Iterator[dict[str, Any]]:
-    """The jobs that ran alone when they were last seen, because a worker had died before."""
+    """The jobs that ran alone when they were last seen, because a worker had died with them."""
     for chunk in chunks:
         for index, marker in sorted(chunk.markers.items()):
             yield {
@@ -189,7 +189,7 @@ def _callback(batch: Batch, terms: SubmissionTerms | None, now: datetime) -> dic
 
 
 def _whom(terms: SubmissionTerms | None) -> str | None:
-    """Scheme, host and port: what else is in an address may be a secret of the receiver's."""
+    """Scheme, host and port. The rest of an address may contain a secret of the receiver."""
     if terms is None or terms.callback_url is None:
         return None
     parts = urlsplit(terms.callback_url)

@@ -1,4 +1,4 @@
-"""`batchback ops`, as it is typed and shown on a terminal."""
+"""`batchback ops`: its commands, options and tables."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -21,7 +21,7 @@ _REDRIVEN_AT_ONCE = 1_000
     ),
 )
 def ops() -> None:
-    """List batches, pause all jobs, redrive dead letters."""
+    """List batches, pause all jobs, redrive dead messages."""
 
 
 def _actions() -> ModuleType:
@@ -48,7 +48,7 @@ _QUEUE = click.Option(
     type=click.Choice(["batches-dead", "callbacks-dead", "jobs-dead"]),
     default="batches-dead",
     show_default=True,
-    help="Which ones.",
+    help="The dead-letter queue.",
 )
 _LIMIT = click.Option(
     ["--limit"],
@@ -56,7 +56,7 @@ _LIMIT = click.Option(
     type=console.whole_number(1, _REDRIVEN_AT_ONCE),
     default=_REDRIVEN_AT_ONCE,
     show_default=True,
-    help="At most so many.",
+    help="Take at most N messages.",
 )
 
 
@@ -72,7 +72,7 @@ console.add_command(
     "list",
     "List the batches with work left, the oldest first.",
     click.Option(["--stuck", "is_stuck"], is_flag=True, help="Only those that stand still."),
-    click.Option(["--account"], metavar="A", help="All of this account, ended ones too."),
+    click.Option(["--account"], metavar="A", help="All batches of this account, ended ones too."),
     table=_listed,
     example="--stuck --stage prod",
     changes=False,
@@ -81,7 +81,7 @@ console.add_command(
 console.add_command(
     ops,
     "show",
-    "Show where one batch stands. ID is as callers and the log have it.",
+    "Show the state of one batch. ID is its asyncId, the log's batch_id.",
     click.Argument(["id"], metavar="ID"),
     example="ID --stage prod",
     changes=False,
@@ -90,30 +90,32 @@ console.add_command(
 console.add_command(
     ops,
     "pause",
-    "Stop calling the platform for a time. Jobs wait, callbacks go on.",
+    "Stop calling the platform for a while. Jobs wait, callbacks go on.",
     click.Option(
         ["--until"],
         metavar="TIME",
         required=True,
-        help="When it ends: a time with its zone, or how long from now: 30m, 2h, 1d; 14 days at "
-        "most.",
+        help="When it ends: a time with its zone, or a span from now such as 30m, 2h or 1d. At "
+        "most 14 days.",
     ),
-    click.Option(["--reason"], metavar="TEXT", required=True, help="For whoever finds it."),
+    click.Option(
+        ["--reason"], metavar="TEXT", required=True, help="For others who find the pause."
+    ),
     example="--until 2h --reason maintenance --stage prod",
     load=lambda: _actions().pause,
 )
 console.add_command(
     ops,
     "resume",
-    "End a pause before its time.",
+    "End a pause early.",
     load=lambda: _actions().resume,
 )
 console.add_command(
     ops,
     "redrive",
-    "Put dead letters back to work.",
+    "Put dead messages back to work.",
     _QUEUE,
-    click.Option(["--dry-run", "is_dry_run"], is_flag=True, help="Only show what there is."),
+    click.Option(["--dry-run", "is_dry_run"], is_flag=True, help="Only show them."),
     _LIMIT,
     example="--dry-run --stage prod",
     load=lambda: _actions().redrive,
@@ -121,7 +123,7 @@ console.add_command(
 console.add_command(
     ops,
     "discard",
-    "Show the dead letters that no version can read. --yes deletes them for good.",
+    "Show the dead messages that no version can read. --yes deletes them for good.",
     _QUEUE,
     click.Option(["--yes", "is_sure"], is_flag=True, help="Delete them."),
     _LIMIT,

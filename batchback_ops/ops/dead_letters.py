@@ -1,10 +1,10 @@
-"""The messages that functions gave back too often, and their way back to work.
+"""Dead messages, which failed at too many deliveries, and how they get back to work.
 
     taken ── hidden from others for five minutes ── sent to the queue they came from ── deleted
 
-In this order a message may be there twice, which every function puts up with, and is never lost.
-Whoever is interrupted finds what was not moved on the dead-letter queue again, minutes later. All
-are taken before the first is sent: one that comes right back is not met twice.
+In this order a message may exist twice, which does no harm, but is never lost. After an
+interruption, what was not moved is back on the dead-letter queue within five minutes. All messages
+are taken before the first is sent, so one that dies again immediately is not taken twice.
 """
 
 from collections import Counter
@@ -21,52 +21,52 @@ if TYPE_CHECKING:
 
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 _MESSAGES_PER_REQUEST = 10
-#: What it takes to move the most that are taken at once, and more.
+#: More than it takes to move the largest number that one command takes.
 _HIDDEN_SECONDS = 300
-#: A short one would ask some of SQS's machines only, and take an empty answer for the end.
+#: A short poll asks only some of SQS's servers, so an empty answer would not mean an empty queue.
 _WAIT_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A message in our hands."""
+    """A message that was taken from a dead-letter queue."""
 
     receipt: str
     body: str
-    #: Of SQS's own fair queues, where the message has one.
+    #: For SQS's fair queues, if the message has one.
     group: str | None
-    #: None: no message of this service, or of a later version.
+    #: None: not a message of this service, or one of a later version.
     batch_id: str | None
-    #: A later version of the service reads it.
+    #: Whether a later version of the service can read it.
     is_too_new: bool
     message_id: str
     sent_at: datetime
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether no version of the service can do anything with it."""
+        """Whether no version of the service can read it."""
         return self.batch_id is None and not self.is_too_new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterQueue:
-    """A dead-letter queue and the queue that it is of."""
+    """A dead-letter queue and its source queue."""
 
     client: "SQSClient"
     url: str
     home_url: str
-    #: Reads the batch's id out of a body.
+    #: Reads the batch's id from a body.
     batch_of: Any
 
     def take(self, limit: int) -> list[DeadLetter]:
-        """As many as there are, up to a limit."""
+        """Take all messages there are, up to a limit."""
         taken: list[DeadLetter] = []
         while len(taken) < limit and (more := self._receive(limit - len(taken))):
             taken += more
         return taken
 
     def put_back(self, letters: Sequence[DeadLetter]) -> None:
-        """Makes them visible again at once."""
+        """Make them visible again immediately."""
         for group in _tens(letters):
             self.client.change_message_visibility_batch(
                 QueueUrl=self.url,
@@ -77,7 +77,7 @@ class DeadLetterQueue:
             )
 
     def move(self, letters: Sequence[DeadLetter]) -> int:
-        """Sends them home, and says how many of them; what SQS does not take stays here."""
+        """Move them to the source queue and return how many. What SQS does not accept stays."""
         moved = 0
         for group in _tens(letters):
             sent = self._send(group)
@@ -86,7 +86,7 @@ class DeadLetterQueue:
         return moved
 
     def discard(self, letters: Sequence[DeadLetter]) -> int:
-        """Deletes them for good, and says how many."""
+        """Delete them for good and return how many."""
         return sum(self._delete(group) for group in _tens(letters))
 
     def _receive(self, limit: int) -> list[DeadLetter]:
@@ -113,7 +113,7 @@ class DeadLetterQueue:
         )
 
     def _read(self, body: str) -> tuple[str | None, bool]:
-        """The batch that it is of, if this version can tell, and whether a later one can."""
+        """The message's batch, if this version can read it, and whether a later version can."""
         try:
             return self.batch_of(body).batch_id, False
         except TooNew:
@@ -134,7 +134,7 @@ class DeadLetterQueue:
         return [letters[int(sent["Id"])] for sent in answer.get("Successful", [])]
 
     def _delete(self, letters: Sequence[DeadLetter]) -> int:
-        """How many are deleted. One that stays all the same is found again some other time."""
+        """Delete messages and return how many. One that remains is taken again another time."""
         if not letters:
             return 0
         answer = self.client.delete_message_batch(
@@ -156,7 +156,7 @@ def of_batches(client: "SQSClient", dead: str, home: str) -> DeadLetterQueue:
 
 
 def by_batch(letters: Sequence[DeadLetter]) -> dict[str, int]:
-    """How many of the letters are for which batch, the most first."""
+    """How many messages each batch has, the most first."""
     return dict(
         Counter(each.batch_id for each in letters if each.batch_id is not None).most_common()
     )

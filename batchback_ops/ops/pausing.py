@@ -1,4 +1,4 @@
-"""Until when an operator's pause lasts, as it is typed: a time, or how long from now."""
+"""When an operator's pause ends, given as a time or as a span from now."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,10 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 
 def end(given: str, now: datetime) -> datetime:
-    """The time that was given, in UTC; CannotGoOn if it is none, is past or is too far away."""
+    """The given time in UTC. CannotGoOn if it is not a time, is past or is too far away."""
     moment = _moment(given, now)
     if moment <= now:
-        raise CannotGoOn(f"--until {given} is in the past: give a time to come, such as 2h.")
+        raise CannotGoOn(f"--until {given} is in the past: give a later time, such as 2h.")
     if moment - now > LONGEST_LIFE:
         raise CannotGoOn(
             f"--until {given} is more than {LONGEST_LIFE.days} days away: give an earlier time. "
@@ -34,6 +34,6 @@ def _moment(given: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):
         pass
     raise CannotGoOn(
-        f"--until {given} is no time: give one with its zone, such as 2026-11-24T06:00Z or "
-        "2026-11-24T06:00+01:00, or how long from now: 30m, 2h or 1d."
+        f"--until {given} is not a time: give one with its zone, such as 2026-11-24T06:00Z or "
+        "2026-11-24T06:00+01:00, or a span from now, such as 30m, 2h or 1d."
     )

@@ -1,7 +1,7 @@
-"""Whether a batch stands still: what its head says to whoever knows when things should happen.
+"""Whether a batch stands still, judged from its head and from when things should happen.
 
-Nothing here has to be done for a batch to end. A batch that stands still says that something around
-it does not work, and the sentence names it.
+A batch ends without help. If it stands still, something around it does not work, and the sentence
+names it.
 """
 
 from datetime import datetime, timedelta
@@ -9,18 +9,19 @@ from datetime import datetime, timedelta
 from chalicelib.domain.batch import Batch
 from chalicelib.domain.transitions import RESERVATION
 
-#: A sweep runs each minute, and may be slow to get through.
+#: The sweep runs every minute, and may take long.
 SWEEP_OVERDUE = timedelta(minutes=5)
-#: From the time of a check or of a try to when somebody must have made it.
+#: After this, a check or an attempt that was due must have been made.
 LATE = 2 * RESERVATION
-#: So long may a batch go on without a finished chunk: a message may run for two minutes.
+#: How long a batch may go on without a finished chunk. A message may run for two minutes.
 QUIET = timedelta(minutes=5)
 
 
 def why_stuck(batch: Batch, now: datetime) -> str | None:
-    """In one sentence; None: it moves, waits for its time, or has nothing left to do."""
+    """The reason in one sentence. None if the batch moves, waits for its time or has no work
+    left."""
     if batch.due_at is not None and now - batch.due_at > SWEEP_OVERDUE:
-        return f"it was due {_ago(batch.due_at, now)} and nothing swept it: does sweep run?"
+        return f"it was due {_ago(batch.due_at, now)} and was not swept: does sweep run?"
     if batch.is_running:
         return _why_running(batch, now)
     if batch.has_callback_to_come and _is_late(batch.next_try_at, now):
@@ -45,8 +46,8 @@ def _why_running(batch: Batch, now: datetime) -> str | None:
 
 
 def _quiet_since(batch: Batch) -> datetime | None:
-    """Since when no chunk was finished, as far as the head tells; None: one was, or nobody knows.
-    A restart keeps finished chunks, and is judged after its first check."""
+    """Since when no chunk was finished, as far as the head shows. None if one was, or if that is
+    unknown: a restart keeps finished chunks, and is judged only after its first check."""
     if batch.round == 1 and not batch.done:
         return batch.round_began_at
     has_moved = len(batch.done) != batch.done_at_last_check

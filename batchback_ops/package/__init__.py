@@ -1,1 +1,1 @@
-"""What a pipeline deploys: the zip of the functions, one template of all, a script."""
+"""What a pipeline deploys: the zip of the functions, one template for everything, and a script."""

@@ -1,8 +1,8 @@
-"""What `chalice package` makes of a clean copy of the checkout: the zip of the functions, and their
+"""Runs `chalice package` on a clean copy of the checkout, for the zip of the functions and their
 template.
 
-The copy holds what ships and nothing else, so that no stray file and no variable of this machine
-slips in.
+The copy contains only what ships, so that stray files and variables of this machine are never
+included.
 """
 
 import json
@@ -22,11 +22,11 @@ from batchback.errors import CannotGoOn
 from batchback_ops import project
 from chalicelib.settings import VARIABLES
 
-#: The files, as Chalice calls them.
+#: The files' names, given by Chalice.
 ZIP = "deployment.zip"
 TEMPLATE = "sam.json"
 
-#: So that no region and no account has to be at hand: the template names neither.
+#: Chalice needs no real region or account, because the template names neither.
 _NO_AWS = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
@@ -38,7 +38,7 @@ _NO_AWS = {
 
 @contextmanager
 def chalice_package(stage: str, architecture: str | None) -> Iterator[Path]:
-    """The folder of what `chalice package` makes, for a while."""
+    """The folder with the output of `chalice package`, until the end of the block."""
     with tempfile.TemporaryDirectory(prefix="batchback-") as folder:
         copy, made = Path(folder, "copy"), Path(folder, "made")
         copy_what_ships(copy, stage, architecture)
@@ -47,7 +47,7 @@ def chalice_package(stage: str, architecture: str | None) -> Iterator[Path]:
 
 
 def copy_what_ships(copy: Path, stage: str, architecture: str | None = None) -> None:
-    """Makes a folder in which Chalice finds the application, for one stage, and nothing else."""
+    """Create a folder that contains only what Chalice needs to package one stage."""
     root = project.root()
     shutil.copytree(
         root / "chalicelib",
@@ -64,7 +64,7 @@ def copy_what_ships(copy: Path, stage: str, architecture: str | None = None) -> 
 
 
 def _ships(path: Path) -> bool:
-    """Python alone: an editor's back-up, a test's output or an old byte code does not."""
+    """Only Python files ship: no editor's backup, test output or old byte code."""
     return path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
 
 
@@ -91,10 +91,10 @@ def _run_chalice(copy: Path, made: Path, stage: str) -> None:
 
 
 def _environment(environ: Mapping[str, str], copy: Path) -> dict[str, str]:
-    """Without what would find its way into the template, or change where modules come from. No
-    byte code is written, which Chalice would ship. pip checks the hashes of all it fetches, which
-    Chalice by itself has it do the first time only; and it builds nothing, because a build would
-    fetch and run what nobody pinned."""
+    """The environment for Chalice, without variables that would get into the template or change
+    where modules come from. Python writes no byte code, because Chalice would ship it. pip checks
+    the hashes of everything it downloads; Chalice alone would have it do so only the first time.
+    pip builds nothing, because a build would download and run code that is not pinned."""
     settings = {variable.name for variable in VARIABLES}
     kept = {
         name: value
@@ -112,12 +112,12 @@ def _environment(environ: Mapping[str, str], copy: Path) -> dict[str, str]:
 
 
 def what_failed(stderr: str, stdout: str) -> str:
-    """The error, without the traceback before it and the warnings in it; if there is none, the last
-    words."""
+    """The error without its traceback and without warnings. If there is no error, the last line of
+    the output."""
     _, _, trace = stderr.rpartition(_TRACEBACK)
     lines = [line for line in trace.splitlines() if line.strip() and not line[0].isspace()]
     if not lines:
-        return (stdout.strip().splitlines() or ["it does not say why"])[-1]
+        return (stdout.strip().splitlines() or ["it gives no reason"])[-1]
     named = _EXCEPTION.fullmatch(lines[0])
     name, first = (named[1], named[2]) if named else ("", lines[0])
     said = [line for line in (first, *lines[1:]) if not line.startswith("WARNING: ")]
@@ -126,6 +126,6 @@ def what_failed(stderr: str, stdout: str) -> str:
 
 
 _TRACEBACK = "Traceback (most recent call last):"
-#: How Python ends a traceback: the kind without its module, and the text.
+#: The last line of a traceback: the exception's name without its module, and its text.
 _EXCEPTION = re.compile(r"(?:\w+\.)*(\w+): (.*)")
-_OFFLINE = "pip cannot fetch all that ships, so check the network and its index"
+_OFFLINE = "pip cannot download every package, so check the network and pip's index"

@@ -1,5 +1,5 @@
-"""`batchback package`: what a pipeline deploys, the zip of the functions and one template of all,
-with the script that deploys them."""
+"""`batchback package`: the zip of the functions, one template for everything, and the script that
+deploys them from a pipeline."""
 
 import json
 from pathlib import Path
@@ -21,13 +21,13 @@ ARCHITECTURES = ("arm64", "x86_64")
         click.Option(
             ["--architecture"],
             type=click.Choice(ARCHITECTURES),
-            help="Of the functions, instead of the stage's own in .chalice/config.json.",
+            help="The functions' architecture. The default is the stage's in .chalice/config.json.",
         ),
         click.Option(
             ["--out"],
             metavar="DIR",
             type=click.Path(path_type=Path),
-            help="Where to put them, if not in build/package/NAME.",
+            help="The folder to write to. The default is build/package/NAME.",
         ),
         JSON,
     ],
@@ -37,9 +37,9 @@ ARCHITECTURES = ("arm64", "x86_64")
 def package(
     shell: Shell, /, *, stage: str, architecture: str | None, out: Path | None, as_json: bool
 ) -> None:
-    """Make the zip and the template that a pipeline deploys.
+    """Create the zip and the template that a pipeline deploys.
 
-    Repeats safely; what is in the folder under the same names is replaced.
+    It is safe to repeat: files of the same names in the folder are replaced.
     """
     from batchback_ops.package import files
 

@@ -1,8 +1,8 @@
-"""The shell script that deploys a package, with all that no template can say.
+"""The shell script that deploys a package, with everything that a template cannot say.
 
-A stack that is updated keeps the parameters that it has, whatever the template's defaults are by
-then, and neither tags nor protection are part of a template: so the script gives them all, each
-time. https://docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/
+An updated stack keeps its parameters even if the template's defaults have changed, and a template
+contains neither tags nor protection. So the script sets them all each time.
+https://docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/
 """
 
 import shlex
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 from batchback_ops import project
 
-#: Of its file, beside the zip and the template.
+#: The script's file, next to the zip and the template.
 NAME = "deploy.sh"
 _SCRIPT = """\
 #!/bin/sh
-# Makes the stage's stack of what lies beside this file, or changes it to that: `sh deploy.sh
-# BUCKET`, with the AWS command line and a bucket in the stage's region. Repeats safely.
+# Creates or updates the stage's stack from the files next to this one: `sh deploy.sh BUCKET`, with
+# the AWS CLI and a bucket in the stage's region. It is safe to repeat.
 set -eu
 bucket=${{1:?name a bucket in the region of the stage}}
 export AWS_PAGER=
@@ -33,7 +33,7 @@ _NEXT_LINE = " \\\n    "
 
 
 def script(stage: str, parameters: Mapping[str, str], tags: Mapping[str, str]) -> str:
-    """For a POSIX shell. `parameters` are all of the template's."""
+    """The script, for a POSIX shell. `parameters` must be all of the template's."""
     is_protected = parameters["DeletionProtection"] == "true"
     return _SCRIPT.format(
         stack=shlex.quote(project.stack_name(stage)),

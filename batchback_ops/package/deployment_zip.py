@@ -1,7 +1,7 @@
-"""The zip that Lambda gets, made of the one that `chalice package` leaves.
+"""The zip for Lambda, made from the one that `chalice package` writes.
 
-Byte code is put in for every file: Lambda's disk cannot be written to, so without it each cold
-start would compile all that it imports. `unchecked-hash`: no source has to be looked at.
+Byte code is added for every file: Lambda's disk is read-only, so without it each cold start would
+compile everything it imports. With `unchecked-hash`, Python does not have to read the sources.
 https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation
 """
 
@@ -17,20 +17,20 @@ from pathlib import Path
 
 from batchback.errors import CannotGoOn
 
-#: Where Lambda unpacks it: what tracebacks say.
+#: Where Lambda unpacks the zip, for the paths in tracebacks.
 _TASK_ROOT = "/var/task"
-#: The oldest that a zip can say; the same for every file, so that the same files give the same zip.
+#: The oldest date of a zip. All files have the same, so that the same files give the same zip.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _READABLE_FILE = 0o100644 << 16
 _UNIX = 3
-#: A name, and the version it is pinned to.
+#: A package's name, and the version it is pinned to.
 _PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*==\s*([^\s;\\#]+)", re.MULTILINE)
 _DIST_INFO = re.compile(r"([^/]+)-([^/-]+)\.dist-info/METADATA")
 
 
 def finished(chalice_zip: Path, requirements: str) -> bytes:
-    """The zip with byte code, in an order and with dates of its own; CannotGoOn where it holds
-    other dependencies than the requirements pin."""
+    """The zip with byte code, with the files in a fixed order and with fixed dates. CannotGoOn if
+    its dependencies are not those that the requirements pin."""
     with tempfile.TemporaryDirectory(prefix="batchback-") as folder:
         with zipfile.ZipFile(chalice_zip) as archive:
             archive.extractall(folder)
@@ -41,19 +41,20 @@ def finished(chalice_zip: Path, requirements: str) -> bytes:
 
 
 def _compare(shipped: set[str], pinned: set[str]) -> None:
-    """Chalice drops a dependency for which it finds no wheel, with a message and exit status 0; and
-    what a dependency brings with it, it takes in any version."""
+    """Refuse a zip in which a pinned dependency is missing, or another is included. Chalice drops a
+    dependency that has no suitable wheel, with exit status 0, and installs a dependency's own
+    dependencies in any version."""
     if missing := sorted(pinned - shipped):
         raise CannotGoOn(
-            f"No wheel of {', '.join(missing)} fits Lambda's Python "
-            f"{sys.version_info.major}.{sys.version_info.minor}, or none could be fetched: the zip "
-            "would be without it. Pin a version in requirements.txt that has one (manylinux, for "
-            "the architecture)."
+            f"No wheel of {', '.join(missing)} for Lambda's Python "
+            f"{sys.version_info.major}.{sys.version_info.minor} could be downloaded, so the zip "
+            "would lack it: pin a version in requirements.txt that has a manylinux wheel "
+            "for the architecture."
         )
     if unpinned := sorted(shipped - pinned):
         raise CannotGoOn(
-            f"requirements.txt does not pin {', '.join(unpinned)}, which its packages bring with "
-            "them: add it there."
+            f"requirements.txt does not pin {', '.join(unpinned)}, which its packages depend on: "
+            "add it there."
         )
 
 
@@ -63,19 +64,21 @@ def _pinned(requirements: str) -> Iterator[str]:
 
 
 def _distributions(names: list[str]) -> Iterator[str]:
-    """What is installed in the zip, as each says of itself."""
+    """The packages in the zip with their versions, from their own metadata."""
     for name in names:
         if found := _DIST_INFO.fullmatch(name):
             yield f"{_canonical(found[1])}=={found[2]}"
 
 
 def _canonical(name: str) -> str:
-    """https://packaging.python.org/en/latest/specifications/name-normalization/"""
+    """The normalized name of a package.
+    https://packaging.python.org/en/latest/specifications/name-normalization/"""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _compile(folder: str) -> None:
-    """In a process of its own with a fixed seed: sets are written in the order of their hashes."""
+    """Compile in a process with a fixed hash seed, because byte code contains sets in the order of
+    their hashes."""
     options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", folder, "-p", _TASK_ROOT]
     environ = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
     ran = subprocess.run(  # noqa: S603 - our own interpreter
@@ -88,7 +91,7 @@ def _compile(folder: str) -> None:
     if ran.returncode:
         said = " ".join(ran.stdout.split())
         raise CannotGoOn(
-            f"Not all of the zip is Python {sys.version_info.major}: {said}: correct it."
+            f"A file in the zip is not valid Python {sys.version_info.major}, so correct it: {said}"
         )
 
 

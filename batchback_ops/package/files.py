@@ -1,4 +1,4 @@
-"""The files of a package: made, checked and written. The same checkout gives the same bytes."""
+"""Creates, checks and writes the files of a package. The same checkout gives the same bytes."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _OLDEST_PIP = (26, 1)
 def write(
     stage: str, architecture: str | None, folder: Path | None, shell: Shell
 ) -> dict[str, str]:
-    """Where they are then, by what they are."""
+    """Write the files and return their paths: `zip`, `template` and `script`."""
     parameters = _parameters(open_stage(stage, shell))
     _check_pip()
     _check_chalice()
@@ -49,28 +49,28 @@ def _contents(
 
 
 def _check_pip() -> None:
-    """Older ones do not see the hashes of a constraint, and take no wheel at all then."""
+    """Older versions of pip ignore the hashes in a constraints file, and then accept no wheel."""
     found = version("pip")
     if tuple(map(int, re.findall(r"\d+", found)[:2])) < _OLDEST_PIP:
         raise CannotGoOn(
-            f"pip {found} is too old to check the hashes of all that ships: "
-            f"{sys.executable} -m pip install --upgrade pip"
+            f"pip {found} is too old to check the hashes of every package: run "
+            f"`{sys.executable} -m pip install --upgrade pip`"
         )
 
 
 def _check_chalice() -> None:
-    """Its runtime ships, and has hashes only if it was installed from the list."""
+    """Chalice's runtime ships, so it must be the version that is pinned with its hashes."""
     found = f"chalice=={version('chalice')}"
     if found not in (project.root() / "requirements-run.txt").read_text("utf-8").split():
         raise CannotGoOn(
             f"{found} is installed, and its runtime would ship, but requirements-run.txt pins "
-            "another: package from the .venv that `make install` makes"
+            "another version: package from the .venv that `make install` creates"
         )
 
 
 def _parameters(stage: Stage) -> Mapping[str, str]:
     if stage.is_local:
-        raise CannotGoOn(f"The stage {stage.name} is this machine: there is nothing to deploy.")
+        raise CannotGoOn(f"The stage {stage.name} runs on this machine: name a stage to deploy.")
     return project.stack_parameters(stage.names.stage)
 
 
@@ -78,8 +78,8 @@ def _warn_of_header(stage: str, shell: Shell) -> None:
     header = project.environment(stage).get("PLATFORM_HEADER", "").strip()
     if header not in {"", "-", "ssm"}:
         shell.say(
-            f"the platform's header stands in {TEMPLATE} as it is, for everybody who gets the "
-            "package: keep it in Parameter Store (PLATFORM_HEADER ssm, docs/settings.md)"
+            f"{TEMPLATE} contains the platform's header, which everybody who gets the package can "
+            "read: keep it in Parameter Store (set PLATFORM_HEADER to ssm, see docs/settings.md)"
         )
 
 
@@ -90,4 +90,6 @@ def _put(out: Path, contents: Mapping[str, bytes], shell: Shell) -> None:
             (out / name).write_bytes(content)
             shell.say(f"wrote {out / name}, {len(content) / 1_000_000:.1f} MB")
     except OSError as error:
-        raise CannotGoOn(f"{out} cannot be written to ({error.strerror}): name another.") from error
+        raise CannotGoOn(
+            f"{out} cannot be written to ({error.strerror}): name another folder."
+        ) from error

@@ -1,7 +1,7 @@
-"""One template of a whole stage: what `chalice package` writes, and .chalice/resources.json.
+"""One template for a whole stage, from that of `chalice package` and .chalice/resources.json.
 
-So a pipeline makes and changes functions, tables and queues in one operation, which succeeds or is
-undone as one.
+A pipeline can then create and change functions, tables and queues in one operation, which succeeds
+or is rolled back as a whole.
 """
 
 import copy
@@ -19,15 +19,15 @@ _FUNCTION = "AWS::Serverless::Function"
 _API = "AWS::Serverless::Api"
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-gateway-responses.html
 _GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
-#: A function that runs before these are there fails, or makes them itself, which is worse.
+#: A function that runs before these exist fails, or creates its own log group, which is worse.
 _NEEDED_BY_FUNCTIONS = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
 
 
 def merged(
     functions: Template, resources: Template, stage: str, parameters: Mapping[str, str]
 ) -> Template:
-    """Both in one, with all the parameters of the stage as defaults; CannotGoOn where both use one
-    name."""
+    """Both templates in one, with the stage's parameters as defaults. CannotGoOn if both use the
+    same name."""
     functions, resources = copy.deepcopy((functions, resources))
     whole = {**functions, "Description": resources["Description"]}
     for section in _SECTIONS:
@@ -45,7 +45,7 @@ def merged(
         if resource["Type"] == _FUNCTION:
             whole["Resources"][name] = _function(resource, stage, needed)
         if resource["Type"] == _API:
-            # Without it SAM makes a second way in beside our stage, called "Stage".
+            # Otherwise SAM creates a second API Gateway stage besides ours, called "Stage".
             # https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-api.html
             resource["Properties"]["OpenApiVersion"] = "2.0"
             resource["Properties"]["DefinitionBody"][_GATEWAY_RESPONSES] = _gateway_responses()
@@ -57,7 +57,7 @@ def _gateway_responses() -> Template:
 
 
 def _default(kind: str, value: str) -> str | int:
-    """A number as one, as the linter wants it."""
+    """A numeric default as a number, which the linter requires."""
     return int(value) if kind == "Number" and value.isdecimal() else value
 
 
@@ -65,14 +65,15 @@ def _joined(section: str, functions: Template, resources: Template) -> Template:
     of_functions, of_resources = functions.get(section, {}), resources.get(section, {})
     if both := sorted(of_functions.keys() & of_resources.keys()):
         raise CannotGoOn(
-            f"Chalice calls something {', '.join(both)} in the {section} of its template: "
-            "rename those of .chalice/resources.json."
+            f"Chalice's template also uses {', '.join(both)} in its {section}: rename them in "
+            ".chalice/resources.json."
         )
     return {**of_resources, **of_functions}
 
 
 def _function(resource: Template, stage: str, needed: list[str]) -> Template:
-    """Under the name that `chalice deploy` gives it, which logs, alarms and dashboard go by."""
+    """A function under the name that `chalice deploy` gives it, which the logs, alarms and
+    dashboard use."""
     name = _function_name(resource["Properties"]["Handler"], stage)
     properties = {**resource["Properties"], "FunctionName": name}
     return {**resource, "DependsOn": needed, "Properties": properties}

@@ -1,1 +1,1 @@
-"""What each function may do, and the policy files that say so to AWS."""
+"""What each function may do, and the IAM policy files for it."""

@@ -1,4 +1,4 @@
-"""`batchback policies`, as it is typed."""
+"""`batchback policies`, which takes no options."""
 
 import click
 from batchback.command_line import examples
@@ -10,8 +10,8 @@ from batchback.shell import Shell
 def policies(shell: Shell) -> None:
     """Generate the IAM policies of every function in every stage.
 
-    The policy files, and what .chalice/config.json says of them, become what the checkout's own
-    table of permissions says. Everything else in the configuration stays.
+    This updates the policy files, and the references to them in .chalice/config.json, from the
+    checkout's table of permissions. Everything else in the configuration stays as it is.
     """
     from batchback_ops.policies import files
 

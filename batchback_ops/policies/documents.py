@@ -1,8 +1,8 @@
-"""The policies as IAM reads them: one file per function and stage, made from `permissions`.
+"""The IAM policies, generated from `permissions`: one file per function and stage.
 
-Chalice reads these files, fills nothing in and adds nothing to them. Partition, region and account
-are `*` in them, because a deployment is in one of each, and other accounts decide about what is in
-theirs. The stage never is.
+Chalice uses these files as they are. The partition, region and account in them are `*`, because a
+deployment is in only one of each, and other accounts control access to their own resources. The
+stage is never `*`.
 """
 
 import copy
@@ -20,17 +20,17 @@ from chalicelib.settings import Names
 #: A parsed .chalice/config.json.
 Configuration = Mapping[str, Any]
 
-#: And with its log. https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
+#: On its log. https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 _LOG = ("CreateLogGroup", "CreateLogStream", "PutLogEvents")
 
-#: And with X-Ray, which has no resources to name, where a stage is traced.
+#: On X-Ray, which has no resources to name, if the stage is traced.
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
 _TRACE = ("PutTelemetryRecords", "PutTraceSegments")
 
 
 def policy_files(configuration: Configuration) -> dict[str, str]:
-    """Every policy file of .chalice and its text; CannotGoOn where a stage has a name that its
-    resources cannot have."""
+    """Every policy file in .chalice, and its text. CannotGoOn if a stage's name is invalid for its
+    resources."""
     return {
         file_name(function, stage): json_text(
             policy(
@@ -46,7 +46,7 @@ def policy_files(configuration: Configuration) -> dict[str, str]:
 
 
 def naming_policies(configuration: Configuration) -> dict[str, Any]:
-    """The configuration with each function of each stage under its own policy."""
+    """The configuration, with each function of each stage referring to its own policy."""
     naming = copy.deepcopy(dict(configuration))
     naming["autogen_policy"] = False
     for stage, configured in naming["stages"].items():
@@ -67,7 +67,7 @@ def policy(
     *,
     is_traced: bool = False,
 ) -> dict[str, Any]:
-    """The policy of one function in one stage with these environment variables, as IAM reads it."""
+    """The policy of one function in one stage with these environment variables."""
     statements = [
         _statement(resource, actions, names)
         for resource, actions in PERMISSIONS[function].items()
@@ -91,7 +91,8 @@ def _statement(resource: Resource, actions: tuple[str, ...], names: Names) -> di
 
 
 def _of_log(function: str, stage: str) -> dict[str, Any]:
-    """A log group's ARN in a policy ends with `:*`, whose streams it is then too.
+    """The statement for the function's log. The log group's ARN ends with `:*` to include its
+    streams.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"""
     group = _arn("logs", f"log-group:/aws/lambda/{project.function_name(function, stage)}:*")
     return _allow("OwnLog", "logs", _LOG, [group])
@@ -116,15 +117,13 @@ def _names(stage: str, configuration: Configuration) -> Names:
     variables = configuration["stages"][stage].get("environment_variables", {})
     if variables.get("STAGE") != stage:
         raise CannotGoOn(
-            f"Stage {stage} of .chalice/config.json needs its own name in its "
-            f'environment_variables: "STAGE": "{stage}".'
+            f"Add the stage's name to the environment_variables of stage {stage} in "
+            f'.chalice/config.json: "STAGE": "{stage}".'
         )
     try:
         return Names(stage)
     except Misconfigured as fault:
-        raise CannotGoOn(
-            f"A stage of .chalice/config.json must be renamed, because {fault}."
-        ) from fault
+        raise CannotGoOn(f"Rename the stage {stage!r} in .chalice/config.json: {fault}.") from fault
 
 
 def json_text(document: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The policy files in .chalice, brought in step with the permissions."""
+"""Brings the policy files in .chalice in line with the permissions."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from batchback_ops.policies.permissions import PERMISSIONS
 
 
 def update(shell: Shell) -> None:
-    """Say what is changed; what is as it must be is left alone."""
+    """Write what differs, remove what is left over, and say so."""
     here = project.root() / ".chalice"
     configuration = project.configuration()
     wanted = policy_files(configuration)
@@ -28,7 +28,7 @@ def update(shell: Shell) -> None:
 
 
 def _left_over(here: Path, wanted: Mapping[str, str]) -> Iterator[str]:
-    """The policies of stages that are gone."""
+    """The policies of stages that no longer exist."""
     for function in PERMISSIONS:
         for path in sorted(here.glob(file_name(function, "*"))):
             if path.name not in wanted:

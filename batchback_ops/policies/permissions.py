@@ -1,4 +1,4 @@
-"""What each Lambda function may do in AWS: the one source of the policies that are deployed."""
+"""What each Lambda function may do in AWS: the only source of the deployed policies."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from chalicelib.settings import Names, is_header_kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """Something of a stage that functions may be allowed to use."""
+    """A resource of a stage that functions may use."""
 
-    #: As the policies and the docs call it.
+    #: Its name in the policies and the docs.
     name: str
     service: str
     #: The end of its ARN.
     path: Callable[[Names], str]
-    #: Of a table: which items of it, by the partition key.
+    #: For a table: the items that may be used, by partition key.
     #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
     partition_keys: str | None = None
     #: Whether a stage with these environment variables has it.
@@ -39,9 +39,9 @@ BATCHES_BY_ACCOUNT = Resource(
 BATCHES_DUE = Resource(
     name="BatchesDue", service="dynamodb", path=lambda names: f"{_batches(names)}/index/due"
 )
-#: What callers sign with, and the service in their name.
+#: The secrets of callers, which the service also signs with in their name.
 KEYS = Resource(name="Keys", service="dynamodb", path=_keys, partition_keys="key#*")
-#: What callbacks are signed with.
+#: The secrets that sign callbacks.
 ACCOUNTS = Resource(name="Accounts", service="dynamodb", path=_keys, partition_keys="account#*")
 JOBS_QUEUE = Resource(name="JobsQueue", service="sqs", path=lambda names: names.jobs_queue)
 JOBS_DEAD_QUEUE = Resource(
@@ -52,7 +52,7 @@ CALLBACKS_QUEUE = Resource(
     name="CallbacksQueue", service="sqs", path=lambda names: names.callbacks_queue
 )
 
-#: Its value is encrypted with AWS's key for parameters, which asks nobody in the account for more.
+#: Its value is encrypted with AWS's own key for parameters, which needs no further permission.
 PLATFORM_HEADER = Resource(
     name="PlatformHeader",
     service="ssm",
@@ -62,11 +62,11 @@ PLATFORM_HEADER = Resource(
 
 #: SendMessage allows SendMessageBatch too.
 _SEND = ("GetQueueUrl", "SendMessage")
-#: What Lambda does in a function's name with the queue whose messages it hands over.
+#: What Lambda does, as the function, with the queue that triggers it.
 #: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 _TAKE = ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
 
-#: The functions by the names that Chalice has for them. Each writes its own log besides.
+#: The functions by their names in Chalice. Each may also write its own log.
 PERMISSIONS: Mapping[str, Mapping[Resource, tuple[str, ...]]] = {
     "api_handler": {
         BATCHES: ("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "UpdateItem"),

@@ -1,8 +1,7 @@
 """What `batchback resources` does with a stage's CloudFormation stack, and what it prints.
 
-What the stack is to be stands in two files of the checkout, so that the same command gives the same
-stack to whoever runs it: the template, and the stage's `resources` in .chalice/config.json, which
-are the template's parameters.
+Two files in the checkout define the stack, so that the same command gives everybody the same stack:
+the template, and the stage's `resources` in .chalice/config.json, which are its parameters.
 """
 
 import json
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def up(stage: Stage, shell: Shell) -> object:
-    """Repeats safely: a stack that is what it is to be stays untouched."""
+    """Create or update the stack. It is safe to repeat: an up-to-date stack is not touched."""
     stack = _stack(stage, shell)
     plan = _plan(stage)
     found = stack.find()
     if found is not None and found["StackStatus"] == "ROLLBACK_COMPLETE":
-        stack.shell.say(f"Stack {stack.name} is what a failed creation left: it is made anew.")
+        stack.shell.say(f"Stack {stack.name} is left from a failed creation: it is created again.")
         stack.delete(found)
         found = None
     if found is None:
@@ -57,8 +56,8 @@ def _parameters(stage: Stage) -> dict[str, str]:
     for name, value in parameters.items():
         if value.startswith("arn:") and value.split(":")[3] != stage.region:
             raise CannotGoOn(
-                f"{name} of stages.{stage.name}.resources in .chalice/config.json is not of the "
-                f"stage's region: name one of {stage.region}."
+                f"{name} of stages.{stage.name}.resources in .chalice/config.json is not in the "
+                f"stage's region: name one in {stage.region}."
             )
     return parameters
 
@@ -67,15 +66,15 @@ def _refuse_unless_ready(stage: Stage, stack: Stack, found: "StackTypeDef") -> N
     _refuse_while_busy(stage, stack, found)
     if is_of_a_pipeline(_template_of(stack)):
         raise NotDone(
-            f"Stack {stack.name} is a pipeline's, made of `batchback package`: this would delete "
-            "its functions and its API, so change it by the pipeline."
+            f"A pipeline made the stack {stack.name} from `batchback package`, and this command "
+            "would delete its functions and its API: change it with the pipeline."
         )
     status = found["StackStatus"]
     if status not in _READY:
         way_out = _WAYS_OUT.get(status, _DELETE_FIRST).format(
             stage=stage.name, stack=stack.name, region=stage.region
         )
-        reason = found.get("StackStatusReason", "no reason is given")
+        reason = found.get("StackStatusReason", "CloudFormation gives no reason")
         raise NotDone(f"Stack {stack.name} is in {status} ({reason}): {way_out}.")
 
 
@@ -83,12 +82,12 @@ def _refuse_while_busy(stage: Stage, stack: Stack, found: "StackTypeDef") -> Non
     status = found["StackStatus"]
     if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
         raise NotDone(
-            f"Stack {stack.name} is in {status}, another operation is under way: wait until "
-            f"`batchback resources show --stage {stage.name}` says that it is over."
+            f"Stack {stack.name} is in {status}, so another operation is in progress: wait until "
+            f"`batchback resources show --stage {stage.name}` shows that it is over."
         )
 
 
-#: From where a stack can be updated.
+#: The states in which a stack can be updated.
 _READY = {
     "CREATE_COMPLETE",
     "UPDATE_COMPLETE",
@@ -96,7 +95,7 @@ _READY = {
     "IMPORT_COMPLETE",
     "IMPORT_ROLLBACK_COMPLETE",
 }
-#: From CREATE_FAILED, ROLLBACK_FAILED, DELETE_FAILED and REVIEW_IN_PROGRESS there is no other.
+#: The only way out of CREATE_FAILED, ROLLBACK_FAILED, DELETE_FAILED and REVIEW_IN_PROGRESS.
 _DELETE_FIRST = "run `batchback resources down --stage {stage}`, then this again"
 _WAYS_OUT = {
     "UPDATE_FAILED": "fix what the reason names, then run "
@@ -110,7 +109,7 @@ _WAYS_OUT = {
 
 
 def down(stage: Stage, shell: Shell, *, is_sure: bool, is_forced: bool) -> object:
-    """Repeats safely: a stack that is gone is what was asked for."""
+    """Delete the stack. It is safe to repeat: if there is no stack, this succeeds."""
     stack = _stack(stage, shell)
     found = stack.find()
     if found is None:
@@ -128,43 +127,43 @@ def down(stage: Stage, shell: Shell, *, is_sure: bool, is_forced: bool) -> objec
 
 
 def _refuse_while_protected(stage: Stage, stack: Stack, found: "StackTypeDef") -> None:
-    """Only where `up` can end the protection: of a creation that failed, tables may be left whose
-    protection no update of the stack reaches any more."""
+    """Refuse only if `up` can end the protection. A failed creation may leave protected tables that
+    no update of the stack reaches any more."""
     is_protected = parameters_of(found).get("DeletionProtection") == "true"
     if is_protected and found["StackStatus"] in _READY:
         bring_up = f"run `batchback resources up --stage {stage.name}`"
         if is_of_a_pipeline(_template_of(stack)):
-            bring_up = "deploy it by its pipeline"
+            bring_up = "deploy it with its pipeline"
         raise NotDone(
-            f"Stage {stage.name} is protected from deletion. To delete it all the same, set "
+            f"Stage {stage.name} is protected from deletion. To delete it anyway, set "
             f"DeletionProtection to false in stages.{stage.name}.resources of "
-            f".chalice/config.json, {bring_up}, then this again."
+            f".chalice/config.json, {bring_up}, then run this again."
         )
 
 
 def _refuse_while_batches_are_open(stage: Stage) -> None:
-    """Open: jobs are to be run, or the callback is to be sent. Such a batch has a due time, and is
-    in the index `due` for it."""
+    """Refuse while jobs are to be run or callbacks are to be sent. Such a batch has a due time, so
+    it is in the index `due`."""
     count = _open_batches(stage)
     if count:
         raise NotDone(
-            f"Open batches of stage {stage.name}: {count}. Their jobs still run, or their callback "
-            f"is still to be sent. Wait until `batchback resources show --stage {stage.name}` "
-            "counts none, or give them up with --force."
+            f"Stage {stage.name} has open batches: {count}. Their jobs are still running, or their "
+            f"callback is still to be sent. Wait until `batchback resources show --stage "
+            f"{stage.name}` counts none, or abandon them with --force."
         )
 
 
 def _ask(stage: Stage, shell: Shell) -> None:
     if not shell.stdin.isatty():
-        raise CannotGoOn("There is nobody to ask whether to delete it all: add --yes.")
+        raise CannotGoOn("Without a terminal this cannot ask for confirmation: add --yes.")
     shell.say(
         f"This deletes for good, in {stage.region}: all keys and accounts of stage {stage.name}, "
-        "all batches and their results, the queues, the functions' logs. Functions that are still "
-        f"deployed fail from then on (`chalice delete --stage {stage.name}` comes first)."
+        "all its batches and their results, its queues, and its functions' logs. Functions that "
+        f"are still deployed will fail, so run `chalice delete --stage {stage.name}` first."
     )
-    shell.say(f"Type the stage's name, {stage.name}, to go on:")
+    shell.say(f"To delete the stage, type its name, {stage.name}:")
     if shell.stdin.readline().decode(errors="replace").strip() != stage.name:
-        raise NotDone("That was not the stage's name: nothing is deleted.")
+        raise NotDone("That is not the stage's name, so nothing was deleted: run this again.")
 
 
 def _delete(stack: Stack, found: "StackTypeDef") -> None:
@@ -172,7 +171,7 @@ def _delete(stack: Stack, found: "StackTypeDef") -> None:
         stack.delete(found)
     except StackFailed as failure:
         raise StackFailed(
-            f"{failure} (A table that is protected: `aws dynamodb update-table "
+            f"{failure} (If a table is protected, run `aws dynamodb update-table "
             "--no-deletion-protection-enabled --table-name NAME`, then this again.)"
         ) from failure
 
@@ -188,8 +187,8 @@ def _state(stage: Stage, stack: Stack) -> object:
     found = stack.find()
     if found is None:
         raise NotDone(
-            f"Stage {stage.name} has no resources in {stage.region}: make them with "
-            f"`batchback resources up --stage {stage.name}`, or name the right region."
+            f"Stage {stage.name} has no resources in {stage.region}: create them with "
+            f"`batchback resources up --stage {stage.name}`, or correct AWS_DEFAULT_REGION."
         )
     return {
         "stack": stack.name,
@@ -205,7 +204,7 @@ def _state(stage: Stage, stack: Stack) -> object:
 
 
 def _differences(plan: Plan, stack: Stack, found: "StackTypeDef") -> list[str]:
-    """What `up` would change: of a pipeline's stack nothing, for it refuses."""
+    """What `up` would change. Nothing if a pipeline made the stack, because `up` refuses it."""
     differences = []
     template = _template_of(stack)
     if is_of_a_pipeline(template):
@@ -229,7 +228,7 @@ def _outputs_of(found: "StackTypeDef") -> dict[str, str]:
 
 
 def _open_batches(stage: Stage) -> int | None:
-    """How many batches have a due time; None if there is no table of them."""
+    """How many batches have a due time, or None if there is no table of batches."""
     from chalicelib.adapters.items import DUE_BUCKETS
 
     client: DynamoDBClient = stage.client("dynamodb")
@@ -260,11 +259,12 @@ def _stack(stage: Stage, shell: Shell) -> Stack:
 
 
 def check(stage: Stage) -> None:
-    """Names are derived from the stage's name by four who must agree on it: the template, the
-    functions, Chalice and the alarms."""
+    """Check that the template, the functions, Chalice and the alarms use the same stage name, from
+    which each derives other names."""
     if stage.is_local:
         raise CannotGoOn(
-            f"The stage {stage.name} is this machine: `batchback local` makes its own resources."
+            f"The stage {stage.name} runs on this machine, where `batchback local` creates the "
+            "resources: name another stage."
         )
     _ = stage.names
     configured = {

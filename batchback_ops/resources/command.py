@@ -1,4 +1,4 @@
-"""`batchback resources`, as it is typed."""
+"""`batchback resources`: its commands and options."""
 
 from types import ModuleType
 
@@ -16,7 +16,7 @@ from batchback_ops import console
     ),
 )
 def resources() -> None:
-    """Make, change, show or delete a stage's resources.
+    """Create, update, show or delete a stage's resources.
 
     These are its tables, queues, logs, alarms and dashboard, in one CloudFormation stack.
     """
@@ -37,21 +37,21 @@ def _gateway() -> ModuleType:
 console.add_command(
     resources,
     "up",
-    "Make the stack, or change it to what the checkout says.",
+    "Create the stack, or update it to match the checkout.",
     load=lambda: _actions().up,
 )
 console.add_command(
     resources,
     "down",
-    "Delete it: keys, batches, results, queues, logs, alarms.",
-    click.Option(["--yes", "is_sure"], is_flag=True, help="Do not ask."),
-    click.Option(["--force", "is_forced"], is_flag=True, help="Even while batches are open."),
+    "Delete the stack: keys, batches, results, queues, logs, alarms.",
+    click.Option(["--yes", "is_sure"], is_flag=True, help="Do not ask for confirmation."),
+    click.Option(["--force", "is_forced"], is_flag=True, help="Delete it despite open batches."),
     load=lambda: _actions().down,
 )
 console.add_command(
     resources,
     "show",
-    "Show its status, parameters, outputs, and what `up` would change.",
+    "Show status, parameters, outputs, and what `up` would change.",
     changes=False,
     load=lambda: _actions().show,
 )

@@ -1,7 +1,6 @@
-"""`batchback resources gateway`: the errors of API Gateway itself, in the service's shape.
+"""`batchback resources gateway`: gives API Gateway's own errors the service's shape.
 
-`chalice deploy` cannot do it: it describes the API to API Gateway without them. In the template of
-a pipeline they stand beside the API.
+`chalice deploy` defines the API without these errors. A pipeline's template includes them.
 """
 
 from typing import Any
@@ -16,12 +15,12 @@ from batchback_ops.stage import Stage
 
 
 def shape_errors(stage: Stage, shell: Shell) -> object:
-    """Repeats safely. Callers get the new answers once the API is deployed anew, which is done
-    too; its routes and functions stay as they are."""
+    """Set the errors and redeploy the API, so that callers get them. Its routes and functions stay
+    as they are. It is safe to repeat."""
     check(stage)
     client = stage.client("apigateway")
     api_id = _api_of(stage, client)
-    shell.say(f"API {api_id} gets {len(RESPONSES)} answers of its own errors.")
+    shell.say(f"Setting {len(RESPONSES)} gateway responses of API {api_id}.")
     for name, response in RESPONSES.items():
         client.put_gateway_response(restApiId=api_id, responseType=name, **response.settings)
     client.create_deployment(restApiId=api_id, stageName=stage.name)
@@ -29,7 +28,8 @@ def shape_errors(stage: Stage, shell: Shell) -> object:
 
 
 def _api_of(stage: Stage, client: Any) -> str:
-    """Chalice calls the APIs of all stages the same."""
+    """The API's id. It is found by its stage, because Chalice gives the APIs of all stages the same
+    name."""
     for page in client.get_paginator("get_rest_apis").paginate():
         for api in page["items"]:
             if api["name"] == project.configuration()["app_name"]:
@@ -39,5 +39,5 @@ def _api_of(stage: Stage, client: Any) -> str:
                     return found
     raise NotDone(
         f"Stage {stage.name} has no API in {stage.region}: run `chalice deploy --stage "
-        f"{stage.name}` first, or name the right region."
+        f"{stage.name}` first, or correct AWS_DEFAULT_REGION."
     )

@@ -1,7 +1,7 @@
-"""One CloudFormation stack: what is asked of it, and how it goes, told while it goes.
+"""The operations on one CloudFormation stack, which report their progress.
 
-An operation is CloudFormation's once it has begun: it goes on when the command that asked for it
-ends, and a second one has to wait for it.
+Once an operation has begun, CloudFormation completes it even if the command ends, and a second
+operation has to wait for it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,25 +23,26 @@ if TYPE_CHECKING:
     )
 
 _POLL_SECONDS = 2
-#: Comes with every failed update that had nothing to do; AWS has no code of its own for it.
+#: In the message of an update that has nothing to do, for which AWS has no error code.
 #: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStack.html
 _NOTHING_TO_DO = "No updates are to be performed"
-#: What CloudFormation says of a name that is taken, whatever the resource.
+#: In the reason if a resource's name is taken.
 _TAKEN = "HandlerErrorCode: AlreadyExists"
 _WHAT_BECAME_OF_IT = {
-    "ROLLBACK_COMPLETE": "could not be made",
+    "ROLLBACK_COMPLETE": "could not be created",
     "UPDATE_ROLLBACK_COMPLETE": "is as it was before",
     "DELETE_FAILED": "could not be deleted",
 }
 
 
 class StackFailed(NotDone):
-    """An operation that CloudFormation began did not succeed; the text is one sentence of why."""
+    """An operation that CloudFormation began did not succeed. The text is one sentence that says
+    why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a stack is to be."""
+    """What a stack should be."""
 
     template: str
     parameters: Mapping[str, str]
@@ -52,15 +53,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A stack by its name, whether or not it is there. Every operation returns when it is over,
-    tells each event of it on stderr, and raises StackFailed where it did not succeed."""
+    """A stack by its name, whether or not it exists. Every operation reports its events on stderr,
+    returns when it is over, and raises StackFailed if it did not succeed."""
 
     name: str
     client: "CloudFormationClient"
     shell: Shell
 
     def find(self) -> "StackTypeDef | None":
-        """The stack as it is; None where there is none of this name."""
+        """The stack as it is, or None if there is none of this name."""
         from botocore.exceptions import ClientError
 
         try:
@@ -72,7 +73,7 @@ class Stack:
         return found
 
     def create(self, plan: Plan) -> None:
-        """Makes the stack; what was made of it is removed again where it fails."""
+        """Create the stack. If that fails, what was created is removed again."""
         answer = self.client.create_stack(
             StackName=self.name,
             TemplateBody=plan.template,
@@ -83,7 +84,7 @@ class Stack:
         self._protect(plan, is_now=False)
 
     def update(self, found: "StackTypeDef", plan: Plan) -> bool:
-        """Changes the stack in place, and leaves it as it was where that fails. False: there was
+        """Update the stack. If that fails, the stack stays as it was. Return False if there was
         nothing to change."""
         before = self._newest_event(found["StackId"])
         has_begun = self._begin_update(plan)
@@ -93,13 +94,13 @@ class Stack:
         return has_begun
 
     def delete(self, found: "StackTypeDef") -> None:
-        """Deletes the stack and everything in it."""
+        """Delete the stack and everything in it."""
         before = self._newest_event(found["StackId"])
         self.client.delete_stack(StackName=self.name)
         self._see_through(found["StackId"], before, "DELETE_COMPLETE")
 
     def _protect(self, plan: Plan, *, is_now: bool) -> None:
-        """After all else: what a failed creation leaves could not be deleted otherwise."""
+        """Set the protection last, because the remains of a failed creation must be deletable."""
         if plan.is_protected != is_now:
             self.client.update_termination_protection(
                 StackName=self.name, EnableTerminationProtection=plan.is_protected
@@ -122,22 +123,22 @@ class Stack:
         return True
 
     def _see_through(self, stack_id: str, before: str | None, wanted: str) -> None:
-        """Follows the operation whose events come after `before`. Its id names a stack that is
-        deleted too, and not another one of the same name."""
+        """Follow the operation whose events come after `before`. The stack's id, unlike its name,
+        also names a deleted stack, and no other stack."""
         try:
             status, failure = self._follow(stack_id, before)
         except KeyboardInterrupt:
             self.shell.say(
-                f"CloudFormation goes on with stack {self.name} all the same: "
-                "`batchback resources show` says how far it is."
+                f"CloudFormation continues the operation on stack {self.name}: "
+                "`batchback resources show` shows its status."
             )
             raise
         if status != wanted:
-            what = _WHAT_BECAME_OF_IT.get(status, "is not what it was to be")
+            what = _WHAT_BECAME_OF_IT.get(status, "is not as intended")
             raise StackFailed(f"Stack {self.name} {what} ({status}): {failure}")
 
     def _follow(self, stack_id: str, before: str | None) -> tuple[str, str]:
-        """The status that the stack came to rest in, and the reason where something failed."""
+        """The status that the stack ends in, and the reason if something failed."""
         began_at = self.shell.monotonic()
         told: set[str] = set()
         failures: list[str] = []
@@ -158,14 +159,14 @@ class Stack:
         return next((event["EventId"] for event in self._events_since(stack_id, None)), None)
 
     def _events_since(self, stack_id: str, before: str | None) -> "Iterator[StackEventTypeDef]":
-        """Newest first, as CloudFormation gives them."""
+        """The events after `before`, newest first."""
         pages = self.client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
         events = (event for page in pages for event in page["StackEvents"])
         return takewhile(lambda event: event["EventId"] != before, events)
 
 
 def is_of_a_pipeline(template: Any) -> bool:
-    """Whether the functions are in it, as Chalice names them or as they become."""
+    """Whether the template contains functions, either before or after SAM's transform."""
     kinds = {resource["Type"] for resource in template["Resources"].values()}
     return not kinds.isdisjoint({"AWS::Serverless::Function", "AWS::Lambda::Function"})
 
@@ -191,11 +192,12 @@ def _describe(event: "StackEventTypeDef") -> str:
 
 
 def _failure(event: "StackEventTypeDef") -> list[str]:
-    """Why, where this is the event of a resource that failed; the stack's own only repeats it."""
+    """The reason, if this is the event of a failed resource. The stack's own event only repeats
+    it."""
     is_of_stack = event.get("PhysicalResourceId") == event["StackId"]
     if is_of_stack or not event.get("ResourceStatus", "").endswith("_FAILED"):
         return []
-    reason = event.get("ResourceStatusReason", "no reason is given")
+    reason = event.get("ResourceStatusReason", "CloudFormation gives no reason")
     return [f"{event.get('LogicalResourceId')}: {reason}{_hint(event, reason)}"]
 
 
@@ -204,7 +206,7 @@ def _hint(event: "StackEventTypeDef", reason: str) -> str:
         return ""
     if event.get("ResourceType") == "AWS::Logs::LogGroup":
         return (
-            " A function that ran before made it: delete it, with what is logged in it, by "
+            " A function that ran earlier created it: delete it and its log lines with "
             "`aws logs delete-log-group --log-group-name NAME`, then run this again."
         )
-    return " It is not of this stack: delete it where it was made, then run this again."
+    return " It is not part of this stack: delete it where it was created, then run this again."

@@ -308,7 +308,7 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
             if each["ParameterKey"] == "JobsVisibilitySeconds"
         ],
         "stack",
-        "not with the resources of .chalice/config.json: JobsVisibilitySeconds",
+        "differs from the resources in .chalice/config.json in JobsVisibilitySeconds",
         UP,
     ),
     "a table in the making": (
@@ -420,14 +420,14 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         CONFIGURATION,
         lambda answer: answer.update(CodeSha256=answer["FunctionName"]),
         "code",
-        "not all functions are of one version",
+        "the functions run different versions",
         DEPLOY,
     ),
     "nothing that feeds it": (
         MAPPINGS,
         put("EventSourceMappings", value=[]),
         "messages of bury_jobs",
-        "nothing",
+        "its source is missing",
         DEPLOY,
     ),
     "another queue that feeds it": (
@@ -478,7 +478,7 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         "iam.get_role_policy",
         drop("PolicyDocument", "Statement", 0),
         "policy of sweep",
-        "batchback-dev-sweep has another than the committed one: Batches",
+        "batchback-dev-sweep differs from the committed policy in Batches",
         DEPLOY,
     ),
     "a policy too many": (
@@ -492,14 +492,14 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         "logs.describe_log_groups",
         drop("logGroups", 0, "retentionInDays"),
         "log of sweep",
-        "for ever",
+        "no retention time",
         UP,
     ),
     "no log": (
         "logs.describe_log_groups",
         put("logGroups", value=[]),
         "log of api_handler",
-        "there is no /aws/lambda/batchback-dev",
+        "there is no log group /aws/lambda/batchback-dev",
         UP,
     ),
 }
@@ -557,7 +557,7 @@ class TestAPipelinesStage:
         assert found(operator)["stack"]["ok"]
         assert {check: remedy for check, (_, remedy) in wrong(operator).items()} == dict.fromkeys(
             ("queue jobs", "function sweep", "log of sweep"),
-            "deploy it by its pipeline (docs/packaging.md)",
+            "deploy it with its pipeline (docs/packaging.md)",
         )
 
 
@@ -575,7 +575,7 @@ class TestWithoutAStage:
         assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
         assert [*found(operator)] == ["credentials", "region"]
         what, remedy = wrong(operator)["region"]
-        assert what == "nothing of stage dev is in ca-west-1 of this account"
+        assert what == "stage dev is not in ca-west-1 of this account"
         assert remedy.startswith("set AWS_DEFAULT_REGION and AWS_PROFILE to where it is; if ")
         assert remedy.endswith(UP)
 
@@ -650,7 +650,7 @@ class TestConfiguration:
         assert status == (Status.OK if ok else Status.REFUSED)
         if not ok:
             what, remedy = wrong(operator)["platform"]
-            assert "carries PLATFORM_HEADER" in what
+            assert "sends PLATFORM_HEADER" in what
             assert "https" in remedy
             assert DEPLOY in remedy
         assert "secret" not in operator.is_told.replace("--secret", "")
@@ -686,7 +686,7 @@ class TestCannotBegin:
         ("stage", "variables", "says"),
         [
             ("nope", {}, "There is no stage 'nope'"),
-            ("dev", {"AWS_DEFAULT_REGION": ""}, "There is no AWS region"),
+            ("dev", {"AWS_DEFAULT_REGION": ""}, "No AWS region is set"),
             ("dev", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "aws configure"),
             ("dev", {"AWS_PROFILE": "nobody"}, "set AWS_PROFILE"),
         ],
@@ -749,7 +749,7 @@ class TestService:
         status = operator.types("doctor", "--stage", "local", *KEYS, "--callback-url", "http://c/")
         assert (wrong(operator), status) == ({}, Status.OK)
         assert found(operator)["batch"]["found"] == (
-            f"{BATCH}: test.ping ran, its callback is delivered"
+            f"{BATCH}: test.ping ran, its callback was delivered"
         )
         assert operator.time.seconds == 1.5
         sent = json.loads(service.asked[-6].body)
@@ -779,7 +779,7 @@ class TestService:
     ) -> None:
         service.answers(ACK, SUBMITTED, DONE, results({"errorCode": 404, "message": "x"}))
         assert operator.types("doctor", "--stage", "local", *KEYS) == Status.OK
-        assert "jobs get to the platform" in found(operator)["batch"]["found"]
+        assert "jobs reach the platform" in found(operator)["batch"]["found"]
 
     @pytest.mark.parametrize(
         ("answers", "what", "remedy"),
@@ -792,7 +792,11 @@ class TestService:
                 "--callback-url",
             ),
             ([called_back("waiting"), results(ACK)], "HTTP 404", "--callback-url"),
-            ([RUNNING] * 130, "still runs after 60 s", f"batchback ops show {BATCH} --stage local"),
+            (
+                [RUNNING] * 130,
+                "still running after 60 s",
+                f"batchback ops show {BATCH} --stage local",
+            ),
         ],
         ids=["no answer", "not us", "callback refused", "callback to be tried again", "stuck"],
     )
@@ -837,7 +841,7 @@ class TestService:
     @pytest.mark.parametrize(
         ("answer", "status", "what"),
         [
-            (ACK, 200, "answers anybody"),
+            (ACK, 200, "accepts any key"),
             ({"errorCode": 500, "message": "x", "specificCode": 0}, 500, "500"),
             ({"message": "Missing Authentication Token"}, 403, "Missing Authentication Token"),
         ],
@@ -861,7 +865,7 @@ class TestService:
     def test_an_address_where_nobody_answers_is_found(self, operator: User) -> None:
         words = ("doctor", "--stage", "local", "--address", nobodys_address())
         assert operator.types(*words) == Status.REFUSED
-        assert wrong(operator)["api"][1] == "make serve, and --address with what it prints"
+        assert wrong(operator)["api"][1] == "make serve, then give --address the address it prints"
 
 
 class TestGateway:
@@ -882,7 +886,7 @@ class TestGateway:
             == Status.REFUSED
         )
         what, remedy = wrong(operator)["gateway errors"]
-        assert "without errorCode" in what
+        assert "no errorCode" in what
         assert remedy.startswith("batchback resources gateway --stage dev")
         assert service.asked[-1].path == "/api/1.0/no/such/path?action=ping"
 
@@ -914,7 +918,7 @@ class TestHolds:
         store.pause(Pause(until=START + timedelta(hours=2), reason="the API moves"))
         assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
         what, remedy = wrong(operator)["pause"]
-        assert "no job runs until 2026-11-23T16:49:07.000Z" in what
+        assert "paused all jobs until 2026-11-23T16:49:07.000Z" in what
         assert "the API moves" in what
         assert f"batchback ops resume --stage {STAGE}" in remedy
 
@@ -934,7 +938,7 @@ class TestHolds:
         assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
         what, remedy = wrong(operator)["outages"]
         since = "since 2026-11-23T14:49:07.000Z"
-        assert f"is not there for acme {since}, other {since}: their jobs wait" in what
+        assert f"is down for acme {since}, other {since}: their jobs wait" in what
         assert "PLATFORM_ADDRESS" in remedy
 
 

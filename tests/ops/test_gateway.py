@@ -91,4 +91,4 @@ def test_a_stage_without_an_api_is_told_what_comes_first(apis: Any, operator: Us
 
 def test_the_local_stage_needs_none(operator: User) -> None:
     assert operator.types("resources", "gateway", "--stage", "local") == Status.USAGE
-    assert "is this machine" in operator.is_told
+    assert "runs on this machine" in operator.is_told

@@ -40,7 +40,8 @@ ERROR: No matching distribution
 
 """
 PIPS_WORDS = (
-    "PackageDownloadError: pip cannot fetch all that ships, so check the network and its index: "
+    "PackageDownloadError: pip cannot download every package, so check the network and pip's "
+    "index: "
     "ERROR: Could not find a version of certifi ERROR: No matching distribution"
 )
 
@@ -101,7 +102,7 @@ class TestZip:
         assert one == deployment_zip.finished(zipped(backwards, 2030), REQUIREMENTS)
 
     def test_a_dependency_that_chalice_left_out_is_an_error(self, zipped: Zipped) -> None:
-        with pytest.raises(CannotGoOn, match=r"^No wheel of other-package==3\.0 fits Lambda's"):
+        with pytest.raises(CannotGoOn, match=r"^No wheel of other-package==3\.0 for Lambda's"):
             deployment_zip.finished(zipped(without("other")), REQUIREMENTS)
 
     def test_one_that_is_pinned_to_another_version_is_an_error(self, zipped: Zipped) -> None:
@@ -116,7 +117,9 @@ class TestZip:
             )
 
     def test_what_is_no_python_is_an_error(self, zipped: Zipped) -> None:
-        with pytest.raises(CannotGoOn, match=r"Not all of the zip is Python 3: .*/app\.py.*"):
+        with pytest.raises(
+            CannotGoOn, match=r"A file in the zip is not valid Python 3, .*: .*/app\.py.*"
+        ):
             deployment_zip.finished(zipped({**SHIPPED, "app.py": "print 1\n"}), REQUIREMENTS)
 
 
@@ -193,7 +196,7 @@ class TestTemplate:
 
     def test_a_name_that_both_use_is_an_error(self) -> None:
         clashing = {**RESOURCES, "Resources": {"Sweep": RESOURCES["Resources"]["JobsQueue"]}}
-        with pytest.raises(CannotGoOn, match=r"Sweep in the Resources .* rename those"):
+        with pytest.raises(CannotGoOn, match=r"also uses Sweep in its Resources: rename them"):
             pipeline_template.merged(OF_CHALICE, clashing, STAGE, {})
 
 
@@ -386,7 +389,7 @@ class TestCommand:
         operator = User({})
         assert operator.types("package", "--stage", "local") == Status.USAGE
         assert operator.is_told == (
-            "batchback: The stage local is this machine: there is nothing to deploy.\n"
+            "batchback: The stage local runs on this machine: name a stage to deploy.\n"
         )
 
     def test_a_header_that_would_stand_in_the_package_is_said(
@@ -398,7 +401,7 @@ class TestCommand:
             monkeypatch.setattr(project, "environment", lambda _, v=value: {"PLATFORM_HEADER": v})
             files._warn_of_header(STAGE, Shell(stderr=told))
         assert told.getvalue().count("\n") == 1
-        assert "stands in sam.json as it is" in told.getvalue()
+        assert "sam.json contains the platform's header" in told.getvalue()
         assert "very-secret" not in told.getvalue()
 
     def test_a_pip_that_would_check_no_hashes_is_not_used(
@@ -440,7 +443,7 @@ class TestCommand:
             ("Error: no such stage\n", "Creating deployment package.\n", "Error: no such stage"),
             ("no such stage\n", "Creating deployment package.\n", "no such stage"),
             ("", "Creating deployment package.\nno room\n", "no room"),
-            ("", "", "it does not say why"),
+            ("", "", "it gives no reason"),
         ],
     )
     def test_what_failed_is_said_whatever_else_is_printed(

@@ -175,8 +175,8 @@ class TestPipeline:
     ) -> None:
         assert operator.types("resources", "up", "--stage", "dev") == Status.REFUSED
         assert operator.is_told == (
-            "batchback: Stack batchback-dev is a pipeline's, made of `batchback package`: this "
-            "would delete its functions and its API, so change it by the pipeline.\n"
+            "batchback: A pipeline made the stack batchback-dev from `batchback package`, and this "
+            "command would delete its functions and its API: change it with the pipeline.\n"
         )
         body = cloudformation.get_template(StackName=STACK)["TemplateBody"]
         assert body == json.loads(pipelines)
@@ -223,8 +223,8 @@ class TestShow:
     def test_a_stage_that_is_not_there_is_said_in_one_sentence(self, operator: User) -> None:
         assert operator.types("resources", "show", "--stage", "dev") == Status.REFUSED
         assert operator.is_told == (
-            "batchback: Stage dev has no resources in eu-north-1: make them with "
-            "`batchback resources up --stage dev`, or name the right region.\n"
+            "batchback: Stage dev has no resources in eu-north-1: create them with "
+            "`batchback resources up --stage dev`, or correct AWS_DEFAULT_REGION.\n"
         )
         assert operator.stdout.getvalue() == ""
 
@@ -268,7 +268,7 @@ class TestDown:
     def test_it_asks_for_the_stages_name(self, operator: User, dynamodb: "DynamoDBClient") -> None:
         operator.stdin = Terminal(b"dev\n")
         assert operator.types("resources", "down", "--stage", "dev") == Status.OK
-        warning = "deletes for good, in eu-north-1: all keys and accounts of stage dev, all batches"
+        warning = "deletes for good, in eu-north-1: all keys and accounts of stage dev, all its"
         assert warning in operator.is_told
         assert not is_there(dynamodb)
 
@@ -278,7 +278,7 @@ class TestDown:
     ) -> None:
         operator.stdin = Terminal(typed)
         assert operator.types("resources", "down", "--stage", "dev") == Status.REFUSED
-        assert operator.is_told.endswith("That was not the stage's name: nothing is deleted.\n")
+        assert operator.is_told.endswith("nothing was deleted: run this again.\n")
         assert is_there(dynamodb)
 
     def test_where_nobody_can_be_asked_it_must_be_told(
@@ -299,7 +299,7 @@ class TestDown:
     ) -> None:
         put(batch)
         assert operator.types("resources", "down", "--stage", "dev", "--yes") == Status.REFUSED
-        assert "Open batches of stage dev: 1. Their jobs still run" in operator.is_told
+        assert "Stage dev has open batches: 1. Their jobs are still running" in operator.is_told
         assert is_there(dynamodb)
         operator.types("resources", "show", "--stage", "dev")
         assert operator.reads["openBatches"] == 1
@@ -358,7 +358,7 @@ class TestWrongStage:
         return operator.is_told
 
     def test_one_machine_makes_its_own(self, operator: User) -> None:
-        assert "`batchback local` makes its own resources" in self.told(operator, "local")
+        assert "`batchback local` creates the resources" in self.told(operator, "local")
 
     def test_one_that_nobody_knows(self, operator: User) -> None:
         told = self.told(operator, "qa")
@@ -393,13 +393,15 @@ class TestWrongStage:
     ) -> None:
         configure(resources={"LogRetention": 7})
         told = self.told(operator)
-        assert "stages.dev.resources in .chalice/config.json has no LogRetention, only Dele" in told
+        assert (
+            "stages.dev.resources in .chalice/config.json cannot set LogRetention: use only" in told
+        )
 
     def test_the_stages_name_is_no_parameter_to_set(
         self, operator: User, configure: Callable[..., None]
     ) -> None:
         configure(resources={"Stage": "prod"})
-        assert "has no Stage, only" in self.told(operator)
+        assert "cannot set Stage: use only" in self.told(operator)
 
     def test_a_topic_of_another_region(
         self, operator: User, configure: Callable[..., None]
@@ -407,4 +409,4 @@ class TestWrongStage:
         """CloudFormation would find out half-way."""
         configure(resources={"AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:oncall"})
         told = self.told(operator)
-        assert "AlarmTopicArn of stages.dev.resources in .chalice/config.json is not of the" in told
+        assert "AlarmTopicArn of stages.dev.resources in .chalice/config.json is not in the" in told

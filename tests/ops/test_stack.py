@@ -91,7 +91,7 @@ class TestProgress:
         operator.sleep = interrupt
         scripted(None, [Poll("CREATE_IN_PROGRESS")])
         assert operator.types("resources", "up", "--stage", "dev") == Status.INTERRUPTED
-        assert "CloudFormation goes on with stack batchback-dev all the same" in operator.is_told
+        assert "CloudFormation continues the operation on stack batchback-dev" in operator.is_told
 
 
 class TestNothingToChange:
@@ -129,7 +129,7 @@ class TestFailure:
         )
         assert operator.types("resources", "up", "--stage", "dev") == Status.REFUSED
         assert operator.is_told.splitlines()[-1] == (
-            "batchback: Stack batchback-dev could not be made (ROLLBACK_COMPLETE): "
+            "batchback: Stack batchback-dev could not be created (ROLLBACK_COMPLETE): "
             "KeysTable: the key is disabled"
         )
         assert operator.stdout.getvalue() == ""
@@ -137,8 +137,8 @@ class TestFailure:
     @pytest.mark.parametrize(
         ("kind", "hint"),
         [
-            ("AWS::Logs::LogGroup", "A function that ran before made it: delete it, with what is "),
-            ("AWS::SQS::Queue", "It is not of this stack: delete it where it was made, then "),
+            ("AWS::Logs::LogGroup", "A function that ran earlier created it: delete it and its "),
+            ("AWS::SQS::Queue", "It is not part of this stack: delete it where it was "),
         ],
     )
     def test_a_name_that_is_taken_comes_with_what_to_do(
@@ -156,7 +156,7 @@ class TestFailure:
         fake = scripted("ROLLBACK_COMPLETE", [GONE, MADE])
         assert operator.types("resources", "up", "--stage", "dev") == Status.OK
         assert fake.asked == ["delete", "create"]
-        assert "is what a failed creation left: it is made anew" in operator.is_told
+        assert "is left from a failed creation: it is created again" in operator.is_told
         assert operator.reads["status"] == "CREATE_COMPLETE"
 
     def test_an_update_that_fails_gives_the_first_reason(
@@ -187,9 +187,9 @@ class TestFailure:
             ("CREATE_FAILED", "run `batchback resources down --stage dev`, then this again."),
             ("DELETE_FAILED", "run `batchback resources down --stage dev`, then this again."),
             ("REVIEW_IN_PROGRESS", "run `batchback resources down --stage dev`, then this again."),
-            ("UPDATE_IN_PROGRESS", "another operation is under way: wait until `batchback "),
-            ("DELETE_IN_PROGRESS", "another operation is under way: wait until `batchback "),
-            ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "another operation is under way: wait "),
+            ("UPDATE_IN_PROGRESS", "another operation is in progress: wait until `batchback "),
+            ("DELETE_IN_PROGRESS", "another operation is in progress: wait until `batchback "),
+            ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "another operation is in progress: wait "),
         ],
     )
     def test_from_where_it_cannot_go_on_it_names_the_way_out(
@@ -223,7 +223,7 @@ class TestFailure:
     ) -> None:
         fake = scripted("UPDATE_IN_PROGRESS")
         assert operator.types("resources", "down", "--stage", "dev", "--yes") == Status.REFUSED
-        assert "another operation is under way" in operator.is_told
+        assert "another operation is in progress" in operator.is_told
         assert fake.asked == []
 
     def test_what_aws_refuses_is_said_in_one_sentence(
@@ -274,7 +274,7 @@ class TestProtection:
         monkeypatch.setattr(fake, "get_template", lambda **_: {"TemplateBody": body})
         assert operator.types("resources", "down", "--stage", "prod", "--yes") == Status.REFUSED
         assert "resources up" not in operator.is_told
-        assert "deploy it by its pipeline, then this again" in operator.is_told
+        assert "deploy it with its pipeline, then run this again" in operator.is_told
 
     def test_up_ends_the_protection_that_the_configuration_gives_up(
         self, operator: User, scripted: Script

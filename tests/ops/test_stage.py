@@ -64,7 +64,7 @@ class TestThisMachine:
     )
     def test_an_endpoint_elsewhere_is_refused(self, endpoint: str) -> None:
         """Keys and their secrets would be written there."""
-        with pytest.raises(CannotGoOn, match=r"is not of this machine, .* unset it") as refused:
+        with pytest.raises(CannotGoOn, match=r"is not on this machine, .* unset it") as refused:
             stage("local", AWS_ENDPOINT_URL=endpoint).client("dynamodb")
         assert SECRET not in str(refused.value)
 
@@ -116,7 +116,7 @@ def by_an_adapter(error: Exception | None) -> Exception:
     [
         (lambda: by_an_adapter(refused("AccessDenied")), "AWS denies you PutItem: because"),
         (lambda: by_an_adapter(exceptions.NoCredentialsError()), "There are no AWS credentials"),
-        (lambda: by_an_adapter(None), "DynamoDB did not read 7 items: try again."),
+        (lambda: by_an_adapter(None), "DynamoDB did not read 7 items: retry."),
         (lambda: refused("ResourceNotFoundException"), "`batchback resources up --stage prod`"),
         (lambda: refused("ExpiredTokenException"), "sign in again"),
         (lambda: refused("AccessDeniedException"), "AWS denies you PutItem: because"),
@@ -149,7 +149,7 @@ SECRET = "hunter2"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIA0", "AWS_SECRET_ACCESS_KEY": SECRET}
 NOT_USABLE = {
     "a process that is not there": Surroundings(
-        profile="credential_process = /no/such/process", told="/no/such/process, which the profile"
+        profile="credential_process = /no/such/process", told="/no/such/process, which your profile"
     ),
     "a process that prints something else": Surroundings(
         profile=f"credential_process = echo {SECRET}", told="credential_process prints"
@@ -159,21 +159,21 @@ NOT_USABLE = {
     ),
     "a file that is none": Surroundings(profile=f"[{SECRET}", told="config cannot be read"),
     "a profile of nobody": Surroundings(
-        profile="role_arn = arn:aws:iam::1:role/r\nsource_profile = none", told="not complete"
+        profile="role_arn = arn:aws:iam::1:role/r\nsource_profile = none", told="incomplete"
     ),
     "a line break": Surroundings(
-        variables={**KEYS, "AWS_SESSION_TOKEN": f"{SECRET}\nx"}, told="AWS_SESSION_TOKEN holds"
+        variables={**KEYS, "AWS_SESSION_TOKEN": f"{SECRET}\nx"}, told="AWS_SESSION_TOKEN contains"
     ),
     "a space": Surroundings(
         variables={**KEYS, "AWS_SECRET_ACCESS_KEY": f"{SECRET} "},
-        told="ACCESS_KEY holds",
+        told="ACCESS_KEY contains",
     ),
     "a byte that is no text": Surroundings(
-        variables={**KEYS, "AWS_SECRET_ACCESS_KEY": f"{SECRET}\udcff"}, told="ACCESS_KEY holds"
+        variables={**KEYS, "AWS_SECRET_ACCESS_KEY": f"{SECRET}\udcff"}, told="ACCESS_KEY contains"
     ),
     "a letter in a file": Surroundings(
         profile=f"aws_access_key_id = A\naws_secret_access_key = b\naws_session_token = {SECRET}é",
-        told="Your AWS credentials hold",
+        told="Your AWS credentials contain",
     ),
     "no scheme": Surroundings(
         variables={**KEYS, "AWS_ENDPOINT_URL": f"u:{SECRET}@localhost"}, told="AWS_ENDPOINT_URL is"
@@ -235,5 +235,5 @@ class TestSurroundings:
 def test_what_a_later_release_wrote_is_told_so() -> None:
     assert said(stage("prod"), TooNew("A stored item", 2, 1)) == (
         "A stored item has format 2, and this release knows formats up to 1: "
-        "deploy the later release that wrote it, or use its checkout."
+        "deploy the later release that wrote it, or run this from its checkout."
     )

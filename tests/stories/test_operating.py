@@ -200,7 +200,7 @@ class TestPause:
             (["--until", "2h", "--reason", " "], "--reason is empty: give what others"),
             (["--until", "2020-01-01T00:00Z", "--reason", "x"], "is in the past: give"),
             (["--until", "15d", "--reason", "x"], "is more than 14 days away: give"),
-            (["--until", "soon", "--reason", "x"], "is no time: give one with its zone"),
+            (["--until", "soon", "--reason", "x"], "is not a time: give one with its zone"),
         ],
     )
     def test_without_an_end_and_a_reason_there_is_none(
@@ -251,7 +251,7 @@ class TestRedrive:
             "unreadable": 0,
             "batches": {async_id: 2},
         }
-        assert f"{async_id} running, letters: 2" in operator.told
+        assert f"{async_id} running, messages: 2" in operator.told
         assert dead.count() == (0, 0)
         life.work_off()
         assert life.progress(async_id)["callback"]["status"] == "delivered"
@@ -267,7 +267,7 @@ class TestRedrive:
         dead.put(callback["Body"])
         assert operator.types("redrive", "--queue", "callbacks-dead") == Status.OK
         assert (operator.read["queue"], operator.read["moved"]) == ("callbacks-dead", 1)
-        assert f"{async_id} completed, letters: 1" in operator.told
+        assert f"{async_id} completed, messages: 1" in operator.told
         assert dead.count() == (0, 0)
         life.work_off()
         assert life.progress(async_id)["callback"]["status"] == "delivered"
@@ -278,7 +278,7 @@ class TestRedrive:
         dead.put('{"v": 1, "batch": "a", "account": "demo", "hops": 0}', "{}")
         operator.types("redrive", "--dry-run")
         assert (operator.read["found"], operator.read["moved"]) == (2, 0)
-        assert "a gone, letters: 1" in operator.told
+        assert "a gone, messages: 1" in operator.told
         life.clock.advance(seconds=1)
         assert dead.count() == (2, 0)
         assert home.count() == (0, 0)
@@ -291,7 +291,7 @@ class TestRedrive:
         dead.put(*strange)
         operator.types("redrive")
         assert (operator.read["found"], operator.read["unreadable"]) == (4, 4)
-        assert "cannot be read by this version and stay: 4" in operator.told
+        assert "this version cannot read them: 4" in operator.told
         assert "`batchback ops discard --queue batches-dead --stage " in operator.told
         life.clock.advance(seconds=1)
         assert dead.take() == sorted(strange)
@@ -358,7 +358,7 @@ class TestDiscard:
         """A later release reads its own messages."""
         assert operator.types("discard", "--yes") == Status.OK
         assert (operator.read["unreadable"], operator.read["discarded"]) == (2, 2)
-        assert "written by a later release and kept: 1" in operator.told
+        assert "a later release wrote them: 1" in operator.told
         life.clock.advance(seconds=1)
         assert dead.take() == sorted([self.LATER, check_message(1)])
 
