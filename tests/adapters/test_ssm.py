@@ -88,9 +88,9 @@ def test_where_it_cannot_be_read_again_the_old_one_is_used_and_the_log_says_so(
     assert header() == ("X-Key", "newer")
 
 
-def test_one_that_is_missing_is_the_operators_fault(ssm: Any, world: World) -> None:
+def test_a_missing_parameter_is_a_misconfiguration(ssm: Any, world: World) -> None:
     ssm.delete_parameter(Name=NAME)
-    with pytest.raises(Misconfigured, match=f"no parameter {NAME} in this region: make it"):
+    with pytest.raises(Misconfigured, match=f"no parameter {NAME} in this region: create it"):
         world.header(ssm)
 
 
