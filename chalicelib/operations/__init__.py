@@ -1,1 +1,2 @@
-"""One file, one thing the service does: ask the domain, move through the ports."""
+"""The operations: each file does one thing that the service offers, asks the domain how, and
+reaches the world only through the ports."""

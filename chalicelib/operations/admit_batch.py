@@ -1,4 +1,4 @@
-"""Let a round of a batch begin within its account's limits, and free its slot at its end."""
+"""Admit a round of a batch within its account's limits, and free its slot when it ends."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,23 +9,26 @@ from chalicelib.domain.limits import AccountUsage, Limits, Slot
 from chalicelib.errors import TooManyRequests, Unavailable
 from chalicelib.operations.ports import BatchStore, Journal
 
-#: A round that is neither admitted nor refused was overtaken by another one, or knew too little.
+#: How often to try if a round is neither admitted nor refused: another one came between, or the
+#: write was based on too little.
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchAdmission:
-    """What is not limited costs nothing here, not even a read."""
+    """Keeps accounts within their limits. A limit that is off costs nothing, not even a read."""
 
     store: BatchStore
     journal: Journal
     limits: Limits
-    #: Until when accounts were paid when last heard of: which of two writes to try first, no more.
+    #: Per account, its `paid_until` when last read. It only decides which of two writes to try
+    #: first.
     heard: dict[str, datetime | None] = field(default_factory=dict)
 
     def admit(self, batch: Batch, jobs: int) -> None:
-        """Take a slot for the batch's round and charge for so many jobs, or raise TooManyRequests
-        and do neither. If it raises Unavailable, either may have happened."""
+        """Take a slot for the batch's round and charge for its jobs.
+
+        Raises TooManyRequests if it did neither, and Unavailable if it may have done either."""
         if self.limits.are_off:
             return
         slot = Slot.of(batch)
@@ -39,14 +42,15 @@ class BatchAdmission:
 
     def undo(self, batch: Batch, jobs: int) -> None:
         """Give back the slot and the charge of a round that will never begin. If that fails, the
-        slot is found when slots are short."""
+        slot is found when slots run short."""
         if self.limits.are_off:
             return
         admission = self.limits.admission(Slot.of(batch), jobs, None)
         self._if_possible(batch, lambda: self.store.undo_admission(batch.account, admission))
 
     def leave(self, batch: Batch) -> None:
-        """Free the slot of a round that has ended; if that fails, the same."""
+        """Free the slot of a round that has ended. If that fails, the slot is found when slots run
+        short."""
         if not self.limits.open_batches:
             return
         self._if_possible(batch, lambda: self.store.vacate(batch.account, [Slot.of(batch)]))
@@ -75,9 +79,10 @@ class BatchAdmission:
         return refusal
 
     def _prune(self, account: str, usage: AccountUsage, now: datetime) -> bool:
-        """Whether slots were found that nobody holds any more, and are free now. It is reserved
-        first, so that a flood of requests that find all slots taken does not read all batches each
-        time."""
+        """Free the slots that no round holds any more, and return whether there were any.
+
+        The pruning is reserved first: under a flood of requests with all slots taken, not every
+        request reads all batches."""
         if not usage.may_be_pruned(now):
             return False
         if not self.store.reserve_pruning(account, usage.pruned_at, now):

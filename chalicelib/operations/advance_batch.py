@@ -1,4 +1,4 @@
-"""Check one batch and do whatever is due. Any number of checks does no harm."""
+"""Check one batch and do whatever is due. Repeated checks do no harm."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +13,17 @@ from chalicelib.operations.hand_over import Handover
 from chalicelib.operations.ports import BatchStore, Clock, Queue
 from chalicelib.operations.record_answers import AnswerRecorder
 
-#: What is kept of the function's time to hand a batch on to the next one.
+#: Time kept back to hand a batch on to the next function.
 _SECONDS_TO_HAND_ON = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchAdvancer:
-    """Ends what was cancelled, was stopped or is past its deadline, has sent what was not, and
-    completes and announces what a worker died over. Each step is one conditional write, so that of
-    two that check at once one does it. After an error the batch is tried again, and at last by its
-    due time."""
+    """Ends a batch that was cancelled, was stopped or is past its deadline; sends what was not
+    sent; completes and announces what a worker left behind when it died.
+
+    Each step is one conditional write, so only one of two concurrent checks takes it. After an
+    error the batch is retried by message, and finally by its due time."""
 
     store: BatchStore
     queue: Queue
@@ -57,8 +58,8 @@ class BatchAdvancer:
     def _answer_the_rest(
         self, batch: Batch, message: BatchMessage, seconds_left: Callable[[], float]
     ) -> None:
-        """Gives every job without an answer the one it gets instead of a call. What there is no
-        time for is handed on."""
+        """Give every job without an answer the answer that replaces its call. Hand on the jobs for
+        which there is no time."""
         answer = outcome.instead_of_a_call(batch)
         for number in batch.chunks_to_do:
             if seconds_left() < _SECONDS_TO_HAND_ON:

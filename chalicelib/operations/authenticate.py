@@ -1,4 +1,4 @@
-"""Who calls: a signed request or HTTP Basic in, the caller out, or Unauthorized."""
+"""Authenticate a signed or an HTTP Basic request: return the caller, or raise Unauthorized."""
 
 import hashlib
 import hmac
@@ -11,17 +11,17 @@ from chalicelib.domain.signing import SignedRequest
 from chalicelib.errors import KeyRevoked, RequestStale, Unauthorized
 from chalicelib.operations.ports import Clock, KeyStore
 
-#: With how many secrets every proof is compared, however few a key has live, and where there is
-#: no such key: then how long it takes tells nothing.
+#: How many secrets every proof is compared with, even if a key has fewer or does not exist, so that
+#: the time taken reveals nothing.
 SECRETS_COMPARED = 4
-#: What stands in for those a key does not have; what comes of comparing it counts for nothing.
+#: Compared in place of the secrets a key does not have. The result is ignored.
 _NOBODYS_SECRET = "nobody's" * 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
-    """Proves who calls. An unknown key and a wrong signature take the same steps, as many of each,
-    and get the same answer; that a key is revoked is said only to who holds its secret."""
+    """Proves who is calling. An unknown key and a wrong signature take the same number of the same
+    steps and get the same answer. Only a caller who has the secret learns that a key is revoked."""
 
     keys: KeyStore
     clock: Clock
@@ -59,5 +59,5 @@ class Authenticator:
 
 
 def _digest(secret: str) -> bytes:
-    """A secret as it is compared: how long it takes tells not even how long the secret is."""
+    """Hash a secret for comparing, so that the time taken does not reveal even its length."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -1,4 +1,5 @@
-"""A message that came back each time: find out what killed its workers, and let the rest go on."""
+"""Handle a dead-lettered message: find out what killed its workers, and let the other jobs go
+on."""
 
 from dataclasses import dataclass
 
@@ -8,14 +9,14 @@ from chalicelib.domain.message import MAX_RECEIVES, JobsMessage
 from chalicelib.operations.ports import BatchStore, Clock, Journal
 from chalicelib.operations.record_answers import AnswerRecorder
 
-#: One death can be bad luck: the two deliveries that ran under a marker must both have died.
+#: One death can be bad luck, so both deliveries that ran under a marker must have died.
 _DEATHS_TO_BLAME = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobBurier:
-    """A job under whose marker the message's last two deliveries died gets its failure. Any other
-    dead message was not a job's fault, and is left to the next check."""
+    """Records the failure of a job if the last two deliveries of its message died under its marker.
+    In any other dead message no job is to blame, and the batch's next check sends it again."""
 
     store: BatchStore
     recorder: AnswerRecorder
@@ -46,7 +47,7 @@ class JobBurier:
 
 
 def _killed(message: JobsMessage, chunk: Chunk, index: int) -> bool:
-    """Whether the job had the message to itself, and the last two deliveries died of it."""
+    """Whether the job was alone in the message and the last two deliveries died of it."""
     marker = chunk.markers.get(index)
     return (
         marker is not None

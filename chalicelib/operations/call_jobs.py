@@ -1,4 +1,4 @@
-"""The calls of one message: made concurrently, and judged once all of them are."""
+"""Make the calls of one message concurrently, and judge them when all have returned."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,8 +14,8 @@ from chalicelib.operations.ports import Clock, Concurrent, Journal, Platform
 from chalicelib.operations.watch_platform import PlatformWatch
 from chalicelib.operations.work import NOT_STARTED, Found, Work
 
-#: What a worker keeps of its time to record answers and send a message, with all the retries and
-#: timeouts of the two requests.
+#: Time kept back to record answers and to send a message, including all retries and timeouts of the
+#: two requests.
 SECONDS_TO_RECORD = 18
 
 
@@ -25,7 +25,7 @@ class Called:
 
     index: int
     found: Found
-    #: None: no call began.
+    #: None if no call began.
     reply: Reply | NoReply | None = None
     took_ms: int = 0
 
@@ -39,7 +39,8 @@ class Called:
         return isinstance(self.found, TryAgain) and self.found.is_away
 
     def details(self, attempt: int) -> LastCall | None:
-        """What is kept of the call with its answer; None: our own side refused to make it."""
+        """What is stored about the call with its answer. None if our own side refused to make
+        it."""
         if isinstance(self.reply, NoReply) and self.reply.is_final:
             return None
         status = self.reply.status if isinstance(self.reply, Reply) else None
@@ -48,8 +49,8 @@ class Called:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCaller:
-    """Calls nobody for whose answer there is no time, who is held up, or whose answer could not be
-    recorded; and nobody once too many jobs failed."""
+    """Makes a job's call only if there is time for its answer, nothing holds it up, its answer
+    could be recorded, and not too many jobs of its batch have failed."""
 
     platform: Platform
     concurrent: Concurrent
@@ -59,8 +60,8 @@ class JobCaller:
     job_timeout_seconds: float
 
     def call(self, work: Work, jobs: Sequence[Job], key: Key) -> Iterator[list[Called]]:
-        """Call the jobs, and note in the work what each found; yield them as they come. While the
-        platform is away one job finds out first whether it is back."""
+        """Call the jobs, note in the work what each call found, and yield the results as they
+        arrive. While the platform is away, one job first finds out whether it is back."""
         self.platform.prepare()
         first = 1 if self.watch.is_away(work.message) else 0
         for group in filter(None, (jobs[:first], jobs[first:])):
@@ -71,8 +72,8 @@ class JobCaller:
                 yield called
 
     def judge(self, work: Work, all_called: Sequence[Called]) -> None:
-        """Decide what failing for now means: a platform that is away costs no attempt, and after
-        the last attempt nothing is tried again."""
+        """Decide what each failure that may pass means: it costs no attempt if the platform is
+        away, and it is final after the last attempt."""
         begun = [called for called in all_called if called.has_begun]
         if begun and all(called.is_away for called in begun):
             self.watch.note_message(work.message)
@@ -87,8 +88,8 @@ class JobCaller:
                 self._note(work, called, outcome.gave_up(called.found, work.message.attempt))
 
     def tell(self, work: Work, all_called: Iterable[Called]) -> None:
-        """Log each call that did not succeed, and the message with all its jobs, with what they add
-        to the metrics."""
+        """Log each call that did not succeed, and one line with the metrics for the whole
+        message."""
         words = {called.index: _word(work, called) for called in all_called}
         for called in all_called:
             if called.has_begun and words[called.index] != "succeeded":
@@ -107,7 +108,8 @@ class JobCaller:
         )
 
     def _note(self, work: Work, called: Called, found: Found) -> None:
-        """What a job found, for now. An answer keeps the details of the call that it came from."""
+        """Note what a job found so far. An answer keeps the details of the call that produced
+        it."""
         if isinstance(found, Answer):
             found = replace(found, call=called.details(work.message.attempt))
         work.open[called.index] = found
@@ -157,6 +159,6 @@ class JobCaller:
 
 
 def _word(work: Work, called: Called) -> str:
-    """What became of a job, as the log names it."""
+    """What became of a job, in the log's words."""
     found = work.open.get(called.index)
     return outcome.word(found if isinstance(found, Answer) else called.found)

@@ -1,10 +1,9 @@
-"""See whether the messages of a running batch were lost, and send them again if they were.
+"""Detect that messages of a running batch were lost, and send them again.
 
-Waiting is not standing still: while a message of the batch is delayed, nothing needs to move. And a
-standstill may be a backlog, in which the messages wait their turn behind those of other batches. So
-what waits its turn behind them is a sentinel, and only if it finds that nothing has moved are the
-messages sent again.
-"""
+Waiting is not a standstill: while a message of the batch is delayed, nothing needs to move. A
+standstill may also be a backlog, in which the messages queue behind those of other batches. That is
+why a check first sends a sentinel, which queues behind them too. The messages are sent again only
+if nothing has moved by the time the sentinel arrives."""
 
 from dataclasses import dataclass
 
@@ -19,8 +18,8 @@ from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchChecker:
-    """Any number of checks does no harm: each is recorded last, by one conditional write, and of
-    two sentinels one is the one that the batch waits for."""
+    """Checks as often as you like without harm: each check is recorded last, by one conditional
+    write, and a batch waits for one sentinel only."""
 
     store: BatchStore
     queue: Queue
@@ -29,7 +28,7 @@ class BatchChecker:
     journal: Journal
 
     def check(self, batch: Batch) -> None:
-        """Do what a due check of a running batch is for."""
+        """Do what is due: send the chunks the first time, and look for a standstill after that."""
         now = self.clock.now()
         if not batch.was_ever_checked:
             self._send_again("chunks sent", batch)
@@ -40,8 +39,8 @@ class BatchChecker:
             self._look_for_a_standstill(batch)
 
     def receive(self, sentinel: Sentinel) -> None:
-        """Its turn has come: send the chunks again that are not done, if nothing of the batch has
-        moved since it was sent. A redelivered one does nothing."""
+        """Compare the batch with what the sentinel saw when it was sent, and send the unfinished
+        chunks again if nothing has moved. A redelivered sentinel does nothing."""
         try:
             self._compare(sentinel)
         except Unavailable as error:
@@ -85,7 +84,8 @@ class BatchChecker:
         )
 
     def _answered(self, batch: Batch) -> int:
-        """How many jobs have an answer in the chunks that are not done, and in those between."""
+        """Count the answers from the first unfinished chunk to the last one, including finished
+        chunks in between."""
         to_do = batch.chunks_to_do
         chunks = self.store.read_chunks(batch, range(to_do[0], to_do[-1] + 1))
         return sum(len(chunk.answers(batch.round)) for chunk in chunks)

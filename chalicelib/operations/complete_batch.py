@@ -1,5 +1,5 @@
-"""The end of a round: the batch is completed, its slot is free, and its callback is under way. It
-may come early, if too many jobs failed."""
+"""End a round: complete the batch, free its slot and announce its callback. A round ends early if
+too many jobs failed."""
 
 import math
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from chalicelib.operations.sent_later import sent_later
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchCompletion:
-    """Done by whoever finds the last chunk finished. Of several who do, one completes the batch;
-    that its callback is due may be announced by all of them."""
+    """Completes a batch once, no matter how many workers find the last chunk finished. Several of
+    them may announce its callback."""
 
     store: BatchStore
     queue: Queue
@@ -25,10 +25,11 @@ class BatchCompletion:
     journal: Journal
 
     def complete(self, batch: Batch) -> None:
-        """Complete a batch all of whose chunks are done, and announce its callback. A cancel or a
-        stop that comes between is part of what is completed. If it turns out to be completed
-        already, perhaps by a write of ours whose answer was lost, what follows is done all the
-        same."""
+        """Complete a batch whose chunks are all done, and announce its callback.
+
+        A cancel or a stop that comes between is part of what is completed. If the batch turns out
+        to be completed already, perhaps by our own write whose answer was lost, the remaining steps
+        follow all the same."""
         standing: Batch | None = batch
         while standing and standing.is_running and standing.has_all_chunks_done:
             change = transitions.complete(standing, self.clock.now())
@@ -43,9 +44,11 @@ class BatchCompletion:
             self.announce_if_due(standing)
 
     def stop_if_too_many_failed(self, batch: Batch, elsewhere: int = 0) -> None:
-        """Have a batch ended of which more jobs did not succeed than may: those in finished chunks,
-        and so many elsewhere. Any number of workers may notice, and each once more. If the message
-        is lost, the due time set by the same write does it."""
+        """Stop a batch in which more jobs have failed than may, counting those in finished chunks
+        and `elsewhere`.
+
+        Several workers may notice this, each of them more than once. If the message is lost, the
+        due time that the same write sets ends the batch."""
         now = self.clock.now()
         if not batch.is_running or batch.is_to_be_ended(now):
             return
@@ -57,8 +60,8 @@ class BatchCompletion:
                 self.queue.send_batch(BatchMessage.of(batch), transitions.WORKERS_END.seconds)
 
     def announce(self, batch: Batch) -> None:
-        """Have the callback sent, if there is one to come: now, or at its time if that is near. A
-        far one is the sweep's."""
+        """Send the callback's message if a callback is to come, unless its time is so far off that
+        the sweep sends it."""
         if not batch.has_callback_to_come or batch.next_try_at is None:
             return
         wait = math.ceil(max(0.0, (batch.next_try_at - self.clock.now()).total_seconds()))
@@ -66,8 +69,8 @@ class BatchCompletion:
             self.queue.send_callback(BatchMessage.of(batch), wait)
 
     def announce_if_due(self, batch: Batch) -> None:
-        """The same, if its time has come and nobody is at it: for whoever cannot know whether it
-        was announced."""
+        """Announce the callback if its time has come and no worker is delivering it. For callers
+        that cannot know whether it was announced."""
         if batch.may_deliver(self.clock.now()):
             self.announce(batch)
 

@@ -15,19 +15,19 @@ from chalicelib.operations.complete_batch import BatchCompletion
 from chalicelib.operations.hand_over import Handover
 from chalicelib.operations.ports import BatchStore, Clock, Journal, KeyStore, Queue, Receiver
 
-#: What an attempt may take in all, and what each megabyte of its body adds.
+#: How long an attempt may take in all, and what each megabyte of its body adds.
 _SECONDS_PER_ATTEMPT = 15
 _SECONDS_PER_MEGABYTE = 1
-#: What is kept of the function's time to record the outcome.
+#: Time kept back to record the outcome.
 _SECONDS_TO_RECORD = 10
-#: What is kept of it to send what was read, and to record the outcome.
+#: Time kept back to send what was read and to record the outcome.
 _SECONDS_TO_SEND = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackDelivery:
-    """Whoever holds the lease sends; nobody else can record. The body is the same bytes, and the
-    `webhook-id` and the `traceparent` are the same, at every attempt of one completion."""
+    """Delivers callbacks. Only the holder of the lease can send and record. Every attempt of one
+    completion has the same body bytes, `webhook-id` and `traceparent`."""
 
     store: BatchStore
     keys: KeyStore
@@ -41,8 +41,8 @@ class CallbackDelivery:
     new_id: Callable[[], str]
 
     def call_back(self, message: BatchMessage, seconds_left: Callable[[], float]) -> None:
-        """Make the attempt that is due, if one is. After an error of ours the message is tried
-        again, and at last the batch's due time does it."""
+        """Make the attempt that is due, if there is one. After an error of ours the message is
+        retried, and finally the batch's due time triggers the attempt."""
         try:
             batch = self.store.find(message.batch_id)
             now = self.clock.now()
@@ -68,7 +68,7 @@ class CallbackDelivery:
             self._record_outcome(leased, found, round(took / timedelta(milliseconds=1)))
 
     def _lease(self, batch: Batch) -> Batch | None:
-        """The batch with an attempt counted and ours to make; None: somebody else's."""
+        """Return the batch with our attempt counted, or None if the attempt is not ours to make."""
         token = self.new_id()
         leased = self.store.change(batch, transitions.take_lease(batch, token, self.clock.now()))
         if leased is None:
@@ -83,7 +83,8 @@ class CallbackDelivery:
         secrets: list[str],
         seconds_left: Callable[[], float],
     ) -> Delivered | TryAgain | Refused | None:
-        """What became of the POST; None: nothing was sent, and the attempt is given back."""
+        """Return what became of the POST, or None if nothing was sent and the attempt is given
+        back."""
         if terms is None or terms.callback_url is None or not secrets:
             return Refused(reason="the callback's address or the account's secret is missing")
         try:
@@ -99,9 +100,10 @@ class CallbackDelivery:
     def _compose(
         self, batch: Batch, terms: SubmissionTerms, seconds_left: Callable[[], float]
     ) -> Sequence[bytes] | TryAgain | Refused:
-        """The body, read once and held once, because it is signed before it is sent. The size of
-        one with all results is known before they are read. The failed ones may stand among more
-        than can be read in time."""
+        """Compose the body in memory, because it is signed before it is sent.
+
+        The size of a body with all results is known before they are read. Failed results may lie
+        among more results than there is time to read."""
         most = results.MAX_CALLBACK_BYTES
         more = results.summary(batch, terms)
         size = results.whole_size_bytes(batch, more)
@@ -116,7 +118,7 @@ class CallbackDelivery:
     def _texts(
         self, batch: Batch, which: CallbackResults, seconds_left: Callable[[], float]
     ) -> Iterator[str]:
-        """No more is read than there is time for."""
+        """Read results while there is time."""
         view = results.callback_view(batch, which)
         if view is None:
             return
@@ -158,7 +160,7 @@ class CallbackDelivery:
     def _record_outcome(
         self, batch: Batch, found: Delivered | TryAgain | Refused, took_ms: int | None = None
     ) -> None:
-        """`took_ms`: None if the attempt was not heard of again."""
+        """Record the outcome. `took_ms` is None if the attempt was not heard of again."""
         error = None if isinstance(found, Delivered) else found.reason
         begun = batch.history[-1] if batch.history else CallbackAttempt(at=self.clock.now())
         made = replace(begun, status=found.status, error=error, took_ms=took_ms)

@@ -1,4 +1,4 @@
-"""A caller's batch, or what the caller is told if there is none."""
+"""Find a caller's batch, or raise the error that the caller gets."""
 
 from datetime import datetime
 
@@ -15,8 +15,8 @@ def find_batch(
     now: datetime,
     not_found: type[BatchNotFound] = BatchNotFound,
 ) -> Batch:
-    """The batch, if it lives and is the caller's own. Another account's is answered like one that
-    does not exist."""
+    """Return the batch if it has not expired and is the caller's own. Another account's batch gets
+    the same answer as one that does not exist."""
     batch = store.find(batch_id)
     if batch is None or not batch.is_seen_by(caller.account, now):
         raise not_found

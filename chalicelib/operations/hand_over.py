@@ -1,4 +1,4 @@
-"""What a function sends on instead of doing it: after an error, or until a time comes."""
+"""Send messages on for another function to handle: after an error, or when their time comes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,17 +12,17 @@ from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 
-#: What a message survives. What is misconfigured stays so until somebody puts it right.
+#: How many errors a message survives. A misconfiguration lasts until somebody fixes it.
 Failure = Unavailable | Misconfigured
 
-#: A wait longer than this would be mistaken for a standstill at the next check.
+#: The next check would mistake a longer wait for a standstill.
 _LONG_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
-    """An error is not a death: whoever meets one sends its message on and returns. Raises
-    Unavailable only if the queue fails too; then SQS hands the message out again."""
+    """Sends a message on after an error, so that an error does not count as a worker's death.
+    Raises Unavailable only if the queue fails too; then SQS redelivers the message."""
 
     store: BatchStore
     queue: Queue
@@ -37,8 +37,8 @@ class Handover:
         batch: Batch | None = None,
         at_least: int = 0,
     ) -> None:
-        """Send these on, each after the wait for its errors, or `at_least` so many seconds. One
-        past its deadline is dropped: the batch's own due time ends it."""
+        """Send each message on after the wait for its errors, but no sooner than `at_least`
+        seconds. A message past its deadline is dropped: the batch's own due time ends it."""
         now = self.clock.now()
         for message in messages:
             if not message.is_too_late(now):
@@ -56,20 +56,21 @@ class Handover:
         error: Unavailable,
         send: Callable[[BatchMessage, int], None],
     ) -> None:
-        """Up to five times; then the batch's due time does it."""
+        """Send the message again, up to five times. After that the batch's due time triggers the
+        work."""
         again = message.after_error()
         if again.errors <= retry.BATCH_ERRORS:
             send(again, self._wait_after(again, error))
 
     def jobs_later(self, batch: Batch, messages: Sequence[JobsMessage], wait: int) -> None:
-        """Send these after so many seconds, and see to it that nobody takes a long wait for a
+        """Send these after `wait` seconds, and note a long wait so that no check mistakes it for a
         standstill."""
         self._note_wait(batch, wait)
         self.queue.send_jobs(messages, wait)
 
     def _note_wait(self, batch: Batch | None, wait: int) -> None:
-        """In full minutes, so that of many messages that wait one writes. What cannot be noted
-        costs no more than a needless sentinel."""
+        """Note the wait, rounded to full minutes so that only one of many waiting messages writes.
+        If that fails, the only cost is a needless sentinel."""
         until = _full_minute(self.clock.now() + timedelta(seconds=wait))
         if batch and wait > _LONG_WAIT_SECONDS and not batch.waits_as_long_as(until):
             with suppress(Unavailable):
@@ -78,7 +79,7 @@ class Handover:
     def _wait_after(
         self, message: JobsMessage | BatchMessage | Sentinel, error: Failure, at_least: int = 0
     ) -> int:
-        """What the log says of an error, and how long to wait after it."""
+        """Log the error, and return how long to wait after it."""
         wait = max(at_least, retry.error_wait(message.errors, self.random_unit()))
         if not error.may_pass:
             self.journal.write(

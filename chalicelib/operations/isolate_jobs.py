@@ -1,9 +1,8 @@
 """Keep a job that kills its workers away from all others.
 
-A message that was received before had a worker that died. If it is of several jobs it is split, so
-that the killer is alone the next time. If it is of one, that job runs under a marker, from which
-`bury_jobs` can tell that the job is to blame.
-"""
+If a message was received before, its worker died. A message of several jobs is split, so that the
+killer is alone next time. The job of a single-job message runs under a marker, which tells
+`bury_jobs` that the job is to blame."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,22 +16,22 @@ from chalicelib.operations.work import Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobIsolation:
-    """For messages that were received before."""
+    """Handles messages that were received before."""
 
     store: BatchStore
     queue: Queue
     journal: Journal
 
     def check_the_table(self, work: Work) -> None:
-        """For a message that met errors: make sure that its answers can be recorded before anybody
-        is called. A marker is a good write for that. Raises Unavailable if they cannot."""
+        """Check that answers can be recorded before the jobs of a message that met errors are
+        called. Writing a marker shows it. Raises Unavailable if they cannot be recorded."""
         if work.message.errors:
             index = min(work.open)
             self._mark(work, index)
             self._unmark(work, index)
 
     def split(self, work: Work) -> None:
-        """Each of its jobs goes on in a message of its own."""
+        """Send each job on in a message of its own."""
         self.queue.send_jobs([work.message.handed_on([index]) for index in work.open])
         self.journal.write(
             "message split",
@@ -43,10 +42,12 @@ class JobIsolation:
         work.close(work.open)
 
     def run_under_marker(self, work: Work, answer: Callable[[Work], None]) -> None:
-        """Have the one job of a message answered. What fails meanwhile is not the job's fault, and
-        the marker goes; a death leaves it. Where it cannot be removed it names a message that is
-        carried on by another one, and so blames nobody. Only if database and queue fail in the same
-        moment does it stand as if the worker had died."""
+        """Get the message's only job answered under a marker.
+
+        A death leaves the marker; an error does not, because the job is not to blame for it. If the
+        marker cannot be removed after an error, it blames nobody, because it names a message that
+        another one carries on. Only if database and queue fail at the same moment does the marker
+        stay as if the worker had died."""
         [index] = work.open
         self._mark(work, index)
         try:

@@ -1,10 +1,9 @@
-"""An account's own batches, the newest first, page by page. A page costs the same however many
-batches the account has: one request for ids, and one for each hundred heads that are read.
+"""List an account's own batches page by page, newest first. A page costs the same however many
+batches the account has: one request for ids, and one per hundred heads read.
 
-The index that holds the ids knows when a batch was created, not when it expires, and may hold it
-for days after that. Labels it does not know: to find one, heads are read until a page is full, but
-no more of them than EXAMINED.
-"""
+The index that holds the ids knows when a batch was created, but not when it expires, and may keep
+it for days after that. It does not know labels either: to find one, heads are read until a page is
+full, but no more than EXAMINED."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +16,11 @@ from chalicelib.domain.results import Page
 from chalicelib.errors import ParameterInvalid
 from chalicelib.operations.ports import BatchStore, Clock
 
-#: Batches are counted up to this number, and behind it only a cursor leads on.
+#: Batches are counted up to this number. Beyond it, only a cursor leads on.
 COUNTED = 1_000
-#: How many batches a page looks at for a label.
+#: How many batches a page examines for a label.
 EXAMINED = 1_000
-#: How many heads are read in one request.
+#: How many heads one request reads.
 _HEADS_AT_ONCE = 100
 
 
@@ -30,17 +29,18 @@ class Listing:
     """A page of an account's batches."""
 
     batches: Sequence[Batch]
-    #: How many came before.
+    #: How many batches came before.
     start: int
-    #: How many there are in all; None: more than COUNTED, or nobody counted those of the label.
+    #: How many batches there are in all. None if there are more than COUNTED, or if a label was
+    #: given.
     total: int | None
-    #: Where the following page begins; None: this is the last.
+    #: Where the next page begins. None if this is the last page.
     following: Cursor | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLister:
-    """Reads; changes nothing. Nothing of another account is listed or counted."""
+    """Lists batches without changing anything. Never lists or counts another account's batches."""
 
     store: BatchStore
     clock: Clock
@@ -48,8 +48,10 @@ class BatchLister:
     expiry: timedelta
 
     def list_from(self, caller: Caller, page: Page, label: str | None = None) -> Listing:
-        """A page that is counted from the newest batch on. ParameterInvalid if it begins beyond
-        COUNTED, and there are more than that; with a label, if it begins anywhere but there."""
+        """Return a page counted from the newest batch.
+
+        Raises ParameterInvalid if the page begins beyond COUNTED and there are more batches than
+        that, or if a label is given and the page does not begin at the newest batch."""
         if label is not None:
             if page.start:
                 raise ParameterInvalid("start", ["with 'label', only a page's 'next' leads on"])
@@ -77,8 +79,9 @@ class BatchLister:
     def list_after(
         self, caller: Caller, cursor: Cursor, per_page: int, label: str | None = None
     ) -> Listing:
-        """The page to which a cursor leads. Batches submitted since come before it. Those that
-        have expired are left out, so it may be short, or even empty, and not be the last."""
+        """Return the page that a cursor leads to. Batches submitted since then come before it.
+        Expired batches are left out, so a page may be short or even empty without being the
+        last."""
         if label is not None:
             return self._labelled(caller, label, per_page, cursor)
         now = self.clock.now()
@@ -93,7 +96,7 @@ class BatchLister:
     def _labelled(
         self, caller: Caller, label: str, per_page: int, cursor: Cursor | None = None
     ) -> Listing:
-        """Those with the label among the next EXAMINED batches, up to a page of them."""
+        """Return a page of batches with the label, from the next EXAMINED batches."""
         now, start = self.clock.now(), cursor.start if cursor else 0
         listed = self._listed(caller, now, EXAMINED + 1, cursor.after if cursor else None)
         on_page: list[Batch] = []
@@ -111,7 +114,8 @@ class BatchLister:
     def _each(
         self, listed: Sequence[Listed], caller: Caller, now: datetime
     ) -> Iterator[tuple[Listed, Batch | None]]:
-        """Each with its head, if that is seen. Heads are read as far as they are asked for."""
+        """Yield each batch with its head, if the caller may see it. Heads are read only as far as
+        they are needed."""
         for first in range(0, len(listed), _HEADS_AT_ONCE):
             group = listed[first : first + _HEADS_AT_ONCE]
             heads = {batch.batch_id: batch for batch in self._seen(group, caller, now)}
@@ -124,8 +128,8 @@ class BatchLister:
         return [*self.store.find_of_account(caller.account, since, after=after, limit=limit)]
 
     def _lasting(self, listed: Sequence[Listed], now: datetime) -> Sequence[Listed]:
-        """Those that have not expired. One that is younger than batches live now is taken to be
-        among them; an older one may have been given a longer life, which its head tells."""
+        """Drop the expired batches. A batch younger than the current lifetime is assumed to be
+        alive; the head of an older one tells whether it was given a longer life."""
         older = {each.batch_id for each in listed if each.created_at <= now - self.expiry}
         heads = self.store.find_all(older).values()
         expired = older - {head.batch_id for head in heads if not head.is_expired(now)}

@@ -1,8 +1,7 @@
-"""What the operations need of the world, in their own words. Adapters and fakes keep these.
+"""What the operations need from the world, in their own words. Adapters and fakes implement these
+protocols.
 
-A store or a queue raises only Unavailable, and a write that raised may have taken effect all the
-same.
-"""
+A store or a queue raises only Unavailable, and a write that raised may still have taken effect."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,81 +29,83 @@ Result = TypeVar("Result")
 
 
 class Clock(Protocol):
-    """The time, UTC, to the millisecond."""
+    """The time, in UTC, to the millisecond."""
 
     def now(self) -> datetime: ...
 
     def sleep(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Wait for `seconds`."""
 
 
 class BatchStore(Protocol):
     """Batches and their chunks. Every read sees every write that was answered before it."""
 
     def find(self, batch_id: str) -> Batch | None:
-        """The batch, expired ones too; None where there is none."""
+        """Return the batch, even if it has expired, or None if there is none."""
 
     def find_with_holds(self, batch_id: str, account: str) -> tuple[Batch | None, Holds]:
-        """The batch, and what holds up the jobs of an account, in one request."""
+        """Return the batch and what is holding up the account's jobs, in one request."""
 
     def find_holds(self, account: str) -> Holds:
-        """What holds up the jobs of an account."""
+        """Return what is holding up the account's jobs."""
 
     def find_pause(self) -> Pause | None:
-        """The operator's pause of the stage, also one whose time is over."""
+        """Return the operator's pause of the stage, even if its time is over."""
 
     def begin_outage(self, account: str, outage: Outage) -> bool:
-        """Record the outage, unless one stands already: then False."""
+        """Record the outage. False if there is one already."""
 
     def move_outage(self, account: str, seen: Outage, later: Outage) -> bool:
-        """Replace the outage that was seen, if it is still the one that stands."""
+        """Replace the outage `seen`, if it is still the recorded one."""
 
     def end_outage(self, account: str, began_before: datetime) -> bool:
-        """Remove the outage, if it began before a time: whether there was such a one."""
+        """End the outage, if it began before the given time. False if there was none to end."""
 
     def pause(self, pause: Pause | None) -> None:
-        """Put the operator's pause of the stage in place of the one before; None ends it."""
+        """Set the operator's pause of the stage, or end it with None."""
 
     def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
-        """Those of the batches that there are, expired ones too, by their ids."""
+        """Return the batches that exist, expired ones too, by id."""
 
     def find_terms(self, batch: Batch) -> SubmissionTerms | None: ...
 
     def save_jobs(self, batch: Batch, terms: SubmissionTerms, jobs: Sequence[Job]) -> None:
-        """Stores what the head will point to. Repeats safely; without a head nobody reads it."""
+        """Store what the head will point to. Repeats safely; nobody reads the jobs without a
+        head."""
 
     def commit(self, batch: Batch, now: datetime) -> Batch | None:
-        """Puts the head if there is none, or an expired one: the commit of a submission. The head
-        that stands then, this submission's, also on a repeat, or another's; None where this
-        submission was voided, and can never be put."""
+        """Commit a submission: put the head if there is none, or only an expired one.
+
+        Returns the head that then stands: this submission's, also on a repeat, or another's. None
+        if this submission was voided and can never be committed."""
 
     def void(self, batch: Batch, now: datetime) -> Batch | None:
-        """Makes sure that this submission's head cannot be put any more, and says None; or gives
-        the live head that stands there: this submission's after all, or another's."""
+        """Prevent this submission's head from being put, and return None; or return the live head
+        that already stands: this submission's after all, or another's."""
 
     def change(self, batch: Batch, change: Change) -> Batch | None:
-        """One conditional write to the head, and the head after it. None: a condition failed, and
-        nothing was written."""
+        """Change the head in one conditional write, and return the new head. None if a condition
+        failed and nothing was written."""
 
     def load_chunk(self, batch: Batch, chunk: int) -> Chunk: ...
 
     def record(self, batch: Batch, chunk: int, part: AnswersPart) -> bool:
-        """Stores a flush if its number is free. False: another flush has the number. A repeat of
-        the very write that took effect may say either."""
+        """Store a flush if its number is free. False if another flush has the number. Repeating a
+        write that took effect may return either."""
 
     def mark(self, batch: Batch, chunk: int, index: int, marker: Marker) -> None:
-        """Puts the marker of a job, over an older one."""
+        """Put a job's marker, replacing an older one."""
 
     def unmark(self, batch: Batch, chunk: int, index: int) -> None:
-        """Removes it, if it is there."""
+        """Remove the marker, if there is one."""
 
     def find_due(self, now: datetime) -> Iterator[Due]:
-        """The batches that are due, as an index tells it: some may be missing yet or
-        there still."""
+        """Return the batches that are due, from an index: some may still be missing, others may no
+        longer be due."""
 
     def reserve(self, due: Due, until: datetime) -> Batch | None:
-        """Moves the due time to `until` if it is still the one that was seen, and gives the batch;
-        None where somebody else was faster."""
+        """Move the due time to `until` and return the batch. None if the due time is no longer the
+        one that was seen."""
 
     def find_of_account(
         self,
@@ -114,29 +115,33 @@ class BatchStore(Protocol):
         after: Listed | None = None,
         limit: int | None = None,
     ) -> Iterator[Listed]:
-        """An account's batches created after a moment, the newest first; so many of them at most,
-        and those behind one of them, which need not be there any more. An index tells it: a batch
-        of this second may be missing yet."""
+        """Return the account's batches created after a moment, newest first.
+
+        Returns at most `limit`, and only those behind `after`, a batch that need not exist any
+        more. The list comes from an index, so a batch of the current second may still be
+        missing."""
 
     def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
-        """Consecutive chunks, in order, a page of the database and a chunk in memory at a time."""
+        """Read consecutive chunks in order, with one database page and one chunk in memory at a
+        time."""
 
     def admit(self, account: str, admission: Admission) -> AccountUsage:
-        """One conditional write to the account's usage, and the usage then: the slot is among the
-        open ones if the conditions held, and also on a repeat."""
+        """Admit a round in one conditional write, and return the account's usage. Its open slots
+        include this one if the conditions held, also on a repeat."""
 
     def undo_admission(self, account: str, admission: Admission) -> None:
-        """Gives slot and charge back, if the slot is still there: repeats safely."""
+        """Give the slot and the charge back, if the slot is still open. Repeats safely."""
 
     def vacate(self, account: str, slots: Collection[Slot]) -> None:
-        """Takes slots, at least one, out of the open ones, if they are there."""
+        """Free the slots that are still open. Expects at least one."""
 
     def reserve_pruning(self, account: str, seen: datetime | None, now: datetime) -> bool:
-        """Whether pruning the slots is ours to do: nobody has done it since the time seen."""
+        """Reserve pruning the slots. False if another worker has reserved it since the time
+        seen."""
 
 
 class KeyStore(Protocol):
-    """Who may call. Written by the command line only."""
+    """Who may call. Only the command line writes it."""
 
     def find_key(self, key: str) -> Key | None: ...
 
@@ -144,13 +149,13 @@ class KeyStore(Protocol):
 
 
 class Queue(Protocol):
-    """The queues. A message may arrive twice, late, out of order."""
+    """The queues. A message may arrive twice, late or out of order."""
 
     def send_jobs(self, messages: Sequence[JobsMessage], delay_seconds: int = 0) -> None:
-        """All of them, or an error: then any of them may have been sent."""
+        """Send all messages. If this raises, any of them may have been sent."""
 
     def send_sentinel(self, sentinel: Sentinel, delay_seconds: int) -> None:
-        """Among the messages of jobs, where it waits its turn."""
+        """Send the sentinel among the messages of jobs, where it waits its turn."""
 
     def send_batch(self, message: BatchMessage, delay_seconds: int = 0) -> None:
         """Have the batch checked."""
@@ -160,12 +165,13 @@ class Queue(Protocol):
 
 
 class Platform(Protocol):
-    """The API that the jobs are calls of."""
+    """The API that the jobs call."""
 
     def prepare(self) -> None:
-        """Read what calls need from elsewhere, a secret perhaps, before any is made. Raises
-        Unavailable or Misconfigured if that fails: then no job is to blame. Repeats cost nothing
-        while what was read is still good."""
+        """Read what calls need, such as a secret, before any call is made.
+
+        Raises Unavailable or Misconfigured if that fails, so that no job is blamed. Repeats cost
+        nothing while what was read is still valid."""
 
     def call(
         self,
@@ -177,12 +183,12 @@ class Platform(Protocol):
         traceparent: str | None,
         key: Key,
     ) -> Reply | NoReply:
-        """One POST, answered or not within the job timeout in all; it belongs to a trace if it has
-        a `traceparent`. Never raises."""
+        """Make one POST, answered or not within the job timeout as a whole. The call belongs to a
+        trace if it has a `traceparent`. Never raises."""
 
 
 class Receiver(Protocol):
-    """Where callbacks go: an address a stranger chose."""
+    """Where callbacks go: an address that a stranger chose."""
 
     def post(
         self,
@@ -193,31 +199,33 @@ class Receiver(Protocol):
         body: Sequence[bytes],
         timeout_seconds: float,
     ) -> Reply | NoReply:
-        """One POST to an address we are willing to call, answered or not within the timeout in
-        all. The body comes in blocks and is sent without a copy. Private headers may hold secrets:
-        with them nothing is sent but over https, or to a network that the deployment allows; and
-        none takes the place of a header of ours. Never raises."""
+        """Make one POST to an address that we are willing to call, answered or not within the
+        timeout as a whole.
+
+        The body comes in blocks and is sent without being copied. Private headers may hold secrets,
+        so a request that has any goes only over https or to a network that the deployment allows.
+        They never replace a header of ours. Never raises."""
 
 
 class Concurrent(Protocol):
-    """Runs calls at the same time."""
+    """Runs calls concurrently."""
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> Iterator[list[Result]]:
-        """The results as they come, gathered for up to a flush interval each time."""
+        """Yield the results as they arrive, gathered for up to a flush interval each time."""
 
 
 class Journal(Protocol):
-    """The log: one line per unit of work, for the engineer on call."""
+    """The log: one line per unit of work, for the on-call engineer."""
 
     def write(self, event: str, **fields: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """All that the service touches of the world."""
+    """Everything in the world that the service uses."""
 
     store: BatchStore
-    #: For the API: asks each time, so that a revoked key is refused at once.
+    #: For the API: reads the key on each request, so that a revoked key is refused immediately.
     keys: KeyStore
     #: For the workers: may be a few seconds old.
     cached_keys: KeyStore
@@ -226,10 +234,10 @@ class Ports:
     receiver: Receiver
     #: For the calls of one message.
     concurrent: Concurrent
-    #: For requests to AWS, which only wait.
+    #: For requests to AWS, which spend their time waiting.
     concurrent_requests: Concurrent
     clock: Clock
     journal: Journal
     new_id: Callable[[], str]
-    #: A number from 0 to 1, drawn anew each time.
+    #: Returns a new random number from 0 to 1 on each call.
     random_unit: Callable[[], float]

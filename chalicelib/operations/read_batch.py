@@ -1,4 +1,4 @@
-"""Progress and results, to the account that owns the batch and to nobody else."""
+"""Progress and results, only for the account that owns the batch."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,22 +15,23 @@ from chalicelib.operations.ports import BatchStore, Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReader:
-    """Reads; changes nothing."""
+    """Reads batches without changing anything."""
 
     store: BatchStore
     clock: Clock
 
     def progress(self, caller: Caller, batch_id: str) -> Batch:
-        """The batch as its head tells it; BatchNotFound where it is none of the caller's."""
+        """Return the batch's head. Raises BatchNotFound if the batch is not the caller's."""
         return find_batch(self.store, caller, batch_id, self.clock.now())
 
     def metadata(self, batch: Batch) -> Mapping[str, str] | None:
-        """What the caller says of the batch. It is read only if the head says that there is any."""
+        """Return the caller's own metadata. It is read only if the head says that there is any."""
         terms = self.store.find_terms(batch) if batch.has_metadata else None
         return terms.metadata if terms else None
 
     def hold(self, batch: Batch) -> Hold | None:
-        """What holds up the jobs of a batch. That is read only if its head says that they wait."""
+        """Return what is holding up the batch's jobs. It is read only if the head says that they
+        are waiting."""
         now = self.clock.now()
         if not batch.is_running or batch.is_to_be_ended(now) or not batch.waits(now):
             return None
@@ -39,15 +40,15 @@ class BatchReader:
     def results(
         self, caller: Caller, batch_id: str, *, page: Page | None, view: View = results.PLAIN
     ) -> bytes:
-        """The body of an answer with all results that are shown, or with a page of them."""
+        """Return the answer's body, with all results shown or with a page of them."""
         batch = find_batch(self.store, caller, batch_id, self.clock.now(), ResultsNotFound)
         if not batch.is_completed and not view.partial:
             raise NotCompleted
         return self._whole(batch, view) if page is None else self._page(batch, page, view)
 
     def _whole(self, batch: Batch, view: View) -> bytes:
-        """All of it or TooLarge, never a part that could be taken for the whole. If
-        their weight is known, nothing is read in vain."""
+        """Return all results or raise TooLarge, never a part that could be mistaken for the whole.
+        If the size is known to be too large, nothing is read."""
         size = results.whole_size_bytes(batch)
         if size > results.MAX_PAGE_BYTES and view.is_weighed:
             raise _too_large(f" are {size} bytes and")

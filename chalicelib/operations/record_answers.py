@@ -1,8 +1,8 @@
-"""Recording: answers into a chunk, a full chunk among the finished ones. Shared by all who answer.
+"""Record answers in a chunk, and a full chunk in its batch.
 
-Everything here may happen twice, or stop anywhere and happen again. What is recorded is recorded
-once, because a flush is put under the next free number, by someone who has read all before it.
-"""
+Everything here can be repeated, or stop at any point and be repeated. Each answer is still recorded
+once, because a flush gets the next free number only from a worker that has read all flushes before
+it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,21 +15,23 @@ from chalicelib.operations.ports import BatchStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRecorder:
-    """Each job gets one answer in each round: the first recorded."""
+    """Records one answer per job and round: the first."""
 
     store: BatchStore
     completion: BatchCompletion
 
     def record_answers(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
-        """The chunk after the answers; those of jobs that had one already are dropped."""
+        """Record the answers, and return the chunk with them. Drops the answers of jobs that
+        already have one."""
         for group in packing.fitting(answers):
             chunk = self._flush(batch, chunk, group)
         return chunk
 
     def finish_if_full(self, batch: Batch, chunk: Chunk) -> None:
-        """Puts a full chunk among the finished ones, and completes the batch if it is the last;
-        also if it was put there before, so that the last step cannot be lost. Full or not, if too
-        many jobs failed the batch is stopped."""
+        """Mark a full chunk as done, and complete the batch if it was the last.
+
+        A chunk that is marked already gets the same treatment, so that the last step cannot be
+        lost. Full or not, the batch is stopped if too many jobs failed."""
         if chunk.missing(batch.round):
             failed = len(chunk.failed(batch.round))
             self.completion.stop_if_too_many_failed(batch, failed)
@@ -42,8 +44,9 @@ class AnswerRecorder:
             self.completion.stop_if_too_many_failed(after)
 
     def _flush(self, batch: Batch, chunk: Chunk, answers: Mapping[int, Answer]) -> Chunk:
-        """Records what has no answer yet under the next free number. Whoever finds the number
-        taken reads what was recorded there, and tries the next: somebody got on each time."""
+        """Record what has no answer yet under the next free number. If the number is taken, read
+        what was recorded there and try the next one. Each failed try means that another worker made
+        progress."""
         while missing := [index for index in chunk.missing(batch.round) if index in answers]:
             part = AnswersPart(
                 round=batch.round,

@@ -1,5 +1,5 @@
-"""restart, repost and cancel: one conditional write on the head each, then a message to have it
-acted upon. If the message is lost, the due time set by the same write does it."""
+"""Restart, repost or cancel a batch: each is one conditional write to the head, then a message that
+triggers the work. If the message is lost, the due time that the same write sets triggers it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,17 +23,18 @@ from chalicelib.operations.find_batch import find_batch
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 from chalicelib.operations.sent_later import sent_later
 
-#: Whoever loses this often in a row is told that the batch is busy.
+#: After losing this many writes in a row, the caller learns that the batch is busy.
 _TRIES = 5
 
-#: What a rerun of a batch would change; None: nothing, and that is fine.
+#: Returns what a rerun would change in a batch, or None if there is nothing to change, which is
+#: fine.
 Decide = Callable[[Batch, str, datetime], Change | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRerunner:
-    """Each is judged by the state that its write finds: where the batch moved on in between, it is
-    judged anew."""
+    """Reruns a batch. Each action is judged by the state that its write finds, and judged again if
+    the batch moved on in between."""
 
     admission: BatchAdmission
     completion: BatchCompletion
@@ -45,16 +46,16 @@ class BatchRerunner:
     deadline: timedelta
 
     def restart(self, caller: Caller, batch_id: str) -> None:
-        """Of a completed batch, runs again the jobs whose call never got an answer; of a running
-        one, has it checked."""
+        """Run the jobs of a completed batch again whose call never got an answer; have a running
+        batch checked."""
         self._change("restarted", caller, batch_id, self._restart)
 
     def repost(self, caller: Caller, batch_id: str) -> None:
-        """Sends the callback of a completed batch again."""
+        """Send the callback of a completed batch again."""
         self._change("reposted", caller, batch_id, self._repost)
 
     def cancel(self, caller: Caller, batch_id: str) -> None:
-        """Ends a running batch; changes nothing of one that is stopped or completed."""
+        """End a running batch. A stopped or completed batch stays as it is."""
         self._change("cancelled", caller, batch_id, self._cancel)
 
     def _restart(self, batch: Batch, token: str, now: datetime) -> Change | None:
@@ -71,7 +72,7 @@ class BatchRerunner:
         return transitions.check_now(batch, token, now)
 
     def _deadline_of(self, batch: Batch) -> timedelta:
-        """As long as its submission says, and otherwise as the stage does now."""
+        """The deadline from the submission, or otherwise the stage's current default."""
         terms = self.store.find_terms(batch)
         return terms.deadline if terms and terms.deadline else self.deadline
 
@@ -113,8 +114,8 @@ class BatchRerunner:
             self.queue.send_batch(BatchMessage.of(batch))
 
     def _make(self, batch: Batch, change: Change, now: datetime) -> Batch | None:
-        """The batch after the change, if it was made. A new round is admitted first, as a
-        submission is, with the jobs that run again."""
+        """Return the changed batch, or None if the change was not made. A new round is first
+        admitted like a submission, with the jobs that run again."""
         if "round" not in change.put:
             return self.store.change(batch, change)
         again = replace(batch, round=batch.round + 1, round_began_at=now)

@@ -1,4 +1,5 @@
-"""One message: run its jobs concurrently, record their answers, hand on what is to be retried."""
+"""Handle one message: run its jobs concurrently, record their answers, hand on what is to be
+retried."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -20,15 +21,16 @@ from chalicelib.operations.record_answers import AnswerRecorder
 from chalicelib.operations.watch_platform import PlatformWatch
 from chalicelib.operations.work import SecondsLeft, Work
 
-#: Between two attempts to record what the database does not take; each is twice the one before.
+#: The first wait between attempts to record what the database rejects. Each further wait is twice
+#: as long.
 _FIRST_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunner:
-    """Returns once everything it was handed is recorded or handed on, also if the database fails.
-    Raises Unavailable only if the queue fails too, and is then to be called again with the same
-    message."""
+    """Runs messages. Returns when everything in the message is recorded or handed on, even if the
+    database fails. Raises Unavailable only if the queue fails too; call it again with the same
+    message then."""
 
     store: BatchStore
     keys: KeyStore
@@ -70,8 +72,8 @@ class JobRunner:
                 self.handover.jobs_after_error([message.after_error()], error)
 
     def _let_go(self, message: JobsMessage, batch: Batch | None) -> None:
-        """There is nothing to call any more. If its last worker got no further than completing the
-        batch, its callback is announced now."""
+        """Drop a message with nothing left to call. If its last worker died right after completing
+        the batch, announce the callback now."""
         self.journal.write(
             "message out of date",
             batch_id=message.batch_id,
@@ -81,8 +83,8 @@ class JobRunner:
             self.completion.announce_if_due(batch)
 
     def _run_work(self, work: Work) -> None:
-        """Of a batch that is to be stopped no job goes on: each gets its answer instead of a call
-        when the batch is ended."""
+        """Run the open jobs, unless the batch is to be stopped: then ending the batch answers them
+        without a call."""
         if not work.is_to_be_stopped:
             self._go_on(work)
         self.recorder.finish_if_full(work.batch, work.chunk)
@@ -116,7 +118,7 @@ class JobRunner:
         self._record(work)
 
     def _run(self, work: Work, jobs: Sequence[Job], key: Key) -> None:
-        """Call the jobs, record their answers as they come, hand the others on."""
+        """Call the jobs, record their answers as they arrive, and hand the others on."""
         all_called: list[Called] = []
         for called in self.caller.call(work, jobs, key):
             all_called += called
@@ -134,14 +136,14 @@ class JobRunner:
         work.error = None
 
     def _record_if_possible(self, work: Work) -> None:
-        """Those that cannot be recorded now are tried again with the next ones."""
+        """Record the answers. Those that cannot be recorded now are retried with the next ones."""
         try:
             self._record(work)
         except Unavailable as error:
             work.error = error
 
     def _record_patiently(self, work: Work) -> None:
-        """Try while there is time: an answer that is not recorded is a call made twice."""
+        """Retry while there is time, because an answer that is not recorded means a second call."""
         pause = _FIRST_PAUSE_SECONDS
         while work.answers:
             self._record_if_possible(work)
@@ -153,14 +155,15 @@ class JobRunner:
             pause *= 2
 
     def _retry_later(self, work: Work) -> None:
-        """Those that failed for now go on after their wait, in a message for each wait."""
+        """Hand on the jobs that failed for now, in one message per wait."""
         for wait, indexes in self._waits(work).items():
             message = work.message.handed_on(indexes, next_attempt=True)
             self.handover.jobs_later(work.batch, [message], wait)
             work.close(indexes)
 
     def _waits(self, work: Work) -> dict[int, list[int]]:
-        """The jobs to retry by their wait: one draw for all, so that they share messages."""
+        """Group the jobs to retry by their wait. One random draw serves all of them, so that they
+        share messages."""
         random_unit = self.random_unit()
         waits: dict[int, list[int]] = defaultdict(list)
         for index, found in work.open.items():
@@ -175,8 +178,8 @@ class JobRunner:
         return waits
 
     def _pass_on(self, work: Work, *, has_begun: bool) -> None:
-        """Those not started go on at once, or when nothing holds them up. If no call began, the
-        next worker may begin none either: then it counts as an error."""
+        """Hand on the jobs that were not started, immediately or when nothing holds them up. If no
+        call began, the next worker may not start one either, so that counts as an error."""
         not_started = work.not_started
         if not not_started or work.is_to_be_stopped:
             return
@@ -192,7 +195,7 @@ class JobRunner:
             work.close(not_started)
 
     def _hold_up(self, work: Work, hold: Hold) -> None:
-        """The jobs wait, and use no attempt."""
+        """Let the jobs wait without using an attempt."""
         indexes = work.not_started
         away_since = self.clock.now() if hold.reason == "platform" else None
         wait = self.watch.wait(hold)

@@ -1,4 +1,4 @@
-"""What the queue does not take now, the batch's next check sends."""
+"""What the queue rejects now, the batch's next check sends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from chalicelib.operations.ports import Journal
 
 @contextmanager
 def sent_later(batch: Batch, journal: Journal) -> Iterator[None]:
-    """Let nobody fail because the queue or the database does: the batch is safe already. The log
-    says that its messages come later."""
+    """Swallow a failure of the queue or the database: the batch is already safe. Logs that its
+    messages will come later."""
     try:
         yield
     except Unavailable as error:

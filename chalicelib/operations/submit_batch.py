@@ -1,4 +1,4 @@
-"""A batch comes in: admit it, store its jobs, commit it by its head, send its messages."""
+"""Submit a batch: admit it, store its jobs, commit it by its head, send its messages."""
 
 import hashlib
 from collections.abc import Callable
@@ -23,17 +23,17 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """Where a submission stands."""
+    """The outcome of a submission."""
 
     batch_id: str
-    #: It made no new batch: an earlier one under its Idempotency-Key did.
+    #: Whether an earlier submission with the same Idempotency-Key made the batch.
     was_there: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSubmitter:
-    """Once this returns the batch is safe; where it raises NotSaved or TooManyRequests nothing of
-    it ever runs."""
+    """Submits batches. When it returns, the batch is safe. If it raises NotSaved or
+    TooManyRequests, no job of it ever runs."""
 
     admission: BatchAdmission
     store: BatchStore
@@ -41,7 +41,7 @@ class BatchSubmitter:
     clock: Clock
     journal: Journal
     new_id: Callable[[], str]
-    #: How many jobs of so many one message carries.
+    #: How many jobs one message carries, given the number of jobs in the batch.
     chunk_size: Callable[[int], int]
     deadline: timedelta
     expiry: timedelta
@@ -84,18 +84,18 @@ class BatchSubmitter:
         return hashlib.sha256(named.encode()).hexdigest()[:32]
 
     def _standing(self, batch: Batch, now: datetime) -> Batch | None:
-        """The live batch under this id, if there is one."""
+        """The live batch with this id, if there is one."""
         standing = self._asking(self.store.find, batch.batch_id)
         return None if standing is None or standing.is_expired(now) else standing
 
     def _check_same(self, standing: Batch, terms: SubmissionTerms) -> None:
-        """Conflict, unless the batch that is there already is the same one."""
+        """Raise Conflict unless the existing batch is the same one."""
         known = self._asking(self.store.find_terms, standing)
         if known is None or known.request_hash != terms.request_hash:
             raise Conflict("The Idempotency-Key was used before with another body")
 
     def _asking(self, ask: Callable[[Asked], Found], of: Asked) -> Found:
-        """Before anything of a batch is stored, a database that does not answer loses nothing."""
+        """Translate a database failure before anything is stored: nothing is lost then."""
         try:
             return ask(of)
         except Unavailable as error:
@@ -132,7 +132,7 @@ class BatchSubmitter:
     def _admit_and_save(
         self, batch: Batch, terms: SubmissionTerms, submission: Submission, now: datetime
     ) -> Batch:
-        """Admit the batch, then save it; if it is not saved after all, give its slot back."""
+        """Admit the batch, then save it. If it is not saved after all, give its slot back."""
         try:
             self._admit(batch)
             standing = self._save(batch, terms, submission, now)
@@ -152,7 +152,7 @@ class BatchSubmitter:
     def _save(
         self, batch: Batch, terms: SubmissionTerms, submission: Submission, now: datetime
     ) -> Batch:
-        """Stores everything, the head last. Where another live head stands, gives that."""
+        """Store everything, the head last. If another live head already stands, return that one."""
         try:
             self.store.save_jobs(batch, terms, submission.jobs)
         except Unavailable as error:
@@ -166,7 +166,7 @@ class BatchSubmitter:
         return standing
 
     def _settle(self, batch: Batch, now: datetime) -> Batch:
-        """The commit's answer was lost: sees to it that it either counts or never will, and gives
+        """After the commit's answer was lost, make sure that it either counts or never will. Return
         the head that stands."""
         try:
             standing = self.store.void(batch, now)
@@ -177,7 +177,7 @@ class BatchSubmitter:
         return standing
 
     def _send(self, batch: Batch) -> None:
-        """Sends every chunk. The batch is safe already: what cannot be sent now, the first check
+        """Send every chunk. The batch is already safe: what cannot be sent now, the first check
         sends."""
         with sent_later(batch, self.journal):
             self.queue.send_jobs([JobsMessage.of(batch, chunk) for chunk in batch.chunks])

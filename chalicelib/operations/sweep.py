@@ -1,4 +1,4 @@
-"""Every minute: reserve the batches that are due, and have each checked or called back."""
+"""Every minute, reserve the batches that are due and have each one checked or called back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from chalicelib.domain.message import BatchMessage
 from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import BatchStore, Clock, Concurrent, Journal, Queue
 
-#: What a sweep keeps of its time; what it leaves, the next one finds.
+#: Time that a sweep keeps back. Batches that it leaves are found by the next sweep.
 _SECONDS_TO_END = 10
-#: How many batches are woken before it looks at the time again.
+#: How many batches are handled before the sweep checks the time again.
 _AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
-    """Reserves before it does anything else, so that a batch that cannot be woken comes again in a
-    quarter of an hour and keeps nobody waiting. Many are woken side by side."""
+    """Reserves batches before doing anything else, so that a batch whose message cannot be sent
+    comes again in 15 minutes and delays no other. Handles several batches concurrently."""
 
     store: BatchStore
     queue: Queue

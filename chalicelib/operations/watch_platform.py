@@ -1,8 +1,7 @@
-"""Whether the platform is there for an account, and whether an operator has paused the stage.
+"""Whether the platform is up for an account, and whether an operator has paused the stage.
 
-Asked before each call, and known to five seconds. It is read together with a batch's head, so that
-while all is well it costs no request of its own, and no write.
-"""
+This is asked before each call, and the answer is up to five seconds old. It is read together with a
+batch's head, so while the platform is up it costs no extra request and no write."""
 
 import math
 from collections.abc import Callable
@@ -28,43 +27,45 @@ from chalicelib.domain.retry import MAX_MESSAGE_DELAY
 from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import BatchStore, Clock, Journal
 
-#: How old what is known may be.
+#: How old an answer may be.
 _KNOWN_FOR = timedelta(seconds=5)
-#: Messages that wait for the same time come back spread over so many seconds.
+#: Messages that wait for the same time come back spread over this many seconds.
 _JITTER_SECONDS = 10
-#: What a container remembers of more accounts than this it forgets.
+#: A container remembers at most this many accounts.
 _MOST_ACCOUNTS = 1_000
 
 
 @dataclass(slots=True, kw_only=True)
 class _Seen:
-    """What this container knows of one account's platform."""
+    """What this container knows about one account's platform."""
 
     holds: Holds = field(default_factory=Holds)
     asked_at: datetime | None = None
     answered_at: datetime | None = None
-    #: Calls in a row that found it away.
+    #: How many calls in a row found it away.
     misses: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformWatch:
-    """Begins an outage, sees to it that a call now and then looks whether it is over, and ends it.
-    Used by many threads at once. An outage that cannot be written is none: jobs are then retried
-    as if the platform were there."""
+    """Begins an outage, lets single calls test whether it is over, and ends it.
+
+    Safe to use from many threads. If an outage cannot be recorded there is none, and jobs are
+    retried as if the platform were up."""
 
     store: BatchStore
     clock: Clock
     journal: Journal
     random_unit: Callable[[], float]
-    #: How long an outage holds up a message. Until then calls that find it away use no attempt.
+    #: How long an outage holds up a message. Until then, calls that find the platform away use no
+    #: attempt.
     spare_for: timedelta
     seen: dict[str, _Seen] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
     def find(self, message: JobsMessage) -> Batch | None:
-        """The message's batch. What holds up its account's jobs is read with it, if what is known
-        of that is too old."""
+        """Return the message's batch. The same request reads what is holding up its account's jobs,
+        if what is known is too old."""
         seen = self._seen(message.account)
         if self._is_known(seen):
             return self.store.find(message.batch_id)
@@ -82,8 +83,8 @@ class PlatformWatch:
         return self._holds(message).hold(self.clock.now()) is None
 
     def hold(self, message: JobsMessage, *, was_received_before: bool) -> Hold | None:
-        """What holds up a message. One that was received before is never the one to find out
-        whether the platform is back: it may kill its worker."""
+        """Return what is holding up a message. A redelivered message is never used to test whether
+        the platform is back, because it may kill its worker."""
         now = self.clock.now()
         holds = self._holds(message)
         if was_received_before and holds.outage:
@@ -92,18 +93,19 @@ class PlatformWatch:
         return holds.hold(now)
 
     def is_away(self, message: JobsMessage) -> bool:
-        """Whether an outage holds the message up, so that one call has to find out first."""
+        """Whether an outage holds up the message, so that one call has to test the platform
+        first."""
         return self._holds(message).outage is not None
 
     def wait(self, hold: Hold) -> int:
-        """Whole seconds for a message to wait for the end of a hold."""
+        """How many whole seconds a message waits for the end of a hold."""
         seconds = (hold.until - self.clock.now()).total_seconds()
         wait = math.ceil(seconds + self.random_unit() * _JITTER_SECONDS)
         return max(1, min(MAX_MESSAGE_DELAY, wait))
 
     def note(self, account: str, reply: Reply | NoReply, began_at: datetime) -> None:
-        """What a call of the account found. Any answer, an error too, ends an outage that began
-        before the call. What our own side refused to call says nothing."""
+        """Note what a call of the account found. Any answer, even an error, ends an outage that
+        began before the call. A call that our own side refused to make says nothing."""
         seen = self._seen(account)
         if outcome.is_away(reply):
             self._note_miss(account, seen, began_at)
@@ -116,7 +118,7 @@ class PlatformWatch:
             self._end(account, seen, began_at)
 
     def note_message(self, message: JobsMessage) -> None:
-        """All the calls of a message found the platform away."""
+        """Note that all calls of a message found the platform away."""
         seen = self._seen(message.account)
         if message.attempt >= ATTEMPT_TO_TRIP and seen.holds.outage is None:
             self._begin(message.account, seen)
@@ -126,14 +128,14 @@ class PlatformWatch:
         return self.is_away(message) and not self._was_answered_lately(self._seen(message.account))
 
     def _holds(self, message: JobsMessage) -> Holds:
-        """What holds up the message. No outage does once it has waited as long as it may: if each
-        of its jobs then had to wait to be the one that tries, its attempts would take days."""
+        """What holds up the message. After `spare_for` no outage does: if each of its jobs then had
+        to wait its turn to test the platform, its attempts would take days."""
         holds = self._seen(message.account).holds
         now = self.clock.now()
         is_in_time = now < (message.away_since or now) + self.spare_for
         return holds if is_in_time else replace(holds, outage=None)
 
-    # --- how an outage comes and goes ----------------------------------------------------------
+    # --- how an outage begins and ends ----------------------------------------------------------
 
     def _note_miss(self, account: str, seen: _Seen, began_at: datetime) -> None:
         outage = seen.holds.outage
@@ -144,7 +146,7 @@ class PlatformWatch:
             self._go_on(account, seen, outage)
 
     def _is_the_last_straw(self, seen: _Seen) -> bool:
-        """Whether enough calls in a row found it away; then they are counted anew."""
+        """Whether enough calls in a row found it away. If so, counting starts again."""
         with self.lock:
             seen.misses = (seen.misses + 1) % CALLS_TO_TRIP
             return seen.misses == 0
@@ -161,8 +163,8 @@ class PlatformWatch:
             seen.holds = replace(seen.holds, outage=None)
 
     def _go_on(self, account: str, seen: _Seen, outage: Outage) -> None:
-        """Of several that find it still away, one moves the time. If it cannot be written, this
-        container waits all the same."""
+        """Move the time of the next test. If several calls find the platform still away, one of
+        them moves it. If that cannot be written, this container waits all the same."""
         later = outage.still_away(self.clock.now())
         seen.holds = replace(seen.holds, outage=later)
         with suppress(Unavailable):

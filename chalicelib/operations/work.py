@@ -1,4 +1,4 @@
-"""What one message asks of one worker, and how far the worker has got with it."""
+"""The work that one message gives one worker, and how far the worker has got with it."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -24,22 +24,22 @@ NOT_STARTED = NotStarted()
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """A message with what was read for it. Each of its jobs is open until its answer is recorded,
-    or another message carries it on: then nothing that fails or dies can lose it."""
+    """A message with what was read for it. Each job is open until its answer is recorded or another
+    message carries it on; after that, no failure or death can lose it."""
 
     message: JobsMessage
-    #: How often SQS has handed the message out, this time included.
+    #: How often SQS has delivered the message, including this delivery.
     receive_count: int
     seconds_left: SecondsLeft
     batch: Batch
-    #: As it was read, with what was recorded since.
+    #: The chunk as it was read, plus what was recorded since.
     chunk: Chunk
     #: What became of each open job so far.
     open: dict[int, Found] = field(init=False)
-    #: The jobs of the chunk that did not succeed: as it was read, and as calls that are made at the
-    #: same time find out. A set needs no lock for that.
+    #: The chunk's jobs that did not succeed: first as read, then as concurrent calls find out.
+    #: Adding to a set needs no lock.
     failed: set[int] = field(init=False)
-    #: Why the last answers could not be recorded: until they are, no further call begins.
+    #: Why the last answers could not be recorded. Until they are, no further call begins.
     error: Unavailable | None = None
 
     def __post_init__(self) -> None:
@@ -48,13 +48,13 @@ class Work:
 
     @property
     def has_seen_too_many_fail(self) -> bool:
-        """Whether the batch may not go on, by what this worker knows. Not all of that need be
-        recorded."""
+        """Whether too many jobs have failed for the batch to go on, including failures that only
+        this worker knows."""
         return self.batch.has_failed_too_often(len(self.failed))
 
     @property
     def is_to_be_stopped(self) -> bool:
-        """Whether the batch may not go on, by what is recorded."""
+        """Whether too many recorded failures mean that the batch must stop."""
         return self.batch.has_failed_too_often(len(self.chunk.failed(self.batch.round)))
 
     @property
@@ -64,12 +64,12 @@ class Work:
 
     @property
     def was_received_before(self) -> bool:
-        """Whether a worker died of it, or ran out of time."""
+        """Whether an earlier worker died with the message or ran out of time."""
         return self.receive_count > 1
 
     @property
     def is_to_be_split(self) -> bool:
-        """Whether one of several jobs may have been its last worker's death."""
+        """Whether one of several jobs may have killed the last worker."""
         return (
             self.was_received_before
             and len(self.open) > 0
@@ -78,7 +78,7 @@ class Work:
 
     @property
     def answers(self) -> dict[int, Answer]:
-        """Those that are not recorded yet."""
+        """The answers that are not recorded yet."""
         return {index: found for index, found in self.open.items() if isinstance(found, Answer)}
 
     @property
@@ -87,19 +87,19 @@ class Work:
 
     @property
     def asked_to_wait(self) -> int:
-        """Whole seconds that the platform asked to wait for, with any open job."""
+        """The longest wait, in whole seconds, that the platform asked for with any open job."""
         retries = (found for found in self.open.values() if isinstance(found, TryAgain))
         asked = max((found.retry_after or 0 for found in retries), default=0)
         return min(MAX_MESSAGE_DELAY, math.ceil(asked))
 
     def close(self, indexes: Iterable[int]) -> None:
-        """These are recorded, or carried on by another message."""
+        """Close these jobs: they are recorded, or carried on by another message."""
         for index in list(indexes):
             del self.open[index]
 
     def after_error(self) -> Iterator[JobsMessage]:
-        """The messages that carry on what is open. A job that was called has had that attempt. If
-        none is open, only the chunk's end is left to do."""
+        """Return the messages that carry on the open jobs. A job that was called has used that
+        attempt. If no job is open, only the chunk remains to be finished."""
         waiting = set(self.not_started)
         called = self.open.keys() - waiting
         if not self.open:
