@@ -110,7 +110,7 @@ BUSINESS_OF_OTHERS: list[tuple[str, str, Deed]] = [
         "lists an account's batches",
         lambda c: c.query(PROD.batches_table, IndexName="by_account"),
     ),
-    ("run_jobs", "sends a check", lambda c: c.send(PROD.batches_queue)),
+    ("run_jobs", "takes a check", lambda c: c.take(PROD.batches_queue)),
     ("advance_batch", "reads a caller's secret", lambda c: c.get(PROD.keys_table, KEY)),
     ("advance_batch", "reads a callback secret", lambda c: c.get(PROD.keys_table, ACCOUNT)),
     ("advance_batch", "writes an account", lambda c: c.put(PROD.keys_table, ACCOUNT)),
