@@ -19,7 +19,8 @@ _NEXT = """
 What next:
 
   make serve           runs the service until Ctrl-C, and prints a curl line to send your own batch
-  docs/calling.md      every action with a curl line, and the command line, .venv/bin/batchback
+  docs/tutorial.md     ten minutes: a batch, its callback, and its failed jobs again
+  docs/calling.md      every action with a curl line
   make test            runs the tests; it installs the development tools first
   docs/deploying.md    takes it to your AWS account"""
 

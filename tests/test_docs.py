@@ -501,11 +501,13 @@ class TestCalling:
             {codes_of(kind) for kind in kinds}
         )
 
+
+class TestCommandLine:
     def test_every_command_and_option_is_there_and_no_other(self) -> None:
         """Those that every command has are named in the text."""
         shown = {
             name.split()[0]: {code.split()[0] for code in codes(options)}
-            for names, _, options in rows("docs/calling.md", "| command | does | options")
+            for names, _, options in rows("docs/command-line.md", "| command | does | options")
             for name in codes(names)
         }
         everywhere = {"--json", *(each.opts[0] for each in connection.OPTIONS)}
@@ -514,15 +516,15 @@ class TestCalling:
             - everywhere
             for name, command in batchback.commands.items()
         }
-        text = page("docs/calling.md").split("## Command line")[1]
+        text = page("docs/command-line.md")
         assert [option for option in everywhere if f"`{option}`" not in text] == []
 
     def test_completion_is_for_shells_that_have_it(self) -> None:
-        shells = re.findall(r"_BATCHBACK_COMPLETE=(\w+)_source", page("docs/calling.md"))
+        shells = re.findall(r"_BATCHBACK_COMPLETE=(\w+)_source", page("docs/command-line.md"))
         assert [shell for shell in shells if get_completion_class(shell)] == ["bash", "zsh", "fish"]
 
     def test_every_exit_status_is_there_and_no_other(self) -> None:
-        named = [int(row[0]) for row in rows("docs/calling.md", "| exit status |")]
+        named = [int(row[0]) for row in rows("docs/command-line.md", "| exit status |")]
         assert named == sorted(Status)
 
 
@@ -762,7 +764,7 @@ class TestReceiving:
         assert f"BATCHBACK_CALLBACK_SECRET={CALLBACK_SECRET}\n" in receive
         assert f"--callback-url http://127.0.0.1:{PORT}/callback\n" in send
         [settings] = [line for line in send.splitlines() if line.startswith("export")]
-        assert f"{settings}\n" in page("docs/calling.md")
+        assert f"{settings}\n" in page("docs/command-line.md")
 
     @pytest.mark.parametrize(
         ("language", "example"),
