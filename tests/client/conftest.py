@@ -1,4 +1,4 @@
-"""A service that answers by its script, and somebody at a shell whose environment names it."""
+"""Fixtures: a service that follows a script, and a user whose environment names it."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Command lines, read and not carried out."""
+"""Parse command lines without running them."""
 
 import click
 from batchback.commands import batchback
@@ -6,8 +6,8 @@ from batchback.shell import Shell
 
 
 def parsed(words: list[str]) -> click.Context:
-    """What a line of ours says; UsageError if it is not understood. Its context is in those of its
-    groups, as when it is typed: a command keeps what it first took for its help option."""
+    """Parse a command line; UsageError if it is invalid. The contexts are nested as when a user
+    types the line: a command keeps the help option that it first found."""
     command: click.Command | None = batchback
     parent = None
     while isinstance(command, click.Group) and words:

@@ -1,4 +1,4 @@
-"""What the service says of a batch."""
+"""Sample answers of the service."""
 
 from tests.client.scripted_service import BATCH, JOB
 
@@ -6,7 +6,7 @@ RESULTS = {"asyncId": BATCH, "results": [{**JOB, "response": {"é": 1.0}}]}
 
 
 def running(percentage: int, *, status: str = "running", failed: int = 0) -> dict[str, object]:
-    """What the service says of a batch of 200 jobs."""
+    """The progress of a batch of 200 jobs."""
     answered = percentage * 2
     jobs = {
         "total": 200,

@@ -1,4 +1,4 @@
-"""A real HTTP server that checks every signature, and answers by its script."""
+"""A real HTTP server that checks every signature and follows a script of answers."""
 
 import json
 import socket
@@ -21,14 +21,14 @@ JOB: Job = {"namespace": "event", "action": "inviteContacts", "params": {"event"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request as the service got it."""
+    """A request as the service received it."""
 
-    #: From /api/1.0 on.
+    #: The path and the query, from /api/1.0 on.
     target: str
     path: str
     headers: Mapping[str, str]
     body: bytes
-    #: Of the client: the same again is the same connection.
+    #: The port of the client. It stays the same on the same connection.
     port: int = 0
 
     @property
@@ -52,7 +52,7 @@ def refused(error_code: int, specific_code: int, message: str, *reasons: str) ->
 
 @dataclass(slots=True)
 class ScriptedService:
-    """Says 401 to whoever does not sign, and else the next line of its script."""
+    """Answers 401 to an unsigned request, and otherwise the next answer of its script."""
 
     address: str = ""
     asked: list[Asked] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The real service, all of it in memory, and a session that reaches it without a network."""
+"""The whole real service in memory, and a session that reaches it without a network."""
 
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -14,12 +14,12 @@ ADDRESS = "http://batch.example.com"
 
 
 class InMemorySession(requests.Session):
-    """Hands each request to the service's API."""
+    """Passes each request to the service's API."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
-        #: The actions that were asked for.
+        #: The actions that were called.
         self.asked: list[str] = []
 
     def post(self, url: Any, data: Any = None, **kwargs: Any) -> requests.Response:  # type: ignore[override]
@@ -42,7 +42,7 @@ class InMemorySession(requests.Session):
 
 
 def client_of(world: World, session: requests.Session | None = None) -> Client:
-    """A client whose time is the world's."""
+    """A client that uses the clock of the world."""
     return Client(
         ADDRESS,
         KEY,

@@ -1,4 +1,4 @@
-"""The client and the real service, in memory: they mean the same by a page and by a failed job."""
+"""The client and the real service, in memory, agree on what a page and a failed job are."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -42,8 +42,8 @@ def each(key: str, results: Iterable[Mapping[str, Any]]) -> list[Any]:
 
 
 def half_run(world: World, batch_id: str, fates: Sequence[str]) -> set[int]:
-    """The jobs that have an answer, of those whose message arrived: others of these wait to be
-    called again."""
+    """Run the jobs whose message arrives, and return those that have an answer. The others wait for
+    a retry."""
     batch = world.store.find(batch_id)
     assert batch
     world.platform.answer = lambda call: REPLIES[fates[call.params["n"]]]
@@ -55,20 +55,20 @@ def half_run(world: World, batch_id: str, fates: Sequence[str]) -> set[int]:
 
 
 @given(FATES, st.integers(1, 50))
-def test_each_answered_job_is_visited_once(fates: list[str], per_page: int) -> None:
-    """In the order of the jobs, however the pages fall between jobs that have no answer."""
+def test_each_answered_job_is_yielded_once(fates: list[str], per_page: int) -> None:
+    """In the order of the jobs, wherever pages end between jobs without an answer."""
     world = World()
     client, batch_id = submitted(world, fates)
     answered = half_run(world, batch_id, fates)
-    visited = client.iter_results(batch_id, partial=True, per_page=per_page)
-    assert [*map(number_of, visited)] == sorted(answered)
+    yielded = client.iter_results(batch_id, partial=True, per_page=per_page)
+    assert [*map(number_of, yielded)] == sorted(answered)
 
 
 @given(FATES, st.integers(1, 50), st.booleans())
 def test_jobs_that_failed_and_jobs_that_succeeded_are_all_jobs(
     fates: list[str], per_page: int, detail: bool
 ) -> None:
-    """Each is of one kind, and visited once."""
+    """Each job is of one kind, and yielded once."""
     world = World()
     client, batch_id = submitted(world, fates)
     half_run(world, batch_id, fates)
@@ -88,8 +88,8 @@ def test_jobs_that_failed_and_jobs_that_succeeded_are_all_jobs(
 
 
 @given(FATES)
-def test_what_failed_runs_again_with_its_ids(fates: list[str]) -> None:
-    """And nothing else."""
+def test_failed_jobs_run_again_with_their_ids(fates: list[str]) -> None:
+    """No other jobs run again."""
     world = World()
     client, batch_id = submitted(world, fates)
     half_run(world, batch_id, fates)

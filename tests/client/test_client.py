@@ -1,4 +1,4 @@
-"""The client against a real HTTP server that checks every signature and answers by its script."""
+"""The client against a real HTTP server that checks every signature."""
 
 import copy
 import inspect
@@ -55,7 +55,7 @@ class TestCalls:
     def test_run_sends_jobs_and_callback_url(
         self, service: ScriptedService, client: Client
     ) -> None:
-        """run sends what it was given and nothing else."""
+        """run sends only what it was given."""
         service.answers({"asyncId": BATCH}, {"asyncId": BATCH})
         jobs: list[Job] = [JOB, {"namespace": "a", "action": "b"}]
         assert client.run(iter(jobs), "http://example.com/") == {"asyncId": BATCH}
@@ -65,9 +65,7 @@ class TestCalls:
         assert first.json == {"jobs": jobs, "callbackUrl": "http://example.com/"}
         assert second.json == {"jobs": []}
 
-    def test_run_hands_on_the_idempotency_key(
-        self, service: ScriptedService, client: Client
-    ) -> None:
+    def test_run_sends_the_idempotency_key(self, service: ScriptedService, client: Client) -> None:
         """The key goes into the Idempotency-Key header."""
         service.answers({"asyncId": BATCH})
         client.run([], idempotency_key="order-66")
@@ -86,14 +84,14 @@ class TestCalls:
     def test_a_batch_is_named_as_documented(
         self, service: ScriptedService, client: Client, method: str, answer: dict[str, object]
     ) -> None:
-        """Every question about a batch is `{"async": id}`."""
+        """Every call about a batch sends `{"async": id}`."""
         service.answers(answer)
         assert getattr(client, method)(BATCH) == answer
         assert service.asked[0].target == f"/api/1.0/batch?action={method}"
         assert service.asked[0].json == {"async": BATCH}
 
     def test_results_and_list_can_be_paged(self, service: ScriptedService, client: Client) -> None:
-        """start and perPage are sent where they are given, also a start of 0."""
+        """start and perPage are sent if they are given, even a start of 0."""
         service.answers({"results": []}, {"results": []}, {"results": []})
         client.results(BATCH, 0, 10, partial=True)
         client.list(start=20, per_page=5)
@@ -107,15 +105,15 @@ class TestCalls:
     def test_strings_and_numbers_arrive_unchanged(
         self, service: ScriptedService, client: Client
     ) -> None:
-        """Accents, surrogates, long integers and 1.0 are the same on the other side and back."""
+        """Accents, surrogates, long integers and 1.0 survive in both directions."""
         params = {"name": "é€😀", "lone": "\ud83d", "long": 10**400, "one": 1.0}
         service.answers({"asyncId": BATCH, "results": [], "echo": params})
         answer = client.call("batch", "results", params)
         assert service.asked[0].json == answer["echo"] == params
         assert b"1.0" in service.asked[0].body
 
-    def test_numbers_can_be_read_with_all_their_digits(self, service: ScriptedService) -> None:
-        """By parse_float, as json.loads has it."""
+    def test_numbers_can_keep_all_their_digits(self, service: ScriptedService) -> None:
+        """With parse_float, as in json.loads."""
         service.answers_bytes(b'{"ack": 12345678901234567890.10}')
         now = FakeClock().now
         with Client(service.address, KEY, SECRET, parse_float=Decimal, now=now) as client:
@@ -124,16 +122,18 @@ class TestCalls:
 
 class TestAddress:
     @pytest.mark.parametrize("suffix", ["", "/", "/api/1.0", "/api/1.0/"])
-    def test_the_api_path_may_be_there(self, service: ScriptedService, suffix: str) -> None:
-        """The address works with and without /api/1.0."""
+    def test_the_address_may_include_the_api_path(
+        self, service: ScriptedService, suffix: str
+    ) -> None:
+        """It works with and without /api/1.0."""
         service.answers({"ack": "now"})
         with Client(service.address + suffix, KEY, SECRET, now=FakeClock().now) as client:
             client.ping()
         assert service.asked[0].path == "/api/1.0/test?action=ping"
 
     def test_a_stage_is_called_and_not_signed(self, service: ScriptedService) -> None:
-        """What comes before /api/1.0 (API Gateway's stage, even one named api) is in the URL only:
-        the service never has to know it."""
+        """What precedes /api/1.0, such as API Gateway's stage, even one named api, is only in the
+        URL. The service does not have to know it."""
         service.answers({"ack": "now"})
         with Client(service.address + "/api", KEY, SECRET, now=FakeClock().now) as client:
             client.ping()
@@ -153,28 +153,28 @@ class TestAddress:
             "https://batch.example.com/#top",
         ],
     )
-    def test_what_is_no_address_is_said_at_once(self, address: str) -> None:
-        """A ValueError before anything is sent."""
+    def test_an_invalid_address_raises_immediately(self, address: str) -> None:
+        """It is a ValueError, before anything is sent."""
         with pytest.raises(ValueError, match=r"address|Port"):
             Client(address, KEY, SECRET)
 
     @pytest.mark.parametrize("key", ["", "a:b", "a b", "clé", "a\nb", "k" * 257])
-    def test_what_is_no_key_is_said_at_once(self, key: str) -> None:
-        """A key that cannot stand in the header is a ValueError."""
+    def test_an_invalid_key_raises_immediately(self, key: str) -> None:
+        """A key that does not fit into the header is a ValueError."""
         with pytest.raises(ValueError, match="key"):
             Client("https://batch.example.com", key, SECRET)
 
-    def test_it_takes_the_keys_that_operators_make_and_no_others(self) -> None:
-        """The client cannot import the service's pattern, so it has its own copy."""
+    def test_it_accepts_exactly_the_keys_that_operators_can_create(self) -> None:
+        """The client cannot import the service's pattern, so it has a copy."""
         keys = ["", "k" * 256, "k" * 257, *map(chr, range(0x200)), "\ud83d", "😀"]
         made = [key for key in keys if credentials.why_not_key(key) is None]
         assert [key for key in keys if _takes(key)] == made
 
     @pytest.mark.parametrize("idempotency_key", ["", "a b", "é", "a\r\nb", "k" * 256])
-    def test_what_is_no_idempotency_key_is_never_sent(
+    def test_an_invalid_idempotency_key_is_never_sent(
         self, service: ScriptedService, client: Client, idempotency_key: str
     ) -> None:
-        """A ValueError, and the service hears nothing."""
+        """It is a ValueError, and the service receives nothing."""
         with pytest.raises(ValueError, match="idempotency key"):
             client.run([], idempotency_key=idempotency_key)
         assert service.asked == []
@@ -192,7 +192,7 @@ class TestRefused:
     def test_carries_the_codes_and_the_reasons(
         self, service: ScriptedService, client: Client
     ) -> None:
-        """Refused is the service's error, field by field, and one line as text."""
+        """Refused has all fields of the service's error, and one line of text."""
         service.refuses(400, 24092, "Incorrect job format", "jobs[3].action: missing", "jobs[4]: ?")
         with pytest.raises(Refused) as caught:
             client.run([])
@@ -205,8 +205,10 @@ class TestRefused:
         )
         assert not refused.is_not_completed
 
-    def test_knows_what_may_be_asked_again(self, service: ScriptedService, client: Client) -> None:
-        """24114 means not completed."""
+    def test_knows_that_a_batch_is_not_completed(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """The code is 24114."""
         service.refuses(400, 24114, "Batch job not completed")
         with pytest.raises(Refused) as caught:
             client.results(BATCH)
@@ -226,14 +228,14 @@ class TestRefused:
             ({}, None),
         ],
     )
-    def test_says_when_to_try_again(
+    def test_says_when_to_retry(
         self,
         service: ScriptedService,
         client: Client,
         header: dict[str, str],
         seconds: int | None,
     ) -> None:
-        """As the service's Retry-After does, in seconds from now."""
+        """The seconds come from the service's Retry-After."""
         body = b'{"errorCode": 429, "message": "Too many requests", "specificCode": 0}'
         service.answers_bytes(body, status=429, **header)
         with pytest.raises(Refused) as caught:
@@ -242,7 +244,7 @@ class TestRefused:
         assert caught.value.may_pass
 
     def test_can_be_copied(self) -> None:
-        """So that it gets from a worker process to its parent."""
+        """A worker process can send it to its parent."""
         refused = Refused(429, 0, "Too many requests", ["jobs"], 17)
         again = copy.copy(refused)
         assert (vars(again), str(again)) == (vars(refused), str(refused))
@@ -250,22 +252,22 @@ class TestRefused:
     def test_an_error_with_status_200_is_an_error(
         self, service: ScriptedService, client: Client
     ) -> None:
-        """errorCode decides, as for the published clients."""
+        """errorCode decides, as in the published clients."""
         service.answers({"errorCode": 401, "message": "Unauthorized"})
         with pytest.raises(Refused) as caught:
             client.ping()
         assert (caught.value.error_code, caught.value.specific_code) == (401, 0)
 
     def test_a_wrong_secret_is_refused(self, service: ScriptedService) -> None:
-        """The signature does not verify, and the service says 401."""
+        """The signature does not verify, so the service answers 401."""
         with (
             Client(service.address, KEY, "other", now=FakeClock().now) as client,
             pytest.raises(Refused, match="401/0"),
         ):
             client.ping()
 
-    def test_odd_fields_do_no_harm(self, service: ScriptedService, client: Client) -> None:
-        """An error with nothing but its code is still an error with a text."""
+    def test_malformed_fields_are_ignored(self, service: ScriptedService, client: Client) -> None:
+        """An error that has only a code still has a text."""
         service.answers({"errorCode": 500, "specificCode": None, "additionalMessages": "x"})
         with pytest.raises(Refused) as caught:
             client.ping()
@@ -274,7 +276,7 @@ class TestRefused:
 
 class TestUnreachable:
     def test_nobody_listens(self) -> None:
-        """The reason is the address and what the operating system says."""
+        """The reason has the address and the message of the operating system."""
         address = nobodys_address()
         with (
             Client(address, KEY, SECRET) as client,
@@ -289,13 +291,13 @@ class TestUnreachable:
     def test_a_gateway_that_speaks_the_contract_is_not_the_service(
         self, service: ScriptedService, client: Client, status: int
     ) -> None:
-        """API Gateway's own errors have the contract's shape; these do not tell what was done."""
+        """API Gateway's own errors have the contract's shape, but do not say what was done."""
         service.refuses(status, 0, "No answer within 29 seconds")
         with pytest.raises(Unreachable, match=f"{status} .*: No answer within 29 seconds"):
             client.run([])
 
-    def test_the_reason_is_the_calls_own(self) -> None:
-        """An exception that the program was handling when it called is not taken for the cause."""
+    def test_the_reason_is_the_failure_of_the_call(self) -> None:
+        """An exception that the program was already handling is not taken for the cause."""
         with Client(nobodys_address(), KEY, SECRET) as client:
             try:
                 int("something else")
@@ -312,10 +314,10 @@ class TestUnreachable:
             (requests.exceptions.ChunkedEncodingError(), "ChunkedEncodingError"),
         ],
     )
-    def test_what_the_network_does_is_said_in_words(
+    def test_network_errors_have_a_short_reason(
         self, raised: requests.RequestException, said: str
     ) -> None:
-        """Each failure of the transport is an Unreachable with a short reason."""
+        """Each failure of the transport is an Unreachable."""
 
         class Failing(requests.Session):
             def post(self, *_: object, **__: object) -> NoReturn:
@@ -339,17 +341,17 @@ class TestUnreachable:
             (429, b'{"message": "Limit"}', "answered 429 Too Many Requests: Limit"),
         ],
     )
-    def test_an_answer_that_is_not_the_services(
+    def test_an_answer_from_something_else(
         self, service: ScriptedService, client: Client, status: int, body: bytes, said: str
     ) -> None:
-        """Whoever does not speak the contract is not the service: a gateway, or another site."""
+        """An answer that does not follow the contract comes from a gateway or another site."""
         service.answers_bytes(body, status=status)
         with pytest.raises(Unreachable) as caught:
             client.ping()
         assert caught.value.reason == f"{service.address}: {said}"
 
     def test_redirects_are_not_followed(self, service: ScriptedService, client: Client) -> None:
-        """A signed request goes nowhere but to the address."""
+        """A signed request goes only to the address."""
         service.answers_bytes(b"", status=307, Location=f"{service.address}/api/1.0/elsewhere")
         with pytest.raises(Unreachable, match="307"):
             client.ping()
@@ -377,7 +379,7 @@ ANSWER = {"ack": "now", "progress": 1, "results": [], "asyncId": BATCH}
 
 
 class Dying(requests.Session):
-    """A session whose connections end without an answer, so many times."""
+    """A session whose first connections end without an answer."""
 
     def __init__(self, times: int, error: type[requests.RequestException]) -> None:
         super().__init__()
@@ -402,30 +404,30 @@ class TestDeadConnections:
     @pytest.mark.parametrize(
         "error", [requests.ConnectionError, requests.exceptions.ChunkedEncodingError]
     )
-    def test_what_only_reads_is_asked_once_more(
+    def test_a_read_is_retried_once(
         self,
         service: ScriptedService,
         read: Callable[[Client], object],
         error: type[requests.RequestException],
     ) -> None:
-        """The service may not have heard it; if it has, nothing is changed by the second time."""
+        """The service may have received it, but a second read changes nothing."""
         service.answers(ANSWER)
         session = Dying(1, error)
         read(Client(service.address, KEY, SECRET, session=session, now=FakeClock().now))
         assert session.calls == 2
 
     @pytest.mark.parametrize("read", READS)
-    def test_and_no_more_than_once(self, read: Callable[[Client], object]) -> None:
+    def test_a_read_is_not_retried_twice(self, read: Callable[[Client], object]) -> None:
         session = Dying(2, requests.ConnectionError)
         with pytest.raises(Unreachable, match="the connection has ended"):
             read(Client("http://127.0.0.1:9", KEY, SECRET, session=session))
         assert session.calls == 2
 
     @pytest.mark.parametrize("run", RUNS)
-    def test_a_run_with_its_key_is_sent_once_more(
+    def test_a_run_with_a_key_is_retried_once(
         self, service: ScriptedService, run: Callable[[Client], object]
     ) -> None:
-        """The same bytes with the same key: the service runs the batch once."""
+        """It sends the same bytes with the same key, so the service runs the batch once."""
         service.answers(ANSWER)
         session = Dying(1, requests.ConnectionError)
         run(Client(service.address, KEY, SECRET, session=session, now=FakeClock().now))
@@ -434,23 +436,21 @@ class TestDeadConnections:
         assert first["headers"]["Idempotency-Key"]
 
     @pytest.mark.parametrize("write", WRITES)
-    def test_what_changes_something_is_sent_once(self, write: Callable[[Client], object]) -> None:
+    def test_a_change_is_sent_only_once(self, write: Callable[[Client], object]) -> None:
         session = Dying(1, requests.ConnectionError)
         with pytest.raises(Unreachable):
             write(Client("http://127.0.0.1:9", KEY, SECRET, session=session))
         assert session.calls == 1
 
     @pytest.mark.parametrize("error", [requests.ConnectTimeout, requests.ReadTimeout])
-    def test_who_does_not_answer_in_time_is_not_waited_for_again(
-        self, error: type[requests.RequestException]
-    ) -> None:
+    def test_a_timeout_is_not_retried(self, error: type[requests.RequestException]) -> None:
         session = Dying(1, error)
         with pytest.raises(Unreachable):
             Client("http://127.0.0.1:9", KEY, SECRET, session=session).ping()
         assert session.calls == 1
 
-    def test_a_connection_that_was_idle_is_not_used_again(self, service: ScriptedService) -> None:
-        """Gateways forget idle connections silently, and what is sent on one is lost."""
+    def test_an_idle_connection_is_not_reused(self, service: ScriptedService) -> None:
+        """Gateways drop idle connections silently, and requests on them are lost."""
         clock = FakeClock()
         service.answers(*[ANSWER] * 3)
         with Client(service.address, KEY, SECRET, now=clock.now) as client:
@@ -468,14 +468,14 @@ class TestSecret:
         ["", "s3cret\r", "s3cret\n", " s3cret", "s3cret ", "s\t3cret", "s3crét", "🔑", "s3cret\0"],
         ids=ascii,
     )
-    def test_one_that_programs_send_in_different_ways_is_refused(self, secret: str) -> None:
-        """At once and in words, not by a 401 later; and without showing it."""
+    def test_a_secret_that_libraries_send_differently_is_refused(self, secret: str) -> None:
+        """It is refused immediately instead of by a 401 later, and it is not shown."""
         with pytest.raises(ValueError, match="the secret") as caught:
             Client("https://batch.example.com", KEY, secret)
         assert "3cr" not in str(caught.value)
 
     @pytest.mark.parametrize("secret", ["s", "two words: a%b", credentials.new_secret(bytes)])
-    def test_any_other_is_taken(self, service: ScriptedService, secret: str) -> None:
+    def test_any_other_secret_is_accepted(self, service: ScriptedService, secret: str) -> None:
         Client(service.address, KEY, secret)
 
 
@@ -483,7 +483,7 @@ class TestEnvironment:
     def test_this_machine_needs_no_proxy(
         self, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A proxy in the environment is not asked for 127.0.0.1."""
+        """A proxy in the environment is not used for 127.0.0.1."""
         monkeypatch.setenv("http_proxy", nobodys_address())
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
@@ -491,10 +491,10 @@ class TestEnvironment:
         with Client(service.address, KEY, SECRET, now=FakeClock().now) as client:
             assert client.ping() == {"ack": "now"}
 
-    def test_other_machines_are_reached_by_way_of_the_proxy(
+    def test_other_machines_are_reached_through_the_proxy(
         self, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A proxy in the environment is used, as by every other program."""
+        """A proxy in the environment is used, as in every other program."""
         monkeypatch.setenv("http_proxy", service.address)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
@@ -503,10 +503,10 @@ class TestEnvironment:
             client.ping()
         assert service.asked[0].path == "http://batch.example.com/api/1.0/test?action=ping"
 
-    def test_a_netrc_is_left_alone(
+    def test_a_netrc_is_ignored(
         self, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """No password of another program is sent, whatever the session trusts."""
+        """No password of another program is sent, even if the session trusts the environment."""
         netrc = tmp_path / "netrc"
         netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
         monkeypatch.setenv("NETRC", str(netrc))
@@ -517,7 +517,7 @@ class TestEnvironment:
             client.ping()
         assert "authorization" not in service.asked[0].headers
 
-    def test_a_session_of_the_caller_stays_open(self, service: ScriptedService) -> None:
+    def test_a_session_that_is_passed_in_stays_open(self, service: ScriptedService) -> None:
         """Closing the client does not close what it does not own."""
         closed: list[bool] = []
 
@@ -561,15 +561,15 @@ class TestRun:
         assert service.asked[1].headers["traceparent"] == TRACE
 
     def test_run_options_are_the_arguments_of_run(self) -> None:
-        """The type serves those who hand them on."""
+        """The type is for code that passes them on."""
         arguments = inspect.signature(Client.run).parameters.values()
         named = {each.name: each for each in arguments if each.kind is each.KEYWORD_ONLY}
         assert get_type_hints(RunOptions) == {
             name: get_type_hints(Client.run)[name] for name in named
         }
 
-    def test_the_version_is_asked_for_once(self, service: ScriptedService, client: Client) -> None:
-        """And only for what an older service would ignore."""
+    def test_the_version_is_requested_once(self, service: ScriptedService, client: Client) -> None:
+        """The client asks only if it uses what an older service would ignore."""
         service.answers({"asyncId": BATCH}, PONG, *[{"asyncId": BATCH}] * 2, {"results": []})
         client.run([])
         client.run([], label="a")
@@ -578,8 +578,10 @@ class TestRun:
         targets = [asked.target.rpartition("=")[2] for asked in service.asked]
         assert targets == ["run", "ping", "run", "run", "results"]
 
-    def test_an_older_service_is_not_asked(self, service: ScriptedService, client: Client) -> None:
-        """Again and again, until it is updated."""
+    def test_nothing_is_sent_to_an_older_service(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """The client checks again each time, until the service is updated."""
         service.answers({"ack": "now"}, {"ack": "now"}, PONG, {"asyncId": BATCH})
         for _ in range(2):
             with pytest.raises(Unsupported, match="too old for maxFailed") as caught:
@@ -588,13 +590,15 @@ class TestRun:
             assert not caught.value.may_pass
         client.run([], max_failed=1)
 
-    def test_what_is_null_asks_for_nothing(self, service: ScriptedService, client: Client) -> None:
-        """It is the same as left out, to every service."""
+    def test_a_null_parameter_asks_for_nothing(
+        self, service: ScriptedService, client: Client
+    ) -> None:
+        """To every service, null is the same as a missing parameter."""
         service.answers({"asyncId": BATCH})
         client.submit({"jobs": [{"id": None}], "label": None, "maxFailed": None})
         assert len(service.asked) == 1
 
-    def test_what_is_no_traceparent_is_never_sent(
+    def test_an_invalid_traceparent_is_never_sent(
         self, service: ScriptedService, client: Client
     ) -> None:
         """The service would ignore it."""
@@ -620,7 +624,7 @@ class TestRun:
             "",
         ],
     )
-    def test_it_takes_the_traces_that_the_service_takes(
+    def test_it_accepts_the_traces_that_the_service_accepts(
         self, service: ScriptedService, client: Client, traceparent: str
     ) -> None:
         service.answers(PONG, {"asyncId": BATCH})
@@ -632,10 +636,10 @@ class TestRun:
             assert trace.parse(traceparent)
 
     @pytest.mark.parametrize("status", [500, 502])
-    def test_a_failure_has_the_key_for_the_next_try(
+    def test_a_failure_has_the_key_for_a_retry(
         self, service: ScriptedService, client: Client, status: int
     ) -> None:
-        """Then the service gets the same bytes with the same key."""
+        """The retry sends the same bytes with the same key."""
         service.refuses(status, 0, "Internal server error")
         service.answers({"asyncId": BATCH})
         with pytest.raises(CallFailed) as caught:
@@ -648,8 +652,8 @@ class TestRun:
 
 
 class TestRerunFailed:
-    def test_numbers_of_any_type_go_back(self, service: ScriptedService) -> None:
-        """JSON cannot be made of a Decimal."""
+    def test_fractional_numbers_are_sent_again(self, service: ScriptedService) -> None:
+        """A Decimal cannot be encoded as JSON."""
         result = b'{"namespace": "a", "action": "b", "request": {"n": 1.5}, "response": 1}'
         service.answers(PONG)
         service.answers_bytes(b'{"asyncId": "a", "results": [' + result + b"]}")
@@ -665,8 +669,8 @@ class TestRerunFailed:
 
 
 class TestWait:
-    def test_until_it_is_over(self, service: ScriptedService) -> None:
-        """Each progress is shown on the way."""
+    def test_it_waits_until_the_batch_is_over(self, service: ScriptedService) -> None:
+        """`on_progress` receives each progress."""
         time = Time()
         seen: list[Progress] = []
         service.answers(running(0), running(50), COMPLETED)
@@ -675,7 +679,7 @@ class TestWait:
         assert seen == [running(0), running(50), COMPLETED]
         assert time.slept == pytest.approx([0.2, 0.3])
 
-    def test_no_longer_than_wanted(self, service: ScriptedService) -> None:
+    def test_it_stops_at_the_timeout(self, service: ScriptedService) -> None:
         time = Time()
         service.answers(*[running(0)] * 9)
         with (
@@ -688,7 +692,7 @@ class TestWait:
         assert time.seconds == pytest.approx(5)
 
     def test_some_polls_may_fail(self, service: ScriptedService) -> None:
-        """Four in a row."""
+        """Up to four in a row may fail."""
         for _ in range(2):
             for _ in range(4):
                 service.refuses(500, 0, "Internal server error")

@@ -1,4 +1,4 @@
-"""The manners of the command line: usage, help, completion, and commands from elsewhere."""
+"""The framework of the command line: usage, help, completion, and entry points."""
 
 import re
 import subprocess
@@ -37,14 +37,14 @@ class TestUsage:
     def test_wrong_usage_is_status_2(
         self, service: ScriptedService, user: User, argv: list[str]
     ) -> None:
-        """The usage is on stderr, nothing on stdout, nothing sent."""
+        """The usage is on stderr. Nothing is on stdout, and nothing is sent."""
         assert user.types(*argv) == 2
         assert user.is_told.startswith("Usage: batchback")
         assert user.stdout.getvalue() == ""
         assert service.asked == []
 
     def test_help_names_every_command(self, user: User) -> None:
-        """`batchback --help` is status 0, on stdout."""
+        """`batchback --help` prints them on stdout and exits with status 0."""
         assert user.types("--help") == 0
         listed = [line[2:].split(" ")[0] for line in user.stdout.getvalue().splitlines()]
         assert {"run", "progress", "results", "restart", "repost", "cancel"} <= {*listed}
@@ -59,8 +59,8 @@ class TestUsage:
             (["key", "list"], "'keys'"),
         ],
     )
-    def test_a_slip_of_the_pen_is_understood(self, user: User, argv: list[str], meant: str) -> None:
-        """And not carried out."""
+    def test_a_typo_gets_a_suggestion(self, user: User, argv: list[str], meant: str) -> None:
+        """The command does not run."""
         assert user.types(*argv) == 2
         assert f"Did you mean {meant}?" in user.is_told
 
@@ -70,7 +70,7 @@ class TestUsage:
         assert user.types(name, option) == 0
         assert f"\n    batchback {name}" in user.stdout.getvalue()
 
-    def test_options_and_arguments_stand_in_any_order(
+    def test_options_and_arguments_can_be_in_any_order(
         self, service: ScriptedService, user: User
     ) -> None:
         service.answers(RESULTS, RESULTS)
@@ -78,12 +78,12 @@ class TestUsage:
         assert user.types("results", "--start", "5", BATCH) == 0
         assert service.asked[0].json == service.asked[1].json == {"async": BATCH, "start": 5}
 
-    def test_an_option_takes_what_looks_like_one(self, user: User) -> None:
+    def test_the_value_of_an_option_may_look_like_an_option(self, user: User) -> None:
         """A secret may begin with a dash."""
         assert user.types("ping", "--secret", "--s3cret") == 1
 
     def test_version(self, user: User) -> None:
-        """It is the package's."""
+        """The version of the package."""
         assert user.types("--version") == 0
         assert user.stdout.getvalue().startswith("batchback 0.")
 
@@ -91,8 +91,8 @@ class TestUsage:
     def test_nothing_slow_is_imported_before_it_is_needed(
         self, argv: list[str], status: int
     ) -> None:
-        """Not requests and pydantic, and nothing of AWS, though the help lists the commands of
-        operators; and `python -m batchback` is the command line."""
+        """Neither requests, pydantic nor any AWS library, although the help lists the operators'
+        commands. `python -m batchback` runs the command line."""
         program = (
             f"import runpy, sys; sys.argv = ['batchback', *{argv}]\n"
             "try: runpy.run_module('batchback', run_name='__main__')\n"
@@ -110,7 +110,7 @@ class TestUsage:
 
 
 class TestCompletion:
-    """As the shells ask, by the environment: of a process of its own, since click reads that."""
+    """Shells ask through the environment. Each test starts a process, because click reads that."""
 
     def completes(self, words: str, shell: str = "bash") -> str:
         last = words.split(" ")[-1]
@@ -146,7 +146,7 @@ class TestCompletion:
     def test_the_script_that_a_shell_reads(self, shell: str) -> None:
         assert f"_BATCHBACK_COMPLETE={shell}_complete" in self.answers(f"{shell}_source")
 
-    def test_a_shell_that_is_not_known(self, user: User) -> None:
+    def test_an_unknown_shell(self, user: User) -> None:
         user.environ = {"_BATCHBACK_COMPLETE": "csh_source"}
         assert user.types() == 1
 
@@ -177,16 +177,16 @@ class TestCommandsFromElsewhere:
         monkeypatch.syspath_prepend(tmp_path)
 
     @pytest.mark.parametrize("count", ["0", "7"])
-    def test_what_it_returns_is_the_exit_status(self, user: User, count: str) -> None:
-        """An entry point's command gets the Shell, and needs no address, key or secret."""
+    def test_its_return_value_is_the_exit_status(self, user: User, count: str) -> None:
+        """A command of an entry point gets the Shell, and needs no address, key or secret."""
         assert user.types("hello", "--count", count) == int(count)
         assert user.is_told == f"batchback: hello {count}\n"
 
-    def test_nothing_returned_is_ok(self, user: User) -> None:
+    def test_returning_none_is_success(self, user: User) -> None:
         assert user.types("hello") == 0
 
-    def test_it_stands_in_the_help(self, user: User) -> None:
-        """With its first sentence; one that cannot be loaded says so and does no harm."""
+    def test_it_is_in_the_help(self, user: User) -> None:
+        """With its first sentence. A command that cannot be loaded says so and breaks nothing."""
         assert user.types("--help") == 0
         assert re.search(r"^  hello +Greet\.$", user.stdout.getvalue(), re.MULTILINE)
         assert re.search(r"^  broken +cannot be loaded", user.stdout.getvalue(), re.MULTILINE)
@@ -196,8 +196,8 @@ class TestCommandsFromElsewhere:
         assert "Did you mean 'hello'?" in user.is_told
 
     @pytest.mark.parametrize("argv", [[], ["--help"], ["--any", "thing"]])
-    def test_what_cannot_be_loaded_says_why(self, user: User, argv: list[str]) -> None:
-        """One sentence and status 2, whatever the arguments are."""
+    def test_a_command_that_cannot_be_loaded_says_why(self, user: User, argv: list[str]) -> None:
+        """With any arguments it exits with status 2 after one sentence."""
         assert user.types("broken", *argv) == 2
         assert user.is_told == (
             "batchback: `batchback broken` cannot be loaded: No module named 'no_such_package'\n"
@@ -214,19 +214,19 @@ class TestWithoutACheckout:
     def test_a_command_of_the_checkout_says_what_it_needs(
         self, user: User, name: str, argv: list[str]
     ) -> None:
-        """One sentence and status 2."""
+        """It exits with status 2 after one sentence."""
         assert user.types(name, *argv) == 2
         assert user.is_told == (
             f"batchback: `batchback {name}` needs a checkout of the service: run `make run` "
             "there, then use its `.venv/bin/batchback`\n"
         )
 
-    def test_the_help_lists_what_there_is(self, user: User) -> None:
+    def test_the_help_omits_them(self, user: User) -> None:
         assert user.types("--help") == 0
         assert not [name for name in OF_A_CHECKOUT if f"\n  {name} " in user.stdout.getvalue()]
 
 
 def test_the_checkout_registers_its_commands() -> None:
-    """What the client calls the checkout's is what the checkout registers."""
+    """The client knows exactly the commands that the checkout registers."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert {*project["entry-points"]["batchback.commands"]} == OF_A_CHECKOUT

@@ -67,7 +67,7 @@ class TestAsking:
         body: dict[str, object],
         answer: dict[str, object],
     ) -> None:
-        """A command makes one call, prints the service's JSON and nothing else, and ends with 0."""
+        """A command makes one call, prints only the service's JSON, and exits with 0."""
         service.answers(answer)
         assert user.types(*command.split()) == 0
         assert user.reads == answer
@@ -77,7 +77,7 @@ class TestAsking:
         ]
 
     def test_list_follows_next_to_the_end(self, service: ScriptedService, user: User) -> None:
-        """All pages are shown as one."""
+        """All pages are printed as one."""
         one, two, three = ({"asyncId": letter * 32} for letter in "abc")
         service.answers(
             _list_page([one], start=0, following=CURSOR),
@@ -93,7 +93,7 @@ class TestAsking:
         ]
 
     def test_list_asks_for_a_label_on_each_page(self, service: ScriptedService, user: User) -> None:
-        """A page may be empty, and lead on."""
+        """A page may be empty and still have a next one."""
         one = {"asyncId": "a" * 32}
         service.answers({"ack": "now", "version": "0.1.0"})
         service.answers(
@@ -108,7 +108,7 @@ class TestAsking:
         ]
 
     def test_output_is_ascii(self, service: ScriptedService, user: User) -> None:
-        """No terminal and no pipe chokes on what a job answered, not even on half a character."""
+        """No terminal or pipe fails on an answer, not even on half a character."""
         service.answers({"ack": "é\ud83d"})
         assert user.types("ping") == 0
         assert user.stdout.getvalue().isascii()
@@ -124,21 +124,21 @@ def _list_page(
 
 class TestCredentials:
     def test_options_go_before_the_command(self, service: ScriptedService) -> None:
-        """--address, --key and --secret are understood before the command."""
+        """--address, --key and --secret work before the command."""
         service.answers({"ack": "now"})
         user = User({})
         given = ("--address", service.address, "--key", KEY, "--secret", SECRET)
         assert user.types(*given, "ping") == 0
 
     def test_options_go_after_the_command(self, service: ScriptedService) -> None:
-        """--address, --key and --secret are understood after the command, or on both sides."""
+        """--address, --key and --secret work after the command, or on both sides."""
         service.answers({"ack": "now"})
         user = User({})
         after = ("--key", KEY, "--secret", SECRET)
         assert user.types("--address", service.address, "ping", *after) == 0
 
     def test_options_win_over_the_environment(self, user: User) -> None:
-        """What is typed counts."""
+        """The value on the command line counts."""
         assert user.types("ping", "--secret", "wrong") == 1
         assert user.is_told.startswith("batchback: refused (401/0): Unauthorized: the key or its ")
 
@@ -150,7 +150,7 @@ class TestCredentials:
         user.environ = {**user.environ, "BATCHBACK_ADDRESS": f"{service.address}/api/1.0"}
         assert user.types("ping") == 0
 
-    def test_all_that_is_missing_is_named(self) -> None:
+    def test_everything_that_is_missing_is_named(self) -> None:
         """One sentence says which options or variables to set."""
         user = User({"BATCHBACK_ADDRESS": ""})
         assert user.types("ping") == 2
@@ -160,7 +160,7 @@ class TestCredentials:
         )
 
     def test_only_what_is_missing_is_named(self, user: User) -> None:
-        """Whoever forgot the secret reads of the secret."""
+        """If only the secret is missing, the message is only about the secret."""
         user.environ = {**user.environ, "BATCHBACK_SECRET": ""}
         assert user.types("ping") == 2
         assert user.is_told == (
@@ -168,14 +168,14 @@ class TestCredentials:
         )
 
     @pytest.mark.parametrize("secret", ["s3cret\r", "s3crét"])
-    def test_a_secret_that_cannot_be_one_is_said_so(self, user: User, secret: str) -> None:
-        """A shell script with Windows' line ends leaves a CR at the end of every variable."""
+    def test_an_invalid_secret_is_reported(self, user: User, secret: str) -> None:
+        """A shell script with Windows line endings leaves a CR at the end of every variable."""
         user.environ = {**user.environ, "BATCHBACK_SECRET": secret}
         assert user.types("ping") == 2
         assert user.is_told.startswith("batchback: the secret is empty, or contains a line break")
         assert "3cr" not in user.is_told
 
-    def test_too_many_requests_say_when_to_try_again(
+    def test_too_many_requests_say_when_to_retry(
         self, service: ScriptedService, user: User
     ) -> None:
         body = b'{"errorCode": 429, "message": "Too many requests", "specificCode": 0}'
@@ -184,10 +184,10 @@ class TestCredentials:
         assert user.is_told == ("batchback: refused (429/0): Too many requests: retry in 17 s\n")
 
     @pytest.mark.parametrize("path", ["/api/1.0", "/api/1.0/", "/api/1.0/batch", "/api/1.0/test/"])
-    def test_the_path_of_a_call_is_no_part_of_the_address(
+    def test_the_path_of_a_call_is_not_part_of_the_address(
         self, service: ScriptedService, user: User, path: str
     ) -> None:
-        """People paste it with the address."""
+        """People often paste it together with the address."""
         service.answers({"ack": "now"})
         assert user.types("ping", "--address", f"{service.address}{path}") == 0
         assert service.asked[0].path == "/api/1.0/test?action=ping"
@@ -202,8 +202,8 @@ class TestCredentials:
             "demo:hunter2@localhost",
         ],
     )
-    def test_what_is_no_address_is_wrong_usage(self, user: User, address: str) -> None:
-        """A password that somebody put into it is not shown."""
+    def test_an_invalid_address_is_wrong_usage(self, user: User, address: str) -> None:
+        """A password in it is not shown."""
         assert user.types("ping", "--address", address) == 2
         assert user.is_told.startswith("batchback: the address ")
         assert "hunter2" not in user.is_told
@@ -214,7 +214,7 @@ class TestCredentials:
         assert [asked.is_signed for asked in service.asked] == [False, False]
 
     def test_an_address_without_scheme_is_wrong_usage(self, user: User) -> None:
-        """It is said in one line, with status 2."""
+        """It exits with status 2 after one line."""
         assert user.types("ping", "--address", "batch.example.com") == 2
         assert user.is_told == (
             "batchback: the address 'batch.example.com' must begin with http:// or https://\n"
@@ -225,7 +225,7 @@ class TestRun:
     def test_an_array_of_jobs_with_callback_url(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """A file with only the jobs is completed by --callback-url."""
+        """--callback-url completes a file that contains only jobs."""
         service.answers({"asyncId": BATCH})
         assert user.types("run", jobs_file, "--callback-url", "http://example.com/") == 0
         assert user.reads == {"asyncId": BATCH}
@@ -235,24 +235,24 @@ class TestRun:
     def test_a_whole_request_from_standard_input(
         self, service: ScriptedService, user: User
     ) -> None:
-        """`-` reads standard input; the object is sent as it is, unknown keys included."""
+        """`-` reads standard input. The object is sent unchanged, unknown keys included."""
         service.answers({"asyncId": BATCH})
         request = {"jobs": [JOB], "callbackUrl": "http://example.com/", "note": "\ud83d é"}
         user.stdin = io.BytesIO(json.dumps(request).encode())
         assert user.types("run", "-") == 0
         assert service.asked[0].json == request
 
-    def test_the_option_wins_over_the_file(self, service: ScriptedService, user: User) -> None:
+    def test_the_option_overrides_the_file(self, service: ScriptedService, user: User) -> None:
         """--callback-url replaces the callbackUrl of a whole request."""
         service.answers({"asyncId": BATCH})
         user.stdin = io.BytesIO(b'{"jobs": [], "callbackUrl": "http://old.example.com/"}')
         assert user.types("run", "--callback-url", "http://example.com/", "-") == 0
         assert service.asked[0].json == {"jobs": [], "callbackUrl": "http://example.com/"}
 
-    def test_a_long_number_is_one_whatever_python_is_told(
+    def test_a_long_number_works_under_any_limit_of_python(
         self, service: ScriptedService, user: User
     ) -> None:
-        """By PYTHONINTMAXSTRDIGITS, in the file and in the answer."""
+        """PYTHONINTMAXSTRDIGITS changes nothing, neither for the file nor for the answer."""
         number = int("1" + "0" * 1_000)
         before = sys.get_int_max_str_digits()
         sys.set_int_max_str_digits(640)
@@ -264,14 +264,16 @@ class TestRun:
         finally:
             sys.set_int_max_str_digits(before)
 
-    def test_numbers_are_printed_as_they_came(self, service: ScriptedService, user: User) -> None:
+    def test_numbers_are_printed_as_they_arrived(
+        self, service: ScriptedService, user: User
+    ) -> None:
         service.answers_bytes(b'{"asyncId": "a", "results": [], "n": [1.10, 1E2, 1e-400]}')
         assert user.types("results", BATCH) == 0
         printed = "".join(user.stdout.getvalue().split())
         assert printed == '{"asyncId":"a","results":[],"n":[1.10,1E2,1e-400]}'
 
-    def test_a_byte_order_mark_is_no_fault(self, service: ScriptedService, user: User) -> None:
-        """What a Windows editor puts before the JSON is left out."""
+    def test_a_byte_order_mark_is_ignored(self, service: ScriptedService, user: User) -> None:
+        """Windows editors write one before the JSON."""
         service.answers({"asyncId": BATCH})
         user.stdin = io.BytesIO(b"\xef\xbb\xbf[]")
         assert user.types("run", "-") == 0
@@ -280,7 +282,7 @@ class TestRun:
     def test_the_idempotency_key_is_sent(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """--idempotency-key goes into the header."""
+        """--idempotency-key sets the header."""
         service.answers({"asyncId": BATCH})
         assert user.types("run", jobs_file, "--idempotency-key", "order-66") == 0
         assert service.asked[0].headers["idempotency-key"] == "order-66"
@@ -312,10 +314,10 @@ class TestRun:
             (b'"jobs"', " contains neither a request object nor jobs: write"),
         ],
     )
-    def test_what_is_no_run_request_is_never_sent(
+    def test_an_invalid_file_is_never_sent(
         self, service: ScriptedService, user: User, tmp_path: Path, content: bytes, said: str
     ) -> None:
-        """The file and, where it can be told, the place are named; status 2."""
+        """The message names the file and, if known, the place. The status is 2."""
         file = tmp_path / "jobs.json"
         file.write_bytes(content)
         assert user.types("run", str(file)) == 2
@@ -324,16 +326,14 @@ class TestRun:
         assert service.asked == []
 
     def test_standard_input_is_named_too(self, user: User) -> None:
-        """A fault in what was piped in is one of standard input."""
+        """A fault in piped input is reported for standard input."""
         user.stdin = io.BytesIO(b"{")
         assert user.types("run", "-") == 2
         assert user.is_told.startswith("batchback: standard input, line 1, column 2: Expecting")
 
     @pytest.mark.parametrize(("name", "said"), [("no\0name", "null"), ("none.json", "No such")])
-    def test_a_file_that_is_not_there(
-        self, user: User, tmp_path: Path, name: str, said: str
-    ) -> None:
-        """Its name and the reason; status 2."""
+    def test_a_missing_file(self, user: User, tmp_path: Path, name: str, said: str) -> None:
+        """The message has its name and the reason. The status is 2."""
         assert user.types("run", str(tmp_path / name)) == 2
         assert said in user.is_told
 
@@ -348,10 +348,10 @@ class TestRun:
             ["--wait", "--timeout", "soon"],
         ],
     )
-    def test_what_makes_no_sense_is_never_sent(
+    def test_invalid_options_are_never_sent(
         self, service: ScriptedService, user: User, jobs_file: str, options: list[str]
     ) -> None:
-        """Status 2, and the service hears nothing."""
+        """The status is 2, and the service receives nothing."""
         assert user.types("run", jobs_file, *options) == 2
         assert user.is_told
         assert service.asked == []
@@ -359,7 +359,7 @@ class TestRun:
 
 class TestFailures:
     def test_refused(self, service: ScriptedService, user: User) -> None:
-        """Status 1 and one line with the codes, the message and every reason."""
+        """The status is 1. One line has the codes, the message and every reason."""
         service.refuses(400, 24092, "Incorrect job format", "jobs[3].action: missing", "jobs[4]: ?")
         user.stdin = io.BytesIO(b"[]")
         assert user.types("run", "-") == 1
@@ -424,7 +424,7 @@ class TestFailures:
         command: str,
         said: str,
     ) -> None:
-        """And names nothing twice."""
+        """It names nothing twice."""
         service.answers(refused(*refusal), status=400)
         user.stdin = io.BytesIO(b"{}")
         assert user.types(*command.split()) == 1
@@ -432,7 +432,7 @@ class TestFailures:
         assert user.is_told == f"batchback: refused {codes}: {said}\n"
 
     def test_not_completed(self, service: ScriptedService, user: User) -> None:
-        """The results of a running batch are status 4."""
+        """Asking for the results of a running batch exits with status 4."""
         service.refuses(400, 24114, "Batch job not completed")
         assert user.types("results", BATCH) == 4
         assert user.is_told == (
@@ -442,7 +442,7 @@ class TestFailures:
         )
 
     def test_results_too_large(self, service: ScriptedService, user: User) -> None:
-        """Status 1, and the line ends with a command that works."""
+        """The status is 1, and the line ends with a command that works."""
         service.refuses(413, 0, "8,000,000 bytes of results do not fit")
         assert user.types("results", BATCH) == 1
         assert user.is_told == (
@@ -451,13 +451,13 @@ class TestFailures:
         )
 
     def test_nobody_listens(self, user: User) -> None:
-        """Status 3 and one line with the address."""
+        """The status is 3, and one line has the address."""
         address = nobodys_address()
         assert user.types("ping", "--address", address) == 3
         assert user.is_told == f"batchback: unreachable: {address}: Connection refused; {AGAIN}\n"
 
     def test_a_gateway_answers_for_the_service(self, service: ScriptedService, user: User) -> None:
-        """A 502 in HTML is status 3: the service said nothing, and trying again may help."""
+        """A 502 in HTML is status 3: the service did not answer, and a retry may help."""
         service.answers_bytes(b"<html>\n<h1>502 Bad Gateway</h1>\n</html>", status=502)
         assert user.types("ping") == 3
         assert user.is_told == (
@@ -465,8 +465,10 @@ class TestFailures:
             f"answered 502 Bad Gateway: not an answer from the service; {AGAIN}\n"
         )
 
-    def test_a_server_cannot_paint_the_terminal(self, service: ScriptedService, user: User) -> None:
-        """Line ends and control characters in a message become harmless."""
+    def test_a_server_cannot_send_control_characters_to_the_terminal(
+        self, service: ScriptedService, user: User
+    ) -> None:
+        """Line ends and control characters in a message are replaced."""
         service.refuses(400, 0, "one\r\ntwo \x1b[31mred\x07")
         assert user.types("ping") == 1
         assert user.is_told == "batchback: refused (400/0): one two ?[31mred?\n"
@@ -481,20 +483,20 @@ class TestFailures:
             ),
         ],
     )
-    def test_what_no_library_expects(
+    def test_errors_that_requests_does_not_wrap(
         self, service: ScriptedService, user: User, address: str, said: str
     ) -> None:
-        """Status 3 too, and no traceback."""
+        """The status is 3, without a traceback."""
         address = address.format(plain=service.address.removeprefix("http://"))
         assert user.types("ping", "--address", address) == 3
         assert user.is_told.startswith(f"batchback: unreachable: {address}: ")
         assert user.is_told.endswith(f"{said}; {AGAIN}\n")
 
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-    def test_certificates_that_are_not_there(
+    def test_a_missing_file_of_certificates(
         self, user: User, monkeypatch: pytest.MonkeyPatch, variable: str
     ) -> None:
-        """Found before anything is sent."""
+        """This is found before anything is sent."""
         monkeypatch.setenv(variable, "/no/such/bundle.pem")
         assert user.types("ping", "--address", "https://192.0.2.1") == 3
         assert "/no/such/bundle.pem" in user.is_told
@@ -502,7 +504,7 @@ class TestFailures:
     def test_ctrl_c_while_submitting(
         self, user: User, jobs_file: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Nobody knows then whether the service has the batch."""
+        """It is then unknown whether the service has the batch."""
         monkeypatch.setattr(Client, "submit", ctrl_c)
         assert user.types("run", jobs_file, "--idempotency-key", "order-66") == 130
         assert user.is_told == (
@@ -511,7 +513,7 @@ class TestFailures:
         )
 
     def test_ctrl_c_while_reading(self, user: User) -> None:
-        """Status 130 wherever it comes."""
+        """The status is 130."""
 
         class Keyboard(io.BytesIO):
             def read(self, _: int | None = -1) -> bytes:
@@ -557,7 +559,7 @@ class TestOutputThatCannotBeWritten:
         [(errno.ENOSPC, 5, "No space left on device"), (errno.EPIPE, 141, "Broken pipe")],
     )
     @pytest.mark.parametrize(("command", "answer", "ending"), CHANGES)
-    def test_what_was_changed_is_told_on_stderr(
+    def test_stderr_says_what_was_changed(
         self,
         service: ScriptedService,
         user: User,
@@ -568,14 +570,14 @@ class TestOutputThatCannotBeWritten:
         status: int,
         why: str,
     ) -> None:
-        """The id of a batch above all: without it nobody can follow or cancel the batch."""
+        """Above all the id of a batch: without it, nobody can follow or cancel the batch."""
         service.answers(answer)
         user.stdin = io.BytesIO(b"[]")
         user.stdout = Unwritable(fault)
         assert user.types(*command.split()) == status
         assert user.is_told == f"batchback: the output cannot be written ({why}), {ending}\n"
 
-    def test_the_id_is_told_after_a_wait_too(self, service: ScriptedService, user: User) -> None:
+    def test_stderr_has_the_id_after_a_wait_too(self, service: ScriptedService, user: User) -> None:
         service.answers({"asyncId": BATCH}, COMPLETED, RESULTS)
         user.stdin = io.BytesIO(b"[]")
         user.stdout = Unwritable()
@@ -595,13 +597,13 @@ class TestOutputThatCannotBeWritten:
         )
 
     @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["run", "--help"]])
-    def test_the_help_too(self, user: User, argv: list[str]) -> None:
+    def test_help_that_cannot_be_written(self, user: User, argv: list[str]) -> None:
         user.stdout = Unwritable()
         assert user.types(*argv) == 5
         assert "cannot be written" in user.is_told
 
-    def test_stderr_stops_no_command(self, service: ScriptedService, user: User) -> None:
-        """It holds nothing that a program needs."""
+    def test_a_broken_stderr_stops_no_command(self, service: ScriptedService, user: User) -> None:
+        """Programs need nothing from it."""
         service.answers({"asyncId": BATCH}, COMPLETED, RESULTS)
         user.stdin = io.BytesIO(b"[]")
         user.stderr = Unwritable()
@@ -619,10 +621,10 @@ class TestOutputThatCannotBeWritten:
             ("2>&-", 0),
         ],
     )
-    def test_a_program_of_its_own(
+    def test_a_real_process(
         self, service: ScriptedService, user: User, redirection: str, status: int
     ) -> None:
-        """Python flushes at exit once more, and would change the exit status if that fails."""
+        """Python flushes again at exit, and would change the exit status if that failed."""
         service.answers({"asyncId": BATCH})
         done = subprocess.run(  # noqa: S603 -- our own
             ["/bin/sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, RUN],
@@ -638,7 +640,7 @@ class TestOutputThatCannotBeWritten:
         assert len(service.asked) == 1
 
 
-#: `batchback run -` by the clock of the scripted service.
+#: `batchback run -` with the clock of the scripted service.
 RUN = """
 import sys
 from batchback.cli import main

@@ -1,4 +1,4 @@
-"""`batchback results`: into a file, all of them or none."""
+"""`batchback results --output`: writes all results to a file, or none."""
 
 import errno
 import json
@@ -35,7 +35,7 @@ class TestOutput:
     def test_all_pages_are_one_file(
         self, service: ScriptedService, user: User, tmp_path: Path
     ) -> None:
-        """As `results` answers them whole. Nothing goes to standard output."""
+        """The file is like a whole answer of `results`. Nothing goes to standard output."""
         file = tmp_path / "results.json"
         service.answers(page(0, 2, "é", 1), page(2, None, "\ud83d"))
         assert user.types("results", BATCH, "--output", str(file)) == 0
@@ -50,8 +50,10 @@ class TestOutput:
         assert user.stdout.getvalue() == ""
         assert user.is_told == f"batchback: wrote 3 results to {file}\n"
 
-    def test_lines_by_the_name(self, service: ScriptedService, user: User, tmp_path: Path) -> None:
-        """Of numbers every digit."""
+    def test_jsonl_has_one_result_per_line(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        """Numbers keep every digit."""
         file = tmp_path / "results.jsonl"
         service.answers_bytes(
             json.dumps(page(0, 2, "one", ["two"])).replace('"one"', "1.10").encode()
@@ -66,17 +68,17 @@ class TestOutput:
         ("name", "content"),
         [("r.jsonl", ""), ("r.json", f'{{"asyncId": "{BATCH}", "results": [\n]}}\n')],
     )
-    def test_none_are_an_empty_file(
+    def test_without_results_there_is_still_a_file(
         self, service: ScriptedService, user: User, tmp_path: Path, name: str, content: str
     ) -> None:
-        """Of a batch in which nothing failed; a page without results leads on."""
+        """The command follows a page without results."""
         service.answers(PONG, page(0, 2), page(2, None))
         file = tmp_path / name
         assert user.types("results", BATCH, "--only", "failed", "--output", str(file)) == 0
         assert file.read_text() == content
         assert user.is_told == f"batchback: wrote 0 results to {file}\n"
 
-    def test_the_options_say_which_results(
+    def test_options_select_the_results(
         self, service: ScriptedService, user: User, tmp_path: Path
     ) -> None:
         service.answers(PONG, page(0, None))
@@ -85,10 +87,10 @@ class TestOutput:
         wanted = {"only": "failed", "detail": True, "partial": True}
         assert service.asked[1].json == {"async": BATCH, "start": 0, **wanted}
 
-    def test_a_service_that_does_not_say_next(
+    def test_a_service_that_returns_no_next(
         self, service: ScriptedService, user: User, tmp_path: Path
     ) -> None:
-        """Each job has one result there."""
+        """There, each job has one result."""
         pages = [page(0, None, 1, 2), page(2, None, 3)]
         for each in pages:
             del each["meta"]["next"]
@@ -96,10 +98,10 @@ class TestOutput:
         assert user.types("results", BATCH, "--output", str(tmp_path / "r.json")) == 0
         assert [asked.json.get("start") for asked in service.asked] == [0, 2]
 
-    def test_a_gateway_may_have_its_moment(
+    def test_calls_that_fail_are_retried(
         self, service: ScriptedService, user: User, tmp_path: Path
     ) -> None:
-        """The pages that are there already are not lost by it."""
+        """The pages fetched so far are kept."""
         service.answers(page(0, 2, 1, 2))
         for _ in range(3):
             service.answers_bytes(b"<html>", status=502)
@@ -112,7 +114,7 @@ class TestOutput:
     def test_a_bar_on_a_terminal(
         self, service: ScriptedService, user: User, tmp_path: Path
     ) -> None:
-        """By jobs that the pages have passed, whatever they hold."""
+        """It counts the jobs that the pages cover, whether or not they have results."""
         service.answers(page(0, 2, 1), page(2, None, 3))
         user.stderr = Terminal()
         file = tmp_path / "r.json"
@@ -124,7 +126,7 @@ class TestOutput:
         assert third.endswith(f"\nbatchback: wrote 2 results to {file}\n")
 
     @pytest.mark.parametrize("name", ["r.json", "r.jsonl"])
-    def test_no_more_than_a_page_is_held(self, tmp_path: Path, name: str) -> None:
+    def test_only_one_page_is_in_memory(self, tmp_path: Path, name: str) -> None:
         """The results of ten thousand jobs may be 50 MB."""
 
         def pages() -> Iterator[Results]:
@@ -140,11 +142,11 @@ class TestOutput:
             tracemalloc.stop()
 
 
-class TestNoPartIsTakenForTheWhole:
+class TestNoFileIsIncomplete:
     def test_a_refusal_leaves_the_old_file(
         self, service: ScriptedService, user: User, tmp_path: Path
     ) -> None:
-        """And nothing beside it."""
+        """No temporary file is left."""
         file = tmp_path / "r.json"
         file.write_text("old")
         service.answers(page(0, 2, 1, 2))
@@ -164,14 +166,14 @@ class TestNoPartIsTakenForTheWhole:
         assert user.types("results", BATCH, "--output", str(tmp_path / "r.json")) == 130
         assert [*tmp_path.iterdir()] == []
 
-    def test_a_disk_that_is_full(
+    def test_a_full_disk(
         self,
         service: ScriptedService,
         user: User,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Status 5, as with standard output."""
+        """The status is 5, as for standard output."""
 
         def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -182,7 +184,7 @@ class TestNoPartIsTakenForTheWhole:
         assert "No space left on device" in user.is_told
         assert [*tmp_path.iterdir()] == []
 
-    def test_it_takes_the_place_of_the_old_file(
+    def test_it_replaces_the_old_file(
         self, service: ScriptedService, user: User, tmp_path: Path
     ) -> None:
         file = tmp_path / "r.jsonl"
@@ -193,15 +195,17 @@ class TestNoPartIsTakenForTheWhole:
         assert "old" not in file.read_text()
 
     @pytest.mark.parametrize("file", ["/dev/null", "/", "/no/such/folder/r.json"])
-    def test_what_cannot_be_a_file_is_said_before_anything_is_sent(
+    def test_an_unusable_file_is_reported_before_anything_is_sent(
         self, service: ScriptedService, user: User, file: str
     ) -> None:
         assert user.types("results", BATCH, "--output", file) == 2
         assert user.is_told.startswith(f"batchback: {file} ")
         assert service.asked == []
 
-    def test_a_page_is_no_file(self, service: ScriptedService, user: User, tmp_path: Path) -> None:
-        """--output is for all of them."""
+    def test_a_single_page_is_not_written(
+        self, service: ScriptedService, user: User, tmp_path: Path
+    ) -> None:
+        """--output writes all pages."""
         options = ["--start", "0", "--output", str(tmp_path / "r.json")]
         assert user.types("results", BATCH, *options) == 2
         assert user.is_told == (

@@ -1,4 +1,4 @@
-"""What commands print is JSON as json.dumps writes it, but for numbers: those stay as they came."""
+"""Commands print the same JSON as json.dumps, except that numbers stay as they arrived."""
 
 import json
 
@@ -17,15 +17,15 @@ values = st.recursive(
 
 
 @given(value=values)
-def test_it_is_json_with_a_line_for_each_value(value: object) -> None:
+def test_each_value_is_on_its_own_line(value: object) -> None:
     assert dump(value) == json.dumps(value, indent=2)
 
 
-def test_a_number_stays_as_it_came() -> None:
+def test_a_number_stays_as_it_arrived() -> None:
     text = "[\n  1.10,\n  1E2,\n  1e-400,\n  -0.0,\n  12345678901234567890.123\n]"
     assert dump(json.loads(text, parse_float=Number)) == text
 
 
-def test_a_number_is_one_all_the_same() -> None:
+def test_a_number_still_works_as_a_float() -> None:
     assert Number("1.10") == 1.1
     assert json.dumps([Number("1.10")]) == "[1.1]"

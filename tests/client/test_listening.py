@@ -1,4 +1,4 @@
-"""`batchback listen` and what it listens with, against real connections."""
+"""`batchback listen` and its server, with real connections."""
 
 import http.client
 import io
@@ -27,9 +27,9 @@ RESULTS = [
     {"namespace": "a", "action": "c", "request": {}, "response": {"errorCode": 404}},
 ]
 CALLBACK = json.dumps({"asyncId": BATCH, "results": RESULTS}).encode()
-#: Nothing here takes so long, unless it is broken.
+#: Nothing here takes this long unless it is broken.
 _PATIENCE_SECONDS = 10
-#: A sender that does nothing wrong may be too slow for these too, on a busy machine.
+#: On a busy machine even a well-behaved sender may be too slow for these.
 SHORT = Limits(
     at_once=2,
     seconds_for_room=0.05,
@@ -47,7 +47,7 @@ def signed(body: bytes = CALLBACK, *, id: str = f"{BATCH}-1", age: int = 0) -> d
 def post(
     url: str, headers: dict[str, str], body: bytes = CALLBACK, method: str = "POST"
 ) -> tuple[int, str]:
-    """The status of the answer, and its text."""
+    """The status and the text of the answer."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     try:
@@ -59,7 +59,7 @@ def post(
 
 
 def say(url: str, text: bytes) -> bytes:
-    """Everything that is answered to these bytes, until the connection ends."""
+    """Send these bytes, and return everything that comes back until the connection ends."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(text)
@@ -68,7 +68,7 @@ def say(url: str, text: bytes) -> bytes:
             while piece := connection.recv(65_536):
                 answer += piece
         except ConnectionResetError:
-            pass  # as good as an end
+            pass  # this is an end too
         return answer
 
 
@@ -76,7 +76,7 @@ def say(url: str, text: bytes) -> bytes:
 
 
 class Lines(io.StringIO):
-    """A stream whose lines somebody waits for."""
+    """A stream that lets a test wait for its lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Lines(io.StringIO):
 
 @dataclass
 class Listening:
-    """Somebody who runs `batchback listen`; the status is there after the block."""
+    """A user who runs `batchback listen`. The status is set after the block."""
 
     user: User
     url: str = ""
@@ -104,7 +104,7 @@ class Listening:
 
 @contextmanager
 def listen(*options: str, stdout: io.StringIO | None = None) -> Iterator[Listening]:
-    """Until it ends by itself, which the block must bring about."""
+    """Run until the command ends, which the block must cause."""
     user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET}, stderr=Lines())
     user.stdout = stdout or user.stdout
     session = Listening(user)
@@ -121,7 +121,7 @@ def listen(*options: str, stdout: io.StringIO | None = None) -> Iterator[Listeni
     assert not thread.is_alive()
 
 
-def test_a_callback_is_verified_answered_and_shown_on_one_line() -> None:
+def test_a_callback_is_verified_answered_and_printed_on_one_line() -> None:
     with listen("--once") as session:
         assert post(session.url, signed()) == (200, "")
     assert session.status == [0]
@@ -129,7 +129,7 @@ def test_a_callback_is_verified_answered_and_shown_on_one_line() -> None:
     assert json.loads(line) == json.loads(CALLBACK)
 
 
-def test_on_a_terminal_it_is_a_table_with_what_failed() -> None:
+def test_on_a_terminal_it_is_a_table_with_the_number_of_failures() -> None:
     with listen("--once", stdout=Terminal()) as session:
         post(session.url, signed())
     first, head, *rows = session.user.stdout.getvalue().splitlines()
@@ -138,7 +138,7 @@ def test_on_a_terminal_it_is_a_table_with_what_failed() -> None:
     assert [row.split()[:3] for row in rows] == [["0", "a", "b"], ["1", "a", "c"]]
 
 
-def test_counts_that_the_callback_has_win() -> None:
+def test_counts_in_the_callback_take_precedence() -> None:
     body = json.dumps(
         {
             "asyncId": BATCH,
@@ -154,7 +154,7 @@ def test_counts_that_the_callback_has_win() -> None:
     assert session.user.stdout.getvalue() == shown
 
 
-def test_numbers_are_shown_as_they_came() -> None:
+def test_numbers_are_printed_as_they_arrived() -> None:
     result = '{"namespace":"a","action":"b","request":{},"response":[1.10,1e-400]}'
     body = f'{{"asyncId":"{BATCH}","results":[{result}]}}'.encode()
     with listen("--once") as session:
@@ -162,7 +162,7 @@ def test_numbers_are_shown_as_they_came() -> None:
     assert '"response": [1.10, 1e-400]' in session.user.stdout.getvalue()
 
 
-def test_the_same_callback_again_is_answered_and_said_to_be_the_same() -> None:
+def test_a_duplicate_is_answered_and_reported() -> None:
     with listen(stdout=_interrupted_by("second")) as session:
         assert [post(session.url, signed())[0] for _ in range(2)] == [200, 200]
         assert f"callback {BATCH}-1 arrived again" in session.told()
@@ -171,7 +171,7 @@ def test_the_same_callback_again_is_answered_and_said_to_be_the_same() -> None:
     assert session.user.stdout.getvalue().count("\n") == 1
 
 
-def test_what_is_not_genuine_is_refused_and_said() -> None:
+def test_a_callback_that_is_not_genuine_is_refused_and_reported() -> None:
     forged = {**signed(), "webhook-signature": "v1,AAAA"}
     with listen("--once") as session:
         for headers, status, sentence in [
@@ -187,7 +187,7 @@ def test_what_is_not_genuine_is_refused_and_said() -> None:
     assert WEBHOOK_SECRET not in session.user.is_told
 
 
-def test_signed_bytes_that_are_no_callback_are_accepted_and_said() -> None:
+def test_signed_bytes_that_are_not_a_callback_are_accepted_and_reported() -> None:
     with listen("--once") as session:
         assert post(session.url, signed(b"[" * 100_000), b"[" * 100_000)[0] == 200
         assert "is not a Batchback callback" in session.told()
@@ -201,7 +201,7 @@ def test_ctrl_c_ends_it_quietly() -> None:
     assert session.user.is_told.count("\n") == 1
 
 
-def test_ctrl_c_before_the_one_callback_is_an_interruption() -> None:
+def test_ctrl_c_before_the_only_callback_is_an_interruption() -> None:
     with listen("--once", stdout=_interrupted_by(BATCH)) as session:
         post(session.url, signed())
     assert session.status == [130]
@@ -215,7 +215,7 @@ def test_an_output_that_cannot_be_written_ends_it() -> None:
 
 
 def _interrupted_by(text: str) -> io.StringIO:
-    """Somebody presses Ctrl-C when this is shown."""
+    """A stream that raises KeyboardInterrupt when it shows this text."""
 
     class Interrupting(io.StringIO):
         def write(self, shown: str) -> int:
@@ -226,7 +226,7 @@ def _interrupted_by(text: str) -> io.StringIO:
     return Interrupting()
 
 
-def test_each_callback_is_saved_as_verify_reads_it(tmp_path: Path) -> None:
+def test_each_callback_is_saved_in_the_format_of_verify(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "callbacks"
     body = CALLBACK + b"\r\n\r\n"
     with listen("--once", "--output", str(folder)) as session:
@@ -240,7 +240,7 @@ def test_each_callback_is_saved_as_verify_reads_it(tmp_path: Path) -> None:
     assert user.reads["webhookId"] == f"{BATCH}-1"
 
 
-def test_what_is_saved_already_has_been_here_before(tmp_path: Path) -> None:
+def test_a_saved_callback_counts_as_seen(tmp_path: Path) -> None:
     (tmp_path / f"{BATCH}-1.http").write_text("old")
     with listen("--output", str(tmp_path), stdout=_interrupted_by("second")) as session:
         assert post(session.url, signed())[0] == 200
@@ -250,8 +250,8 @@ def test_what_is_saved_already_has_been_here_before(tmp_path: Path) -> None:
     assert (tmp_path / f"{BATCH}-1.http").read_text() == "old"
 
 
-def test_what_cannot_be_saved_is_not_accepted(tmp_path: Path) -> None:
-    """The service tries it again."""
+def test_a_callback_that_cannot_be_saved_is_not_accepted(tmp_path: Path) -> None:
+    """The service then retries it."""
     inbox = an_inbox(folder=tmp_path / "gone")
     with a_listener(inbox) as listener:
         status, text = post(listener.url, signed())
@@ -260,7 +260,7 @@ def test_what_cannot_be_saved_is_not_accepted(tmp_path: Path) -> None:
         assert post(listener.url, signed())[0] == 200
 
 
-def test_an_id_that_is_no_file_name_is_saved_in_the_folder(tmp_path: Path) -> None:
+def test_an_unsafe_id_is_saved_in_the_folder(tmp_path: Path) -> None:
     for id in ("../up", "/etc/passwd", ".hidden", "a\\b", "x" * 200):
         with a_listener(an_inbox(folder=tmp_path)) as listener:
             assert post(listener.url, signed(id=id))[0] == 200
@@ -279,13 +279,13 @@ def test_an_id_that_is_no_file_name_is_saved_in_the_folder(tmp_path: Path) -> No
         (["--port", "70000"], "70000 is not in the range"),
     ],
 )
-def test_what_it_cannot_begin_with_is_said_in_a_sentence(options: list[str], sentence: str) -> None:
+def test_invalid_options_are_reported_in_a_sentence(options: list[str], sentence: str) -> None:
     user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET})
     assert user.types("listen", *options) == 2
     assert sentence in user.is_told
 
 
-def test_a_port_that_is_taken_is_named() -> None:
+def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         user = User({"BATCHBACK_CALLBACK_SECRET": WEBHOOK_SECRET})
@@ -297,12 +297,12 @@ def test_a_port_that_is_taken_is_named() -> None:
     ("host", "shown"),
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", socket.gethostname())],  # noqa: S104
 )
-def test_it_says_an_address_that_others_can_call(host: str, shown: str) -> None:
+def test_it_prints_an_address_that_others_can_call(host: str, shown: str) -> None:
     with listening(an_inbox(), host, 0) as listener:
         assert urlsplit(listener.url).hostname == shown.lower()
 
 
-def test_ctrl_c_right_at_the_beginning_ends_it_quietly_too() -> None:
+def test_ctrl_c_at_the_start_ends_it_quietly_too() -> None:
     class Interrupting(io.StringIO):
         def write(self, text: str) -> int:
             if "listening" in text:
@@ -357,7 +357,7 @@ HEAD = b"POST /callback HTTP/1.1\r\nHost: a\r\n"
         (b"POST /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
     ],
 )
-def test_what_is_no_callback_is_refused(request_bytes: bytes, status: int) -> None:
+def test_a_request_that_is_not_a_callback_is_refused(request_bytes: bytes, status: int) -> None:
     with a_listener(limits=Limits(most_bytes=1_000)) as listener:
         answer = say(listener.url, request_bytes)
         assert answer == b"" or str(status).encode() in answer.split(b"\r\n")[0]
@@ -369,28 +369,28 @@ def test_what_is_no_callback_is_refused(request_bytes: bytes, status: int) -> No
 @pytest.mark.parametrize(
     "begun", [b"", b"POST", HEAD, HEAD + b"Content-Length: 9\r\n\r\n", HEAD + b"a" * 60_000]
 )
-def test_whoever_is_slow_is_cut_off(begun: bytes) -> None:
+def test_a_slow_sender_is_cut_off(begun: bytes) -> None:
     with a_listener(limits=SHORT) as listener:
         say(listener.url, begun)
-        assert _tried_again(listener.url) == 200
+        assert _retried(listener.url) == 200
 
 
-def test_a_body_that_breaks_off_is_refused() -> None:
+def test_an_incomplete_body_is_refused() -> None:
     with a_listener(limits=SHORT) as listener:
         say(listener.url, HEAD + b"Content-Length: 9\r\n\r\n{}")
         assert next_of(listener).reason == "only 2 of the 9 bytes of the body arrived"
 
 
-def test_whoever_sends_a_byte_at_a_time_is_cut_off_too() -> None:
+def test_a_sender_of_single_bytes_is_cut_off() -> None:
     with a_listener(limits=SHORT) as listener:
         address = urlsplit(listener.url)
         with socket.create_connection((address.hostname, address.port), timeout=0.01) as slow:
             _drip(slow)
-        assert _tried_again(listener.url) == 200
+        assert _retried(listener.url) == 200
 
 
 def _drip(connection: socket.socket) -> None:
-    """A byte at a time, until the other side has ended the connection."""
+    """Send a byte at a time, until the other side ends the connection."""
     with suppress(ConnectionError):
         while True:
             connection.send(b"a")
@@ -399,7 +399,7 @@ def _drip(connection: socket.socket) -> None:
                     return
 
 
-def test_a_flood_of_connections_is_outlived() -> None:
+def test_it_survives_a_flood_of_connections() -> None:
     with a_listener(limits=SHORT) as listener:
         address = urlsplit(listener.url)
         flood = [
@@ -408,11 +408,11 @@ def test_a_flood_of_connections_is_outlived() -> None:
         ]
         for each in flood:
             each.close()
-        assert _tried_again(listener.url) == 200
+        assert _retried(listener.url) == 200
 
 
-def _tried_again(url: str) -> int:
-    """The status of an answer, after connections that were turned away."""
+def _retried(url: str) -> int:
+    """Retry while connections are turned away, and return the status of the answer."""
     for _ in range(100):
         try:
             return post(url, signed(b"{}"), b"{}")[0]
@@ -421,7 +421,7 @@ def _tried_again(url: str) -> int:
     raise AssertionError("nobody answers")
 
 
-def test_many_copies_at_once_are_one_callback(tmp_path: Path) -> None:
+def test_concurrent_copies_are_one_callback(tmp_path: Path) -> None:
     inbox = an_inbox(folder=tmp_path)
     body = b"x" * 1_000
     with a_listener(inbox) as listener:

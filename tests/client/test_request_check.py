@@ -1,4 +1,4 @@
-"""What `batchback run --check` knows is what the service says, in the same words."""
+"""`batchback run --check` finds the same faults as the service, in the same words."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,12 +21,12 @@ URL = "https://example.com/callback"
 LONG = "a" * 65
 
 
-#: As generous as a deployment can be.
+#: The most that a deployment can allow.
 ALLOWANCE = replace(samples.ALLOWANCE, max_deadline=timedelta(hours=48))
 
 
 def told(request: Mapping[str, Any]) -> set[str]:
-    """What the service says of it."""
+    """The faults that the service names."""
     try:
         run_request.parse(dict(request), ALLOWANCE)
     except CallerError as error:
@@ -75,7 +75,7 @@ JOBS: list[Any] = [
 WORDS: list[Any] = [None, "", 1, "a", "é x", "a\n", "\u00a0", "\ud83d", LONG, LONG[:64], []]
 HEADER_NAMES = ["", "a b", "é", "Host", "TE", "X_Forwarded_For", "webhook.id", "Content-X"]
 HEADER_VALUES: list[Any] = ["", " a", "a ", "a b", "é", "a\nb", "~", 1]
-#: By parameter, what one may send.
+#: For each parameter, the values to try.
 VALUES: dict[str, list[Any]] = {
     "label": WORDS,
     "metadata": [
@@ -180,21 +180,21 @@ class TestTheWholeRequest:
         ]
 
     def test_too_many_jobs(self) -> None:
-        """For any deployment."""
+        """Too many for any deployment."""
         assert faults_of(jobs=[JOB] * 10_001) == [
             "jobs: holds 10001 jobs, and no deployment takes more than 10000"
         ]
 
-    def test_all_faults_are_named_and_not_only_twenty(self) -> None:
+    def test_all_faults_are_named_not_only_twenty(self) -> None:
         assert len(faults_of(jobs=[{}] * 50)) == 100
 
     @pytest.mark.parametrize("url", URLS, ids=ascii)
-    def test_an_address(self, url: str) -> None:
-        """But for what depends on the networks that the deployment allows."""
+    def test_a_callback_url(self, url: str) -> None:
+        """Except for faults that depend on the networks the deployment allows."""
         told = why_not_url(url, AddressPolicy())
         assert faults_of(callbackUrl=url) == [f"callbackUrl: {fault}" for fault in told]
 
-    def test_what_is_no_text(self) -> None:
+    def test_a_callback_url_that_is_not_text(self) -> None:
         assert faults_of(callbackUrl=1) == ["callbackUrl: must be a string"]
 
     @pytest.mark.parametrize(
@@ -215,5 +215,5 @@ class TestTheWholeRequest:
             ),
         ],
     )
-    def test_what_may_be_meant_otherwise(self, request_: dict[str, Any], said: list[str]) -> None:
+    def test_likely_mistakes_are_remarks(self, request_: dict[str, Any], said: list[str]) -> None:
         assert [*request_check.remarks(request_)] == said

@@ -1,4 +1,4 @@
-"""`batchback verify`, of callbacks that somebody saved."""
+"""`batchback verify`, which checks saved callbacks."""
 
 import io
 import json
@@ -44,14 +44,14 @@ def test_one_file_holds_headers_and_body(
     assert user.is_told == ""
 
 
-def test_standard_input_will_do(user: User, tmp_path: Path) -> None:
+def test_it_reads_standard_input(user: User, tmp_path: Path) -> None:
     user.stdin = io.BytesIO(Path(saved(tmp_path, *LINES)).read_bytes())
     user.stdout = Terminal()
     assert user.types("verify", "-") == 0
     assert user.stdout.getvalue().splitlines()[0].split() == ["verified", "true"]
 
 
-def test_headers_can_be_given_beside_the_body(user: User, tmp_path: Path) -> None:
+def test_headers_can_be_given_apart_from_the_body(user: User, tmp_path: Path) -> None:
     body, headers = tmp_path / "body", tmp_path / "headers"
     body.write_bytes(BODY)
     headers.write_text("\n".join(LINES))
@@ -79,7 +79,7 @@ def test_a_header_keeps_the_end_of_its_line_when_a_shell_cuts_it_out(
         "2027-01-01T00:00:00Z",
     ],
 )
-def test_it_is_checked_as_of_another_time(user: User, tmp_path: Path, at: str) -> None:
+def test_it_can_be_checked_as_of_another_time(user: User, tmp_path: Path, at: str) -> None:
     file = saved(tmp_path, *LINES)
     assert user.types("verify", file, "--at", at) == 1
     assert (
@@ -97,7 +97,7 @@ def test_it_is_checked_as_of_another_time(user: User, tmp_path: Path, at: str) -
         (LINES, ["--secret", OTHER], "not verified: webhook-signature is wrong"),
     ],
 )
-def test_what_is_not_genuine_is_status_1_and_one_sentence(
+def test_a_callback_that_is_not_genuine_is_status_1_and_one_sentence(
     user: User, tmp_path: Path, lines: list[str], options: list[str], sentence: str
 ) -> None:
     assert user.types("verify", saved(tmp_path, *lines), *options) == 1
@@ -106,7 +106,7 @@ def test_what_is_not_genuine_is_status_1_and_one_sentence(
     assert user.stdout.getvalue() == ""
 
 
-def test_any_of_several_secrets_will_do(user: User, tmp_path: Path) -> None:
+def test_any_of_several_secrets_is_enough(user: User, tmp_path: Path) -> None:
     file = saved(tmp_path, *LINES)
     assert user.types("verify", file, "--secret", OTHER, "--secret", WEBHOOK_SECRET) == 0
     user.environ = {"BATCHBACK_CALLBACK_SECRET": f"{OTHER} {WEBHOOK_SECRET}"}
@@ -135,7 +135,7 @@ def test_wrong_usage_is_status_2(
 
 
 @pytest.mark.parametrize("content", [b"", BODY, b"{}\n\n{}", json.dumps(HEADERS).encode()])
-def test_a_file_without_headers_says_how_to_give_them(
+def test_the_error_for_missing_headers_says_how_to_pass_them(
     user: User, tmp_path: Path, content: bytes
 ) -> None:
     file = tmp_path / "body"

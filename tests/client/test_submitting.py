@@ -29,7 +29,7 @@ class TestJsonLines:
         ],
     )
     def test_a_job_on_each_line(self, service: ScriptedService, user: User, text: str) -> None:
-        """Known by its content, whatever the name is; empty lines are none."""
+        """Recognized by content, not by name. Empty lines are ignored."""
         service.answers(SUBMITTED)
         user.stdin = io.BytesIO(text.encode())
         assert user.types("run", "-", "--callback-url", URL) == 0
@@ -37,7 +37,7 @@ class TestJsonLines:
         assert service.asked[0].json == {"jobs": jobs, "callbackUrl": URL}
 
     def test_a_single_line_is_a_single_job(self, service: ScriptedService, user: User) -> None:
-        """So that a program that writes lines need not count them."""
+        """A program that writes lines does not have to count them."""
         service.answers(SUBMITTED)
         user.stdin = io.BytesIO(b'{"namespace": "a", "action": "b"}\n')
         assert user.types("run", "-") == 0
@@ -54,7 +54,7 @@ OPTIONS = {
 
 
 class TestOptions:
-    def test_each_is_a_parameter(
+    def test_each_option_is_a_parameter(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         service.answers(PONG, SUBMITTED)
@@ -76,18 +76,18 @@ class TestOptions:
             "callbackHeaders": {"X-A": "b c"},
         }
 
-    def test_they_win_over_the_file(self, service: ScriptedService, user: User) -> None:
-        """Key by key, and a key as a whole."""
+    def test_options_override_the_file(self, service: ScriptedService, user: User) -> None:
+        """Each replaces the whole value of its key."""
         service.answers(PONG, SUBMITTED)
         request = {"jobs": [], "label": "old", "metadata": {"old": "1"}, "maxFailed": 7}
         user.stdin = io.BytesIO(json.dumps(request).encode())
         assert user.types("run", "-", "--label", "new", "--metadata", "new=2") == 0
         assert service.asked[1].json == {**request, "label": "new", "metadata": {"new": "2"}}
 
-    def test_headers_can_stand_in_a_file(
+    def test_headers_can_be_in_a_file(
         self, service: ScriptedService, user: User, jobs_file: str, tmp_path: Path
     ) -> None:
-        """Other users of the machine may see options."""
+        """Other users of the machine may see options, but not the file."""
         file = tmp_path / "headers.txt"
         file.write_text("Authorization: Bearer s3cret\n\nX-A: é\r\n", "utf-8")
         service.answers(PONG, SUBMITTED)
@@ -129,7 +129,7 @@ class TestOptions:
             ),
         ],
     )
-    def test_what_makes_no_sense_is_never_sent(
+    def test_invalid_options_are_never_sent(
         self,
         service: ScriptedService,
         user: User,
@@ -137,7 +137,7 @@ class TestOptions:
         options: list[str],
         said: str,
     ) -> None:
-        """And no value of a header is shown."""
+        """The values of headers are not shown."""
         assert user.types("run", jobs_file, *options) == 2
         assert said in user.is_told
         assert "s3cret" not in user.is_told
@@ -156,7 +156,7 @@ NEWER: list[tuple[list[str], str]] = [
 
 class TestAnOldService:
     @pytest.mark.parametrize(("options", "named"), NEWER)
-    def test_what_it_would_ignore_is_not_sent(
+    def test_parameters_that_it_would_ignore_are_not_sent(
         self,
         service: ScriptedService,
         user: User,
@@ -164,7 +164,7 @@ class TestAnOldService:
         options: list[str],
         named: str,
     ) -> None:
-        """One question, and a sentence."""
+        """The command only asks for the version, and prints a sentence."""
         service.answers(OLD_PONG)
         assert user.types("run", jobs_file, *options) == 2
         assert user.is_told == (
@@ -180,7 +180,7 @@ class TestAnOldService:
             (b'[1, {"namespace": "a", "action": "b", "id": "c"}]', "the id of jobs"),
         ],
     )
-    def test_what_file_says_counts_too(
+    def test_parameters_in_the_file_count_too(
         self, service: ScriptedService, user: User, content: bytes, named: str
     ) -> None:
         service.answers(OLD_PONG)
@@ -198,10 +198,10 @@ class TestAnOldService:
             "list --label nightly",
         ],
     )
-    def test_questions_that_it_does_not_understand(
+    def test_filters_that_it_would_ignore(
         self, service: ScriptedService, user: User, command: str
     ) -> None:
-        """Above all it would have all jobs run again, and not only those that failed."""
+        """`rerun-failed` above all would otherwise rerun all jobs."""
         service.answers(OLD_PONG)
         assert user.types(*command.split()) == 2
         assert "the service is too old for" in user.is_told
@@ -209,10 +209,10 @@ class TestAnOldService:
 
 
 class TestNoAnswer:
-    def test_the_key_is_told_for_the_next_try(
+    def test_the_message_has_the_key_for_a_retry(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """A new one each time, unless it is given."""
+        """The key is new each time, unless it is given."""
         service.answers_bytes(b"<html>", status=504)
         assert user.types("run", jobs_file) == 3
         key = service.asked[0].headers["idempotency-key"]
@@ -224,7 +224,7 @@ class TestNoAnswer:
         assert user.types("run", jobs_file) == user.types("run", jobs_file) == 0
         assert len({asked.headers["idempotency-key"] for asked in service.asked}) == 3
 
-    def test_an_error_of_the_service_leaves_it_open_too(
+    def test_an_error_of_the_service_leaves_the_outcome_unknown_too(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         service.refuses(500, 0, "Internal server error")
@@ -234,7 +234,7 @@ class TestNoAnswer:
             "`--idempotency-key order-66` so that the batch runs only once\n"
         )
 
-    def test_what_was_not_saved_is_just_run_again(
+    def test_a_batch_that_was_not_saved_needs_no_key(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         service.refuses(500, 24091, "The information was not saved")
@@ -254,7 +254,7 @@ class TestCheck:
         )
 
     def test_all_faults_are_named(self, tmp_path: Path) -> None:
-        """With the line, if each job has one; options count as they would."""
+        """Messages have the line if each job has one. Options count too."""
         file = tmp_path / "jobs.jsonl"
         lines = ['{"namespace": "a", "action": "b", "id": "x"}', "", '{"namespace": "batch"}']
         lines += ['{"namespace": "a", "action": "b", "id": "x", "parms": {}}']
@@ -282,8 +282,8 @@ def page(results: list[dict[str, Any]], following: int | None) -> dict[str, Any]
 
 
 class TestRerunFailed:
-    def test_what_failed_is_a_new_batch(self, service: ScriptedService, user: User) -> None:
-        """From all pages, with ids if there are some; the new id is printed."""
+    def test_failed_jobs_become_a_new_batch(self, service: ScriptedService, user: User) -> None:
+        """They come from all pages, with their ids. The id of the new batch is printed."""
         service.answers(PONG, page([failed(1, id="one")], 4), page([failed(7)], None))
         service.answers({"asyncId": NEW_BATCH})
         assert user.types("rerun-failed", BATCH, "--callback-url", URL, "--label", "again") == 0
@@ -298,7 +298,7 @@ class TestRerunFailed:
             "label": "again",
         }
 
-    def test_if_all_succeeded_nothing_is_sent(self, service: ScriptedService, user: User) -> None:
+    def test_nothing_is_sent_if_all_succeeded(self, service: ScriptedService, user: User) -> None:
         service.answers(PONG, page([], None))
         assert user.types("rerun-failed", BATCH, "--wait", "--fail-on-error") == 0
         assert user.stdout.getvalue() == ""
@@ -306,13 +306,13 @@ class TestRerunFailed:
             f"batchback: all jobs of batch {BATCH} succeeded, so nothing was sent\n"
         )
 
-    def test_a_batch_that_runs_is_not_completed(self, service: ScriptedService, user: User) -> None:
+    def test_a_running_batch_is_not_completed(self, service: ScriptedService, user: User) -> None:
         service.answers(PONG)
         service.refuses(400, 24114, "Batch job not completed")
         assert user.types("rerun-failed", BATCH) == 4
 
-    def test_the_callback_url_is_asked_for(self, service: ScriptedService, user: User) -> None:
-        """If the service requires one."""
+    def test_a_missing_callback_url_is_named(self, service: ScriptedService, user: User) -> None:
+        """Only some services require one."""
         service.answers(PONG, page([failed(1)], None))
         service.refuses(400, 23017, "'callbackUrl' is required", "callbackUrl: is required")
         assert user.types("rerun-failed", BATCH) == 1
@@ -332,8 +332,8 @@ class TestRerunFailed:
 
 
 class TestWait:
-    def test_until_it_is_over(self, service: ScriptedService, user: User) -> None:
-        """The progress is the output."""
+    def test_it_waits_until_the_batch_is_over(self, service: ScriptedService, user: User) -> None:
+        """The output is the progress."""
         service.answers(running(50), COMPLETED)
         assert user.types("wait", BATCH) == 0
         assert user.reads == COMPLETED
@@ -343,11 +343,11 @@ class TestWait:
             f"batchback: {FAILED.format(id=BATCH)}",
         ]
 
-    def test_failures_can_be_the_exit_status(self, service: ScriptedService, user: User) -> None:
+    def test_failures_can_set_the_exit_status(self, service: ScriptedService, user: User) -> None:
         service.answers(COMPLETED)
         assert user.types("wait", BATCH, "--fail-on-error") == 6
 
-    def test_time_is_up(self, service: ScriptedService, user: User) -> None:
+    def test_it_stops_at_the_timeout(self, service: ScriptedService, user: User) -> None:
         service.answers(*[running(10)] * 20)
         assert user.types("wait", BATCH, "--timeout", "3") == 4
         assert user.stdout.getvalue() == ""
@@ -359,7 +359,7 @@ class TestWait:
         assert user.types("wait", BATCH) == 0
         assert "the batch was stopped: more jobs failed than its maxFailed allows" in user.is_told
 
-    def test_the_report_comes_though_the_output_is_lost(
+    def test_failures_are_reported_even_if_the_output_is_lost(
         self, service: ScriptedService, user: User
     ) -> None:
         service.answers(COMPLETED)
@@ -369,7 +369,7 @@ class TestWait:
 
 
 class TestRunToAFile:
-    def test_the_results_of_a_batch_that_was_waited_for(
+    def test_the_results_of_a_finished_batch(
         self, service: ScriptedService, user: User, jobs_file: str, tmp_path: Path
     ) -> None:
         service.answers(SUBMITTED, COMPLETED, RESULTS)
@@ -377,7 +377,7 @@ class TestRunToAFile:
         assert user.types("run", jobs_file, "--wait", "--output", str(file)) == 0
         assert json.loads(file.read_bytes()) == RESULTS
 
-    def test_a_folder_that_is_not_there_is_found_before(
+    def test_a_missing_folder_is_reported_before_anything_is_sent(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         assert user.types("run", jobs_file, "--wait", "--output", "/no/such/folder/r.json") == 2

@@ -1,4 +1,4 @@
-"""What a terminal shows in place of JSON."""
+"""The tables that a terminal shows instead of JSON."""
 
 import io
 import re
@@ -21,8 +21,8 @@ class TestOnATerminal:
         monkeypatch.setenv("COLUMNS", "60")
         user.stdout = Terminal()
 
-    def test_fields_stand_below_each_other(self, service: ScriptedService, user: User) -> None:
-        """By the API's own names; what is null is a dash."""
+    def test_each_field_has_a_line(self, service: ScriptedService, user: User) -> None:
+        """With the API's own names, and a dash for null."""
         service.answers(
             {"progress": 50, "jobs": {"total": 2, "failed": 1}, "completedAt": None, "note": "é"}
         )
@@ -31,9 +31,7 @@ class TestOnATerminal:
             "progress     50\njobs.total   2\njobs.failed  1\ncompletedAt  -\nnote         é\n"
         )
 
-    def test_a_list_of_objects_has_a_number_for_each(
-        self, service: ScriptedService, user: User
-    ) -> None:
+    def test_objects_in_a_list_are_numbered(self, service: ScriptedService, user: User) -> None:
         history = [{"at": "10:00", "status": 500}, {"at": "10:01", "status": 200}]
         service.answers({"progress": 50, "callback": {"history": history}})
         assert user.types("progress", BATCH) == 0
@@ -47,7 +45,7 @@ class TestOnATerminal:
     def test_batches_are_rows(
         self, service: ScriptedService, user: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """With what is not known as a dash, and cut where the terminal ends."""
+        """Unknown values are a dash, and lines are cut to the width of the terminal."""
         monkeypatch.setenv("COLUMNS", "88")
         batch = {"asyncId": BATCH, "status": "running", "progress": 5, "createdAt": "2026-11-23"}
         known = {"jobs": {"failed": 3}, "callback": {"status": "waiting"}, "label": "nightly"}
@@ -67,10 +65,10 @@ class TestOnATerminal:
             ({"results": [{**JOB, "index": 3}, {**JOB, "index": 9}]}, ["3", "9"]),
         ],
     )
-    def test_results_are_rows_by_the_place_of_the_job(
+    def test_results_are_rows_with_the_position_of_the_job(
         self, service: ScriptedService, user: User, page: dict[str, Any], places: list[str]
     ) -> None:
-        """On one line each, however long the response is; it cannot paint the terminal."""
+        """Each is one line, however long the response is, without control characters."""
         answered = [
             {**each, "response": {"a": "\x9b31m", "b": "x" * 50}} for each in page["results"]
         ]
@@ -83,7 +81,7 @@ class TestOnATerminal:
             assert line[5:] == 'event      inviteContacts  {"a": "?31m", "b": "xxxxx...'
             assert len(line) == 60
 
-    def test_details_have_columns_of_their_own(self, service: ScriptedService, user: User) -> None:
+    def test_details_have_their_own_columns(self, service: ScriptedService, user: User) -> None:
         detail = {"id": "a", "index": 0, "outcome": "failed", "httpStatus": None, "attempts": 4}
         service.answers({"ack": "now", "version": "0.1.0"})
         service.answers({"asyncId": BATCH, "results": [{**JOB, **detail, "response": 1}]})
@@ -93,19 +91,21 @@ class TestOnATerminal:
             "0    a   failed   -     4         event      inviteContac...",
         ]
 
-    def test_no_results_are_a_heading(self, service: ScriptedService, user: User) -> None:
+    def test_without_results_there_is_only_a_heading(
+        self, service: ScriptedService, user: User
+    ) -> None:
         service.answers({"asyncId": BATCH, "results": []})
         assert user.types("results", BATCH) == 0
         assert user.stdout.getvalue() == "JOB  NAMESPACE  ACTION  RESPONSE\n"
 
-    def test_waiting_ends_with_rows(
+    def test_a_wait_ends_with_rows(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         service.answers({"asyncId": BATCH}, COMPLETED, RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
         assert user.stdout.getvalue().startswith("JOB  NAMESPACE")
 
-    def test_what_was_submitted_is_named(
+    def test_a_submitted_batch_is_a_field(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         service.answers({"asyncId": BATCH})
@@ -117,7 +117,7 @@ class TestOnATerminal:
         assert user.types("results", BATCH, "--json") == 0
         assert user.reads == RESULTS
 
-    def test_a_character_that_the_terminal_lacks_does_no_harm(
+    def test_a_character_that_the_terminal_lacks_becomes_a_question_mark(
         self, service: ScriptedService, user: User
     ) -> None:
         written = io.BytesIO()
@@ -133,5 +133,5 @@ class TestOnATerminal:
 
 
 def _columns(user: User) -> list[str]:
-    """The lines on stdout, their columns two spaces apart."""
+    """The lines on stdout, with two spaces between columns."""
     return [re.sub(" {2,}", "  ", line) for line in user.stdout.getvalue().splitlines()]

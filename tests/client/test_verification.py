@@ -1,4 +1,4 @@
-"""`verify_callback`, beside what tests/examples/test_samples.py asks of every sample."""
+"""`verify_callback`. Tests for all samples are in tests/examples/test_samples.py."""
 
 import base64
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def test_what_the_service_signed_verifies(given: Any) -> None:
     verify(given)
 
 
-def test_any_of_several_secrets_will_do() -> None:
+def test_any_of_several_secrets_is_enough() -> None:
     verify(headers(), secret=[OTHER, WEBHOOK_SECRET])
     with pytest.raises(SignatureWrong):
         verify(headers(), secret=[OTHER])
@@ -83,7 +83,7 @@ def test_any_of_several_secrets_will_do() -> None:
         ({"Webhook-Id": "two-1"}, "webhook-id appears twice"),
     ],
 )
-def test_a_header_that_makes_no_sense_is_named(change: dict[str, str], sentence: str) -> None:
+def test_an_unusable_header_is_named(change: dict[str, str], sentence: str) -> None:
     with pytest.raises(HeaderUnusable, match=sentence):
         verify({**headers(), **change})
 
@@ -97,26 +97,26 @@ def test_a_header_that_makes_no_sense_is_named(change: dict[str, str], sentence:
         (timedelta(seconds=-301), "is 5 minutes in the future: check the clocks"),
     ],
 )
-def test_a_time_that_is_too_far_away_is_told_apart(age: timedelta, sentence: str) -> None:
+def test_a_time_too_far_from_now_has_its_own_error(age: timedelta, sentence: str) -> None:
     with pytest.raises(NotRecent, match=sentence):
         verify(headers(age=age))
     verify(headers(age=age), tolerance=None)
 
 
-def test_without_a_right_signature_nothing_is_said_of_its_time() -> None:
+def test_with_a_wrong_signature_the_error_does_not_mention_the_time() -> None:
     with pytest.raises(SignatureWrong):
         verify(headers(age=timedelta(days=5)), b"{}")
 
 
 @pytest.mark.parametrize("secret", ["", WEBHOOK_SECRET[:-4], "whsec_", [WEBHOOK_SECRET, "hunter2"]])
-def test_a_secret_that_is_not_whole_is_refused_and_not_shown(secret: str | list[str]) -> None:
+def test_a_damaged_secret_is_refused_and_not_shown(secret: str | list[str]) -> None:
     with pytest.raises(SecretUnusable) as refused:
         verify(headers(), secret=secret)
     assert WEBHOOK_SECRET[6:20] not in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
 
-def test_no_secret_verifies_nothing() -> None:
+def test_without_secrets_nothing_verifies() -> None:
     with pytest.raises(SignatureWrong):
         verify(headers(), secret=[])
 
@@ -134,6 +134,6 @@ def test_a_body_that_was_decoded_is_refused() -> None:
     ),
     st.binary(max_size=20),
 )
-def test_whatever_strangers_send_is_not_genuine(given: dict[str, str], body: bytes) -> None:
+def test_arbitrary_input_is_not_genuine(given: dict[str, str], body: bytes) -> None:
     with pytest.raises(NotGenuine):
         verify(given, body)

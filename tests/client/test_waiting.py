@@ -1,4 +1,4 @@
-"""`batchback run --wait`, in time that passes only while it sleeps."""
+"""`batchback run --wait`, in time that passes only during sleep."""
 
 import fcntl
 import os
@@ -19,10 +19,10 @@ FAILED = f"3 of 200 jobs failed: run `batchback rerun-failed {BATCH}` to submit 
 
 
 class TestWait:
-    def test_plain_lines_and_then_the_results(
+    def test_it_prints_lines_and_then_the_results(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """If nobody watches, stderr gets a line per change; stdout gets the results alone."""
+        """Without a terminal, stderr gets a line per change. Stdout gets only the results."""
         service.answers({"asyncId": BATCH}, running(0), running(0), running(50), COMPLETED, RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
         assert user.reads == RESULTS
@@ -34,7 +34,7 @@ class TestWait:
             f"batchback: {FAILED}",
         ]
 
-    def test_what_holds_up_jobs_is_told_while_it_does(
+    def test_it_says_why_jobs_wait(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         until = "2026-11-23 15:00:00 UTC"
@@ -54,7 +54,7 @@ class TestWait:
     def test_a_bar_on_a_terminal(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """If somebody watches, one line is drawn over and over, and ended at the end."""
+        """On a terminal, one line is redrawn and ended at the end."""
         service.answers({"asyncId": BATCH}, running(50), COMPLETED, RESULTS)
         user.stderr = Terminal()
         assert user.types("run", jobs_file, "--wait") == 0
@@ -75,7 +75,7 @@ class TestWait:
         jobs_file: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """stdout may be a file: how wide that is says nothing."""
+        """Stdout may be a file, which has no width."""
         service.answers({"asyncId": BATCH}, running(50), COMPLETED, RESULTS)
         near, far = os.openpty()
         size = struct.pack("HHHH", 24, 40, 0, 0)
@@ -92,15 +92,17 @@ class TestWait:
         ]
 
     def test_pauses_grow(self, service: ScriptedService, user: User, jobs_file: str) -> None:
-        """From 0.2 s to 5 s and no further."""
+        """They grow from 0.2 s to 5 s."""
         service.answers({"asyncId": BATCH}, *[running(1)] * 12, COMPLETED, RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
         assert user.time.slept[:3] == pytest.approx([0.2, 0.3, 0.45])
         assert user.time.slept == sorted(user.time.slept)
         assert user.time.slept[-1] == 5.0
 
-    def test_time_is_up(self, service: ScriptedService, user: User, jobs_file: str) -> None:
-        """Status 4, no output, and a line that says how to go on; never a moment too long."""
+    def test_it_stops_at_the_timeout(
+        self, service: ScriptedService, user: User, jobs_file: str
+    ) -> None:
+        """The status is 4, without output. A line says how to wait longer."""
         service.answers({"asyncId": BATCH}, *[running(10)] * 20)
         assert user.types("run", jobs_file, "--wait", "--timeout", "7.5") == 4
         assert user.stdout.getvalue() == ""
@@ -113,40 +115,40 @@ class TestWait:
     def test_a_cancelled_batch_is_over(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """It has results, of which some say so."""
+        """It has results, and some of them say that the job was cancelled."""
         service.answers({"asyncId": BATCH}, running(100, status="cancelled"), RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
 
-    def test_all_jobs_done_is_not_yet_over(
+    def test_a_batch_at_100_percent_may_still_be_running(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """The status counts: at 100 % the results may need another moment."""
+        """The status counts: the results may be ready a little later."""
         service.answers({"asyncId": BATCH}, running(100), COMPLETED, RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
         assert user.time.slept == [0.2]
 
-    def test_a_service_that_gives_the_percentage_only(
+    def test_a_service_that_returns_only_the_percentage(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """The documented answer to progress is enough to wait by."""
+        """The documented answer to progress is enough."""
         service.answers({"asyncId": BATCH}, {"progress": 33}, {"progress": 100}, RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
         assert "batchback: 33%\n" in user.is_told
 
-    def test_a_gateway_may_have_its_moment(
+    def test_polls_that_fail_are_retried(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """Four polls in a row may fail: the batch runs on meanwhile."""
+        """Up to four polls in a row may fail, because the batch keeps running."""
         service.answers({"asyncId": BATCH})
         for _ in range(4):
             service.answers_bytes(b"<html>", status=502)
         service.answers(COMPLETED, RESULTS)
         assert user.types("run", jobs_file, "--wait") == 0
 
-    def test_too_many_requests_are_fewer_after_a_while(
+    def test_after_too_many_requests_it_waits_as_long_as_the_service_says(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """API Gateway limits the rate of all callers together, and says how long to wait."""
+        """API Gateway limits the rate of all callers together."""
         service.answers({"asyncId": BATCH})
         body = b'{"errorCode": 429, "message": "Too many requests", "specificCode": 0}'
         service.answers_bytes(body, status=429, **{"Retry-After": "17"})
@@ -155,17 +157,17 @@ class TestWait:
         assert user.types("run", jobs_file, "--wait") == 0
         assert user.time.slept == [17, pytest.approx(0.3)]
 
-    def test_a_refusal_that_stays_ends_the_wait(
+    def test_a_permanent_refusal_ends_the_wait(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         service.answers({"asyncId": BATCH})
         service.refuses(463, 0, "Key revoked")
         assert user.types("run", jobs_file, "--wait") == 1
 
-    def test_a_gateway_that_stays_away_ends_the_wait(
+    def test_the_fifth_failure_in_a_row_ends_the_wait(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """The fifth failure in a row is status 3; the id of the batch has been said."""
+        """The status is 3, and the id of the batch is on stderr."""
         service.answers({"asyncId": BATCH})
         for _ in range(5):
             service.answers_bytes(b"<html>", status=502)
@@ -173,7 +175,7 @@ class TestWait:
         assert BATCH in user.is_told
 
     def test_ctrl_c(self, service: ScriptedService, user: User, jobs_file: str) -> None:
-        """Status 130, the bar's line ended, no traceback."""
+        """The status is 130, without a traceback, and the line of the bar is ended."""
         service.answers({"asyncId": BATCH}, running(50))
         user.stderr = Terminal()
         user.sleep = _ctrl_c
@@ -186,7 +188,7 @@ class TestWait:
 
 
 def callback(status: str, attempts: int = 1, **more: object) -> dict[str, object]:
-    """What the service says of a callback."""
+    """The state of a callback as the service reports it."""
     nothing = {"lastStatus": None, "lastError": None, "nextAttemptAt": None}
     return {"status": status, "attempts": attempts, **nothing, **more}
 
@@ -233,10 +235,10 @@ ENDINGS = [
 ]
 
 
-class TestWhatBecameOfIt:
+class TestHowItEnded:
     @pytest.mark.parametrize(("ending", "status", "lines"), ENDINGS)
     @pytest.mark.parametrize("option", [[], ["--fail-on-error"]])
-    def test_what_failed_is_said_last(
+    def test_failures_are_reported_last(
         self,
         service: ScriptedService,
         user: User,
@@ -246,17 +248,17 @@ class TestWhatBecameOfIt:
         lines: list[str],
         option: list[str],
     ) -> None:
-        """And is the exit status for the asking."""
+        """With --fail-on-error they set the exit status."""
         service.answers({"asyncId": BATCH}, ending, RESULTS)
         assert user.types("run", jobs_file, "--wait", *option) == (status if option else 0)
         assert user.reads == RESULTS
         said = user.is_told.splitlines()[2:]
         assert said == [f"batchback: {line}" for line in lines]
 
-    def test_the_first_attempt_at_the_callback_is_waited_for(
+    def test_it_waits_for_the_first_attempt_at_the_callback(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
-        """Counted as it begins, it has an outcome when it ends."""
+        """An attempt is counted when it begins, and has an outcome when it ends."""
         ahead, begun = callback("waiting", 0), callback("waiting", 1)
         states = [ahead, ahead, begun, callback("delivered")]
         service.answers({"asyncId": BATCH}, *[{**WELL, "callback": state} for state in states])
@@ -267,7 +269,7 @@ class TestWhatBecameOfIt:
     @pytest.mark.parametrize(
         ("timeout", "seconds", "polls"), [([], 40, 17), (["--timeout", "3"], 3, 8)]
     )
-    def test_but_not_for_ever(
+    def test_the_wait_for_the_callback_has_a_limit(
         self,
         service: ScriptedService,
         user: User,
@@ -276,7 +278,7 @@ class TestWhatBecameOfIt:
         seconds: int,
         polls: int,
     ) -> None:
-        """The results are there."""
+        """The results are printed anyway."""
         ahead = {**WELL, "callback": callback("waiting", 0)}
         service.answers({"asyncId": BATCH}, *[ahead] * polls, RESULTS)
         assert user.types("run", jobs_file, "--wait", "--fail-on-error", *timeout) == 6
@@ -284,7 +286,7 @@ class TestWhatBecameOfIt:
         assert user.is_told.endswith(f"the callback has not been sent yet: {PROGRESS}\n")
         assert user.time.seconds == pytest.approx(seconds)
 
-    def test_it_is_said_even_if_the_results_cannot_be_had(
+    def test_failures_are_reported_even_if_the_results_are_too_large(
         self, service: ScriptedService, user: User, jobs_file: str
     ) -> None:
         service.answers({"asyncId": BATCH}, COMPLETED)

@@ -1,4 +1,4 @@
-"""What `pip install ./client` leaves behind, in a project that has nothing else of ours."""
+"""What `pip install ./client` installs, in a project that has nothing else of ours."""
 
 import os
 import shutil
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 CLIENT = Path(__file__).parents[2] / "client"
-#: All that the wheel's metadata asks for, and what that brings.
+#: The dependencies of the wheel, and their dependencies.
 BROUGHT = ["click", "requests", "certifi", "charset-normalizer", "idna", "urllib3"]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that nothing is left in the checkout, and without a network."""
+    """The wheel, built without a network from a copy, so that the checkout stays clean."""
     folder = tmp_path_factory.mktemp("wheel")
     copy = shutil.copytree(
         CLIENT, folder / "client", ignore=shutil.ignore_patterns("*.egg-info", "build")
@@ -30,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def project(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Chalice project with its own `chalicelib`, beside what pip would have installed."""
+    """A Chalice project with its own `chalicelib` and what pip would have installed."""
     folder = tmp_path_factory.mktemp("project")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
@@ -42,14 +42,14 @@ def project(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _link(package: metadata.Distribution, site: Path) -> None:
-    """All that the package has in site-packages, its metadata too."""
+    """Link everything that the package has in site-packages, its metadata included."""
     for name in {file.parts[0] for file in package.files or () if file.parts[0] != ".."}:
         (site / name).symlink_to(Path(str(package.locate_file(name))).resolve())
 
 
 def _run(*command: str, cwd: Path | None = None, **environ: str) -> str:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    done = subprocess.run(  # noqa: S603 - this very interpreter
+    done = subprocess.run(  # noqa: S603 - this interpreter
         command,
         cwd=cwd,
         env={**kept, **environ},
@@ -62,13 +62,13 @@ def _run(*command: str, cwd: Path | None = None, **environ: str) -> str:
 
 
 def in_project(project: Path, *arguments: str) -> str:
-    """What Python prints there; -S: nothing of this environment but what the project has."""
+    """What Python prints there. With -S it sees only the packages of the project."""
     path = str(project / "site")
     return _run(sys.executable, "-S", "-W", "error", *arguments, cwd=project, PYTHONPATH=path)
 
 
-def test_it_holds_its_own_package_and_nothing_else(wheel: Path) -> None:
-    """Its types too."""
+def test_the_wheel_contains_only_its_own_package(wheel: Path) -> None:
+    """It is marked as typed."""
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"batchback", "batchback-0.1.0.dist-info"}
     assert "batchback/py.typed" in names
@@ -92,7 +92,7 @@ def test_the_command_line_runs(project: Path) -> None:
 
 
 def test_a_command_of_the_checkout_says_that_it_needs_one(project: Path) -> None:
-    """In one sentence, with status 2."""
+    """It exits with status 2 after one sentence."""
     program = (
         "from batchback.cli import main; print(main(['local'])); print(main(['keys', 'list']))"
     )

@@ -1,4 +1,4 @@
-"""What the client's methods return is typed as docs/openapi.yaml describes it, key by key."""
+"""The types of the client's answers have the same keys as docs/openapi.yaml."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_type_hints, is_typeddict
@@ -10,7 +10,7 @@ from batchback.client import _READS
 from tests.description import description
 
 SCHEMAS = description().document["components"]["schemas"]
-#: What `wire` has a name for, and the schema of the same.
+#: The types in `wire`, each with its schema.
 TYPED = {"Job": (wire.Job, SCHEMAS["Job"])} | {
     name: (get_type_hints(getattr(Client, name, None)).get("return"), action.answer)
     for name, action in description().actions.items()
@@ -19,12 +19,12 @@ TYPED = {"Job": (wire.Job, SCHEMAS["Job"])} | {
 
 
 @pytest.mark.parametrize("action", description().actions)
-def test_every_action_has_its_method(action: str) -> None:
-    """As the package says of itself."""
+def test_every_action_has_a_method(action: str) -> None:
+    """As the docstring of the package says."""
     assert hasattr(Client, action), f"add `{action}` to client/src/batchback/client.py"
 
 
-def test_what_is_asked_again_is_an_action() -> None:
+def test_the_calls_that_are_retried_are_actions() -> None:
     assert {*description().actions} >= _READS
 
 
@@ -35,7 +35,7 @@ def test_every_key_is_typed_and_no_other(name: str) -> None:
 
 
 def differences(typed: Any, described: Mapping[str, Any]) -> Iterator[str]:
-    """Keys that only the type or only the schema has, in what they nest too."""
+    """Yield the keys that only the type or only the schema has, at every level."""
     schema = description().resolve(described)
     properties = schema["properties"]
     keys = get_type_hints(typed)
@@ -48,7 +48,7 @@ def differences(typed: Any, described: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _objects_in(hint: Any) -> Iterator[Any]:
-    """The TypedDict that a key holds, alone, in a list or instead of None."""
+    """The TypedDict of a key, alone, in a list or optional."""
     if is_typeddict(hint):
         yield hint
     for argument in get_args(hint):

@@ -1,4 +1,4 @@
-"""Somebody at a shell."""
+"""A user at a shell."""
 
 import errno
 import io
@@ -15,14 +15,14 @@ from tests.fakes.clock import FakeClock
 
 
 class Terminal(io.StringIO):
-    """A stream that somebody watches."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 class Unwritable(io.StringIO):
-    """A stream that takes nothing: its disk is full, or its reader has gone."""
+    """A stream that cannot be written: its disk is full, or its reader has gone."""
 
     def __init__(self, fault: int = errno.ENOSPC) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Unwritable(io.StringIO):
 
 @dataclass(slots=True)
 class Time:
-    """Time that passes only while somebody sleeps."""
+    """Time that passes only during sleep."""
 
     seconds: float = 0.0
     slept: list[float] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Time:
 
 @dataclass(slots=True)
 class User:
-    """Somebody at a shell whose environment names the service."""
+    """A user at a shell whose environment names the service."""
 
     environ: Mapping[str, str]
     stdin: io.BytesIO = field(default_factory=io.BytesIO)
@@ -59,7 +59,7 @@ class User:
     sleep: Callable[[float], None] | None = None
 
     def types(self, *argv: str) -> int:
-        """The exit status."""
+        """Run a command and return its exit status."""
         shell = Shell(
             environ=self.environ,
             stdin=self.stdin,
@@ -78,6 +78,6 @@ class User:
 
     @property
     def is_told(self) -> str:
-        """All that stands on stderr."""
+        """Everything on stderr."""
         said: str = self.stderr.getvalue()
         return said

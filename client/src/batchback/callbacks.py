@@ -260,8 +260,8 @@ LISTEN = click.Command(
         _JSON,
     ],
     callback=_listen,
-    help="Receive, verify and show callbacks on this machine. This is a receiver to try things "
-    "with: it keeps callbacks only with --output.",
+    help="Receive, verify and show callbacks on this machine. It is for trying things out, "
+    "and keeps callbacks only with --output.",
     epilog=examples("batchback listen", "batchback listen --once --output callbacks"),
 )
 

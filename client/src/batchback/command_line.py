@@ -114,7 +114,7 @@ def _loaded(entry_point: EntryPoint) -> click.Command:
 
 
 def _unavailable(name: str, why: str) -> click.Command:
-    """A command that only says why it is unavailable, whatever its arguments are."""
+    """A command that accepts any arguments and only says why it is unavailable."""
 
     def refuse() -> None:
         raise CannotGoOn(f"`{PROGRAM} {name}` {why}")

@@ -27,7 +27,7 @@ class CallFailed(Exception):
 
 class Refused(CallFailed):
     """The service refused the call; `reasons` name the faults. `retry_after` says after how many
-    seconds to retry, if the service does: it does so with every 429."""
+    seconds to retry, if the service says so, as it does with every 429."""
 
     def __init__(
         self,

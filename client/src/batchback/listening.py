@@ -279,7 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.arrivals.put(arrival)
 
     def _start_limit(self, seconds: float) -> threading.Timer:
-        """End the connection after this time, whatever it is doing."""
+        """End the connection after this time, even in the middle of a request."""
         limit = threading.Timer(seconds, self._cut)
         limit.daemon = True
         limit.start()

@@ -100,8 +100,8 @@ class Shell:
         return self.draw(f"batchback: {printable(' '.join(text.split()))}\n")
 
     def say_or_stop(self, text: str) -> None:
-        """Say this before a change whose outcome the user must learn, on stderr if stdout fails.
-        CannotGoOn if stderr cannot be written."""
+        """Say this before a change whose outcome the user must learn. If stdout then fails, the
+        outcome goes to stderr, so raise CannotGoOn if that cannot be written."""
         if not self.say(text):
             raise CannotGoOn("standard error cannot be written: write it somewhere else")
 

@@ -291,7 +291,8 @@ def _wait(
 
 WAIT = calling(
     "wait",
-    "Wait until a batch is over, and show its progress. Use it after Ctrl-C or on another machine.",
+    "Wait until a batch is over, and show its progress. Use it after Ctrl-C, or from another "
+    "machine.",
     [ID, *_until("")],
     _wait,
     "ID --timeout 600 --fail-on-error",

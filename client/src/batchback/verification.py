@@ -1,4 +1,4 @@
-"""Verify that a callback comes from the service, with a shared secret as in Standard Webhooks.
+"""Verify that a callback comes from the service. The signature follows Standard Webhooks:
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
