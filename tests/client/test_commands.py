@@ -410,6 +410,14 @@ class TestFailures:
                 ),
             ),
             (
+                (400, 24448, "The maximum number of jobs can be put on a single request is 200"),
+                "run -",
+                (
+                    "The maximum number of jobs can be put on a single request is 200: submit "
+                    "several batches"
+                ),
+            ),
+            (
                 (463, 0, "Key revoked"),
                 "ping",
                 "Key revoked: ask the operator of the service for a new key",
@@ -437,8 +445,8 @@ class TestFailures:
         assert user.types("results", BATCH) == 4
         assert user.is_told == (
             "batchback: refused (400/24114): Batch job not completed: "
-            f"run `batchback progress {BATCH}` to follow it, or add --partial for the results "
-            "so far\n"
+            f"run `batchback wait {BATCH}`, or `batchback results {BATCH} --partial` for those so "
+            "far\n"
         )
 
     def test_results_too_large(self, service: ScriptedService, user: User) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 from batchback.errors import Refused
 
 _NO_BATCH = "your account has no batch {id}, or it has expired: run `batchback list` to see yours"
-_NOT_OVER = "run `batchback progress {id}` to follow it, or add --partial for the results so far"
+_NOT_OVER = "run `batchback wait {id}`, or `batchback results {id} --partial` for those so far"
 #: By error code and specific code.
 _REMEDIES = {
     (400, 24114): _NOT_OVER,
+    (400, 24448): "submit several batches",
     (401, 0): "the key or its secret is wrong, or the secret has expired after a rotation: check "
     "--key and --secret, or BATCHBACK_KEY and BATCHBACK_SECRET",
     (401, 23005): "correct the clock of this machine",
