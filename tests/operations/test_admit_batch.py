@@ -1,4 +1,4 @@
-"""What an account may have going, from the first batch to the one that is refused and back."""
+"""An account's limits, from the first batch to the one that is refused and back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -74,7 +74,9 @@ def counted(service: Service, name: str, monkeypatch: pytest.MonkeyPatch) -> Cou
 
 
 class TestOff:
-    def test_what_is_not_limited_costs_no_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_limits_admission_costs_no_request(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         service = Service()
         calls = [counted(service, name, monkeypatch) for name in USAGE_CALLS]
         service.behave(lambda _: Reply(status=500))
@@ -95,7 +97,7 @@ def _down(*_: object) -> NoReturn:
 
 
 class TestOpenBatches:
-    def test_one_more_than_the_limit_is_refused_and_told_when_to_ask_again(self) -> None:
+    def test_one_more_than_the_limit_is_refused_with_a_retry_after(self) -> None:
         service = Service(open_batches=2)
         for _ in range(2):
             service.submit()
@@ -112,7 +114,7 @@ class TestOpenBatches:
         }
 
     @pytest.mark.parametrize("how", ["completed", "cancelled", "past its deadline"])
-    def test_a_batch_that_ends_makes_room_at_once(
+    def test_a_batch_that_ends_makes_room_immediately(
         self, how: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=1)
@@ -128,14 +130,14 @@ class TestOpenBatches:
         service.submit()
         assert pruning.made == 0
 
-    def test_other_accounts_are_not_concerned(self) -> None:
+    def test_other_accounts_are_not_affected(self) -> None:
         service = Service(open_batches=1)
         service.submit()
         other = a_batch(account="other")
         service.service.admission.admit(other, other.total)
         assert service.store.usages["other"].open == {Slot.of(other)}
 
-    def test_a_repeat_is_answered_and_neither_counted_nor_refused(
+    def test_a_repeated_submission_is_answered_and_neither_counted_nor_refused(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=1, jobs_per_minute=1)
@@ -164,8 +166,8 @@ class TestOpenBatches:
         service.clock.advance(hours=60)
         service.submit()
 
-    def test_a_batch_on_its_way_keeps_its_slot_for_the_grace(self) -> None:
-        """The function that let it in may be about to commit it; or it is dead."""
+    def test_a_batch_being_submitted_keeps_its_slot_for_the_grace_period(self) -> None:
+        """The function that admitted it may be about to commit it, or may be dead."""
         service = Service(open_batches=1)
         service.service.admission.admit(a_batch(submission="on its way"), 1)
         service.clock.advance(seconds=GRACE.total_seconds() - 1)
@@ -173,7 +175,7 @@ class TestOpenBatches:
         service.clock.advance(seconds=BETWEEN_PRUNINGS.total_seconds())
         service.submit()
 
-    def test_however_many_are_refused_batches_are_read_once_in_ten_seconds(
+    def test_many_refusals_read_the_batches_only_once_in_ten_seconds(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=3)
@@ -185,7 +187,7 @@ class TestOpenBatches:
             service.refused()
         assert reads.made == 3
 
-    def test_of_two_that_find_all_slots_taken_one_prunes_them(
+    def test_if_two_find_all_slots_taken_only_one_prunes_them(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=1)
@@ -197,7 +199,7 @@ class TestOpenBatches:
 
 
 class TestNotSaved:
-    """Nothing of the batch will run, so it has cost nothing."""
+    """No job of the batch will run, so it costs nothing."""
 
     @pytest.fixture
     def service(self) -> Service:
@@ -218,7 +220,7 @@ class TestNotSaved:
         service.submit(57)
 
     @pytest.mark.parametrize("takes_effect", [True, False])
-    def test_also_if_it_is_not_known_whether_it_was_admitted(
+    def test_they_are_given_back_even_if_the_outcome_of_the_admission_is_unknown(
         self, service: Service, takes_effect: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(monkeypatch, service.store, "admit", times=1, takes_effect=takes_effect)
@@ -226,7 +228,7 @@ class TestNotSaved:
             service.submit(5)
         assert service.usage == AccountUsage(paid_until=START + 3 * SECOND)
 
-    def test_if_that_fails_too_the_slot_is_free_after_the_grace(
+    def test_if_that_fails_too_the_slot_is_free_after_the_grace_period(
         self, service: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(monkeypatch, service.store, "save_jobs", times=1)
@@ -249,10 +251,10 @@ class TestNotSaved:
         service.clock.advance(seconds=GRACE.total_seconds())
         service.refused()
 
-    def test_of_two_submissions_under_one_key_the_later_pays_nothing(
+    def test_the_later_of_two_submissions_with_one_key_pays_nothing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Both find nothing standing, and both are admitted."""
+        """Both find no batch with the key, and both are admitted."""
         service = Service(open_batches=2, jobs_per_minute=60)
         find, save_jobs = service.store.find, service.store.save_jobs
 
@@ -273,7 +275,7 @@ class TestNotSaved:
 
 
 class TestJobsPerMinute:
-    def test_more_than_a_minutes_worth_is_refused_and_told_when_to_ask_again(self) -> None:
+    def test_more_than_a_minutes_worth_is_refused_with_a_retry_after(self) -> None:
         service = Service(jobs_per_minute=60)
         service.submit(50)
         refused = service.refused(25)
@@ -284,7 +286,7 @@ class TestJobsPerMinute:
         service.clock.advance(seconds=1)
         service.submit(25)
 
-    def test_a_wait_is_told_in_whole_seconds_and_never_too_short(self) -> None:
+    def test_retry_after_is_in_whole_seconds_and_never_too_short(self) -> None:
         service = Service(jobs_per_minute=7)
         service.submit(7)
         refused = service.refused()
@@ -292,7 +294,9 @@ class TestJobsPerMinute:
         service.clock.advance(seconds=9)
         service.submit()
 
-    def test_a_batch_larger_than_a_minutes_worth_is_admitted_when_all_is_paid(self) -> None:
+    def test_a_batch_larger_than_a_minutes_worth_is_admitted_once_earlier_ones_are_paid(
+        self,
+    ) -> None:
         service = Service(jobs_per_minute=60)
         service.submit(200)
         assert service.refused(200).retry_after == 200
@@ -300,13 +304,13 @@ class TestJobsPerMinute:
         service.clock.advance(seconds=200)
         service.submit(200)
 
-    def test_a_batch_refused_for_want_of_a_slot_is_charged_nothing(self) -> None:
+    def test_a_batch_refused_for_lack_of_a_slot_is_charged_nothing(self) -> None:
         service = Service(open_batches=1, jobs_per_minute=60)
         service.submit(1)
         assert "open batches" in service.refused(1).message
         assert service.usage.paid_until == START + SECOND
 
-    def test_where_both_limits_are_reached_the_time_that_is_known_is_told(
+    def test_if_both_limits_are_reached_the_wait_that_is_known_is_returned(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=1, jobs_per_minute=60)
@@ -315,7 +319,7 @@ class TestJobsPerMinute:
         assert service.refused(30).retry_after == 30
         assert pruning.made == 0
 
-    def test_ends_of_batches_cost_nothing_where_only_jobs_are_limited(
+    def test_ending_a_batch_costs_nothing_if_only_jobs_are_limited(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(jobs_per_minute=60)
@@ -327,9 +331,9 @@ class TestJobsPerMinute:
 
 
 class TestRequests:
-    """One more than without limits, for every batch that is admitted."""
+    """One more request than without limits, for every admitted batch."""
 
-    def test_a_container_that_knows_the_account_writes_once_each_time(
+    def test_a_container_that_knows_the_account_writes_once_per_batch(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=9, jobs_per_minute=60)
@@ -339,7 +343,9 @@ class TestRequests:
             service.submit(5)
         assert admit.made == 4
 
-    def test_one_that_does_not_writes_twice_at_most(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_container_that_does_not_know_the_account_writes_at_most_twice(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         service = Service(open_batches=9, jobs_per_minute=60)
         service.submit(5)
         for wrong in (None, START + MINUTE):
@@ -348,7 +354,7 @@ class TestRequests:
             service.submit(5)
             assert admit.made <= 2
 
-    def test_whoever_is_overtaken_again_and_again_does_not_ask_for_ever(
+    def test_an_admission_that_keeps_losing_the_race_gives_up(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(open_batches=9)
@@ -358,7 +364,7 @@ class TestRequests:
             service.submit()
         assert admit.made == 5
 
-    def test_a_refusal_writes_nothing_and_asks_once_more_at_most(
+    def test_a_refusal_writes_nothing_and_costs_at_most_one_more_request(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = Service(jobs_per_minute=60)
@@ -369,7 +375,7 @@ class TestRequests:
 
 
 class TestRestart:
-    """It begins a round, as a submission does."""
+    """A restart begins a round, as a submission does."""
 
     @pytest.fixture
     def service(self) -> Service:
@@ -377,7 +383,7 @@ class TestRestart:
 
     @pytest.fixture
     def half_done(self, service: Service) -> str:
-        """A completed batch, the first of whose two jobs never got an answer."""
+        """A completed batch with two jobs, the first of which never got an answer."""
         service.behave(lambda call: Reply(status=500) if call.params["n"] == 0 else None)
         batch_id = service.submit(2)
         service.run_to_the_end()
@@ -397,7 +403,7 @@ class TestRestart:
         assert service.usage.open == frozenset()
 
     def test_it_pays_for_no_job_that_keeps_its_answer(self, service: Service) -> None:
-        """Two of eight jobs never got an answer; in their chunks are two more."""
+        """Two of eight jobs never got an answer; their chunks hold two more jobs."""
         service.behave(lambda call: Reply(status=500) if call.params["n"] in (0, 5) else None)
         batch_id = service.submit(8)
         service.run_to_the_end()
@@ -409,7 +415,7 @@ class TestRestart:
         service.run_to_the_end()
         assert len(service.platform.calls) == calls + 2
 
-    def test_freeing_the_slot_of_the_round_before_too_late_leaves_it_its_own(
+    def test_freeing_the_previous_rounds_slot_late_leaves_the_new_rounds_slot(
         self, service: Service, half_done: str
     ) -> None:
         ended = service.found(half_done)
@@ -417,7 +423,7 @@ class TestRestart:
         service.service.admission.leave(ended)
         assert service.usage.open == {Slot.of(service.found(half_done))}
 
-    def test_over_the_limit_it_is_refused_and_the_batch_stays_as_it_is(
+    def test_over_the_limit_it_is_refused_and_the_batch_does_not_change(
         self, service: Service, half_done: str
     ) -> None:
         service.submit()
@@ -429,7 +435,7 @@ class TestRestart:
     def test_a_restart_whose_answer_was_lost_keeps_its_slot(
         self, service: Service, half_done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The database's own client repeats a write, and the repeat finds it made."""
+        """The database client repeats the write, and the repeat finds it done."""
         change = service.store.change
 
         def repeated(*args: Any) -> Any:
@@ -440,7 +446,7 @@ class TestRestart:
         service.rerun.restart(DEMO_CALLER, half_done)
         assert service.usage.open == {Slot.of(service.found(half_done))}
 
-    def test_one_that_lost_a_race_gives_back_slot_and_charge(
+    def test_a_restart_that_lost_a_race_gives_back_slot_and_charge(
         self, service: Service, half_done: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         change = service.store.change
@@ -457,7 +463,9 @@ class TestRestart:
         assert service.usage.open == frozenset()
         assert service.usage.paid_until == service.clock.now()
 
-    def test_what_begins_no_round_is_not_limited(self, service: Service, half_done: str) -> None:
+    def test_an_action_that_begins_no_round_is_not_limited(
+        self, service: Service, half_done: str
+    ) -> None:
         running = service.submit()
         service.rerun.repost(DEMO_CALLER, half_done)
         service.clock.advance(minutes=10)
@@ -470,5 +478,5 @@ def _in_another_round(batch: Batch) -> Batch:
     return replace(batch, round=8, state=BatchState.RUNNING)
 
 
-def test_a_wait_is_a_second_at_least() -> None:
+def test_a_wait_is_at_least_one_second() -> None:
     assert [TooManyRequests("", 1, wait).retry_after for wait in (0, 0.2, 1, 1.01)] == [1, 1, 1, 2]

@@ -1,4 +1,4 @@
-"""What a check of a batch promises: whatever is due is done, whoever else is at it."""
+"""Checking a batch: whatever is due is done, even if another worker is doing it too."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def world() -> World:
 
 @pytest.fixture
 def done(world: World) -> Batch:
-    """A batch all of whose chunks are done, and whose last worker died then."""
+    """A batch whose chunks are all done, and whose last worker then died."""
     batch = world.submitted(1)
     world.store.record(batch, 0, AnswersPart(round=1, number=0, answers={0: succeeded()}))
     change = transitions.finish_chunk(batch, world.store.load_chunk(batch, 0))
@@ -41,7 +41,7 @@ class TestWhatIsDue:
         assert world.head(done).is_completed
         assert world.queue.callbacks == [(BatchMessage.of(done), 0)]
 
-    def test_any_number_of_checks_makes_one_callback(self, world: World, done: Batch) -> None:
+    def test_repeated_checks_make_one_callback(self, world: World, done: Batch) -> None:
         for _ in range(5):
             world.check(done)
         world.run_to_the_end()
@@ -64,8 +64,8 @@ class TestWhatIsDue:
         assert world.head(done) == before
         assert not world.queue.is_busy
 
-    def test_a_callback_that_is_due_is_passed_on_and_not_sent(self, world: World) -> None:
-        """An earlier release sent such messages here, and its sweep did."""
+    def test_a_due_callback_is_passed_on_and_not_sent(self, world: World) -> None:
+        """An earlier release and its sweep sent such messages here."""
         batch = world.submitted(1, state=BatchState.COMPLETED, next_try_at=START)
         world.check(batch)
         assert world.queue.callbacks == [(BatchMessage.of(batch), 0)]
@@ -73,7 +73,9 @@ class TestWhatIsDue:
         assert world.head(batch) == batch
 
     @pytest.mark.parametrize("callback", [each for each in CallbackState if each != "waiting"])
-    def test_one_that_is_over_is_not(self, world: World, callback: CallbackState) -> None:
+    def test_a_finished_callback_is_not_passed_on(
+        self, world: World, callback: CallbackState
+    ) -> None:
         world.check(world.submitted(1, state=BatchState.COMPLETED, callback=callback))
         assert not world.queue.is_busy
 
@@ -81,7 +83,7 @@ class TestWhatIsDue:
 class TestTheDeadline:
     @pytest.fixture
     def late(self, world: World) -> Batch:
-        """Two of its three jobs have no answer when its deadline has come."""
+        """A batch whose deadline has come while two of its three jobs have no answer."""
         batch = world.submitted(3)
         world.store.record(batch, 1, AnswersPart(round=1, number=0, answers={1: succeeded()}))
         world.clock.set(batch.deadline)
@@ -116,10 +118,10 @@ class TestTheDeadline:
 
 class TestErrors:
     @pytest.mark.parametrize("name", ["find", "change", "load_chunk", "record"])
-    def test_after_one_the_message_is_tried_again_up_to_five_times(
+    def test_after_an_error_the_message_is_retried_up_to_five_times(
         self, world: World, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
-        """Then the due time has it tried."""
+        """After that, the due time triggers another check."""
         batch = world.submitted(2)
         world.clock.set(batch.deadline)
         failing(monkeypatch, world.store, name)
@@ -133,7 +135,7 @@ class TestErrors:
         assert [line["errors"] for line in world.journal.of("message handed on")] == [1, 2, 3, 4, 5]
         assert world.store.heads[batch.batch_id].due_at == batch.due_at
 
-    def test_what_is_done_stays_done(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_completed_steps_stay_done(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         batch = world.submitted(3)
         world.clock.set(batch.deadline)
         record, numbers = world.store.record, iter(range(100))
@@ -150,7 +152,7 @@ class TestErrors:
         assert world.head(batch).done == {0, 1, 2}
         assert next(numbers) == 4
 
-    def test_what_does_not_pass_by_itself_is_a_failure_of_the_function_too(
+    def test_an_error_that_will_not_pass_is_also_a_failure_of_the_function(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(monkeypatch, world.store, "find", error=Denied("no"))

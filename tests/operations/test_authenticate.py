@@ -1,4 +1,4 @@
-"""Who may call: what is answered to whom, and that the work it takes tells nothing."""
+"""Authentication: who gets which answer, and that the work done reveals nothing."""
 
 import base64
 import hmac
@@ -21,7 +21,7 @@ from tests.fakes.dynamodb import FakeKeyStore
 from tests.samples import DEMO_KEY
 
 TARGET = "/api/1.0/test?action=ping"
-#: As API Gateway hands it on: with the stage, and without.
+#: The paths that API Gateway passes on: with the stage and without.
 TARGETS = (TARGET, f"/api{TARGET}")
 BODY = b'{"jobs":[]}'
 OLD = Secret(value="an older secret", expires_at=START + timedelta(hours=1))
@@ -76,21 +76,19 @@ both_ways = pytest.mark.parametrize("prove", [signed, basic])
 
 class TestAnswers:
     @both_ways
-    def test_who_holds_a_live_secret_is_known(self, prove: Any) -> None:
+    def test_a_caller_with_a_live_secret_is_authenticated(self, prove: Any) -> None:
         assert knock(prove("one", "demo-secret")) == Caller(account="acme", key="one")
         assert knock(prove("two", OLD.value)) == Caller(account="acme", key="two")
 
     @both_ways
     @pytest.mark.parametrize("key", [*KEYS, "unknown"])
-    def test_a_wrong_secret_is_refused_alike_whatever_the_key_is(
-        self, prove: Any, key: str
-    ) -> None:
+    def test_a_wrong_secret_gets_the_same_answer_for_any_key(self, prove: Any, key: str) -> None:
         with pytest.raises(Unauthorized) as refused:
             knock(prove(key, "wrong"))
         assert (refused.value.message, refused.value.specific_code) == ("Unauthorized", 0)
 
     @both_ways
-    def test_that_a_key_is_revoked_is_told_only_to_who_proves_its_secret(self, prove: Any) -> None:
+    def test_only_a_caller_with_the_secret_learns_that_a_key_is_revoked(self, prove: Any) -> None:
         with pytest.raises(KeyRevoked):
             knock(prove("revoked", "demo-secret"))
         with pytest.raises(Unauthorized):
@@ -98,12 +96,12 @@ class TestAnswers:
 
     @both_ways
     @pytest.mark.parametrize("key", [*KEYS, "unknown"])
-    def test_the_secret_that_stands_in_opens_nothing(self, prove: Any, key: str) -> None:
+    def test_the_placeholder_secret_authenticates_nobody(self, prove: Any, key: str) -> None:
         with pytest.raises(Unauthorized):
             knock(prove(key, authenticate._NOBODYS_SECRET))
 
     @both_ways
-    def test_a_secret_that_has_ended_opens_nothing(self, prove: Any) -> None:
+    def test_an_ended_secret_authenticates_nobody(self, prove: Any) -> None:
         with pytest.raises(Unauthorized):
             knock(prove("none", ENDED.value))
 
@@ -116,10 +114,10 @@ class TestAnswers:
         assert counts["reads"] == 0
 
     @pytest.mark.parametrize("headers", [{}, basic("k" * 257, "s"), basic("", "demo-secret")])
-    def test_what_names_no_key_is_refused_without_asking_for_it(
+    def test_a_request_without_a_possible_key_is_refused_without_a_lookup(
         self, headers: dict[str, str]
     ) -> None:
-        """A name longer than the database takes would be an error of ours."""
+        """The database would reject a name that is too long, which would be our error."""
         counts: Counter[str] = Counter()
         with pytest.raises(Unauthorized):
             knock(headers, CountingKeys(counts))
@@ -127,7 +125,7 @@ class TestAnswers:
 
 
 class CountedHmac:
-    """The module `hmac`, with its calls and the sizes of what they work on written down."""
+    """The module `hmac`, with a record of its calls and of the sizes that they work on."""
 
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts
@@ -142,7 +140,8 @@ class CountedHmac:
 
 
 def steps(monkeypatch: pytest.MonkeyPatch, headers: Mapping[str, str]) -> Counter[str]:
-    """What is done about a request, by kind: whatever takes its time, and how often."""
+    """What authenticating a request does, by kind of step: everything that takes time, and how
+    often."""
     counts: Counter[str] = Counter()
     monkeypatch.setattr(signing, "hmac", CountedHmac(counts))
     monkeypatch.setattr(authenticate, "hmac", CountedHmac(counts))
@@ -166,10 +165,10 @@ def _counted(function: Any, counts: Counter[str], name: str) -> Any:
 
 
 class TestWork:
-    """Nothing here measures time: what takes the same steps takes the same time."""
+    """Nothing here measures time: the same steps take the same time."""
 
     @pytest.mark.parametrize("key", [*KEYS, "unknown"])
-    def test_a_wrong_signature_takes_the_same_steps_whatever_the_key_is(
+    def test_a_wrong_signature_takes_the_same_steps_for_any_key(
         self, monkeypatch: pytest.MonkeyPatch, key: str
     ) -> None:
         assert steps(monkeypatch, signed(key, "wrong")) == {
@@ -182,10 +181,10 @@ class TestWork:
 
     @pytest.mark.parametrize("key", [*KEYS, "unknown"])
     @pytest.mark.parametrize("secret", ["wrong", "", "demo-secreT", "s" * 5000])
-    def test_a_wrong_password_takes_the_same_steps_whatever_the_key_is(
+    def test_a_wrong_password_takes_the_same_steps_for_any_key(
         self, monkeypatch: pytest.MonkeyPatch, key: str, secret: str
     ) -> None:
-        """Compared are hashes: not even the length of a secret makes a difference."""
+        """Hashes are compared, so not even the length of a secret makes a difference."""
         assert steps(monkeypatch, basic(key, secret)) == {
             "reads": 1,
             "SHA-256": 5,
@@ -193,10 +192,10 @@ class TestWork:
         }
 
     @both_ways
-    def test_these_steps_are_counted_of_a_right_one_too(
+    def test_a_correct_password_takes_these_steps_too(
         self, monkeypatch: pytest.MonkeyPatch, prove: Any
     ) -> None:
-        """What was counted was the real work: it accepts."""
+        """The request is accepted, so the steps that were counted are the real work."""
         right = steps(monkeypatch, prove("one", "demo-secret"))
         assert right.pop("accepted") == 1
         assert right == steps(monkeypatch, prove("one", "demo-wrong!"))

@@ -1,4 +1,4 @@
-"""What becomes of a message that came back each time."""
+"""What happens to a message whose every delivery came back."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def world() -> World:
 LAST = Marker(round=1, hops=0, receive_count=MAX_RECEIVES, deaths=1)
 
 
-def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(world: World) -> None:
+def test_a_job_whose_marker_the_last_delivery_left_gets_its_failure(world: World) -> None:
     batch = world.submitted(1)
     world.store.mark(batch, 0, 0, LAST)
     world.service.burier.bury_jobs(JobsMessage.of(batch, 0))
@@ -40,7 +40,7 @@ def test_a_job_whose_marker_stands_since_the_last_delivery_gets_its_failure(worl
         None,
     ],
 )
-def test_any_other_dead_message_was_not_a_jobs_fault(world: World, marker: Marker | None) -> None:
+def test_no_job_is_blamed_for_any_other_dead_message(world: World, marker: Marker | None) -> None:
     batch = world.submitted(1)
     if marker:
         world.store.mark(batch, 0, 0, marker)
@@ -50,8 +50,8 @@ def test_any_other_dead_message_was_not_a_jobs_fault(world: World, marker: Marke
 
 
 @pytest.mark.parametrize("port", ["store", "platform"])
-def test_errors_are_no_deaths(world: World, monkeypatch: pytest.MonkeyPatch, port: str) -> None:
-    """Three deliveries under a marker that end in an error of ours, with the queue down too."""
+def test_an_error_is_not_a_death(world: World, monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    """Three deliveries under a marker end in an error of ours, while the queue is down too."""
     batch = world.submitted(1)
     message = replace(JobsMessage.of(batch, 0), hops=1)
     with monkeypatch.context() as patch:
@@ -68,14 +68,14 @@ def test_errors_are_no_deaths(world: World, monkeypatch: pytest.MonkeyPatch, por
     assert world.store.markers == {}
 
 
-def test_of_a_message_of_several_jobs_none_is_to_blame(world: World) -> None:
+def test_no_job_of_a_message_with_several_is_blamed(world: World) -> None:
     batch = world.submitted(3, chunk_size=3)
     world.store.mark(batch, 0, 1, LAST)
     world.service.burier.bury_jobs(JobsMessage.of(batch, 0))
     assert world.answers(batch) == {}
 
 
-def test_a_message_that_is_out_of_date_is_forgotten(world: World) -> None:
+def test_an_outdated_message_is_dropped(world: World) -> None:
     batch = world.submitted(1)
     world.store.mark(batch, 0, 0, LAST)
     world.service.burier.bury_jobs(replace(JobsMessage.of(batch, 0), submission="other"))
@@ -83,7 +83,7 @@ def test_a_message_that_is_out_of_date_is_forgotten(world: World) -> None:
 
 
 def test_a_poison_job_dies_alone_and_its_batch_completes(world: World) -> None:
-    """The whole life: split at the second delivery, marked, dead, buried."""
+    """The whole story: split at the second delivery, marked, dead, buried."""
     batch = world.submitted(3, chunk_size=3)
 
     def kill(call: object) -> None:

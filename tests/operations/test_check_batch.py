@@ -1,4 +1,4 @@
-"""What a check does for a running batch: what was lost is sent again, what only waits is not."""
+"""Checking a running batch: lost messages are sent again, waiting ones are not."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -36,7 +36,7 @@ def check_when_due(world: World, batch: Batch) -> None:
 
 
 class TestTheFirst:
-    """Nobody knows yet what was sent."""
+    """The first check, when nobody knows yet what was sent."""
 
     def test_it_sends_the_chunks_and_is_followed_by_the_next_after_30_minutes(
         self, world: World
@@ -49,7 +49,7 @@ class TestTheFirst:
         assert head.next_check_at == head.due_at == START + 31 * MINUTE
         assert world.queue.sentinels == []
 
-    def test_it_is_no_rescue(self, world: World) -> None:
+    def test_it_is_not_a_rescue(self, world: World) -> None:
         batch = world.submitted(3)
         check_when_due(world, batch)
         assert world.journal.lines == [
@@ -61,8 +61,8 @@ class TestTheFirst:
             }
         ]
 
-    def test_it_waits_for_nothing(self, world: World) -> None:
-        """A submission that died on its way has sent some chunks, and one of them waits."""
+    def test_it_does_not_wait_for_delayed_messages(self, world: World) -> None:
+        """A submission that died halfway has sent some chunks, and one of them waits."""
         batch = world.submitted(3)
         world.behave(lambda _: Reply(status=429, retry_after="900"))
         world.work(JobsMessage.of(batch, 0))
@@ -71,7 +71,7 @@ class TestTheFirst:
         check_when_due(world, batch)
         assert [message.chunk for message, _ in world.queue.jobs] == [0, 1, 2]
 
-    def test_so_does_the_first_one_of_a_later_round(self, world: World) -> None:
+    def test_the_first_check_of_a_later_round_sends_the_chunks_too(self, world: World) -> None:
         batch = world.submitted(2)
         world.behave(lambda call: Reply(status=500) if call.params["n"] else None)
         world.run_all_chunks(batch)
@@ -81,17 +81,17 @@ class TestTheFirst:
         [(message, delay)] = world.queue.jobs
         assert (message.chunk, message.round, message.hops, delay) == (1, 2, 1, 0)
 
-    def test_one_before_its_time_sends_nothing(self, world: World) -> None:
+    def test_a_check_before_its_time_sends_nothing(self, world: World) -> None:
         batch = world.submitted(3)
         world.clock.advance(seconds=59)
         world.check(batch)
         assert world.queue.jobs == []
         assert world.head(batch) == batch
 
-    def test_one_whose_messages_are_not_sent_is_not_recorded(
+    def test_a_check_whose_messages_are_not_sent_is_not_recorded(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Or what was lost would stay lost until the check after it."""
+        """Otherwise, lost messages would stay lost until the check after it."""
         batch = world.submitted(3)
         world.clock.advance(seconds=60)
         with monkeypatch.context() as patch:
@@ -107,7 +107,7 @@ class TestTheFirst:
         check_when_due(world, batch)
         assert world.head(batch).next_check_at == batch.deadline
 
-    def test_of_a_large_batch_it_reads_the_head_alone(
+    def test_of_a_large_batch_it_reads_only_the_head(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> NoReturn:
@@ -124,12 +124,14 @@ class TestTheFirst:
 
 @pytest.fixture
 def sent(world: World) -> Batch:
-    """A batch of three chunks that were all sent, none of which has come to a worker."""
+    """A batch of three chunks that were all sent, none of which has reached a worker."""
     return world.submitted(3, checks=1, checked_at=START)
 
 
 class TestWaits:
-    def test_a_check_is_postponed_behind_the_latest_wait(self, world: World, sent: Batch) -> None:
+    def test_a_check_is_postponed_until_after_the_latest_wait(
+        self, world: World, sent: Batch
+    ) -> None:
         for minutes in (20, 5):
             world.store.change(sent, transitions.wait_until(sent, START + minutes * MINUTE))
         check_when_due(world, sent)
@@ -138,7 +140,7 @@ class TestWaits:
         assert head.checks == 1
         assert not world.queue.is_busy
 
-    def test_again_and_again_while_there_are_later_ones(self, world: World, sent: Batch) -> None:
+    def test_it_is_postponed_again_for_each_later_wait(self, world: World, sent: Batch) -> None:
         for minutes in (10, 24, 38):
             world.store.change(sent, transitions.wait_until(sent, START + minutes * MINUTE))
             check_when_due(world, sent)
@@ -161,11 +163,9 @@ class TestWaits:
         )
         assert not world.queue.is_busy
 
-    def test_so_however_often_it_is_restarted_a_job_is_called_as_often_as_ever(
-        self, world: World
-    ) -> None:
-        """A platform answers each call with 429 and `Retry-After: 900`, and the caller restarts the
-        batch every minute."""
+    def test_restarting_a_batch_often_does_not_call_its_jobs_more_often(self, world: World) -> None:
+        """The platform answers each call with 429 and `Retry-After: 900`, and the caller restarts
+        the batch every minute."""
         batch = world.submitted(1, checks=1, checked_at=START)
         world.behave(lambda _: Reply(status=429, retry_after="900"))
         world.work(JobsMessage.of(batch, 0))
@@ -182,7 +182,7 @@ class TestWaits:
         assert world.head(batch).is_completed
 
     def test_no_check_moves_the_due_time_of_a_cancel(self, world: World, sent: Batch) -> None:
-        """Its own message may be lost: then the due time is all there is."""
+        """The message of the cancel may be lost; then only the due time is left."""
         waiting = world.store.change(sent, transitions.wait_until(sent, START + 20 * MINUTE))
         assert waiting
         world.clock.advance(seconds=60)
@@ -195,7 +195,7 @@ class TestWaits:
 
 
 class TestSentinels:
-    def test_a_standstill_sends_one_with_15_minutes_of_delay_and_no_chunk(
+    def test_a_standstill_sends_a_sentinel_delayed_by_15_minutes_and_no_chunk(
         self, world: World, sent: Batch
     ) -> None:
         check_when_due(world, sent)
@@ -208,7 +208,7 @@ class TestSentinels:
         assert world.queue.jobs == []
         assert world.journal.lines == []
 
-    def test_where_a_chunk_was_finished_since_the_last_check_none_is_sent(
+    def test_no_sentinel_is_sent_if_a_chunk_was_finished_since_the_last_check(
         self, world: World, sent: Batch
     ) -> None:
         world.work(JobsMessage.of(sent, 0))
@@ -217,7 +217,7 @@ class TestSentinels:
         check_when_due(world, sent)
         assert len(world.queue.sentinels) == 1
 
-    def test_if_nothing_moved_the_chunks_are_sent_again_and_that_is_a_rescue(
+    def test_if_nothing_moved_the_chunks_are_sent_again_as_a_rescue(
         self, world: World, sent: Batch
     ) -> None:
         world.work(JobsMessage.of(sent, 1))
@@ -229,7 +229,7 @@ class TestSentinels:
         assert [line["chunks"] for line in world.journal.of("chunks sent again")] == [2]
 
     @pytest.mark.parametrize("what", ["a chunk", "its end", "an answer", "a wait", "a longer wait"])
-    def test_if_anything_moved_it_only_goes(self, world: World, what: str) -> None:
+    def test_if_anything_moved_the_sentinel_is_just_cleared(self, world: World, what: str) -> None:
         batch = world.submitted(
             4, chunk_size=2, checks=1, checked_at=START, waits_until=START - MINUTE
         )
@@ -250,7 +250,7 @@ class TestSentinels:
         assert world.head(batch).sentinel_at is None
         assert world.journal.of("chunks sent again") == []
 
-    def test_a_redelivered_one_does_nothing(self, world: World, sent: Batch) -> None:
+    def test_a_redelivered_sentinel_does_nothing(self, world: World, sent: Batch) -> None:
         check_when_due(world, sent)
         [(sentinel, _)] = world.queue.sentinels
         self._receive(world, sent)
@@ -258,7 +258,7 @@ class TestSentinels:
         world.service.checker.receive(sentinel)
         assert world.queue.jobs == []
 
-    def test_of_two_deliveries_at_once_one_sends(
+    def test_only_one_of_two_concurrent_deliveries_sends(
         self, world: World, sent: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         check_when_due(world, sent)
@@ -274,7 +274,7 @@ class TestSentinels:
         world.service.checker.receive(sentinel)
         assert [message.chunk for message, _ in world.queue.jobs] == [0, 1, 2]
 
-    def test_an_older_one_does_nothing_and_a_younger_goes_on(
+    def test_an_older_sentinel_does_nothing_and_the_newer_one_stays(
         self, world: World, sent: Batch
     ) -> None:
         check_when_due(world, sent)
@@ -287,10 +287,8 @@ class TestSentinels:
         self._receive(world, sent)
         assert len(world.queue.jobs) == 3
 
-    def test_while_one_stands_no_other_is_sent_for_six_hours(
-        self, world: World, sent: Batch
-    ) -> None:
-        """In a backlog it waits its turn behind the messages that are there already."""
+    def test_no_second_sentinel_is_sent_for_six_hours(self, world: World, sent: Batch) -> None:
+        """In a backlog a sentinel waits its turn behind the messages that are already there."""
         check_when_due(world, sent)
         first = world.head(sent).sentinel_at
         assert first
@@ -302,7 +300,7 @@ class TestSentinels:
         assert len(world.queue.sentinels) == 2
         assert world.head(sent).sentinel_at == world.clock.now()
 
-    def test_one_that_comes_between_reading_and_recording_a_check_is_over(
+    def test_a_sentinel_that_comes_between_reading_and_recording_a_check_is_cleared(
         self, world: World, sent: Batch
     ) -> None:
         check_when_due(world, sent)
@@ -313,7 +311,7 @@ class TestSentinels:
         assert world.head(sent).sentinel_at is None
 
     @pytest.mark.parametrize("since", ["cancelled", "completed", "restarted"])
-    def test_for_a_batch_that_does_not_go_on_it_does_nothing(
+    def test_it_does_nothing_for_a_batch_that_does_not_go_on(
         self, world: World, sent: Batch, since: str
     ) -> None:
         check_when_due(world, sent)
@@ -328,7 +326,7 @@ class TestSentinels:
         self._receive(world, sent)
         assert (world.head(sent), world.queue.jobs) == (before, [])
 
-    def test_one_that_meets_errors_is_sent_again_until_it_meets_none(
+    def test_a_sentinel_that_meets_errors_is_sent_again_until_it_meets_none(
         self, world: World, sent: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         check_when_due(world, sent)
@@ -355,7 +353,7 @@ class TestSentinels:
         assert [message.chunk for message, _ in world.queue.jobs] == [0, 1, 2]
         assert len(world.journal.of("chunks sent again")) == 1
 
-    def test_a_check_whose_record_was_not_answered_sends_one_that_stands(self) -> None:
+    def test_a_check_whose_write_was_not_answered_sends_a_valid_sentinel(self) -> None:
         world = World(store=UnansweredStore())
         batch = world.submitted(1, checks=1, checked_at=START)
         check_when_due(world, batch)
@@ -363,7 +361,7 @@ class TestSentinels:
         [(sentinel, _)] = world.queue.sentinels
         assert sentinel.stands_in(world.head(batch))
 
-    def test_no_answer_of_another_round_is_taken_for_a_move(self, world: World) -> None:
+    def test_answers_of_another_round_do_not_count_as_movement(self, world: World) -> None:
         batch = world.submitted(1, round=2, checks=1, checked_at=START)
         check_when_due(world, batch)
         late = AnswersPart(round=1, number=0, answers={0: succeeded()})
@@ -373,7 +371,7 @@ class TestSentinels:
 
     @staticmethod
     def _receive(world: World, batch: Batch) -> Sentinel:
-        """Its turn has come."""
+        """The sentinel's turn has come."""
         [(sentinel, delay)] = world.queue.take_sentinels()
         assert sentinel.batch_id == batch.batch_id
         world.clock.advance(seconds=delay)

@@ -1,5 +1,5 @@
-"""The end of a round: one completion, whoever finds the last chunk done, and a callback that is
-announced until somebody has it."""
+"""The end of a round: one completion, no matter which worker finds the last chunk done, and a
+callback that is announced until a worker has it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ def world() -> World:
 
 @pytest.fixture
 def full(world: World) -> Batch:
-    """A batch all of whose jobs are answered, and whose last worker died then."""
+    """A batch whose jobs are all answered, and whose last worker then died."""
     batch = world.submitted(1)
     world.store.record(batch, 0, AnswersPart(round=1, number=0, answers={0: succeeded()}))
     return batch
@@ -60,7 +60,7 @@ def test_if_its_message_is_lost_the_sweep_sends_another(world: World, full: Batc
     assert world.queue.callbacks == [(BatchMessage.of(full), 0)]
 
 
-def test_one_without_a_callback_is_not_due_any_more(world: World) -> None:
+def test_a_completed_batch_without_a_callback_is_no_longer_due(world: World) -> None:
     batch = world.submitted(1, callback=CallbackState.NONE)
     world.run_all_chunks(batch)
     assert world.head(batch).is_completed
@@ -68,7 +68,9 @@ def test_one_without_a_callback_is_not_due_any_more(world: World) -> None:
     assert not world.queue.is_busy
 
 
-def test_any_number_that_find_it_done_complete_it_once(world: World, full: Batch) -> None:
+def test_any_number_of_workers_that_find_it_done_complete_it_once(
+    world: World, full: Batch
+) -> None:
     finish(world, full)
     before = world.head(full)
     for _ in range(3):
@@ -79,8 +81,9 @@ def test_any_number_that_find_it_done_complete_it_once(world: World, full: Batch
     assert len(world.receiver.posts) == 1
 
 
-def test_a_completing_write_that_was_not_answered_announces_all_the_same() -> None:
-    """Made again, as an SDK does that hears no answer, it finds the batch completed."""
+def test_a_completing_write_without_an_answer_still_announces() -> None:
+    """When the write is repeated, as an SDK does without an answer, it finds the batch
+    completed."""
     store = UnansweredStore()
     world = World(store=store)
     batch = world.submitted(1)
@@ -106,7 +109,7 @@ def test_a_cancel_that_comes_between_is_part_of_what_is_completed(
     assert len(world.queue.callbacks) == 1
 
 
-def test_of_a_batch_that_was_restarted_meanwhile_nothing_is_announced(
+def test_nothing_is_announced_for_a_batch_that_was_restarted_meanwhile(
     world: World, full: Batch
 ) -> None:
     finish(world, full)
@@ -124,10 +127,10 @@ def test_of_a_batch_that_was_restarted_meanwhile_nothing_is_announced(
 class TestErrors:
     @pytest.mark.parametrize("takes_effect", [False, True])
     @pytest.mark.parametrize("number", [1, 2])
-    def test_whichever_write_fails_the_message_that_goes_on_ends_it(
+    def test_if_any_write_fails_the_handed_on_message_completes_it(
         self, world: World, monkeypatch: pytest.MonkeyPatch, number: int, takes_effect: bool
     ) -> None:
-        """The chunk is finished by the first write, the batch completed by the second."""
+        """The first write finishes the chunk, the second completes the batch."""
         batch = world.submitted(1)
         change, writes = world.store.change, iter(range(1, 100))
 
@@ -149,7 +152,7 @@ class TestErrors:
         world.run_to_the_end()
         assert world.head(batch).callback is CallbackState.DELIVERED
 
-    def test_a_callback_that_could_not_be_announced_is_announced_by_the_message_that_goes_on(
+    def test_a_callback_that_could_not_be_announced_is_announced_by_the_handed_on_message(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(1)
@@ -161,21 +164,21 @@ class TestErrors:
 
 
 class TestSlots:
-    """Of an account that is limited."""
+    """The slot of a batch whose account is limited."""
 
     @pytest.fixture
     def world(self) -> World:
         return World(limits=Limits(open_batches=1))
 
-    def test_the_end_frees_the_slot(self, world: World, full: Batch) -> None:
+    def test_completion_frees_the_slot(self, world: World, full: Batch) -> None:
         world.service.admission.admit(full, full.total)
         finish(world, full)
         assert world.store.usages[full.account].open == frozenset()
 
-    def test_it_does_so_if_the_callback_cannot_be_announced_too(
+    def test_it_does_so_even_if_the_callback_cannot_be_announced(
         self, world: World, full: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The message that then goes on finds the batch completed, and only announces."""
+        """The handed-on message then finds the batch completed, and only announces."""
         world.service.admission.admit(full, full.total)
         failing(monkeypatch, world.queue, "send_callback", times=1)
         world.work(JobsMessage.of(full, 0))
@@ -183,8 +186,10 @@ class TestSlots:
         world.run_to_the_end()
         assert world.head(full).callback is CallbackState.DELIVERED
 
-    def test_so_does_whoever_finds_that_it_has_ended(self, world: World, full: Batch) -> None:
-        """The one who completed it died before."""
+    def test_a_worker_that_finds_it_completed_frees_the_slot_too(
+        self, world: World, full: Batch
+    ) -> None:
+        """The worker that completed it died before freeing the slot."""
         world.service.admission.admit(full, full.total)
         done = world.store.change(
             full, transitions.finish_chunk(full, world.store.load_chunk(full, 0))

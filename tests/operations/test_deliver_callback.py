@@ -1,5 +1,5 @@
-"""What a callback promises: signed, the same bytes each time, tried until it is over, and by one at
-a time."""
+"""Callbacks: signed, with the same bytes each time, retried until they are over, and sent by one
+worker at a time."""
 
 import json
 import math
@@ -97,27 +97,27 @@ class TestDelivering:
         assert [(made.status, made.error) for made in head.history] == [(302, "HTTP 302")] * 8
         assert head.due_at is None
 
-    def test_a_near_next_try_is_made_punctual_by_a_message(self, world: World, done: Batch) -> None:
+    def test_a_near_next_try_is_triggered_by_a_message(self, world: World, done: Batch) -> None:
         world.receiver.answers = [Reply(status=500)]
         world.call_back(done)
         assert world.queue.callbacks == [(BatchMessage.of(done), 6)]
         assert world.head(done).due_at == START + timedelta(seconds=5.5, minutes=2)
 
-    def test_a_receiver_that_is_gone_is_not_asked_again(self, world: World, done: Batch) -> None:
+    def test_a_receiver_that_is_gone_is_not_called_again(self, world: World, done: Batch) -> None:
         world.receiver.answers = [Reply(status=410)]
         world.call_back(done)
         assert world.head(done).callback is CallbackState.FAILED
         assert not world.queue.is_busy
 
     @pytest.mark.parametrize(("status", "wait"), [(429, 600), (503, 600), (500, 5.5)])
-    def test_retry_after_is_waited_for_where_it_may_be_asked(
+    def test_retry_after_is_honored_on_the_statuses_that_allow_it(
         self, world: World, done: Batch, status: int, wait: float
     ) -> None:
         world.receiver.answers = [Reply(status=status, retry_after="600")]
         world.call_back(done)
         assert world.head(done).next_try_at == START + timedelta(seconds=wait)
 
-    def test_an_address_that_is_refused_ends_the_callback(self, world: World, done: Batch) -> None:
+    def test_a_refused_address_ends_the_callback(self, world: World, done: Batch) -> None:
         refused = NoReply(reason="10.0.0.1 is a private address", is_final=True)
         world.receiver.answers = [refused]
         world.call_back(done)
@@ -154,7 +154,7 @@ class TestDelivering:
             world.call_back(done)
         assert seen == [1]
 
-    def test_nobody_delivers_while_a_lease_runs(self, world: World, done: Batch) -> None:
+    def test_no_other_worker_delivers_while_a_lease_runs(self, world: World, done: Batch) -> None:
         leased = world.store.change(done, transitions.take_lease(done, "another's", START))
         assert leased
         assert leased.lease_ends_at
@@ -165,8 +165,8 @@ class TestDelivering:
         world.call_back(done)
         assert len(world.receiver.posts) == 1
 
-    def test_a_delivery_whose_lease_was_not_answered_knows_its_own(self) -> None:
-        """Or each attempt that this befalls is lost, and none is recorded."""
+    def test_a_delivery_recognizes_its_lease_after_a_lost_answer(self) -> None:
+        """Otherwise, each such attempt would be lost, and none recorded."""
         world = World(store=UnansweredStore())
         batch = world.submitted(1)
         world.run_all_chunks(batch)
@@ -175,10 +175,10 @@ class TestDelivering:
         assert (head.callback, head.attempts) == (CallbackState.DELIVERED, 1)
         assert len(world.receiver.posts) == 1
 
-    def test_whoever_comes_second_sends_nothing(
+    def test_a_worker_that_comes_second_sends_nothing(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Another takes the lease after the batch was read."""
+        """Another worker takes the lease after the batch was read."""
         find_terms = world.store.find_terms
 
         def be_overtaken(batch: Batch) -> object:
@@ -190,8 +190,8 @@ class TestDelivering:
         assert world.receiver.posts == []
         assert world.head(done).lease == "another's"
 
-    def test_senders_that_die_use_up_the_attempts_too(self, world: World, done: Batch) -> None:
-        """Or a body that kills its sender would be sent for as long as the batch lives."""
+    def test_senders_that_die_use_up_attempts_too(self, world: World, done: Batch) -> None:
+        """Otherwise, a body that kills its sender would be sent for as long as the batch lives."""
 
         def die(*_: object, **__: object) -> NoReturn:
             raise SystemExit
@@ -236,7 +236,9 @@ class TestDelivering:
         assert world.receiver.posts == []
 
     @pytest.mark.parametrize("since", ["running", "expired", "unknown", "without a callback"])
-    def test_a_batch_that_has_none_to_send_is_left_alone(self, world: World, since: str) -> None:
+    def test_a_batch_without_a_callback_to_send_is_left_alone(
+        self, world: World, since: str
+    ) -> None:
         batch = world.submitted(
             2, callback=CallbackState.NONE if since.startswith("without") else CallbackState.WAITING
         )
@@ -259,7 +261,7 @@ def asked_anew(world: World, batch: Batch, how: str) -> None:
 
 
 class Slow:
-    """A receiver that is at work while things happen."""
+    """A receiver that takes its time while other things happen."""
 
     def __init__(self, world: World, meanwhile: Callable[[], None]) -> None:
         self._post = world.receiver.post
@@ -273,10 +275,11 @@ class Slow:
 
 
 class TestAskedAnewWhileADeliveryIsUnderWay:
-    """It may reach its receiver still, so nobody else begins before its lease has ended."""
+    """A delivery may still reach its receiver, so no other one begins before its lease has
+    ended."""
 
     @pytest.mark.parametrize("how", ["repost", "restart"])
-    def test_the_next_begins_when_the_lease_has_ended(
+    def test_the_next_delivery_begins_when_the_lease_has_ended(
         self, world: World, done: Batch, how: str
     ) -> None:
         leased = world.store.change(done, transitions.take_lease(done, "another's", START))
@@ -296,7 +299,9 @@ class TestAskedAnewWhileADeliveryIsUnderWay:
         assert world.head(done).callback is CallbackState.DELIVERED
 
     @pytest.mark.parametrize("how", ["repost", "restart"])
-    def test_what_becomes_of_it_is_not_recorded(self, world: World, done: Batch, how: str) -> None:
+    def test_the_outcome_of_the_earlier_delivery_is_not_recorded(
+        self, world: World, done: Batch, how: str
+    ) -> None:
         Slow(world, lambda: asked_anew(world, done, how))
         world.call_back(done)
         [line] = world.journal.of("callback attempted")
@@ -308,10 +313,10 @@ class TestAskedAnewWhileADeliveryIsUnderWay:
         assert world.head(done).callback is CallbackState.DELIVERED
 
     @pytest.mark.parametrize("how", ["repost", "restart"])
-    def test_however_often_it_is_asked_one_is_under_way_at_a_time(
+    def test_many_reposts_still_make_one_delivery_at_a_time(
         self, world: World, done: Batch, how: str
     ) -> None:
-        """A receiver hangs, and its owner asks 40 times meanwhile."""
+        """The receiver hangs, and its owner reposts 40 times meanwhile."""
 
         def ask_again() -> None:
             for _ in range(40):
@@ -330,8 +335,8 @@ class TestAskedAnewWhileADeliveryIsUnderWay:
 
 
 def ended_with_failures(world: World, **asked: Any) -> Batch:
-    """A completed batch of six jobs, of which those with an odd number failed. What is asked is
-    of the head or of the terms."""
+    """A completed batch of six jobs, of which the odd-numbered ones failed. The arguments set what
+    the caller asked for, in the head or in the terms."""
     of_terms = {field.name for field in fields(SubmissionTerms)}
     terms = replace(PLAIN_TERMS, **{name: asked[name] for name in asked if name in of_terms})
     of_head = {name: value for name, value in asked.items() if name not in of_terms}
@@ -354,7 +359,7 @@ class TestWhatItsCallerAskedFor:
     @pytest.mark.parametrize(
         ("which", "shown"), [(CallbackResults.FAILED, [1, 3, 5]), (CallbackResults.NONE, [])]
     )
-    def test_it_carries_the_results_that_were_asked_for_and_how_the_batch_ended(
+    def test_it_carries_the_requested_results_and_how_the_batch_ended(
         self, world: World, which: CallbackResults, shown: list[int]
     ) -> None:
         body = called_back(world, ended_with_failures(world, callback_results=which))
@@ -362,7 +367,7 @@ class TestWhatItsCallerAskedFor:
         assert list(body) == ["asyncId", "results", "status", "jobs"]
         assert (body["status"], body["jobs"]) == ("completed", JOBS)
 
-    def test_if_no_job_failed_nothing_is_read_for_those_that_did(
+    def test_if_no_job_failed_no_results_are_read_for_the_failed_ones(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(
@@ -372,10 +377,11 @@ class TestWhatItsCallerAskedFor:
         failing(monkeypatch, world.store, "read_chunks")
         assert called_back(world, batch)["results"] == []
 
-    def test_if_there_is_no_time_to_find_those_that_failed_it_is_tried_again(
+    def test_if_there_is_no_time_to_find_the_failed_jobs_it_is_retried(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """They may stand among gigabytes of others. A part is never sent for the whole."""
+        """They may lie among gigabytes of other results. A part is never sent in place of the
+        whole."""
         batch = ended_with_failures(world, callback_results=CallbackResults.FAILED)
         chunks = [*world.store.read_chunks(batch, batch.chunks)]
         left, read = [60.0], []
@@ -393,7 +399,7 @@ class TestWhatItsCallerAskedFor:
         assert last_error(world.head(batch)) == "the results could not be read in time"
         assert world.head(batch).callback is CallbackState.WAITING
 
-    def test_a_label_and_metadata_come_back_behind_all_results(self, world: World) -> None:
+    def test_label_and_metadata_come_back_after_all_results(self, world: World) -> None:
         batch = ended_with_failures(world, label="May", metadata={"order": "77"})
         body = called_back(world, batch)
         assert len(body.pop("results")) == 6
@@ -405,7 +411,7 @@ class TestWhatItsCallerAskedFor:
             "metadata": {"order": "77"},
         }
 
-    def test_all_of_it_is_the_same_at_every_attempt_and_repost(self, world: World) -> None:
+    def test_everything_is_the_same_at_every_attempt_and_repost(self, world: World) -> None:
         batch = ended_with_failures(
             world,
             label="May",
@@ -425,7 +431,7 @@ class TestWhatItsCallerAskedFor:
         }
         assert len(same) == 1
 
-    def test_it_goes_on_the_trace_of_its_caller_under_an_id_of_its_own(self, world: World) -> None:
+    def test_it_continues_the_callers_trace_with_a_parent_id_of_its_own(self, world: World) -> None:
         trace = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
         batch = ended_with_failures(world, trace=trace)
         world.call_back(batch)
@@ -436,7 +442,7 @@ class TestWhatItsCallerAskedFor:
         world.call_back(done)
         assert "traceparent" not in world.receiver.posts[0].headers
 
-    def test_headers_of_the_callers_go_with_it_and_into_no_log(self, world: World) -> None:
+    def test_the_callers_headers_are_sent_and_never_logged(self, world: World) -> None:
         private = {"Authorization": "Bearer canary"}
         batch = ended_with_failures(world, callback_headers=private)
         world.receiver.answers = [Reply(status=500)]
@@ -447,10 +453,10 @@ class TestWhatItsCallerAskedFor:
         assert "canary" not in repr(world.journal)
 
     @pytest.mark.parametrize("room", [0, -1])
-    def test_the_limit_counts_what_is_sent(
+    def test_the_size_limit_counts_what_is_sent(
         self, world: World, monkeypatch: pytest.MonkeyPatch, room: int
     ) -> None:
-        """Not the results that are left out, and what follows them too."""
+        """It counts what follows the results, but not the results that are left out."""
         batch = ended_with_failures(world, callback_results=CallbackResults.FAILED, label="May")
         world.call_back(batch)
         [post] = world.receiver.posts
@@ -465,7 +471,7 @@ class TestWhatItsCallerAskedFor:
         assert len(world.receiver.posts) == (2 if room == 0 else 1)
 
     @pytest.mark.parametrize("room", [0, -1])
-    def test_so_it_does_with_all_results_before_any_is_read(
+    def test_it_is_checked_for_all_results_before_any_is_read(
         self, world: World, monkeypatch: pytest.MonkeyPatch, room: int
     ) -> None:
         batch = ended_with_failures(world, label="May")
@@ -481,9 +487,9 @@ class TestWhatItsCallerAskedFor:
 
 
 class TestHistory:
-    """What is kept of the attempts of a series."""
+    """What the history keeps of a series of attempts."""
 
-    def test_each_attempt_tells_when_it_began_what_came_of_it_and_how_long_it_took(
+    def test_each_attempt_has_its_start_its_outcome_and_its_duration(
         self, world: World, done: Batch
     ) -> None:
         world.receiver.answers = [Reply(status=503), NoReply(reason="no answer in time")]
@@ -497,7 +503,7 @@ class TestHistory:
         assert (third.status, third.error, third.took_ms) == (200, None, 0)
         assert first.at < second.at < third.at
 
-    def test_one_that_is_under_way_or_whose_sender_died_has_only_its_time(
+    def test_an_attempt_under_way_or_whose_sender_died_has_only_its_start(
         self, world: World, done: Batch
     ) -> None:
         leased = world.store.change(done, transitions.take_lease(done, "another's", START))
@@ -509,7 +515,7 @@ class TestHistory:
         assert lost == CallbackAttempt(at=START)
         assert made.status == 200
 
-    def test_one_that_was_lost_ends_the_callback_like_any(
+    def test_a_lost_last_attempt_ends_the_callback_like_any_other(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lost = replace(world.head(done), attempts=8, history=())
@@ -531,10 +537,10 @@ class TestHistory:
 
 class TestErrors:
     @pytest.mark.parametrize("name", ["find", "find_terms", "find_account", "change"])
-    def test_after_one_the_message_is_tried_again_up_to_five_times(
+    def test_after_an_error_the_message_is_retried_up_to_five_times(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
-        """Then the due time has it tried."""
+        """After that, the due time triggers another attempt."""
         failing(monkeypatch, world.keys if name == "find_account" else world.store, name)
         delays = []
         world.call_back(done)
@@ -546,7 +552,7 @@ class TestErrors:
         assert world.receiver.posts == []
         assert world.store.heads[done.batch_id].due_at == done.due_at
 
-    def test_what_does_not_pass_by_itself_is_a_failure_of_the_function_too(
+    def test_an_error_that_will_not_pass_is_also_a_failure_of_the_function(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(monkeypatch, world.store, "find", error=Denied("no"))

@@ -1,4 +1,4 @@
-"""Listing an account's batches: what is on a page, and what a page costs."""
+"""Listing an account's batches: what a page holds, and what it costs."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ LABEL = "nightly"
 
 @dataclass
 class WatchedStore(FakeBatchStore):
-    """Notes how many of the index it was asked for, and how many heads each time."""
+    """Records how many ids and heads each request asks for."""
 
     listed: list[int | None] = field(default_factory=list)
     found: list[int] = field(default_factory=list)
@@ -61,7 +61,7 @@ class World(InMemory):
         life: timedelta = 60 * HOUR,
         label: str | None = None,
     ) -> list[str]:
-        """So many more batches of some age, a minute apart, the newest first."""
+        """Store some batches of a given age, a minute apart, newest first."""
         ids = []
         for number in range(count):
             batch_id = f"{len(self.store.heads):032x}"
@@ -88,7 +88,7 @@ class World(InMemory):
             yield page
 
     def pages(self, per_page: int = 100, first: int | None = None) -> Iterator[Listing]:
-        """Those that lead from the first to the last."""
+        """The pages, from the first to the last."""
         page = self.page(per_page=first or per_page)
         yield page
         while page.following:
@@ -111,7 +111,7 @@ class TestFollowing:
     def test_every_batch_is_on_one_page_in_order(
         self, spans: Sequence[int], first: int, per_page: int
     ) -> None:
-        """Whatever the size of the pages, and those of one moment too."""
+        """For any page size, including batches created at the same moment."""
         world = World()
         for span in spans:
             world.put(1, age=span * HOUR)
@@ -124,7 +124,7 @@ class TestFollowing:
         assert {page.total for page in read} == {len(spans)}
         assert all(page.batches for page in read[1:])
 
-    def test_what_is_submitted_meanwhile_repeats_and_skips_nothing(self) -> None:
+    def test_a_batch_submitted_meanwhile_repeats_and_skips_nothing(self) -> None:
         world = World()
         expected = world.put(25)
         got = []
@@ -134,8 +134,8 @@ class TestFollowing:
             world.clock.advance(minutes=1)
         assert got == expected
 
-    def test_what_is_deleted_meanwhile_skips_nothing(self) -> None:
-        """Also the one where a page ended."""
+    def test_a_batch_deleted_meanwhile_skips_nothing(self) -> None:
+        """Not even if the page ended with it."""
         world = World()
         expected = world.put(30)
         got = []
@@ -145,7 +145,7 @@ class TestFollowing:
                 del world.store.heads[batch_id]
         assert got == expected
 
-    def test_another_account_is_not_reached(self) -> None:
+    def test_another_accounts_batches_are_never_listed(self) -> None:
         world = World()
         world.put(25)
         following = world.page(per_page=10).following
@@ -173,7 +173,7 @@ class TestCounting:
         following = world.lister.list_after(DEMO_CALLER, page.following, 100)
         assert ids(following) == expected[start + 100 : start + 200]
 
-    def test_beyond_a_thousand_a_number_is_refused_only_if_there_are_so_many(self) -> None:
+    def test_a_start_beyond_a_thousand_is_refused_only_if_there_are_more_batches(self) -> None:
         world = World()
         world.put(1_000)
         for start in (1_000, 1_001, 10**9):
@@ -188,14 +188,14 @@ class TestCounting:
 
 class TestExpiry:
     def test_a_batch_that_has_just_expired_is_counted_and_not_shown(self) -> None:
-        """Its time is rounded down to the second; the batches of that second are not read."""
+        """Its time is rounded down to the second, and batches of that second are not read."""
         world = World()
         [live] = world.put(1)
         world.put(1, age=60 * HOUR - timedelta(milliseconds=500), life=59 * HOUR)
         page = world.page()
         assert (ids(page), page.total, page.following) == ([live], 2, None)
 
-    def test_what_the_database_has_not_deleted_yet_is_neither(self) -> None:
+    def test_an_expired_batch_that_is_not_deleted_yet_is_neither_counted_nor_shown(self) -> None:
         world = World()
         live = world.put(3)
         world.put(500, age=61 * HOUR)
@@ -218,8 +218,8 @@ class TestExpiry:
         assert ids(world.page()) == live
 
     @pytest.mark.parametrize("per_page", [1, 2, 3, 7, 100])
-    def test_those_that_have_expired_between_others_are_passed_over(self, per_page: int) -> None:
-        """After the life was made shorter: the newer ones expire first."""
+    def test_expired_batches_between_live_ones_are_skipped(self, per_page: int) -> None:
+        """After the lifetime was shortened, the newer batches expire first."""
         world = World()
         live = world.put(4)
         world.put(5, age=70 * HOUR, life=60 * HOUR)
@@ -229,7 +229,7 @@ class TestExpiry:
         assert ids(*read) == live
         assert {page.total for page in read} == {8}
 
-    def test_of_more_than_can_be_counted_the_live_ones_are_found_behind_empty_pages(self) -> None:
+    def test_beyond_the_counted_batches_live_ones_are_found_behind_empty_pages(self) -> None:
         world = World()
         live = world.put(3)
         world.put(2_000, age=61 * HOUR)
@@ -240,7 +240,7 @@ class TestExpiry:
         assert read[0].total == 3
 
     def test_after_the_longest_life_there_is_nothing(self) -> None:
-        """Where a caller has kept a cursor for so long."""
+        """For a caller who has kept a cursor that long."""
         world = World()
         world.put(20)
         following = world.page(per_page=10).following
@@ -262,7 +262,7 @@ class TestCost:
             assert (world.watched.listed, world.watched.found) == ([1_001, 101], [100, 100])
         assert (second is None) == (count == 100)
 
-    def test_a_start_that_is_refused_or_far_away_asks_for_no_more(self) -> None:
+    def test_a_refused_or_distant_start_reads_no_more(self) -> None:
         world = World()
         world.page(10**9, 1_000)
         assert (world.watched.listed, world.watched.found) == ([2_001], [])
@@ -311,7 +311,7 @@ class TestByLabel:
         assert [bool(page.following) for page in read] == [True] * (len(read) - 1) + [False]
         assert len(read) == (2 if count > 1_000 else 1)
 
-    def test_what_has_expired_is_left_out(self) -> None:
+    def test_expired_batches_are_left_out(self) -> None:
         world = World()
         [live] = world.put(1, label=LABEL)
         world.put(3, age=61 * HOUR, label=LABEL)

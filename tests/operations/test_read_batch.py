@@ -21,12 +21,12 @@ from tests.operations.world import World
 from tests.samples import DEMO_CALLER, some_jobs, succeeded, unanswered
 
 PARTIAL = View(partial=True)
-#: Of which eleven fit one answer.
+#: Eleven answers of this size fit into one response.
 LARGE = '"' + "x" * 300_000 + '"'
 
 
 def answer(world: World, batch: Batch, answered: Collection[int], response: str = "{}") -> None:
-    """Record the answers of some jobs, while the batch runs on."""
+    """Record the answers of some jobs while the batch is running."""
     record(world, batch, dict.fromkeys(answered, succeeded(response)))
 
 
@@ -49,7 +49,7 @@ def page_of(
 def pages(
     world: World, batch: Batch, per_page: int, view: View = PARTIAL
 ) -> Iterator[dict[str, Any]]:
-    """Those to which `next` leads from the first on."""
+    """The pages that `next` leads to, starting at the first."""
     start, following = -1, 0
     while following is not None:
         assert following > start
@@ -75,10 +75,10 @@ class TestFollowingNext:
         is_large=st.booleans(),
         most=st.sampled_from([1_000_000, results.MAX_LOOKED_AT]),
     )
-    def test_it_leads_past_every_job_once_whatever_is_shown_of_it(
+    def test_it_visits_every_job_once_whatever_is_shown(
         self, verdicts: list[Verdict | None], per_page: int, view: View, is_large: bool, most: int
     ) -> None:
-        """None: a job without an answer, of which a batch that has ended has none."""
+        """None stands for a job without an answer; a batch that has ended has none."""
         if not view.partial:
             verdicts = [verdict or Verdict.UNANSWERED for verdict in verdicts]
         world = World()
@@ -105,7 +105,7 @@ class TestFollowingNext:
         assert [page["meta"]["totalResults"] for page in read] == [len(verdicts)] * len(read)
 
     @given(total=st.integers(1, 30), per_page=st.integers(1, 31), data=st.data())
-    def test_every_answered_job_is_shown_once_whatever_is_missing(
+    def test_every_answered_job_is_shown_once_if_others_are_missing(
         self, total: int, per_page: int, data: st.DataObject
     ) -> None:
         answered = data.draw(st.sets(st.integers(0, total - 1)))
@@ -119,7 +119,7 @@ class TestFollowingNext:
         assert [page["meta"]["count"] for page in read] == [len(page["results"]) for page in read]
 
     @pytest.mark.parametrize("missing", [{0}, {11}, {10, 11, 12}, {29}, set(range(0, 30, 2))])
-    def test_so_is_every_job_where_pages_end_early(self, missing: set[int]) -> None:
+    def test_every_job_is_shown_once_if_pages_end_early(self, missing: set[int]) -> None:
         world = World()
         batch = world.submitted(30)
         answered = {*range(30)} - missing
@@ -128,7 +128,7 @@ class TestFollowingNext:
         assert [result["index"] for page in read for result in page["results"]] == sorted(answered)
         assert max(page["meta"]["count"] for page in read) == 11
 
-    def test_a_job_that_gets_its_answer_meanwhile_is_on_a_later_page_or_on_none(self) -> None:
+    def test_a_job_answered_meanwhile_is_on_a_later_page_or_on_none(self) -> None:
         world = World()
         batch = world.submitted(4)
         answer(world, batch, {1, 3})
@@ -139,7 +139,7 @@ class TestFollowingNext:
         assert [result["index"] for result in first["results"]] == [1]
         assert [result["index"] for result in second["results"]] == [2, 3]
 
-    def test_of_a_page_behind_the_last_job_there_is_no_next(self) -> None:
+    def test_a_page_behind_the_last_job_has_no_next(self) -> None:
         world = World()
         batch = world.submitted(2)
         meta = page_of(world, batch, 1_000, 10)["meta"]
@@ -147,7 +147,7 @@ class TestFollowingNext:
 
 
 class TestTheWhole:
-    """Without a page it is all of what is shown, or nothing."""
+    """Without paging, the answer is everything that is shown, or an error."""
 
     @pytest.mark.parametrize(
         ("view", "shown"),
@@ -157,20 +157,18 @@ class TestTheWhole:
             (View(only=Only.FAILED, partial=True), [13, 14]),
         ],
     )
-    def test_what_is_left_out_does_not_count(self, view: View, shown: list[int]) -> None:
+    def test_parts_left_out_do_not_count(self, view: View, shown: list[int]) -> None:
         world, batch = ended(14, large=range(13))
         body = world.service.reader.results(DEMO_CALLER, batch.batch_id, page=None, view=view)
         assert [result["request"]["n"] for result in json.loads(body)["results"]] == shown
 
     @pytest.mark.parametrize("view", [View(only=Only.SUCCEEDED), View(detailed=True), View()])
-    def test_what_is_shown_does(self, view: View) -> None:
+    def test_parts_shown_count(self, view: View) -> None:
         world, batch = ended(13, large=range(12))
         with pytest.raises(TooLarge, match="page through them"):
             world.service.reader.results(DEMO_CALLER, batch.batch_id, page=None, view=view)
 
-    def test_what_is_more_than_can_be_looked_at_is_refused(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_more_than_can_be_examined_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world, batch = ended(14, large=range(13))
         monkeypatch.setattr(results, "MAX_LOOKED_AT", 3_000_000)
         read = partial(world.service.reader.results, DEMO_CALLER, batch.batch_id, page=None)
@@ -180,7 +178,7 @@ class TestTheWhole:
         assert refused.value.message == message
 
     def test_details_count_too(self) -> None:
-        """Without them it fits."""
+        """Without details the results fit."""
         world, batch = ended(999, large=(), jobs_per_message=50)
         read = partial(world.service.reader.results, DEMO_CALLER, batch.batch_id, page=None)
         plain = read(view=View(partial=True))

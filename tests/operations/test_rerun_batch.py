@@ -1,4 +1,4 @@
-"""restart, repost and cancel: what each changes, when it is refused, and that it loses no race."""
+"""Restart, repost and cancel: what each changes, when it is refused, and that it survives races."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -47,7 +47,7 @@ def half_done(world: World) -> Batch:
 
 
 class TestRestart:
-    def test_only_what_never_got_an_answer_runs_again_and_a_callback_follows(
+    def test_only_jobs_without_an_answer_run_again_and_a_callback_follows(
         self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         before = world.texts(half_done)
@@ -60,7 +60,7 @@ class TestRestart:
         ids = [post.headers["webhook-id"] for post in world.receiver.posts]
         assert ids == [half_done.callback_id, replace(half_done, round=2).callback_id]
 
-    def test_while_restarted_a_batch_runs_and_its_given_up_jobs_wait(
+    def test_a_restarted_batch_is_running_and_its_failed_jobs_wait(
         self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         rerun.restart(DEMO_CALLER, half_done.batch_id)
@@ -69,7 +69,7 @@ class TestRestart:
         assert head.answered.total == 1
         assert head.callback is CallbackState.WAITING
 
-    def test_it_inherits_neither_a_wait_nor_a_sentinel_of_the_round_before(
+    def test_it_inherits_neither_a_wait_nor_a_sentinel_from_the_previous_round(
         self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         now = world.clock.now()
@@ -80,7 +80,7 @@ class TestRestart:
         head = world.head(half_done)
         assert (head.waits_until, head.sentinel_at, head.checks) == (None, None, 0)
 
-    def test_with_nothing_to_run_it_ends_at_once_and_calls_back_anew(
+    def test_with_nothing_to_run_it_ends_immediately_and_calls_back_again(
         self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(1)
@@ -91,7 +91,7 @@ class TestRestart:
         assert len(world.platform.calls) == 1
         assert len(world.receiver.posts) == 2
 
-    def test_a_running_batch_is_only_checked_and_once_in_five_minutes(
+    def test_a_running_batch_is_only_checked_once_in_five_minutes(
         self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(1)
@@ -111,7 +111,7 @@ class TestRestart:
         ("own", "expected"),
         [(timedelta(minutes=7), timedelta(minutes=7)), (None, timedelta(hours=12))],
     )
-    def test_the_deadline_is_that_of_the_submission_or_else_of_the_stage(
+    def test_the_deadline_comes_from_the_submission_or_the_stage(
         self,
         world: World,
         rerun: BatchRerunner,
@@ -151,7 +151,7 @@ class TestRestart:
         with pytest.raises(Conflict):
             rerun.restart(DEMO_CALLER, batch.batch_id)
 
-    def test_nor_is_it_done_while_a_stop_is_not_finished(
+    def test_it_is_refused_while_a_stop_is_not_finished(
         self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(1, max_failed=0, stopped=True)
@@ -175,21 +175,21 @@ class TestRepost:
         with pytest.raises(NotCompleted):
             rerun.repost(DEMO_CALLER, world.submitted(1).batch_id)
 
-    def test_it_asks_for_the_callback_alone(
+    def test_it_triggers_only_the_callback(
         self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         rerun.repost(DEMO_CALLER, half_done.batch_id)
         assert world.queue.callbacks == [(BatchMessage.of(half_done), 0)]
         assert world.queue.batches == []
 
-    def test_one_that_finds_another_deliverys_lease_taken_meanwhile_waits_for_it(
+    def test_a_repost_waits_for_a_lease_that_was_taken_meanwhile(
         self,
         world: World,
         rerun: BatchRerunner,
         half_done: Batch,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """The lease was taken after the batch was read, so that it has to be read again."""
+        """The lease was taken after the batch was read, so the batch has to be read again."""
         rerun.repost(DEMO_CALLER, half_done.batch_id)
         change = world.store.change
 
@@ -239,14 +239,16 @@ class TestCancel:
         world.run_all_chunks(batch)
         assert world.platform.calls == []
 
-    def test_of_a_completed_batch_it_changes_nothing(
+    def test_it_changes_nothing_in_a_completed_batch(
         self, world: World, rerun: BatchRerunner, half_done: Batch
     ) -> None:
         before = world.head(half_done)
         rerun.cancel(DEMO_CALLER, half_done.batch_id)
         assert world.head(half_done) == before
 
-    def test_nor_does_it_of_one_that_is_stopped(self, world: World, rerun: BatchRerunner) -> None:
+    def test_it_changes_nothing_in_a_stopped_batch(
+        self, world: World, rerun: BatchRerunner
+    ) -> None:
         batch = world.submitted(2, max_failed=0, stopped=True)
         rerun.cancel(DEMO_CALLER, batch.batch_id)
         assert world.head(batch) == batch
@@ -288,7 +290,7 @@ class TestCancel:
         world.run_to_the_end()
         assert world.head(batch).status == "cancelled"
 
-    def test_no_job_is_sent_again_however_long_the_end_takes(
+    def test_no_job_is_sent_again_while_the_batch_takes_long_to_end(
         self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(2)
@@ -327,8 +329,8 @@ class TestAll:
         assert len(world.receiver.posts) == 1
 
     @pytest.mark.parametrize("action", ["restart", "repost"])
-    def test_a_write_that_took_effect_and_was_not_answered_knows_itself(self, action: str) -> None:
-        """Whatever it would do next, seeing what it did, was not asked for."""
+    def test_a_write_recognizes_itself_after_a_lost_answer(self, action: str) -> None:
+        """Anything it did next, on seeing its own change, would be unasked for."""
         store = UnansweredStore()
         world = World(store=store)
         batch = world.submitted(1, state=BatchState.COMPLETED, callback=CallbackState.FAILED)
@@ -340,7 +342,7 @@ class TestAll:
         assert (head.callback, head.callback_round) == (CallbackState.WAITING, 2)
         assert head.round == (2 if action == "restart" else 1)
 
-    def test_whoever_always_loses_is_told_that_the_batch_is_busy(
+    def test_after_losing_every_race_the_caller_learns_that_the_batch_is_busy(
         self,
         world: World,
         rerun: BatchRerunner,

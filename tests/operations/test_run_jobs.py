@@ -1,4 +1,4 @@
-"""What a worker promises about the jobs of a message."""
+"""What a worker does with the jobs of a message."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ class TestRunning:
         assert {answer.verdict for answer in world.answers(batch).values()} == {Verdict.SUCCEEDED}
         assert world.head(batch).done == {2}
 
-    def test_a_call_carries_the_jobs_own_text_key_and_idempotency_key(self, world: World) -> None:
+    def test_a_call_carries_the_jobs_text_key_and_idempotency_key(self, world: World) -> None:
         batch = world.submitted(1)
         world.work(JobsMessage.of(batch, 0))
         [call] = world.platform.calls
@@ -59,7 +59,7 @@ class TestRunning:
         assert call.key == "demo"
         assert call.traceparent is None
 
-    def test_each_call_of_a_traced_batch_carries_its_trace_the_same_at_every_try(
+    def test_each_call_of_a_traced_batch_carries_the_same_trace_at_every_try(
         self, world: World
     ) -> None:
         trace = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
@@ -72,7 +72,9 @@ class TestRunning:
             trace.traceparent(batch.call_id(index)) for index in (0, 1, 0)
         ]
 
-    def test_whoever_finishes_the_last_chunk_completes_the_batch(self, world: World) -> None:
+    def test_the_worker_that_finishes_the_last_chunk_completes_the_batch(
+        self, world: World
+    ) -> None:
         batch = world.submitted(3)
         for chunk in (2, 0):
             world.work(JobsMessage.of(batch, chunk))
@@ -83,7 +85,7 @@ class TestRunning:
         assert world.queue.callbacks == [(BatchMessage.of(batch), 0)]
         assert world.queue.batches == []
 
-    def test_answers_are_recorded_while_others_are_still_out(self) -> None:
+    def test_answers_are_recorded_while_other_calls_are_still_running(self) -> None:
         world = World(per_flush=4)
         batch = world.submitted(10, chunk_size=10)
         world.work(JobsMessage.of(batch, 0))
@@ -119,7 +121,7 @@ class TestRedelivery:
     def test_a_redelivered_message_of_a_completed_round_has_its_callback_sent(
         self, world: World
     ) -> None:
-        """Its first worker may have died just before."""
+        """Its first worker may have died just before sending it."""
         batch = world.submitted(1)
         world.work(JobsMessage.of(batch, 0))
         world.queue.take_callbacks()
@@ -127,7 +129,7 @@ class TestRedelivery:
         assert world.queue.callbacks == [(BatchMessage.of(batch), 0)]
 
     @pytest.mark.parametrize("since", ["delivering", "delivered", "restarted"])
-    def test_but_not_if_it_is_under_way_or_over_or_of_an_earlier_round(
+    def test_it_is_not_sent_if_it_is_under_way_or_over_or_of_an_earlier_round(
         self, world: World, since: str
     ) -> None:
         batch = world.submitted(1)
@@ -145,14 +147,14 @@ class TestRedelivery:
         world.work(JobsMessage.of(batch, 0), receive_count=2)
         assert world.queue.callbacks == []
 
-    def test_only_what_has_no_answer_is_run(self, world: World) -> None:
+    def test_only_jobs_without_an_answer_are_run(self, world: World) -> None:
         batch = world.submitted(3, chunk_size=3)
         world.store.record(batch, 0, AnswersPart(round=1, number=0, answers={1: succeeded()}))
         world.work(JobsMessage.of(batch, 0))
         assert [call.params["n"] for call in world.platform.calls] == [0, 2]
 
     def test_a_job_that_its_second_worker_survives_leaves_no_marker(self, world: World) -> None:
-        """Or it would be to blame if a later delivery died of something else."""
+        """Otherwise, the job would be blamed if a later delivery died of something else."""
         batch = world.submitted(1)
         seen: list[Marker] = []
         world.behave(lambda _: seen.extend(world.store.markers.values()))
@@ -163,7 +165,7 @@ class TestRedelivery:
     def test_with_database_and_queue_down_no_marker_blames_the_job(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Neither can the answer be recorded, nor another message be sent."""
+        """Neither the answer can be recorded nor another message sent."""
         batch = world.submitted(1)
         monkeypatch.setattr(world.store, "record", fail)
         monkeypatch.setattr(world.queue, "send_jobs", fail)
@@ -171,7 +173,7 @@ class TestRedelivery:
             world.work(JobsMessage.of(batch, 0), receive_count=2)
         assert world.store.markers == {}
 
-    def test_two_workers_on_one_chunk_leave_one_answer_each_the_first_recorded(
+    def test_of_two_workers_on_one_chunk_the_first_recorded_answer_counts(
         self, world: World
     ) -> None:
         batch = world.submitted(3, chunk_size=3)
@@ -200,7 +202,7 @@ class TestRedelivery:
     def test_409_is_final_only_at_the_first_receive_of_the_first_message(
         self, world: World, change: dict[str, Any], receive_count: int, is_final: bool
     ) -> None:
-        """Otherwise the platform may still be at work on an earlier call, and tells so."""
+        """After that, the platform may still be working on an earlier call, and 409 says so."""
         batch = world.submitted(1)
         world.behave(lambda _: Reply(status=409, body=b"{}"))
         message = replace(JobsMessage.of(batch, 0), **change)
@@ -208,7 +210,7 @@ class TestRedelivery:
         assert bool(world.answers(batch)) is is_final
         assert bool(world.queue.jobs) is not is_final
 
-    def test_a_message_of_another_round_or_submission_is_forgotten(self, world: World) -> None:
+    def test_a_message_of_another_round_or_submission_is_dropped(self, world: World) -> None:
         batch = world.submitted(1)
         message = JobsMessage.of(batch, 0)
         for stale in (replace(message, round=2), replace(message, submission="0" * 32)):
@@ -216,13 +218,13 @@ class TestRedelivery:
         assert world.platform.calls == []
         assert world.head(batch) == batch
 
-    def test_a_message_of_an_expired_batch_is_forgotten(self, world: World) -> None:
+    def test_a_message_of_an_expired_batch_is_dropped(self, world: World) -> None:
         batch = world.submitted(1)
         world.clock.set(batch.expires_at)
         world.work(JobsMessage.of(batch, 0))
         assert world.platform.calls == []
 
-    def test_nor_is_it_in_a_chunk_that_is_sent_again_or_in_a_later_round(
+    def test_409_is_not_final_in_a_chunk_that_is_sent_again_or_in_a_later_round(
         self, world: World
     ) -> None:
         for batch, message in (
@@ -236,7 +238,7 @@ class TestRedelivery:
 
 class TestTransientFailures:
     @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-    def test_a_failure_that_may_pass_is_tried_again_in_a_delayed_message(
+    def test_a_failure_that_may_pass_is_retried_in_a_delayed_message(
         self, world: World, status: int
     ) -> None:
         batch = world.submitted(3, chunk_size=3)
@@ -246,7 +248,7 @@ class TestTransientFailures:
         assert (message.indexes, message.attempt, message.hops, delay) == ((1,), 2, 1, 2)
         assert world.head(batch).done == frozenset()
 
-    def test_a_job_that_fails_twice_and_then_answers_has_its_answer(self, world: World) -> None:
+    def test_a_job_that_fails_twice_and_then_answers_gets_its_answer(self, world: World) -> None:
         batch = world.submitted(1)
         replies = [Reply(status=500), NoReply(reason="no connection")]
         world.behave(lambda _: replies.pop(0) if replies else None)
@@ -280,7 +282,9 @@ class TestTransientFailures:
             (13, 2),
         ]
 
-    def test_a_wait_of_more_than_a_minute_is_not_taken_for_a_standstill(self, world: World) -> None:
+    def test_a_wait_of_more_than_a_minute_is_not_mistaken_for_a_standstill(
+        self, world: World
+    ) -> None:
         batch = world.submitted(1)
         world.behave(lambda _: Reply(status=429, retry_after="3600"))
         world.work(JobsMessage.of(batch, 0))
@@ -291,8 +295,8 @@ class TestTransientFailures:
             batch, waits_until=START.replace(hour=15, minute=5, second=0)
         )
 
-    def test_a_wait_of_up_to_a_minute_is_noted_nowhere(self, world: World) -> None:
-        """Or a platform that is slow would hold up the check of what was really lost."""
+    def test_a_wait_of_up_to_a_minute_is_not_noted(self, world: World) -> None:
+        """Otherwise, a slow platform would delay the check for messages that were really lost."""
         batch = world.submitted(1)
         world.behave(lambda _: Reply(status=429, retry_after="60"))
         world.work(JobsMessage.of(batch, 0))
@@ -300,7 +304,7 @@ class TestTransientFailures:
         assert delay == 60
         assert world.head(batch) == batch
 
-    def test_of_many_that_wait_until_the_same_minute_one_writes(self, world: World) -> None:
+    def test_only_one_of_many_waits_until_the_same_minute_is_written(self, world: World) -> None:
         batch = world.submitted(3)
         world.behave(lambda _: Reply(status=429, retry_after="600"))
         heads = []
@@ -311,7 +315,7 @@ class TestTransientFailures:
         assert heads[0].waits_until == START + timedelta(seconds=653)
         assert heads[0] is heads[1] is heads[2]
 
-    def test_of_two_waits_the_later_stands_whichever_is_noted_last(self, world: World) -> None:
+    def test_the_later_of_two_waits_stands_in_either_order(self, world: World) -> None:
         """Both workers read the batch before either of them writes."""
         batch = world.submitted(3)
 
@@ -325,7 +329,7 @@ class TestTransientFailures:
         assert [delay for _, delay in world.queue.jobs] == [900, 61]
         assert world.head(batch).waits_until == START + timedelta(seconds=953)
 
-    def test_a_wait_that_cannot_be_noted_is_waited_all_the_same(
+    def test_a_wait_that_cannot_be_noted_still_delays_the_job(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(1)
@@ -337,7 +341,7 @@ class TestTransientFailures:
 
 
 class TestFinalFailures:
-    def test_an_error_of_the_api_is_the_response(self, world: World) -> None:
+    def test_an_error_from_the_api_is_the_response(self, world: World) -> None:
         batch = world.submitted(1)
         body = '{"errorCode": 404, "message": "no such event"}'
         world.behave(lambda _: Reply(status=404, body=body.encode()))
@@ -354,7 +358,7 @@ class TestFinalFailures:
         assert answer.verdict is Verdict.FAILED
         assert "<html>" + "x" * 994 + '"' in answer.response
 
-    def test_an_answer_over_what_can_be_stored_says_so(self, world: World) -> None:
+    def test_an_answer_too_large_to_store_says_so(self, world: World) -> None:
         batch = world.submitted(1)
         world.behave(
             lambda _: Reply(status=200, body=b"x" * 9, is_cut=True, declared_bytes=3_000_000)
@@ -374,7 +378,7 @@ class TestFinalFailures:
         )
 
     @pytest.mark.parametrize("account", ["other", "ACME", "acme ", ""])
-    def test_a_key_that_belongs_to_another_account_by_now_signs_no_job(
+    def test_a_key_that_now_belongs_to_another_account_signs_no_job(
         self, world: World, account: str
     ) -> None:
         batch = world.submitted(2, chunk_size=2)
@@ -385,7 +389,7 @@ class TestFinalFailures:
             '{"errorCode": 463, "message": "Key revoked"}'
         }
 
-    def test_a_retry_asks_again_whose_key_it_is(self, world: World) -> None:
+    def test_a_retry_checks_the_key_again(self, world: World) -> None:
         batch = world.submitted(1)
         world.behave(lambda _: NoReply(reason="connection refused"))
         world.work(JobsMessage.of(batch, 0))
@@ -396,7 +400,7 @@ class TestFinalFailures:
         assert world.answers(batch)[0].verdict is Verdict.FAILED
 
     @pytest.mark.parametrize("how", ["cancelled", "past its deadline"])
-    def test_of_a_batch_that_is_to_end_no_job_is_called_and_its_check_answers_the_rest(
+    def test_a_batch_that_must_end_calls_no_job_and_its_check_answers_the_rest(
         self, world: World, how: str
     ) -> None:
         batch = world.submitted(2)
@@ -415,9 +419,7 @@ class TestFinalFailures:
         }
         assert world.head(batch).is_completed
 
-    def test_one_whose_calls_are_used_up_calls_nobody_and_says_what_was_lost(
-        self, world: World
-    ) -> None:
+    def test_a_job_out_of_calls_is_not_called_and_says_what_was_lost(self, world: World) -> None:
         """Its last answer could not be recorded. A restart runs the job again."""
         batch = world.submitted(2, chunk_size=2)
         world.work(replace(JobsMessage.of(batch, 0), attempt=6, hops=5, errors=1))
@@ -430,7 +432,7 @@ class TestFinalFailures:
         }
         assert world.head(batch).unanswered == {0}
 
-    def test_jobs_that_cannot_be_read_hold_nobody_up(self, world: World) -> None:
+    def test_unreadable_jobs_hold_up_no_others(self, world: World) -> None:
         batch = world.submitted(2, chunk_size=2)
         del world.store.jobs[batch.batch_id, batch.submission, 0]
         world.work(JobsMessage.of(batch, 0))
@@ -443,7 +445,7 @@ class TestFinalFailures:
 
 
 class TestTooManyFailures:
-    """Once more jobs did not succeed than `max_failed`, no further call is started."""
+    """Once more jobs than `max_failed` have failed, no further call begins."""
 
     @staticmethod
     def fail_all(_: Call) -> Reply:
@@ -467,7 +469,7 @@ class TestTooManyFailures:
         assert world.head(batch).status == "stopped"
         assert len(world.receiver.posts) == 1
 
-    def test_as_many_as_may_fail_stop_nothing(self, world: World) -> None:
+    def test_as_many_failures_as_allowed_stop_nothing(self, world: World) -> None:
         batch = world.submitted(9, chunk_size=3, max_failed=3)
         world.behave(lambda call: self.fail_all(call) if call.params["n"] % 3 == 0 else None)
         world.run_all_chunks(batch)
@@ -482,8 +484,8 @@ class TestTooManyFailures:
         world.run_to_the_end()
         assert world.head(batch).status == "stopped"
 
-    def test_so_do_those_that_a_chunk_holds_already(self, world: World) -> None:
-        """Its message is not split either, nor held up."""
+    def test_failures_recorded_earlier_in_the_chunk_count(self, world: World) -> None:
+        """Its message is neither split nor held up."""
         batch = world.submitted(3, chunk_size=3, max_failed=0)
         failed = {0: Answer(Verdict.FAILED, "{}")}
         world.store.record(batch, 0, AnswersPart(round=1, number=0, answers=failed))
@@ -493,7 +495,7 @@ class TestTooManyFailures:
         assert world.head(batch).stopped
 
     def test_calls_in_flight_are_recorded(self, world: World) -> None:
-        """Each thread knows of its own failure before it would begin the next call."""
+        """Each thread knows of its own failure before it could begin the next call."""
         at_once = 3
         together = Barrier(at_once)
         batch = world.submitted(10, chunk_size=10, max_failed=0)
@@ -509,9 +511,9 @@ class TestTooManyFailures:
         assert len(world.platform.calls) == len(world.answers(batch)) == at_once
         assert world.head(batch).stopped
 
-    def test_so_are_those_of_workers_that_do_not_know_of_the_stop(self, world: World) -> None:
-        """A job that was called must not be told that it was not: its caller would repeat it. So
-        whatever else has the batch looked at before they have ended does nothing."""
+    def test_calls_of_workers_that_do_not_know_of_the_stop_are_recorded(self, world: World) -> None:
+        """A called job must not be reported as not called, or its caller would repeat it. So
+        nothing ends the batch before those workers have ended, no matter what triggers a check."""
         batch = world.submitted(3, chunk_size=1, max_failed=0)
 
         def fail_meanwhile(call: Call) -> Reply | None:
@@ -534,7 +536,7 @@ class TestTooManyFailures:
         ]
         assert world.head(batch).status == "stopped"
 
-    def test_of_a_job_that_may_still_succeed_nothing_is_counted(self, world: World) -> None:
+    def test_a_job_that_may_still_succeed_does_not_count(self, world: World) -> None:
         batch = world.submitted(2, chunk_size=2, max_failed=0)
         replies = [Reply(status=500), Reply(status=500)]
         world.behave(lambda _: replies.pop() if replies else None)
@@ -543,7 +545,7 @@ class TestTooManyFailures:
         world.run_to_the_end()
         assert world.head(batch).status == "completed"
 
-    def test_what_waits_to_be_called_again_is_not(self, world: World) -> None:
+    def test_jobs_that_wait_for_a_retry_are_not_called(self, world: World) -> None:
         batch = world.submitted(3, chunk_size=3, max_failed=0)
         statuses = [404, 500]
         world.behave(lambda _: Reply(status=statuses.pop(), body=b"{}"))
@@ -558,7 +560,7 @@ class TestTooManyFailures:
         world.run_all_chunks(batch)
         assert (world.head(batch).status, world.head(batch).stopped) == ("completed", False)
 
-    def test_a_restart_runs_every_job_without_an_answer_and_without_the_limit(
+    def test_a_restart_runs_every_job_without_an_answer_and_ignores_the_limit(
         self, world: World
     ) -> None:
         batch = world.submitted(6, chunk_size=3, max_failed=0)
@@ -572,7 +574,7 @@ class TestTooManyFailures:
         assert world.head(batch).status == "completed"
 
     def test_a_failure_that_another_worker_saw_succeed_stops_nothing(self, world: World) -> None:
-        """The first answer recorded stands. What was not called goes on in another message."""
+        """The first recorded answer counts. Jobs that were not called go on in another message."""
         batch = world.submitted(2, chunk_size=2, max_failed=0)
 
         def recorded_meanwhile(call: Call) -> Reply | None:
@@ -604,8 +606,8 @@ class TestTooManyFailures:
         assert (head.stopped, len(world.platform.calls)) == (True, 1)
         assert [*world.store.find_due(head.due_at or START)]
 
-    def test_a_worker_that_died_of_it_is_followed_by_one_that_notices(self, world: World) -> None:
-        """It got no further than recording: its message comes back, for a chunk that is full."""
+    def test_if_a_worker_dies_before_the_stop_the_next_one_notices(self, world: World) -> None:
+        """The worker only recorded the answers; its message comes back for a chunk that is full."""
         batch = world.submitted(2, max_failed=0)
         failed = {0: Answer(Verdict.FAILED, "{}")}
         world.store.record(batch, 0, AnswersPart(round=1, number=0, answers=failed))
@@ -614,7 +616,7 @@ class TestTooManyFailures:
         world.work(JobsMessage.of(batch, 0), receive_count=2)
         assert world.head(batch).stopped
 
-    def test_if_its_message_cannot_be_sent_its_due_time_ends_it(
+    def test_if_its_message_cannot_be_sent_the_due_time_ends_the_batch(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(2, max_failed=0)
@@ -628,8 +630,8 @@ class TestTooManyFailures:
         assert world.head(batch).status == "stopped"
 
     @pytest.mark.parametrize("how", ["cancelled", "past its deadline"])
-    def test_a_batch_that_is_ended_already_is_not_stopped(self, world: World, how: str) -> None:
-        """Its answers instead of calls are failures too."""
+    def test_a_batch_that_is_already_ending_is_not_stopped(self, world: World, how: str) -> None:
+        """Its answers in place of calls are failures too."""
         batch = world.submitted(3, max_failed=0)
         if how == "cancelled":
             world.service.rerunner.cancel(DEMO_CALLER, batch.batch_id)
@@ -642,11 +644,9 @@ class TestTooManyFailures:
 
 
 class TestDetails:
-    """What an answer keeps of the call that it came from."""
+    """What an answer keeps of the call that produced it."""
 
-    def test_an_answer_tells_the_status_of_its_call_how_many_there_were_and_how_long_it_took(
-        self, world: World
-    ) -> None:
+    def test_an_answer_has_its_calls_status_attempts_and_duration(self, world: World) -> None:
         batch = world.submitted(1)
         replies: list[Reply | NoReply] = [Reply(status=201, body=b"{}"), NoReply(reason="nobody")]
 
@@ -660,7 +660,7 @@ class TestDetails:
         call = LastCall(http_status=201, attempts=2, took_ms=1250)
         assert world.answers(batch)[0].call == call
 
-    def test_of_a_job_that_was_given_up_those_of_its_last_call(self, world: World) -> None:
+    def test_a_job_that_was_given_up_has_the_details_of_its_last_call(self, world: World) -> None:
         batch = world.submitted(1)
         world.behave(lambda _: NoReply(reason="nobody"))
         world.service.watch.note(batch.account, Reply(status=200), START)
@@ -668,8 +668,8 @@ class TestDetails:
         call = LastCall(http_status=None, attempts=5, took_ms=0)
         assert world.answers(batch)[0].call == call
 
-    def test_an_answer_instead_of_a_call_has_none(self, world: World) -> None:
-        """Our own side refused the first, and a worker gave the other."""
+    def test_an_answer_without_a_call_has_no_details(self, world: World) -> None:
+        """Our own side refused the first call, and a worker gave the other answer."""
         batch = world.submitted(2)
         world.behave(lambda _: NoReply(reason="refused", is_final=True))
         world.work(JobsMessage.of(batch, 0))
@@ -685,9 +685,7 @@ class TestLog:
         assert (line["event"], line["chunk"], line["attempt"]) == ("jobs run", 0, 1)
         assert (line["succeeded"], line["durations_ms"]) == (3, [0, 0, 0])
 
-    def test_a_call_that_does_not_has_a_line_that_says_of_which_job_and_why(
-        self, world: World
-    ) -> None:
+    def test_a_failed_call_has_a_line_that_names_the_job_and_the_reason(self, world: World) -> None:
         batch = world.submitted(4, chunk_size=4)
         replies = {
             1: Reply(status=404, body=b"{}"),
@@ -712,9 +710,7 @@ class TestLog:
 
 
 class TestTime:
-    def test_jobs_for_which_there_is_no_time_are_handed_on_and_not_counted_as_tried(
-        self, world: World
-    ) -> None:
+    def test_jobs_without_time_are_handed_on_and_use_no_attempt(self, world: World) -> None:
         batch = world.submitted(5, chunk_size=5)
 
         def use_up(_call: object) -> None:
@@ -728,8 +724,8 @@ class TestTime:
         world.work(message)
         assert world.head(batch).done == {0}
 
-    def test_if_there_is_none_for_any_call_that_counts_as_an_error(self, world: World) -> None:
-        """The next worker may have no more."""
+    def test_no_time_for_any_call_counts_as_an_error(self, world: World) -> None:
+        """The next worker may have no more time."""
         batch = world.submitted(3, chunk_size=3)
         world.seconds_left = 1
         world.work(JobsMessage.of(batch, 0))
@@ -737,7 +733,7 @@ class TestTime:
         assert (message.indexes, message.attempt, message.errors, delay) == ((0, 1, 2), 1, 1, 10)
 
 
-#: What a worker asks before it calls anybody.
+#: What a worker reads before it makes any call.
 ASKED_FIRST = [
     ("store", "find_with_holds"),
     ("store", "load_chunk"),
@@ -747,7 +743,7 @@ ASKED_FIRST = [
 
 
 class TestErrorsBeforeAnyCall:
-    """The message goes on as if this worker had never seen it, after a wait."""
+    """The message goes on after a wait, as if this worker had never seen it."""
 
     @pytest.mark.parametrize(("port", "name"), ASKED_FIRST)
     @pytest.mark.parametrize(("errors", "wait"), [(0, 10), (1, 30), (2, 90), (9, 900)])
@@ -770,8 +766,8 @@ class TestErrorsBeforeAnyCall:
         assert delay == wait
         assert world.platform.calls == []
 
-    def test_chance_spreads_the_waits(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Or all the messages that met the same error would come back together."""
+    def test_the_waits_are_randomized(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Otherwise, all messages that met the same error would come back together."""
         batch = world.submitted(1)
         failing(monkeypatch, world.store, "load_chunk")
         world.chance = 0
@@ -779,7 +775,7 @@ class TestErrorsBeforeAnyCall:
         [(_, delay)] = world.queue.jobs
         assert delay == 5
 
-    def test_a_secret_that_is_missing_is_no_jobs_fault(
+    def test_no_job_is_blamed_for_a_missing_secret(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(2, chunk_size=2)
@@ -790,7 +786,7 @@ class TestErrorsBeforeAnyCall:
         assert world.journal.of("function failed")[0]["error"] == "Put the header"
 
     @pytest.mark.parametrize(("error", "lines"), [(Unavailable("down"), 0), (Denied("no"), 1)])
-    def test_what_does_not_pass_by_itself_is_a_failure_of_the_function_too(
+    def test_an_error_that_will_not_pass_is_also_a_failure_of_the_function(
         self, world: World, monkeypatch: pytest.MonkeyPatch, error: Unavailable, lines: int
     ) -> None:
         batch = world.submitted(1)
@@ -833,7 +829,7 @@ class TestErrorsBeforeAnyCall:
         assert world.queue.jobs == []
         assert world.head(batch).due_at is not None
 
-    def test_a_long_wait_is_not_taken_for_a_standstill(
+    def test_a_long_wait_is_not_mistaken_for_a_standstill(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(1)
@@ -843,7 +839,7 @@ class TestErrorsBeforeAnyCall:
         assert delay == 270
         assert world.head(batch).waits_until == START + timedelta(seconds=293)
 
-    def test_a_message_that_met_errors_calls_nobody_until_the_table_takes_writes(
+    def test_a_message_that_met_errors_makes_no_call_until_the_table_takes_writes(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(2, chunk_size=2)
@@ -858,7 +854,7 @@ class TestErrorsBeforeAnyCall:
         assert world.head(batch).is_completed
         assert world.store.markers == {}
 
-    def test_one_that_met_none_writes_nothing_before_it_calls(
+    def test_a_message_that_met_no_errors_writes_nothing_before_its_calls(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(1)
@@ -881,10 +877,10 @@ class TestErrorsBeforeAnyCall:
 
 
 class TestAnswersThatCannotBeRecorded:
-    def test_while_some_cannot_no_further_call_begins(
+    def test_while_answers_cannot_be_recorded_no_further_call_begins(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Those not started then go on at once, in the same attempt."""
+        """The jobs not started then go on immediately, in the same attempt."""
         world = World(per_flush=2)
         batch = world.submitted(6, chunk_size=6)
         failing(monkeypatch, world.store, "record", times=1)
@@ -894,7 +890,7 @@ class TestAnswersThatCannotBeRecorded:
         [(message, delay)] = world.queue.jobs
         assert (message.indexes, message.attempt, message.errors, delay) == ((2, 3), 1, 0, 0)
 
-    def test_they_are_tried_again_while_time_lasts(
+    def test_recording_is_retried_while_there_is_time(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(2, chunk_size=2)
@@ -905,7 +901,7 @@ class TestAnswersThatCannotBeRecorded:
         assert world.queue.jobs == []
         assert world.clock.now() == START + timedelta(seconds=1 + 2 + 4)
 
-    def test_then_they_are_handed_on_as_called_and_the_others_as_they_were(
+    def test_after_that_they_are_handed_on_as_called_and_the_others_unchanged(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         world = World(per_flush=2)
@@ -930,7 +926,7 @@ class TestAnswersThatCannotBeRecorded:
         assert record.failed > 3
         assert world.seconds_left - took >= SECONDS_TO_RECORD
 
-    def test_what_will_not_pass_is_not_waited_for(
+    def test_an_error_that_will_not_pass_is_not_waited_for(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(1)
@@ -939,7 +935,7 @@ class TestAnswersThatCannotBeRecorded:
         [(message, _)] = world.queue.jobs
         assert (message.attempt, world.clock.now()) == (2, START)
 
-    def test_those_to_be_retried_keep_their_own_wait(
+    def test_jobs_to_retry_keep_their_own_wait(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(2, chunk_size=2)
@@ -956,7 +952,7 @@ class TestAnswersThatCannotBeRecorded:
     def test_with_the_table_closed_for_writes_a_job_is_called_once(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """However often its message comes: the table is asked first."""
+        """However often its message comes: the table is checked first."""
         batch = world.submitted(1)
         for write in ("record", "mark", "change"):
             failing(monkeypatch, world.store, write)
@@ -969,7 +965,7 @@ class TestAnswersThatCannotBeRecorded:
         [(message, _)] = world.queue.jobs
         assert (message.attempt, message.errors) == (2, 6)
 
-    def test_a_job_whose_answers_are_lost_each_time_is_called_five_times_and_says_so(
+    def test_a_job_whose_answers_are_always_lost_is_called_five_times_and_says_so(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(1)
@@ -985,7 +981,7 @@ class TestAnswersThatCannotBeRecorded:
         assert "could not be stored" in world.answers(batch)[0].response
         assert world.head(batch).is_completed
 
-    def test_a_chunk_that_is_full_and_cannot_be_finished_calls_nobody_again(
+    def test_a_full_chunk_that_cannot_be_finished_makes_no_further_calls(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(2, chunk_size=2)
@@ -1000,7 +996,7 @@ class TestAnswersThatCannotBeRecorded:
 
 
 class TestEveryError:
-    """Whatever fails, and when: each job is recorded, or carried on by one message."""
+    """Whichever call fails, each job is recorded or carried on by one message."""
 
     @pytest.mark.parametrize("takes_effect", [False, True])
     @pytest.mark.parametrize("number", range(14))
@@ -1008,10 +1004,11 @@ class TestEveryError:
         ("total", "receive_count", "errors"),
         [(6, 1, 0), (6, 1, 1), (1, 1, 1), (1, 2, 0), (1, 2, 1)],
     )
-    def test_no_job_is_lost_or_goes_on_twice(
+    def test_no_job_is_lost_or_carried_on_twice(
         self, total: int, receive_count: int, errors: int, number: int, takes_effect: bool
     ) -> None:
-        """Job 0 is to be retried, the others answer; of six the last are not started in time."""
+        """Job 0 is to be retried, the others answer. With six jobs, the last ones are not started
+        in time."""
         world = World(per_flush=2)
         batch = world.submitted(total, chunk_size=total)
         ports = FailingPorts(number, takes_effect=takes_effect)
@@ -1043,7 +1040,7 @@ class TestEveryError:
 
 
 class FailingPorts:
-    """Ports of which one call fails: the one with this number, counted over all of them."""
+    """Ports of which the call with this number fails, counted over all ports."""
 
     def __init__(self, number: int, *, takes_effect: bool) -> None:
         self._numbers = count()

@@ -1,4 +1,4 @@
-"""What submitting a batch promises, also when the database or the queue fails in the middle."""
+"""Submitting a batch, including when the database or the queue fails in the middle."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from tests.samples import DEMO_CALLER, some_jobs
 
 
 class World(InMemory):
-    """A service front with everything behind it in memory."""
+    """The submitting side, with everything behind it in memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,18 +57,18 @@ def test_a_submitted_batch_is_stored_and_every_chunk_sent_once(world: World) -> 
     assert {message.deadline for message, _ in world.queue.jobs} == {head.deadline}
 
 
-def test_the_first_check_comes_later_once_everything_was_sent(world: World) -> None:
+def test_the_first_check_comes_later_if_everything_was_sent(world: World) -> None:
     world.run()
     assert world.only_head.next_check_at == START + timedelta(minutes=30)
     assert world.only_head.checks == 1
 
 
-def test_messages_hold_nothing_of_the_caller(world: World) -> None:
+def test_messages_hold_no_data_of_the_caller(world: World) -> None:
     world.run()
     assert "inviteContacts" not in json.dumps([str(message) for message in world.queue.jobs])
 
 
-def test_a_batch_without_callback_url_waits_for_none(world: World) -> None:
+def test_a_batch_without_a_callback_url_waits_for_no_callback(world: World) -> None:
     world.run(url=None)
     assert world.only_head.callback is CallbackState.NONE
 
@@ -83,7 +83,7 @@ def test_with_the_queue_down_the_batch_is_safe_and_the_first_check_sends(
     assert world.only_head.checks == 0
 
 
-def test_where_the_jobs_cannot_be_saved_nothing_runs(
+def test_if_the_jobs_cannot_be_saved_nothing_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.store, "save_jobs", fail)
@@ -93,7 +93,7 @@ def test_where_the_jobs_cannot_be_saved_nothing_runs(
     assert world.queue.jobs == []
 
 
-def test_where_the_commit_fails_nothing_runs_ever(
+def test_if_the_commit_fails_nothing_ever_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late: list[Batch] = []
@@ -129,7 +129,7 @@ def test_a_commit_whose_answer_was_lost_counts(
 def test_a_commit_that_finds_its_submission_voided_has_saved_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its first try was thought lost, and voided."""
+    """Its first try was assumed lost, and voided."""
     commit = world.store.commit
 
     def come_too_late(batch: Batch, now: datetime) -> Batch | None:
@@ -143,7 +143,7 @@ def test_a_commit_that_finds_its_submission_voided_has_saved_nothing(
     assert not world.queue.is_busy
 
 
-def test_where_nothing_can_be_found_out_the_outcome_is_unknown(
+def test_if_the_database_stays_down_the_outcome_is_unknown(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.store, "commit", fail)
@@ -154,7 +154,7 @@ def test_where_nothing_can_be_found_out_the_outcome_is_unknown(
 
 
 def test_a_key_is_free_again_once_its_batch_has_expired(world: World) -> None:
-    """Also before the database deletes it, which may take days; and with another body."""
+    """Even with another body, and before the database deletes the batch, which may take days."""
     submission = Submission(jobs=some_jobs(1), callback_url=None)
     first = world.submit(DEMO_CALLER, submission, b"one", "key")
     again = world.submit(DEMO_CALLER, submission, b"one", "key")
@@ -166,8 +166,8 @@ def test_a_key_is_free_again_once_its_batch_has_expired(world: World) -> None:
     assert world.only_head.created_at == old.expires_at
 
 
-def test_what_the_caller_says_of_a_batch_is_stored(world: World) -> None:
-    """What lists and workers need in the head, the rest with the terms."""
+def test_the_callers_options_for_a_batch_are_stored(world: World) -> None:
+    """What lists and workers need is in the head, the rest is with the terms."""
     trace = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
     submission = Submission(
         jobs=some_jobs(1),

@@ -1,4 +1,4 @@
-"""What the sweep promises: whatever was lost, batches go on, and none waits for another."""
+"""The sweep: no matter what was lost, batches go on, and none delays another."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -45,7 +45,7 @@ def test_a_callback_that_is_due_is_sent(world: World) -> None:
 
 @pytest.mark.parametrize("state", BatchState)
 def test_a_reserved_batch_is_left_alone_for_15_minutes(world: World, state: BatchState) -> None:
-    """Longer than its message waits, or there would be one more each time."""
+    """Longer than its message waits; otherwise, each sweep would send one more."""
     batch = world.submitted(1, state=state, due_at=START)
     sweep(world)
     world.clock.advance(minutes=15, milliseconds=-1)
@@ -58,7 +58,7 @@ def test_a_reserved_batch_is_left_alone_for_15_minutes(world: World, state: Batc
     assert len(world.queue.batches + world.queue.callbacks) == 2
 
 
-def test_a_batch_that_another_sweep_was_faster_to_reserve_is_its_own(
+def test_a_batch_that_another_sweep_reserved_first_is_left_to_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.submitted(1)
@@ -70,7 +70,7 @@ def test_a_batch_that_another_sweep_was_faster_to_reserve_is_its_own(
     assert len(world.queue.batches) == 1
 
 
-def test_an_expired_batch_leaves_the_sweeps_sight(world: World) -> None:
+def test_an_expired_batch_is_no_longer_swept(world: World) -> None:
     batch = world.submitted(1)
     world.clock.set(batch.expires_at)
     sweep(world)
@@ -78,7 +78,7 @@ def test_an_expired_batch_leaves_the_sweeps_sight(world: World) -> None:
     assert not world.queue.is_busy
 
 
-def test_one_bad_batch_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_bad_batch_stops_no_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = (world.submitted(1, batch_id=name * 32) for name in "ab")
     reserve = world.store.reserve
 
@@ -115,7 +115,7 @@ def test_a_sweep_ends_in_time(world: World) -> None:
 
 
 class Groups:
-    """Remembers how many calls were given to it together."""
+    """Records how many calls were passed to it together."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -125,7 +125,7 @@ class Groups:
         yield [call() for call in calls]
 
 
-def test_batches_are_woken_a_hundred_together_while_time_lasts(world: World) -> None:
+def test_batches_are_handled_a_hundred_at_a_time_while_there_is_time(world: World) -> None:
     for number in range(350):
         world.submitted(1, batch_id=f"{number:032x}")
     world.clock.advance(seconds=60)

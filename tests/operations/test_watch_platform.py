@@ -1,4 +1,4 @@
-"""What happens to jobs whose platform is not there, or that an operator has paused."""
+"""What happens to jobs whose platform is away, or that an operator has paused."""
 
 import heapq
 from collections import Counter
@@ -30,13 +30,13 @@ SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 GONE = NoReply(reason="no connection to the platform")
-#: The world draws the longest wait that there is.
+#: The world always draws the longest possible wait.
 JITTER = 10
 DOWN = Outage.beginning(START)
 
 
 class CountingStore(FakeBatchStore):
-    """Counts what it is asked."""
+    """Counts the requests it gets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class CountingStore(FakeBatchStore):
 
 
 class GroupingConcurrent(FakeConcurrent):
-    """Remembers how many calls might have been made side by side."""
+    """Records how many calls could have run concurrently."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,17 +71,17 @@ def is_gone(_: Call) -> NoReply:
 
 
 def is_back(_: Call) -> None:
-    """It echoes."""
+    """The platform echoes again."""
 
 
 def sole_jobs(world: World, total: int) -> list[JobsMessage]:
-    """As many messages, of a job each."""
+    """Messages of one job each."""
     batch = a_new_batch(world, total, chunk_size=1)
     return [JobsMessage.of(batch, chunk) for chunk in batch.chunks]
 
 
 def a_message(world: World, jobs: int = 50, **fields: Any) -> JobsMessage:
-    """Of several jobs, all there are of their batch."""
+    """A message with all jobs of its batch."""
     return replace(JobsMessage.of(a_new_batch(world, jobs, chunk_size=jobs), 0), **fields)
 
 
@@ -117,29 +117,29 @@ class TestTrip:
         [GONE, *(Reply(status=status) for status in (502, 503, 504))],
         ids=["none", "502", "503", "504"],
     )
-    def test_no_answer_and_what_gateways_say_count(
-        self, world: World, reply: Reply | NoReply
-    ) -> None:
+    def test_no_answer_and_gateway_errors_count(self, world: World, reply: Reply | NoReply) -> None:
         world.behave(lambda _: reply)
         world.work(a_message(world))
         assert world.store.outages == {"acme": DOWN}
         assert len(world.platform.calls) == 10
 
     @pytest.mark.parametrize("status", [408, 425, 429, 500, 501])
-    def test_an_answer_that_asks_to_come_later_does_not(self, world: World, status: int) -> None:
+    def test_an_answer_with_retry_after_does_not_count(self, world: World, status: int) -> None:
         world.behave(lambda _: Reply(status=status))
         world.work(a_message(world))
         assert world.store.outages == {}
         assert len(world.platform.calls) == 50
 
-    def test_what_our_own_side_refuses_is_neither_a_miss_nor_an_answer(self, world: World) -> None:
+    def test_a_call_that_our_side_refuses_is_neither_a_miss_nor_an_answer(
+        self, world: World
+    ) -> None:
         refused = NoReply(reason="the key has no secret to sign with", is_final=True)
         world.behave(lambda call: refused if call.params["n"] == 5 else GONE)
         world.work(a_message(world))
         assert world.store.outages == {"acme": DOWN}
         assert len(world.platform.calls) == 11
 
-    def test_an_answer_between_them_begins_the_count_anew(self, world: World) -> None:
+    def test_an_answer_in_between_restarts_the_count(self, world: World) -> None:
         world.behave(lambda call: None if call.params["n"] == 5 else GONE)
         world.work(a_message(world, 15))
         assert world.store.outages == {}
@@ -163,10 +163,10 @@ class TestTrip:
         assert world.store.outages == {}
 
     @pytest.mark.parametrize("jobs", [1, 3])
-    def test_all_calls_of_one_message_at_the_third_attempt_begin_one(
+    def test_at_the_third_attempt_all_calls_of_one_message_begin_an_outage(
         self, world: World, jobs: int
     ) -> None:
-        """So that a lone job is spared too."""
+        """This spares a lone job too."""
         world.behave(is_gone)
         world.work(a_message(world, jobs))
         for attempt in (2, 3):
@@ -179,7 +179,7 @@ class TestTrip:
         assert len(world.platform.calls) == 3 * jobs
         assert the_only(world)[0].attempt == 3
 
-    def test_those_for_which_there_was_no_time_do_not_matter(self, world: World) -> None:
+    def test_jobs_without_time_for_a_call_do_not_matter(self, world: World) -> None:
         def take_long(_: Call) -> NoReply:
             world.seconds_left -= 10
             return GONE
@@ -189,15 +189,15 @@ class TestTrip:
         assert len(world.platform.calls) == 2
         assert world.store.outages == {"acme": DOWN}
 
-    def test_one_answer_among_them_is_enough_to_begin_none(self, world: World) -> None:
+    def test_a_single_answer_among_them_prevents_an_outage(self, world: World) -> None:
         world.behave(lambda call: Reply(status=500) if call.params["n"] == 1 else GONE)
         world.work(a_message(world, 3, attempt=3, hops=2))
         assert world.store.outages == {}
 
-    def test_misses_before_an_outage_that_others_began_and_ended_are_not_the_last_word(
+    def test_misses_before_an_outage_of_others_do_not_prevent_the_next_one(
         self, world: World
     ) -> None:
-        """Or this container would never begin one again."""
+        """Otherwise, this container would never begin an outage again."""
         world.behave(is_gone)
         for message in sole_jobs(world, 9):
             world.work(message)
@@ -209,18 +209,18 @@ class TestTrip:
         world.work(a_message(world))
         assert world.store.outages == {"acme": Outage.beginning(world.clock.now())}
 
-    def test_of_two_containers_one_begins_it(self, world: World) -> None:
+    def test_only_one_of_two_containers_begins_an_outage(self, world: World) -> None:
         world.behave(is_gone)
         first, second = another_container(world), another_container(world)
         for service in (first, second):
-            service.watch.find(a_message(world))  # both know that all is well
+            service.watch.find(a_message(world))  # both know that the platform is up
         work_in(first, a_message(world))
         world.clock.advance(seconds=1)
         work_in(second, a_message(world))
         assert world.store.outages == {"acme": DOWN}
         assert len(world.journal.of("platform down")) == 1
 
-    def test_calls_side_by_side_stop_at_ten_and_those_already_out(self, world: World) -> None:
+    def test_concurrent_calls_stop_at_ten_plus_those_already_running(self, world: World) -> None:
         ports = replace(world.ports, concurrent=ConcurrentThreads(25, flush_seconds=60))
         world.behave(is_gone)
         work_in(Service(world.settings, ports), a_message(world, 100))
@@ -230,7 +230,7 @@ class TestTrip:
     def test_no_call_begins_while_the_outage_is_being_written(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Calls side by side end together, and would all be followed by others."""
+        """Concurrent calls end together, and each would be followed by another one."""
         watch, message = world.service.watch, a_message(world)
         meanwhile: list[bool] = []
         begin = world.store.begin_outage
@@ -244,7 +244,7 @@ class TestTrip:
         world.work(message)
         assert meanwhile == [False]
 
-    def test_an_outage_that_cannot_be_written_is_none(
+    def test_an_outage_that_cannot_be_written_does_not_count(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> bool:
@@ -271,7 +271,7 @@ class TestWaiting:
         assert down.platform.calls == []
         assert (message.attempt, message.errors, message.indexes) == (2, 0, tuple(range(50)))
 
-    def test_the_message_comes_again_when_the_platform_is_asked_again_spread_a_little(
+    def test_the_message_comes_back_when_the_platform_is_tested_again_with_jitter(
         self, down: World
     ) -> None:
         down.work(a_message(down))
@@ -280,12 +280,12 @@ class TestWaiting:
         work_in(Service(down.settings, ports), a_message(down))
         assert the_only(down)[1] == 240
 
-    def test_it_waits_15_minutes_at_most(self, down: World) -> None:
+    def test_it_waits_at_most_15_minutes(self, down: World) -> None:
         down.store.outages["acme"] = replace(DOWN, until=START + 15 * MINUTE)
         down.work(a_message(down))
         assert the_only(down)[1] == 900
 
-    def test_it_keeps_since_when_it_waits(self, down: World) -> None:
+    def test_it_remembers_since_when_it_has_waited(self, down: World) -> None:
         down.work(a_message(down))
         message, _ = the_only(down)
         assert message.away_since == START
@@ -293,14 +293,14 @@ class TestWaiting:
         down.work(message)
         assert the_only(down)[0].away_since == START
 
-    def test_no_check_takes_the_wait_for_a_standstill(self, down: World) -> None:
+    def test_no_check_mistakes_the_wait_for_a_standstill(self, down: World) -> None:
         message = a_message(down)
         down.work(message)
         head = down.store.heads[message.batch_id]
         assert head.waits(START + 250 * SECOND)
         assert not head.waits(START + 5 * MINUTE)
 
-    def test_a_restart_sends_nothing_beside_it(self, down: World) -> None:
+    def test_a_restart_sends_no_second_message(self, down: World) -> None:
         message = a_message(down)
         down.work(message)
         down.queue.take_jobs()
@@ -317,7 +317,7 @@ class TestWaiting:
         told = {name: line[name] for name in ("account", "jobs", "reason", "wait")}
         assert told == {"account": "acme", "jobs": 3, "reason": "platform", "wait": 250}
 
-    def test_calls_that_tripped_it_use_no_attempt_either(self, world: World) -> None:
+    def test_the_calls_that_began_the_outage_use_no_attempt_either(self, world: World) -> None:
         world.behave(is_gone)
         world.work(a_message(world))
         message, delay = the_only(world)
@@ -325,7 +325,7 @@ class TestWaiting:
         assert message.away_since == START
 
     def test_another_accounts_jobs_are_called(self, down: World) -> None:
-        """One caller's broken action stops nobody else."""
+        """One caller's broken action stops no other account."""
         down.behave(is_back)
         down.keys.keys["other"] = replace(DEMO_KEY, key="other", account="other")
         batch = down.submitted(3, chunk_size=3, account="other", key="other")
@@ -351,7 +351,7 @@ class TestWaiting:
 class TestAskingAgain:
     @pytest.fixture
     def due(self, world: World) -> World:
-        """An outage whose time to ask has come."""
+        """An outage whose next test is due."""
         world.store.outages["acme"] = DOWN
         world.clock.set(DOWN.until)
         world.behave(is_gone)
@@ -366,11 +366,11 @@ class TestAskingAgain:
         message, delay = the_only(due)
         assert (len(message.indexes or ()), message.attempt, delay) == (50, 1, 60 + JITTER)
 
-    def test_if_it_is_still_away_the_next_time_is_later(self, due: World) -> None:
+    def test_if_it_is_still_away_the_next_test_is_later(self, due: World) -> None:
         due.work(a_message(due))
         assert due.store.outages == {"acme": DOWN.still_away(DOWN.until)}
 
-    def test_the_others_of_that_time_do_not_call(self, due: World) -> None:
+    def test_other_messages_of_that_time_make_no_call(self, due: World) -> None:
         for _ in range(3):
             work_in(another_container(due), a_message(due))
         assert len(due.platform.calls) == 1
@@ -378,7 +378,7 @@ class TestAskingAgain:
     def test_the_time_is_moved_only_if_it_is_still_the_one_that_was_read(self, due: World) -> None:
         first, second = another_container(due), another_container(due)
         waiting = a_message(due)
-        second.watch.find(waiting)  # and knows the old time for five seconds
+        second.watch.find(waiting)  # knows the old time for five seconds
         work_in(first, a_message(due))
         due.clock.advance(seconds=4)
         work_in(second, waiting)
@@ -394,10 +394,10 @@ class TestAskingAgain:
         watch.note("acme", GONE, DOWN.until - SECOND)
         assert due.store.outages == {"acme": DOWN}
 
-    def test_a_container_that_cannot_write_the_time_waits_all_the_same(
+    def test_a_container_that_cannot_write_the_time_still_waits(
         self, due: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Or its messages would go round and round."""
+        """Otherwise, its messages would go round in circles."""
 
         def fail(*_: object) -> bool:
             raise Unavailable("down")
@@ -408,7 +408,9 @@ class TestAskingAgain:
         assert the_only(due)[1] == 60 + JITTER
 
     @pytest.mark.parametrize("status", [200, 404, 429, 500])
-    def test_any_answer_ends_it_and_the_others_run_at_once(self, due: World, status: int) -> None:
+    def test_any_answer_ends_it_and_the_others_run_immediately(
+        self, due: World, status: int
+    ) -> None:
         due.behave(lambda _: Reply(status=status, body=b"{}"))
         due.work(a_message(due))
         assert due.store.outages == {}
@@ -439,20 +441,20 @@ class TestAskingAgain:
         watch.note("acme", Reply(status=200), began_at)
         assert due.store.outages == {"acme": later}
 
-    def test_one_that_was_received_before_is_never_the_one_to_try(self, due: World) -> None:
+    def test_a_redelivered_message_never_tests_the_platform(self, due: World) -> None:
         """It may kill its worker."""
         [message] = sole_jobs(due, 1)
         due.work(message, receive_count=2)
         assert due.platform.calls == []
         assert the_only(due)[1] == 15 + JITTER
 
-    def test_nor_does_it_come_before_its_time(self, due: World) -> None:
+    def test_a_redelivered_message_does_not_come_back_early(self, due: World) -> None:
         due.store.outages["acme"] = replace(DOWN, until=DOWN.until + 15 * MINUTE)
         [message] = sole_jobs(due, 1)
         due.work(message, receive_count=2)
         assert the_only(due)[1] == 900
 
-    def test_after_an_outage_409_may_be_about_our_own_earlier_call(self, due: World) -> None:
+    def test_after_an_outage_409_may_refer_to_our_own_earlier_call(self, due: World) -> None:
         due.work(a_message(due, 1))
         message, _ = the_only(due)
         due.clock.advance(seconds=70)
@@ -494,8 +496,8 @@ class TestPatience:
         assert "Gave up after 5 attempts: HTTP 503" in answer.response
         assert HOUR < world.clock.now() - START < 3 * HOUR
 
-    def test_it_does_so_however_many_jobs_it_is_of(self, world: World) -> None:
-        """They do not wait for each other's turn to try."""
+    def test_it_ends_even_with_many_jobs(self, world: World) -> None:
+        """They do not wait for each other's turn to test the platform."""
         world.behave(lambda _: Reply(status=503))
         batch = world.submitted(40, chunk_size=20)
         for chunk in batch.chunks:
@@ -505,8 +507,8 @@ class TestPatience:
         assert verdicts == {Verdict.UNANSWERED}
         assert HOUR < world.clock.now() - START < 2 * HOUR
 
-    def test_such_an_action_beside_one_that_answers_holds_up_nothing(self, world: World) -> None:
-        """Then it is broken, and not the platform: its attempts count."""
+    def test_such_an_action_holds_up_nothing_while_another_one_answers(self, world: World) -> None:
+        """In that case the action is broken, not the platform, so its attempts count."""
         world.behave(lambda call: Reply(status=503) if call.params["n"] else None)
         world.work(a_message(world))
         assert world.store.outages == {}
@@ -549,7 +551,7 @@ class TestPause:
         world.work(message)
         assert len(world.platform.calls) == 3
 
-    def test_or_when_it_is_ended(self, world: World) -> None:
+    def test_it_ends_when_an_operator_ends_it(self, world: World) -> None:
         world.store.pause(self.PAUSE)
         world.work(a_message(world, 3))
         world.store.pause(None)
@@ -557,13 +559,13 @@ class TestPause:
         world.work(the_only(world)[0])
         assert len(world.platform.calls) == 3
 
-    def test_no_answer_ends_it(self, world: World) -> None:
+    def test_an_answer_of_the_platform_does_not_end_it(self, world: World) -> None:
         world.service.watch.find(a_message(world))
         world.store.pause(self.PAUSE)
         world.service.watch.note("acme", Reply(status=200), START + SECOND)
         assert world.store.find_holds("acme").pause == self.PAUSE
 
-    def test_during_a_long_message_it_is_seen_within_five_seconds(self, world: World) -> None:
+    def test_a_long_message_notices_it_within_five_seconds(self, world: World) -> None:
         def take_a_second(call: Call) -> None:
             world.clock.advance(seconds=1)
             if call.params["n"] == 0:
@@ -575,7 +577,7 @@ class TestPause:
         message, delay = the_only(world)
         assert (message.indexes, message.attempt, delay) == (tuple(range(5, 50)), 1, 900)
 
-    def test_while_the_database_does_not_say_calls_go_on(
+    def test_calls_go_on_while_the_database_does_not_answer(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> Holds:
@@ -600,8 +602,8 @@ class TestPause:
         assert len(world.receiver.posts) == 1
 
     @pytest.mark.parametrize("hold", ["pause", "outage"])
-    def test_a_message_received_before_is_split_all_the_same(self, world: World, hold: str) -> None:
-        """So that the job that kills workers is alone when it is over."""
+    def test_a_redelivered_message_is_still_split(self, world: World, hold: str) -> None:
+        """A job that kills workers is then alone when the pause is over."""
         if hold == "pause":
             world.store.pause(self.PAUSE)
         else:
@@ -616,7 +618,7 @@ class TestPause:
 
 
 class TestAllIsWell:
-    def test_it_costs_no_request_and_no_write_of_its_own(self) -> None:
+    def test_the_watch_costs_no_request_and_no_write_of_its_own(self) -> None:
         store = CountingStore()
         world = World(store=store)
         first, second = sole_jobs(world, 2)
@@ -625,15 +627,15 @@ class TestAllIsWell:
         world.clock.advance(seconds=4)
         world.work(second)
         assert dict(store.asked) == {
-            "find_with_holds": 1,  # instead of `find`
-            "find": 1 + 1,  # the message's, and what the fake one above does
-            "find_holds": 1,  # the fake one above
+            "find_with_holds": 1,  # in place of `find`
+            "find": 1 + 1,  # the second message's, and one by the fake `find_with_holds`
+            "find_holds": 1,  # by the fake `find_with_holds`
             "load_chunk": 2,
             "record": 2,
-            "change": 3,  # a chunk each, and the end
+            "change": 3,  # one per chunk, and one for the end
         }
 
-    def test_a_message_of_ten_seconds_asks_once_more_every_five(self) -> None:
+    def test_a_message_of_ten_seconds_reads_once_more_after_five(self) -> None:
         store = CountingStore()
         world = World(store=store)
 
@@ -648,7 +650,7 @@ class TestAllIsWell:
 
 
 class Queues:
-    """Hands out what is sent when its delay is over, to workers in turn."""
+    """Hands out messages when their delay is over, to the workers in turn."""
 
     def __init__(self, world: World, workers: int = 10) -> None:
         self.world = world
@@ -689,7 +691,7 @@ class TestThirtyMinutes:
         assert in_vain <= per_worker * len(queues.workers) + asked_again * len(batch.chunks)
         assert back_at <= world.clock.now() <= back_at + 15 * MINUTE + JITTER * SECOND
 
-    def test_a_lone_job_is_called_three_times_and_then_once_for_each_time_to_ask(self) -> None:
+    def test_a_lone_job_is_called_three_times_and_then_once_per_test_of_the_platform(self) -> None:
         world = World()
         back_at = START + 30 * MINUTE
         batch: Batch = world.submitted(1)

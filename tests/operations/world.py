@@ -1,4 +1,4 @@
-"""The workers of the service with everything around them in memory, turned by hand."""
+"""The workers of the service with everything around them in memory, driven by the test."""
 
 import math
 from collections.abc import Callable
@@ -20,13 +20,13 @@ from tests.fakes.ports import SETTINGS, InMemory
 from tests.fakes.threads import FakeConcurrent
 from tests.samples import PLAIN_TERMS, a_batch, some_jobs
 
-#: More than any chain of messages has.
+#: More messages than any chain has.
 _MOST_ROUNDS = 1_000
 
 
 @dataclass
 class Failing:
-    """A call that fails so many times, after it took effect or before, and then no more."""
+    """A call that fails a number of times, before or after it took effect, and then works."""
 
     call: Callable[..., Any]
     times: float
@@ -49,15 +49,15 @@ class Failing:
 def failing(
     monkeypatch: pytest.MonkeyPatch, port: object, name: str, times: float = math.inf, **how: Any
 ) -> Failing:
-    """From now on a call of a port fails: so many times, or for good."""
+    """Make a call of a port fail from now on: a number of times, or every time."""
     call = Failing(getattr(port, name), times, **how)
     monkeypatch.setattr(port, name, call)
     return call
 
 
 class UnansweredStore(FakeBatchStore):
-    """Makes every change, and makes it again as an SDK does that hears no answer: the second time
-    its condition is false, because the first time made it so."""
+    """Makes every change twice, as an SDK does after a lost answer. The second time its condition
+    is false, because the first time made it so."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class World(InMemory):
     ) -> None:
         super().__init__(store=store or FakeBatchStore(), concurrent=FakeConcurrent(per_flush))
         limits = limits or Limits()
-        #: What a function has at its beginning; it runs down with the clock.
+        #: The time that a function has at its beginning; it runs down with the clock.
         self.seconds_left = 60.0
         self.settings = replace(
             SETTINGS,
@@ -97,14 +97,14 @@ class World(InMemory):
         terms: SubmissionTerms = PLAIN_TERMS,
         **fields: Any,
     ) -> Batch:
-        """A batch that is stored and none of whose messages has arrived."""
+        """A batch that is stored, and none of whose messages has arrived."""
         batch = a_batch(total, **fields)
         self.store.save_jobs(batch, terms, jobs or some_jobs(total))
         self.store.commit(batch, self.clock.now())
         return batch
 
     def save_terms(self, batch: Batch, **terms: Any) -> None:
-        """From now on the terms of the batch are others in this."""
+        """Change some of the batch's terms from now on."""
         self.store.save_jobs(batch, replace(PLAIN_TERMS, **terms), some_jobs(batch.total))
 
     def work(self, message: JobsMessage, receive_count: int = 1) -> None:
@@ -149,7 +149,7 @@ class World(InMemory):
             self.work(JobsMessage.of(batch, chunk))
 
     def run_to_the_end(self) -> None:
-        """Hands out messages, each after its delay, until none is left."""
+        """Deliver messages, each after its delay, until no message is left."""
         for _ in range(_MOST_ROUNDS):
             if not self.queue.is_busy:
                 return
@@ -165,8 +165,8 @@ class World(InMemory):
             for callback, delay in self.queue.take_callbacks():
                 self.clock.advance(seconds=delay)
                 self.service.delivery.call_back(callback, lambda: 120.0)
-        raise AssertionError("messages go on for ever")
+        raise AssertionError("messages never stop coming")
 
     def behave(self, answer: Callable[[Call], object]) -> None:
-        """The platform answers with what `answer` gives, and echoes where it gives None."""
+        """Make the platform answer with what `answer` returns, or echo if that is None."""
         self.platform.answer = lambda call: answer(call) or echo(call)  # type: ignore[assignment, return-value]
