@@ -60,9 +60,7 @@ def test_headers_can_be_given_apart_from_the_body(user: User, tmp_path: Path) ->
     assert user.types("verify", str(body), *options) == 0
 
 
-def test_a_header_keeps_the_end_of_its_line_when_a_shell_cuts_it_out(
-    user: User, tmp_path: Path
-) -> None:
+def test_a_header_option_may_end_with_a_carriage_return(user: User, tmp_path: Path) -> None:
     body = tmp_path / "body"
     body.write_bytes(BODY)
     options = [word for line in LINES for word in ("-H", f"{line}\r")]

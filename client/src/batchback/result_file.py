@@ -34,16 +34,16 @@ def write_results(
     """Write all results and return how many there are. They go page by page into a temporary file
     next to it, so that memory stays small and the file is never incomplete. NotWritten if that
     fails; `done` says what the command did until then."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with beside.open("x", encoding="ascii") as file:
+        with part.open("x", encoding="ascii") as file:
             written = _write(batch_id, _shown(pages, shell), file, as_lines=_is_lines(path))
-        beside.replace(path)
+        part.replace(path)
     except OSError as error:
         raise NotWritten(error, done) from error
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
     return written
 
 
