@@ -1,4 +1,4 @@
-"""`batchback local`: until SIGINT or SIGTERM, then gone at once, with exit status 0."""
+"""`batchback local`: runs until SIGINT or SIGTERM, then exits immediately with status 0."""
 
 import signal
 import sys
@@ -16,7 +16,7 @@ from batchback_local.log import say
 from batchback_ops import project
 from batchback_ops.console import whole_number
 
-#: How often the main thread wakes to see whether it is to stop.
+#: How often the main thread wakes up, so that Python can run its signal handlers.
 _WAKE_SECONDS = 0.1
 
 
@@ -25,14 +25,14 @@ def _port(name: str, purpose: str) -> click.Option:
 
 
 def _key(text: str) -> str:
-    """A type for options: what clients can send as a key."""
+    """A type for options: a key that clients can send."""
     from batchback_ops.keys import credentials
 
     return _without_fault(text, credentials.why_not_key(text))
 
 
 def _secret(text: str) -> str:
-    """The same of a secret."""
+    """A type for options: a secret that clients can use."""
     from batchback_ops.keys import credentials
 
     return _without_fault(text, credentials.why_not_secret(text))
@@ -40,19 +40,19 @@ def _secret(text: str) -> str:
 
 def _without_fault(text: str, fault: str | None) -> str:
     if fault:
-        raise click.BadParameter(f"It cannot be used: {fault}.")
+        raise click.BadParameter(f"This value cannot be used: {fault}.")
     return text
 
 
 @click.command(
     "local",
     params=[
-        _port("--port", "Of the service: 8000 if that is free."),
-        _port("--aws-port", "Of the embedded AWS: 4566 if that is free."),
-        _port("--platform-port", "Of the demonstration platform: 4567 if that is free."),
-        _port("--receiver-port", "Of the demonstration receiver: 4568 if that is free."),
+        _port("--port", "The service's port. The default is 8000 if that is free."),
+        _port("--aws-port", "The embedded AWS's port. The default is 4566 if that is free."),
+        _port("--platform-port", "The demo platform's port. The default is 4567 if that is free."),
+        _port("--receiver-port", "The demo receiver's port. The default is 4568 if that is free."),
         click.Option(
-            ["--platform"], metavar="URL", help="Call this platform, not the demonstration's."
+            ["--platform"], metavar="URL", help="Call this platform instead of the demo's."
         ),
         click.Option(
             ["--key"],
@@ -66,25 +66,25 @@ def _without_fault(text: str, fault: str | None) -> str:
             type=_secret,
             default="demo-secret",
             show_default=True,
-            help="Its secret.",
+            help="The key's secret.",
         ),
         click.Option(
             ["--no-http"],
             is_flag=True,
-            help="All but the HTTP server, for use beside `chalice local --stage local`; the other "
-            "ports must then be free.",
+            help="Start everything but the HTTP server, for use with `chalice local --stage "
+            "local`. The other ports must be free.",
         ),
         click.Option(
             ["--worker-processes"],
             type=whole_number(0, 64),
             default=0,
             metavar="N",
-            help="Run the workers in N processes of their own, and restart those that die.",
+            help="Run the workers in N separate processes, and restart those that die.",
         ),
         click.Option(
             ["--ready-file"],
             metavar="PATH",
-            help="Write every address and name there as JSON once all is up.",
+            help="Write every address and name to this file, as JSON, once everything is up.",
         ),
     ],
     epilog=examples("batchback local", "batchback local --port 8001 --ready-file ready.json"),
@@ -97,15 +97,15 @@ def local(**given: Any) -> None:
 
 
 def stop_at_signals() -> None:
-    """SIGINT and SIGTERM raise KeyboardInterrupt in the main thread, once: while everything is
-    being stopped a second one changes nothing."""
+    """Raise KeyboardInterrupt in the main thread at SIGINT or SIGTERM, but only once: while
+    everything stops, a second signal is ignored."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
 
 
 def _wait_for_the_signal() -> None:
-    """Until KeyboardInterrupt. The system may hand a signal to any thread; Python's handler runs
-    in the main one, once that is awake: one that waits for ever never hears of it."""
+    """Wait until KeyboardInterrupt. The system may deliver a signal to any thread, but Python runs
+    its handler in the main thread, which must wake up for that."""
     while True:
         time.sleep(_WAKE_SECONDS)
 

@@ -18,20 +18,20 @@ _PATIENCE_SECONDS = 30
 _NEXT = """
 What next:
 
-  make serve           runs the service until Ctrl-C, and prints a curl line to send your own batch
-  docs/tutorial.md     ten minutes: a batch, its callback, and its failed jobs again
-  docs/calling.md      every action with a curl line
-  make test            runs the tests; it installs the development tools first
-  docs/deploying.md    takes it to your AWS account"""
+  make serve           runs the service until Ctrl-C, and prints a curl command to send a batch
+  docs/tutorial.md     takes you through a batch, its callback and its failed jobs in ten minutes
+  docs/calling.md      shows every action with curl
+  make test            runs the tests, after installing the development tools
+  docs/deploying.md    shows how to deploy to your AWS account"""
 
 
 def main() -> int:
-    """The exit status: 0 when the callback has come and its signature verifies."""
+    """Run the demo. Return the exit status: 0 if the callback comes and its signature verifies."""
     stop_at_signals()
     try:
         return _run()
     except DidNotHappen as reason:
-        say(f"batchback: {reason}: the log above says more")
+        say(f"batchback: {reason}: see the log above")
         return 1
     except (CannotGoOn, CallFailed) as reason:
         say(f"batchback: {reason}")
@@ -61,8 +61,8 @@ def _send_a_batch(service: LocalService) -> dict[str, Any]:
         _show_progress(live, submitted["asyncId"])
         callback = _callback(live, submitted["asyncId"])
     if not callback["verified"]:
-        raise DidNotHappen("the callback came, and its signature does not verify")
-    say(f"\nPOST {callback['path']} came to the receiver, and its signature verifies:")
+        raise DidNotHappen("the callback came, but its signature does not verify")
+    say(f"\nThe receiver got POST {callback['path']}, and its signature verifies:")
     return callback
 
 

@@ -8,7 +8,7 @@ class CannotStart(CannotGoOn):
 
 
 class PortInUse(CannotStart):
-    """Somebody else listens there."""
+    """Another program listens on the port."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(f"Port {port} is in use: stop what listens there, or name another one.")
+        super().__init__(f"Port {port} is in use: stop the program that uses it, or name another.")

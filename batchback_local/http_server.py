@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server: a request in, an answer out. What the answer is, others know."""
+"""A small HTTP/1.1 server: passes each request to a function and sends the answer it returns."""
 
 import json
 import re
@@ -29,7 +29,7 @@ class Request:
     method: str
     #: Path and query as sent.
     target: str
-    #: Names in lower case; of a header sent twice the last.
+    #: Names are in lower case. If a header is sent twice, the last counts.
     headers: Mapping[str, str]
     body: bytes
 
@@ -51,7 +51,7 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """Raised in place of an answer: the connection ends without one, as if nobody were there."""
+    """Raised instead of returning an answer: the connection ends without one."""
 
 
 def json_answer(value: object, status: int = 200) -> Answer:
@@ -59,11 +59,11 @@ def json_answer(value: object, status: int = 200) -> Answer:
 
 
 class ServerThread:
-    """A server of the standard library that answers on 127.0.0.1 between `with` and its end. The
-    thread does not keep the process alive."""
+    """A server of the standard library that answers on 127.0.0.1 inside a `with` block. Its thread
+    does not keep the process alive."""
 
     def __init__(self, listen: Callable[[int], TCPServer], *, port: int, name: str) -> None:
-        """`listen` makes the server at a port, 0 for a free one; PortInUse if it cannot."""
+        """`listen` creates the server on a port; 0 means any free one. PortInUse if it cannot."""
         try:
             self._server = listen(port)
         except OSError as error:
@@ -87,10 +87,10 @@ class ServerThread:
 
 
 class HttpServer(ServerThread):
-    """Gives each request to a function, in a thread per connection."""
+    """Passes each request to a function, with a thread per connection."""
 
     def __init__(self, answer: Callable[[Request], Answer], *, port: int = 0, name: str) -> None:
-        """Port 0: a free one."""
+        """Port 0 means any free one."""
         handler = type("Handler", (_Handler,), {"answer": staticmethod(answer)})
         super().__init__(lambda port: _Server((HOST, port), handler), port=port, name=name)
 
@@ -101,19 +101,19 @@ class _Server(ThreadingHTTPServer):
 
 
 class RequestHandler(BaseHTTPRequestHandler):
-    """Reads whole requests, as HTTP/1.1 has them (RFC 9112), and sends head and body of an answer
-    at once. What is no request is answered with 400, and its connection ends."""
+    """Reads whole HTTP/1.1 requests (RFC 9112), and sends the head and body of an answer together.
+    What is not a valid request is answered with 400, and its connection ends."""
 
     protocol_version = "HTTP/1.1"
-    #: What is taken for granted until a request says its own: then every answer has a status line.
+    #: The version until a request names its own, so that every answer has a status line.
     default_request_version = "HTTP/1.0"
     wbufsize = -1
     raw_requestline: bytes
-    #: Of the request that is being answered.
+    #: The body of the request that is being answered.
     body = b""
 
     def handle(self) -> None:
-        """A client may go away at any time."""
+        """Ignore a client that disconnects."""
         with suppress(OSError):
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(ConnectionError, TimeoutError):
@@ -129,7 +129,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         return super().parse_request() and self._reads_body()
 
     def handle_expect_100(self) -> bool:
-        """Sent at once: a client that asks for it waits for it."""
+        """Send it immediately, because the client waits for it."""
         is_expected = super().handle_expect_100()
         self.wfile.flush()
         return is_expected
@@ -143,7 +143,8 @@ class RequestHandler(BaseHTTPRequestHandler):
         return True
 
     def _wait_until_heard(self) -> None:
-        """A connection that ends with something unread takes the answer with it (RFC 9112, 9.6)."""
+        """Read the rest first: closing a connection with unread data may lose the answer (RFC 9112,
+        9.6)."""
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(_LINGER_SECONDS)
@@ -156,8 +157,8 @@ class RequestHandler(BaseHTTPRequestHandler):
         message: str | None = None,
         explain: str | None = None,  # noqa: ARG002
     ) -> None:
-        """An error in the shape of the service's own, which ends the connection: the standard
-        library's, of what it cannot read, and ours."""
+        """Send an error in the service's shape and end the connection. The standard library calls
+        this for requests that it cannot read."""
         message = message or HTTPStatus(code).phrase
         self.close_connection = True
         error = {"errorCode": code, "message": message, "specificCode": 0}
@@ -178,7 +179,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
-        """Not a word of each request."""
+        """Do not log requests."""
 
 
 class _Handler(RequestHandler):
@@ -202,19 +203,19 @@ class _Handler(RequestHandler):
 
 
 class _NoBody(ValueError):
-    """Where the body ends cannot be told, or it does not get there; the text says why."""
+    """The body's end is unknown, or the body is incomplete. The text says why."""
 
     status = 400
 
 
 class _TooMuch(_NoBody):
-    """More than anybody here takes."""
+    """The body is larger than any that is accepted here."""
 
     status = 413
 
 
 def _body(headers: Message, stream: BufferedIOBase) -> bytes:
-    """The body, chunked or not (RFC 9112, 6)."""
+    """Read the body, chunked or not (RFC 9112, 6)."""
     if codings := _codings(headers):
         if codings != ["chunked"]:
             raise _NoBody(f"Transfer-Encoding must be chunked, not {', '.join(codings)}")
@@ -223,7 +224,7 @@ def _body(headers: Message, stream: BufferedIOBase) -> bytes:
 
 
 def _codings(headers: Message) -> list[str]:
-    """Those of the transfer; `identity`, which old clients send, is none."""
+    """The transfer codings, without `identity`, which old clients send."""
     named = ",".join(headers.get_all("Transfer-Encoding", [])).lower().split(",")
     return [coding for each in named if (coding := each.strip(" \t")) not in {"", "identity"}]
 
@@ -237,7 +238,7 @@ def _length(headers: Message) -> int:
 
 
 def _chunk(stream: BufferedIOBase) -> bytes:
-    """The next chunk; the last one is empty, and trailers may follow it."""
+    """Read the next chunk. The last one is empty, and trailers may follow it."""
     match = _CHUNK_SIZE.fullmatch(stream.readline(_MAX_LINE_BYTES))
     if not match:
         raise _NoBody("A chunk does not begin with its size")
@@ -260,7 +261,7 @@ def _exactly(size: int, stream: BufferedIOBase) -> bytes:
 
 
 _MAX_LINE_BYTES = 65_536
-#: Of a body, or of a chunk of one: twice the largest callback.
+#: The most bytes of a body, or of one chunk: twice the largest callback.
 _MOST_BYTES = 100_000_000
 _LINGER_SECONDS = 1
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;[^\r\n]*)?\r?\n")

@@ -1,8 +1,7 @@
-"""What the local service says while it runs: on stderr, for people.
+"""The log of the local service: on stderr, for people.
 
-The service logs a line of JSON for each request, message and delivery on stdout, where Lambda
-collects it. Here that becomes words, and what went as it should is left out where there is much of
-it.
+The service logs each request, message and delivery as a line of JSON on stdout, where Lambda
+collects it. Here the lines become words, and frequent events are left out if they went as expected.
 """
 
 import io
@@ -12,20 +11,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TextIO
 
-#: What is left out: the events of which there are many, when they end so.
+#: The frequent events, with the outcomes that are left out.
 _EXPECTED: dict[str, set[object]] = {"call failed": {"failed"}, "request": {200}}
-#: Fields that say nothing here, where there is one account, or that are shown otherwise.
+#: Fields that are always the same here, or that are shown in another way.
 _UNSHOWN = {"event", "stage", "account", "traceback", "round"}
 
 
 def say(text: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 class ReadableLog(io.TextIOBase):
-    """Stands in for stdout."""
+    """Replaces stdout, and writes log lines as words to a stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -45,7 +44,7 @@ class ReadableLog(io.TextIOBase):
 
 
 def _readable(line: str) -> str:
-    """The line for people; empty: not worth one."""
+    """The line for people. It is empty if the event is left out."""
     fields = _fields(line)
     if fields is None:
         return line
@@ -58,7 +57,7 @@ def _readable(line: str) -> str:
 
 
 def _is_shown(name: str) -> bool:
-    """Metrics, and what CloudWatch reads of them, do not begin with a small letter."""
+    """Whether to show a field. Those of metrics do not begin with a lower-case letter."""
     return name not in _UNSHOWN and name[0].islower()
 
 

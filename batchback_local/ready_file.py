@@ -1,6 +1,6 @@
-"""The ready file: where everything of a running service is, as JSON.
+"""The ready file: the addresses and names of a running service, as JSON.
 
-Whoever sees the file sees all of it. What is there and is no ready file is never touched.
+A program that finds the file can read all of it. A file that is not a ready file is never touched.
 """
 
 import json
@@ -11,14 +11,14 @@ from typing import Any
 
 from batchback_local.errors import CannotStart
 
-#: What a ready file has, whatever version wrote it.
+#: Fields that the ready files of every version have.
 _OURS = {"awsEndpoint", "pid", "stage"}
-#: None is longer.
+#: No ready file is larger.
 _MOST_BYTES = 100_000
 
 
 def remove(path: Path) -> None:
-    """Of the run before this one; CannotStart if something else is there."""
+    """Remove the ready file of an earlier run. CannotStart if the file is something else."""
     refuse_others(path)
     try:
         path.unlink(missing_ok=True)
@@ -27,7 +27,8 @@ def remove(path: Path) -> None:
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """CannotStart if it cannot be written, or something else has come to be there."""
+    """Write the ready file. CannotStart if it cannot be written, or if the file is something
+    else."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     refuse_others(path)
     try:
@@ -43,7 +44,7 @@ def refuse_others(path: Path) -> None:
     except OSError as error:
         raise _unusable(path, error) from error
     if is_other:
-        raise CannotStart(f"--ready-file: {path} is there, and is not a ready file: name another.")
+        raise CannotStart(f"--ready-file: {path} exists and is not a ready file: name another.")
 
 
 def _is_ours(path: Path) -> bool:

@@ -1,9 +1,9 @@
-"""Starts the whole service, says where everything is, and stops it.
+"""Starts the whole service, shows its addresses, and stops it.
 
     embedded AWS -> resources -> demo key -> receiver, platform -> app -> gateway -> event sources
 
-The environment is prepared before app.py is imported, as in Lambda. What is started is stopped in
-the opposite order, and nothing of it can hold the process.
+As in Lambda, the environment is prepared before app.py is imported. Everything is stopped in the
+opposite order, and nothing can keep the process alive.
 """
 
 import json
@@ -39,16 +39,16 @@ from chalicelib.settings import Names
 _Server = TypeVar("_Server")
 
 _PREFERRED_PORT = 8000
-#: What the local stage's configuration, and so `chalice local --stage local` and the commands of
-#: operators, take for granted.
+#: The ports in the local stage's configuration, which `chalice local --stage local` and the
+#: operators' commands use.
 _AWS_PORT, _PLATFORM_PORT, _RECEIVER_PORT = 4566, 4567, 4568
-#: Who serves the HTTP API if we do not.
+#: Serves the HTTP API after --no-http.
 _BY_CHALICE = ".venv/bin/chalice local --stage local --port 8000 --no-autoreload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What `batchback local` is asked for. Ports not named are None."""
+    """The options of `batchback local`. Ports that are not given are None."""
 
     port: int | None = None
     aws_port: int | None = None
@@ -62,7 +62,7 @@ class Options:
     ready_file: str | None = None
 
     def with_fixed_ports(self) -> "Options":
-        """The same, with the ports that `chalice local` uses if none are named."""
+        """The same options. Ports that are not given become those that `chalice local` uses."""
         return replace(
             self,
             aws_port=self.aws_port or _AWS_PORT,
@@ -73,9 +73,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalService:
-    """Where everything is."""
+    """The addresses and names of a running service."""
 
-    #: Without /api/1.0; None: `chalice local` serves it.
+    #: Without /api/1.0. None: `chalice local` serves the API.
     address: str | None
     aws_endpoint: str
     region: str
@@ -89,7 +89,7 @@ class LocalService:
     worker_pids: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """What the ready file holds."""
+        """The content of the ready file."""
         return {
             "address": self.address,
             "awsEndpoint": self.aws_endpoint,
@@ -108,7 +108,7 @@ class LocalService:
         }
 
     def describe(self) -> str:
-        """For people: what is up, every address, and a batch to send."""
+        """A text for people: every address, and a batch to send."""
         address = self.address or f"http://127.0.0.1:{_PREFERRED_PORT}"
         curl = [
             *("curl", "-sS", "-u", f"{self.key}:{self.secret}"),
@@ -139,13 +139,13 @@ class LocalService:
         if self.address:
             return "The whole service is up; Ctrl-C stops it."
         return (
-            "All is up but the HTTP API, which you start with the command below; Ctrl-C stops what "
-            "is up."
+            "Everything is up except the HTTP API: start it with the command below. Ctrl-C stops "
+            "everything else."
         )
 
 
 def example_batch(receiver: str) -> dict[str, Any]:
-    """The two jobs of the API's documentation."""
+    """The two jobs from the API's documentation."""
     invite = {"namespace": "event", "action": "inviteContacts"}
     return {
         "jobs": [
@@ -158,7 +158,7 @@ def example_batch(receiver: str) -> dict[str, Any]:
 
 @contextmanager
 def running(options: Options) -> Iterator[LocalService]:
-    """The whole service, up; CannotStart with the reason where it does not come up."""
+    """Run the whole service inside the block. CannotStart with the reason if it does not start."""
     if options.no_http:
         options = options.with_fixed_ports()
     with ExitStack() as stack:
@@ -199,18 +199,18 @@ def _start(options: Options, stack: ExitStack) -> LocalService:
 def _listening(
     what: str, listen: Callable[[int], _Server], named: int | None, usual: int
 ) -> _Server:
-    """At the port named, or at the usual one, where people and commands look first, or anywhere."""
+    """Listen on the given port, or else on the usual one, or else on any free one."""
     try:
         return listen(named or usual)
     except PortInUse:
         if named:
             raise
-        say(f"Port {usual} is in use: the {what} takes a free one.")
+        say(f"Port {usual} is in use, so the {what} uses another one.")
         return listen(0)
 
 
 def _platform(options: Options, stack: ExitStack) -> str:
-    """The address of the platform: the one named, or the demonstration's, which is started."""
+    """The address of the platform: the given one, or the demonstration's, which is started."""
     named = environment.named_platform(options.platform)
     if named:
         return named
@@ -242,7 +242,7 @@ def _serve(app: Chalice, port: int | None, stack: ExitStack) -> str:
 
 
 def _work(service: LocalService, app: Chalice, options: Options, stack: ExitStack) -> LocalService:
-    """Starts the workers, in this process or in others; the schedules are always here."""
+    """Start the workers, in this process or in others. Schedules always run in this process."""
     ready_file = Path(options.ready_file) if options.ready_file else None
     sources = service_code.event_sources(app)
     stack.enter_context(Running(sources.schedules(environment.sweep_seconds())))

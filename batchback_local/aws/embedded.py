@@ -15,10 +15,10 @@ Headers = list[tuple[str, str]]
 
 
 class EmbeddedAws(HttpServer):
-    """moto's server in this process, empty at first, and gone with it."""
+    """moto's server in this process. It starts empty, and its data ends with the process."""
 
     def __init__(self, port: int = 0) -> None:
-        """Port 0: a free one."""
+        """Port 0 means any free one."""
         make_moto_atomic()
         import_cloudformation()
         services = Dispatcher(create_backend_app)
@@ -26,8 +26,8 @@ class EmbeddedAws(HttpServer):
 
 
 def _answer(services: DomainDispatcherApplication, request: Request) -> Answer:
-    """moto's answer, through WSGI. moto's own server closes the connection after each, which
-    doubles what a request costs."""
+    """moto's answer, through WSGI. moto's own server closes the connection after each answer, which
+    doubles the time of a request."""
     heads: list[tuple[str, Headers]] = []
 
     def start_response(status: str, headers: Headers, *_: object) -> None:
@@ -42,7 +42,7 @@ def _answer(services: DomainDispatcherApplication, request: Request) -> Answer:
 
 
 def _environ(request: Request) -> dict[str, Any]:
-    """The request as WSGI has it (PEP 3333)."""
+    """The request as a WSGI environment (PEP 3333)."""
     parts = urlsplit(request.target)
     headers = {name.upper().replace("-", "_"): value for name, value in request.headers.items()}
     return {

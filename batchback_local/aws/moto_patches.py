@@ -1,7 +1,8 @@
-"""What moto lacks to stand in for AWS while many threads and processes call it.
+"""Patches that let moto replace AWS while many threads and processes call it.
 
-moto is a simulator for tests that call it one at a time. DynamoDB promises that a conditional
-write is atomic and SQS that a message is visible to one receiver; under threads moto keeps neither.
+moto is made for tests that send one request at a time. DynamoDB promises that a conditional write
+is atomic, and SQS that a message is visible to only one receiver. With several threads, moto keeps
+neither promise.
 """
 
 import copy
@@ -27,10 +28,11 @@ from moto.sqs import models as sqs
 def import_cloudformation() -> None:
     """Import moto's CloudFormation without the OpenAPI validator that its API Gateway imports.
 
-    CloudFormation imports every service it can make something of. The validator brings 13 packages
-    and takes half a second to import, and nothing here has an OpenAPI document validated. Nor does
-    it try templates as YAML first, which takes 0.1 s for ours, which are JSON. And it says nothing
-    of the queues' policy, which it does not make: all that it wants is TLS.
+    CloudFormation imports every service whose resources it can create. The validator has 13
+    packages and takes half a second to import, but nothing here validates an OpenAPI document.
+
+    Two more patches: templates are parsed as JSON only, because trying YAML first takes 0.1 s. And
+    moto does not warn about the queues' policy, which it cannot create: it only requires TLS.
     """
     warnings.filterwarnings("ignore", "Tried to parse AWS::SQS::QueuePolicy", UserWarning)
     stand_in = ModuleType("openapi_spec_validator")
@@ -46,15 +48,17 @@ def import_cloudformation() -> None:
     moto.cloudformation.parsing.NULL_MODELS.append("AWS::SQS::QueuePolicy")
 
 
-#: What moto imports of it.
+#: The modules of the validator that moto imports.
 _OPENAPI_VALIDATOR = ("openapi_spec_validator", "openapi_spec_validator.validation.exceptions")
 
 
 @cache
 def make_moto_atomic() -> None:
-    """Puts a lock round moto's DynamoDB and one round its SQS, for this process and for good. Also
-    gives SQS a clock ten times as fast, and lets a Query look at its own partition only: moto sorts
-    the whole table for each, so that everything gets slower the more there is."""
+    """Put one lock around moto's DynamoDB and another around its SQS, for the life of this process.
+
+    This also gives SQS a clock that is ten times as fast to read, and lets a Query read only its
+    own partition: moto sorts the whole table for each, which gets slower as the table grows.
+    """
     _lock(DynamoHandler, ["call_action"])
     _lock(sqs.SQSBackend, _SQS_OPERATIONS)
     _patch(sqs.SQSBackend, "receive_message", _waiting_outside(sqs.SQSBackend.receive_message))
@@ -76,7 +80,7 @@ _SQS_OPERATIONS = (
 
 
 def _lock(owner: object, names: Sequence[str]) -> None:
-    """Lets one thread at a time into any of the operations."""
+    """Let only one thread at a time run any of the operations."""
     lock = threading.RLock()
     for name in names:
         _patch(owner, name, _locked(getattr(owner, name), lock))
@@ -95,7 +99,7 @@ def _patch(owner: object, name: str, replacement: Callable[..., Any]) -> None:
 
 
 def _waiting_outside(receive: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """ReceiveMessage that waits for messages without holding the lock that senders need."""
+    """A ReceiveMessage that waits for messages without holding the lock that senders need."""
 
     def receive_message(
         self: Any, queue_name: str, count: int, wait_seconds_timeout: int, *args: Any, **kwargs: Any
@@ -106,7 +110,7 @@ def _waiting_outside(receive: Callable[..., list[Any]]) -> Callable[..., list[An
             seconds_left = give_up_at - time.monotonic()
             if messages or seconds_left <= 0:
                 return messages
-            # Delayed and hidden messages come back without a word: look again now and then.
+            # Nothing notifies us when delayed and hidden messages come back: check now and then.
             self.get_queue(queue_name).wait_for_messages(min(0.25, seconds_left))
 
     return receive_message
@@ -126,8 +130,8 @@ def _of_one_partition(query: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Dispatcher(DomainDispatcherApplication):
-    """Remembers which service a host name means: moto lists its directories at every request to
-    find out, one request at a time, which is most of what a request costs."""
+    """Remembers the service of each host name. moto lists its directories at every request to find
+    it, one request at a time, which takes most of a request's time."""
 
     def __init__(self, create_app: Callable[..., Any]) -> None:
         super().__init__(create_app)

@@ -10,9 +10,9 @@ from batchback_ops import project
 def create_resources(
     stage: str, endpoint: str | None = None, *, visibility_seconds: int | None = None
 ) -> None:
-    """Makes the stage's tables and queues from the template that deployments use, by
-    CloudFormation; CannotStart where it will not. `visibility_seconds`: when the message of a
-    worker that died comes back, where not as long as the template says."""
+    """Create the stage's tables and queues with CloudFormation, from the template that deployments
+    use. CannotStart if that fails. `visibility_seconds` replaces the template's visibility timeout,
+    after which the message of a dead worker comes back."""
     cloudformation = boto3.client("cloudformation", endpoint_url=endpoint)
     stack = project.stack_name(stage)
     try:
@@ -29,13 +29,14 @@ def create_resources(
         )
     except (ClientError, BotoCoreError, WaiterError) as error:
         raise CannotStart(
-            f"The stack {stack} of .chalice/resources.json fails: {type(error).__name__}, so check "
-            "that file."
+            f"The stack {stack} cannot be created ({type(error).__name__}): check "
+            ".chalice/resources.json."
         ) from error
 
 
 def _parameters(stage: str, visibility_seconds: int | None) -> dict[str, str]:
-    """moto makes no alarms, and says so of each."""
+    """The template's parameters. Monitoring is off, because moto creates no alarms and warns about
+    each."""
     parameters = {"Stage": stage, "Monitoring": "false"}
     if visibility_seconds is None:
         return parameters

@@ -1,1 +1,1 @@
-"""What stands around the service on one machine: a platform, a receiver, a key."""
+"""The surroundings of the service on one machine: a platform, a receiver and a key."""

@@ -1,4 +1,4 @@
-"""The demonstration's key and account in the keys table, as the command line would put them."""
+"""The demonstration's key and account, stored in the keys table as the command line would."""
 
 import secrets
 from datetime import datetime
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _ACCOUNT = "demo"
-#: The same at each start, so that a receiver can be told it once. It signs on this machine alone.
+#: The same at each start, so that you configure a receiver only once. It is used only on this
+#: machine.
 CALLBACK_SECRET = "whsec_dGhlIGRlbW9uc3RyYXRpb24gc2lnbnMgd2l0aCBtZSE="  # noqa: S105
 
 
@@ -29,8 +30,7 @@ def put_demo_key(
     callback_secret: str,
     now: datetime,
 ) -> None:
-    """The key may call, and callbacks of its account are signed with the callback secret, unless
-    there are such a key and account already."""
+    """Add the key, and its account with the callback secret, unless they exist already."""
     keys = KeyTable(client, table)
     secret_of_account = (Secret(value=callback_secret),)
     keys.add_account(Account(account=_ACCOUNT, callback_secrets=secret_of_account, created_at=now))

@@ -1,10 +1,10 @@
-"""How a demonstration server is told to be slow or to fail: `POST /behave`.
+"""Makes a demonstration server slow, or makes it fail: `POST /behave`.
 
     {"namespace": "event", "action": "inviteContacts", "status": 500, "times": 2}
 
-The next two calls of that action are answered 500. With `"probability": 0.2, "seed": 7` it is one
-call in five, which ones is the seed's to say. With `"away": true` nobody is there: connections end
-without an answer. `{}` forgets everything that was told.
+The next two calls of that action are answered with 500. With `"probability": 0.2, "seed": 7`, about
+one call in five is, and the seed decides which. With `"away": true`, connections end without an
+answer. `{}` removes all behaviours.
 """
 
 import json
@@ -19,7 +19,7 @@ from batchback_local.http_server import Answer, NoAnswer, Request, json_answer
 _LONGEST_SLEEP_MS = 600_000
 _LARGEST_ANSWER_BYTES = 100_000_000
 _FOR_EVER = 10**12
-#: What may be told besides what to match, with the smallest and the largest number, or text.
+#: The numeric fields, with the smallest and the largest value.
 _NUMBERS = {
     "status": (200, 599),
     "sleepMs": (0, _LONGEST_SLEEP_MS),
@@ -29,7 +29,7 @@ _NUMBERS = {
     "probability": (0, 1),
     "seed": (0, _FOR_EVER),
 }
-#: Of what kind these numbers may be; the others are whole.
+#: The types of numbers that need not be whole.
 _KINDS = {"probability": {int, float}}
 _TEXTS = ("body", "contentType", "retryAfter")
 _FLAGS = ("away",)
@@ -37,18 +37,18 @@ _FLAGS = ("away",)
 
 @dataclass(slots=True, kw_only=True)
 class Behaviour:
-    """What the next calls get. None: as if nothing had been told."""
+    """How to answer the next calls. None means as usual."""
 
     where: Mapping[str, str]
     times_left: int
-    #: How likely each of the calls is to get it, and who draws.
+    #: How likely a matching call gets this behaviour, and the random generator that decides.
     probability: float
     chance: random.Random
-    #: Nobody is there.
+    #: Whether connections end without an answer.
     is_away: bool
     status: int | None
     sleep_seconds: float
-    #: The answer's text as it is, or a JSON object of so many bytes.
+    #: The text of the answer, or the size of a JSON object to answer with.
     body: str | None
     size_bytes: int | None
     content_type: str
@@ -58,15 +58,15 @@ class Behaviour:
         return all(call.get(name) == value for name, value in self.where.items())
 
     def strikes(self) -> bool:
-        """Whether this call, which matches, gets it; if so that is one time less."""
+        """Whether this matching call gets the behaviour. If so, one time fewer is left."""
         if not self.times_left or self.chance.random() >= self.probability:
             return False
         self.times_left -= 1
         return True
 
     def answer(self, usual: Answer) -> Answer:
-        """What to answer instead of the usual, or the usual where only time was told; NoAnswer if
-        nobody is there."""
+        """The answer instead of the usual one, or the usual one if only a delay was set. NoAnswer
+        if the server is away."""
         if self.is_away:
             raise NoAnswer
         status = usual.status if self.status is None else self.status
@@ -83,21 +83,21 @@ class Behaviour:
         if self.size_bytes is not None:
             return _object_of(self.size_bytes)
         if status >= 300 and status != usual.status:
-            return json.dumps(fault(status, "Told to answer so")).encode()
+            return json.dumps(fault(status, "As POST /behave asked")).encode()
         return usual.body
 
 
 class Behaviours:
-    """What was told, newest first; safe to use from many threads."""
+    """The behaviours that were set, newest first. Threads may share it."""
 
     def __init__(self, matching: Sequence[str]) -> None:
-        """`matching` are the names by which a behaviour says which calls it is for."""
+        """`matching` are the fields that select the calls of a behaviour."""
         self._matching = matching
         self._told: list[Behaviour] = []
         self._lock = threading.Lock()
 
     def told_by(self, request: Request) -> Answer:
-        """Answers POST /behave."""
+        """Answer POST /behave."""
         try:
             self.tell(json.loads(request.body or b"{}"))
         except ValueError as error:
@@ -105,7 +105,7 @@ class Behaviours:
         return json_answer({"told": True})
 
     def tell(self, wish: object) -> None:
-        """From now on so; what was told before for the same calls is forgotten."""
+        """Set a behaviour. It replaces the earlier one for the same calls."""
         behaviour = self._read(wish) if wish else None
         with self._lock:
             self._told = (
@@ -115,7 +115,7 @@ class Behaviours:
             )
 
     def next(self, call: Mapping[str, str]) -> Behaviour | None:
-        """What is told for this call, which counts."""
+        """The behaviour for this call, which is counted."""
         with self._lock:
             for behaviour in self._told:
                 if behaviour.matches(call) and behaviour.strikes():
@@ -125,7 +125,7 @@ class Behaviours:
     def _read(self, wish: object) -> Behaviour:
         known = {*self._matching, *_NUMBERS, *_TEXTS, *_FLAGS}
         if not isinstance(wish, dict) or not known.issuperset(wish):
-            raise ValueError(f"an object with some of {', '.join(sorted(known))} is expected")
+            raise ValueError(f"the body must be an object with any of {', '.join(sorted(known))}")
         _check(wish)
         return Behaviour(
             where={name: str(wish[name]) for name in self._matching if name in wish},
@@ -158,7 +158,7 @@ def _check(wish: Mapping[str, Any]) -> None:
 
 
 def _object_of(size_bytes: int) -> bytes:
-    """A JSON object of exactly so many bytes."""
+    """A JSON object of exactly this size."""
     if size_bytes < len(b'{"data":""}'):
         return b"{" + b" " * (size_bytes - 2) + b"}"
     return b'{"data":"%s"}' % (b"x" * (size_bytes - len(b'{"data":""}')))

@@ -1,9 +1,9 @@
-"""The demonstration platform: an API of two actions over real HTTP, that verifies signatures.
+"""The demonstration platform: an API with two actions over real HTTP, which verifies signatures.
 
-POST /api/1.0/event?action=inviteContacts   invites, and answers two links for each contact
+POST /api/1.0/event?action=inviteContacts   invites contacts, and answers two links for each
 POST /api/1.0/test?action=ping              answers the time
-GET  /calls                                 what was called, oldest first
-POST /behave                                how to answer from now on: see behaviour.py
+GET  /calls                                 lists the calls, oldest first
+POST /behave                                sets how to answer from now on: see behaviour.py
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _API = "/api/1.0/"
 
 
 class DemonstrationPlatform:
-    """What the jobs call. Every call is remembered, refused ones too."""
+    """The platform that jobs call. It records every call, including refused ones."""
 
     def __init__(self, *, key: str, secret: str, checks_signatures: bool = True) -> None:
         self._key = key
@@ -75,12 +75,12 @@ class DemonstrationPlatform:
         return entry
 
     def calls_so_far(self) -> list[dict[str, Any]]:
-        """What was called, oldest first."""
+        """The calls so far, oldest first."""
         with self._lock:
             return [dict(call) for call in self._calls]
 
     def _refusal(self, request: Request) -> Answer | None:
-        """The answer to who is not the key's holder; None: it is."""
+        """The refusal of a request that is not signed with the key, or None if it is."""
         if not self._checks_signatures:
             return None
         signed = SignedRequest(
@@ -116,7 +116,8 @@ def _invite_contacts(params: dict[str, Any]) -> Answer:
 
 
 def _invite(event: object, contact: object) -> dict[str, Any]:
-    """The same for the same contact of the same event, however often it is invited."""
+    """The links of an invitation. Inviting the same contact to the same event again gives the same
+    links."""
     invitation = hashlib.sha256(json.dumps([event, contact]).encode()).hexdigest()[:32]
     link = f"https://events.example.com/rsvp/{invitation}"
     return {

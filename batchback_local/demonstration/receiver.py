@@ -1,11 +1,11 @@
-"""The demonstration receiver: takes callbacks, checks their signatures, remembers them.
+"""The demonstration receiver: accepts callbacks, verifies their signatures, records them.
 
-    POST /whatever    a callback: answered 200, whoever it is from
-    GET  /received    what came, oldest first, and whether its signature verifies
-    POST /behave      how to answer from now on: see behaviour.py; `path` says which callbacks
+    POST /any-path    accepts a callback: always answered with 200
+    GET  /received    lists the callbacks, oldest first, and whether each signature verifies
+    POST /behave      sets how to answer from now on: see behaviour.py; `path` selects callbacks
 
-It verifies with the client's `verify_callback`, which knows nothing of what signs callbacks: so it
-is a check of that, and not its mirror.
+It verifies with the client's `verify_callback`, which shares no code with the service's signing, so
+each checks the other.
 """
 
 import json
@@ -21,7 +21,7 @@ from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 
 
 class DemonstrationReceiver:
-    """Where the callbacks go."""
+    """The server that callbacks go to."""
 
     def __init__(self, *, callback_secret: str) -> None:
         self._secret = callback_secret
@@ -42,7 +42,7 @@ class DemonstrationReceiver:
         return json_answer(fault(404, f"There is no {request.method} {request.path}"), 404)
 
     def received(self) -> list[dict[str, Any]]:
-        """What came so far, oldest first."""
+        """The callbacks so far, oldest first."""
         with self._lock:
             return list(self._received)
 
@@ -67,7 +67,8 @@ class DemonstrationReceiver:
 
 
 def verifies(request: Request, secret: str) -> bool:
-    """Whether one of the signatures was made with the secret, over this very body, just now."""
+    """Whether one of the signatures was made with the secret, over exactly this body, within the
+    last minutes."""
     try:
         verify_callback(request.headers, request.body, secret)
     except NotGenuine:

@@ -1,1 +1,1 @@
-"""A service that runs, as its callers, its platform and its receivers see it."""
+"""A running service, as its callers, platform and receivers see it."""

@@ -1,4 +1,5 @@
-"""The whole local service as a process of its own, for whoever drives it from outside."""
+"""The whole local service as a separate process, for tests and trials that drive it from
+outside."""
 
 import json
 import os
@@ -12,17 +13,17 @@ from typing import Any
 from batchback_local.live.waiting import DidNotHappen, until
 from batchback_ops import project
 
-#: How long the service gets to come up, and to stop.
+#: How long the service may take to start, and to stop.
 _START_SECONDS = 300
 _STOP_SECONDS = 60
-#: What would lead the service elsewhere than to its own demonstration.
+#: Variables that would make the service use something else than its demonstration.
 _NOT_INHERITED = ("STAGE", "PLATFORM_ADDRESS", "PLATFORM_AUTH", "PLATFORM_HEADER")
-#: How much of the service's words is shown where it does not come up.
+#: How many lines of the service's log are shown if it does not start.
 _LAST_LINES = 100
 
 
 class ServiceProcess:
-    """`batchback local` between `with` and its end, which leaves nothing behind."""
+    """`batchback local` for the duration of a `with` block. It leaves nothing behind."""
 
     def __init__(
         self,
@@ -30,7 +31,7 @@ class ServiceProcess:
         *options: str,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Starts it; what it says goes to service.log in the folder."""
+        """Start the process. Its log is service.log in the folder."""
         self._ready_file = folder / "ready.json"
         self._log = folder / "service.log"
         with self._log.open("wb") as log:
@@ -57,7 +58,7 @@ class ServiceProcess:
         self._process.wait()
 
     def where(self) -> dict[str, Any]:
-        """The ready file as it is now: every address, table, queue and worker."""
+        """The current content of the ready file: every address, table, queue and worker."""
         found: dict[str, Any] = json.loads(self._ready_file.read_text("utf-8"))
         return found
 
@@ -68,24 +69,24 @@ class ServiceProcess:
     def _wait_until_ready(self) -> None:
         until(lambda: self._has_ended or self._ready_file.exists(), "ready", _START_SECONDS)
         if self._has_ended:
-            raise DidNotHappen(f"the service ended at once:\n{self.said()}")
+            raise DidNotHappen(f"the service ended before it was ready:\n{self.said()}")
 
     @property
     def _has_ended(self) -> bool:
         return self._process.poll() is not None
 
     def stop(self) -> int:
-        """The exit status after SIGTERM."""
+        """Send SIGTERM and return the exit status."""
         self._process.send_signal(signal.SIGTERM)
         try:
             return self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGABRT)  # it says where each of its threads is
+            self._process.send_signal(signal.SIGABRT)  # prints the traceback of each thread
             self._process.wait()
-            raise DidNotHappen(f"SIGTERM does not stop the service:\n{self.said()}") from None
+            raise DidNotHappen(f"SIGTERM did not stop the service:\n{self.said()}") from None
 
     def said(self) -> str:
-        """The last of what it said."""
+        """The last lines of its log."""
         return "\n".join(self._log.read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:])
 
     def _ready_options(self, options: Sequence[str]) -> list[str]:
@@ -93,7 +94,7 @@ class ServiceProcess:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, and not only its exit status that nobody fetched."""
+    """Whether the process is running. A zombie is not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

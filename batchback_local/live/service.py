@@ -1,4 +1,4 @@
-"""What those outside ask of a service that runs, and tell its surroundings."""
+"""Requests to a running service, and to its platform and receiver."""
 
 from typing import Any, Self
 
@@ -7,8 +7,8 @@ from batchback import Client
 
 
 class LiveService:
-    """What is asked of a service and told to what stands around it. `where` is what its ready file
-    holds; no request takes longer than `timeout_seconds`."""
+    """A client of a running service, its platform and its receiver. `where` is the content of its
+    ready file. No request takes longer than `timeout_seconds`."""
 
     def __init__(self, where: dict[str, Any], timeout_seconds: float) -> None:
         self.client = Client(where["address"], where["key"], where["secret"])
@@ -25,7 +25,7 @@ class LiveService:
         self._http.close()
 
     def results(self, id: str, **page: int) -> requests.Response:
-        """The answer with its bytes as they came, which the client does not show."""
+        """The raw answer, whose bytes the client does not show."""
         return self._http.post(
             f"{self._where['address']}/api/1.0/batch?action=results",
             json={"async": id, **page},
@@ -34,17 +34,17 @@ class LiveService:
         )
 
     def get(self, whom: str, path: str) -> Any:
-        """What the platform or the receiver remembers."""
+        """What the platform or the receiver has recorded."""
         return self._http.get(self._where[whom] + path, timeout=self._timeout_seconds).json()
 
     def is_calling(self, id: str) -> bool:
-        """Whether the platform has not answered yet a call that a job of the batch makes."""
+        """Whether the platform has yet to answer a call of a job of the batch."""
         return any(
             call["status"] is None and call["idempotencyKey"].startswith(id)
             for call in self.get("platform", "/calls")
         )
 
     def tell(self, whom: str, wish: dict[str, Any]) -> None:
-        """How the platform or the receiver behaves from now on."""
+        """Set how the platform or the receiver behaves from now on."""
         address = f"{self._where[whom]}/behave"
         self._http.post(address, json=wish, timeout=self._timeout_seconds).raise_for_status()

@@ -1,1 +1,1 @@
-"""What Lambda and API Gateway do for the app: hand it true events, contexts and requests."""
+"""What Lambda and API Gateway do for the app: pass it real events, contexts and requests."""

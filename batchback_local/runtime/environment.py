@@ -1,4 +1,4 @@
-"""The environment that the service's code finds itself in, as Lambda's configuration gives it."""
+"""Sets the environment variables of the service's code, as Lambda's configuration does."""
 
 import os
 from collections.abc import Mapping, MutableMapping
@@ -7,9 +7,9 @@ from batchback_local.errors import CannotStart
 from batchback_ops import project
 from chalicelib import settings
 
-#: Changes which numbers are JSON; Lambda sets none.
+#: Changes which numbers are valid JSON. Lambda does not set it.
 _OF_PYTHON = ("PYTHONINTMAXSTRDIGITS",)
-#: The longest that SQS hides a message.
+#: The longest time that SQS can hide a message.
 _LONGEST_SECONDS = 43_200
 
 
@@ -19,9 +19,9 @@ def prepare(
     platform: str,
     environ: MutableMapping[str, str] | None = None,
 ) -> None:
-    """Sets what the local stage's configuration sets, where the user has not set it, with the
-    addresses of this run. AWS is the embedded one whatever the user has set: nothing here may ever
-    reach a real account."""
+    """Set the variables of the local stage's configuration that the user has not set, and the
+    addresses of this run. AWS is always the embedded one, because nothing here may reach a real
+    account."""
     environ = os.environ if environ is None else environ
     for name in [name for name in environ if name.startswith(("AWS_", *_OF_PYTHON))]:
         del environ[name]
@@ -34,19 +34,19 @@ def prepare(
 
 
 def named_platform(option: str | None, environ: Mapping[str, str] | None = None) -> str | None:
-    """The platform that the user wants called; None: the demonstration's."""
+    """The platform that the user wants to call, or None for the demonstration's."""
     environ = os.environ if environ is None else environ
     return option or environ.get("PLATFORM_ADDRESS") or None
 
 
 def visibility_seconds(environ: Mapping[str, str] | None = None) -> int | None:
-    """LOCAL_VISIBILITY_SECONDS: after how long the message of a worker that died comes back; None:
-    after the minutes that the template says."""
+    """LOCAL_VISIBILITY_SECONDS: how long until the message of a dead worker comes back. None: as
+    long as the template says."""
     return _seconds("LOCAL_VISIBILITY_SECONDS", environ)
 
 
 def sweep_seconds(environ: Mapping[str, str] | None = None) -> int | None:
-    """LOCAL_SWEEP_SECONDS: how often what is scheduled runs; None: as often as in AWS."""
+    """LOCAL_SWEEP_SECONDS: how often scheduled functions run. None: as often as in AWS."""
     return _seconds("LOCAL_SWEEP_SECONDS", environ)
 
 

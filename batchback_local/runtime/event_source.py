@@ -1,10 +1,10 @@
-"""What Lambda's event source mappings and EventBridge's schedules do for a Chalice app.
+"""Does what Lambda's event source mappings and EventBridge's schedules do for a Chalice app.
 
-Each queue is long-polled; its messages go to the app's own handlers, several invocations at once,
-in threads. A handler that returns has its messages deleted; one that raises gets them back when
-their visibility timeout is over. Nothing here knows what the handlers do.
+Each queue is long-polled. Its messages go to the app's handlers, in several concurrent invocations,
+one per thread. If a handler returns, its messages are deleted; if it raises, they come back after
+their visibility timeout. Nothing here knows what the handlers do.
 
-Unlike Lambda it does not end a function whose time is up, and two invocations share one process.
+Unlike Lambda, it does not end a function whose time is up, and invocations share one process.
 """
 
 import re
@@ -25,15 +25,15 @@ from batchback_local.runtime.invocation import Event, Function, scheduled_event,
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-#: How many invocations of one function run side by side in a process.
+#: How many invocations of one function run concurrently in a process.
 AT_ONCE = 8
-#: A long poll. One that is on its way when all is stopped is not waited for.
+#: The time of a long poll. Stopping does not wait for one that has begun.
 _WAIT_SECONDS = 1
-#: The most messages that one ReceiveMessage gives.
+#: The most messages that one ReceiveMessage returns.
 _MESSAGES_PER_RECEIVE = 10
-#: The pause after SQS did not answer.
+#: The pause if SQS does not answer.
 _PAUSE_SECONDS = 0.5
-#: What polls and invocations in flight get to end when all is stopped; then they are left behind.
+#: How long polls and invocations may take to end when everything stops, before they are abandoned.
 _GRACE_SECONDS = 0.3
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -44,8 +44,8 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSources:
-    """The queues and schedules of an app, ready to run. Which function has how long is for
-    `timeout_seconds` to say, by its name."""
+    """The queues and schedules of an app, ready to run. `timeout_seconds` returns the timeout of a
+    function by its name."""
 
     app: Chalice
     timeout_seconds: Callable[[str], float]
@@ -59,7 +59,7 @@ class EventSources:
         return [self._queue(client, config) for config in configs]
 
     def schedules(self, every_seconds: float | None = None) -> list["Schedule"]:
-        """`every_seconds`: how often all of them run, instead of as each says itself."""
+        """The schedules. `every_seconds` replaces the interval of each."""
         configs = [e for e in self.app.event_sources if isinstance(e, ScheduledEventConfig)]
         return [
             Schedule(self._function(config.name), every_seconds or _every_seconds(config), self.log)
@@ -86,8 +86,8 @@ class EventSources:
 
 
 class Running:
-    """Pollers and schedules, each in its thread, between `with` and its end, which takes a moment
-    at most: none of the threads holds the process."""
+    """Runs pollers and schedules inside a `with` block, each in a thread. The end of the block
+    takes only a moment, and no thread keeps the process alive."""
 
     def __init__(self, sources: Sequence["QueuePoller | Schedule"]) -> None:
         self._stopping = threading.Event()
@@ -150,7 +150,7 @@ class QueuePoller:
                     self._log(f"{self._function.name}: the queue does not answer: {error}")
 
     def _poll(self, stopping: threading.Event) -> None:
-        """Takes as many messages as there are free workers for."""
+        """Receive as many messages as there are free workers."""
         free = self._reserve()
         taken = 0
         try:
@@ -165,14 +165,14 @@ class QueuePoller:
             self._release(free - taken)
 
     def _give_back(self, batches: Sequence[Sequence[Any]]) -> None:
-        """Lets others see at once what came too late for us."""
+        """Make messages that came too late visible to others immediately."""
         for message in (message for batch in batches for message in batch):
             self._client.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
             )
 
     def _reserve(self) -> int:
-        """How many workers are now ours: at least one, or none after a while."""
+        """Reserve free workers and return how many: none if none became free in time."""
         if not self._free.acquire(timeout=_WAIT_SECONDS):
             return 0
         reserved = 1
@@ -204,8 +204,8 @@ class QueuePoller:
                 self._client.delete_message(
                     QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"]
                 )
-        except Exception as error:  # noqa: BLE001 - as Lambda: whatever it is, the messages stay
-            self._log(f"{self._function.name} failed, its message will come back: {error!r}")
+        except Exception as error:  # noqa: BLE001 - as in Lambda, its messages stay
+            self._log(f"{self._function.name} failed, and its message will come back: {error!r}")
         finally:
             self._count(-1)
             self._release(1)
@@ -219,7 +219,7 @@ class QueuePoller:
 
 
 class Schedule:
-    """One scheduled function, invoked each time its interval is over; never twice at once."""
+    """One scheduled function, invoked at each interval, and never concurrently."""
 
     def __init__(self, function: Function, every_seconds: float, log: Log) -> None:
         self._function = function
@@ -237,7 +237,7 @@ class Schedule:
         event = scheduled_event(self._function.name, region=region, now=datetime.now(UTC))
         try:
             self._function.invoke(event)
-        except Exception as error:  # noqa: BLE001 - as EventBridge: the next time it is called again
+        except Exception as error:  # noqa: BLE001 - as in EventBridge, the schedule goes on
             self._log(f"{self._function.name} failed: {error!r}")
         self.is_busy = False
 

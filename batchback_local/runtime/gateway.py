@@ -1,4 +1,4 @@
-"""API Gateway: Chalice's own local HTTP server, with what real clients need besides."""
+"""API Gateway: Chalice's local HTTP server, with what real clients need in addition."""
 
 import re
 from functools import partial
@@ -24,7 +24,7 @@ class Gateway(ServerThread):
     """Serves the app's routes in a thread of this process."""
 
     def __init__(self, app: Chalice, config: Config, port: int) -> None:
-        """Port 0: a free one."""
+        """Port 0 means any free one."""
         super().__init__(partial(_listen, app, config), port=port, name="gateway")
 
 
@@ -36,16 +36,16 @@ def _listen(app: Chalice, config: Config, port: int) -> HTTPServer:
 
 
 def _local_server(app: Chalice, config: Config, port: int) -> LocalDevServer:
-    """Chalice's function gives the app another class, and breaks when that is done twice: where
-    the port of the first try was in use."""
+    """Chalice's server for the app. Chalice's function changes the class of the app, and fails if
+    called again, which happens if the first port was in use."""
     if isinstance(app, LocalChalice):
         return LocalDevServer(app, config, http_server.HOST, port)
     return create_local_server(app, config, http_server.HOST, port)
 
 
 class _Handler(ChaliceRequestHandler, RequestHandler):
-    """Answers HEAD without a body, which Chalice's server does not, and API Gateway's own errors
-    as ours answers them."""
+    """Answers HEAD without a body, unlike Chalice's server, and gives API Gateway's own errors the
+    service's shape."""
 
     def parse_request(self) -> bool:
         if not super().parse_request():
@@ -56,12 +56,11 @@ class _Handler(ChaliceRequestHandler, RequestHandler):
         return True
 
     def _send_error_response(self, error: LocalGatewayException) -> None:  # noqa: ARG002
-        """Chalice's imitation of API Gateway refuses nothing but paths that no route has: ours has
-        no authorizers."""
+        """Refuse the path. Without authorizers, Chalice's local gateway refuses nothing else."""
         self._refuse_path()
 
     def _refuse_path(self) -> None:
-        """As API Gateway answers a path, or a method, that no route has."""
+        """Answer as API Gateway does for a path or a method without a route."""
         self.send_answer(
             Answer(
                 status=NO_SUCH_PATH.status,
@@ -83,5 +82,6 @@ class _Handler(ChaliceRequestHandler, RequestHandler):
 
 
 def _begins_with_two_slashes(request_line: str) -> bool:
-    """Python's server makes one of them; to API Gateway it is another path."""
+    """Whether the path begins with two slashes. Python's server merges them, but for API Gateway it
+    is another path."""
     return bool(re.match(r"\S+ //", request_line))

@@ -1,4 +1,4 @@
-"""What a Lambda function is handed: events in the shapes that AWS documents, and a context.
+"""What a Lambda function gets: events in the formats that AWS documents, and a context.
 
 https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
@@ -19,7 +19,7 @@ Event = dict[str, Any]
 
 
 class Context:
-    """A Lambda context whose time really runs out."""
+    """A Lambda context with a remaining time that really decreases."""
 
     function_version = "$LATEST"
     memory_limit_in_mb = _MEMORY_MB
@@ -40,20 +40,20 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One handler of the app, invoked as Lambda would."""
+    """A handler of the app, invoked as Lambda would invoke it."""
 
     name: str
     handler: Callable[[Event, Context], Any]
     timeout_seconds: float
 
     def invoke(self, event: Event) -> None:
-        """Raises what the handler raises."""
+        """Invoke the handler. What it raises passes through."""
         self.handler(event, Context(self.name, self.timeout_seconds))
 
 
 def sqs_event(messages: Sequence[Mapping[str, Any]], *, queue_arn: str, region: str) -> Event:
-    """What the event source mapping of a queue hands over, of messages as ReceiveMessage gives
-    them with all their attributes."""
+    """The event of a queue's event source mapping, from messages that ReceiveMessage returned with
+    all their attributes."""
     return {"Records": [_sqs_record(message, queue_arn, region) for message in messages]}
 
 
@@ -79,7 +79,7 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scheduled_event(rule: str, *, region: str, now: datetime) -> Event:
-    """What EventBridge hands over when a schedule's time has come."""
+    """The event that EventBridge sends when a schedule is due."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),

@@ -1,4 +1,4 @@
-"""The service's own code, brought into this process as Lambda brings it into a container."""
+"""Loads the service's own code into this process, as Lambda loads it into a container."""
 
 import os
 import sys
@@ -13,10 +13,10 @@ from batchback_ops import project
 
 
 def load_app() -> Chalice:
-    """The app, once the environment is prepared; CannotStart where that is misconfigured.
+    """Import the app. The environment must be prepared; CannotStart if it is misconfigured.
 
-    A container makes its clients and operations lazily, in the first of its invocations, which
-    never run side by side. Here they do, so all is made now."""
+    In Lambda, the first invocation creates clients and operations lazily, because a container never
+    runs two invocations concurrently. Here they run concurrently, so everything is created now."""
     from chalicelib import wiring
     from chalicelib.errors import Misconfigured
 
@@ -35,7 +35,7 @@ def event_sources(app: Chalice) -> EventSources:
 
 
 def stage_configuration(function: str = "api_handler") -> Config:
-    """The local stage's configuration, as Chalice reads it for one function."""
+    """Chalice's configuration of one function in the local stage."""
     return Config(
         chalice_stage=project.LOCAL_STAGE,
         function_name=function,

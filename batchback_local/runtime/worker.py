@@ -1,7 +1,6 @@
-"""A worker process: polls the queues over HTTP, as its own Lambda container would.
+"""A worker process: polls the queues over HTTP, as a Lambda container of its own would.
 
-It is told to go by the end of its standard input, which comes when its parent closes it and also
-when its parent is killed, whatever kills it.
+It ends when its standard input ends, which happens when its parent closes it or is killed.
 """
 
 import os
@@ -15,7 +14,7 @@ READY = b"ready\n"
 
 
 def main() -> None:
-    """Runs until its standard input ends. Ctrl-C is for the parent to hear."""
+    """Run until standard input ends. Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_the_parent, daemon=True).start()
     answer_to, sys.stdout = sys.stdout.buffer, ReadableLog(sys.stderr)
@@ -38,6 +37,6 @@ def _leave_with_the_parent() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except Exception as error:  # noqa: BLE001 - the outermost wrapper: one line for the parent's log
+    except Exception as error:  # noqa: BLE001 - the outermost wrapper logs one line
         say(f"A worker process cannot start ({type(error).__name__}): check the settings")
         os._exit(1)

@@ -1,4 +1,4 @@
-"""The worker processes: started, restarted when they die, and gone when this process is."""
+"""The worker processes. They are restarted if they die, and end with this process."""
 
 import subprocess
 import sys
@@ -11,16 +11,16 @@ from batchback_local.log import say
 from batchback_local.runtime.worker import READY
 from batchback_ops import project
 
-#: A worker that dies sooner is not restarted at once.
+#: A worker that dies sooner is restarted only after a pause.
 _HEALTHY_SECONDS = 5
 _PAUSE_SECONDS = 1
-#: What a worker gets to end by itself when all is stopped.
+#: How long a worker may take to end when everything stops.
 _GRACE_SECONDS = 0.5
 
 
 class WorkerProcesses:
-    """N worker processes between `with` and its end. `on_change` is told the process ids, at first
-    and whenever one has been replaced."""
+    """N worker processes for the duration of a `with` block. `on_change` gets their process ids at
+    the start and whenever a worker has been replaced."""
 
     def __init__(self, count: int, on_change: Callable[[list[int]], None]) -> None:
         self._processes = [_start() for _ in range(count)]
@@ -32,7 +32,7 @@ class WorkerProcesses:
         for place, process in enumerate(self._processes):
             if not _becomes_ready(process):
                 self._stop()
-                raise CannotStart("A worker process does not start: what it says is above.")
+                raise CannotStart("A worker process does not start: see its message above.")
             threading.Thread(target=self._keep_up, args=(place,), daemon=True).start()
         self._on_change(self.pids)
         return self
@@ -52,7 +52,7 @@ class WorkerProcesses:
             pause = _PAUSE_SECONDS if time.monotonic() - started_at < _HEALTHY_SECONDS else 0
             if self._stopping.wait(pause):
                 return
-            say(f"Worker process {process.pid} died ({status}); another takes its place.")
+            say(f"Worker process {process.pid} died ({status}) and is replaced.")
             if not self._replace(place):
                 return
 
@@ -67,7 +67,7 @@ class WorkerProcesses:
         return True
 
     def _stop(self) -> None:
-        """Each is told to go; who does not is killed."""
+        """Ask every worker to end, and kill those that do not."""
         with self._changing:
             self._stopping.set()
             for process in self._processes:
@@ -95,6 +95,6 @@ def _becomes_ready(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
-    """Ends its standard input, and with it the process."""
+    """Close its standard input, which ends the process."""
     if process.stdin:
         process.stdin.close()

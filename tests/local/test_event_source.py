@@ -99,7 +99,7 @@ def test_a_message_comes_back_when_its_handler_raises(sqs: "SQSClient") -> None:
         assert counts.get(timeout=PATIENCE_SECONDS) == "1"
         assert counts.get(timeout=PATIENCE_SECONDS) == "2"
         assert becomes_true(lambda: messages_in(sqs, url) == 0)
-    assert said == ["work failed, its message will come back: ValueError('not this time')"]
+    assert said == ["work failed, and its message will come back: ValueError('not this time')"]
 
 
 def test_several_messages_are_worked_on_at_once(sqs: "SQSClient") -> None:

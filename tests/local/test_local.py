@@ -99,7 +99,7 @@ class TestReadyFile:
         path.write_text(content)
         user = User({})
         assert user.types("local", "--ready-file", str(path)) == 2
-        assert f"--ready-file: {path} is there, and is not a ready file" in user.is_told
+        assert f"--ready-file: {path} exists and is not a ready file" in user.is_told
         with pytest.raises(CannotStart):
             ready_file.write(path, self.OURS)
         assert path.read_text() == content
@@ -128,7 +128,7 @@ class TestPorts:
 
     def test_another_one_if_it_is_in_use(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert _listening("receiver", not_at(4568), None, 4568) == 0
-        assert capsys.readouterr().err == "Port 4568 is in use: the receiver takes a free one.\n"
+        assert capsys.readouterr().err == "Port 4568 is in use, so the receiver uses another one.\n"
 
     def test_a_named_one_or_none(self) -> None:
         with pytest.raises(PortInUse):
@@ -148,7 +148,7 @@ def not_at(used: int) -> Callable[[int], int]:
     ("address", "says"),
     [
         ("http://127.0.0.1:8000", "The whole service is up"),
-        (None, "All is up but the HTTP API"),
+        (None, "Everything is up except the HTTP API"),
     ],
 )
 def test_what_is_up_is_said(address: str | None, says: str) -> None:

@@ -178,7 +178,7 @@ class TestCalling:
         refuses, hangs, recovers, html, large = [
             result["response"] for result in callback["body"]["results"]
         ]
-        assert (refuses["errorCode"], refuses["message"]) == (400, "Told to answer so")
+        assert (refuses["errorCode"], refuses["message"]) == (400, "As POST /behave asked")
         assert hangs["errorCode"] == recovers["errorCode"] == 404  # the second call got through
         assert (html["errorCode"], html["body"]) == (461, "<html>")
         assert "response of 3000000 bytes is over the limit" in large["message"]
