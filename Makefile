@@ -3,37 +3,38 @@
 .DEFAULT_GOAL := help
 .PHONY: help install dev run serve test check docs elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench pictures audit lock clean
 
-# What the caller may set. It is data: as `$(call quoted,NAME)` neither make nor the shell runs what is
-# in it, and make hands on in the environment what is set on its command line as it stands there.
+# Variables that you may set. Their values are data: neither make nor the shell executes what
+# `$(call quoted,NAME)` contains, and make exports values from its command line unchanged.
 STAGE ?= prod
 SECONDS ?= 60
 override quoted = '$(subst ','\'',$(value $(1)))'
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
 
-# All others are the Makefile's own.
+# All other variables belong to the Makefile.
 override BIN := .venv/bin
 override PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
-# Newer than what it was made from: the environment has what `make run` needs, and the development
-# tools too.
+# If a stamp is newer than the files it depends on, .venv is up to date: for `make run`, or with the
+# development tools.
 override STAMP := .venv/.stamp
 override DEV_STAMP := .venv/.dev-stamp
-# What looks after the pins: in an environment of its own, so that it changes nothing that is tested.
+# The tools for the pinned packages. They have their own environment, so that they change nothing
+# that is tested.
 override TOOLS := .venv/tools
 override TOOLS_STAMP := $(TOOLS)/.stamp
-# What makes the site: the same.
+# The tools that build the site. They have their own environment too.
 override SITE := build/docs
 override SITE_STAMP := $(SITE)/.stamp
-# The emulator of `make e2e`: so does it.
+# The emulator for `make e2e`, also in its own environment.
 override EMULATOR := build/e2e
 override EMULATOR_STAMP := $(EMULATOR)/.stamp
-# Nothing that is pinned has to be built: a build would run what is not pinned.
+# Packages are never built, because a build would run code that is not pinned.
 override PINNED := --require-hashes --no-deps --only-binary :all: -r
 override COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
-run: $(STAMP) ## send one batch through the whole service and show the callback that comes out
+run: $(STAMP) ## send one batch through the whole service and show its callback
 	@exec $(BIN)/python -m batchback_local.demo
 
 serve: $(STAMP) ## run the whole service on this machine until Ctrl-C
@@ -42,72 +43,72 @@ serve: $(STAMP) ## run the whole service on this machine until Ctrl-C
 test: $(DEV_STAMP) ## run the tests
 	@$(PYTEST)
 
-check: $(DEV_STAMP) ## everything that must be green: lint, format, types, tests
+check: $(DEV_STAMP) ## run everything that must pass: lint, format, types, tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict
 	@$(PYTEST)
 
-e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service, and run what ships on an emulator of AWS
+e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service and run the package on an AWS emulator
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
 
-# With --quiet MkDocs would not count its warnings, which are what fails it.
-docs: $(SITE_STAMP) ## build the documentation as a site: build/site/index.html
+# Without --quiet, because MkDocs would then not count its warnings, which must fail the build.
+docs: $(SITE_STAMP) ## build the documentation site: build/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --clean --config-file website/mkdocs.yml
 	@$(SITE)/bin/python -m website.check
 
-elsewhere: $(DEV_STAMP) ## run the tests at another date and in another time zone
+elsewhere: $(DEV_STAMP) ## run the tests with another date and time zone
 	@exec $(BIN)/python -m tests.anywhere --here
 
-anywhere: $(DEV_STAMP) ## run the tests in six places that have little in common
+anywhere: $(DEV_STAMP) ## run the tests in six very different environments
 	@exec $(BIN)/python -m tests.anywhere
 
-install: $(STAMP) ## install what the commands of a checkout need, into .venv
+install: $(STAMP) ## create .venv for make run and the batchback commands
 
-dev: $(DEV_STAMP) ## install the development tools too, and run nothing
+dev: $(DEV_STAMP) ## create .venv with the development tools
 
-package: $(STAMP) ## make the zip and the template that a pipeline deploys, for STAGE=prod
+package: $(STAMP) ## create the zip and the template that a pipeline deploys, for STAGE=prod
 	@exec $(BIN)/batchback package --stage $(call quoted,STAGE) $(if $(value ARCHITECTURE),--architecture $(call quoted,ARCHITECTURE))
 
-simulate: $(DEV_STAMP) ## break the protocol's surroundings in every way for SECONDS=60
+simulate: $(DEV_STAMP) ## test the protocol against simulated failures for SECONDS=60
 	@exec $(BIN)/python -m tests.simulation $(call quoted,SECONDS)
 
-soak: $(DEV_STAMP) ## kill real worker processes in mid-job, and see every batch end all the same
+soak: $(DEV_STAMP) ## kill real worker processes at random, and check that every batch ends
 	@exec $(BIN)/python -m tests.trials.soak
 
-large: $(DEV_STAMP) ## take batches of ten thousand jobs through the whole service on this machine
+large: $(DEV_STAMP) ## run batches of ten thousand jobs through the whole service
 	@exec $(BIN)/python -m tests.trials.large
 
-load: $(DEV_STAMP) ## count what much work costs while something is wrong, on a simulated clock
+load: $(DEV_STAMP) ## count what a high load costs during failures, on a simulated clock
 	@exec $(BIN)/python -m tests.trials.load
 
-hostile: $(DEV_STAMP) ## call servers that mean harm, in the clear and over TLS, on the real clock
+hostile: $(DEV_STAMP) ## call hostile servers over HTTP and TLS, on the real clock
 	@exec $(BIN)/python -m tests.trials.hostile
 
-bench: $(DEV_STAMP) ## measure it beside what one would take instead; FULL=1 for all tables
+bench: $(DEV_STAMP) ## compare the service with its alternatives; FULL=1 for all tables
 	@exec $(BIN)/python -m benchmarks $(if $(value FULL),--full)
 
-pictures: $(STAMP) ## draw the pictures of the docs anew
+pictures: $(STAMP) ## draw the pictures in the docs again
 	@exec $(BIN)/python -m pictures
 
-fuzz: $(DEV_STAMP) ## send the running service what docs/openapi.yaml allows and what not, for SECONDS=60
+fuzz: $(DEV_STAMP) ## send valid and invalid requests to the service for SECONDS=60
 	@exec $(BIN)/python -m tests.fuzz $(call quoted,SECONDS)
 
-mutants: $(DEV_STAMP) ## make mistakes in copies of the code, and see the tests find each
+mutants: $(DEV_STAMP) ## check that the tests find mistakes in copies of the code
 	@exec $(BIN)/python -m tests.mutants
 
-audit: $(TOOLS_STAMP) ## look up every pin among the known vulnerabilities
+audit: $(TOOLS_STAMP) ## check the pinned packages for known vulnerabilities
 	@exec $(BIN)/python -m tests.audit
 
-lock: $(TOOLS_STAMP) ## renew the hashes of what is pinned with them
+lock: $(TOOLS_STAMP) ## renew the hashes of the pinned packages
 	@for file in requirements.txt requirements-docs.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
 	@for file in run dev e2e; do $(COMPILE) --no-deps "requirements-$$file.txt" -o "requirements-$$file.txt" || exit; done
 
-clean: ## remove the environment and all caches
+clean: ## remove the environments, builds and caches
 	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info client/build client/src/*.egg-info
 
-# Install into the environment $(1) what the options $(3) list, with a dot for each package; $(2) is
-# what the line calls it.
+# Install the packages in the options $(3) into the environment $(1), and print a dot for each. $(2)
+# is their name in the output.
 override define install
 	@printf 'Installing %s ' '$(2)' >&2; \
 	{ $(1)/bin/python -m pip install --disable-pip-version-check --no-compile $(3) 2>&1 || echo FAILED; } | { \
@@ -120,19 +121,19 @@ override define install
 		esac; done; echo; } >&2
 endef
 
-# Its pip first: the one that Python brings takes twice as long for the rest.
+# pip first, because the version that comes with Python takes twice as long for the rest.
 $(STAMP): requirements-run.txt pyproject.toml client/pyproject.toml
 	@python=$$(for name in python3 python3.13 python3.12 python3.11; do \
 		"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; \
 	done); \
 	if [ -z "$$python" ]; then \
-		echo "Batchback needs Python 3.11 or newer, and none of python3, python3.13, python3.12 and python3.11 is one." >&2; exit 1; \
+		echo "Batchback needs Python 3.11 or newer: install it as python3, python3.13, python3.12 or python3.11." >&2; exit 1; \
 	fi; \
-	echo "Making .venv with $$("$$python" --version), once." >&2; \
+	echo "Creating .venv with $$("$$python" --version) (first run only)." >&2; \
 	"$$python" -m venv --clear .venv
 	@sed -n '/^pip==/,/[^\\]$$/p' requirements-run.txt > .venv/requirements-pip.txt
 	$(call install,.venv,pip,$(PINNED) .venv/requirements-pip.txt)
-	$(call install,.venv,what make run needs,$(PINNED) requirements-run.txt)
+	$(call install,.venv,the dependencies,$(PINNED) requirements-run.txt)
 	$(call install,.venv,Batchback,--no-deps --no-build-isolation -e ./client -e .)
 	@touch $@
 
@@ -142,15 +143,15 @@ $(DEV_STAMP): requirements-dev.txt $(STAMP)
 
 $(TOOLS_STAMP): requirements-tools.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(TOOLS)
-	$(call install,$(TOOLS),what looks after the pins,$(PINNED) requirements-tools.txt)
+	$(call install,$(TOOLS),the tools for pinned packages,$(PINNED) requirements-tools.txt)
 	@touch $@
 
 $(SITE_STAMP): requirements-docs.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(SITE)
-	$(call install,$(SITE),what makes the site,$(PINNED) requirements-docs.txt)
+	$(call install,$(SITE),the documentation tools,$(PINNED) requirements-docs.txt)
 	@touch $@
 
 $(EMULATOR_STAMP): requirements-e2e.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(EMULATOR)
-	$(call install,$(EMULATOR),the emulator of AWS,$(PINNED) requirements-e2e.txt)
+	$(call install,$(EMULATOR),the AWS emulator,$(PINNED) requirements-e2e.txt)
 	@touch $@

@@ -215,9 +215,9 @@ class TestWhatItSays:
         ran = checkout.make("run")
         assert ran.stdout == ""
         assert ran.stderr == (
-            "Making .venv with Python 3.11.7, once.\n"
+            "Creating .venv with Python 3.11.7 (first run only).\n"
             "Installing pip ..\n"
-            "Installing what make run needs ..\n"
+            "Installing the dependencies ..\n"
             "Installing Batchback ..\n"
         )
 
@@ -227,7 +227,7 @@ class TestWhatItSays:
         ran = checkout.make("run", UNREACHABLE="yes")
         assert ran.returncode == 2
         assert ran.stderr.startswith(
-            "Making .venv with Python 3.11.7, once.\n"
+            "Creating .venv with Python 3.11.7 (first run only).\n"
             "Installing pip .\n"
             "ERROR: No matching distribution for one==1.0\n"
             "Installing failed: fix what pip says above (is a package registry reachable?), "
