@@ -922,7 +922,9 @@ class TestHolds:
         assert "the API moves" in what
         assert f"batchback ops resume --stage {STAGE}" in remedy
 
-    def test_one_that_is_over_is_none(self, operator: User, store: DynamoBatchStore) -> None:
+    def test_a_pause_that_is_over_does_not_count(
+        self, operator: User, store: DynamoBatchStore
+    ) -> None:
         store.pause(Pause(until=START, reason="the API moved"))
         assert operator.types("doctor", "--stage", STAGE) == Status.OK
 

@@ -1,4 +1,4 @@
-"""Where whole lives are told: on moto's AWS, in memory, and in processes of their own."""
+"""Fixtures for whole stories: on moto's AWS, in memory, and in separate processes."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ def life(
     aws: None,  # noqa: ARG001 - moto must be up
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[OnMoto]:
-    """A service whose tables and queues are moto's. Its functions ask for nothing that their
-    policies do not allow, also where nobody heard of it."""
+    """A service whose tables and queues are moto's. Fails if a function makes a call that its
+    policy does not allow, even if the code ignored the denial."""
     life = OnMoto(monkeypatch)
     yield life
     assert life.iam.denied == []
@@ -22,7 +22,7 @@ def life(
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    """Chalice's test client, for the service in memory."""
+    """Chalice's test client for the service in memory."""
     import app
 
     with Client(app.app, stage_name="local") as client:

@@ -1,4 +1,4 @@
-"""Jobs that the fake platform echoes, and what it answers."""
+"""Jobs that the fake platform echoes, and the answers to them."""
 
 from typing import Any
 

@@ -1,11 +1,11 @@
-"""The whole service on moto's AWS: the real app, operations and adapters; a hand turns the queues.
+"""The whole service on moto's AWS: the real app, operations and adapters. The test drives the
+queues.
 
-Only the other sides of HTTP are fakes. Time stands still until all that is visible is done; then
-it jumps to where the next delayed message appears, on the queues too.
+Only the other sides of HTTP are fakes. Time stands still until every visible message is done; then
+it jumps to the time when the next delayed message appears, on the queues too.
 
-Every call of AWS that a function makes, and that Lambda makes for it, is judged by the policy of
-that function. What the test looks up or puts right it does by clients that nobody watches.
-"""
+Every AWS call that a function makes, or that Lambda makes for it, is judged by the policy of that
+function. What the test itself reads or repairs goes through clients that are not watched."""
 
 import base64
 import json
@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 REGION = "us-east-1"
-#: Nobody is there: the platform is a fake.
+#: No real address is called: the platform is a fake.
 PLATFORM = "http://127.0.0.1:9"
 CALLBACK_URL = "https://example.com/callback"
-#: The variables with which functions may do the most.
+#: The variables that give the functions the most permissions.
 _HEADER_IS_KEPT = {"PLATFORM_AUTH": "header", "PLATFORM_HEADER": "ssm"}
-#: Each story has a stage of its own: nothing of another one is left over.
+#: Each story has a stage of its own, so nothing of another story is left over.
 _stages = count(1)
 
 Message = Mapping[str, Any]
@@ -65,7 +65,7 @@ Order = Callable[[Sequence[Message]], Iterable[Message]]
 
 
 class OnMoto:
-    """A service, a caller, and the hand that delivers its messages."""
+    """A service, a caller, and the means to deliver the service's messages."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._stage = f"story-{next(_stages)}"
@@ -76,7 +76,7 @@ class OnMoto:
         self.journal: Any = FakeJournal()
         #: How often each message is delivered.
         self.deliveries = 1
-        #: In which order those are that are visible at one time.
+        #: The order in which messages that are visible at the same time are delivered.
         self.order: Order = lambda messages: messages
         self.names = settings.Names(self._stage)
         self.iam = Enforcement(
@@ -88,9 +88,9 @@ class OnMoto:
         self.dynamodb, self.sqs = _dynamodb(), _sqs()
         self.iam.watch(self.dynamodb)
         self.iam.watch(self.sqs)
-        #: The test's own, which may do anything.
+        #: The test's own clients, which may do anything.
         self._own_dynamodb, self._own_sqs = _dynamodb(), _sqs()
-        #: As operators change it.
+        #: The keys as operators change them.
         self.key_table = KeyTable(self._own_dynamodb, self.names.keys_table)
         self._queues = [
             self._queue(self.names.jobs_queue, "run_jobs", app.run_jobs, 60),
@@ -107,7 +107,7 @@ class OnMoto:
         self.configure()
 
     def configure(self, **variables: str) -> None:
-        """Other settings for the service, from now on."""
+        """Change settings of the service from now on."""
         self.settings = settings.read(
             {"STAGE": self._stage, "PLATFORM_ADDRESS": PLATFORM, **variables}
         )
@@ -122,7 +122,7 @@ class OnMoto:
         )
 
     def replace(self, **adapters: Any) -> None:
-        """Others in place of `platform`, `receiver` or `journal`, from now on."""
+        """Replace `platform`, `receiver` or `journal` from now on."""
         for name, adapter in adapters.items():
             setattr(self, name, adapter)
         self._containers.clear()
@@ -133,7 +133,7 @@ class OnMoto:
             return self._container()
 
     def _container(self) -> Service:
-        """The service in the process of the function that runs: each has one of its own."""
+        """The service in the process of the running function; each function has its own process."""
         if self.iam.function not in self._containers:
             self._containers[self.iam.function] = self._service()
         return self._containers[self.iam.function]
@@ -163,14 +163,14 @@ class OnMoto:
     def call(
         self, action: str, body: object, namespace: str = "batch", **headers: str
     ) -> tuple[int, bytes]:
-        """A caller's request through API Gateway: the status and the body of the answer."""
+        """Make a caller's request through API Gateway, and return the answer's status and body."""
         event = _gateway_event(f"/api/1.0/{namespace}?action={action}", json.dumps(body), headers)
         with self.iam.acting("api_handler"):
             answer = app.app(event, Context("api_handler", 29))
         return answer["statusCode"], answer["body"].encode()
 
     def ask(self, action: str, body: object, namespace: str = "batch", **headers: str) -> Any:
-        """The answer to a call that succeeds."""
+        """Make a request that succeeds, and return the answer."""
         status, answer = self.call(action, body, namespace, **headers)
         assert status == 200, answer
         return json.loads(answer)
@@ -203,30 +203,30 @@ class OnMoto:
         return head
 
     def receive(self) -> list[Message]:
-        """Every message that is visible now, of all queues."""
+        """Receive every message that is now visible, on all queues."""
         return [message for queue in self._queues for message in queue.receive()]
 
     def deliver(self, message: Message, seconds: float | None = None) -> None:
-        """One delivery, to a function that has so much time left where it is not all; the message
-        stays on its queue until it is deleted."""
+        """Deliver a message once, to a function with this much time left, or with all its time. The
+        message stays on its queue until it is deleted."""
         self._queue_of(message).invoke(message, seconds)
 
     def delete(self, message: Message) -> None:
         self._queue_of(message).delete(message)
 
     def function_of(self, message: Message) -> str:
-        """The function that takes the messages of its queue."""
+        """The function that takes messages from the queue of this message."""
         return self._queue_of(message).function
 
     def sweep(self) -> None:
-        """A minute has passed."""
+        """Let a minute pass, and sweep."""
         event = scheduled_event("sweep", region=REGION, now=self.clock.now())
         with self.iam.acting("sweep"):
             app.sweep(event, Context("sweep", 50))
 
     def work_off(self) -> None:
-        """Delivers all there is until nothing is left, delayed messages at their time; not what
-        somebody else has in hand."""
+        """Deliver messages until none is left, delayed ones at their time. Messages in the hands of
+        another worker are left out."""
         while True:
             messages = self.receive()
             for message in self.order(messages):
@@ -240,8 +240,8 @@ class OnMoto:
                 self.clock.set(min(delayed))
 
     def deliver_at_once(self, message: Message, workers: int) -> None:
-        """The same message in the hands of several workers at the same time."""
-        self.container("run_jobs")  # made in one thread
+        """Deliver one message to several workers at the same time."""
+        self.container("run_jobs")  # create it in this thread
         threads = [
             threading.Thread(target=self.deliver, args=(message,), name=f"worker {number}")
             for number in range(workers)
@@ -271,7 +271,7 @@ class OnMoto:
 
 
 def alternating(messages: Sequence[Message]) -> Iterable[Message]:
-    """One message of one batch, one of the other."""
+    """Alternate between messages of one batch and of the other."""
     by_batch: dict[str, list[Message]] = {}
     for message in messages:
         by_batch.setdefault(json.loads(message["Body"])["batch"], []).append(message)
@@ -281,7 +281,7 @@ def alternating(messages: Sequence[Message]) -> Iterable[Message]:
 
 
 class _InOneName:
-    """Calls in threads, in the name of the function that makes them."""
+    """Runs calls in threads, on behalf of the function that makes them."""
 
     def __init__(self, threads: Concurrent) -> None:
         self._threads = threads
@@ -291,12 +291,13 @@ class _InOneName:
 
 
 class _Queue:
-    """A queue, and the function that Lambda hands its messages to. What Lambda does with the queue
-    it does in the function's name.
+    """A queue, and the function that Lambda delivers its messages to. Whatever Lambda does with the
+    queue counts as done by the function.
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
 
     def __init__(self, iam: Enforcement, sqs: "SQSClient", url: str, function: Function) -> None:
-        """Lambda takes no queue that would show a message again while a function works on it."""
+        """Lambda rejects a queue that would show a message again while a function is working on
+        it."""
         self.url = url
         self._iam = iam
         self._sqs = sqs
@@ -327,7 +328,7 @@ class _Queue:
         return answer.get("Messages", [])
 
     def delayed(self) -> list[datetime]:
-        """When each of the delayed messages appears, which only moto itself knows."""
+        """When each delayed message appears, which only moto itself knows."""
         queue = moto_sqs.sqs_backends["123456789012"][REGION].queues[self._name]
         return [
             datetime.fromtimestamp(message.delayed_until / 1000, UTC)
@@ -354,7 +355,7 @@ class _Queue:
 
 @contextmanager
 def requests_of(life: OnMoto) -> Iterator[list[str]]:
-    """The names of the requests to AWS meanwhile, one after the other."""
+    """The names of the requests to AWS inside the block, in order."""
     made: list[str] = []
     clients = (life.dynamodb, life.sqs)
 

@@ -9,7 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 
 @contextmanager
 def failing(client: BaseClient, operation: str) -> Iterator[None]:
-    """A block in which AWS cannot be reached for one operation, though it is allowed."""
+    """A block in which AWS cannot be reached for one operation, although policies allow it."""
     service = client.meta.service_model.service_name
 
     def fail(**_: object) -> None:

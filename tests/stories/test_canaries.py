@@ -1,6 +1,6 @@
-"""Whole lives of batches with a canary in every secret place, over real HTTP and with the real log,
-while the root logger takes everything. Afterwards no canary, no secret and no signature is found in
-what was written, and none in what callers are told of their callback."""
+"""Whole stories of batches with a canary in every secret place, over real HTTP and with the real
+log, while the root logger takes everything. Afterwards, no canary, secret or signature may be in
+what was written, nor in what callers learn about their callback."""
 
 import json
 from collections import Counter
@@ -27,7 +27,7 @@ HEADERS = {
     "X_Forwarded_For": "canary-address",
     "Idempotency_Key": "canary-idempotency-key",
 }
-#: What the platform says to each action; "down" never gets better.
+#: What the platform answers to each action; "down" never recovers.
 SAYS = {
     "well": Answer(body=b'{"note":"canary-response"}', headers={"X-Any": "canary-header"}),
     "refused": Answer(status=400, body=b'{"errorCode":400,"message":"canary-response"}'),
@@ -43,10 +43,10 @@ JOBS = [
 
 @dataclass
 class Outside:
-    """Platform and receiver on this machine; they remember what they were sent in secret."""
+    """Platform and receiver on this machine. They record the secrets that they are sent."""
 
     signatures: list[str] = field(default_factory=list)
-    #: What the receiver answers, in turn; 200 when it is used up.
+    #: The receiver's answers, in order; 200 when they are used up.
     answers: list[Answer] = field(default_factory=list)
     address: str = ""
 
@@ -82,7 +82,7 @@ def furnished(life: OnMoto, outside: Outside, auth: PlatformAuth) -> None:
 def furnish(
     life: OnMoto, outside: Outside, auth: PlatformAuth, networks: str = "127.0.0.0/8"
 ) -> None:
-    """The real log, and real HTTP to what is outside."""
+    """Give the service the real log, and real HTTP to the outside."""
     life.configure(ALLOWED_CALLBACK_NETWORKS=networks)
     policy = AddressPolicy(allowed_networks=(ip_network(networks),))
     life.replace(
@@ -111,7 +111,7 @@ def submit(life: OnMoto, outside: Outside) -> str:
 
 
 def events_of(written: str, heard: list[str], outside: Outside) -> Counter[str]:
-    """How many lines of each event were written, in all of which nothing secret is found."""
+    """Count the lines of each event, after checking that nothing secret is in any of them."""
     assert heard == ["before"]
     assert found_in(written) == []
     assert [signature for signature in outside.signatures if signature in written] == []
@@ -120,7 +120,7 @@ def events_of(written: str, heard: list[str], outside: Outside) -> Counter[str]:
     return Counter(json.loads(line)["event"] for line in lines)
 
 
-def test_a_life_with_all_that_can_go_wrong_outside(
+def test_a_story_in_which_everything_outside_goes_wrong(
     life: OnMoto,
     outside: Outside,
     heard: list[str],
@@ -153,7 +153,7 @@ def test_a_life_with_all_that_can_go_wrong_outside(
 
 
 @pytest.mark.parametrize("auth", [PlatformAuth.HEADER])
-def test_a_caller_is_told_why_a_callback_failed_and_neither_where_it_went_nor_what_was_said(
+def test_a_caller_learns_why_a_callback_failed_but_neither_its_address_nor_the_answer(
     life: OnMoto,
     outside: Outside,
     heard: list[str],
@@ -176,14 +176,14 @@ def test_a_caller_is_told_why_a_callback_failed_and_neither_where_it_went_nor_wh
 
 
 class Raw:
-    """DynamoDB's words, repeating what it does not like, as botocore reads them."""
+    """A DynamoDB error response, which repeats what it rejects, as botocore reads it."""
 
     def stream(self) -> Iterator[bytes]:
         yield b'{"__type": "x#ValidationException", "message": "Value \'canary-item\' failed"}'
 
 
 def refuse(life: OnMoto, operation: str) -> None:
-    """Has the database refuse one of its operations from now on."""
+    """Make the database reject one of its operations from now on."""
 
     def refusing(**_: object) -> Any:
         headers: Any = {"x-amzn-requestid": "REQUEST7"}
@@ -192,7 +192,7 @@ def refuse(life: OnMoto, operation: str) -> None:
     life.dynamodb.meta.events.register_first(f"before-send.dynamodb.{operation}", refusing)
 
 
-def test_a_database_that_refuses(
+def test_a_database_that_rejects_requests(
     life: OnMoto, outside: Outside, heard: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     async_id = submit(life, outside)

@@ -1,4 +1,4 @@
-"""Batches whose messages come twice, backwards, mixed up, or to two workers at once."""
+"""Batches whose messages come twice, in reverse, mixed up, or to two workers at the same time."""
 
 import threading
 
@@ -32,7 +32,7 @@ def test_messages_in_reverse_order_leave_the_results_in_order(life: OnMoto) -> N
     assert life.posts_of(async_id) == [life.results(async_id)]
 
 
-def test_two_batches_interleaved_do_not_touch_each_other(life: OnMoto) -> None:
+def test_two_interleaved_batches_do_not_affect_each_other(life: OnMoto) -> None:
     life.order = alternating
     first, second = life.submit(jobs(40, "first")), life.submit(jobs(40, "second"))
     life.work_off()
@@ -49,7 +49,7 @@ def test_two_workers_on_one_chunk_record_one_answer_for_each_job(life: OnMoto) -
     numbers = iter(range(1_000))
 
     def meet(_: Call) -> Reply | NoReply:
-        """Both workers are in the same job at the same time, and hear different answers."""
+        """Make both workers call the same job at the same time, and answer them differently."""
         both_call.wait()
         return Reply(status=200, body=b'{"answer":%d}' % next(numbers))
 
@@ -84,7 +84,7 @@ def test_a_message_whose_worker_died_is_split_and_answered_by_the_next(life: OnM
     life.work_off()
     assert life.progress(async_id)["jobs"]["waiting"] == 5
     assert life.receiver.posts == []
-    life.clock.advance(seconds=361)  # its visibility timeout is over
+    life.clock.advance(seconds=361)  # the visibility timeout is over
     life.work_off()
     assert lost["MessageId"] in {message["MessageId"] for message in messages}
     assert life.journal.of("message split")

@@ -1,4 +1,5 @@
-"""`make run` and every command of a checkout work with what requirements-run.txt lists alone."""
+"""`make run` and every command of a checkout work with only the packages in
+requirements-run.txt."""
 
 import json
 import os
@@ -11,7 +12,7 @@ from packaging.utils import canonicalize_name
 from batchback_ops.project import root
 from tests.pins import pins
 
-#: Everything else that is installed here cannot be imported there.
+#: Hide every other installed package.
 WITHOUT = """
 import importlib, json, pkgutil, runpy, sys
 
@@ -35,7 +36,7 @@ DEMONSTRATION = "runpy.run_module('batchback_local.demo', run_name='__main__', a
 
 
 def unlisted() -> list[str]:
-    """The modules that the development tools bring, and `make run` does not."""
+    """The modules that the development tools install and `make run` does not."""
     listed = {*pins("requirements-run.txt"), "batchback", "batchback-service"}
     return [
         module
@@ -55,7 +56,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_there_is_something_to_do_without() -> None:
+def test_there_are_modules_to_do_without() -> None:
     assert {"pytest", "cfnlint", "openapi_spec_validator", "hypothesis"} <= {*unlisted()}
 
 

@@ -1,5 +1,5 @@
-"""Every message on every queue is of its account's group, whoever sent it: what SQS makes of the
-groups is SQS's; that it is told is ours."""
+"""Every message on every queue belongs to its account's group, no matter who sent it. Using the
+groups is up to SQS; naming them is up to us."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from tests.stories.on_moto import Message, OnMoto
 
 
 class Watched:
-    """A life whose every message is inspected."""
+    """A service whose every message is inspected."""
 
     def __init__(self, life: OnMoto) -> None:
         self.life = life
@@ -28,7 +28,7 @@ class Watched:
         return [*self._see(self.life.receive())]
 
     def in_haste(self, messages: Sequence[Message]) -> None:
-        """Delivers to functions whose time is nearly up."""
+        """Deliver to functions whose time is nearly up."""
         for message in messages:
             self.life.deliver(message, seconds=30)
             self.life.delete(message)
@@ -59,7 +59,7 @@ def _body(message: Message) -> Any:
 ACCOUNT = "demo"
 
 
-def test_of_a_submission_and_of_the_end_of_its_jobs(watched: Watched) -> None:
+def test_messages_of_a_submission_and_of_the_end_of_its_jobs(watched: Watched) -> None:
     watched.life.submit(jobs(200))
     watched.life.work_off()
     assert len(watched.jobs_messages) == 4
@@ -67,7 +67,7 @@ def test_of_a_submission_and_of_the_end_of_its_jobs(watched: Watched) -> None:
     assert watched.groups == {ACCOUNT}
 
 
-def test_of_jobs_that_are_tried_again(watched: Watched) -> None:
+def test_messages_of_jobs_that_are_retried(watched: Watched) -> None:
     tries = iter([Reply(status=503), Reply(status=200, body=b"{}")])
     watched.life.platform.answer = lambda _: next(tries)
     watched.life.submit(jobs(1))
@@ -76,7 +76,7 @@ def test_of_jobs_that_are_tried_again(watched: Watched) -> None:
     assert watched.groups == {ACCOUNT}
 
 
-def test_of_jobs_that_are_handed_on_for_want_of_time(watched: Watched) -> None:
+def test_messages_of_jobs_that_are_handed_on_for_lack_of_time(watched: Watched) -> None:
     watched.life.submit(jobs(1))
     watched.in_haste(watched.receive())
     watched.life.work_off()
@@ -84,7 +84,7 @@ def test_of_jobs_that_are_handed_on_for_want_of_time(watched: Watched) -> None:
     assert watched.groups == {ACCOUNT}
 
 
-def test_of_a_check_that_is_handed_on_for_want_of_time(watched: Watched) -> None:
+def test_messages_of_a_check_that_is_handed_on_for_lack_of_time(watched: Watched) -> None:
     async_id = watched.life.submit(jobs(1))
     watched.life.ask("cancel", {"async": async_id})
     watched.in_haste([each for each in watched.receive() if "chunk" not in _body(each)])
@@ -93,7 +93,7 @@ def test_of_a_check_that_is_handed_on_for_want_of_time(watched: Watched) -> None
     assert watched.groups == {ACCOUNT}
 
 
-def test_of_a_message_that_is_split(watched: Watched) -> None:
+def test_messages_from_a_message_that_is_split(watched: Watched) -> None:
     watched.life.configure(JOBS_PER_MESSAGE="5")
     watched.life.submit(jobs(40))
     for message in watched.receive()[1:]:
@@ -106,7 +106,7 @@ def test_of_a_message_that_is_split(watched: Watched) -> None:
     assert watched.groups == {ACCOUNT}
 
 
-def test_of_a_sweep_and_of_a_check_that_sends_again(watched: Watched) -> None:
+def test_messages_of_a_sweep_and_of_a_check_that_sends_again(watched: Watched) -> None:
     life = watched.life
     life.submit(jobs(1))
     life.delete(life.receive()[0])  # lost for good
@@ -120,7 +120,7 @@ def test_of_a_sweep_and_of_a_check_that_sends_again(watched: Watched) -> None:
     assert watched.groups == {ACCOUNT}
 
 
-def test_of_a_callback_that_is_tried_again(watched: Watched) -> None:
+def test_messages_of_a_callback_that_is_retried(watched: Watched) -> None:
     watched.life.receiver.answers = [NoReply(reason="no connection")]
     watched.life.submit(jobs(1))
     watched.life.work_off()
@@ -130,7 +130,7 @@ def test_of_a_callback_that_is_tried_again(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("action", ["restart", "repost", "cancel"])
-def test_of_a_rerun(watched: Watched, action: str) -> None:
+def test_messages_of_a_rerun(watched: Watched, action: str) -> None:
     async_id = watched.life.submit(jobs(1))
     if action != "cancel":
         watched.life.work_off()
@@ -141,7 +141,7 @@ def test_of_a_rerun(watched: Watched, action: str) -> None:
     assert watched.groups == {ACCOUNT}
 
 
-def test_a_dead_message_is_still_of_its_group(watched: Watched) -> None:
+def test_a_dead_message_stays_in_its_group(watched: Watched) -> None:
     life = watched.life
     life.submit(jobs(1))
     for _ in range(3):

@@ -1,5 +1,5 @@
-"""A release goes on with what an older one has stored and sent, and leaves alone what a later one
-has. The samples in tests/vectors are frozen: see tests/formats."""
+"""A release continues what an older one has stored and sent, and leaves alone what a later one has.
+The samples in tests/vectors are frozen: see tests/formats."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from tests.formats.sample import QUEUES, VECTORS, Item, Sample
 from tests.samples import TERMS, a_batch
 from tests.stories.on_moto import OnMoto
 
-#: The frozen samples, by their formats and what was added to each of them.
+#: The frozen samples, by their formats and additions.
 FORMATS = sorted(
     (folder.name.removeprefix("format-") for folder in VECTORS.glob("format-*")),
     key=lambda name: [int(part) for part in name.split(".")],
@@ -39,7 +39,7 @@ def _with_more(item: Item) -> Item:
 
 
 def _more_parts(sample: Sample) -> list[Item]:
-    """Parts of a kind that is not known, in the middle of the chunks."""
+    """Add parts of an unknown kind in the middle of the chunks."""
     return [
         {**item, "part": {"S": item["part"]["S"].replace("#0jobs#", "#3later#")}}
         for item in sample.batches
@@ -54,14 +54,14 @@ def _more_in_messages(sample: Sample) -> list[Item]:
     ]
 
 
-def test_a_sample_of_what_is_written_now_is_frozen() -> None:
-    """A new format, of items or of messages, comes with `python -m tests.formats N`."""
+def test_a_sample_of_the_current_format_is_frozen() -> None:
+    """For a new format of items or messages, run `python -m tests.formats N`."""
     newest, *_ = FORMATS[-1].split(".")
     assert max(items.FORMAT, key_items.FORMAT, sqs.FORMAT) == int(newest)
 
 
 class TestTheNewestSample:
-    """Holds all that there is to be read."""
+    """Covers everything that can be read."""
 
     SAMPLE = Sample.read(FORMATS[-1])
 
@@ -90,7 +90,7 @@ class TestTheNewestSample:
 
 
 @pytest.mark.parametrize("version", FORMATS)
-def test_what_an_older_release_left_in_flight_ends_as_it_would_have_there(
+def test_batches_an_older_release_left_in_flight_end_as_they_would_have_there(
     life: OnMoto, version: str
 ) -> None:
     sample = Sample.read(version)
@@ -100,7 +100,7 @@ def test_what_an_older_release_left_in_flight_ends_as_it_would_have_there(
     assert lives.end(life, begun) == sample.expected
 
 
-def test_what_a_later_release_adds_is_passed_over_and_no_format_is_the_first(
+def test_additions_of_a_later_release_are_ignored_and_no_format_means_the_first(
     life: OnMoto,
 ) -> None:
     sample = Sample.read("1")
@@ -114,8 +114,8 @@ def test_what_a_later_release_adds_is_passed_over_and_no_format_is_the_first(
     assert lives.end(life, _begun(sample)) == sample.expected
 
 
-def test_a_batch_of_a_later_release_is_left_alone_until_that_is_back(life: OnMoto) -> None:
-    """As after a rollback. Its messages are sent on, callers get 500, other batches go on."""
+def test_a_batch_of_a_later_release_is_left_alone_until_that_release_is_back(life: OnMoto) -> None:
+    """As after a rollback: its messages are sent on, its callers get 500, other batches go on."""
     new, other = life.submit(lives.jobs(2)), life.submit(lives.jobs(1))
     before = _with_format(life, new, 2)
     _deliver_all_of(life, new)
@@ -147,27 +147,29 @@ def test_a_message_of_a_later_release_comes_back(life: OnMoto) -> None:
 
 
 class TestEveryItem:
-    """Of a later format."""
+    """Items and messages of a later format."""
 
     COMMON: Mapping[str, Any] = {"format": {"N": "2"}}
 
     @pytest.mark.parametrize("part", ["0jobs#00", "1answers#0001#0000", "2trying#00000"])
-    def test_of_a_chunk_is_refused(self, part: str) -> None:
+    def test_an_item_of_a_chunk_is_refused(self, part: str) -> None:
         item = {**self.COMMON, "part": {"S": f"1#s#0000#{part}"}}
         with pytest.raises(TooNew):
             items.read_chunk(BATCH, 0, [item])
 
     @pytest.mark.parametrize("read", [items.read_head, items.read_terms, usage.read])
-    def test_of_a_batch_or_an_account_is_refused(self, read: Callable[[Item], object]) -> None:
+    def test_an_item_of_a_batch_or_an_account_is_refused(
+        self, read: Callable[[Item], object]
+    ) -> None:
         with pytest.raises(TooNew, match="format 2, and this release knows formats up to 1"):
             read(dict(self.COMMON))
 
     @pytest.mark.parametrize("parse", [sqs.parse_jobs, sqs.parse_batch])
-    def test_of_a_queue_is_refused(self, parse: Callable[[str], object]) -> None:
+    def test_a_message_of_a_queue_is_refused(self, parse: Callable[[str], object]) -> None:
         with pytest.raises(TooNew):
             parse('{"v": 2}')
 
-    def test_of_a_key_is_refused(self, life: OnMoto) -> None:
+    def test_an_item_of_a_key_is_refused(self, life: OnMoto) -> None:
         client = boto3.client("dynamodb")
         for id in ("key#new", "account#new"):
             client.put_item(TableName=life.names.keys_table, Item={"id": {"S": id}, **self.COMMON})
@@ -176,7 +178,7 @@ class TestEveryItem:
             with pytest.raises(TooNew):
                 find("new")
 
-    def test_that_is_changed_in_place_keeps_its_format(self, life: OnMoto) -> None:
+    def test_an_item_changed_in_place_keeps_its_format(self, life: OnMoto) -> None:
         """An account's usage is written before it is read."""
         life.configure(MAX_OPEN_BATCHES="2")
         key = usage.key("demo")
@@ -197,7 +199,7 @@ def _begun(sample: Sample) -> dict[str, str]:
 
 
 def _head(life: OnMoto, async_id: str) -> dict[str, str]:
-    """As texts, without the due time, which a sweep moves."""
+    """The head as text, without the due time, which a sweep moves."""
     item: Any = boto3.client("dynamodb").get_item(
         TableName=life.names.batches_table, Key=items.key(async_id, items.HEAD)
     )["Item"]

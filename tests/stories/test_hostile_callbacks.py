@@ -1,5 +1,5 @@
-"""Batches whose callback is to go where it must not: the real receiver, with a name server that
-means harm and a server on this machine that tells visits."""
+"""Callbacks to addresses that must not be called: the real receiver, with a malicious name server
+and a server on this machine that reports visits."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ INSIDE = "127.0.0.1"
 
 
 def rebind(life: OnMoto, *answers: str) -> list[str]:
-    """From now on the callback's name leads to each of these in turn; the names looked up."""
+    """Make the callback's name resolve to each of these in turn, and return the list of lookups."""
     asked: list[str] = []
 
     def resolve(host: str, _port: int) -> Sequence[object]:
@@ -31,11 +31,11 @@ def rebind(life: OnMoto, *answers: str) -> list[str]:
     return asked
 
 
-def test_a_name_that_leads_inside_ends_the_callback_and_is_not_tried_for_ever(
+def test_a_name_that_resolves_to_this_machine_ends_the_callback(
     life: OnMoto,
 ) -> None:
-    """The first attempt goes to a good address, where it fails. For the second the name leads to
-    this machine: that is the end, and the caller sees why."""
+    """The first attempt goes to a public address, and fails there. For the second, the name
+    resolves to this machine: the callback ends, and the caller sees why."""
     with (
         Server(answering(OK)) as inside,
         Server(
@@ -54,7 +54,7 @@ def test_a_name_that_leads_inside_ends_the_callback_and_is_not_tried_for_ever(
             "lastError": "the callback's address may not be called",
             "nextAttemptAt": None,
         }
-        assert life.head(async_id).due_at is None  # no sweep wakes it either
+        assert life.head(async_id).due_at is None  # no sweep triggers it either
         assert (outside.visits, inside.visits) == (1, 0)
         assert asked == ["rebinding.example"] * 2
         assert len(json.loads(life.results(async_id))["results"]) == 3
@@ -66,8 +66,8 @@ def test_a_name_that_leads_inside_ends_the_callback_and_is_not_tried_for_ever(
         assert (outside.visits, inside.visits) == (1, 0)
 
 
-def test_a_policy_that_has_become_stricter_holds_for_what_was_accepted(life: OnMoto) -> None:
-    """A URL is judged again at each delivery, not only when it is submitted."""
+def test_a_stricter_policy_also_applies_to_batches_accepted_earlier(life: OnMoto) -> None:
+    """A URL is checked again at each delivery, not only when it is submitted."""
     with Server(answering(OK)) as inside:
         life.configure(ALLOWED_CALLBACK_NETWORKS="127.0.0.0/8")
         async_id = life.submit(jobs(1), callback_url=f"http://127.0.0.1:{inside.port}/")
@@ -88,10 +88,8 @@ def test_a_policy_that_has_become_stricter_holds_for_what_was_accepted(life: OnM
         ("http://a.127.0.0.1.nip.io/", "a.127.0.0.1.nip.io leads to 127.0.0.1, a loopback address"),
     ],
 )
-def test_what_can_be_known_is_refused_when_it_is_submitted(
-    life: OnMoto, url: str, reason: str
-) -> None:
-    """In the contract's shape, with the reason."""
+def test_known_bad_addresses_are_refused_on_submission(life: OnMoto, url: str, reason: str) -> None:
+    """In the contract's error format, with the reason."""
     status, body = life.call("run", {"jobs": [*jobs(1)], "callbackUrl": url})
     assert (status, json.loads(body)) == (
         400,

@@ -1,4 +1,5 @@
-"""Keys that are made, rotated and revoked while batches run, and where secrets never are."""
+"""Keys that are made, rotated and revoked while batches run, and the places where secrets never
+are."""
 
 import base64
 import json
@@ -28,7 +29,7 @@ DAY = timedelta(days=1)
 
 
 class SeesSecrets(FakePlatform):
-    """A platform that remembers what each call could be signed with."""
+    """A platform that records the secret that each call could be signed with."""
 
     def __init__(self, life: OnMoto) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class SeesSecrets(FakePlatform):
 
 
 def rotate(life: OnMoto, new: str) -> None:
-    """As `batchback keys rotate` does."""
+    """Rotate as `batchback keys rotate` does."""
     now = life.clock.now()
     life.key_table.rotate_key("demo", lambda seen: credentials.rotated(seen.secrets, new, now, DAY))
 
@@ -51,7 +52,7 @@ def deliver(life: OnMoto, message: Message) -> None:
     life.delete(message)
 
 
-def test_a_key_that_was_just_made_may_call_at_once(life: OnMoto) -> None:
+def test_a_new_key_may_call_immediately(life: OnMoto) -> None:
     basic = {"Authorization": "Basic " + base64.b64encode(b"new:its-secret").decode()}
     status, _ = life.call("list", {}, **basic)
     assert status == 401
@@ -64,7 +65,7 @@ class TestRevoked:
     def test_jobs_of_a_key_that_was_revoked_after_submission_are_not_called(
         self, life: OnMoto
     ) -> None:
-        """The worker knew the key when it was good, and forgets it in time."""
+        """The worker learned the key when it was valid, and forgets it in time."""
         life.configure(JOBS_PER_MESSAGE="5")
         life.submit(jobs(20))
         first, second, *rest = life.receive()
@@ -81,7 +82,9 @@ class TestRevoked:
         responses = [each["response"] for each in json.loads(post.body)["results"]]
         assert responses == echoes(20)[:called] + [REVOKED] * (20 - called)
 
-    def test_the_api_refuses_it_at_once_and_knows_it_by_its_secret_only(self, life: OnMoto) -> None:
+    def test_the_api_refuses_it_immediately_and_says_so_only_with_its_secret(
+        self, life: OnMoto
+    ) -> None:
         life.ask("list", {})
         life.key_table.revoke("demo")
         status, body = life.call("list", {})
@@ -91,7 +94,8 @@ class TestRevoked:
         assert status == 401
 
     def test_no_call_is_started_with_it_after_a_minute(self) -> None:
-        """What a worker remembers, and then the last moment at which it starts a call."""
+        """The time that a worker remembers a key, plus the last moment at which it starts a
+        call."""
         config = project.configuration()["lambda_functions"]
         shortest_call = 1
         last_start = (
@@ -101,7 +105,7 @@ class TestRevoked:
 
 
 class TestRotated:
-    def test_a_batch_on_its_way_goes_on_with_the_newest_secret(self, life: OnMoto) -> None:
+    def test_a_running_batch_continues_with_the_newest_secret(self, life: OnMoto) -> None:
         life.replace(platform=SeesSecrets(life))
         life.configure(JOBS_PER_MESSAGE="20")
         async_id = life.submit(jobs(160))
@@ -116,9 +120,9 @@ class TestRotated:
         assert life.platform.secrets[20:] == [["their-new-secret", "demo-secret"]] * 140
         life.clock.advance(hours=24)
         answer = life.call("results", {"async": async_id})
-        assert answer[0] == 401  # by its old secret, which has ended
+        assert answer[0] == 401  # with its old secret, which has ended
 
-    def test_until_the_old_one_ends_callers_may_use_either(self, life: OnMoto) -> None:
+    def test_until_the_old_secret_ends_callers_may_use_either(self, life: OnMoto) -> None:
         rotate(life, "new")
         new = {"Authorization": "Basic " + base64.b64encode(b"demo:new").decode()}
         assert [life.call("list", {})[0], life.call("list", {}, **new)[0]] == [200, 200]
@@ -127,7 +131,7 @@ class TestRotated:
 
 
 def verifies(post: Post, secret: str) -> bool:
-    """Whether a receiver accepts it if it arrives at once."""
+    """Whether a receiver accepts the callback if it arrives immediately."""
     sent_at = datetime.fromtimestamp(int(post.headers["webhook-timestamp"]), UTC)
     try:
         verify(secret, post.body, post.headers, now=sent_at)
@@ -136,16 +140,16 @@ def verifies(post: Post, secret: str) -> bool:
     return True
 
 
-def test_a_callback_secret_rotated_between_two_attempts_leaves_no_receiver_behind(
+def test_a_callback_secret_rotated_between_two_attempts_breaks_no_receiver(
     life: OnMoto,
 ) -> None:
-    """One that knows the old secret verifies both, one that knows the new one the second."""
+    """A receiver with the old secret verifies both attempts, one with the new secret the second."""
 
     def rotate(seen: Account) -> tuple[Secret, ...]:
         return credentials.rotated(seen.callback_secrets, NEW_SECRET, life.clock.now(), DAY)
 
     class Rotates(list[Reply | NoReply]):
-        """A first answer during which an operator is at work."""
+        """A first answer during which an operator rotates the secret."""
 
         def pop(self, *_: object) -> Reply | NoReply:
             life.key_table.rotate_account("demo", rotate)
@@ -166,7 +170,7 @@ def test_a_callback_secret_rotated_between_two_attempts_leaves_no_receiver_behin
 def test_no_secret_is_in_a_message_in_the_batches_table_in_the_log_or_in_an_answer(
     life: OnMoto,
 ) -> None:
-    """From the submission to the callback, and where calls and callbacks fail."""
+    """From submission to callback, and when calls and callbacks fail."""
     seen: list[str] = []
     life.order = lambda messages: [_noted(message, seen) for message in messages]
     answers: Iterator[Reply | NoReply | None] = chain(
@@ -197,7 +201,7 @@ def _noted(message: Message, seen: list[str]) -> Message:
 
 
 def _stored(life: OnMoto) -> list[str]:
-    """All that is in the table, unpacked."""
+    """Everything in the table, decompressed."""
     table = life.names.batches_table
     client = boto3.client("dynamodb", endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com")
     items = client.scan(TableName=table)["Items"]

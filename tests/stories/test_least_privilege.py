@@ -1,7 +1,6 @@
-"""Each function does all that its policy allows, and nothing else, in the course of these stories.
+"""In these stories, each function uses every permission of its policy and needs no other.
 
-That nothing else is done holds for every other story too: see the fixture `life`.
-"""
+Needing no other is checked in every story: see the fixture `life`."""
 
 import json
 from contextlib import suppress
@@ -35,7 +34,7 @@ def test_every_permission_is_used(told: Enforcement, function: str) -> None:
 
 @pytest.fixture(scope="module")
 def told(aws: None) -> Enforcement:  # noqa: ARG001 - moto must be up
-    """All the stories, one after the other, in one stage."""
+    """All stories, one after the other, in one stage."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         life = OnMoto(monkeypatch)
         for tell in STORIES:
@@ -92,7 +91,7 @@ def a_commit_is_lost_and_voided(life: OnMoto) -> None:
 
 
 def jobs_and_a_callback_are_tried_again(life: OnMoto) -> None:
-    """One job after a wait so long that the next check is moved behind it."""
+    """One job is retried after a wait so long that the next check is moved behind it."""
     life.platform.answer = lambda call: (
         echo(call)
         if life.platform.calls.count(call) > 1
@@ -107,7 +106,7 @@ def jobs_and_a_callback_are_tried_again(life: OnMoto) -> None:
 
 
 def a_worker_dies_once_and_another_each_time(life: OnMoto) -> None:
-    """One job lives at its third call, under a marker; one never does, and is buried."""
+    """One job survives at its third call, under a marker; another never does, and is buried."""
     life.configure(JOBS_PER_MESSAGE="5")
 
     def deadly(call: Call) -> Reply | NoReply:
@@ -132,8 +131,8 @@ def a_worker_dies_once_and_another_each_time(life: OnMoto) -> None:
 
 
 def too_many_jobs_fail(life: OnMoto) -> None:
-    """A worker notices, and in another batch who buries the job that killed its workers. Of both
-    the second job waits for its next call meanwhile."""
+    """One worker notices it while running jobs, another while burying a job that killed its
+    workers. In both batches the second job is waiting for its next call."""
 
     def fail(call: Call) -> Reply:
         if call.action == "poison":
@@ -184,7 +183,7 @@ def the_database_is_down_while_a_batch_is_checked(life: OnMoto) -> None:
     assert life.journal.of("message handed on")
     life.work_off()
     assert life.progress(async_id)["status"] == "cancelled"
-    life.clock.advance(minutes=12)  # so that what this story took and left comes back
+    life.clock.advance(minutes=12)  # so that the messages this story received and left come back
     life.work_off()
 
 
@@ -223,8 +222,8 @@ def the_platforms_header_is_kept_in_parameter_store(life: OnMoto) -> None:
 
 
 def lambda_writes_the_logs(life: OnMoto) -> None:
-    """In the names of the functions. The code makes no such calls, and Lambda is not here: so these
-    are its calls as AWS documents them."""
+    """Log on behalf of the functions. The code makes no such calls and Lambda is not here, so these
+    are Lambda's calls as AWS documents them."""
     logs: Any = boto3.client("logs")
     life.iam.watch(logs)
     stage = life.names.stage
@@ -258,11 +257,11 @@ STORIES = [
 
 
 class WorkerDied(BaseException):
-    """Takes the whole invocation with it, as an error that nobody expects does."""
+    """Ends the whole invocation, as an unexpected error does."""
 
 
 def submit_with_limit(life: OnMoto, *actions: str) -> str:
-    """A batch of which no job may fail."""
+    """Submit a batch of which no job may fail."""
     submission = Submission(
         jobs=tuple(Job(index, "event", action, "{}") for index, action in enumerate(actions)),
         callback_url=CALLBACK_URL,

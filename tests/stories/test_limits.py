@@ -1,4 +1,4 @@
-"""Accounts with limits, over the real tables: who gets in, and what it costs in requests."""
+"""Accounts with limits, on the real tables: who is admitted, and how many requests it costs."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,16 +19,16 @@ SUBMIT = ["GetItem", "BatchWriteItem", "PutItem", "SendMessageBatch", "UpdateIte
 
 
 class TestRequests:
-    def test_without_limits_there_is_none_for_them(self, life: OnMoto) -> None:
-        life.submit(jobs(1))  # after it the queues' addresses are known
+    def test_without_limits_there_is_no_extra_request(self, life: OnMoto) -> None:
+        life.submit(jobs(1))  # after this, the queues' addresses are known
         with requests_of(life) as made:
             life.submit(jobs(200))
         assert made == SUBMIT
         with requests_of(life) as made:
             life.work_off()
-        assert made.count("BatchGetItem") == 1  # by a worker, to see whether jobs are held up
+        assert made.count("BatchGetItem") == 1  # by a worker, to find out whether jobs are held up
 
-    def test_with_limits_there_is_one_more_for_each_submission(self, life: OnMoto) -> None:
+    def test_with_limits_there_is_one_more_request_per_submission(self, life: OnMoto) -> None:
         life.configure(**BOTH)
         life.submit(jobs(1))
         for seconds in (0, 1, 300):
@@ -37,14 +37,14 @@ class TestRequests:
                 life.submit(jobs(200))
             assert made == ["GetItem", "UpdateItem", *SUBMIT[1:]]
 
-    def test_a_repeat_costs_what_it_cost(self, life: OnMoto) -> None:
+    def test_a_repeated_submission_costs_no_extra_request(self, life: OnMoto) -> None:
         life.configure(**BOTH)
         async_id = life.submit(jobs(1), Idempotency_Key="once")
         with requests_of(life) as made:
             assert life.submit(jobs(1), Idempotency_Key="once") == async_id
         assert made == ["GetItem"] * 3
 
-    def test_and_one_for_each_end_of_a_batch_where_open_ones_are_limited(
+    def test_with_a_limit_on_open_batches_each_end_costs_one_more_request(
         self, life: OnMoto
     ) -> None:
         writes = {}
@@ -85,7 +85,7 @@ def test_a_slot_left_behind_is_found_when_it_is_needed(
         life.work_off()
     with requests_of(life) as made:
         life.submit(jobs(1))
-    # refused; reserved; the batches read; the slot freed; admitted, and the rest as ever
+    # refused; reserved; the batches read; the slot freed; admitted; the rest as usual
     admission = ["UpdateItem", "UpdateItem", "BatchGetItem", "UpdateItem", "UpdateItem"]
     assert made == ["GetItem", *admission, *SUBMIT[1:]]
 
@@ -93,7 +93,7 @@ def test_a_slot_left_behind_is_found_when_it_is_needed(
 @pytest.mark.parametrize(
     ("limit", "let_in"), [({"MAX_OPEN_BATCHES": "3"}, 3), ({"MAX_JOBS_PER_MINUTE": "8"}, 4)]
 )
-def test_of_many_submissions_at_once_no_more_are_admitted_than_may_be(
+def test_many_concurrent_submissions_do_not_exceed_the_limit(
     life: OnMoto, limit: dict[str, str], let_in: int
 ) -> None:
     life.configure(**limit)

@@ -1,4 +1,4 @@
-"""What a page of `list` costs in requests, on DynamoDB."""
+"""How many DynamoDB requests a page of `list` costs."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ A_PAGE = ["GetItem", "Query", "BatchGetItem"]
 
 
 def put(life: OnMoto, count: int, *, age: timedelta, life_time: timedelta) -> list[str]:
-    """So many more batches of the caller's, a second apart, the newest first."""
+    """Store this many more batches of the caller, a second apart, newest first."""
     store = DynamoBatchStore(life.dynamodb, life.names.batches_table)
     ids = []
     for number in range(count):
@@ -40,7 +40,7 @@ def batches(life: OnMoto) -> list[str]:
 
 
 def pages(life: OnMoto, **asked: Any) -> list[tuple[list[str], list[str], Any]]:
-    """The requests, the ids and the meta of each page from the first to the last."""
+    """The requests, ids and meta of each page, from the first to the last."""
     found = []
     start: object = 0
     while start is not None:
@@ -62,8 +62,8 @@ def test_a_page_takes_three_requests(life: OnMoto, batches: list[str]) -> None:
     assert {meta["totalResults"] for _, _, meta in read} == {250}
 
 
-def test_a_shorter_life_hides_no_batch_and_the_database_may_be_late_to_delete(life: OnMoto) -> None:
-    """The heads of batches older than the life that is set are read, a hundred a request."""
+def test_a_shorter_lifetime_hides_no_batch_even_if_the_database_deletes_late(life: OnMoto) -> None:
+    """The heads of batches older than the configured lifetime are read, a hundred per request."""
     new = put(life, 3, age=HOUR, life_time=60 * HOUR)
     put(life, 60, age=61 * HOUR, life_time=60 * HOUR)
     old = put(life, 60, age=100 * HOUR, life_time=336 * HOUR)

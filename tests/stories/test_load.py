@@ -1,4 +1,4 @@
-"""`make load`, with little to do: its goals are met, and each of them can be missed."""
+"""A small `make load`: its goals are met, and each of them can be missed."""
 
 import pytest
 
@@ -19,12 +19,12 @@ from tests.trials.load.trouble import (
     Trouble,
 )
 
-#: So much of the work.
+#: The share of the full work that these tests do.
 LITTLE = 1 / 50
 
 
 def faults(some: list[Case]) -> str:
-    """What is not as it should be."""
+    """The goals that were missed."""
     return "\n".join(
         fault for case, outcome, calm in outcomes(some) for fault in missed(case, outcome, calm)
     )
@@ -46,7 +46,7 @@ def test_the_same_work_gives_the_same_figures() -> None:
     assert first == second
 
 
-def test_errors_that_are_taken_for_deaths_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_mistaken_for_deaths_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def die(_: Handover, __: object, error: Exception, **___: object) -> None:
         raise error
 
@@ -57,14 +57,14 @@ def test_errors_that_are_taken_for_deaths_are_seen(monkeypatch: pytest.MonkeyPat
     assert "it took 371" in told
 
 
-def test_an_outage_that_nobody_notices_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unnoticed_outage_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PlatformWatch, "_begin", lambda *_: None)
     told = faults(cases_of(OUTAGE))
     assert "400 jobs failed" in told
     assert "2000 calls found the platform away" in told
 
 
-def test_a_wait_that_is_taken_for_a_standstill_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_mistaken_for_a_standstill_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def send_again(checker: BatchChecker, batch: Batch) -> None:
         checker._send_again("chunks sent again", batch)
 
@@ -73,7 +73,7 @@ def test_a_wait_that_is_taken_for_a_standstill_is_seen(monkeypatch: pytest.Monke
     assert "the job was called" in faults(cases_of(IMPATIENCE))
 
 
-def test_an_unfair_queue_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfair_queue_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def oldest(queue: FairQueue, account: str) -> tuple[bool, int]:
         return False, queue._visible[account][0].number
 

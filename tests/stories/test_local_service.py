@@ -1,4 +1,4 @@
-"""The whole local service, started as anybody starts it, and driven over real HTTP."""
+"""The whole local service, started as any user starts it, and driven over real HTTP."""
 
 import io
 import json
@@ -25,10 +25,10 @@ from tests.samples import without_life
 from tests.trials.large import VARIABLES, Large
 from tests.trials.soak import Plan, Soak
 
-#: Nothing here takes so long, unless it is broken.
+#: Nothing here takes this long unless it is broken.
 PATIENCE_SECONDS = 300
-#: A soak small enough for every run. No batch can end before both workers are dead: then none of
-#: them dies in a delivery, which would be made up for when its lease ends, minutes later.
+#: A soak small enough for every run. No batch can end before both workers are dead. So none of them
+#: dies during a delivery, which would only be retried when its lease ends, minutes later.
 SHORT = Plan(
     seed=7,
     batches=4,
@@ -44,7 +44,7 @@ SHORT = Plan(
 
 
 class Local(LiveService):
-    """A service that runs, and a caller of it."""
+    """A running service, and a caller of it."""
 
     def __init__(self, process: ServiceProcess) -> None:
         self.process = process
@@ -58,7 +58,7 @@ class Local(LiveService):
     def send(
         self, target: str, body: bytes = b"{}", method: str = "POST", **headers: str
     ) -> requests.Response:
-        """A request with HTTP Basic, as it is."""
+        """Send a request with HTTP Basic, exactly as given."""
         return self._http.request(
             method,
             f"{self.where['address']}{target}",
@@ -75,7 +75,7 @@ class Local(LiveService):
         return self.client.run(jobs, self.callback_url)["asyncId"]
 
     def called_back(self, async_id: str) -> dict[str, Any]:
-        """The batch's callback, once it has come and was counted as delivered."""
+        """The batch's callback, once it has arrived and counts as delivered."""
         for _ in tries("called back", PATIENCE_SECONDS):
             if self.client.progress(async_id)["callback"]["status"] == "delivered":
                 break
@@ -86,8 +86,8 @@ class Local(LiveService):
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServiceProcess]]:
-    """Two services side by side, that come up at the same time: one with its workers in it and a
-    job time-out that only a platform that hangs exceeds, one with workers that can be killed."""
+    """Two services that start at the same time: one with its workers inside it and a job timeout
+    that only a hanging platform exceeds, one with workers that can be killed."""
     first = ServiceProcess(tmp_path_factory.mktemp("first"), variables={"JOB_TIMEOUT_SECONDS": "5"})
     second = ServiceProcess(
         tmp_path_factory.mktemp("second"), *SHORT.options, variables=SHORT.variables | VARIABLES
@@ -161,7 +161,7 @@ class TestCalling:
         shell = Shell(environ=environ, stdout=io.StringIO(), stderr=io.StringIO())
         assert main(["verify", str(arrival.file)], shell=shell) == 0
 
-    def test_each_job_gets_what_the_platform_was_told_to_do_to_it(self, local: Local) -> None:
+    def test_each_job_gets_the_behavior_configured_on_the_platform(self, local: Local) -> None:
         told: dict[str, dict[str, object]] = {
             "refuses": {"status": 400},
             "hangs": {"sleepMs": 20_000, "status": 200, "times": 1},
@@ -196,13 +196,13 @@ class TestCalling:
         }
         assert callback["raw"].encode() == local.results(async_id).content
 
-    def test_ping_answers_who_signs_and_who_sends_a_password(self, local: Local) -> None:
+    def test_ping_answers_signed_and_password_requests(self, local: Local) -> None:
         pattern = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
         assert re.fullmatch(pattern, local.client.ping()["ack"])
         answer = local.send("/api/1.0/test?action=ping", b"[]")
         assert re.fullmatch(pattern, answer.json()["ack"])
 
-    def test_whoever_has_no_valid_key_learns_nothing(self, local: Local) -> None:
+    def test_without_a_valid_key_every_answer_is_the_same(self, local: Local) -> None:
         async_id = local.run([invitation(9, 9)])
         stranger = Client(local.where["address"], "demo", "wrong")
         with stranger, pytest.raises(Refused) as refused:
@@ -247,7 +247,9 @@ class TestErrors:
         assert isinstance(error["message"], str)
         assert {*error} <= {"errorCode", "specificCode", "message", "additionalMessages"}
 
-    def test_head_is_answered_without_a_body_and_the_connection_goes_on(self, local: Local) -> None:
+    def test_head_is_answered_without_a_body_and_the_connection_stays_open(
+        self, local: Local
+    ) -> None:
         answer = local.send("/api/1.0/batch?action=run", method="HEAD")
         assert (answer.status_code, answer.content) == (405, b"")
         assert answer.headers["Allow"] == "POST"
@@ -261,7 +263,7 @@ class TestErrors:
         assert (refused.value.error_code, refused.value.specific_code) == (400, 23016)
 
 
-def test_what_it_says_holds_nothing_of_what_it_was_sent(local: Local) -> None:
+def test_its_output_holds_nothing_of_the_requests(local: Local) -> None:
     answers = {"status": 400, "body": "canary-response"}
     local.tell("platform", {"namespace": "story", "action": "sings", **answers})
     sings: Job = {"namespace": "story", "action": "sings", "params": {"note": "canary-params"}}
@@ -276,11 +278,9 @@ def test_what_it_says_holds_nothing_of_what_it_was_sent(local: Local) -> None:
 
 
 class TestSideBySide:
-    """The other service: its workers are processes that die."""
+    """The other service, whose workers are processes that die."""
 
-    def test_services_side_by_side_know_nothing_of_each_other(
-        self, local: Local, beside: Local
-    ) -> None:
+    def test_concurrent_services_share_nothing(self, local: Local, beside: Local) -> None:
         async_id = beside.run([invitation(1, 1)])
         assert beside.called_back(async_id)["verified"]
         with pytest.raises(Refused) as refused:
@@ -301,18 +301,16 @@ class TestSideBySide:
         assert all(map(is_alive, after))
         assert not is_alive(before[0])
 
-    def test_batches_complete_and_call_back_although_all_workers_are_killed_in_mid_job(
+    def test_batches_complete_and_call_back_although_all_workers_are_killed_mid_job(
         self, processes: list[ServiceProcess]
     ) -> None:
-        """The short form of `make soak`, which says more."""
+        """The short form of `make soak`, which reports more."""
         tally = Soak(SHORT, processes[1]).run()
         assert tally.faults == [], processes[1].said()
         assert tally.kills == 2
 
-    def test_large_batches_end_however_much_comes_of_them(
-        self, processes: list[ServiceProcess]
-    ) -> None:
-        """The short form of `make large`, where there are ten thousand jobs."""
+    def test_large_batches_end_with_large_results(self, processes: list[ServiceProcess]) -> None:
+        """The short form of `make large`, whose batches have ten thousand jobs."""
         large = Large(processes[1], jobs=250, callback_bytes=1_000_000)
         told = [*large.stories()]
         assert [story.faults for story in told] == [[], [], []], processes[1].said()
@@ -323,7 +321,7 @@ class TestStopping:
     """Each test stops a service of its own."""
 
     @pytest.mark.parametrize("options", [(), ("--worker-processes", "2")])
-    def test_in_mid_job_it_stops_at_once_and_leaves_no_process_behind(
+    def test_stopped_mid_job_it_ends_immediately_and_leaves_no_process_behind(
         self, tmp_path: Path, options: tuple[str, ...]
     ) -> None:
         with ServiceProcess(tmp_path, *options) as process, Local(process) as doomed:
@@ -339,10 +337,10 @@ class TestStopping:
 
 
 class TestOperating:
-    """The commands of operators, with `--stage local`."""
+    """The operators' commands, with `--stage local`."""
 
     def types(self, local: Local, *argv: str) -> tuple[int, Any, str]:
-        """Exit status, what stands on stdout, what stands on stderr."""
+        """Run a command, and return its exit status, stdout and stderr."""
         stdout, stderr = io.StringIO(), io.StringIO()
         environ = {"AWS_ENDPOINT_URL": local.where["awsEndpoint"]}
         shell = Shell(environ=environ, stdout=stdout, stderr=stderr)

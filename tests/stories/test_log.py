@@ -1,4 +1,5 @@
-"""What whole lives write: every line says whose and of which batch it is, from HTTP to callback."""
+"""The log of whole stories: every line names its batch and account, from the request to the
+callback."""
 
 import json
 from typing import Any
@@ -14,7 +15,7 @@ from tests.stories.outages import failing
 
 
 def platform(call: Any) -> Reply | NoReply:
-    """Does one job, refuses one, and has no time for the others."""
+    """Answers one job, rejects another, and is too busy for the rest."""
     return {0: Reply(status=200, body=b"{}"), 1: Reply(status=404)}.get(
         call.params["n"], Reply(status=503)
     )
@@ -29,17 +30,17 @@ def events(life: OnMoto) -> set[str]:
 
 
 def is_of_all_batches(line: dict[str, Any]) -> bool:
-    """Whether the platform is there is known of an account."""
+    """Whether an event is about an account's platform, not about a single batch."""
     return line["event"] in {"platform down", "platform back"}
 
 
 def lose_all(life: OnMoto) -> None:
-    """Whatever is on the queues is gone."""
+    """Delete all messages on the queues."""
     for message in life.receive():
         life.delete(message)
 
 
-def test_every_line_of_a_life_says_of_which_batch_and_of_whose_it_is(life: OnMoto) -> None:
+def test_every_line_of_a_story_names_its_batch_and_account(life: OnMoto) -> None:
     life.platform.answer = platform
     life.receiver.answers = [Reply(status=503), Reply(status=410)]
     async_id = life.submit(jobs(4))
@@ -73,8 +74,8 @@ def test_every_line_of_a_life_says_of_which_batch_and_of_whose_it_is(life: OnMot
     }
 
 
-def test_so_do_the_lines_of_what_goes_wrong(life: OnMoto) -> None:
-    """Messages are lost, come late, and come back."""
+def test_the_lines_about_trouble_do_too(life: OnMoto) -> None:
+    """Messages are lost, late and redelivered."""
     async_id = life.submit(jobs(16))
     first = life.receive()[0]
     again = {**first["Attributes"], "ApproximateReceiveCount": "2"}
@@ -96,7 +97,7 @@ def test_so_do_the_lines_of_what_goes_wrong(life: OnMoto) -> None:
     }
 
 
-def test_a_request_that_is_of_no_batch_says_whose_it_is(life: OnMoto) -> None:
+def test_a_request_without_a_batch_names_its_account(life: OnMoto) -> None:
     life.ask("ping", {}, namespace="test")
     life.ask("list", {})
     life.call("progress", {"async": "no id"})
@@ -105,14 +106,14 @@ def test_a_request_that_is_of_no_batch_says_whose_it_is(life: OnMoto) -> None:
     assert [line["batch_id"] for line in lines(life)] == [None] * 4
 
 
-def test_a_stranger_is_nobody(life: OnMoto) -> None:
-    """Who he says he is, and what he asks about, is not ours."""
+def test_a_stranger_is_not_named(life: OnMoto) -> None:
+    """The names that an unauthenticated caller gives are not ours to log."""
     life.call("progress", {"async": "0" * 32}, Authorization="Basic eA==")
     [line] = lines(life)
     assert (line["status"], line["account"], line["batch_id"]) == (401, None, None)
 
 
-def test_a_function_that_fails_says_at_which_batch_and_whose(
+def test_a_function_that_fails_names_its_batch_and_account(
     life: OnMoto, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async_id = life.submit(jobs(1))
@@ -125,8 +126,8 @@ def test_a_function_that_fails_says_at_which_batch_and_whose(
     assert (line["batch_id"], line["account"]) == (async_id, "demo")
 
 
-def test_every_metric_of_the_runbook_comes_of_lines_that_are_written(life: OnMoto) -> None:
-    """Its lines carry the fields that it is read out of."""
+def test_every_metric_of_the_runbook_comes_from_lines_that_are_written(life: OnMoto) -> None:
+    """The lines have the fields that the metric reads."""
     life.platform.answer = platform
     life.receiver.answers = [Reply(status=503), Reply(status=410)]
     life.submit(jobs(3))
@@ -148,5 +149,5 @@ def test_every_metric_of_the_runbook_comes_of_lines_that_are_written(life: OnMot
         if metric.event == line["event"] and metric.value(line) not in (None, [])
     }
     rest = {metric.name for metric in METRICS} - given
-    # The story of a job that kills its workers writes the one, the function that fails the other.
+    # The story of a job that kills its workers writes one; the failing function writes the other.
     assert rest == {"JobsBuried", "FunctionsFailed"}

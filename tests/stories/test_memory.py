@@ -1,8 +1,8 @@
-"""What the largest of everything takes of a function's memory, counted where Python allocates it.
+"""How much of a function's memory the largest of everything takes, counted where Python allocates
+it.
 
-The real operations and adapters, on a table and a receiver that keep nothing. Python itself and
-what is imported is not counted: some 60 MB of a worker, and 70 MB of `api`.
-"""
+The real operations and adapters run on a table and a receiver that keep nothing. Python itself and
+the imports are not counted: about 60 MB of a worker, and 70 MB of `api`."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -35,14 +35,14 @@ from tests.operations.world import World
 from tests.samples import DEMO_CALLER, PLAIN_TERMS, a_batch
 
 MB = 1_000_000
-#: Of 512 MB what is left for one message.
+#: What is left of 512 MB for one message.
 A_WORKER_HAS = 400 * MB
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A batch whose first jobs are answered with so many bytes each, and the others briefly. One
-    character of four bytes makes Python keep a whole text in four bytes a character."""
+    """A batch whose first jobs get answers of a given size, and the others short ones. A single
+    four-byte character makes Python store a whole text with four bytes per character."""
 
     jobs: int
     chunk_size: int
@@ -61,17 +61,17 @@ class Shape:
         return f'"{self.character}{text}"'
 
 
-#: As much as one callback may hold: in very many answers, or in chunks of the largest ones.
+#: As much as one callback may hold: as very many answers, or as chunks of the largest ones.
 MANY = Shape(jobs=10_000, chunk_size=25, large=10_000, answer_bytes=4_919)
 WIDE = Shape(
     jobs=800, chunk_size=100, large=142, answer_bytes=MAX_ANSWER_BYTES, character="\U0001f600"
 )
-#: Much more than one answer or a callback may hold.
+#: Much more than one response or callback may hold.
 HUGE = Shape(jobs=300, chunk_size=25, large=300, answer_bytes=MAX_ANSWER_BYTES)
 
 
 class Table:
-    """The client of a table that holds one batch, compressed, and forgets what it is given."""
+    """The client of a table that holds one compressed batch and forgets what it is given."""
 
     def __init__(self, head: Batch, shape: Shape, url: str, *, answered: bool) -> None:
         jobs = [Job(index, "event", "inviteContacts", "{}") for index in range(shape.jobs)]
@@ -122,7 +122,7 @@ def stored(
 
 
 def completed(shape: Shape) -> Batch:
-    """The head of the batch when all is answered."""
+    """The head of the batch when all jobs are answered."""
     size = len('{"namespace":"event","action":"inviteContacts","request":{},"response":}')
     answers = sum(len(shape.answer(index).encode()) for index in range(shape.jobs))
     return replace(
@@ -135,7 +135,7 @@ def completed(shape: Shape) -> Batch:
 
 
 def peak_bytes(act: Callable[[], object]) -> int:
-    """The most that was allocated at one time meanwhile."""
+    """Measure the most that was allocated at one time inside the block."""
     tracemalloc.start()
     try:
         act()
@@ -145,7 +145,7 @@ def peak_bytes(act: Callable[[], object]) -> int:
 
 
 def taking(received: list[int]) -> Callable[[Visit], None]:
-    """A receiver that counts a body and keeps none of it."""
+    """A receiver that counts the bytes of a body and keeps none."""
 
     def behave(visit: Visit) -> None:
         received.append(visit.pass_over())
@@ -187,7 +187,9 @@ def test_a_worker_holds_a_message_of_the_largest_answers() -> None:
 @pytest.mark.parametrize(
     ("head", "partial"), [(completed(HUGE), False), (HUGE.batch, True)], ids=["page", "so far"]
 )
-def test_of_huge_results_no_more_is_read_than_fits_one_answer(head: Batch, partial: bool) -> None:
+def test_huge_results_are_read_only_as_far_as_they_fit_one_response(
+    head: Batch, partial: bool
+) -> None:
     world = World()
     read = BatchReader(store=stored(head, HUGE), clock=world.clock)
 

@@ -1,4 +1,4 @@
-"""The life of one batch, from the caller's request to the callback, by its size and its jobs."""
+"""The story of one batch, from the caller's request to the callback, by its size and its jobs."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.stories.on_moto import CALLBACK_URL, OnMoto
 
 class TestSizes:
     @pytest.mark.parametrize("total", [1, 200])
-    def test_every_job_runs_once_and_one_callback_brings_what_results_gives(
+    def test_every_job_runs_once_and_one_callback_equals_results(
         self, life: OnMoto, total: int
     ) -> None:
         async_id = life.submit(jobs(total))
@@ -30,7 +30,7 @@ class TestSizes:
         assert progress["callback"]["status"] == "delivered"
 
     @pytest.mark.parametrize(("total", "per_message", "messages"), [(40, 1, 40), (200, 25, 8)])
-    def test_a_batch_travels_in_as_many_messages_as_the_deployment_says(
+    def test_a_batch_takes_as_many_messages_as_the_deployment_says(
         self, life: OnMoto, total: int, per_message: int, messages: int
     ) -> None:
         life.configure(JOBS_PER_MESSAGE=str(per_message))
@@ -44,7 +44,7 @@ class TestSizes:
         assert life.responses(async_id) == echoes(total)
         assert life.posts_of(async_id) == [life.results(async_id)]
 
-    def test_results_can_be_had_in_pages_that_make_up_the_whole(self, life: OnMoto) -> None:
+    def test_pages_of_results_add_up_to_the_whole(self, life: OnMoto) -> None:
         async_id = life.submit(jobs(200))
         life.work_off()
         whole = json.loads(life.results(async_id))["results"]
@@ -56,7 +56,7 @@ class TestSizes:
         assert [page["meta"]["count"] for page in pages] == [70, 70, 60]
 
 
-#: What the platform says to each action of the story, call by call; the last is repeated.
+#: The platform's answers to each action, call by call; the last is repeated.
 SAYS: dict[str, list[Reply | NoReply]] = {
     "refused": [Reply(status=400, body=b'{"errorCode":400,"message":"\'n\' is odd"}')],
     "hangs": [NoReply(reason="no answer within 30 seconds")],
@@ -75,7 +75,7 @@ ODD_JOBS = [jobs(1, action)[0] for action in [*SAYS, "well"]]
 
 
 def say(life: OnMoto, call: Call) -> Reply | NoReply:
-    """What the platform says to a call of the story."""
+    """Answer a call as the story says."""
     if call.action not in SAYS:
         return echo(call)
     replies: list[Reply | NoReply] = SAYS[call.action]
@@ -91,7 +91,7 @@ class TestOddJobs:
         life.platform.answer = lambda call: say(life, call)
         return life
 
-    def test_each_gets_the_response_that_fits_it_and_holds_no_other(self, life: OnMoto) -> None:
+    def test_each_job_gets_its_own_response_and_delays_no_other(self, life: OnMoto) -> None:
         async_id = life.submit(ODD_JOBS)
         life.work_off()
         refused, hangs, recovers, html, large, well = life.responses(async_id)
@@ -113,7 +113,7 @@ class TestOddJobs:
             "unanswered": 1,
         }
 
-    def test_only_what_may_still_succeed_is_tried_again(self, life: OnMoto) -> None:
+    def test_only_jobs_that_may_still_succeed_are_retried(self, life: OnMoto) -> None:
         life.submit(ODD_JOBS)
         life.work_off()
         tries = {job["action"]: 0 for job in ODD_JOBS}

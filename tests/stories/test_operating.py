@@ -1,4 +1,4 @@
-"""A stage on moto's AWS through the eyes of an operator: `batchback ops`."""
+"""A stage on moto's AWS as an operator sees it: `batchback ops`."""
 
 import io
 import json
@@ -24,7 +24,7 @@ def sqs() -> Any:
 
 
 class Operator:
-    """Somebody with a shell, in the stage of a life."""
+    """An operator with a shell, in the stage of a story."""
 
     def __init__(self, life: OnMoto) -> None:
         self.life = life
@@ -65,7 +65,7 @@ class Queue:
         return sorted(message["Body"] for message in found.get("Messages", []))
 
     def count(self) -> tuple[int, int]:
-        """Visible and hidden ones."""
+        """Count the messages, hidden ones too."""
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
         visible, hidden = (int(found["Attributes"][name]) for name in names)
@@ -81,7 +81,7 @@ def operator(life: OnMoto, monkeypatch: pytest.MonkeyPatch) -> Operator:
 
 
 class TestList:
-    def test_what_has_work_left_is_listed_oldest_first_and_what_is_over_is_not(
+    def test_unfinished_batches_are_listed_oldest_first_and_finished_ones_are_not(
         self, life: OnMoto, operator: Operator
     ) -> None:
         over = life.submit(jobs(2))
@@ -100,7 +100,9 @@ class TestList:
         assert over not in operator.told
         assert "--account" in operator.told
 
-    def test_an_account_is_listed_with_what_is_over(self, life: OnMoto, operator: Operator) -> None:
+    def test_an_accounts_list_includes_finished_batches(
+        self, life: OnMoto, operator: Operator
+    ) -> None:
         over = life.submit(jobs(2))
         life.work_off()
         operator.types("list", "--account", "demo")
@@ -108,10 +110,11 @@ class TestList:
         operator.types("list", "--account", "somebody-else")
         assert operator.read == []
 
-    def test_what_stands_still_is_listed_with_the_reason(
+    def test_a_batch_at_a_standstill_is_listed_with_the_reason(
         self, life: OnMoto, operator: Operator
     ) -> None:
-        """The messages are lost, and nobody sweeps: the first cause that can be told is."""
+        """The messages are lost and no sweep runs; the first cause that can be recognized is
+        shown."""
         lost = life.submit(jobs(2))
         life.receive()
         for minutes, reason in ((4, None), (2, "does run_jobs run"), (34, "does sweep run")):
@@ -122,7 +125,7 @@ class TestList:
 
 
 class TestShow:
-    def test_a_life_is_told_from_its_parts(self, life: OnMoto, operator: Operator) -> None:
+    def test_show_tells_a_batchs_story(self, life: OnMoto, operator: Operator) -> None:
         life.platform.answer = lambda call: Reply(
             status=404 if call.params["n"] else 200, body=b"{}"
         )
@@ -142,14 +145,14 @@ class TestShow:
         assert told["callback"]["to"] == "https://example.com"
         assert (told["callback"]["attempts"], told["callback"]["lastStatus"]) == (1, 503)
 
-    def test_a_batch_that_is_not_there_is_said_so(self, operator: Operator) -> None:
+    def test_a_missing_batch_is_reported(self, operator: Operator) -> None:
         assert operator.types("show", "0" * 32) == Status.USAGE
         assert operator.told.startswith(f"batchback: There is no batch {'0' * 32} in stage ")
 
-    def test_a_stage_without_resources_is_said_so(
+    def test_a_stage_without_resources_is_reported(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The adapter's own word, Unavailable, says nothing to whoever can fix it."""
+        """The adapter's own error, Unavailable, says nothing to the person who can fix it."""
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         for words in (["list"], ["show", "0" * 32], ["redrive"]):
             assert operator.types(*words) == Status.USAGE
@@ -182,7 +185,7 @@ class TestPause:
         operator.types("show", async_id)
         assert operator.read["pause"] is None
 
-    def test_one_that_is_over_is_none(self, life: OnMoto, operator: Operator) -> None:
+    def test_a_pause_that_is_over_does_not_count(self, life: OnMoto, operator: Operator) -> None:
         operator.types("pause", "--until", "1m", "--reason", "x")
         life.clock.advance(minutes=1)
         async_id = life.submit(jobs(1))
@@ -203,7 +206,7 @@ class TestPause:
             (["--until", "soon", "--reason", "x"], "is not a time: give one with its zone"),
         ],
     )
-    def test_without_an_end_and_a_reason_there_is_none(
+    def test_a_pause_needs_an_end_and_a_reason(
         self, life: OnMoto, operator: Operator, words: list[str], why: str
     ) -> None:
         assert operator.types("pause", *words) == Status.USAGE
@@ -213,7 +216,7 @@ class TestPause:
             life.deliver(message)
         assert len(life.platform.calls) == 1
 
-    def test_whose_platform_is_away_is_told_with_the_batch(
+    def test_an_outage_of_the_platform_is_shown_with_the_batch(
         self, life: OnMoto, operator: Operator
     ) -> None:
         life.platform.answer = lambda _: NoReply(reason="no connection to the platform")
@@ -272,7 +275,7 @@ class TestRedrive:
         life.work_off()
         assert life.progress(async_id)["callback"]["status"] == "delivered"
 
-    def test_a_dry_run_moves_nothing_and_leaves_all_to_be_seen(
+    def test_a_dry_run_moves_nothing_and_leaves_every_message_visible(
         self, life: OnMoto, operator: Operator, dead: Queue, home: Queue
     ) -> None:
         dead.put('{"v": 1, "batch": "a", "account": "demo", "hops": 0}', "{}")
@@ -283,10 +286,10 @@ class TestRedrive:
         assert dead.count() == (2, 0)
         assert home.count() == (0, 0)
 
-    def test_what_no_function_could_read_stays(
+    def test_messages_that_no_function_can_read_stay(
         self, life: OnMoto, operator: Operator, dead: Queue, home: Queue
     ) -> None:
-        """Sent home it would only die again."""
+        """Sent back to its queue, such a message would only die again."""
         strange = ["{}", "[]", "no json", '{"v": 9, "id": "a"}']
         dead.put(*strange)
         operator.types("redrive")
@@ -306,13 +309,13 @@ class TestRedrive:
         assert (dead.count(), home.count()) == ((1, 0), (12, 0))
 
     @pytest.mark.parametrize("limit", ["0", "1001", "-1", "many"])
-    def test_a_limit_that_is_none_is_refused(self, operator: Operator, limit: str) -> None:
+    def test_an_invalid_limit_is_refused(self, operator: Operator, limit: str) -> None:
         assert operator.types("redrive", f"--limit={limit}") == Status.USAGE
 
-    def test_a_message_stays_its_accounts(
+    def test_a_message_stays_in_its_accounts_group(
         self, operator: Operator, dead: Queue, home: Queue
     ) -> None:
-        """By its group the queues are fair."""
+        """The groups make the queues fair."""
         dead.put(check_message(1), check_message(2), group="acme")
         operator.types("redrive")
         assert home.groups() == ["acme", "acme"]
@@ -330,7 +333,7 @@ class TestRedrive:
 
 
 class TestDiscard:
-    """What no version can read would keep its alarm on until SQS forgets it."""
+    """A message that no version can read would keep its alarm on until SQS deletes it."""
 
     LATER = '{"v": 9, "id": "a"}'
 
@@ -340,7 +343,7 @@ class TestDiscard:
         queue.put("{}", "no json", self.LATER, check_message(1))
         return queue
 
-    def test_it_is_shown_and_stays_until_somebody_is_sure(
+    def test_it_is_shown_and_stays_until_the_operator_confirms(
         self, life: OnMoto, operator: Operator, dead: Queue
     ) -> None:
         assert operator.types("discard") == Status.OK
@@ -352,10 +355,10 @@ class TestDiscard:
         life.clock.advance(seconds=1)
         assert len(dead.take()) == 4
 
-    def test_only_what_no_version_can_read_is_deleted(
+    def test_only_messages_that_no_version_can_read_are_deleted(
         self, life: OnMoto, operator: Operator, dead: Queue
     ) -> None:
-        """A later release reads its own messages."""
+        """A later release can read its own messages."""
         assert operator.types("discard", "--yes") == Status.OK
         assert (operator.read["unreadable"], operator.read["discarded"]) == (2, 2)
         assert "a later release wrote them: 1" in operator.told
@@ -368,7 +371,7 @@ def check_message(number: int) -> str:
 
 
 class TestHalfWay:
-    """Whatever stops a redrive loses nothing."""
+    """A redrive that stops halfway loses nothing."""
 
     @pytest.fixture
     def letters(self, life: OnMoto) -> Callable[..., dead_letters.DeadLetterQueue]:
@@ -379,7 +382,7 @@ class TestHalfWay:
         Queue(life.names.batches_dead_queue).put(*[check_message(n) for n in range(3)])
         return open_with
 
-    def test_what_is_not_taken_at_home_stays(
+    def test_a_message_that_its_queue_rejects_stays(
         self, life: OnMoto, letters: Callable[..., dead_letters.DeadLetterQueue]
     ) -> None:
         queue = letters(TakesOne(sqs()))
@@ -391,14 +394,14 @@ class TestHalfWay:
             each.body for each in taken[1:]
         )
 
-    def test_who_dies_before_sending_has_moved_nothing(
+    def test_dying_before_sending_moves_nothing(
         self, life: OnMoto, letters: Callable[..., dead_letters.DeadLetterQueue]
     ) -> None:
         letters(sqs()).take(10)
         life.clock.advance(seconds=301)
         assert len(Queue(life.names.batches_dead_queue).take()) == 3
 
-    def test_who_dies_before_deleting_has_sent_all_twice_at_worst(
+    def test_dying_before_deleting_sends_messages_twice_at_worst(
         self, life: OnMoto, letters: Callable[..., dead_letters.DeadLetterQueue]
     ) -> None:
         queue = letters(DiesBeforeDeleting(sqs()))
@@ -411,7 +414,7 @@ class TestHalfWay:
 
 
 class Sqs:
-    """SQS, but for what a subclass makes of it."""
+    """SQS, except for what a subclass changes."""
 
     def __init__(self, client: Any) -> None:
         self.client = client

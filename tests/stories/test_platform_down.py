@@ -1,4 +1,4 @@
-"""The platform goes away in the middle of a batch, and comes back: jobs wait, and all succeed."""
+"""The platform goes away in the middle of a batch and comes back: jobs wait, and all succeed."""
 
 import json
 from datetime import timedelta
@@ -17,7 +17,7 @@ GONE = NoReply(reason="no connection to the platform")
 
 
 def deliver_all(life: OnMoto) -> None:
-    """What is visible now, and no time passes."""
+    """Deliver what is visible now, while no time passes."""
     for message in life.receive():
         life.deliver(message)
         life.delete(message)
@@ -46,7 +46,7 @@ def test_jobs_wait_for_half_an_hour_and_all_succeed(down: OnMoto) -> None:
     assert down.journal.of("chunks sent again") == []
 
 
-def test_the_caller_is_told_what_they_wait_for_and_only_then(down: OnMoto) -> None:
+def test_the_caller_sees_what_they_wait_for_only_while_they_wait(down: OnMoto) -> None:
     async_id = down.submit(jobs(40))
     assert "waiting" not in down.progress(async_id)
     deliver_all(down)

@@ -19,8 +19,8 @@ def webhook_ids(life: OnMoto) -> list[str]:
 
 
 def test_a_batch_is_cancelled_restarted_and_reposted(life: OnMoto) -> None:
-    """A full life: half of it runs, it is cancelled, the other half runs after a restart, and the
-    callback, which could not be delivered, is sent again."""
+    """Half of it runs, it is cancelled, the other half runs after a restart, and the callback,
+    which could not be delivered, is sent again."""
     life.configure(JOBS_PER_MESSAGE="5")
     async_id = life.submit(jobs(40))
     for message in life.receive()[:4]:
@@ -57,8 +57,8 @@ def test_a_batch_is_cancelled_restarted_and_reposted(life: OnMoto) -> None:
     assert (listed["status"], listed["progress"]) == ("completed", 100)
 
 
-def test_a_batch_of_which_too_many_jobs_fail_is_stopped_and_then_restarted(life: OnMoto) -> None:
-    """The first chunk may fail as a whole. Of the second all jobs are called at the same time."""
+def test_a_batch_with_too_many_failed_jobs_is_stopped_and_then_restarted(life: OnMoto) -> None:
+    """The first chunk may fail as a whole. All jobs of the second are called at the same time."""
     life.configure(JOBS_PER_MESSAGE="5")
     life.platform.answer = lambda _: Reply(status=404, body=b'{"errorCode":404}')
     run = {"jobs": jobs(40), "callbackUrl": CALLBACK_URL, "maxFailed": 7}
@@ -103,7 +103,7 @@ def test_a_restart_runs_only_the_jobs_whose_calls_never_got_an_answer(life: OnMo
     assert webhook_ids(life) == [f"{async_id}-1", f"{async_id}-2"]
 
 
-def test_a_receiver_that_is_down_gets_the_same_bytes_under_the_same_id_later(
+def test_a_receiver_that_was_down_later_gets_the_same_bytes_with_the_same_id(
     life: OnMoto,
 ) -> None:
     life.receiver.answers = [Reply(status=503), Reply(status=500)]
@@ -136,7 +136,9 @@ class TestIdempotencyKey:
         assert life.responses(async_id) == echoes(3)
         assert len(life.platform.calls) == 3
 
-    def test_after_its_life_the_key_makes_a_new_batch_of_the_same_id(self, life: OnMoto) -> None:
+    def test_after_the_batch_expired_the_key_makes_a_new_batch_with_the_same_id(
+        self, life: OnMoto
+    ) -> None:
         async_id = life.submit(jobs(3), **KEY)
         life.work_off()
         life.clock.advance(hours=61)

@@ -1,4 +1,4 @@
-"""The largest batch there can be, in memory."""
+"""The largest possible batch, in memory."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.stories.jobs import jobs
 
 TOTAL = 10_000
 URL = "https://example.com/callback"
-#: A write of the head costs a unit for each KB: more would be felt.
+#: A write of the head costs one unit per KB, so a larger head would be expensive.
 MAX_HEAD_BYTES = 4_096
 
 
@@ -30,11 +30,11 @@ def submit(front: Front) -> str:
 
 
 def head_bytes(front: Front, async_id: str) -> int:
-    """What the head weighs in DynamoDB."""
+    """The size of the head in DynamoDB."""
     return item_bytes(head_item(front.store.heads[async_id]))
 
 
-def test_they_all_run_and_come_back_in_order(front: Front) -> None:
+def test_all_jobs_run_and_come_back_in_order(front: Front) -> None:
     async_id = submit(front)
     assert len(front.queue.jobs) == 500
     front.work_off()
@@ -49,7 +49,7 @@ def test_they_all_run_and_come_back_in_order(front: Front) -> None:
     ]
 
 
-def test_reading_takes_no_more_chunks_than_are_asked_for(
+def test_reading_takes_no_more_chunks_than_requested(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async_id = submit(front)
@@ -69,8 +69,8 @@ def test_reading_takes_no_more_chunks_than_are_asked_for(
     assert loaded == []
 
 
-def test_cancelled_before_any_ran_they_all_end_and_the_head_stays_small(front: Front) -> None:
-    """Then every chunk is in two sets of the head: the most it can hold."""
+def test_cancelled_before_any_ran_all_jobs_end_and_the_head_stays_small(front: Front) -> None:
+    """Every chunk is then in two sets of the head, the most it can hold."""
     async_id = submit(front)
     front.queue.take_jobs()
     front.call("cancel", {"async": async_id})
