@@ -1,4 +1,4 @@
-"""`make bench`: measures everything, prints one table, and writes the results."""
+"""`make bench`: measure everything, print one table, and write the results."""
 
 import argparse
 import signal
@@ -27,7 +27,7 @@ Results = dict[str, Any]
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no child is left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that child processes end too
     options = _parser().parse_args()
     parts = _parts(full=options.full)
     if options.only:
@@ -40,14 +40,14 @@ def main() -> int:
     results = {**report.headline(results), **results}
     path = report.write_results(results)
     print(report.table(results))
-    print(f"\nAll of it is in {path.name} beside this benchmark.")
+    print(f"\nAll results are in benchmarks/{path.name}.")
     if options.full:
-        print(f"docs/{page.write_page(results).name} is written anew.")
+        print(f"Wrote docs/{page.write_page(results).name}.")
     return 0
 
 
 def _parts(*, full: bool) -> dict[str, Callable[[], Any]]:
-    """What is measured, in order."""
+    """Return the measurements, in order."""
     return {
         "counts": lambda: counts.measure(full=full),
         "durations": lambda: cost.measure_durations(batches=20 if full else 5),
@@ -72,12 +72,12 @@ def _package() -> Results:
     try:
         return {"zip_bytes": package.zip_bytes()}
     except NotMade as reason:
-        _say(f"The deployment package cannot be made: {reason}")
+        _say(f"Could not make the deployment package: {reason}")
         return {"zip_bytes": None, "skipped": str(reason)}
 
 
 def _measure_only(name: str, parts: dict[str, Callable[[], Any]]) -> int:
-    """One part, shown as it is; nothing is written."""
+    """Show one part as JSON; write nothing."""
     print(report.as_json(_timed(name, parts[name])))
     return 0
 
@@ -103,9 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="everything, some 20 minutes; writes docs/performance.md",
+        help="measure everything (about 20 minutes) and write docs/performance.md",
     )
-    parser.add_argument("--only", choices=[*_parts(full=False)], help="one part, shown as JSON")
+    parser.add_argument(
+        "--only", choices=[*_parts(full=False)], help="measure one part and show it as JSON"
+    )
     return parser
 
 

@@ -1,12 +1,12 @@
-"""What a function imports before its first answer, by `python -X importtime`.
+"""Measure what a function imports before its first answer, with `python -X importtime`.
 
-The code is laid out as Lambda has it: app.py, chalicelib and what requirements.txt and Chalice
-bring in one folder, boto3 beside. Chalice zips no byte-compiled files and Lambda's folder is
-read-only, so each cold start compiles them anew; a pipeline may compile them beforehand. Both are
-measured.
+The code is laid out as in Lambda: app.py, chalicelib and the packages of requirements.txt and
+Chalice in one folder, boto3 in another. Chalice zips no byte code and Lambda's folder is read-only,
+so each cold start compiles the code again, unless a pipeline has compiled it beforehand. Both cases
+are measured.
 
-Counted is the time of all imports up to where the function's clients and operations are made. The
-floor is what nobody can leave out: Chalice, the same two clients from botocore, and requests.
+The time counts all imports until the function's clients and operations exist. The floor is the
+minimum that every such service imports: Chalice, the same two botocore clients, and requests.
 """
 
 import compileall
@@ -26,14 +26,14 @@ from batchback_ops import project
 from benchmarks import environments
 
 _FLOOR = "floor"
-#: What the floor imports and we do not ship.
+#: What the floor imports and the package does not contain.
 _OF_THE_FLOOR = ("charset-normalizer", "idna", "requests")
 _CLIENTS = (
     "import botocore.session; session = botocore.session.get_session(); "
     "[session.create_client(name) for name in ('dynamodb', 'sqs')]"
 )
 _SERVICE = "import app; from chalicelib import wiring; service = wiring.service()"
-#: What each process does; `api` imports what it needs at its first request.
+#: What each process runs; `api` imports the rest at its first request.
 _PROGRAMS = {
     _FLOOR: f"import chalice, requests; {_CLIENTS}",
     "api": f"{_SERVICE}; service.api",
@@ -49,8 +49,8 @@ _LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| ( *)(\S+)")
 
 
 def measure(*, repeats: int) -> dict[str, Any]:
-    """For each function the milliseconds of its imports, median of the repeats, its ratio to the
-    floor of the same round, and what weighs most in run_jobs."""
+    """Return, for each function, the median import time in milliseconds and its ratio to the floor
+    of the same round; and the slowest imports of run_jobs."""
     folders = {"compiled": _folder("compiled"), "sources": _folder("sources")}
     compileall.compile_dir(folders["compiled"], quiet=2)
     rounds = [
@@ -71,7 +71,7 @@ def measure(*, repeats: int) -> dict[str, Any]:
 
 
 def _folder(name: str) -> Path:
-    """A folder as Lambda would unpack it, of the packages of our own environment."""
+    """Make a folder as Lambda would unpack it, from the packages of this environment."""
     folder = environments.build_folder() / "task" / name
     shutil.rmtree(folder, ignore_errors=True)
     without_bytecode = shutil.ignore_patterns("__pycache__")
@@ -85,8 +85,8 @@ def _folder(name: str) -> Path:
 
 
 def _files() -> Iterator[metadata.PackagePath]:
-    """What requirements.txt brings and the floor needs, and the two files that Chalice puts into
-    every package."""
+    """Return the packages that requirements.txt and the floor need, and the two files that Chalice
+    adds to every package."""
     lines = (project.root() / "requirements.txt").read_text("utf-8").splitlines()
     shipped = [line.split("==")[0] for line in lines if "==" in line]
     for package in (*shipped, *_OF_THE_FLOOR):
@@ -99,8 +99,8 @@ def _files() -> Iterator[metadata.PackagePath]:
 
 
 def _imports(folder: Path, name: str) -> list[tuple[str, int, int]]:
-    """Every import of a program: its name, depth, and own microseconds."""
-    ran = subprocess.run(  # noqa: S603 - this very interpreter
+    """Return every import of a program: its name, depth, and own microseconds."""
+    ran = subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-B", "-X", "importtime", "-c", _PROGRAMS[name]],
         cwd=folder,
         env=_environment(folder),
@@ -139,7 +139,8 @@ def _total_ms(imports: list[tuple[str, int, int]]) -> float:
 
 
 def _culprits(imports: list[tuple[str, int, int]]) -> list[dict[str, Any]]:
-    """The packages that take most time themselves, those of chalicelib one by one."""
+    """Return the packages that take the most time themselves, with each part of chalicelib
+    separate."""
     times: Counter[str] = Counter()
     for name, _, own in imports:
         parts = name.split(".")

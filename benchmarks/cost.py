@@ -1,8 +1,8 @@
-"""Dollars for a million jobs: ours from the counts, and the list prices of hosted services beside.
+"""Dollars per million jobs: ours from the counts, and the list prices of hosted services.
 
-How long a function runs in Lambda is modelled, from what was measured here on a core of one's own:
+How long a function runs in Lambda is modeled from what was measured here on a core of its own:
 
-    billed = wall time, the platform answering in 100 ms and the stub AWS at once
+    billed = wall time, if the platform answers in 100 ms and the stub AWS immediately
            + CPU time x (1769 / memory - 1)      512 MB is 0.29 of a core; 1,769 MB is one
            + requests to AWS, one after the other, x 4 ms
 
@@ -21,7 +21,7 @@ from benchmarks.processes import stub_platform, stubbed_service
 MEMORY_MB = 512
 PLATFORM_MS = 100
 AWS_ROUND_TRIP_MS = 4
-#: What a batch and its results are kept.
+#: How long a batch and its results are kept.
 _KEPT_MONTHS = 60 / 730
 
 FULL_CORE_MB = 1769
@@ -33,7 +33,7 @@ _JOBS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one batch uses of everything that is billed."""
+    """What one batch uses of each billed resource."""
 
     jobs: int
     write_units: float
@@ -50,8 +50,8 @@ class Usage:
 def measure_durations(
     *, batches: int, jobs: int = _JOBS, latency_ms: int = PLATFORM_MS, **settings: str
 ) -> dict[str, list[dict[str, float]]]:
-    """For each function its invocations, with their wall and CPU time, while batches run one after
-    the other."""
+    """Return each function's invocations, with their wall and CPU time, for batches that run one
+    after another."""
     with stub_platform() as platform:
         platform.behave(latency_ms=latency_ms, answer_bytes=payloads.HEADLINE.answer)
         with stubbed_service(platform, **settings) as service:
@@ -73,7 +73,7 @@ def measure_durations(
 def billed_ms(
     *, wall_ms: float, cpu_ms: float, round_trips: float, memory_mb: int = MEMORY_MB
 ) -> float:
-    """The duration of an invocation in Lambda, by the model above."""
+    """Return an invocation's duration in Lambda, by the model above."""
     slower = FULL_CORE_MB / memory_mb - 1
     return wall_ms + cpu_ms * slower + round_trips * AWS_ROUND_TRIP_MS
 
@@ -83,7 +83,7 @@ def usage_of(
     durations: Mapping[str, Sequence[Mapping[str, float]]],
     memory_mb: int = MEMORY_MB,
 ) -> Usage:
-    """What the headline batch uses: its counts, and the durations of its functions."""
+    """Return what the headline batch uses, from its counts and the durations of its functions."""
     jobs = counted["jobs"]
     invocations = counted["invocations"]
     billed = {
@@ -120,7 +120,7 @@ def median_billed_ms(
 
 
 def dollars_per_million_jobs(usage: Usage) -> dict[str, float]:
-    """By what is billed; their sum is the cost."""
+    """Return the dollars for each billed resource; their sum is the cost."""
     stored_gb_months = usage.stored_bytes / 1e9 * _KEPT_MONTHS
     of_a_batch = {
         "DynamoDB writes": prices.WRITE_UNITS.of(usage.write_units),
@@ -138,45 +138,45 @@ def dollars_per_million_jobs(usage: Usage) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosted:
-    """A hosted service that would do the work, or a part of it."""
+    """A hosted service that does this work, or a part of it."""
 
     name: str
     dollars_per_million_jobs: float
-    #: What is counted.
+    #: What the price counts.
     how: str
-    #: What the price does not include, and we do.
+    #: What Batchback does and the price does not include.
     without: str
 
 
 def hosted(jobs_per_batch: int = _JOBS) -> list[Hosted]:
-    """List prices for a million jobs in batches."""
+    """Return the list prices for a million jobs in batches."""
     return [
         Hosted(
-            name="Step Functions Distributed Map, a child for each job",
+            name="Step Functions Distributed Map, one child per job",
             dollars_per_million_jobs=_distributed_map(1, jobs_per_batch),
-            how="a state transition and an Express workflow of 100 ms and 64 MB for each job, "
-            "3 transitions for each batch",
-            without="accepting batches, signing as the caller, storage of the results",
+            how="for each job a state transition and an Express workflow of 100 ms and 64 MB; "
+            "for each batch 3 transitions",
+            without="accepting batches, signing as the caller, storing the results",
         ),
         Hosted(
-            name="Step Functions Distributed Map, 25 jobs a child",
+            name="Step Functions Distributed Map, 25 jobs per child",
             dollars_per_million_jobs=_distributed_map(25, jobs_per_batch),
-            how="the same for each 25 jobs, which an inline Map in the child runs side by side in "
+            how="the same for every 25 jobs, which an inline Map in the child runs concurrently in "
             "200 ms",
             without="as above",
         ),
         Hosted(
             name="QStash",
             dollars_per_million_jobs=prices.QSTASH_MESSAGES.of(_MILLION),
-            how="a message for each job",
-            without="collecting the answers in order and one callback (a callback for each job "
-            "would be a message more)",
+            how="one message per job",
+            without="collecting the answers in order, and one callback (a callback per job would "
+            "be one more message)",
         ),
         Hosted(
             name="Cloud Tasks",
             dollars_per_million_jobs=prices.CLOUD_TASKS_OPERATIONS.of(2 * _MILLION),
-            how="two operations for each job: create and push",
-            without="collecting the answers, and whoever calls the platform and keeps them",
+            how="two operations per job: create and push",
+            without="a service that calls the platform, and collecting and storing the answers",
         ),
     ]
 

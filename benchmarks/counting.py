@@ -1,8 +1,8 @@
-"""Counts what leaves botocore: each request by its kind, and what it is billed, from real sizes.
+"""Count the requests that leave botocore, by kind, and what they are billed, from real sizes.
 
-The counter keeps a copy of every item it saw written, so that it knows what an update found there:
-the answers of AWS do not say, and those of an emulator are constants. It must have seen all writes
-since the tables were empty, and is for one thread at a time.
+The counter keeps a copy of every item it saw written, so that it knows what an update replaced:
+AWS does not return that, and an emulator returns constants. It must see all writes from the moment
+the tables are empty. Use it from one thread at a time.
 """
 
 import json
@@ -18,7 +18,7 @@ from batchback_ops import project
 from benchmarks import units
 from benchmarks.units import Item
 
-#: Who made the requests that nobody claimed.
+#: The name for requests that were made outside of `by`.
 NOBODY = "nobody"
 
 
@@ -27,15 +27,15 @@ class Tally:
     """What was counted for one function."""
 
     requests: Counter[str] = field(default_factory=Counter)
-    #: Of tables and indexes together.
+    #: Tables and indexes together.
     write_units: float = 0
     index_write_units: float = 0
     read_units: float = 0
-    #: As SQS bills: 64 KB each.
+    #: As SQS bills them: 64 KB each.
     sqs_requests: int = 0
     stored_bytes: int = 0
     failed_conditions: int = 0
-    #: When each request began and ended.
+    #: The start and end of each request.
     spans: list[tuple[float, float]] = field(default_factory=list)
 
     @property
@@ -44,7 +44,7 @@ class Tally:
 
     @property
     def in_series(self) -> int:
-        """How many of the requests had to wait for one another: the longest chain of which each
+        """The number of requests that had to wait for one another: the longest chain in which each
         began after the one before had ended."""
         chain, ended_at = 0, 0.0
         for began, ended in sorted(self.spans, key=lambda span: span[1]):
@@ -54,7 +54,7 @@ class Tally:
 
 
 class RequestCounter:
-    """Watches clients. Whose requests are counted is said with `by`."""
+    """Watch clients and count their requests; `by` says who makes them."""
 
     def __init__(self) -> None:
         self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
@@ -62,7 +62,7 @@ class RequestCounter:
         self._who = NOBODY
 
     def watch(self, client: Any) -> None:
-        """Counts all that this client sends from now on."""
+        """Count everything that this client sends from now on."""
         service = client.meta.service_model.service_name
         events = client.meta.events
         events.register_last(f"provide-client-params.{service}.*", self._remember_params)
@@ -71,7 +71,7 @@ class RequestCounter:
 
     @contextmanager
     def by(self, who: str) -> Iterator[Tally]:
-        """Whose requests they are meanwhile."""
+        """Count the requests inside for a function."""
         before, self._who = self._who, who
         try:
             yield self.tallies[who]
@@ -80,18 +80,18 @@ class RequestCounter:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is sent meanwhile, one after the other, counts as on its way at the same time."""
+        """Count the requests inside as concurrent, although they are sent one after another."""
         spans = self._tally.spans
         before, began_at = len(spans), time.monotonic()
         yield
         spans[before:] = [(began_at, time.monotonic())] * (len(spans) - before)
 
     def forget(self) -> None:
-        """Begins to count anew; what is stored stays known."""
+        """Start counting again; the stored items stay known."""
         self.tallies.clear()
 
     def sizes_of(self, table: str, sort_key: str) -> list[int]:
-        """The bytes of the stored items that have a sort key."""
+        """Return the size of each stored item that has this sort key."""
         return [
             units.item_bytes(item)
             for key, item in self._items.items()
@@ -104,7 +104,7 @@ class RequestCounter:
         context["benchmark"] = (params, time.monotonic())
 
     def _count_request(self, operation_name: str, **_: Any) -> None:
-        """Called for every attempt, so that an SDK's own retries count too."""
+        """Called for every attempt, so that the SDK's retries count too."""
         self._tally.requests[operation_name] += 1
 
     def _count_units(
@@ -113,20 +113,20 @@ class RequestCounter:
         params, began_at = context["benchmark"]
         self._tally.spans.append((began_at, time.monotonic()))
         if model.name not in _METERS:
-            raise NotImplementedError(f"The benchmark does not know what {model.name} is billed")
+            raise NotImplementedError(f"The benchmark has no price rule for {model.name}: add one")
         _METERS[model.name](self, params, parsed)
 
     @property
     def _tally(self) -> Tally:
         return self.tallies[self._who]
 
-    # What each kind of request is billed.
+    # What each kind of request costs.
 
     def _get(self, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
         self._read(params, [parsed.get("Item") or {}])
 
     def _batch_get(self, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
-        """Each item by itself, those that are not there too. None may be left over."""
+        """Count each item separately, missing items too. None may be left unprocessed."""
         assert not parsed.get("UnprocessedKeys")  # noqa: S101
         for table, wanted in params["RequestItems"].items():
             found = parsed["Responses"].get(table, [])
@@ -148,14 +148,14 @@ class RequestCounter:
 
     def _update(self, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
         if params.get("ReturnValues") != "ALL_NEW" and not _has_failed(parsed):
-            raise NotImplementedError("An update that does not return ALL_NEW cannot be counted")
+            raise NotImplementedError("Cannot count an update that does not return ALL_NEW")
         self._write(params["TableName"], params["Key"], parsed.get("Attributes"), parsed)
 
     def _delete(self, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
         self._write(params["TableName"], params["Key"], None, parsed)
 
     def _batch_write(self, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
-        """Each item by itself. None may be left over: that does not happen here."""
+        """Count each item separately. None may be left unprocessed: that does not happen here."""
         assert not parsed.get("UnprocessedItems")  # noqa: S101
         for table, requests in params["RequestItems"].items():
             for request in requests:
@@ -194,7 +194,7 @@ class RequestCounter:
         self._tally.sqs_requests += units.sqs_requests(sum(sizes))
 
     def _received(self, _: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
-        """A receive that finds nothing is billed too, but to the hour and not to a job."""
+        """A receive that finds nothing is billed too, but per hour and not per job."""
         sizes = [len(message["Body"].encode()) for message in parsed.get("Messages", [])]
         self._tally.sqs_requests += units.sqs_requests(sum(sizes)) if sizes else 0
 
@@ -219,39 +219,41 @@ _METERS = {
 
 
 def _has_failed(parsed: Mapping[str, Any]) -> bool:
-    """Whether a condition was false; any other error is none of a benchmark's."""
+    """Return whether a condition was false; raise RuntimeError for any other error."""
     if "Error" not in parsed:
         return False
     if parsed["Error"]["Code"] == "ConditionalCheckFailedException":
         return True
-    raise RuntimeError(f"AWS answered an error: {parsed['Error']}")
+    raise RuntimeError(f"AWS returned an error: {parsed['Error']}")
 
 
 def _entry(item: Item | None, names: Sequence[str]) -> Item | None:
-    """An item as an index holds it, which projects keys only; None where it is not in it."""
+    """Return an item as an index of keys holds it; None if the index does not contain it."""
     if item is None or not all(name in item for name in names):
         return None
     return {name: item[name] for name in names}
 
 
 def key_names(table: str) -> list[str]:
-    """The partition key's name, and the sort key's where there is one."""
+    """Return the name of the partition key, and of the sort key if there is one."""
     return _names(_tables()[table.rpartition("-")[2]]["KeySchema"])
 
 
 def index_keys(table: str) -> list[list[str]]:
-    """For each index of a table the attributes that it projects."""
+    """Return the attributes that each index of a table projects."""
     properties = _tables()[table.rpartition("-")[2]]
     indexes = properties.get("GlobalSecondaryIndexes", [])
     for index in indexes:
         if index["Projection"] != {"ProjectionType": "KEYS_ONLY"}:
-            raise NotImplementedError(f"{index['IndexName']} projects more than keys")
+            raise NotImplementedError(
+                f"Cannot count {index['IndexName']}: it projects more than keys"
+            )
     return [_names(index["KeySchema"]) + _names(properties["KeySchema"]) for index in indexes]
 
 
 @cache
 def _tables() -> dict[str, Any]:
-    """The tables of the template that deployments use, by the last part of their names."""
+    """Return the tables of the deployment's template, by the last part of their names."""
     resources = json.loads(project.template())["Resources"].values()
     tables = [each["Properties"] for each in resources if each["Type"] == "AWS::DynamoDB::Table"]
     return {table["TableName"]["Fn::Sub"].rpartition("-")[2]: table for table in tables}

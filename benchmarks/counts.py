@@ -1,5 +1,7 @@
-"""What a batch asks of AWS: every request and every unit, counted at the client, for batches of
-many sizes. Nothing here depends on how fast the machine is."""
+"""Count every AWS request and unit of a batch at the client, for batches of many sizes.
+
+Nothing here depends on the speed of the machine.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +15,10 @@ from chalicelib import settings
 from chalicelib.adapters import items
 
 HEADLINE_JOBS = 200
-#: Before anything is counted: queues are known and keys cached, as in a container in use.
+#: Runs before anything is counted, so that queues and keys are cached as in a warm container.
 _WARM_UP_JOBS = 10
 
-#: How many batches at once, and of how many jobs each.
+#: Concurrent batches, and jobs in each.
 _QUICK = (
     (payloads.SMALL, ((1, 1), (1, 10), (1, 200), (10, 200), (1, 2_000))),
     (payloads.LARGE, ((1, 1), (1, 10), (1, 200))),
@@ -34,7 +36,7 @@ _FULL = (
 
 
 def measure(*, full: bool) -> dict[str, Any]:
-    """The headline batch, warm and with every container cold, and the table of all sizes."""
+    """Count the headline batch, warm and with every container cold, and the table of all sizes."""
     shapes = _FULL if full else _QUICK
     return {
         "headline": _headline(),
@@ -56,8 +58,8 @@ def _rows(sizes: Sizes, shapes: Sequence[tuple[int, int]]) -> list[dict[str, Any
 
 
 def count(service: ServiceOnMoto, sizes: Sizes, batches: int, jobs: int) -> dict[str, Any]:
-    """Batches of so many jobs, worked off together. What cannot be sent has its status and no
-    more; any other fault ends the benchmark: numbers of a batch that failed mean nothing."""
+    """Count concurrent batches of one size. A refused batch has only its status; any other fault
+    ends the benchmark, because the numbers of a failed batch mean nothing."""
     service.submit(payloads.jobs(_WARM_UP_JOBS, sizes))
     service.work_off()
     service.forget()
@@ -73,7 +75,9 @@ def count(service: ServiceOnMoto, sizes: Sizes, batches: int, jobs: int) -> dict
         return about
     called_back = service.work_off()
     if called_back != [jobs] * batches:
-        raise RuntimeError(f"{batches} batches of {jobs} jobs called back with {called_back}")
+        raise RuntimeError(
+            f"{batches} batches of {jobs} jobs called back with {called_back} results"
+        )
     accepted = {"accept_round_trips": service.counter.tallies[API].in_series / batches}
     return about | accepted | _counted(service, batches * jobs)
 

@@ -1,9 +1,9 @@
-"""Our own CPU and memory, and how they grow: submit, run_jobs and call_back in a process each,
-against a platform and an AWS in other processes that answer at once.
+"""Measure our own CPU and memory, and how they grow with the batch.
 
-Counted is the CPU of each process, all its threads, from the first of the batches to the last
-callback, Python's start and the first batch not included: what Lambda would run of ours, with the
-few calls of its runtime in it. Memory is the most that was ever resident.
+Each of submit, run_jobs and call_back has a process; the platform and AWS are in other processes
+and answer immediately. The CPU is that of each process with all its threads, from the first batch
+to the last callback, without Python's start and a warm-up batch: what Lambda would run of our code,
+with the few calls of its runtime. Memory is the peak resident size.
 """
 
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ from benchmarks import payloads
 from benchmarks.functions import API, CALL_BACK, RUN_JOBS
 from benchmarks.processes import StubbedService, stub_platform, stubbed_service
 
-#: The function that each of our steps runs in.
+#: The function that runs each step.
 STEPS = {"submit": API, "run_jobs": RUN_JOBS, "call_back": CALL_BACK}
-#: The batches and jobs of the two that the goals speak of: 10,000 jobs either way.
+#: The batches and jobs that the goals compare: 10,000 jobs either way.
 MANY_SMALL, ONE_LARGE = (50, 200), (1, 10_000)
 
 _QUICK = (MANY_SMALL, ONE_LARGE)
-#: How many at once, and of how many jobs each.
+#: Concurrent batches, and jobs in each.
 _FULL = ((1, 200), (10, 200), MANY_SMALL, (1, 1_000), (1, 2_000), (1, 5_000), ONE_LARGE)
 _WARM_UP_JOBS = 100
-#: What is measured at least, in jobs: what is less is done again and again.
+#: The least number of jobs to measure: smaller runs are repeated.
 _JOBS_AT_LEAST = 10_000
 
 
 def measure(*, full: bool) -> dict[str, Any]:
-    """CPU per job and peak memory of each step, for each number of batches and of jobs."""
+    """Measure each step's CPU per job and peak memory, for each number of batches and jobs."""
     with stub_platform() as platform:
         platform.behave(latency_ms=0, answer_bytes=payloads.HEADLINE.answer)
         rows = []
@@ -67,7 +67,7 @@ def _run(service: StubbedService, batches: int, jobs: int) -> None:
 
 
 def row_of(rows: list[dict[str, Any]], shape: tuple[int, int]) -> dict[str, Any]:
-    """The row of so many batches of so many jobs."""
+    """Return the row for a number of batches and jobs."""
     return next(_rows_of(rows, shape))
 
 

@@ -1,4 +1,4 @@
-"""Peers' own environments, under build/bench, made where they are missing or of other pins."""
+"""The peers' environments under build/bench, made again if they are missing or the pins changed."""
 
 import hashlib
 import shutil
@@ -17,14 +17,15 @@ class NotMade(Exception):
 
 
 def build_folder() -> Path:
-    """Where the benchmark keeps what it can make again."""
+    """The folder for everything that the benchmark can make again."""
     folder = project.root() / "build" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def binaries(peer: str) -> Path:
-    """The folder of the commands of a peer's environment; NotMade where it cannot be made."""
+    """Return the folder with the commands of a peer's environment; raise NotMade if it cannot be
+    made."""
     folder = build_folder() / peer
     requirements = PEERS / peer / "requirements.txt"
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()

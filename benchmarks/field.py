@@ -1,9 +1,9 @@
-"""Against the field: the same jobs, the same stub platform, the same run; who needs how much CPU.
+"""Compare the CPU of Batchback and queue libraries: same jobs, same stub platform, same run.
 
-Everyone runs the same batch with the same number of calls on their way at once, collects all
-answers in order, and POSTs them once. Counted is the CPU of the worker processes from the moment a
-batch is submitted until its callback has come, without Redis, the stub platform and who submits. A
-batch before that warms everyone up. What each peer's configuration is, and why: peers/*/peer.py.
+Each runs the same batch with the same number of concurrent calls, collects all answers in order,
+and POSTs them once. The CPU is that of the worker processes from the moment a batch is submitted
+until its callback arrives, without Redis, the stub platform and the submitter. A first batch warms
+each of them up. peers/*/peer.py explains each configuration.
 """
 
 import json
@@ -35,12 +35,12 @@ from benchmarks.processes import (
 )
 
 _WARM_UP_JOBS = 100
-#: How many calls are on their way at once, by the platform's latency. More than a few only contend
-#: for the interpreter where the platform answers at once: that doubles what threads use.
+#: Concurrent calls, by the platform's latency. If the platform answers immediately, more calls only
+#: contend for the interpreter, which doubles the CPU of threads.
 _AT_ONCE = {0: 8, 20: 25}
 _PATIENCE_SECONDS = 10
 
-#: Ours sends jobs unsigned, as the others do; and signed, as it does by default.
+#: Batchback sends jobs unsigned as the others do, and signed as it does by default.
 OURS, OURS_SIGNING = "batchback", "batchback, signing"
 
 
@@ -49,9 +49,9 @@ class Peer:
     """A queue library, or a script that needs none."""
 
     name: str
-    #: Where under peers/ it is at home.
+    #: Its folder under peers/.
     folder: str
-    #: The worker's command in its environment; none: the submitting process does the work.
+    #: The worker's command in its environment; if empty, the submitting process does the work.
     worker: tuple[str, ...] = ()
     submitter: tuple[str, ...] = ("python", "peer.py", "submit")
 
@@ -97,7 +97,7 @@ FIELD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One batch, by one of the field."""
+    """One batch of one contestant."""
 
     wall_seconds: float
     cpu_ms: float
@@ -105,13 +105,13 @@ class Run:
     memory_bytes: int
 
 
-#: Runs a file of jobs, and says what it took.
+#: Runs a file of jobs and returns what it took.
 Contestant = Callable[[Path, int], Run]
 
 
 def measure(*, jobs: int, latencies_ms: tuple[int, ...], repeats: int) -> dict[str, Any]:
-    """For each of the field, ours among them, and each latency of the platform: the median of the
-    repeats."""
+    """Return the median of the repeats for each contestant, ours included, and each latency of the
+    platform."""
     found: dict[str, Any] = {"jobs": jobs, "by_latency": {}, "skipped": {}}
     with stub_platform() as platform:
         for latency in latencies_ms:
@@ -127,7 +127,7 @@ def measure(*, jobs: int, latencies_ms: tuple[int, ...], repeats: int) -> dict[s
 def _everybody(
     platform: StubPlatform, at_once: int, skipped: dict[str, str]
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Everyone who can be there, ready to be started."""
+    """Return every contestant that this machine can run, ready to start."""
     yield OURS, partial(_ours, platform, at_once, PLATFORM_AUTH="none")
     yield OURS_SIGNING, partial(_ours, platform, at_once)
     with ExitStack() as stack:
@@ -139,7 +139,7 @@ def _everybody(
             try:
                 binaries = environments.binaries(peer.folder)
             except NotMade as reason:
-                skipped[peer.name] = f"its environment cannot be made: {reason}"
+                skipped[peer.name] = f"could not make its environment: {reason}"
                 continue
             yield peer.name, partial(_theirs, peer, binaries, platform, at_once, redis or "")
 
@@ -165,7 +165,7 @@ def _jobs_file(total: int) -> Path:
 
 @contextmanager
 def _ours(platform: StubPlatform, at_once: int, **settings: str) -> Iterator[Contestant]:
-    """The service: a worker process for run_jobs and one for call_back."""
+    """Batchback: one worker process for run_jobs and one for call_back."""
     with stubbed_service(platform, JOBS_SIDE_BY_SIDE=str(at_once), **settings) as service:
         workers = [service.workers[name].process.pid for name in (RUN_JOBS, CALL_BACK)]
         processes = [psutil.Process(pid) for pid in workers]
@@ -230,13 +230,13 @@ def _command(binaries: Path, words: tuple[str, ...], at_once: int) -> list[str]:
 
 
 def _log(name: str) -> TextIO:
-    """Where complaints go, to be read when something does not work."""
+    """The log file of a worker, for finding out why something does not work."""
     return (environments.build_folder() / f"{name}.log").open("w")
 
 
 def _redis(stack: ExitStack) -> str | None:
-    """A Redis of our own, in memory only, on a socket that nobody else knows; None where there is
-    no redis-server."""
+    """Start a Redis for this run, in memory only, on a private socket; None if there is no
+    redis-server."""
     binary = shutil.which("redis-server")
     if binary is None:
         return None
@@ -260,12 +260,12 @@ def _cpu_ms(processes: list[psutil.Process]) -> float:
 
 
 def _memory_bytes(processes: list[psutil.Process]) -> int:
-    """What is resident; pages that several processes share are counted once for each."""
+    """Return the resident memory; pages that several processes share count once for each."""
     return sum(process.memory_info().rss for process in processes)
 
 
 def _wait_until_still(processes: list[psutil.Process]) -> None:
-    """Until the workers have put away what came after the callback."""
+    """Wait until the workers have finished what comes after the callback."""
     give_up_at = time.monotonic() + 1
     before = -1.0
     while (now := _cpu_ms(processes)) - before > 20 and time.monotonic() < give_up_at:

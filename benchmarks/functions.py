@@ -1,4 +1,4 @@
-"""The functions of the service, as Lambda has them: their names, handlers and events."""
+"""The service's Lambda functions: their names, handlers and events."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from batchback_ops import project
 from benchmarks import payloads
 
 API, RUN_JOBS, CALL_BACK = "api", "run_jobs", "call_back"
-#: Those that every batch needs.
+#: The functions that every batch needs.
 FUNCTIONS = (API, RUN_JOBS, CALL_BACK)
 
 KEY, SECRET = "demo", "demo-secret"
@@ -21,7 +21,7 @@ _CONFIGURED_AS = {API: "api_handler"}
 
 
 def handler(function: str) -> Callable[[dict[str, Any], Context], Any]:
-    """A function's handler. app.py is imported here, when its environment is there."""
+    """Return a function's handler. This imports app.py, so the environment must be set by now."""
     import app
 
     handlers: dict[str, Any] = {
@@ -35,21 +35,21 @@ def handler(function: str) -> Callable[[dict[str, Any], Context], Any]:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What Lambda gives a function."""
+    """The limits that Lambda sets a function."""
 
     memory_mb: int
     seconds: int
 
 
 def given(function: str) -> Given:
-    """As .chalice/config.json asks for it."""
+    """Return the limits in .chalice/config.json."""
     config = json.loads((project.root() / ".chalice" / "config.json").read_text("utf-8"))
     of_function = config["lambda_functions"][_CONFIGURED_AS.get(function, function)]
     return Given(of_function["lambda_memory_size"], of_function["lambda_timeout"])
 
 
 def gateway_event(action: str, body: object, **headers: str) -> dict[str, Any]:
-    """A caller's request as API Gateway hands it over.
+    """Return a caller's request as API Gateway passes it to Lambda.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway.html
     """

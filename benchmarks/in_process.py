@@ -1,7 +1,7 @@
-"""The whole service in this process on moto's AWS, for counting: no time that it takes is real.
+"""Run the whole service in this process on moto's AWS, for counting; its times mean nothing.
 
-The real app, operations and adapters; platform and receiver answer without HTTP. A hand turns the
-queues, one message at a time, as Lambda's pollers would.
+App, operations and adapters are the real ones; platform and receiver answer without HTTP. Messages
+are delivered one at a time, as Lambda's pollers would deliver them.
 """
 
 import json
@@ -43,7 +43,7 @@ from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.service import Service
 
 CALLBACK_URL = "https://example.com/callback"
-#: Who receives and deletes messages: Lambda, at our cost.
+#: Lambda's pollers, which receive and delete messages at our cost.
 POLLERS = "pollers"
 
 _REGION = "us-east-1"
@@ -56,7 +56,7 @@ Result = TypeVar("Result")
 def service_on_moto(
     answer_bytes: int, stage: str = "bench", **settings: str
 ) -> Iterator["ServiceOnMoto"]:
-    """A service without a batch in it, on tables and queues from the real template."""
+    """Start a service without batches, on tables and queues from the real template."""
     make_moto_atomic()
     with patch.dict(os.environ), mock_aws():
         _prepare_environment(stage, settings)
@@ -83,13 +83,13 @@ def _prepare_environment(stage: str, settings: Mapping[str, str]) -> None:
 
 
 def _forget_what_is_kept() -> None:
-    """The clients and the service that a container keeps are those of one environment."""
+    """Drop the cached clients and service: they belong to one environment."""
     for kept in (aws.session, aws.dynamodb, aws.sqs):
         kept.cache_clear()
 
 
 class ThreadsClock(SystemClock):
-    """The machine's, ahead in each thread by what that thread has been told to have passed."""
+    """The machine's clock, plus the time that each thread was told has passed."""
 
     def __init__(self) -> None:
         self._of_thread = threading.local()
@@ -107,8 +107,8 @@ class ThreadsClock(SystemClock):
 
 @dataclass(slots=True)
 class AnsweringPlatform:
-    """Answers every job: at once, though the clock says otherwise, or each after a time of its own
-    between two."""
+    """Answer every job: immediately, although the clock says otherwise, or each after its own time
+    between two bounds."""
 
     answer_bytes: int
     clock: ThreadsClock
@@ -119,7 +119,7 @@ class AnsweringPlatform:
 
     def call(self, *, body: bytes, **_: object) -> Reply | NoReply:
         match = _NUMBER.search(body)
-        assert match  # noqa: S101 - every job of payloads has one
+        assert match  # noqa: S101 - every job of payloads has a number
         text = payloads.answer(int(match[1]), self.answer_bytes)
         time.sleep(Random(match[1]).uniform(*self.seconds))
         self.clock.let_pass(0 if any(self.seconds) else payloads.call_seconds(int(match[1])))
@@ -128,8 +128,8 @@ class AnsweringPlatform:
 
 @dataclass(slots=True)
 class CountedConcurrent:
-    """Requests that the service sends side by side, sent by one thread: in rounds of as many as are
-    on their way together. So their number in series is the same in every run."""
+    """Send concurrent requests from one thread, in rounds of as many as would be concurrent, so
+    that the number of sequential requests is the same in every run."""
 
     counter: RequestCounter
 
@@ -141,7 +141,7 @@ class CountedConcurrent:
 
 
 class TakingReceiver:
-    """Takes every callback, and remembers how many results it held."""
+    """Take every callback and remember how many results it held."""
 
     def __init__(self) -> None:
         self.results: list[int] = []
@@ -152,7 +152,7 @@ class TakingReceiver:
 
 
 class ServiceOnMoto:
-    """One service: submits batches and works them off."""
+    """One service: submit batches and run them."""
 
     def __init__(self, answer_bytes: int) -> None:
         self.counter = RequestCounter()
@@ -160,12 +160,12 @@ class ServiceOnMoto:
         #: How often each function was invoked, and how much it logged.
         self.invocations: dict[str, int] = dict.fromkeys(FUNCTIONS, 0)
         self.log_bytes: dict[str, int] = dict.fromkeys(FUNCTIONS, 0)
-        #: Every invocation in a container of its own, which knows nothing yet.
+        #: Whether every invocation has a new container with nothing cached.
         self.starts_cold = False
         self._clock = ThreadsClock()
         self._platform = AnsweringPlatform(answer_bytes, self._clock)
         self._polling = boto3.client("sqs", region_name=_REGION)
-        #: Ours, and the pollers'.
+        #: The service's clients and the pollers' client.
         self.clients = (aws.dynamodb(), aws.sqs(), self._polling)
         for client in self.clients:
             self.counter.watch(client)
@@ -182,34 +182,34 @@ class ServiceOnMoto:
         self._start_anew()
 
     def slow_down(self, least: float, most: float) -> None:
-        """From now on the platform takes so many seconds for a job."""
+        """Set how many seconds the platform takes for a job from now on."""
         self._platform.seconds = (least, most)
 
     def submit(self, jobs: Sequence[Any]) -> int:
-        """The status of the answer to `run`."""
+        """Submit a batch and return the HTTP status."""
         event = gateway_event("run", {"jobs": [*jobs], "callbackUrl": CALLBACK_URL})
         status: int = self._invoke(API, event)["statusCode"]
         return status
 
     def work_off(self) -> list[int]:
-        """Delivers all messages until there are none: how many results each callback held."""
+        """Deliver messages until none are left; return how many results each callback held."""
         before = len(self.receiver.results)
         while self._deliver_of_each_queue():
             pass
         return self.receiver.results[before:]
 
     def forget(self) -> None:
-        """Begins to count anew."""
+        """Start counting again."""
         self.counter.forget()
         self.invocations = dict.fromkeys(FUNCTIONS, 0)
         self.log_bytes = dict.fromkeys(FUNCTIONS, 0)
 
     def _deliver_of_each_queue(self) -> int:
-        """One message of each queue that has one; how many that were."""
+        """Deliver one message of each queue that has one; return how many."""
         return sum(self._deliver_one(queue, function) for queue, function in self._queues)
 
     def _deliver_one(self, queue: str, function: str) -> bool:
-        """One message of a queue, if there is one: received, handed over, deleted."""
+        """Receive, process and delete one message of a queue, if there is one."""
         url = f"https://sqs.{_REGION}.amazonaws.com/{_ACCOUNT}/{queue}"
         with self.counter.by(POLLERS):
             answer = self._polling.receive_message(
@@ -241,7 +241,7 @@ class ServiceOnMoto:
         return answer
 
     def _start_anew(self) -> None:
-        """As in a fresh container: no queue's address and no key is known; the clients stay."""
+        """Clear the cached queue addresses and keys, as in a new container; keep the clients."""
         configured = settings.read()
         ports = wiring.connect(
             configured, clock=self._clock, concurrent_requests=CountedConcurrent(self.counter)
@@ -252,8 +252,7 @@ class ServiceOnMoto:
 
 
 class _ByteCount:
-    """A standard output of which only the size is kept, as CloudWatch bills it: 26 bytes more for
-    each line."""
+    """A standard output that keeps only its size as CloudWatch bills it: 26 bytes more per line."""
 
     def __init__(self) -> None:
         self.written = 0
@@ -263,4 +262,4 @@ class _ByteCount:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Nothing is buffered."""

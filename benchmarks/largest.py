@@ -1,10 +1,10 @@
-"""The largest batch there can be: what each function needs for it, held against what Lambda gives.
+"""Measure what each function needs for the largest possible batch, and compare it with its limits.
 
-Ten thousand jobs in one request as large as one may be: with short answers, with answers that make
-the callback as large as one may be, and with such of which there are only pages. The events are
-what goes through Lambda: JSON in JSON. Times are those of the longest invocation, its CPU time
-stretched to the function's memory as in `cost`, while platform, receiver and AWS answer at once.
-Memory is the most that was resident.
+The batch has 10,000 jobs in a request of almost the maximum size: with short answers, with answers
+that make the largest callback, and with answers that fit no callback and are only readable as
+pages. Sizes are those of Lambda events: JSON in JSON. Times are those of the longest invocation,
+its CPU time stretched to the function's memory as in `cost`, if platform, receiver and AWS answer
+immediately. Memory is the peak resident size.
 """
 
 import json
@@ -18,9 +18,9 @@ from benchmarks.payloads import Sizes
 from benchmarks.processes import StubbedService, stub_platform, stubbed_service
 
 JOBS = 10_000
-#: Of these 10,000 make a request of 3.46 MB; it may have 3.5.
+#: 10,000 of these make a request of 3.46 MB; the limit is 3.5 MB.
 _JOB_BYTES = 345
-#: With these 10,000 make a callback of 49.7 MB; it may have 50.
+#: 10,000 of these make a callback of 49.7 MB; the limit is 50 MB.
 _HEAVY_BYTES = 4_600
 
 _QUICK = (_HEAVY_BYTES,)
@@ -32,7 +32,7 @@ def measure(*, full: bool) -> list[dict[str, Any]]:
 
 
 def heaviest_callback(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The row of the largest callback that is sent."""
+    """Return the row of the largest callback that is sent."""
     return next(row for row in rows if row["answer_bytes"] == _HEAVY_BYTES)
 
 
@@ -65,7 +65,7 @@ def _row(sizes: Sizes) -> dict[str, Any]:
 
 
 def _pages(service: StubbedService, id: str) -> list[int]:
-    """The sizes of the answers with all pages of the results."""
+    """Return the sizes of all pages of the results."""
     sizes: list[int] = []
     start: int | None = 0
     while start is not None:
@@ -80,7 +80,7 @@ def _peak(function: str, reading: Mapping[str, Any]) -> int:
 
 
 def _seconds(function: str, usage: Mapping[str, Any]) -> float:
-    """The longest of a function's invocations."""
+    """Return the longest of a function's invocations."""
     slower = FULL_CORE_MB / given(function).memory_mb - 1
     longest: float = max(wall + cpu * slower for wall, cpu in usage["invocations"][function])
     return longest / 1000

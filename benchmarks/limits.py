@@ -1,4 +1,4 @@
-"""Where the first limit is: what the counts say about how fast one batch, and all of them, can go.
+"""Compute from the counts how fast one batch, and all batches together, can run.
 
 A partition of DynamoDB takes 1,000 write units a second, and so does each of an index.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
@@ -19,8 +19,9 @@ _JOBS_PER_MESSAGE = next(
 
 
 def of_batches(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each counted batch how many jobs a second its partition takes: all of a batch is in one,
-    and each finished chunk updates the head, which grows with its set of finished chunks."""
+    """Return how many jobs a second the partition of each counted batch can handle. All items of a
+    batch are in one partition, and each finished chunk updates the head, which grows with its set
+    of finished chunks."""
     return [_of_batch(row) for row in rows if row["status"] == 200 and row["batches_at_once"] == 1]
 
 
@@ -39,7 +40,7 @@ def _of_batch(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batches_per_second(headline: Mapping[str, Any]) -> float:
-    """How many batches a second the index `due` takes, which is in so many partitions; one of
-    the index writes is the account's."""
+    """Return how many batches a second the index `due` can handle with its partitions. One of a
+    batch's index writes goes to the index of accounts instead."""
     of_alarms: float = headline["index_write_units_per_job"] * headline["jobs"] - 1
     return UNITS_PER_SECOND * DUE_BUCKETS / of_alarms

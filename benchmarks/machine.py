@@ -1,4 +1,4 @@
-"""Where and with what a result was measured: without that a number says nothing."""
+"""The machine and the versions that a result was measured with."""
 
 import os
 import platform

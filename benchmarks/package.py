@@ -1,7 +1,7 @@
-"""The size of the deployment package, as `chalice package` makes it; boto3 is Lambda's own.
+"""Measure the deployment package that `chalice package` makes; Lambda itself provides boto3.
 
-Needs a package registry for the wheels of Lambda's architecture, and no AWS: a region and
-credentials that nobody checks.
+This needs a package registry for the wheels of Lambda's architecture. It does not need AWS: nobody
+checks the region and the credentials.
 """
 
 import os
@@ -19,7 +19,7 @@ _TIMEOUT_SECONDS = 300
 
 
 def zip_bytes() -> int:
-    """The zip's size; NotMade where it cannot be made."""
+    """Return the size of the zip; raise NotMade if it cannot be made."""
     folder = environments.build_folder() / "package"
     checkout = environments.build_folder() / "checkout"
     for each in (folder, checkout):
@@ -30,7 +30,7 @@ def zip_bytes() -> int:
 
 
 def _copy(root: Path, checkout: Path) -> None:
-    """What Chalice packs, without what has gathered in the working tree."""
+    """Copy what Chalice packs, without stray files of the working tree."""
     leave_out = shutil.ignore_patterns("__pycache__", "deployments", "deployed")
     for name in (".chalice", "chalicelib"):
         shutil.copytree(root / name, checkout / name, ignore=leave_out)

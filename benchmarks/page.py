@@ -1,4 +1,4 @@
-"""docs/performance.md: all tables of a full run, composed from its results."""
+"""Write docs/performance.md: all tables of a full run."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,19 +14,19 @@ from pictures import gallery
 _PAGE = project.root() / "docs" / "performance.md"
 _HEAD = """# Performance
 
-Written by the benchmark, not by hand. What is counted how, and what is not:
-[benchmarks/README.md](../benchmarks/README.md)."""
+The benchmark writes this page; do not edit it.
+[benchmarks/README.md](../benchmarks/README.md) explains what is counted and how."""
 
 
 def write_page(results: Results) -> Path:
-    """docs/performance.md, whole, and its charts."""
+    """Write the page and its charts."""
     _PAGE.write_text(page(results))
     gallery.redraw()
     return _PAGE
 
 
 def page(results: Results) -> str:
-    """The page of all tables."""
+    """Return the page, still without its charts."""
     return (
         "\n\n".join(
             [
@@ -42,7 +42,7 @@ def page(results: Results) -> str:
                 _cost(results["cost"]["dollars_per_million_jobs"]),
                 _hosted(results["hosted"]),
                 _prices(),
-                "## Beside queue libraries",
+                "## Compared with queue libraries",
                 _picture("cpu"),
                 _field(results["field"]),
                 "## CPU and memory",
@@ -52,14 +52,14 @@ def page(results: Results) -> str:
                 _scale(results),
                 "## A worker's settings",
                 _tuning(results["tuning"]),
-                "## Where the limits are",
+                "## Limits",
                 _limits(results),
                 "## The largest batch",
                 _largest(results["largest"]),
                 "## Cold start",
                 _cold_start(results["cold_start"]),
-                "## Under trouble",
-                _kept("## Under trouble"),
+                "## During failures",
+                _kept("## During failures"),
             ]
         )
         + "\n"
@@ -67,12 +67,12 @@ def page(results: Results) -> str:
 
 
 def _picture(name: str) -> str:
-    """Where a chart is shown, which is drawn from the tables once they are written."""
+    """Mark the place of a chart, which is drawn from the tables once they are written."""
     return f"<!-- picture: {name} -->"
 
 
 def _kept(heading: str) -> str:
-    """What the page says under a heading whose figures are counted by another program."""
+    """Keep the page's text under a heading whose figures come from another program."""
     _, _, section = _PAGE.read_text().partition(f"{heading}\n")
     return section.partition("\n## ")[0].strip()
 
@@ -81,15 +81,16 @@ def _about(results: Results) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return (
-        f"{results['date']}, on {machine['cores']} cores of {machine['processor']} "
-        f"({machine['system']}), load {machine['load_before']} before. {versions}."
+        f"Measured on {results['date']}, on {machine['cores']} cores of {machine['processor']} "
+        f"({machine['system']}). The load before was {machine['load_before']}. "
+        f"Versions: {versions}."
     )
 
 
 def _counts(rows: Iterable[Mapping[str, Any]]) -> str:
-    head = ["batches", "jobs", "job, answer"]
-    head += ["write units", "of indexes", "read units", "requests", "SQS"]
-    return "Per job, so many batches at once:\n\n" + _markdown(
+    head = ["concurrent batches", "jobs in each", "job, answer"]
+    head += ["write units", "of them in indexes", "read units", "requests", "SQS"]
+    return "Per job, by the number and size of the batches:\n\n" + _markdown(
         head,
         [
             [
@@ -114,7 +115,7 @@ def _counted(row: Mapping[str, Any]) -> list[str]:
 def _cost(dollars: Mapping[str, float]) -> str:
     rows = [[name, f"${each:.3f}"] for name, each in dollars.items()]
     return "Dollars per million jobs, in batches of 200:\n\n" + _markdown(
-        ["", ""], [*rows, ["**in all**", f"**${sum(dollars.values()):.2f}**"]]
+        ["", ""], [*rows, ["**total**", f"**${sum(dollars.values()):.2f}**"]]
     )
 
 
@@ -129,7 +130,7 @@ def _hosted(services: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _prices() -> str:
-    """What all of these dollars were computed from."""
+    """The list prices behind all dollar figures."""
     return _markdown(
         ["list price", "of", "read on"],
         [
@@ -144,9 +145,9 @@ def _prices() -> str:
 
 
 def _field(field: Mapping[str, Any]) -> str:
-    head = ["", "CPU per job", "jobs per second", "wall time", "memory", "calls at once"]
+    head = ["", "CPU per job", "jobs per second", "wall time", "memory", "concurrent calls"]
     tables = [
-        f"{field['jobs']:,} jobs, the platform answers in {latency} ms:\n\n"
+        f"{field['jobs']:,} jobs; the platform answers in {latency} ms:\n\n"
         + _markdown(
             head,
             [
@@ -169,8 +170,8 @@ def _field(field: Mapping[str, Any]) -> str:
 
 def _cpu(rows: Iterable[Mapping[str, Any]]) -> str:
     steps = list(cpu.STEPS)
-    head = ["batches at once", "jobs in each"]
-    head += [f"{step}, ms per job" for step in steps] + [f"{step}, MB at most" for step in steps]
+    head = ["concurrent batches", "jobs in each"]
+    head += [f"{step}, ms per job" for step in steps] + [f"{step}, peak MB" for step in steps]
     return _markdown(
         head,
         [
@@ -186,12 +187,12 @@ def _cpu(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _scale(results: Results) -> str:
-    head = ["batches at once", "jobs in each", "write units", "read units", "requests"]
+    head = ["concurrent batches", "jobs in each", "write units", "read units", "requests"]
     head += [f"CPU of {step}" for step in cpu.STEPS]
     rows = scale.growth(results["counts"]["table"], results["cpu"]["rows"])
     return (
-        "Per job, and as a multiple of what a job takes in a batch of 200 (the CPU: in 50 such "
-        "batches at once):\n\n"
+        "Per job, as a multiple of what a job takes in a batch of 200 (for CPU: in 50 concurrent "
+        "batches of 200):\n\n"
         + _markdown(
             head,
             [
@@ -208,14 +209,14 @@ def _scale(results: Results) -> str:
 
 def _tuning(tuning: Mapping[str, Any]) -> str:
     return (
-        f"A batch of {JOBS:,} jobs, {cost.MEMORY_MB} MB: dollars per million jobs, and the seconds "
-        "of ten workers, by what the platform takes for a call:\n\n"
+        f"A batch of {JOBS:,} jobs, with ten workers of {cost.MEMORY_MB} MB: dollars per million "
+        "jobs and seconds per batch, by how long the platform takes for a call:\n\n"
         + _by_latency(tuning["messages"])
-        + "\n\nThe same by memory, at 100 ms:\n\n"
+        + "\n\nThe same by memory, if the platform takes 100 ms:\n\n"
         + _by_memory(tuning["messages"])
-        + "\n\nA platform that takes 0.2 to 2 s, by how often answers are recorded:\n\n"
+        + "\n\nPer job, by how often answers are stored, if the platform takes 0.2 to 2 s:\n\n"
         + _markdown(
-            ["seconds", "write units", "requests"],
+            ["stored every (s)", "write units", "requests"],
             [
                 [
                     f"{row['flush_seconds']:g}",
@@ -230,7 +231,7 @@ def _tuning(tuning: Mapping[str, Any]) -> str:
 
 def _by_latency(rows: Sequence[Mapping[str, Any]]) -> str:
     latencies = list(rows[0]["by_latency"])
-    head = ["jobs per message", "side by side", "write units", "requests"]
+    head = ["jobs per message", "concurrent jobs", "write units", "requests"]
     return _markdown(
         [*head, *(f"{latency} ms" for latency in latencies)],
         [
@@ -248,7 +249,7 @@ def _by_latency(rows: Sequence[Mapping[str, Any]]) -> str:
 def _by_memory(rows: Sequence[Mapping[str, Any]]) -> str:
     memories = list(rows[0]["by_latency"][cost.PLATFORM_MS])
     return _markdown(
-        ["jobs per message", "side by side", *(f"{memory:,} MB" for memory in memories)],
+        ["jobs per message", "concurrent jobs", *(f"{memory:,} MB" for memory in memories)],
         [
             [
                 *_divided(row),
@@ -270,10 +271,11 @@ def _modelled(row: Mapping[str, float]) -> str:
 def _limits(results: Results) -> str:
     rows = limits.of_batches(results["counts"]["table"])
     per_second = limits.batches_per_second(results["counts"]["headline"]["warm"])
-    head = ["jobs", "job, answer", "in a chunk", "head", "units per finished chunk", "jobs/s"]
+    head = ["jobs", "job, answer", "jobs per chunk", "head"]
+    head += ["units per finished chunk", "jobs per second"]
     return (
-        "A batch is in one partition of DynamoDB, which takes 1,000 write units a second: so many "
-        "jobs a second can one batch end.\n\n"
+        "All items of a batch are in one DynamoDB partition, which takes 1,000 write units a "
+        "second. That limits how many jobs of one batch can end per second:\n\n"
         + _markdown(
             head,
             [
@@ -288,19 +290,19 @@ def _limits(results: Results) -> str:
                 for row in rows
             ],
         )
-        + f"\n\nAll batches together: the index `due` takes {per_second:,.0f} batches a second."
+        + f"\n\nThe index `due` limits all batches together to {per_second:,.0f} batches a second."
     )
 
 
 def _largest(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A column for each batch; a line for each thing, and what Lambda gives beside it."""
+    """A column for each batch; a row for each measure, with the limit next to it."""
     about = [f"answers of {row['answer_bytes']:,} B" for row in rows]
     lines = [
-        ["request, as Lambda gets it", "6 MB", *_each(rows, "request_event_bytes", _mb)],
+        ["request, as a Lambda event", "6 MB", *_each(rows, "request_event_bytes", _mb)],
         ["callback", "", *_each(rows, "callback", str)],
         ["pages of `results`", "", *_each(rows, "pages", str)],
-        ["the largest, as Lambda returns it", "6 MB", *_each(rows, "page_event_bytes", _mb)],
-        ["the slowest", f"{given(API).seconds} s", *_each(rows, "page_seconds", _seconds)],
+        ["largest page, as Lambda returns it", "6 MB", *_each(rows, "page_event_bytes", _mb)],
+        ["slowest page", f"{given(API).seconds} s", *_each(rows, "page_seconds", _seconds)],
     ]
     for function in FUNCTIONS:
         has = given(function)
@@ -311,7 +313,7 @@ def _largest(rows: Sequence[Mapping[str, Any]]) -> str:
             [f"`{function}`, memory", f"{has.memory_mb} MB", *peaks],
         ]
     sizes = f"{rows[0]['jobs']:,} jobs of {rows[0]['job_bytes']:,} B in one batch:\n\n"
-    return sizes + _markdown(["", "given", *about], lines)
+    return sizes + _markdown(["", "limit", *about], lines)
 
 
 def _each(rows: Iterable[Mapping[str, Any]], key: str, shown: Callable[[Any], str]) -> list[str]:
@@ -329,7 +331,7 @@ def _seconds(seconds: float) -> str:
 def _cold_start(found: Mapping[str, Any]) -> str:
     names = list(found["compiled"])
     functions = _markdown(
-        ["imports of", "compiled", "to the floor", "as Chalice zips it", "to the floor"],
+        ["imports of", "compiled", "vs. minimum", "as Chalice zips it", "vs. minimum"],
         [
             [
                 name,

@@ -1,7 +1,7 @@
-"""Jobs and answers as an events platform has them: ids, links and names, no two alike.
+"""Jobs and answers like those of an events platform: ids, links and names, no two alike.
 
-All of it is made from a seed, so that every run measures the same bytes; and all of it compresses
-as real data does: keys repeat, ids do not.
+They are made from a seed, so that every run measures the same bytes. They compress like real data:
+keys repeat, ids do not.
 """
 
 import json
@@ -18,12 +18,12 @@ _SYLLABLES = ("ka", "ro", "mi", "ne", "ta", "lu", "so", "ve", "di", "an", "er", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How many bytes of JSON a whole job has, and its answer."""
+    """The bytes of JSON in a job and in its answer."""
 
-    #: Without its id.
+    #: The job without its id.
     job: int
     answer: int
-    #: How many characters its id has; 0: it has none.
+    #: The number of characters in its id; 0 for no id.
     id: int = 0
 
     def __str__(self) -> str:
@@ -33,12 +33,12 @@ class Sizes:
 HEADLINE = Sizes(job=240, answer=640, id=12)
 SMALL = Sizes(job=200, answer=500)
 LARGE = Sizes(job=5_000, answer=50_000)
-#: What the queue libraries get.
+#: The jobs that the queue libraries get.
 PEERS = Sizes(job=150, answer=500)
 
 
 def jobs(total: int, sizes: Sizes, seed: int = 1) -> list[dict[str, Any]]:
-    """The jobs of one batch, numbered from 0 in `params.number`."""
+    """Return the jobs of one batch, numbered from 0 in `params.number`."""
     chance, of_ids = Random(seed), Random(f"ids of {seed}")
     made = [_job(number, sizes.job, chance) for number in range(total)]
     if not sizes.id:
@@ -47,7 +47,7 @@ def jobs(total: int, sizes: Sizes, seed: int = 1) -> list[dict[str, Any]]:
 
 
 def answer(number: int, size: int, seed: int = 2) -> str:
-    """The platform's answer to a job, which names its number."""
+    """Return the platform's answer to a job, which contains its number."""
     chance = Random(f"{seed}-{number}")
     value: dict[str, Any] = {"job": number, "requestId": _id(chance), "results": []}
     _fill(value, value["results"], size, lambda: _invitation(chance), chance)
@@ -55,7 +55,7 @@ def answer(number: int, size: int, seed: int = 2) -> str:
 
 
 def call_seconds(number: int) -> float:
-    """How long the platform is taken to need for a job: mostly 50 to 200 ms."""
+    """Return the time that the platform takes for a job: mostly 50 to 200 ms."""
     return Random(f"call {number}").lognormvariate(math.log(0.1), 0.7)
 
 
@@ -72,7 +72,7 @@ def _job(number: int, size: int, chance: Random) -> dict[str, Any]:
 
 
 def _fill(value: dict[str, Any], rows: list[Any], size: int, row: Any, chance: Random) -> None:
-    """Adds rows while they fit, then a note up to the size."""
+    """Add rows while they fit, then a note that fills the rest."""
     value["note"] = ""
     left = size - len(dump(value))
     while len(text := dump(found := row())) < left:

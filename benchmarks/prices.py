@@ -1,7 +1,7 @@
-"""List prices, us-east-1 where there are regions, without free tiers and discounts by volume.
+"""List prices: us-east-1 if there are regions, without free tiers and volume discounts.
 
 `as_of` is the day on which the source, or a copy of it, was read. Vendors change prices without
-notice: check before you decide. Nothing else of the benchmark knows a price.
+notice: check them before you decide. This is the only place in the benchmark that knows prices.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """So many dollars for `per` of the unit."""
+    """The price of `per` units, in dollars."""
 
     dollars: float
     per: float
@@ -91,7 +91,7 @@ LOGS = Price(
 STEP_FUNCTIONS_TRANSITIONS = Price(
     dollars=25.0,
     per=_MILLION,
-    unit="state transitions, Standard; a Distributed Map makes one for each child it starts",
+    unit="state transitions, Standard; a Distributed Map makes one for each child that it starts",
     source="https://docs.aws.amazon.com/step-functions/latest/dg/concepts-transitions.html",
     as_of=_READ,
 )
@@ -105,7 +105,7 @@ STEP_FUNCTIONS_REQUESTS = Price(
 STEP_FUNCTIONS_GB_SECONDS = Price(
     dollars=0.06,
     per=3600,
-    unit="GB-seconds of Express workflows, in 64 MB and 100 ms",
+    unit="GB-seconds of Express workflows, in steps of 64 MB and 100 ms",
     source="https://aws.amazon.com/step-functions/pricing/",
     as_of=_READ,
 )

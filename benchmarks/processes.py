@@ -1,5 +1,5 @@
-"""Child processes: the stubs, and the workers whose CPU is measured. All of them are gone, with
-their own children, when they are left."""
+"""Child processes: the stubs, and the workers whose CPU is measured. Leaving their context ends
+them and their own children."""
 
 import http.client
 import json
@@ -35,9 +35,9 @@ def child(
     folder: Path | None = None,
     log: IO[str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process that talks by its standard input and output, line by line; its complaints go to
-    the log, or where ours go."""
-    process = subprocess.Popen(  # noqa: S603 - our own modules
+    """A process that reads and writes lines on its standard input and output. Its errors go to the
+    log, or to our standard error."""
+    process = subprocess.Popen(  # noqa: S603 - modules of this repository
         [*command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -54,7 +54,7 @@ def child(
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
-    """What it says next; RuntimeError where it ended instead."""
+    """Read the next line; raise RuntimeError if the process ended instead."""
     line = _pipe(process.stdout).readline()
     if not line:
         raise RuntimeError(f"{process.args!r} ended with status {process.wait()}")
@@ -68,7 +68,7 @@ def write_line(process: subprocess.Popen[str], line: str) -> None:
 
 
 def ask(address: str, method: str, target: str, body: object = None) -> Any:
-    """The JSON that a stub answers."""
+    """Return the JSON that a stub answers."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request(method, target, None if body is None else json.dumps(body).encode())
@@ -79,7 +79,7 @@ def ask(address: str, method: str, target: str, body: object = None) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class StubPlatform:
-    """The stub platform and receiver, and what can be asked of it."""
+    """The stub platform and receiver."""
 
     address: str
 
@@ -88,10 +88,10 @@ class StubPlatform:
         ask(self.address, "POST", "/settings", wanted)
 
     def next_callback(self, jobs: int) -> dict[str, Any]:
-        """Waits for a callback; RuntimeError where it is not that of so many jobs, in order."""
+        """Wait for a callback; raise RuntimeError unless it holds that many jobs, in order."""
         found: dict[str, Any] = ask(self.address, "GET", "/callbacks")
         if found["jobs"] != jobs or not found["in_order"]:
-            raise RuntimeError(f"The callback of {jobs} jobs is not as it should be: {found}")
+            raise RuntimeError(f"Expected a callback with {jobs} jobs in order, got {found}")
         return found
 
 
@@ -108,44 +108,44 @@ class Worker:
         self.process = process
 
     def usage(self) -> dict[str, Any]:
-        """What it has used since it was last asked."""
+        """Return what it has used since the last call."""
         write_line(self.process, "report")
         found: dict[str, Any] = json.loads(read_line(self.process))
         return found
 
 
 class StubbedService:
-    """The service's functions in processes of their own, on the stub AWS."""
+    """The service's functions on the stub AWS, in processes of their own."""
 
     def __init__(self, platform: StubPlatform, aws: str, workers: dict[str, Worker]) -> None:
         self.platform = platform
-        #: By the function they run.
+        #: The processes, by the function that they run.
         self.workers = workers
         self._aws = aws
 
     def submit(self, jobs: Sequence[Any]) -> str:
-        """The id of a batch of these jobs."""
+        """Submit these jobs as a batch and return its id."""
         order = {"jobs": [*jobs], "callbackUrl": f"{self.platform.address}/callback"}
         id: str = json.loads(self.ask("run", order)["body"])["asyncId"]
         return id
 
     def ask(self, action: str, parameters: object) -> dict[str, Any]:
-        """What `api` answers a caller, as Lambda hands it back."""
+        """Send a request to `api` and return its answer as Lambda returns it."""
         event = gateway_event(action, parameters)
         answer: dict[str, Any] = ask(self._aws, "POST", "/invoke/api", event)
         if answer["statusCode"] != 200:
-            raise RuntimeError(f"{action} was refused: {answer}")
+            raise RuntimeError(f"{action} was rejected: {answer}")
         return answer
 
     def usage(self) -> dict[str, Any]:
-        """What each function has used since it was last asked, once all of them are done."""
+        """Wait until all functions are done; return what each has used since the last call."""
         ask(self._aws, "GET", "/idle/")
         return {function: worker.usage() for function, worker in self.workers.items()}
 
 
 @contextmanager
 def stubbed_service(platform: StubPlatform, **settings: str) -> Iterator[StubbedService]:
-    """One worker process for each function."""
+    """Start one worker process for each function."""
     with ExitStack() as stack:
         aws = read_line(stack.enter_context(child([sys.executable, "-m", "benchmarks.stubs.aws"])))
         environment = _environment(platform.address, aws) | settings
@@ -190,7 +190,7 @@ def _put_key(aws: str) -> None:
         endpoint_url=aws,
         region_name="us-east-1",
         aws_access_key_id="bench",
-        aws_secret_access_key="bench",  # noqa: S106 - no secret: it is for a stub
+        aws_secret_access_key="bench",  # noqa: S106 - not a secret: for a stub
     )
     put_demo_key(
         client,
@@ -203,13 +203,13 @@ def _put_key(aws: str) -> None:
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:
-    assert pipe is not None  # noqa: S101 - asked for when it was started
+    assert pipe is not None  # noqa: S101 - started with a pipe
     return pipe
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """It is told to go, by the end of its standard input and by a signal; what is left of it and of
-    its children is killed."""
+    """End a process: close its standard input and send a signal, then kill what is left of it and
+    its children."""
     _pipe(process.stdin).close()
     process.terminate()
     with suppress(subprocess.TimeoutExpired):

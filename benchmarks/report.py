@@ -1,5 +1,4 @@
-"""The first numbers to read of the results: the numbers with goals, the table of the terminal, and
-benchmarks/results.json."""
+"""The headline numbers and their goals, the table for the terminal, and benchmarks/results.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ _FLOORS = {peer.name for peer in FIELD if peer.is_floor}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A number that is to be reached: where it stands in the results, and the most it may be."""
+    """A number in the results, and the most it may be."""
 
     what: str
     key: str
@@ -43,21 +42,26 @@ GOALS = (
         form="{:.2f}",
     ),
     Goal(
-        what="the same in a batch of 10,000, to batches of 200",
+        what="the same for a batch of 10,000, relative to batches of 200",
         key="large_batch_ratio",
         most=1.2,
         form="{:.2f}",
     ),
     Goal(
-        what="AWS round trips in series to accept 200 jobs",
+        what="sequential AWS round trips to accept 200 jobs",
         key="accept_round_trips",
         most=5,
         form="{:.0f}",
     ),
-    Goal(what="imports of run_jobs, to their floor", key="import_ratio", most=1.3, form="{:.2f}"),
+    Goal(
+        what="import time of run_jobs, relative to the minimum",
+        key="import_ratio",
+        most=1.3,
+        form="{:.2f}",
+    ),
     Goal(what="deployment zip, bytes", key="zip_bytes", most=10_000_000, form="{:,.0f}"),
 )
-#: Measured beside them, with no goal of its own.
+#: Also measured, without a goal.
 _BESIDE = (
     Goal(what="read units per job", key="read_units_per_job", most=0),
     Goal(what="AWS requests per job, every container cold", key="requests_per_job_cold", most=0),
@@ -71,7 +75,7 @@ _BESIDE = (
 
 
 def headline(results: Results) -> Results:
-    """The first numbers to read, out of what was measured."""
+    """Pick the headline numbers from everything that was measured."""
     warm, cold = results["counts"]["headline"]["warm"], results["counts"]["headline"]["cold"]
     rows = results["cpu"]["rows"]
     small = cpu.row_of(rows, cpu.MANY_SMALL)["cpu_ms_per_job"]["run_jobs"]
@@ -95,7 +99,7 @@ def headline(results: Results) -> Results:
 
 
 def _of_the_field(by_latency: Mapping[str, Mapping[str, Any]]) -> Results:
-    """By name what each needs where the platform answers at once, and how the others do."""
+    """What each library needs if the platform answers immediately: ours, peers and floors."""
     at_once, *_ = by_latency.values()
     found = {
         name: {
@@ -124,7 +128,7 @@ def as_json(value: object) -> str:
 
 
 def table(results: Results) -> str:
-    """The one table, for the terminal."""
+    """The table for the terminal."""
     rows = [["measure", "now", "goal"]]
     rows += [goal_row(goal, results) for goal in GOALS]
     rows += [[goal.what, _shown(goal, results[goal.key]), ""] for goal in _BESIDE]
@@ -139,7 +143,7 @@ def table(results: Results) -> str:
     for latency, field in results["field"]["by_latency"].items():
         rows += [
             [
-                f"{name}, platform answers in {latency} ms",
+                f"{name}, if the platform answers in {latency} ms",
                 f"{row['cpu_ms_per_job']:.2f} ms CPU",
                 f"{row['jobs_per_second']:,.0f} jobs/s, {row['memory_bytes'] / 2**20:.0f} MB",
             ]

@@ -1,4 +1,4 @@
-"""How what a job takes grows with the size of its batch, and with batches at once."""
+"""How the cost of a job changes with the size of its batch and the number of concurrent batches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,16 +8,16 @@ from benchmarks import cpu, payloads
 Row = Mapping[str, Any]
 
 _COUNTED = ("write_units_per_job", "read_units_per_job", "requests_per_job")
-#: Of so many batches of so many jobs are the counts that all are held against; for CPU it is more
-#: of them, so that there is enough to measure.
+#: The batches and jobs that everything is compared with. For CPU there are more batches, so that
+#: there is enough to measure.
 _JOBS = 200
 _COUNTS_OF = (1, _JOBS)
 
 
 def growth(counted: Sequence[Row], measured: Sequence[Row]) -> list[dict[str, Any]]:
-    """For each number of batches and of 200 jobs and more that was counted or measured, what a job
-    takes as a multiple of what it takes in batches of 200: units, requests, then the CPU of each
-    step. None: not measured. Counted are those with small payloads."""
+    """Return what a job takes as a multiple of what it takes in batches of 200: units, requests,
+    then the CPU of each step, or None if that was not measured. There is a row for each number of
+    batches and of at least 200 jobs that was counted with small payloads or measured."""
     counts = {_shape(row): row for row in counted if _is_comparable(row)}
     cpus = {_shape(row): row["cpu_ms_per_job"] for row in measured}
     return [

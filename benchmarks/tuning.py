@@ -1,11 +1,10 @@
-"""How a worker's settings change what a job costs and how long a batch takes: what the defaults of
-docs/settings.md were chosen by.
+"""Measure how a worker's settings change the cost of a job and the time of a batch. The defaults in
+docs/settings.md were chosen from these figures.
 
-A batch of 1,000 jobs, so that it is the settings that divide it into messages. Requests and units
-are counted as in `counts`, durations (of batches of four messages) and dollars modelled as in
-`cost`. The time of a batch is that of its workers, ten at a time, one wave after the other; nothing
-waits for SQS, and no container is cold. Memory changes the share of a core that a function has, and
-its price.
+The batch has 1,000 jobs, so that the settings decide how it is divided into messages. Requests and
+units are counted as in `counts`; durations (of batches of four messages) and dollars are modeled as
+in `cost`. The time of a batch is that of its workers, which run in waves of ten; nothing waits for
+SQS, and no container is cold. Memory changes a function's share of a core and its price.
 """
 
 from typing import Any
@@ -18,12 +17,12 @@ from chalicelib.domain.batch import CHUNKS_WHILE_FEW
 JOBS = 1_000
 #: The default of MAX_CONCURRENT_WORKERS.
 _WORKERS = 10
-#: Jobs per message, jobs side by side.
+#: Jobs per message, concurrent jobs.
 _MESSAGES = ((10, 10), (25, 25), (50, 25), (50, 50), (100, 25), (100, 100))
 _LATENCIES_MS = (20, 100, 1_000)
 _MEMORY_MB = (256, 512, 1_024)
 _FLUSH_SECONDS = (0.2, 1, 5)
-#: The platform answers after so long, each job after another time.
+#: The range of the platform's answer times; each job has its own.
 _SLOW_SECONDS = (0.2, 2.0)
 
 
@@ -35,7 +34,8 @@ def measure() -> dict[str, Any]:
 
 
 def _messages(jobs_per_message: int, side_by_side: int) -> dict[str, Any]:
-    """For one way to divide a batch: dollars and seconds by the platform's latency and memory."""
+    """Measure one way to divide a batch: dollars and seconds by the platform's latency and the
+    memory."""
     settings = {"JOBS_PER_MESSAGE": str(jobs_per_message), "JOBS_SIDE_BY_SIDE": str(side_by_side)}
     with service_on_moto(payloads.HEADLINE.answer, **settings) as service:
         counted = counts.count(service, payloads.HEADLINE, 1, JOBS)
@@ -75,7 +75,7 @@ def _by_memory(counted: dict[str, Any], durations: Any) -> dict[int, dict[str, f
 
 
 def _flushes(seconds: float) -> dict[str, Any]:
-    """For one interval: what is written where the platform is slow."""
+    """Measure one interval: what is written if the platform is slow."""
     with service_on_moto(payloads.HEADLINE.answer, FLUSH_SECONDS=str(seconds)) as service:
         service.slow_down(*_SLOW_SECONDS)
         counted = counts.count(service, payloads.HEADLINE, 1, counts.HEADLINE_JOBS)

@@ -1,4 +1,4 @@
-"""How DynamoDB, SQS and Lambda meter: the published rules, as arithmetic.
+"""How DynamoDB, SQS and Lambda meter usage: their published rules as arithmetic.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
@@ -17,12 +17,12 @@ _SQS_CHUNK_BYTES = 64 * 1024
 
 
 def item_bytes(item: Item) -> int:
-    """The size of an item: its attributes' names and values."""
+    """Return the size of an item: its attributes' names and values."""
     return sum(_utf8(name) + value_bytes(value) for name, value in item.items())
 
 
 def value_bytes(value: Mapping[str, Any]) -> int:
-    """The size of an attribute's value as the client holds it, binaries not in base64."""
+    """Return the size of an attribute's value as the client holds it: binaries are not base64."""
     [(kind, content)] = value.items()
     if kind in {"BOOL", "NULL"}:
         return 1
@@ -36,40 +36,41 @@ def value_bytes(value: Mapping[str, Any]) -> int:
 
 
 def number_bytes(text: str) -> int:
-    """A byte for two significant digits and one more; zeros at either end are none."""
+    """One byte for every two significant digits, plus one; zeros at either end do not count."""
     mantissa, _, _ = text.lower().partition("e")
     digits = mantissa.lstrip("+-").replace(".", "").strip("0")
     return math.ceil(len(digits) / 2) + 1
 
 
 def write_units(size_bytes: int) -> int:
-    """Of a standard write: 1 KB each, one at least."""
+    """Return the units of a standard write: one per started KB, at least one."""
     return max(1, math.ceil(size_bytes / _WRITE_UNIT_BYTES))
 
 
 def read_units(size_bytes: int, *, consistent: bool) -> float:
-    """Of a read, or of all that a Query reads together: 4 KB each, one at least, half of it where
-    the read is eventually consistent. What is not there is read too."""
+    """Return the units of a read, or of everything one Query reads: one per started 4 KB, at least
+    one, and half of that if the read is eventually consistent. Reading a missing item costs too."""
     units = max(1, math.ceil(size_bytes / _READ_UNIT_BYTES))
     return units if consistent else units / 2
 
 
 def put_units(before: Item | None, after: Item | None) -> int:
-    """Of a put, an update, a delete or a failed condition: the larger of what was there and what is
-    there now."""
+    """Return the units of a put, an update, a delete or a failed condition, by the larger of the
+    item before and the item after."""
     return write_units(max(item_bytes(item) if item else 0 for item in (before, after)))
 
 
 def index_units(before: Item | None, after: Item | None) -> int:
-    """What an index entry's change costs: nothing where it stays as it is; where its keys change,
-    the old one is deleted and the new one put."""
+    """Return the units of changing an index entry: none if it stays the same; if its keys change,
+    the old entry is deleted and the new one put."""
     if before == after:
         return 0
     return sum(write_units(item_bytes(entry)) for entry in (before, after) if entry is not None)
 
 
 def sqs_requests(size_bytes: int) -> int:
-    """Of one call that carries so many bytes of messages: 64 KB each, one at least."""
+    """Return the billed requests of one call with that many bytes of messages: one per started
+    64 KB, at least one."""
     return max(1, math.ceil(size_bytes / _SQS_CHUNK_BYTES))
 
 

@@ -1,10 +1,10 @@
-"""A process that runs functions as a Lambda container does: one event at a time, asked for by HTTP.
+"""A process that runs functions like a Lambda container: it polls for one event at a time by HTTP.
 
     python -m benchmarks.worker run_jobs,call_back http://127.0.0.1:PORT
 
-It says `ready`, and answers each line on standard input with what was used since the last: process
-CPU with all threads, and for each invocation its wall time and CPU. At the end of standard input it
-is gone. What the functions log is written line by line, as in Lambda, to where nobody reads it.
+It prints `ready`, and answers each line on standard input with what it used since the last: the
+process CPU with all threads, and the wall time and CPU of each invocation. It exits when standard
+input ends. Logs are written line by line, as in Lambda, and discarded.
 """
 
 import http.client
@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 120
 
 
 class Usage:
-    """What the process has used since it was last asked."""
+    """What the process has used since the last report."""
 
     def __init__(self) -> None:
         self._since = time.process_time()
@@ -43,13 +43,13 @@ class Usage:
 
 
 def _peak_bytes() -> int:
-    """The most that was ever resident. On Linux getrusage would tell the parent's, where that was
-    more; macOS has nothing better, and counts in bytes."""
+    """Return the peak resident size. On Linux getrusage would return the parent's if that was
+    larger; macOS has nothing better, and counts in bytes."""
     return peak_bytes(os.getpid()) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 class Runtime:
-    """Where events come from, on one connection that is kept."""
+    """The source of events, on one connection that is kept."""
 
     def __init__(self, functions: str, address: str) -> None:
         self._functions = functions

@@ -98,19 +98,19 @@ def of_page(page: str) -> dict[str, BarChart | LineChart]:
     return {
         "cost": BarChart(
             title="Dollars per million jobs",
-            subtitle="What AWS charges for Batchback, and list prices of services that do a part "
+            subtitle="What AWS charges for Batchback, and the list prices of services that do part "
             "of its work.",
             bars=_cost(page),
         ),
         "cpu": BarChart(
             title="CPU per job",
-            subtitle="1,000 jobs, the platform answers at once. Empty bars are scripts that lose "
-            "their jobs when they die.",
+            subtitle="1,000 jobs; the platform answers immediately. Empty bars are scripts that "
+            "lose their jobs when they die.",
             bars=_cpu(page),
         ),
         "growth": LineChart(
             title="What a job takes as batches grow",
-            subtitle="1 is what a job takes in a batch of 200; for CPU, in 50 of them at once.",
+            subtitle="1 is what a job takes in a batch of 200 (for CPU: in 50 concurrent batches).",
             lines=_growth(page),
         ),
     }
@@ -152,8 +152,8 @@ def _cpu(page: str) -> list[Bar]:
 def _growth(page: str) -> dict[str, Line]:
     """By what is counted: the jobs of a batch, and what one takes beside one of 200. What was not
     measured has no line."""
-    scale = _rows(page.partition("## Scale")[2], "| batches at once |")
-    table = [row for row in scale if row["batches at once"] == "1"]
+    scale = _rows(page.partition("## Scale")[2], "| concurrent batches |")
+    table = [row for row in scale if row["concurrent batches"] == "1"]
     lines = {
         words: [(int(_number(row[_SIZES])), float(row[name])) for row in table if row[name]]
         for name, words in _LINES.items()

@@ -1,8 +1,8 @@
-"""How the benchmark talks to a peer's submitting process. Standard library only: it runs in each
-peer's own environment, with this folder on its path.
+"""The protocol between the benchmark and a peer's submitting process. It uses only the standard
+library, because it runs in each peer's own environment, with this folder on its path.
 
-The submitter says `ready`; for each line, a path to a file of jobs, it submits these jobs as one
-batch and says how much CPU that took. It is gone when its standard input ends.
+The submitter prints `ready`. Each line it reads is the path to a file of jobs: it submits these
+jobs as one batch and prints how much CPU that took. It exits when its standard input ends.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 REDIS = os.environ.get("BENCH_REDIS", "")
 PLATFORM = os.environ.get("BENCH_PLATFORM", "")
-#: How many calls are on their way at the same time, for everyone.
+#: The number of concurrent calls, the same for every peer.
 AT_ONCE = int(os.environ.get("BENCH_AT_ONCE", "25"))
 CALLBACK = f"{PLATFORM}/callback"
 
@@ -25,7 +25,7 @@ def url_of(job: dict[str, Any]) -> str:
 
 
 def together(answers: list[str]) -> bytes:
-    """The body of the one POST: all answers in order, as they came."""
+    """Return the body of the one POST: all answers in order, unchanged."""
     return f'{{"results":[{",".join(answers)}]}}'.encode()
 
 

@@ -1,1 +1,1 @@
-"""What answers at once, each in a process of its own, so that its CPU is not counted as ours."""
+"""Stubs that answer immediately, in processes of their own: their CPU does not count as ours."""

@@ -1,13 +1,13 @@
-"""DynamoDB, SQS and Lambda as far as a batch needs them that nothing happens to.
+"""The parts of DynamoDB, SQS and Lambda that a batch without failures needs.
 
-What is written is kept, and read back as it was; every condition is taken as true. Messages are
-events for the functions that the queues belong to, and functions come and ask for them, as Lambda's
+Items are kept and returned as they were written; every condition counts as true. Messages are
+events for the functions that the queues belong to, and functions poll for them, as Lambda's
 runtimes do:
 
-GET  /next/run_jobs,call_back   waits for an event: {"id", "function", "event"}
-POST /done/<id>                     what the function returned
-POST /invoke/api                    an event for a function; answered with what it returned
-GET  /idle/                         answered once no event waits and no function runs
+GET  /next/run_jobs,call_back   wait for an event: {"id", "function", "event"}
+POST /done/<id>                 return what the function returned
+POST /invoke/api                send an event to a function and get what it returns
+GET  /idle/                     wait until no event waits and no function runs
 """
 
 import bisect
@@ -23,7 +23,7 @@ from benchmarks.counting import key_names
 from benchmarks.stubs.server import Reply, Request, serve
 
 _PAGE_BYTES = 1024 * 1024
-#: By the last part of the queue's name. To `batches` nothing is sent where nothing goes wrong.
+#: Functions by the last part of the queue's name. Without failures nothing is sent to `batches`.
 _FUNCTIONS = {"jobs": "run_jobs", "callbacks": "call_back"}
 
 Item = dict[str, Any]
@@ -31,7 +31,7 @@ Parameters = dict[str, Any]
 
 
 class Table:
-    """Items by partition and sort key, each beside its text, so that reading composes nothing."""
+    """Items by partition and sort key, each with its JSON text, so that reads need no encoding."""
 
     def __init__(self, name: str) -> None:
         self._keys = key_names(name)
@@ -61,7 +61,7 @@ class Table:
         return self._texts[partition].get(part)
 
     def page(self, partition: str, first: str, last: str) -> tuple[str, str | None]:
-        """The items of a range as JSON's text, and the last sort key where there are more."""
+        """Return the items of a range as JSON text, and the last sort key if there are more."""
         parts = self._sorted[partition]
         found: list[str] = []
         size = 0
@@ -71,7 +71,7 @@ class Table:
             if size > _PAGE_BYTES:
                 return ",".join(found), part
             found.append(self._texts[partition][part])
-            size += len(found[-1]) * 3 // 4  # what is in base64 weighs most
+            size += len(found[-1]) * 3 // 4  # base64 values weigh the most
         return ",".join(found), None
 
     def _place(self, item: Item) -> tuple[str, str]:
@@ -80,7 +80,7 @@ class Table:
 
 
 class Database:
-    """The operations of DynamoDB that the adapters use, in its JSON."""
+    """The DynamoDB operations that the adapters use, in DynamoDB's JSON."""
 
     def __init__(self) -> None:
         self._tables: dict[str, Table] = {}
@@ -145,7 +145,7 @@ class Database:
 
 
 def updated(item: Item, wanted: Parameters) -> Item:
-    """An item after an update expression of SET, REMOVE, ADD and DELETE."""
+    """Return an item after an update expression of SET, REMOVE, ADD and DELETE."""
     names = wanted.get("ExpressionAttributeNames", {})
     values = wanted.get("ExpressionAttributeValues", {})
     after = dict(item)
@@ -234,7 +234,7 @@ class Functions:
 
 
 class Aws:
-    """All of it, behind one address."""
+    """All stubs, behind one address."""
 
     def __init__(self) -> None:
         self._database = Database()

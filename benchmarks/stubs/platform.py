@@ -1,9 +1,9 @@
-"""The platform that jobs call, and the receiver of what comes of them.
+"""The platform that jobs call, and the receiver of the results.
 
-POST /api/1.0/...   an answer after the latency; it names the job's number
-POST /callback      takes the results
-POST /settings      {"latency_ms", "answer_bytes"} from now on
-GET  /callbacks     waits for the next callback: {"jobs", "in_order", "bytes", "calls"}
+POST /api/1.0/...   answer after the latency, with the job's number
+POST /callback      take the results
+POST /settings      set {"latency_ms", "answer_bytes"} from now on
+GET  /callbacks     wait for the next callback: {"jobs", "in_order", "bytes", "calls"}
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from benchmarks.stubs.server import Reply, Request, serve
 
 _NUMBER = re.compile(rb'"number": ?(\d+)')
 _JOB = re.compile(rb'"job": ?(\d+)')
-#: So many different answers are made beforehand; each job's number is put into one.
+#: The number of answers that are made beforehand; each job's number is put into one of them.
 _ANSWERS = 500
 
 
 class Platform:
-    """Answers calls, and tells what the callbacks held."""
+    """Answer calls, and report what the callbacks held."""
 
     def __init__(self) -> None:
         self._latency_seconds = 0.0
@@ -64,7 +64,7 @@ class Platform:
         reply(b"{}")
 
     def _tell(self) -> None:
-        """Gives callbacks to who waits for them."""
+        """Pass callbacks to the requests that wait for them."""
         while self._callbacks and self._waiting:
             body = self._callbacks.popleft()
             numbers = [int(number) for number in _JOB.findall(body)]

@@ -1,7 +1,8 @@
-"""The least HTTP server that clients which keep their connections can talk to.
+"""A minimal HTTP server for clients that keep their connections.
 
-It reads a request's target and body and nothing else, and writes each answer in one go: some 0.1 ms
-of CPU, so that the client is what is measured. On 127.0.0.1 only; gone when its parent is.
+It reads only a request's target and body, and writes each answer in one go. That takes about 0.1 ms
+of CPU, so that the client is what is measured. It listens on 127.0.0.1 only, and exits with its
+parent.
 """
 
 import asyncio
@@ -18,20 +19,21 @@ _TARGET = re.compile(rb"\r\nx-amz-target: *([^\r]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    #: Path and query as sent.
+    #: The path and query as sent.
     target: str
-    #: X-Amz-Target, or empty.
+    #: The X-Amz-Target header, or empty.
     operation: str
     body: bytes
 
 
 Reply = Callable[[bytes], None]
-#: Answers a request by calling `reply` with the body, now or later; always 200, always JSON.
+#: Answer a request: call `reply` with the body, now or later. The status is always 200, the body
+#: always JSON.
 Answer = Callable[[Request, Reply], None]
 
 
 def serve(answer: Answer) -> None:
-    """Says its address on standard output, and answers until standard input ends."""
+    """Print the address, and answer until standard input ends."""
     threading.Thread(target=_leave_with_the_parent, daemon=True).start()
     asyncio.run(_serve(answer))
 
@@ -51,7 +53,7 @@ def _leave_with_the_parent() -> None:
 
 
 class _Connection(asyncio.Protocol):
-    """One client, who sends a request only when the one before was answered."""
+    """One client, which sends a request only after the previous one was answered."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer

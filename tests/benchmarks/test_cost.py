@@ -54,7 +54,7 @@ def test_the_hosted_services_cost_what_their_price_lists_say() -> None:
     found = {each.name: each.dollars_per_million_jobs for each in cost.hosted(200)}
     assert math.isclose(found["QStash"], 10)
     assert math.isclose(found["Cloud Tasks"], 0.8)
-    child_for_each = found["Step Functions Distributed Map, a child for each job"]
+    child_for_each = found["Step Functions Distributed Map, one child per job"]
     express = 1 + 1_000_000 * 0.1 * 64 / 1024 * 0.06 / 3600
     assert math.isclose(child_for_each, 25 * 1.015 + express)
 

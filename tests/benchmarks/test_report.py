@@ -1,4 +1,4 @@
-"""What is shown is what was measured, and what is over its goal is marked."""
+"""The report shows what was measured and marks what is over its goal."""
 
 from typing import Any
 
@@ -119,7 +119,7 @@ def results() -> dict[str, Any]:
     return {**report.headline(measured), **measured}
 
 
-def test_the_numbers_looked_at_first_are_all_there(results: dict[str, Any]) -> None:
+def test_the_headline_numbers_are_all_there(results: dict[str, Any]) -> None:
     wanted = {"write_units_per_job", "read_units_per_job", "requests_per_job", "import_ratio"}
     wanted |= {"dollars_per_million_jobs", "worker_cpu_ms_per_job", "zip_bytes"}
     assert wanted <= {*results}
@@ -145,13 +145,13 @@ def test_every_price_is_shown_with_its_source_and_day(results: dict[str, Any]) -
     ] == []
 
 
-def test_what_was_not_measured_is_said(results: dict[str, Any]) -> None:
+def test_what_was_not_measured_is_reported(results: dict[str, Any]) -> None:
     table = report.table(results)
     assert "not measured" in table
     assert "celery: skipped" in table
 
 
-def test_its_charts_can_be_drawn_from_the_page(results: dict[str, Any]) -> None:
+def test_the_charts_can_be_drawn_from_the_page(results: dict[str, Any]) -> None:
     text = page.page(results)
     found = charts.of_page(text)
     assert all(chart.draw(LIGHT) for chart in found.values())
@@ -164,11 +164,11 @@ def test_the_page_has_every_table(results: dict[str, Any]) -> None:
     assert "make bench FULL=1" in text
     assert "| 1 | 10,000 | 5,000 B, 50,000 B | refused: HTTP 413 |" in text
     assert "| arq | 1.50 ms | 500 |" in text
-    assert "| request, as Lambda gets it | 6 MB | 3.9 MB |" in text
+    assert "| request, as a Lambda event | 6 MB | 3.9 MB |" in text
     assert "| `run_jobs`, time | 60 s | 2.0 s |" in text
     assert "| `api`, memory | 1024 MB | 104.0 MB |" in text
     assert "celery was skipped: redis-server is not installed." in text
-    assert "## Under trouble\n\nCounted by `make load`" in text
+    assert "## During failures\n\n`make load` counts these figures" in text
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")

@@ -97,13 +97,13 @@ PAGE = """
 
 ## CPU and memory
 
-| batches at once | jobs in each |
+| concurrent batches | jobs in each |
 | --- | --- |
 | 1 | 200 |
 
 ## Scale
 
-| batches at once | jobs in each | write units | requests | CPU of run_jobs |
+| concurrent batches | jobs in each | write units | requests | CPU of run_jobs |
 | --- | --- | --- | --- | --- |
 | 1 | 200 | 1.00 | 1.00 | 1.11 |
 | 50 | 200 | 0.99 | 1.00 | 1.00 |

@@ -1,11 +1,11 @@
-"""arq: it has no chord, so each job puts its answer into a hash, and whoever puts the last one
-enqueues the collecting job: one round trip to Redis for each job, the leanest way there is.
+"""arq has no chord, so each job puts its answer into a hash, and the job that puts the last one
+enqueues the collecting job. That takes one round trip to Redis per job, the least possible.
 
-- uvloop; one aiohttp session for the worker, as many connections as jobs at once.
-- `poll_delay` of 10 ms, where the default lets a worker sleep half a second; it reads as many ids
-  in a poll as it may run. 100 ms took as much CPU, and twice the time.
-- `keep_result=0`: the hash is the result; `health_check_interval` of a minute.
-- The worker is started by `run_worker`: the command line would log two lines for each job.
+- uvloop, and one aiohttp session for the worker with as many connections as concurrent jobs.
+- `poll_delay` of 10 ms, because the default lets a worker sleep half a second. A poll reads as many
+  ids as the worker may run. With 100 ms it took as much CPU and twice the time.
+- `keep_result=0`, because the hash is the result. `health_check_interval` of a minute.
+- `run_worker` starts the worker, because the command line would log two lines for each job.
 """
 
 import asyncio

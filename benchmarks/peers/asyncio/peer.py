@@ -1,5 +1,5 @@
-"""A script with asyncio: no queue, nothing stored; what is lost when it dies is lost. The floor of
-all floors: uvloop and aiohttp (httpx took many times the CPU for each call)."""
+"""A script with asyncio: it has no queue and stores nothing, so its jobs are lost when it dies. It
+is the lowest floor, with uvloop and aiohttp (httpx took many times the CPU for each call)."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ session: aiohttp.ClientSession
 
 
 async def start() -> None:
-    """Makes the session, which needs the running loop."""
+    """Make the session, which needs the running loop."""
     global session
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE))
 

@@ -1,12 +1,12 @@
-"""Celery: a chord, which is its own way of collecting the results of many tasks in order.
+"""Celery collects the results with a chord, its own way of collecting many tasks in order.
 
-- The pool of threads: the work is waiting for HTTP. With prefork the same jobs took a fifth more
-  CPU and seven times the memory, with gevent twice the CPU.
-- One requests.Session for each thread: connections are kept, none is waited for.
-- Gossip, mingle, heartbeats, events and rate limits are off: nobody listens to them.
-- Results in JSON with the body alone (`result_extended` is off), and gone after the hour.
-- hiredis parses what Redis answers.
-- Prefetch is Celery's default of four for each thread; 40 made no difference.
+- It uses the thread pool, because the work is waiting for HTTP. With prefork the same jobs took a
+  fifth more CPU and seven times the memory; with gevent they took twice the CPU.
+- Each thread has one requests.Session: it keeps its connections and waits for none.
+- Gossip, mingle, heartbeats, events and rate limits are off, because nobody uses them.
+- Results are JSON, hold only the body (`result_extended` is off), and expire after an hour.
+- hiredis parses the answers of Redis.
+- Prefetch is Celery's default of four per thread; 40 made no difference.
 """
 
 import threading
@@ -34,7 +34,7 @@ app.conf.update(
 
 
 class Local(threading.local):
-    """What each thread has of its own."""
+    """The state of each thread."""
 
     def __init__(self) -> None:
         self.session = requests.Session()

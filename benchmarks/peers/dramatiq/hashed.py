@@ -1,5 +1,6 @@
-"""dramatiq without its group: each task puts its answer into a hash, and whoever puts the last one
-starts the collecting task. Half the CPU of a group with results; what else is so, and why: peer.py.
+"""dramatiq without its group: each task puts its answer into a hash, and the task that puts the
+last one starts the collecting task. That takes half the CPU of a group with results. peer.py
+explains the rest of the configuration.
 """
 
 import threading
@@ -18,7 +19,7 @@ redis = Redis.from_url(REDIS)
 
 
 class Local(threading.local):
-    """What each thread has of its own."""
+    """The state of each thread."""
 
     def __init__(self) -> None:
         self.session = requests.Session()

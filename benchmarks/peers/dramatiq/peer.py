@@ -1,13 +1,13 @@
-"""dramatiq: a group with a completion callback, which is its own way of collecting the results of
-many tasks, and reads them in order. `hashed.py` is the leaner way that one would write by hand.
+"""dramatiq collects the results with a group and a completion callback, its own way of collecting
+many tasks in order. `hashed.py` is the leaner way that you would write by hand.
 
-- One process of as many threads as calls at once; two of half as many took a tenth less CPU and
-  half as much memory again.
-- Middleware: what the work needs (results, group callbacks) and retries, which nobody would go
-  without. Time limits, age limits and metrics are left out: each inspects every message.
-- hiredis parses what Redis answers.
-- One requests.Session for each thread.
-- Prefetch is dramatiq's default, two for each thread.
+- One process with as many threads as concurrent calls. Two processes with half as many each took a
+  tenth less CPU and half as much memory again.
+- The middleware is what the work needs (results, group callbacks), and retries, because nobody
+  runs without them. Time limits, age limits and metrics are off: each inspects every message.
+- hiredis parses the answers of Redis.
+- Each thread has one requests.Session.
+- Prefetch is dramatiq's default of two per thread.
 """
 
 import threading
@@ -35,7 +35,7 @@ dramatiq.set_broker(broker)
 
 
 class Local(threading.local):
-    """What each thread has of its own."""
+    """The state of each thread."""
 
     def __init__(self) -> None:
         self.session = requests.Session()

@@ -1,10 +1,10 @@
-"""RQ: it has no chord that scales (a job that depends on a thousand costs more than they do), so
-each job puts its answer into a hash, and whoever puts the last one enqueues the collecting job.
+"""RQ has no chord that scales (a job that depends on a thousand costs more than they do), so each
+job puts its answer into a hash, and the job that puts the last one enqueues the collecting job.
 
-- SimpleWorker: no fork for each job, which is RQ's default and took five times as long.
-- A worker runs one job at a time, so there are as many processes as calls at once.
-- `result_ttl=0`: the hash is the result. No timeout for a job: requests has one.
-- One requests.Session for each process. Jobs are enqueued in one pipeline.
+- SimpleWorker does not fork for each job; forking is RQ's default and took five times as long.
+- A worker runs one job at a time, so there are as many processes as concurrent calls.
+- `result_ttl=0`, because the hash is the result. Jobs have no timeout, because requests has one.
+- Each process has one requests.Session. Jobs are enqueued in one pipeline.
 """
 
 import logging
@@ -52,7 +52,7 @@ def submit(jobs: list[dict[str, Any]]) -> None:
 
 
 def work() -> None:
-    """A process for each call at once; they are gone when this one's standard input ends."""
+    """Run a process for each concurrent call until this one's standard input ends."""
     logging.getLogger("rq").setLevel(logging.ERROR)
     children = [Process(target=work_one, daemon=True) for _ in range(AT_ONCE)]
     for child in children:

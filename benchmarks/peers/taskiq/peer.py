@@ -1,10 +1,10 @@
-"""taskiq: it has no chord, so each task puts its answer into a hash, and whoever puts the last one
-starts the collecting task: one round trip to Redis for each task, the leanest way there is.
+"""taskiq has no chord, so each task puts its answer into a hash, and the task that puts the last
+one starts the collecting task. That takes one round trip to Redis per task, the least possible.
 
-- The stream broker: it acknowledges, and took no more CPU than the list broker.
-- No result backend: the hash is it.
-- uvloop, one aiohttp session for the worker, as many connections as calls at once.
-- One worker process with AT_ONCE tasks at once; prefetch as many again.
+- The stream broker acknowledges messages, and took no more CPU than the list broker.
+- There is no result backend, because the hash is the result.
+- uvloop, and one aiohttp session for the worker with as many connections as concurrent calls.
+- One worker process with AT_ONCE concurrent tasks, which prefetches as many again.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ broker = RedisStreamBroker(url=REDIS)
 
 
 class Kept:
-    """What a worker makes once."""
+    """What a worker creates once."""
 
     session: aiohttp.ClientSession
     redis: "Redis"

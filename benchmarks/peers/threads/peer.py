@@ -1,5 +1,5 @@
-"""A script with threads: no queue, nothing stored; what is lost when it dies is lost. The floor for
-whoever uses requests: one session for each thread."""
+"""A script with threads: it has no queue and stores nothing, so its jobs are lost when it dies. It
+is the floor for programs that use requests: one session per thread."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ pool = ThreadPoolExecutor(AT_ONCE)
 
 
 class Local(threading.local):
-    """What each thread has of its own."""
+    """The state of each thread."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
