@@ -1,4 +1,4 @@
-"""Which URLs and addresses are called. The hostile ones are data: vectors/hostile-urls.json."""
+"""Which URLs and addresses may be called. The hostile URLs are data: vectors/hostile-urls.json."""
 
 import json
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -25,7 +25,7 @@ VECTORS = json.loads(
     (Path(__file__).parents[1] / "vectors" / "hostile-urls.json").read_text("utf-8")
 )
 PUBLIC_ONLY = AddressPolicy()
-#: Everything the contract and IANA's registries name, written down a second time.
+#: Every range in the contract and in IANA's registries, written down independently.
 REFUSED_IPV4 = (
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -86,7 +86,7 @@ def full_width(text: str) -> str:
 
 @st.composite
 def spellings(draw: st.DrawFn, addresses: st.SearchStrategy[Address]) -> str:
-    """A host that means one of the addresses, in any of the ways known for it."""
+    """A host that stands for one of the addresses, in any known spelling."""
     address = draw(addresses)
     if isinstance(address, IPv6Address):
         written = draw(st.sampled_from([address.compressed, address.exploded]))
@@ -115,21 +115,21 @@ def hiding_places(address: IPv4Address) -> list[IPv6Address]:
 
 
 @pytest.mark.parametrize("row", VECTORS["hostile"], ids=lambda row: ascii(row["url"])[1:60])
-def test_a_hostile_url_is_refused_and_told_why(row: dict[str, str]) -> None:
-    """Each is refused for what is wrong with it, not by luck for something else."""
+def test_a_hostile_url_is_refused_for_its_fault(row: dict[str, str]) -> None:
+    """Each URL is refused for its own fault, not by luck for another one."""
     reasons = why_not_url(row["url"], PUBLIC_ONLY)
     assert any(row["reason"] in reason for reason in reasons), reasons
 
 
 def test_there_are_enough_hostile_urls() -> None:
-    """The table is long, and none is in it twice."""
+    """The table is long and has no duplicates."""
     urls = [row["url"] for row in VECTORS["hostile"]]
     assert len(set(urls)) == len(urls) >= 120
 
 
 @pytest.mark.parametrize("row", VECTORS["acceptable"], ids=lambda row: ascii(row["url"])[1:60])
-def test_an_acceptable_url_is_read_into_the_one_that_is_called(row: dict[str, str]) -> None:
-    """What is called is plain ASCII with its port, and reading it again changes nothing."""
+def test_an_acceptable_url_becomes_the_endpoint_that_is_called(row: dict[str, str]) -> None:
+    """The endpoint is plain ASCII with a port, and reading it again changes nothing."""
     assert why_not_url(row["url"], PUBLIC_ONLY) == []
     found = judge_url(row["url"], PUBLIC_ONLY)
     assert isinstance(found, Endpoint)
@@ -137,8 +137,8 @@ def test_an_acceptable_url_is_read_into_the_one_that_is_called(row: dict[str, st
     assert judge_url(found.url, PUBLIC_ONLY) == found or len(found.url) > MAX_URL_CHARACTERS
 
 
-def test_every_fault_of_a_url_is_told_at_once() -> None:
-    """A caller who fixes one fault does not find the next one only then."""
+def test_every_fault_of_a_url_is_reported_together() -> None:
+    """A caller who fixes one fault does not get the next one only then."""
     assert why_not_url("http://user:word@127.0.0.1:22/", PUBLIC_ONLY) == [
         "must not hold a user or a password",
         "127.0.0.1 is a loopback address",
@@ -146,45 +146,46 @@ def test_every_fault_of_a_url_is_told_at_once() -> None:
     ]
 
 
-def test_an_odd_spelling_is_called_what_it_means() -> None:
-    """Whoever writes 2130706433 learns that it was understood."""
+def test_an_odd_spelling_is_explained() -> None:
+    """A caller who writes 2130706433 sees that it was understood."""
     assert why_not_url("http://2130706433/", PUBLIC_ONLY) == [
         "2130706433 is 127.0.0.1, a loopback address"
     ]
 
 
 @pytest.mark.parametrize("row", VECTORS["addresses"], ids=lambda row: row["address"])
-def test_an_address_that_is_not_called_is_called_what_it_is(row: dict[str, str]) -> None:
-    """As a resolver may give it."""
+def test_the_kind_of_a_refused_address_is_named(row: dict[str, str]) -> None:
+    """The address may come from a resolver."""
     assert why_not_address(ip_address(row["address"]), PUBLIC_ONLY) == row["kind"]
 
 
 @given(spellings(refused_addresses), st.sampled_from(["http", "https"]), st.integers(1024, 65535))
 @example("127。0。0。1", "http", 8080)
 def test_no_spelling_of_a_refused_address_passes(host: str, scheme: str, port: int) -> None:
-    """Decimal, octal, hexadecimal, short, international, exploded, with a dot: all refused."""
+    """Decimal, octal, hexadecimal, short, international, exploded or with a dot: all are
+    refused."""
     assert why_not_url(f"{scheme}://{host}:{port}/", PUBLIC_ONLY)
 
 
 @given(refused_addresses)
 def test_no_refused_address_passes(address: Address) -> None:
-    """The judgement of resolved addresses knows every range that the contract names."""
+    """The check of resolved addresses covers every range in the contract."""
     assert why_not_address(address, PUBLIC_ONLY)
 
 
 @given(ipv4_addresses)
 def test_no_ipv4_address_passes_hidden_in_ipv6(address: IPv4Address) -> None:
-    """Mapped, NAT64, local NAT64, 6to4, Teredo, ISATAP: refused, whatever is hidden."""
+    """Mapped, NAT64, local NAT64, 6to4, Teredo and ISATAP are refused, whatever they hide."""
     for hidden in hiding_places(address):
         assert why_not_address(hidden, PUBLIC_ONLY)
         assert why_not_url(f"http://[{hidden}]/", PUBLIC_ONLY)
 
 
 @given(refused_ipv4)
-def test_what_is_hidden_is_judged_even_where_the_outer_address_is_allowed(
+def test_a_hidden_address_is_judged_even_if_the_outer_one_is_allowed(
     address: IPv4Address,
 ) -> None:
-    """A deployment behind NAT64 may allow its prefix, and does not open its own network so."""
+    """A deployment behind NAT64 may allow its prefix without opening its own network."""
     policy = allowing("::/0")
     for hidden in hiding_places(address):
         assert why_not_address(hidden, policy) == why_not_address(address, PUBLIC_ONLY)
@@ -192,7 +193,7 @@ def test_what_is_hidden_is_judged_even_where_the_outer_address_is_allowed(
 
 @given(ipv4_addresses)
 def test_an_ipv4_address_passes_if_and_only_if_it_is_public(address: IPv4Address) -> None:
-    """The table refuses no more than it names."""
+    """The table refuses only what it lists."""
     named = any(address in ip_network(network) for network in REFUSED_IPV4)
     assert bool(why_not_address(address, PUBLIC_ONLY)) is named
     assert bool(why_not_url(f"http://{address}/", PUBLIC_ONLY)) is named
@@ -200,18 +201,18 @@ def test_an_ipv4_address_passes_if_and_only_if_it_is_public(address: IPv4Address
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_passes(address: str) -> None:
-    """Public unicast is what is called."""
+    """Public unicast addresses may be called."""
     assert why_not_address(ip_address(address), PUBLIC_ONLY) is None
 
 
 def test_a_zone_does_not_hide_a_link_local_address() -> None:
-    """A resolver gives zones, and a socket would follow them."""
+    """A resolver returns zones, and a socket would follow them."""
     assert why_not_address(ip_address("fe80::1%eth0"), PUBLIC_ONLY) == "a link-local address"
 
 
 @given(st.text() | st.text().map("http://{}".format) | st.from_regex(r"https?://[^a-z]{1,20}"))
 def test_judging_never_raises(url: str) -> None:
-    """Whatever a caller sends is judged, not stumbled over."""
+    """Any text from a caller is judged without an exception."""
     reasons = why_not_url(url, PUBLIC_ONLY)
     assert all(reason and len(reason) < 400 for reason in reasons)
 
@@ -220,8 +221,8 @@ def test_judging_never_raises(url: str) -> None:
     st.text("ab1.:/@?#[]%\\0x-_é。１ ", max_size=20).map("http://ex{}".format)
     | st.text("18.:/@?%x", max_size=12).map("https://8.8.8.8{}".format)
 )
-def test_all_parsers_read_what_is_called_alike(url: str) -> None:
-    """The URL that was accepted leads everybody to the host that was judged."""
+def test_all_parsers_read_an_endpoint_the_same_way(url: str) -> None:
+    """Every parser finds the host that was judged in the accepted URL."""
     found = judge_url(url, PUBLIC_ONLY)
     if isinstance(found, Endpoint):
         assert found.url.isascii()
@@ -236,8 +237,8 @@ DIGITS = st.characters(categories=["Nd"])
 
 @given(st.text(DIGITS, min_size=1, max_size=3), st.sampled_from(["", "example.", "127.0.0."]))
 def test_no_number_of_any_script_ends_a_name(number: str, before: str) -> None:
-    """What is a number to some reader is an address or nothing, also where it is written as
-    DNS has it."""
+    """If any parser reads the last label as a number, it is an address or invalid, even in the form
+    that DNS uses."""
     for host in (before + number, before + f"xn--{number.encode('punycode').decode()}"):
         assert why_not_url(f"http://{host}/", PUBLIC_ONLY), host
 
@@ -245,8 +246,8 @@ def test_no_number_of_any_script_ends_a_name(number: str, before: str) -> None:
 @given(st.from_regex(r"xn--[a-z0-9-]{0,20}", fullmatch=True))
 @example("xn--0")
 @example("xn--99999999999")
-def test_what_looks_international_raises_nothing(label: str) -> None:
-    """Not everything that begins so stands for something."""
+def test_an_invalid_international_label_raises_nothing(label: str) -> None:
+    """Not every label with this prefix stands for something."""
     assert isinstance(why_not_url(f"http://{label}/", PUBLIC_ONLY), list)
 
 
@@ -254,7 +255,7 @@ def test_what_looks_international_raises_nothing(label: str) -> None:
 @example("/?")
 @example("/a%2fb?ids[]=1")
 @example("//a//b")
-def test_what_can_be_sent_is_sent_as_it_was_given(target: str) -> None:
+def test_a_target_is_sent_as_it_was_written(target: str) -> None:
     """A receiver may have signed it."""
     found = judge_url(f"http://example.com{target}", PUBLIC_ONLY)
     assert isinstance(found, Endpoint)
@@ -264,7 +265,7 @@ def test_what_can_be_sent_is_sent_as_it_was_given(target: str) -> None:
 @given(st.text("a/?%2fF+;=&~:@!$'()*,|^`{}[]<>\"é\\", max_size=12))
 @example("/%2f%zz")
 def test_nothing_is_left_to_encode(target: str) -> None:
-    """Whoever reads what is called reads the same again."""
+    """Reading an endpoint's URL again gives the same endpoint."""
     found = judge_url(f"http://example.com/{target}", PUBLIC_ONLY)
     if isinstance(found, Endpoint):
         assert found.target.isascii()
@@ -287,38 +288,38 @@ class TestAllowedNetworks:
         assert why_not_url("http://localhost:8080/", policy)
 
     def test_odd_spellings_stay_refused(self) -> None:
-        """Parsers disagree on them, wherever they lead."""
+        """Parsers disagree on them, whatever address they stand for."""
         assert why_not_url("http://127.1:8080/", allowing("127.0.0.0/8")) == [
             "127.1 must be written 127.0.0.1"
         ]
 
     @pytest.mark.parametrize("network", ["127.0.0.0/8", "127.0.0.1/32", "::1/128"])
     def test_localhost_passes_with_a_loopback_network(self, network: str) -> None:
-        """Where it leads is judged when it is called."""
+        """The address it leads to is judged when it is called."""
         assert why_not_url("http://localhost:8080/x", allowing(network)) == []
         assert why_not_url("http://localhost:79/x", allowing(network))
 
     def test_local_names_pass_with_any_network(self) -> None:
-        """Where they lead is judged when they are called."""
+        """The addresses they lead to are judged when they are called."""
         policy = allowing("172.17.0.0/16")
         assert why_not_url("http://receiver:8080/", policy) == []
         assert why_not_url("http://host.docker.internal:8080/", policy) == []
 
     def test_a_clouds_metadata_names_never_pass(self) -> None:
-        """No deployment means those."""
+        """No deployment intends to allow those."""
         policy = allowing("0.0.0.0/0", "::/0")
         assert why_not_url("http://metadata.google.internal/", policy)
 
     @pytest.mark.parametrize("address", METADATA)
-    def test_nor_do_its_addresses(self, address: str) -> None:
-        """A network of a deployment's own may happen to hold one: 100.64.0.0/10, fd00::/8."""
+    def test_a_clouds_metadata_addresses_never_pass(self, address: str) -> None:
+        """A deployment's own network may contain one: 100.64.0.0/10, fd00::/8."""
         for network in ("0.0.0.0/0", "::/0", "169.254.0.0/16", "100.64.0.0/10", "fd00::/8"):
             assert why_not_address(ip_address(address), allowing(network)) == (
                 "a cloud's metadata service"
             )
 
-    def test_a_name_that_says_where_it_leads_passes_with_that_network(self) -> None:
-        """Those of nip.io and its like are handy on one machine."""
+    def test_a_name_with_a_written_address_passes_with_its_network(self) -> None:
+        """Names of nip.io and similar domains are convenient on one machine."""
         policy = allowing("127.0.0.0/8")
         assert why_not_url("http://app.127.0.0.1.nip.io:8080/", policy) == []
         assert why_not_url("http://app.localtest.me:8080/", policy) == []
@@ -327,18 +328,18 @@ class TestAllowedNetworks:
         ]
 
     def test_loopback_can_be_allowed_by_itself(self) -> None:
-        """In ::1 no IPv4 address is hidden."""
+        """::1 hides no IPv4 address."""
         assert why_not_address(ip_address("::1"), allowing("::1/128")) is None
 
     def test_nat64_can_be_allowed_for_public_addresses(self) -> None:
-        """In a network with IPv6 alone, that is where the public names lead."""
+        """In an IPv6-only network public names lead there."""
         policy = allowing("64:ff9b::/96")
         assert why_not_address(ip_address("64:ff9b::8.8.8.8"), policy) is None
         assert why_not_address(ip_address("64:ff9b::10.0.0.1"), policy) == "a private address"
 
     @pytest.mark.parametrize("length", [48, 56, 64, 96])
     @given(address=refused_ipv4)
-    def test_behind_nat64_of_ones_own_nothing_private_is_reached(
+    def test_no_private_address_is_reached_behind_a_local_nat64(
         self, length: int, address: IPv4Address
     ) -> None:
         """Wherever RFC 6052, section 2.2, puts the IPv4 address, around the free octet or not."""
@@ -354,7 +355,7 @@ class TestAllowedNetworks:
     @pytest.mark.parametrize(
         "address", ["64:ff9b:1:a9fe:a9fe:0:808:808", "64:ff9b:1:7f00:0:100:808:808"]
     )
-    def test_nor_behind_a_public_address(self, address: str) -> None:
+    def test_no_private_address_is_reached_behind_a_public_one(self, address: str) -> None:
         assert why_not_address(ip_address(address), allowing("64:ff9b:1::/48"))
 
     @pytest.mark.parametrize(
@@ -366,18 +367,20 @@ class TestAllowedNetworks:
             ("64:ff9b:1:abcd::/64", "64:ff9b:1:abcd:8:808:800:0"),
         ],
     )
-    def test_public_addresses_behind_it_are_called(self, prefix: str, address: str) -> None:
+    def test_public_addresses_behind_a_local_nat64_are_called(
+        self, prefix: str, address: str
+    ) -> None:
         assert why_not_address(ip_address(address), allowing(prefix)) is None
 
 
 class TestWhereSecretsGo:
     @pytest.mark.parametrize("url", ["https://example.com", "HTTPS://93.184.216.34:8443/a?b"])
-    def test_over_https_anywhere(self, url: str) -> None:
+    def test_secrets_go_anywhere_over_https(self, url: str) -> None:
         assert why_no_secrets(url, PUBLIC_ONLY) == []
 
     @pytest.mark.parametrize("url", ["http://example.com", "HTTP://93.184.216.34/"])
     @pytest.mark.parametrize("policy", [PUBLIC_ONLY, allowing("10.0.0.0/8", "127.0.0.0/8")])
-    def test_over_http_to_nobody(self, url: str, policy: AddressPolicy) -> None:
+    def test_secrets_go_nowhere_over_http(self, url: str, policy: AddressPolicy) -> None:
         assert why_no_secrets(url, policy) == [
             "need an https callbackUrl: over http everybody on the way can read them"
         ]
@@ -385,13 +388,13 @@ class TestWhereSecretsGo:
     @pytest.mark.parametrize(
         "host", ["10.1.2.3", "127.0.0.1", "[fd00::1]", "localhost", "receiver", "a.internal"]
     )
-    def test_over_http_to_networks_that_are_allowed(self, host: str) -> None:
+    def test_secrets_go_to_allowed_networks_over_http(self, host: str) -> None:
         policy = allowing("10.0.0.0/8", "127.0.0.0/8", "fd00::/8")
         assert why_no_secrets(f"http://{host}:8080/", policy) == []
         assert why_no_secrets(f"http://{host}:8080/", PUBLIC_ONLY) != []
 
     @pytest.mark.parametrize("host", ["localtest.me", "10-1-2-3.nip.io", "10.1.2.3.nip.io"])
-    def test_not_to_a_name_that_somebody_else_can_lead_elsewhere(self, host: str) -> None:
+    def test_secrets_do_not_go_to_a_name_that_somebody_else_can_redirect(self, host: str) -> None:
         policy = allowing("10.0.0.0/8", "127.0.0.0/8")
         assert why_not_url(f"http://{host}/", policy) == []
         assert why_no_secrets(f"http://{host}/", policy) != []

@@ -1,4 +1,4 @@
-"""What a batch, its chunks and its answers amount to."""
+"""What a batch, its chunks and its answers are."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -34,13 +34,13 @@ def a_chunk(*parts: AnswersPart, total: int = 3) -> Chunk:
 
 
 class TestWords:
-    """What is stored or told to callers under these names stays what it is."""
+    """Names that are stored or shown to callers never change."""
 
-    def test_verdicts_are_stored_as_they_always_were(self) -> None:
+    def test_stored_verdicts_never_change(self) -> None:
         stored = {verdict.name: verdict.value for verdict in Verdict}
         assert stored == {"SUCCEEDED": "s", "FAILED": "f", "UNANSWERED": "g"}
 
-    def test_states_are_the_words_of_the_contract(self) -> None:
+    def test_states_have_the_contracts_names(self) -> None:
         assert [*BatchState] == ["running", "completed"]
         assert [*CallbackState] == ["none", "waiting", "delivered", "failed"]
 
@@ -64,19 +64,19 @@ class TestChunkSize:
             (10_000, 1, 20),
         ],
     )
-    def test_a_message_carries_one_job_of_few_and_many_of_many(
+    def test_a_small_batch_has_one_job_per_message_and_a_large_one_many(
         self, total: int, per_message: int, size: int
     ) -> None:
         assert chunk_size(total, per_message) == size
 
     @given(total=st.integers(1, 10_000), per_message=st.integers(1, 100))
-    def test_the_head_never_holds_more_chunks_than_fit_it(
+    def test_a_batch_never_has_more_chunks_than_fit_in_the_head(
         self, total: int, per_message: int
     ) -> None:
         assert len(a_batch(total, jobs_per_message=per_message).chunks) <= MAX_CHUNKS
 
     @given(total=st.integers(1, 10_000), per_message=st.integers(1, 100))
-    def test_a_chunk_is_larger_than_asked_only_where_the_head_would_be(
+    def test_a_chunk_exceeds_the_setting_only_if_the_head_would_be_too_large(
         self, total: int, per_message: int
     ) -> None:
         size = chunk_size(total, per_message)
@@ -93,7 +93,7 @@ class TestChunksOfABatch:
         assert indexes == [*range(total)]
         assert all(batch.indexes(chunk) for chunk in batch.chunks)
 
-    def test_what_is_to_do_is_what_is_not_done(self) -> None:
+    def test_the_chunks_to_do_are_those_not_done(self) -> None:
         batch = a_batch(16, jobs_per_message=2, done=frozenset({0, 3, 7}))
         assert batch.chunks_to_do == [1, 2, 4, 5, 6]
         assert not batch.has_all_chunks_done
@@ -109,10 +109,10 @@ class TestChunksOfABatch:
             (range(10**9, 10**9 + 1), range(8, 8)),
         ],
     )
-    def test_jobs_are_looked_for_in_their_chunks_only(self, jobs: range, chunks: range) -> None:
+    def test_jobs_are_searched_only_in_their_chunks(self, jobs: range, chunks: range) -> None:
         assert a_batch(200, jobs_per_message=25).chunks_of(jobs) == chunks
 
-    def test_all_chunks_are_done_when_none_is_to_do(self) -> None:
+    def test_all_chunks_are_done_if_none_is_left_to_do(self) -> None:
         batch = a_batch(16, jobs_per_message=2, done=frozenset(range(8)))
         assert batch.chunks_to_do == []
         assert batch.has_all_chunks_done
@@ -174,7 +174,7 @@ class TestStatus:
             ({"state": BatchState.COMPLETED, "stopped": True}, "stopped"),
         ],
     )
-    def test_a_cancelled_or_stopped_batch_is_called_so_once_it_has_ended(
+    def test_a_cancelled_or_stopped_batch_has_that_status_once_it_has_ended(
         self, fields: dict[str, Any], status: str
     ) -> None:
         batch = a_batch(**fields)
@@ -187,7 +187,7 @@ class TestMaxFailed:
         ("max_failed", "elsewhere", "is_too_often"),
         [(None, 99, False), (5, 2, False), (5, 3, True), (3, 0, False), (2, 0, True), (0, 0, True)],
     )
-    def test_one_more_than_may_is_too_many_in_finished_chunks_and_elsewhere(
+    def test_failures_in_finished_chunks_and_elsewhere_count_together(
         self, max_failed: int | None, elsewhere: int, is_too_often: bool
     ) -> None:
         batch = a_batch(
@@ -198,7 +198,7 @@ class TestMaxFailed:
         )
         assert batch.has_failed_too_often(elsewhere) is is_too_often
 
-    def test_none_is_in_a_later_round(self) -> None:
+    def test_there_is_no_limit_in_a_later_round(self) -> None:
         batch = a_batch(max_failed=0, round=2, counts=Counts(failed=2))
         assert not batch.has_failed_too_often()
 
@@ -209,13 +209,13 @@ class TestTimes:
         assert not batch.is_expired(batch.expires_at - MILLISECOND)
         assert batch.is_expired(batch.expires_at)
 
-    def test_an_account_sees_its_own_batch_while_that_lives_and_no_other(self) -> None:
+    def test_an_account_sees_only_its_own_batches_until_they_expire(self) -> None:
         batch = a_batch()
         assert batch.is_seen_by("acme", batch.expires_at - MILLISECOND)
         assert not batch.is_seen_by("acme", batch.expires_at)
         assert not batch.is_seen_by("other", START)
 
-    def test_the_deadline_is_past_from_its_own_moment(self) -> None:
+    def test_the_deadline_has_passed_at_its_own_moment(self) -> None:
         batch = a_batch()
         assert not batch.is_to_be_ended(batch.deadline - MILLISECOND)
         assert batch.is_to_be_ended(batch.deadline)
@@ -250,37 +250,37 @@ class TestAnswers:
                 [part(1, 0, {0: FIRST}), part(1, 1, {0: SECOND})],
                 1,
                 {0: FIRST},
-                id="the first recorded stands",
+                id="the first recorded counts",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST}), part(1, 1, {0: SECOND})],
                 1,
                 {0: LOST},
-                id="the first recorded stands though it is unanswered",
+                id="the first recorded counts although it is unanswered",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST, 1: FIRST})],
                 2,
                 {1: FIRST},
-                id="what was unanswered in an older round is missing, the rest stands",
+                id="what was unanswered in an older round is missing, the rest counts",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST}), part(2, 0, {0: FIRST})],
                 2,
                 {0: FIRST},
-                id="the newer round's answer stands",
+                id="the newer round's answer counts",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST})],
                 2,
                 {0: OTHER_LOST},
-                id="what is unanswered again stands with the newer round's words",
+                id="an answer that is unanswered again has the newer round's text",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST}), part(2, 1, {0: FIRST})],
                 2,
                 {0: OTHER_LOST},
-                id="the first recorded of the newer round stands",
+                id="the first recorded of the newer round counts",
             ),
             pytest.param(
                 [part(1, 0, {0: LOST}), part(2, 0, {0: OTHER_LOST})],
@@ -296,7 +296,7 @@ class TestAnswers:
             ),
         ],
     )
-    def test_the_answer_that_stands(
+    def test_which_answer_counts(
         self, parts: list[AnswersPart], round: int, answers: dict[int, Answer]
     ) -> None:
         chunk = a_chunk(*parts)
@@ -307,7 +307,8 @@ class TestAnswers:
     def test_each_job_has_the_first_answer_of_its_newest_round(
         self, data: st.DataObject, rounds: int, total: int
     ) -> None:
-        """A whole life: every round answers what was unanswered before, some more than once."""
+        """A whole life: every round answers what was unanswered before, some jobs more than
+        once."""
         parts: list[AnswersPart] = []
         standing: dict[int, Answer] = {}
         for round in range(1, rounds + 1):
@@ -333,7 +334,7 @@ class TestAnswers:
             }
             assert a_chunk(*parts, total=total).answers(round) == expected
 
-    def test_answers_to_jobs_of_the_chunk_alone_are_missed(self) -> None:
+    def test_only_jobs_of_the_chunk_are_missing(self) -> None:
         chunk = Chunk(number=2, indexes=range(4, 6), jobs=None, parts=(part(1, 0, {5: FIRST}),))
         assert chunk.missing(1) == [4]
 
@@ -343,7 +344,7 @@ class TestFlushNumbers:
         chunk = a_chunk(part(1, 0, {0: LOST}), part(1, 1, {1: FIRST}), part(2, 0, {0: FIRST}))
         assert [chunk.next_number(round) for round in (1, 2, 3)] == [2, 1, 0]
 
-    def test_a_recorded_part_comes_last_and_leaves_the_chunk_read_before_alone(self) -> None:
+    def test_a_recorded_part_comes_last_and_does_not_change_the_original_chunk(self) -> None:
         before = a_chunk(part(1, 0, {0: FIRST}))
         after = before.with_part(part(1, 1, {0: SECOND, 1: SECOND}))
         assert after.answers(1) == {0: FIRST, 1: SECOND}

@@ -23,12 +23,12 @@ VALUE_RULE = "must be printable ASCII: not empty, and no space at its ends"
         {"Webhook": "1", "Contents": "1", "Hosts": "1", "X-Forwarded": "1", "Tea": "1"},
     ],
 )
-def test_these_are_accepted(headers: dict[str, str]) -> None:
+def test_ordinary_headers_are_accepted(headers: dict[str, str]) -> None:
     assert why_not_headers(headers) == []
 
 
 @pytest.mark.parametrize("headers", [1, 0, True, "", "a: b", [], [["a", "b"]]])
-def test_what_is_no_object(headers: object) -> None:
+def test_anything_but_an_object_is_refused(headers: object) -> None:
     assert why_not_headers(headers) == ["must be an object"]
 
 
@@ -43,8 +43,8 @@ def test_what_is_no_object(headers: object) -> None:
         "webhook.id Content+Length x~forwarded!for transfer|encoding user^agent",
     ],
 )
-def test_these_are_not_for_callers(name: str) -> None:
-    """Under whatever case, and as servers read them that take `_`, or any other sign, for `-`."""
+def test_reserved_headers_are_refused(name: str) -> None:
+    """In any case, and also as read by servers that take `_` or another character for `-`."""
     for each in name.split():
         assert why_not_headers({each: SECRET}) == [f"{each} may not be set: choose another name"]
         for spelling in (each.lower(), each.upper()):
@@ -55,7 +55,7 @@ def test_these_are_not_for_callers(name: str) -> None:
     "name",
     ["", " ", "a b", "a:", ":a", "a\n", "a\r\nB", "é", "\u212a", "\ud83d", "\0", '"a"', "a/b"],
 )
-def test_what_is_no_name_is_not_repeated(name: str) -> None:
+def test_an_invalid_name_is_not_repeated(name: str) -> None:
     assert why_not_headers({"X-A": "1", name: SECRET}) == [f"the name of header 2 {NAME_RULE}"]
 
 
@@ -63,16 +63,16 @@ def test_what_is_no_name_is_not_repeated(name: str) -> None:
     "value",
     ["", " ", " a", "a ", "\ta", "a\tb", "a\n", "a\r\nB: c", "\0", "\x7f", "é", "\u0430", "\ud83d"],
 )
-def test_a_value_is_one_line_of_printable_ascii(value: str) -> None:
+def test_a_value_must_be_one_line_of_printable_ascii(value: str) -> None:
     assert why_not_headers({"X-A": value}) == [f"X-A {VALUE_RULE}"]
 
 
 @pytest.mark.parametrize("value", [None, 1, True, [], {}, ["a"]])
-def test_a_value_is_a_string(value: object) -> None:
+def test_a_value_must_be_a_string(value: object) -> None:
     assert why_not_headers({"X-A": value}) == ["X-A must be a string"]
 
 
-def test_a_name_is_there_once() -> None:
+def test_a_name_may_not_be_repeated() -> None:
     headers = {"X-A": SECRET, "x-a": SECRET, "X-a": SECRET, "X_A": SECRET}
     assert why_not_headers(headers) == [
         "x-a is there twice: upper and lower case are the same",
@@ -80,12 +80,12 @@ def test_a_name_is_there_once() -> None:
     ]
 
 
-def test_ten_and_no_more_however_wrong_they_are() -> None:
+def test_ten_headers_are_the_limit_whatever_their_faults() -> None:
     headers = {f"X {n}": SECRET for n in range(11)}
     assert why_not_headers(headers) == ["holds 11 headers, over the limit of 10"]
 
 
-def test_4_kb_in_all() -> None:
+def test_4_kb_are_the_limit() -> None:
     headers = {"X-A": "v" * 2_000, "X-B": "v" * 2_091}
     assert why_not_headers(headers) == ["holds 4097 bytes, over the limit of 4096"]
 
@@ -94,7 +94,7 @@ def test_a_long_name_is_cut() -> None:
     assert why_not_headers({"n" * 2_000_000: ""}) == [f"{'n' * 64} {VALUE_RULE}"]
 
 
-def test_all_faults_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     assert why_not_headers({"Host": "a", "X-A": 1, "é": "a", "x-a": "a\n"}) == [
         "Host may not be set: choose another name",
         "X-A must be a string",
@@ -112,7 +112,7 @@ def test_no_reason_repeats_a_value(name: str, value: str) -> None:
 
 
 @given(headers=st.dictionaries(st.text(), st.text(), max_size=3))
-def test_what_is_accepted_can_be_sent(headers: dict[str, str]) -> None:
+def test_accepted_headers_can_be_sent(headers: dict[str, str]) -> None:
     if why_not_headers(headers) == []:
         for name, value in headers.items():
             line = f"{name}: {value}"

@@ -1,4 +1,4 @@
-"""Texts come back from their columns as they were, whatever they are; alike ones share a frame."""
+"""Any texts come back unchanged from their columns; similar ones share a frame."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.columns import dump, from_columns, to_columns
 
-#: What cuts and separates, so that cuts fall in odd places.
+#: Characters that cut and separate, so that cuts fall in unusual places.
 punctuation = st.text(alphabet='",:[]{}\\\t\n\r\x00-0123456789.eE+ aé\u2028😀')
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -24,13 +24,13 @@ def lines_of(texts: Sequence[str]) -> list[str]:
 
 
 @given(given=st.lists(texts, max_size=6))
-def test_texts_come_back_as_they_were(given: list[str]) -> None:
+def test_texts_come_back_unchanged(given: list[str]) -> None:
     assert from_columns(to_columns(given)) == given
 
 
 @pytest.mark.parametrize("between", ["\t", "\n", "\\\t", "\\\n"])
-def test_what_separates_lines_and_values_may_stand_in_strings(between: str) -> None:
-    """In JSON it never does; then the string is no value."""
+def test_separators_may_occur_in_strings(between: str) -> None:
+    """In JSON they never do; otherwise the string is not a value."""
     given = [f'{{"a":"{n}{between}{n}","n":{n}}}' for n in range(3)]
     assert from_columns(to_columns(given)) == given
 
@@ -42,17 +42,17 @@ def test_equal_texts_are_kept_once(text: str, times: int) -> None:
     assert all(set(line) <= {"\t"} for line in stored.split("\n")[1:])
 
 
-def test_a_line_holds_what_differs_in_one_place() -> None:
+def test_a_line_contains_the_values_of_one_column() -> None:
     given = [f'{{"id":{id},"link":"https://a.example/{id}/yes"}}' for id in (17, 18, 25)]
     assert lines_of(given) == ["17\t18\t25", "17\t18\t25", "\t\t"]
 
 
-def test_texts_of_several_shapes_share_the_columns_of_what_they_have_in_common() -> None:
+def test_texts_of_several_shapes_share_their_common_columns() -> None:
     given = ['{"id":1,"name":"Ann"}', '{"id":2}', '{"id":3,"name":"Bob","age":40}']
     assert lines_of(given)[:2] == ["1\t2\t3", "Ann\tBob"]
 
 
-def test_an_only_text_stays_whole() -> None:
+def test_a_single_text_stays_whole() -> None:
     assert lines_of(['{"id":1}']) == [""]
 
 
@@ -70,10 +70,10 @@ def test_a_long_text_stays_whole() -> None:
         "[]",
         "{}",
         "3",
-        "[[],[],[0]]",  # a shape that is not there
-        '[[["a",""]],[[0]],[0]]',  # a line is missing
-        '[[["a",""]],[[0]],[0]]\n\t',  # a value too many
-        '[[["a",""]],[[0]],[0,0]]\n',  # a value is missing
+        "[[],[],[0]]",  # a missing shape
+        '[[["a",""]],[[0]],[0]]',  # a missing line
+        '[[["a",""]],[[0]],[0]]\n\t',  # an extra value
+        '[[["a",""]],[[0]],[0,0]]\n',  # a missing value
         '[[["a"]],[[0]],[0]]\n',
         '[[["a",1]],[[0]],[0]]\n',
         '[[["a",""]],[[1]],[0]]\n',
@@ -81,9 +81,9 @@ def test_a_long_text_stays_whole() -> None:
         '[[["a",""]],[[0]],["0"]]\n',
         '[[["a",""]],[[0]],3]\n',
         '[[["a",""]],3,[0]]\n',
-        '[[["a",""]],[[0]],[0]]\n\n',  # a line too many
+        '[[["a",""]],[[0]],[0]]\n\n',  # an extra line
     ],
 )
-def test_what_are_no_columns_is_an_error(stored: str) -> None:
+def test_invalid_columns_are_an_error(stored: str) -> None:
     with pytest.raises((ValueError, TypeError, LookupError)):
         from_columns(stored)

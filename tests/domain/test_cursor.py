@@ -1,4 +1,4 @@
-"""The text that leads to the following page of `list`."""
+"""The text that leads to the next page of `list`."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -30,15 +30,15 @@ cursors = st.builds(
 
 
 @given(made=cursors, account=st.text())
-def test_it_is_read_as_it_was_composed(made: Cursor, account: str) -> None:
+def test_a_cursor_is_read_as_it_was_composed(made: Cursor, account: str) -> None:
     assert cursor.parse(cursor.compose(made, account), account) == made
 
 
-def test_it_is_as_long_as_the_documented_pattern_says() -> None:
+def test_a_cursor_has_the_documented_length() -> None:
     assert (len(TEXT), set(TEXT) - set(CHARACTERS)) == (52, set())
 
 
-def test_of_another_account_it_is_none() -> None:
+def test_another_accounts_cursor_is_refused() -> None:
     assert cursor.parse(TEXT, "acme") == CURSOR
     assert cursor.parse(TEXT, "acme2") is None
 
@@ -47,19 +47,19 @@ def test_of_another_account_it_is_none() -> None:
     "text",
     ["", "0", "100", TEXT[:-1], TEXT[1:], TEXT[:26], f"{TEXT}\n", f" {TEXT}", TEXT * 2, "é" * 52],
 )
-def test_cut_or_lengthened_it_is_none(text: str) -> None:
+def test_a_cursor_of_another_length_is_refused(text: str) -> None:
     assert cursor.parse(text, "acme") is None
 
 
 @given(place=st.integers(0, len(TEXT) - 1), character=st.sampled_from(CHARACTERS))
-def test_with_another_character_anywhere_it_is_none(place: int, character: str) -> None:
+def test_a_cursor_with_any_character_changed_is_refused(place: int, character: str) -> None:
     changed = TEXT[:place] + character + TEXT[place + 1 :]
     assert (cursor.parse(changed, "acme") is None) == (changed != TEXT)
 
 
 @given(packed=st.binary(min_size=30, max_size=30))
-def test_whoever_composes_one_gets_a_cursor_or_none(packed: bytes) -> None:
-    """The check is no secret. What it says is then possible, or refused."""
+def test_a_forged_cursor_is_valid_or_refused(packed: bytes) -> None:
+    """The checksum is not a secret. A forged text gives a possible cursor, or is refused."""
     text = base64.urlsafe_b64encode(packed + cursor._check(packed, "acme")).decode()
     read = cursor.parse(text, "acme")
     assert read is None or cursor.compose(read, "acme") == text

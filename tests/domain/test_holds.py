@@ -20,10 +20,10 @@ def pause(until_seconds: float) -> Pause:
 
 
 class TestOutage:
-    def test_it_is_asked_again_after_15_seconds(self) -> None:
+    def test_the_platform_is_tried_again_after_15_seconds(self) -> None:
         assert Outage.beginning(START).until == START + 15 * SECOND
 
-    def test_then_after_1_minute_4_minutes_and_15_minutes_each_time(self) -> None:
+    def test_later_tries_follow_after_1_4_and_then_always_15_minutes(self) -> None:
         waits = []
         found = Outage.beginning(START)
         for _ in range(5):
@@ -32,7 +32,7 @@ class TestOutage:
             found = later
         assert waits == [1, 4, 15, 15, 15]
 
-    def test_however_long_it_lasts_its_beginning_stays(self) -> None:
+    def test_its_beginning_never_changes(self) -> None:
         later = Outage.beginning(START).still_away(START + MINUTE)
         assert (later.began_at, later.misses) == (START, 1)
 
@@ -57,5 +57,5 @@ class TestHolds:
     @pytest.mark.parametrize(
         "holds", [Holds(), Holds(outage=outage(0)), Holds(pause=pause(0)), Holds(pause=pause(-60))]
     )
-    def test_what_is_over_holds_up_nothing(self, holds: Holds) -> None:
+    def test_a_hold_that_is_over_holds_up_nothing(self, holds: Holds) -> None:
         assert holds.hold(START) is None

@@ -1,4 +1,4 @@
-"""What a message says, and how far it may travel."""
+"""What messages contain, and when they are still of use."""
 
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -39,38 +39,38 @@ class TestJobsMessage:
             deadline=batch.deadline,
         )
 
-    def test_jobs_not_started_go_on_as_the_same_attempt(self) -> None:
+    def test_jobs_that_were_not_started_continue_as_the_same_attempt(self) -> None:
         assert MESSAGE.handed_on([8, 9]) == replace(MESSAGE, indexes=(8, 9), attempt=2, hops=1)
 
-    def test_jobs_that_failed_for_now_go_on_as_the_next_attempt(self) -> None:
+    def test_jobs_that_failed_temporarily_continue_as_the_next_attempt(self) -> None:
         after = MESSAGE.handed_on([7], next_attempt=True)
         assert (after.indexes, after.attempt, after.hops) == ((7,), 3, 1)
         assert type(after.attempt) is int
 
-    def test_handing_on_leaves_the_message_as_it_was(self) -> None:
+    def test_handing_on_does_not_change_the_message(self) -> None:
         MESSAGE.handed_on([7], next_attempt=True)
         assert (MESSAGE.indexes, MESSAGE.attempt, MESSAGE.hops) == ((7, 8, 9), 2, 0)
 
-    def test_one_that_a_check_sends_says_that_it_may_not_be_the_first(self) -> None:
+    def test_a_message_from_a_check_says_that_it_may_not_be_the_first(self) -> None:
         batch = a_batch()
         assert not JobsMessage.of(batch, 0).may_have_been_called
         assert JobsMessage.again(batch, 0).may_have_been_called
         assert JobsMessage.of(replace(batch, round=2), 0).may_have_been_called
 
-    def test_errors_are_counted_in_a_row(self) -> None:
-        """What goes on after none begins to count anew."""
+    def test_consecutive_errors_are_counted(self) -> None:
+        """A message handed on without an error starts counting again."""
         after = MESSAGE.handed_on([7], after_error=True).after_error()
         assert (after.indexes, after.attempt, after.hops, after.errors) == ((7,), 2, 2, 2)
         assert after.handed_on([7]).errors == 0
 
-    def test_it_is_too_late_from_its_deadline_on(self) -> None:
+    def test_a_message_is_too_late_from_its_deadline_on(self) -> None:
         message = replace(MESSAGE, deadline=START)
         assert message.is_too_late(START)
         assert not message.is_too_late(START - timedelta(milliseconds=1))
         assert not MESSAGE.is_too_late(START + timedelta(days=99))
 
-    def test_no_data_of_a_caller_travels(self) -> None:
-        """Callers' data stays in the database, so that sending again costs nothing."""
+    def test_messages_carry_no_data_of_callers(self) -> None:
+        """Callers' data stays in the database, so that sending a message again costs nothing."""
         named = {field.name for field in fields(JobsMessage)}
         assert named == {
             "batch_id",
@@ -88,7 +88,7 @@ class TestJobsMessage:
 
 
 class TestConcern:
-    """Whether there is still something to do for a message."""
+    """Whether a message still has work to do."""
 
     @pytest.mark.parametrize(
         ("since", "concerns"),
@@ -102,7 +102,7 @@ class TestConcern:
             ({"deadline": START + timedelta(milliseconds=1)}, True),
         ],
     )
-    def test_it_is_for_the_round_it_was_sent_in_while_that_goes_on(
+    def test_a_message_is_for_its_own_round_while_that_runs(
         self, since: dict[str, Any], concerns: bool
     ) -> None:
         batch = a_batch()
@@ -120,7 +120,7 @@ class TestConcern:
             (None, 2, [5, 6, 7]),
         ],
     )
-    def test_it_misses_its_own_jobs_that_have_no_answer_in_its_round(
+    def test_its_missing_jobs_are_those_without_an_answer_in_its_round(
         self, indexes: tuple[int, ...] | None, round: int, missing: list[int]
     ) -> None:
         answers = {4: succeeded(), 6: unanswered()}
@@ -145,7 +145,7 @@ class TestConcern:
 
 
 class TestBatchMessage:
-    def test_it_names_a_batch_and_its_account_and_nothing_of_it(self) -> None:
+    def test_a_batch_message_names_only_the_batch_and_its_account(self) -> None:
         named = {field.name for field in fields(BatchMessage)}
         assert named == {"batch_id", "account", "hops", "errors"}
         batch = a_batch()
@@ -153,7 +153,7 @@ class TestBatchMessage:
             batch_id=batch.batch_id, account=batch.account, hops=0, errors=0
         )
 
-    def test_handing_on_leaves_it_its_account_and_forgets_its_errors(self) -> None:
+    def test_handing_on_keeps_the_account_and_clears_the_errors(self) -> None:
         message = BatchMessage(batch_id="a", account="acme")
         assert message.handed_on() == BatchMessage(batch_id="a", account="acme", hops=1)
         assert message.after_error().errors == 1
@@ -172,7 +172,7 @@ class TestSentinel:
             ({"state": BatchState.COMPLETED}, False),
         ],
     )
-    def test_it_is_the_one_that_its_batch_waits_for(
+    def test_a_batch_waits_for_exactly_one_sentinel(
         self, since: dict[str, Any], stands: bool
     ) -> None:
         batch = a_batch(sentinel_at=START)

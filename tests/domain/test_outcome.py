@@ -46,18 +46,18 @@ def error_of(found: Answer) -> dict[str, Any]:
 
 class TestJobsAnswer:
     @pytest.mark.parametrize("status", FINAL)
-    def test_below_500_it_is_final_and_kept_as_it_came(self, status: int) -> None:
+    def test_an_answer_below_500_is_final_and_kept_unchanged(self, status: int) -> None:
         verdict = Verdict.SUCCEEDED if status < 300 else Verdict.FAILED
         assert answer(Reply(status=status, body=OK)) == Answer(verdict, '{"ok": true}')
 
     @pytest.mark.parametrize("status", TRANSIENT)
-    def test_what_may_pass_is_tried_again(self, status: int) -> None:
+    def test_temporary_failures_are_retried(self, status: int) -> None:
         judged = judge_job(Reply(status=status, body=OK), START)
         is_away = status in {502, 503, 504}
         assert judged == TryAgain(reason=f"HTTP {status}", status=status, is_away=is_away)
 
     @pytest.mark.parametrize("status", TRANSIENT)
-    def test_given_up_it_is_unanswered_and_says_why(self, status: int) -> None:
+    def test_a_job_that_is_given_up_is_unanswered_and_says_why(self, status: int) -> None:
         judged = judge_job(Reply(status=status, body=OK), START)
         assert isinstance(judged, TryAgain)
         found = gave_up(judged, JOB_TRIES)
@@ -67,32 +67,34 @@ class TestJobsAnswer:
             "message": f"Gave up after {JOB_TRIES} attempts: HTTP {status}",
         }
 
-    def test_no_connection_is_tried_again_and_given_up_in_its_own_words(self) -> None:
+    def test_a_missing_connection_is_retried_and_named_when_given_up(self) -> None:
         judged = judge_job(NoReply(reason="no connection"), START)
         assert judged == TryAgain(reason="no connection", is_away=True)
         assert error_of(gave_up(judged, 5))["message"] == "Gave up after 5 attempts: no connection"
 
     @pytest.mark.parametrize("status", range(200, 600))
-    def test_a_platform_is_away_if_a_gateway_says_so_and_no_other_status(self, status: int) -> None:
+    def test_only_the_statuses_of_gateways_mean_that_the_platform_is_down(
+        self, status: int
+    ) -> None:
         assert is_away(Reply(status=status)) is (status in {502, 503, 504})
 
-    def test_a_platform_that_we_refuse_to_call_is_not_away(self) -> None:
+    def test_a_platform_that_we_refuse_to_call_is_not_down(self) -> None:
         assert not is_away(NoReply(reason="the address is private", is_final=True))
         assert is_away(NoReply(reason="no connection"))
 
-    def test_what_we_refuse_to_call_is_not_tried_again(self) -> None:
+    def test_a_call_that_we_refuse_is_not_retried(self) -> None:
         found = answer(NoReply(reason="the address is private", is_final=True))
         assert found.verdict is Verdict.UNANSWERED
         assert error_of(found) == {"errorCode": 461, "message": "the address is private"}
 
     @pytest.mark.parametrize("status", TRANSIENT)
-    def test_retry_after_is_handed_on(self, status: int) -> None:
+    def test_retry_after_is_passed_on(self, status: int) -> None:
         judged = judge_job(Reply(status=status, retry_after="120"), START)
         assert isinstance(judged, TryAgain)
         assert judged.retry_after == 120
 
     @pytest.mark.parametrize("status", [200, 400])
-    def test_an_error_of_the_api_is_the_jobs_response_and_a_failure(self, status: int) -> None:
+    def test_an_api_error_is_the_jobs_response_and_a_failure(self, status: int) -> None:
         text = '{"errorCode": 404, "message": "no such event"}'
         assert answer(Reply(status=status, body=text.encode())) == Answer(Verdict.FAILED, text)
 
@@ -114,7 +116,7 @@ class TestJobsAnswer:
             '{"a": 1, "a": 2}',
         ],
     )
-    def test_json_is_a_response_as_it_is_written(self, text: str) -> None:
+    def test_a_json_response_is_kept_as_it_was_written(self, text: str) -> None:
         assert answer(Reply(status=200, body=text.encode())) == Answer(Verdict.SUCCEEDED, text)
 
     @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ class TestJobsAnswer:
         ids=lambda text: text[:20],
     )
     @pytest.mark.parametrize("status", [200, 404])
-    def test_an_answer_that_some_receivers_cannot_read_spoils_no_callback(
+    def test_an_answer_that_some_receivers_cannot_parse_is_replaced_in_the_callback(
         self, status: int, text: str, reason: str
     ) -> None:
         found = answer(Reply(status=status, body=text.encode()[:MAX_ANSWER_BYTES]))
@@ -149,7 +151,7 @@ class TestJobsAnswer:
     def test_a_success_without_a_body_is_null(self, status: int, body: bytes) -> None:
         assert answer(Reply(status=status, body=body)) == Answer(Verdict.SUCCEEDED, "null")
 
-    def test_an_error_without_a_body_tells_its_status(self) -> None:
+    def test_an_error_without_a_body_is_recorded_with_its_status(self) -> None:
         found = answer(Reply(status=404))
         assert error_of(found)["message"] == "the answer (HTTP 404) is not JSON"
 
@@ -157,14 +159,14 @@ class TestJobsAnswer:
         found = answer(Reply(status=409, body=OK))
         assert found == Answer(Verdict.FAILED, OK.decode())
 
-    def test_409_passes_if_the_platform_may_still_be_at_work_on_an_earlier_call(self) -> None:
-        """It tells that our own Idempotency-Key is in use."""
+    def test_409_is_retried_if_the_platform_may_still_be_working_on_an_earlier_call(self) -> None:
+        """It means that our own Idempotency-Key is in use."""
         reply = Reply(status=409, body=OK)
         judged = judge_job(reply, START, may_still_run=True)
         assert judged == TryAgain(reason="HTTP 409", status=409)
 
     @pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"  {}\r\n", b"\t{}\n"])
-    def test_what_surrounds_the_json_is_left_out(self, body: bytes) -> None:
+    def test_white_space_around_the_json_is_removed(self, body: bytes) -> None:
         assert answer(Reply(status=200, body=body)).response == "{}"
 
     @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ class TestJobsAnswer:
             ("é".encode() * 999 + b"abc", "é" * 999 + "a"),
         ],
     )
-    def test_what_is_not_json_is_a_failure_that_shows_its_beginning(
+    def test_an_answer_that_is_not_json_is_a_failure_that_shows_its_beginning(
         self, body: bytes, shown: str
     ) -> None:
         found = answer(Reply(status=200, body=body))
@@ -211,14 +213,12 @@ class TestJobsAnswer:
             "message": f"response of {size} bytes is over the limit of {MAX_ANSWER_BYTES}",
         }
 
-    def test_a_large_answer_that_asks_to_be_tried_again_is_tried_again(self) -> None:
+    def test_a_large_answer_that_asks_for_a_retry_is_retried(self) -> None:
         judged = judge_job(Reply(status=503, body=b"x", is_cut=True), START)
         assert isinstance(judged, TryAgain)
 
     @given(status=st.integers(100, 599), body=st.binary() | st.text().map(str.encode))
-    def test_whatever_comes_is_recorded_as_json_or_tried_again(
-        self, status: int, body: bytes
-    ) -> None:
+    def test_any_answer_is_recorded_as_json_or_retried(self, status: int, body: bytes) -> None:
         judged = judge_job(Reply(status=status, body=body), START)
         found = judged if isinstance(judged, Answer) else gave_up(judged, 5)
         json.loads(found.response.encode())
@@ -244,13 +244,13 @@ class TestOurOwnAnswers:
         assert (found.verdict, error_of(found)["errorCode"]) == (verdict, code)
         assert error_of(found)["message"]
 
-    def test_a_revoked_key_is_told_in_the_contracts_words(self) -> None:
+    def test_a_revoked_key_is_reported_with_the_contracts_text(self) -> None:
         assert error_of(outcome.key_revoked()) == {"errorCode": 463, "message": "Key revoked"}
 
-    def test_a_cancelled_job_is_told_in_the_contracts_words(self) -> None:
+    def test_a_cancelled_job_is_reported_with_the_contracts_text(self) -> None:
         assert error_of(outcome.cancelled()) == {"errorCode": 461, "message": "Cancelled"}
 
-    def test_a_stopped_job_is_told_in_the_contracts_words(self) -> None:
+    def test_a_stopped_job_is_reported_with_the_contracts_text(self) -> None:
         words = "Stopped: more than 3 jobs failed"
         assert error_of(outcome.stopped(3)) == {"errorCode": 461, "message": words}
 
@@ -262,12 +262,12 @@ class TestOurOwnAnswers:
             ({}, outcome.past_deadline()),
         ],
     )
-    def test_a_job_is_told_why_its_batch_was_ended(
+    def test_the_answer_says_why_the_batch_was_ended(
         self, fields: dict[str, Any], answer: Answer
     ) -> None:
         assert outcome.instead_of_a_call(a_batch(**fields)) == answer
 
-    def test_an_unreadable_job_is_told_in_the_designs_words(self) -> None:
+    def test_an_unreadable_job_is_reported_with_the_designs_text(self) -> None:
         assert error_of(outcome.unreadable())["message"] == "the stored job could not be read"
 
 
@@ -281,15 +281,15 @@ class TestCallbacksAnswer:
         assert judge_callback(Reply(status=410, retry_after="1"), START) == refused
 
     @pytest.mark.parametrize("status", [100, 199, 300, 301, 302, 307, 400, 401, 404, 500, 503])
-    def test_anything_else_redirects_included_is_tried_again(self, status: int) -> None:
+    def test_anything_else_is_retried_including_redirects(self, status: int) -> None:
         again = TryAgain(reason=f"HTTP {status}", status=status)
         assert judge_callback(Reply(status=status), START) == again
 
-    def test_no_answer_is_tried_again(self) -> None:
+    def test_a_missing_answer_is_retried(self) -> None:
         again = TryAgain(reason="no connection")
         assert judge_callback(NoReply(reason="no connection"), START) == again
 
-    def test_what_we_refuse_to_call_is_refused(self) -> None:
+    def test_a_receiver_that_we_refuse_to_call_is_refused(self) -> None:
         private = NoReply(reason="the address is private", is_final=True)
         assert judge_callback(private, START) == Refused(reason="the address is private")
 
@@ -314,7 +314,7 @@ class TestRetryAfter:
             ("Mon Nov 23 14:50:07 2026", 60),
         ],
     )
-    def test_it_is_a_number_or_a_date_in_any_form_of_http(
+    def test_retry_after_is_a_number_or_any_form_of_http_date(
         self, header: str, seconds: float
     ) -> None:
         assert retry_after(header, START) == seconds
@@ -322,10 +322,10 @@ class TestRetryAfter:
     @pytest.mark.parametrize(
         "header", [None, "", "soon", "-5", "1.5", "1e3", "٣", "0x10", ",", "\x1d4"]
     )
-    def test_an_absent_or_senseless_one_asks_for_nothing(self, header: str | None) -> None:
+    def test_a_missing_or_invalid_retry_after_is_ignored(self, header: str | None) -> None:
         assert retry_after(header, START) is None
 
-    def test_a_past_one_asks_for_no_wait(self) -> None:
+    def test_a_retry_after_in_the_past_asks_for_no_wait(self) -> None:
         assert not retry_after("Mon, 23 Nov 2026 14:48:07 GMT", START)
 
     @pytest.mark.parametrize(
@@ -340,13 +340,13 @@ class TestRetryAfter:
             "9" * 5_000,
         ],
     )
-    def test_a_date_that_no_calendar_holds_is_no_error(self, header: str) -> None:
+    def test_an_impossible_date_is_not_an_error(self, header: str) -> None:
         """The other side writes this header: it must not be able to fail our function."""
         seconds = retry_after(header, START)
         assert seconds is None or seconds >= 0
 
     @given(header=st.text() | st.from_regex(r"\w{3}, \d{1,3} (Jan|Nov) \d{1,5} \d\d:\d\d:\d\d.*"))
-    def test_no_text_is_an_error(self, header: str) -> None:
+    def test_no_text_raises(self, header: str) -> None:
         seconds = retry_after(header, START)
         assert seconds is None or seconds >= 0
 
@@ -366,5 +366,5 @@ class TestRetryAfter:
         (Refused(reason="x"), "refused"),
     ],
 )
-def test_the_log_names_an_outcome_in_a_word(found: object, word: str) -> None:
+def test_the_log_has_one_word_for_an_outcome(found: object, word: str) -> None:
     assert outcome.word(found) == word

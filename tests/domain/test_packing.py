@@ -1,4 +1,4 @@
-"""What is packed comes back as it was, fits an item, and when broken says so."""
+"""Packed data comes back unchanged, fits in an item, and is reported if it is broken."""
 
 import random
 import zlib
@@ -23,12 +23,12 @@ from chalicelib.domain.packing import (
 )
 from tests.samples import some_jobs, succeeded
 
-#: DynamoDB's 400 KB are 409,600 bytes; what is left is for keys and names.
+#: DynamoDB's 400 KB are 409,600 bytes; the rest is for keys and names.
 ITEM_LESS_KEYS = 400_000
 
 Pieces = Callable[[int], str]
 
-texts = st.text()  # every text that UTF-8 can write, as all that is stored can be
+texts = st.text()  # every text that UTF-8 can encode, because everything stored is encoded
 jobs_lists = st.lists(st.tuples(texts, texts, texts, st.none() | texts), max_size=6).map(
     lambda rows: [Job(index, *row) for index, row in enumerate(rows)]
 )
@@ -50,14 +50,14 @@ def a_call(http_status: int | None, attempts: int, took_ms: int) -> LastCall:
 
 
 def noise(characters: str, size_bytes: int) -> str:
-    """JSON text of about a size, as hard to compress as its characters allow."""
+    """JSON text of about this size, as hard to compress as its characters allow."""
     chance = random.Random(size_bytes)
     text = "".join(chance.choices(characters, k=size_bytes // len(characters[0].encode())))
     return f'"{text}"'
 
 
 def escapes(units: list[str], size_bytes: int) -> str:
-    """JSON text of a size, all of it escapes, that packing has to escape again."""
+    """JSON text of this size that consists of escapes, which packing has to escape again."""
     chance = random.Random(size_bytes)
     return '"' + "".join(chance.choices(units, k=size_bytes // len(units[0]))) + '"'
 
@@ -107,21 +107,21 @@ CUT_TO_PIECES: dict[str, Pieces] = {
 
 class TestJobs:
     @given(jobs=jobs_lists)
-    def test_jobs_come_back_as_they_were(self, jobs: list[Job]) -> None:
+    def test_jobs_come_back_unchanged(self, jobs: list[Job]) -> None:
         assert unpack_jobs(pack_jobs(jobs), range(len(jobs))) == tuple(jobs)
 
-    def test_jobs_are_numbered_through_the_whole_batch(self) -> None:
+    def test_jobs_are_numbered_throughout_the_batch(self) -> None:
         unpacked = unpack_jobs(pack_jobs(some_jobs(3)), range(40, 43))
         assert [job.index for job in unpacked] == [40, 41, 42]
 
-    def test_jobs_larger_than_an_item_take_more_pieces_that_each_fit(self) -> None:
+    def test_jobs_larger_than_an_item_are_split_into_pieces_that_fit(self) -> None:
         jobs = [Job(n, "event", "a", WORST["two bytes each"]) for n in range(2)]
         pieces = pack_jobs([*jobs, Job(2, "event", "a", WORST["printable"])])
         assert len(pieces) > 1
         assert all(len(piece) <= MAX_ITEM_BYTES < ITEM_LESS_KEYS for piece in pieces)
         assert unpack_jobs(pieces, range(3))[:2] == tuple(jobs)
 
-    def test_what_was_stored_by_this_version_can_be_read(self) -> None:
+    def test_stored_data_of_this_version_can_be_read(self) -> None:
         stored = bytes.fromhex(
             "789c1d8c310ec23010046bfb195b9f901d0a505a1ec003ce2e02b690a5e840c9250de241bc838f7149b31acd"
             "ae961975ada220689d1599184dd6a6f5f2141dee3a5bf36af2d89beb54ead4c713489671ccd93333de0992d0"
@@ -135,12 +135,12 @@ class TestJobs:
 
 class TestAnswers:
     @given(answers=answers_maps)
-    def test_answers_come_back_as_they_were(self, answers: dict[int, Answer]) -> None:
+    def test_answers_come_back_unchanged(self, answers: dict[int, Answer]) -> None:
         unpacked = unpack_answers(pack_answers(answers))
         assert unpacked == answers
         assert [*unpacked] == sorted(answers)
 
-    def test_what_was_stored_by_this_version_can_be_read(self) -> None:
+    def test_stored_data_of_this_version_can_be_read(self) -> None:
         stored = bytes.fromhex(
             "789c358eb10ec2300c44e7e4333c7b70424a102b9fe1646b8a101591029d2afe9d4b5007eb7ccfd6e954233b"
             "f6ec322bbd8969c174bd138817e180e9fadad615683c1f265cf8e438fe6db6aa4a7ba2fa4c74fdb4ad70a2c7"
@@ -153,8 +153,8 @@ class TestAnswers:
             11: Answer(Verdict.UNANSWERED, '{"errorCode":461}'),
         }
 
-    def test_what_is_usual_weighs_a_few_bytes_a_job(self) -> None:
-        """Done at the first call, with 200: only the time that each took differs."""
+    def test_usual_answers_take_a_few_bytes_per_job(self) -> None:
+        """All succeeded with 200 at the first call, so only the durations differ."""
         usual = {n: Answer(Verdict.SUCCEEDED, "1", a_call(200, 1, n**2)) for n in range(50)}
         without = {n: Answer(Verdict.SUCCEEDED, "1") for n in range(50)}
         assert len(pack_answers(usual)) - len(pack_answers(without)) < 2.5 * 50
@@ -172,7 +172,7 @@ class TestFitting:
         assert all(len(pack_answers(group)) < ITEM_LESS_KEYS for group in groups)
 
     def test_a_full_group_of_small_answers_fits_an_item(self) -> None:
-        """A hundred jobs a message, their frames not counted in the weight."""
+        """A hundred jobs per message; their frames are not counted in the weight."""
         text = WORST["two bytes each"]
         answers = {n: succeeded(text[n * 1_900 : (n + 1) * 1_900]) for n in range(100)}
         groups = [*fitting(answers)]
@@ -181,7 +181,7 @@ class TestFitting:
 
     @pytest.mark.parametrize("kind", CUT_TO_PIECES)
     def test_a_full_group_of_answers_of_many_pieces_fits_an_item(self, kind: str) -> None:
-        """No two alike, so that their columns save nothing."""
+        """No two are similar, so that their columns save nothing."""
         answers = {n: succeeded(CUT_TO_PIECES[kind](n)) for n in range(90)}
         groups = [*fitting(answers)]
         assert 1 < len(groups) < len(answers)
@@ -204,7 +204,7 @@ class TestFitting:
             for weight, following in zip(weights[:-1], groups[1:], strict=True)
         )
 
-    def test_nothing_needs_no_item(self) -> None:
+    def test_no_answers_need_no_item(self) -> None:
         assert [*fitting({})] == []
 
 
@@ -237,10 +237,10 @@ def packed(text: str) -> bytes:
 
 
 class TestBroken:
-    """Whatever is stored that is not what was packed is Unreadable, and nothing else."""
+    """Stored bytes that were not packed raise Unreadable, and no other exception."""
 
     @given(stored=st.binary())
-    def test_any_bytes(self, stored: bytes) -> None:
+    def test_any_other_bytes_are_unreadable(self, stored: bytes) -> None:
         with pytest.raises(Unreadable):
             unpack_jobs([stored], range(1))
         with pytest.raises(Unreadable):
@@ -262,12 +262,12 @@ class TestBroken:
             f"[[{'9' * 30},1,1,1]]",
         ],
     )
-    def test_a_history_of_another_shape(self, text: str) -> None:
+    def test_a_history_of_another_shape_is_unreadable(self, text: str) -> None:
         with pytest.raises(Unreadable):
             unpack_history(packed(text))
 
     @pytest.mark.parametrize("missing", [0, 1, -1])
-    def test_a_missing_piece(self, missing: int) -> None:
+    def test_a_missing_piece_is_unreadable(self, missing: int) -> None:
         jobs = [Job(n, "event", "a", noise(PRINTABLE, 300_000 + n)) for n in range(4)]
         pieces = pack_jobs(jobs)
         assert len(pieces) > 2
@@ -275,13 +275,13 @@ class TestBroken:
         with pytest.raises(Unreadable):
             unpack_jobs(pieces, range(4))
 
-    def test_no_piece(self) -> None:
+    def test_no_piece_is_unreadable(self) -> None:
         with pytest.raises(Unreadable):
             unpack_jobs([], range(1))
 
     @given(data=st.data())
-    def test_a_changed_byte(self, data: st.DataObject) -> None:
-        """Of the two bytes of zlib's own header some bits mean nothing; all others are checked."""
+    def test_a_changed_byte_is_unreadable(self, data: st.DataObject) -> None:
+        """Some bits in the two bytes of zlib's header mean nothing; all other bytes are checked."""
         whole = pack_answers({0: succeeded(), 1: succeeded('{"n":1}')})
         place = data.draw(st.integers(2, len(whole) - 1))
         flipped = whole[place] ^ data.draw(st.integers(1, 255))
@@ -289,29 +289,29 @@ class TestBroken:
             unpack_answers(whole[:place] + bytes([flipped]) + whole[place + 1 :])
 
     @pytest.mark.parametrize("wanted", [range(2), range(4)])
-    def test_another_number_of_jobs(self, wanted: range) -> None:
+    def test_another_number_of_jobs_is_unreadable(self, wanted: range) -> None:
         with pytest.raises(Unreadable):
             unpack_jobs(pack_jobs(some_jobs(3)), wanted)
 
     @pytest.mark.parametrize("short", ["", "3", "null", "{}", "[]", "[", '["e","a"]', *OF_JOBS])
-    def test_jobs_of_another_shape(self, short: str) -> None:
+    def test_jobs_of_another_shape_are_unreadable(self, short: str) -> None:
         with pytest.raises(Unreadable):
             unpack_jobs([packed(f"{short}\n{ONE_TEXT}")], range(1))
 
     @pytest.mark.parametrize("short", ["", "3", "null", "{}", "[]", "[", *OF_ANSWERS])
-    def test_answers_of_another_shape(self, short: str) -> None:
+    def test_answers_of_another_shape_are_unreadable(self, short: str) -> None:
         with pytest.raises(Unreadable):
             unpack_answers(packed(f"{short}\n{ONE_TEXT}"))
 
     @pytest.mark.parametrize("rest", ["", "3", "[]", "{}", "[[],[],[0]]", ONE_TEXT[:-1]])
-    def test_texts_of_another_shape(self, rest: str) -> None:
+    def test_texts_of_another_shape_are_unreadable(self, rest: str) -> None:
         with pytest.raises(Unreadable):
             unpack_jobs([packed(f'["e","a",null]\n{rest}')], range(1))
         with pytest.raises(Unreadable):
             unpack_answers(packed(f'[0,"s",200,1,5]\n{rest}'))
 
-    def test_what_they_would_be_whole(self) -> None:
-        """So that nothing but the shape fails above."""
+    def test_the_unbroken_versions_are_readable(self) -> None:
+        """This proves that only the shape fails above."""
         jobs = unpack_jobs([packed(f'["e","a",null]\n{ONE_TEXT}')], range(1))
         assert jobs == (Job(0, "e", "a", "{}"),)
         answers = unpack_answers(packed(f'[4,"s",200,1,5]\n{ONE_TEXT}'))

@@ -36,7 +36,7 @@ from chalicelib.domain.states import BatchState
 from tests.samples import a_batch, some_jobs, succeeded, unanswered
 
 BATCH_ID = a_batch().batch_id
-#: What Lambda takes of an answer, of which the body is one string.
+#: Lambda's limit for an answer, in which the body is one string.
 LAMBDA_TAKES = 6 * 1024 * 1024
 
 A_JOB = Job(41, "a", "b", "{}")
@@ -76,7 +76,7 @@ def body_of(texts: Iterable[str], more: dict[str, object] | None = None) -> byte
 
 
 class TestBody:
-    def test_it_is_these_bytes(self) -> None:
+    def test_a_body_is_exactly_these_bytes(self) -> None:
         chunk = a_chunk({0: succeeded(), 1: unanswered("null")}, some_jobs(2))
         assert body_of(texts_of(chunk)) == (
             b'{"asyncId":"0123456789abcdef0123456789abcdef","results":['
@@ -87,8 +87,8 @@ class TestBody:
     def test_no_results_are_an_empty_array(self) -> None:
         assert json.loads(body_of([])) == {"asyncId": BATCH_ID, "results": []}
 
-    def test_texts_are_spliced_in_as_they_were_stored(self) -> None:
-        """Never parsed and written again: 1.0, escapes and spaces stay."""
+    def test_texts_are_inserted_as_they_were_stored(self) -> None:
+        """They are never parsed and serialized again: 1.0, escapes and spaces stay."""
         params = '{"one":1.0,"lone":"\\ud83d","big":' + "9" * 4_300 + "}"
         response = '{ "e" : 1E2 , "e" : "\\u00e9" }'
         job = Job(0, "event", "inviteContacts", params)
@@ -96,7 +96,7 @@ class TestBody:
         assert f'"request":{params},"response":{response}}}' in body
 
     @given(calls=st.lists(st.tuples(values, values), max_size=5), first=st.integers(0, 100))
-    def test_requests_and_responses_are_the_values_that_went_in(
+    def test_requests_and_responses_keep_their_values(
         self, calls: list[tuple[Any, Any]], first: int
     ) -> None:
         jobs = [
@@ -112,7 +112,7 @@ class TestBody:
 
 
 class TestResultsOfAChunk:
-    def test_they_are_in_the_order_of_the_jobs_however_they_were_answered(self) -> None:
+    def test_results_are_in_the_order_of_the_jobs(self) -> None:
         chunk = a_chunk({2: succeeded("2"), 0: succeeded("0"), 1: succeeded("1")}, some_jobs(3))
         assert [json.loads(text)["response"] for text in texts_of(chunk)] == [0, 1, 2]
 
@@ -120,7 +120,7 @@ class TestResultsOfAChunk:
         chunk = a_chunk({0: succeeded(), 2: succeeded()}, some_jobs(3))
         assert [result.index for result in results.results_of(chunk, 1)] == [0, 2]
 
-    def test_only_what_stands_in_the_round_is_a_result(self) -> None:
+    def test_only_answers_that_count_in_the_round_are_results(self) -> None:
         chunk = a_chunk({0: unanswered()}, some_jobs(1)).with_part(
             AnswersPart(round=2, number=0, answers={0: succeeded("2")})
         )
@@ -128,18 +128,18 @@ class TestResultsOfAChunk:
         assert [json.loads(text)["response"]["errorCode"] for text in texts_of(chunk, 1)] == [461]
 
     def test_a_job_that_cannot_be_read_has_a_result_with_an_empty_request(self) -> None:
-        """One broken item never holds a batch."""
+        """One broken item never blocks a batch."""
         chunk = a_chunk({7: unanswered("null"), 8: unanswered("null")}, None, first=7)
         found = [*results.results_of(chunk, 1)]
         assert [result.index for result in found] == [7, 8]
         empty: dict[str, Any] = {"namespace": "", "action": "", "request": {}, "response": None}
         assert [json.loads(result.text) for result in found] == [empty, empty]
 
-    def test_the_name_that_its_caller_gave_a_job_comes_first(self) -> None:
+    def test_the_callers_id_of_a_job_comes_first(self) -> None:
         named = replace(A_JOB, id="order-77")
         assert shown(named, succeeded()) == '{"id":"order-77",' + shown(A_JOB, succeeded())[1:]
 
-    def test_a_result_that_says_which_job_it_is_of_goes_on_as_without(self) -> None:
+    def test_a_result_with_an_index_is_otherwise_the_same(self) -> None:
         plain = shown(A_JOB, succeeded())[1:]
         assert shown(A_JOB, succeeded(), View(partial=True)) == '{"index":41,' + plain
         named = replace(A_JOB, id="a")
@@ -163,7 +163,7 @@ class TestResultsOfAChunk:
         ],
     )
     @pytest.mark.parametrize("partial", [True, False])
-    def test_in_detail_it_says_how_the_job_ended_and_what_its_calls_took(
+    def test_a_detailed_result_has_the_outcome_and_the_calls_of_its_job(
         self, answer: Answer, details: str, partial: bool
     ) -> None:
         plain = shown(A_JOB, answer)[1:]
@@ -175,7 +175,7 @@ class TestResultsOfAChunk:
     @pytest.mark.parametrize(
         ("only", "expected"), [(None, [0, 1, 2]), (Only.FAILED, [1, 2]), (Only.SUCCEEDED, [0])]
     )
-    def test_those_of_the_failed_are_of_every_job_that_did_not_succeed(
+    def test_failed_results_are_those_of_every_job_that_did_not_succeed(
         self, only: Only | None, expected: list[int]
     ) -> None:
         answers = {0: succeeded(), 1: unanswered(), 2: Answer(Verdict.FAILED, "{}")}
@@ -184,7 +184,7 @@ class TestResultsOfAChunk:
 
 
 class TestCount:
-    def test_a_success_is_counted_apart_from_every_failure(self) -> None:
+    def test_successes_and_failures_are_counted_separately(self) -> None:
         answers = {0: succeeded(), 1: unanswered(), 2: Answer(Verdict.FAILED, "{}"), 3: succeeded()}
         counts = results.count(a_chunk(answers, some_jobs(4)), 1)
         assert replace(counts, result_bytes=0) == Counts(succeeded=2, failed=2, unanswered=1)
@@ -202,7 +202,7 @@ class TestCount:
         batch = a_batch(len(responses), state=BatchState.COMPLETED, counts=results.count(chunk, 1))
         assert results.whole_size_bytes(batch) == len(body_of(texts_of(chunk)))
 
-    def test_unanswered_jobs_weigh_too(self) -> None:
+    def test_unanswered_jobs_are_included_in_the_size(self) -> None:
         lost = a_batch(2, unanswered_counts=Counts(failed=2, result_bytes=10))
         had = a_batch(2, counts=Counts(failed=2, result_bytes=10))
         assert results.whole_size_bytes(lost) == results.whole_size_bytes(had)
@@ -216,11 +216,11 @@ JOBS = {"total": 3, "succeeded": 2, "failed": 1}
 class TestSummary:
     """What follows the results in a callback."""
 
-    def test_nothing_does_unless_a_key_asks_for_it(self) -> None:
+    def test_nothing_follows_unless_a_key_asks_for_it(self) -> None:
         assert results.summary(ENDED, NO_MORE) == {}
         assert body_of([], results.summary(ENDED, NO_MORE)) == body_of([])
 
-    def test_each_of_the_keys_asks_for_the_status_and_the_counts(self) -> None:
+    def test_each_of_the_keys_adds_the_status_and_the_counts(self) -> None:
         said = {"status": "completed", "jobs": JOBS}
         assert results.summary(replace(ENDED, max_failed=0), NO_MORE) == said
         for which in (CallbackResults.FAILED, CallbackResults.NONE):
@@ -239,12 +239,12 @@ class TestSummary:
             ).encode()
         )
 
-    def test_the_size_of_a_callback_counts_it(self) -> None:
+    def test_the_size_of_a_callback_includes_the_summary(self) -> None:
         more = results.summary(replace(ENDED, label="é"), replace(NO_MORE, metadata={"é": "é"}))
         grows = len(body_of([], more)) - len(body_of([]))
         assert results.whole_size_bytes(ENDED, more) - results.whole_size_bytes(ENDED) == grows
 
-    def test_of_the_failed_nothing_is_read_if_none_did(self) -> None:
+    def test_a_callback_with_failed_results_reads_nothing_if_none_failed(self) -> None:
         none_failed = replace(ENDED, counts=Counts(succeeded=3))
         assert results.callback_view(none_failed, CallbackResults.FAILED) is None
         assert results.callback_view(ENDED, CallbackResults.NONE) is None
@@ -253,7 +253,7 @@ class TestSummary:
 
 
 def largest(unit: str, view: View = PLAIN) -> Result:
-    """The largest result there can be, of such characters."""
+    """The largest possible result, made of these characters."""
     length = len(unit.encode())
     params = '{"p":"' + unit * ((MAX_JOB_BYTES - 200) // length) + '"}'
     job = Job(9_999, "event", "a", params, id="i" * 64)
@@ -269,19 +269,19 @@ UNITS = ["e", "é", "中", "😀", '\\"', "\\\\", "\\u0000", "\x7f"]
 
 class TestBlocks:
     @given(sizes=st.lists(st.integers(0, 100_000), max_size=20))
-    def test_they_are_the_body(self, sizes: list[int]) -> None:
+    def test_joined_blocks_are_the_body(self, sizes: list[int]) -> None:
         pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
         blocks = results.in_blocks(pieces, sum(sizes))
         assert blocks is not None
         assert b"".join(blocks) == b"".join(pieces)
 
-    def test_small_pieces_share_them(self) -> None:
-        """A write for each result would be a packet for each."""
+    def test_small_pieces_share_a_block(self) -> None:
+        """Writing each result separately would send a packet for each."""
         blocks = results.in_blocks([b"x" * 600] * 10_000, 6_000_000)
         assert blocks is not None
         assert 80 < len(blocks) < 100
 
-    def test_of_a_body_that_is_too_large_no_more_is_composed_than_tells_that(self) -> None:
+    def test_composing_stops_once_a_body_is_too_large(self) -> None:
         left = iter([b"x" * 100] * 10)
         assert results.in_blocks(left, 250) is None
         assert len([*left]) == 7
@@ -289,7 +289,7 @@ class TestBlocks:
 
 class TestPages:
     @pytest.mark.parametrize("unit", UNITS)
-    def test_a_page_of_the_largest_results_holds_one_at_least_and_fits(self, unit: str) -> None:
+    def test_a_page_of_the_largest_results_contains_at_least_one_and_fits(self, unit: str) -> None:
         found = [largest(unit, View(detailed=True))] * 8
         taken, stopped_at = results.fitting(found)
         assert 0 < len(taken) < len(found)
@@ -302,26 +302,26 @@ class TestPages:
         assert len(json.dumps(answer)) < LAMBDA_TAKES
 
     @pytest.mark.parametrize("unit", UNITS)
-    def test_a_page_ends_only_where_the_next_result_does_not_fit(self, unit: str) -> None:
+    def test_a_page_ends_only_if_the_next_result_does_not_fit(self, unit: str) -> None:
         found = [largest(unit)] * 8
         more = [result.text for result in found[: len(results.fitting(found)[0]) + 1]]
         size = len(body_of(more)) + 100
         escaped = len(json.dumps(body_of(more).decode())) + 2 * len(more) + 200
         assert size > MAX_PAGE_BYTES or escaped > MAX_ESCAPED_BYTES
 
-    def test_results_are_taken_from_the_first_on_and_never_past_one_that_does_not_fit(self) -> None:
+    def test_a_page_stops_at_the_first_result_that_does_not_fit(self) -> None:
         small = Result(0, '{"n":1}')
         large = Result(1, '{"n":"' + "e" * MAX_PAGE_BYTES + '"}')
         assert results.fitting([small, small]) == ([small, small], None)
         assert results.fitting([small, large, small]) == ([small], 1)
         assert results.fitting([]) == ([], None)
 
-    def test_those_that_are_not_shown_take_up_no_room(self) -> None:
+    def test_results_that_are_not_shown_take_no_space(self) -> None:
         small = Result(0, '{"n":1}')
         hidden = Result(1, '{"n":"' + "e" * MAX_PAGE_BYTES + '"}', is_shown=False)
         assert results.fitting([hidden, small, hidden]) == ([small], None)
 
-    def test_they_are_looked_at_as_long_as_there_is_time(self) -> None:
+    def test_results_are_read_as_long_as_there_is_time(self) -> None:
         hidden = Result(0, "e" * 1_000_000, is_shown=False)
         found = (replace(hidden, index=index) for index in range(100))
         assert results.fitting(found) == ([], 50)
@@ -335,7 +335,7 @@ class TestPages:
         assert 0 < len(results.fitting(endless())[0]) < 10
 
     @pytest.mark.parametrize("texts", [[], ['{"n":1}', '{"n":2}']])
-    def test_a_page_is_the_body_with_where_it_stands(self, texts: list[str]) -> None:
+    def test_a_page_is_the_body_with_its_position(self, texts: list[str]) -> None:
         body = body_of(texts)
         page = Page(start=3, per_page=2)
         meta = results.meta(total=7, page=page, count=len(texts), following=5)

@@ -1,4 +1,4 @@
-"""What `run` accepts, and what it says where it does not."""
+"""What `run` accepts, and what it says otherwise."""
 
 import json
 from dataclasses import replace
@@ -30,7 +30,7 @@ NAME_RULE = "must be letters, digits and '_', beginning with a letter"
 
 
 def why_not_url(url: str) -> list[str]:
-    """Stands in for the judgement of addresses: knows one bad one."""
+    """Replaces the check of addresses; it knows one bad address."""
     return ["is a private address", "has a bad port"] if url == "http://bad" else []
 
 
@@ -88,7 +88,7 @@ class TestAccepted:
         [without("params"), job(params=None), job(params=[]), job(params={})],
         ids=["left out", "null", "[]", "{}"],
     )
-    def test_no_params_however_they_are_written_are_an_empty_object(
+    def test_missing_params_in_any_form_are_an_empty_object(
         self, accepted: dict[str, object]
     ) -> None:
         assert parse(request(accepted)).jobs == (Job(0, "event", "inviteContacts", "{}"),)
@@ -101,7 +101,7 @@ class TestAccepted:
     @pytest.mark.parametrize(
         "name", ["a", "A", "event", "a1_B", "a" * 64, "batches", "Batches", "a_"]
     )
-    def test_names_of_letters_digits_and_underscores(self, name: str) -> None:
+    def test_names_may_have_letters_digits_and_underscores(self, name: str) -> None:
         [accepted] = parse(request(job(namespace=name, action=name))).jobs
         assert (accepted.namespace, accepted.action) == (name, name)
 
@@ -154,7 +154,7 @@ class TestAccepted:
         with pytest.raises(ParameterMissing):
             parse(body)
 
-    def test_an_optional_callback_url_is_judged_where_it_is_there(self) -> None:
+    def test_an_optional_callback_url_is_checked_if_present(self) -> None:
         with pytest.raises(ParameterInvalid):
             parse(request(JOB, callbackUrl="http://bad"), callback_required=False)
         assert parse(request(JOB), callback_required=False).callback_url == URL
@@ -290,7 +290,7 @@ class TestRefused:
         assert all(isinstance(reason, str) for reason in refused.reasons)
         assert reasons is None or [*refused.reasons] == reasons
 
-    def test_more_jobs_than_the_maximum(self) -> None:
+    def test_more_jobs_than_the_maximum_are_refused(self) -> None:
         refused = refusal(request(*[JOB] * 201))
         assert type(refused) is TooManyJobs
         assert (refused.error_code, refused.specific_code) == (400, 24448)
@@ -298,13 +298,13 @@ class TestRefused:
             "The maximum number of jobs can be put on a single request is 200"
         )
 
-    def test_faults_of_jobs_too_many_are_not_looked_for(self) -> None:
+    def test_too_many_jobs_are_not_checked_for_faults(self) -> None:
         assert refusal(request(*[3] * 3), max_jobs=2).specific_code == 24448
 
 
 class TestLimits:
     @pytest.mark.parametrize("maximum", [1, 200, 10_000])
-    def test_the_maximum_of_jobs_is_accepted_and_one_more_is_not(self, maximum: int) -> None:
+    def test_the_maximum_number_of_jobs_is_accepted_and_one_more_is_not(self, maximum: int) -> None:
         assert len(parse(request(*[JOB] * maximum), max_jobs=maximum).jobs) == maximum
         refused = refusal(request(*[JOB] * (maximum + 1)), max_jobs=maximum)
         assert (type(refused), refused.specific_code) == (TooManyJobs, 24448)
@@ -312,7 +312,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("letter", ["e", "é", "😀", "\\", "\ud83d"])
     def test_a_job_of_200000_bytes_is_accepted_and_one_more_byte_is_not(self, letter: str) -> None:
-        """Counted as compact JSON in UTF-8, names and braces included."""
+        """Counted as compact JSON in UTF-8, including names and braces."""
         frame = len(json.dumps(job(params={"p": ""}), separators=(",", ":")))
         width = len(strict_json.dump(letter).encode()) - 2
         letters, rest = divmod(MAX_JOB_BYTES - frame, width)
@@ -327,7 +327,7 @@ class TestLimits:
         assert reason.startswith("jobs[1]: ")
         assert "200001" in reason
 
-    def test_the_spaces_of_the_callers_own_writing_do_not_count(self) -> None:
+    def test_white_space_in_the_request_does_not_count(self) -> None:
         spaced = b'{"p":' + b" " * MAX_JOB_BYTES + b"1}"
         assert parse(request(job(params=strict_json.parse(spaced)))).jobs[0].params == '{"p":1}'
 
@@ -337,7 +337,7 @@ HUGE = job(params={"p": "e" * MAX_JOB_BYTES})
 
 
 class TestOrder:
-    """The code is that of the first fault: body, `jobs`, the jobs by index, `callbackUrl`."""
+    """The code is that of the first fault: body, `jobs`, each job by index, `callbackUrl`."""
 
     @pytest.mark.parametrize(
         ("body", "code", "places"),
@@ -364,13 +364,13 @@ class TestOrder:
                 request(job(namespace="", action="a b", params=3)),
                 24093,
                 ["jobs[0].namespace", "jobs[0].action", "jobs[0].params"],
-                id="all that is wrong with one job",
+                id="all faults of one job",
             ),
             pytest.param(
                 request(JOB, 3, EMPTY),
                 24092,
                 ["jobs[1]", "jobs[2].action"],
-                id="no object before an empty name",
+                id="a job that is not an object before an empty name",
             ),
             pytest.param(
                 request(EMPTY, callbackUrl=None),
@@ -382,7 +382,7 @@ class TestOrder:
                 request(BATCH, HUGE, callbackUrl=None),
                 24092,
                 ["jobs[0].namespace", "jobs[1]", "callbackUrl"],
-                id="what only shows in good shape, before callbackUrl",
+                id="a fault found after the shape is checked, before callbackUrl",
             ),
             pytest.param(
                 request(BATCH, EMPTY),
@@ -400,18 +400,18 @@ class TestOrder:
                 request(EMPTY, BATCH, HUGE),
                 24093,
                 ["jobs[0].action", "jobs[1].namespace", "jobs[2]"],
-                id="an empty name before what is wrong otherwise",
+                id="an empty name before other faults",
             ),
         ],
     )
-    def test_the_first_decides_and_all_are_named(
+    def test_the_first_fault_decides_and_all_are_named(
         self, body: object, code: int, places: list[str]
     ) -> None:
         refused = refusal(body)
         assert refused.specific_code == code
         assert [reason.split(":")[0] for reason in refused.reasons] == places
 
-    def test_the_reasons_are_the_first_twenty(self) -> None:
+    def test_the_reasons_are_the_first_twenty_faults(self) -> None:
         refused = refusal(request(*[JOB] * 5, *[WRONG] * 30, callbackUrl=None))
         assert [*refused.reasons] == [f"jobs[{n}].action: {NAME_RULE}" for n in range(5, 25)]
 
@@ -420,7 +420,7 @@ class TestOrder:
         assert len(refused.reasons) == 20
         assert refused.reasons[-1] == "callbackUrl: is required"
 
-    def test_many_faults_of_the_largest_request_are_named_as_well(self) -> None:
+    def test_many_faults_of_the_largest_request_are_named(self) -> None:
         assert len(refusal(request(*[{}] * 10_000), max_jobs=10_000).reasons) == 20
 
 
@@ -437,7 +437,7 @@ NO_VALUES: list[object] = [1, None, True, [], {}, "v" * 513, "\0", "\udc00"]
 
 
 class TestOptions:
-    def test_all_of_them(self) -> None:
+    def test_all_options_are_parsed(self) -> None:
         trace = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
         body = request(job(id="row:1"), job(id="row.2"), **OPTIONS)
         assert run_request.parse(body, ALLOWANCE, trace) == Submission(
@@ -455,7 +455,7 @@ class TestOptions:
             trace=trace,
         )
 
-    def test_null_is_none(self) -> None:
+    def test_null_is_the_same_as_a_missing_option(self) -> None:
         nothing: dict[str, Any] = dict.fromkeys(OPTIONS)
         assert parse(request(job(id=None), **nothing)) == parse(request(JOB))
 
@@ -463,13 +463,13 @@ class TestOptions:
         assert parse(request(JOB, metadata={}, callbackHeaders={})) == parse(request(JOB))
 
     @pytest.mark.parametrize("number", [2, 2.0])
-    def test_a_whole_number_however_it_is_written(self, number: float) -> None:
+    def test_a_whole_number_may_be_written_in_any_way(self, number: float) -> None:
         parsed = parse(request(JOB, maxFailed=number, deadlineMinutes=number))
         assert (parsed.max_failed, parsed.deadline) == (2, timedelta(minutes=2))
         assert type(parsed.max_failed) is int
 
     @pytest.mark.parametrize("results", [*CallbackResults])
-    def test_which_results_the_callback_carries(self, results: CallbackResults) -> None:
+    def test_a_callback_may_carry_all_failed_or_no_results(self, results: CallbackResults) -> None:
         assert parse(request(JOB, callbackResults=results.value)).callback_results is results
 
     @pytest.mark.parametrize(
@@ -484,11 +484,11 @@ class TestOptions:
             ("maxFailed", 10**9),
         ],
     )
-    def test_the_limits_are_accepted(self, name: str, value: object) -> None:
+    def test_values_at_the_limits_are_accepted(self, name: str, value: object) -> None:
         parse(request(JOB, **{name: value}))
 
     @pytest.mark.parametrize("id", ["a", "0", "A-Z_a.z:9", "." * 64])
-    def test_ids_of_jobs(self, id: str) -> None:
+    def test_jobs_may_have_ids(self, id: str) -> None:
         assert parse(request(job(id=id))).jobs[0].id == id
 
     @pytest.mark.parametrize(
@@ -499,13 +499,13 @@ class TestOptions:
             *["a\0", "\ud83d", "a\u200b", '"', "<a>"],
         ],
     )
-    def test_what_is_no_id(self, id: object) -> None:
+    def test_an_invalid_id_is_refused(self, id: object) -> None:
         refused = refusal(request(JOB, job(id=id)))
         assert (type(refused), refused.specific_code) == (JobFormatWrong, 24092)
         assert refused.reasons == ("jobs[1].id: must be 1 to 64 of A-Z a-z 0-9 . _ : -",)
 
     def test_ids_are_unique(self) -> None:
-        """Upper and lower case are not the same, and a job may have none."""
+        """Ids are case-sensitive, and a job may have none."""
         jobs = [
             job(id="canary"),
             job(id="Canary"),
@@ -568,21 +568,23 @@ class TestOptions:
             ),
         ],
     )
-    def test_what_is_refused(self, name: str, values: list[object], reason: str) -> None:
+    def test_an_invalid_option_is_refused(
+        self, name: str, values: list[object], reason: str
+    ) -> None:
         for value in values:
             refused = refusal(request(JOB, **{name: value}))
             assert (type(refused), refused.specific_code) == (ParameterInvalid, 23016), value
             assert refused.message == f"'{name}' does not validate"
             assert refused.reasons == (f"{name}: {reason}",)
 
-    def test_all_faults_are_named_in_the_order_of_the_documents(self) -> None:
+    def test_all_faults_are_named_in_the_documented_order(self) -> None:
         wrong: dict[str, Any] = dict.fromkeys(reversed(OPTIONS), "\0")
         refused = refusal({**wrong, "callbackUrl": 3, "jobs": [{**JOB, "id": ""}]})
         assert refused.specific_code == 24092
         names = [reason.split(":")[0] for reason in refused.reasons]
         assert names == ["jobs[0].id", "callbackUrl", *OPTIONS]
 
-    def test_without_a_callback_there_is_nothing_to_say_about_it(self) -> None:
+    def test_options_of_the_callback_need_a_callback(self) -> None:
         options = {"callbackResults": "all", "callbackHeaders": {"X-A": "1"}}
         with pytest.raises(ParameterInvalid) as refused:
             parse({"jobs": [JOB], **options}, callback_required=False)
@@ -594,7 +596,7 @@ class TestOptions:
         without = {"jobs": [JOB], "callbackHeaders": {}}
         assert parse(without, callback_required=False).callback_headers == {}
 
-    def test_headers_are_not_sent_where_others_read_them(self) -> None:
+    def test_headers_are_refused_if_others_could_read_them(self) -> None:
         body = request(JOB, callbackUrl="http://example.com")
         parse({**body, "callbackHeaders": {}})
         assert refusal({**body, "callbackHeaders": HEADERS}).reasons == (
@@ -619,8 +621,8 @@ class TestAnything:
         ),
         id=st.text() | st.integers() | st.none(),
     )
-    def test_any_option_is_taken_or_refused(self, options: dict[str, Any], id: object) -> None:
-        """What is taken, and what is said otherwise, can be written as UTF-8."""
+    def test_any_option_is_accepted_or_refused(self, options: dict[str, Any], id: object) -> None:
+        """Both the accepted value and the reasons for a refusal can be encoded as UTF-8."""
         try:
             parsed = parse(request(job(id=id), **options))
             told: list[Any] = [parsed.label, parsed.metadata, parsed.jobs[0].id]
@@ -642,7 +644,7 @@ class TestAnything:
             max_leaves=12,
         )
     )
-    def test_any_json_is_a_submission_or_the_callers_error(self, body: object) -> None:
+    def test_any_json_is_a_submission_or_a_caller_error(self, body: object) -> None:
         found = CallerError("")
         try:
             parse(body)
@@ -652,8 +654,8 @@ class TestAnything:
         assert found.specific_code in {0, 23016, 23017, 24092, 24093, 24448}
 
     @given(fields=st.fixed_dictionaries({"namespace": st.text(), "action": st.text()}))
-    def test_any_name_is_kept_or_refused(self, fields: dict[str, str]) -> None:
-        """What is kept can stand in an address and between quotation marks as it is."""
+    def test_any_name_is_accepted_or_refused(self, fields: dict[str, str]) -> None:
+        """An accepted name needs no encoding in an address or between quotation marks."""
         try:
             [accepted] = parse(request(job(**fields))).jobs
         except CallerError:
@@ -664,14 +666,14 @@ class TestAnything:
 
 class TestParametersOfACall:
     @pytest.mark.parametrize("body", [None, [], {}])
-    def test_none_however_they_are_written(self, body: object) -> None:
+    def test_missing_parameters_may_be_written_in_any_way(self, body: object) -> None:
         assert run_request.as_object(body) == {}
 
-    def test_an_object_is_itself(self) -> None:
+    def test_an_object_is_returned_unchanged(self) -> None:
         body = {"async": "a"}
         assert run_request.as_object(body) is body
 
     @pytest.mark.parametrize("body", [0, 1, "", "a", True, False, [1], [[]], 0.0])
-    def test_nothing_else_is_parameters(self, body: object) -> None:
+    def test_anything_else_is_refused(self, body: object) -> None:
         with pytest.raises(ParameterInvalid, match="'body' does not validate"):
             run_request.as_object(body)

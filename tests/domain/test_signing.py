@@ -1,4 +1,5 @@
-"""Signatures: those of the published clients, and those that a webhook library verifies."""
+"""Signatures: those of the published clients are accepted, and ours verify with a webhook
+library."""
 
 import base64
 import json
@@ -52,7 +53,7 @@ TARGET = "/api/1.0/test?action=ping"
     ids=["service", "client"],
 )
 def sign(request: pytest.FixtureRequest) -> Sign:
-    """`iws_headers` of the service, which signs calls of the platform, and of the client."""
+    """`iws_headers` of the service, which signs calls to the platform, and that of the client."""
     made: Sign = request.param.iws_headers
     return made
 
@@ -75,7 +76,7 @@ def request_of(vector: Vector, *targets: str, **headers: str) -> SignedRequest:
 
 
 def moment_of(vector: Vector) -> datetime:
-    """When the request was sent, as the test reads it."""
+    """When the request was sent, as the test parses it."""
     headers = vector["headers"]
     if "IVVY-Date" in headers:
         text, form = headers["IVVY-Date"].removesuffix(" UTC"), "%Y-%m-%d %H:%M:%S"
@@ -87,7 +88,7 @@ def moment_of(vector: Vector) -> datetime:
 def is_accepted(
     request: SignedRequest, vector: Vector, now: datetime, secrets: Sequence[str] = ()
 ) -> bool:
-    """What the API does: read the header, check the date, try the live secrets."""
+    """Does what the API does: read the header, check the date, try the live secrets."""
     credentials = iws_credentials(f"IWS {vector['key']}:{vector['signature']}")
     if credentials is None or credentials[0] != vector["key"] or not is_fresh(request, now):
         return False
@@ -102,17 +103,20 @@ class TestVectors:
         assert len(VECTORS) >= 11
 
     @every_vector
-    def test_the_published_clients_signatures_are_judged_as_marked(self, vector: Vector) -> None:
+    def test_the_published_clients_signatures_verify_as_marked(self, vector: Vector) -> None:
         assert is_accepted(request_of(vector), vector, moment_of(vector)) is vector["valid"]
 
     @valid_vectors
-    def test_what_is_signed_is_the_documented_text(self, vector: Vector) -> None:
+    def test_the_signed_text_is_the_documented_one(self, vector: Vector) -> None:
         assert iws_text(request_of(vector), vector["target"]) == vector["string_to_sign"]
 
     @every_vector
     @pytest.mark.parametrize("stage", ["/api", "/prod", "/a/b"])
-    def test_a_signature_over_either_path_is_judged_alike(self, vector: Vector, stage: str) -> None:
-        """A gateway hands the path on with the stage, or without; the caller signed one."""
+    def test_a_signature_over_either_path_is_judged_the_same_way(
+        self, vector: Vector, stage: str
+    ) -> None:
+        """A gateway passes the path on with the stage or without it; the caller signed one of
+        them."""
         request = request_of(vector, stage + vector["target"], vector["target"])
         assert is_accepted(request, vector, moment_of(vector)) is vector["valid"]
 
@@ -138,15 +142,15 @@ class TestVectors:
         assert not is_accepted(request, vector, now, ["new", "old"])
 
     @every_vector
-    def test_every_header_may_come_without_its_md5(self, vector: Vector) -> None:
-        """A gateway may drop it: it is computed from the body."""
+    def test_the_md5_header_may_be_missing(self, vector: Vector) -> None:
+        """A gateway may drop it; it is computed from the body."""
         sent = {key: value for key, value in vector["headers"].items() if key != "Content-MD5"}
         request = request_of({**vector, "headers": sent})
         assert is_accepted(request, vector, moment_of(vector)) is vector["valid"]
 
     @valid_vectors
     @pytest.mark.parametrize("name", ["content-md5", "x-amzn-remapped-content-md5"])
-    def test_an_md5_that_came_along_is_compared(self, vector: Vector, name: str) -> None:
+    def test_an_md5_header_is_compared_if_present(self, vector: Vector, name: str) -> None:
         now = moment_of(vector)
         sent = {key: value for key, value in vector["headers"].items() if key != "Content-MD5"}
         bare = {**vector, "headers": sent}
@@ -172,7 +176,7 @@ class TestVectors:
         assert not iws_verifies(request, vector["secret"], vector["signature"])
 
     @valid_vectors
-    def test_a_renamed_date_is_read(self, vector: Vector) -> None:
+    def test_a_date_renamed_by_the_gateway_is_read(self, vector: Vector) -> None:
         renamed = {
             "x-amzn-remapped-date" if name == "Date" else name: value
             for name, value in vector["headers"].items()
@@ -181,8 +185,8 @@ class TestVectors:
         assert is_accepted(request, vector, moment_of(vector))
 
     @valid_vectors
-    def test_case_is_all_one_to_the_signature(self, vector: Vector) -> None:
-        """As documented: the text is lower-cased before it is signed."""
+    def test_signatures_ignore_case(self, vector: Vector) -> None:
+        """As documented, the text is lower-cased before it is signed."""
         shouted = {name: value.upper() for name, value in vector["headers"].items()}
         request = request_of({**vector, "headers": shouted}, vector["target"].upper())
         assert iws_verifies(request, vector["secret"], vector["signature"])
@@ -214,13 +218,15 @@ class TestFreshness:
             (timedelta(days=365), False),
         ],
     )
-    def test_five_minutes_either_way(self, form: str, off: timedelta, fresh: bool) -> None:
+    def test_a_date_may_differ_by_five_minutes_either_way(
+        self, form: str, off: timedelta, fresh: bool
+    ) -> None:
         sent_at = START + off
         assert is_fresh(at(sent_at.strftime(form)), START) is fresh
         assert is_fresh(at(date=sent_at.strftime("%a, %d %b %Y %H:%M:%S GMT")), START) is fresh
 
     @pytest.mark.parametrize("vector", [VECTORS[0], VECTORS[3]], ids=lambda each: each["name"])
-    def test_a_right_signature_is_stale_after_five_minutes(self, vector: Vector) -> None:
+    def test_a_valid_signature_is_stale_after_five_minutes(self, vector: Vector) -> None:
         sent_at = moment_of(vector)
         assert is_accepted(request_of(vector), vector, sent_at + FIVE_MINUTES)
         assert not is_accepted(request_of(vector), vector, sent_at + FIVE_MINUTES + SECOND)
@@ -233,9 +239,7 @@ class TestFreshness:
             (at("nonsense", "Mon, 23 Nov 2026 14:49:07 GMT"), False),
         ],
     )
-    def test_the_date_that_is_signed_is_the_one_that_counts(
-        self, request_: SignedRequest, fresh: bool
-    ) -> None:
+    def test_only_the_signed_date_counts(self, request_: SignedRequest, fresh: bool) -> None:
         assert is_fresh(request_, START) is fresh
 
     @pytest.mark.parametrize("zone", ["GMT", "UTC"])
@@ -266,11 +270,11 @@ class TestFreshness:
             "Mon Nov 23 14:49:07 2026",
         ],
     )
-    def test_no_other_form_of_a_date_counts(self, date: str) -> None:
+    def test_no_other_form_of_a_date_is_accepted(self, date: str) -> None:
         assert not is_fresh(at(date=date), START)
 
     @pytest.mark.parametrize("text", ["2026-11-23 14:49:07 utc", " 2026-11-23 14:49:07 UTC "])
-    def test_an_ivvy_date_may_be_written_a_little_otherwise(self, text: str) -> None:
+    def test_an_ivvy_date_may_vary_slightly(self, text: str) -> None:
         assert is_fresh(at(text), START)
 
     @pytest.mark.parametrize(
@@ -292,7 +296,7 @@ class TestFreshness:
             "\0",
         ],
     )
-    def test_what_is_no_date_is_stale(self, text: str) -> None:
+    def test_an_invalid_date_is_stale(self, text: str) -> None:
         assert not is_fresh(at(text), START)
         assert not is_fresh(at(text, "Mon, 23 Nov 2026 14:49:07 GMT"), START)
 
@@ -313,8 +317,8 @@ class TestFreshness:
             ",",
         ],
     )
-    def test_a_date_that_no_calendar_holds_is_stale(self, text: str) -> None:
-        """Anybody can send it: it is judged before any key is known."""
+    def test_an_impossible_date_is_stale(self, text: str) -> None:
+        """Anybody can send it, because it is checked before any key is known."""
         assert not is_fresh(at(date=text), START)
 
 
@@ -323,8 +327,8 @@ def signature_of(request: SignedRequest) -> str:
 
 
 def others_of_the_same_text(request: SignedRequest) -> Iterator[SignedRequest]:
-    """Every request that signs the same text: the borders of its parts moved anywhere, in capitals,
-    and with headers that are not signed because others have their names."""
+    """Every request that signs the same text: the boundaries of its parts moved anywhere, in
+    capitals, and with headers that are not signed because other headers have their names."""
     for other in with_moved_borders(request):
         yield other
         capitals = {name: value.upper() for name, value in other.headers.items()}
@@ -349,7 +353,7 @@ def with_moved_borders(request: SignedRequest) -> Iterator[SignedRequest]:
 
 
 def unlowered_text(request: SignedRequest) -> str:
-    """What follows the method and the MD5, which are as long in every request."""
+    """What follows the method and the MD5, whose lengths are the same in every request."""
     headers = {**request.headers}
     content_type, date = headers.pop("content-type", ""), headers.pop("date", "")
     ivvy = "&".join(f"{name}={headers[name]}" for name in sorted(headers))
@@ -359,7 +363,8 @@ def unlowered_text(request: SignedRequest) -> str:
 
 
 def headers_of_the_text(text: str) -> Iterator[dict[str, str]]:
-    """Every way to read it as IVVY headers: any `&` parts two of them, any `=` name and value."""
+    """Every way to read it as IVVY headers: any `&` may separate two headers, and any `=` a name
+    from its value."""
     for pieces in pieces_of(text.split("&")):
         for named in product(*map(names_and_values, pieces)):
             yield dict(named)
@@ -378,20 +383,20 @@ def names_and_values(piece: str) -> list[tuple[str, str]]:
 
 
 def all_signed(request: SignedRequest) -> SignedRequest:
-    """The same with only those headers that are signed, under the names by which they are."""
+    """The same request with only the signed headers, under the names that are signed."""
     signed = {"content-type": request.header("content-type"), "date": request.date}
     headers = {**signed, **ivvy_headers(request.headers)}
     return replace(request, headers={name: text for name, text in headers.items() if text})
 
 
 def as_read(request: SignedRequest) -> tuple[object, ...]:
-    """What a request says, but for the case of its letters, which no signature covers."""
+    """What a request says, except for the case of its letters, which no signature covers."""
     said = sorted((name, value.lower()) for name, value in request.headers.items())
     return said, request.targets[0].lower(), request.body
 
 
 IVVY_DATE, DATE = "2026-11-23 14:49:07 utc", "Mon, 23 Nov 2026 14:49:07 GMT"
-#: What a part may hold that looks like another one, or like the border between two.
+#: Contents of a part that look like another part, or like the boundary between two.
 _lookalikes = st.lists(
     st.sampled_from(
         ["x", "/", "/prod", "/a", "?b=", "1.0", "&ivvyb=", "ivvydate=", IVVY_DATE, DATE, '"', ";c="]
@@ -420,7 +425,8 @@ def made(parts: Mapping[str, str]) -> SignedRequest:
     return SignedRequest(headers=headers, targets=[parts["target"]], body=b"")
 
 
-#: What signs the text of another request, were it not refused: each for a rule of its own.
+#: Requests that would sign the text of another one if they were not refused, each for a rule of its
+#: own.
 SHIFTS = [
     (
         {"date": "Mon, 23 Nov 2026 23:49:07 +0900", "target": "/prod/api/1.0/batch"},
@@ -489,12 +495,12 @@ SHIFTED = {
 
 
 class TestShifts:
-    """Nothing stands between the parts of what is signed: none of them may move into the next."""
+    """The signed parts have no separator, and yet none can be shifted into the next."""
 
     @settings(max_examples=20)
     @given(request=shifty_requests)
     @all_shifts
-    def test_no_two_requests_that_verify_have_one_text(self, request: SignedRequest) -> None:
+    def test_no_two_requests_that_verify_have_the_same_text(self, request: SignedRequest) -> None:
         signature = signature_of(request)
         verifying = {
             repr(as_read(other))
@@ -504,7 +510,7 @@ class TestShifts:
         assert len(verifying) <= 1
 
     @named([vector for vector in VECTORS if vector["name"] in SHIFTED])
-    def test_of_all_shifts_of_a_clients_text_only_its_own_verifies(self, vector: Vector) -> None:
+    def test_no_shift_of_a_clients_text_verifies_but_its_own(self, vector: Vector) -> None:
         request = all_signed(request_of(vector))
         verifying = {
             repr(as_read(other))
@@ -514,7 +520,7 @@ class TestShifts:
         assert verifying == {repr(as_read(request))}
 
     @pytest.mark.parametrize(("signed", "sent"), SHIFTS)
-    def test_a_part_does_not_move_into_the_next(
+    def test_no_part_can_be_shifted_into_the_next(
         self, signed: Mapping[str, str], sent: Mapping[str, str]
     ) -> None:
         first, second = map(made, (signed, sent))
@@ -522,7 +528,7 @@ class TestShifts:
         assert not iws_verifies(second, "secret", signature_of(first))
 
 
-#: What a header can hold: any text, also what only looks right.
+#: Any text that a header can contain, including text that only looks right.
 header_texts = st.text() | st.text("IWS :0123456789abcdefABCDEF-,+é\0", max_size=60)
 requests = st.builds(
     SignedRequest,
@@ -537,10 +543,10 @@ requests = st.builds(
 
 
 class TestMalformed:
-    """Malformed input is a signature that does not verify, never an exception."""
+    """A malformed signature does not verify; it never raises an exception."""
 
     @given(request=requests, authorization=header_texts, secret=st.text())
-    def test_no_headers_raise_or_are_accepted(
+    def test_random_headers_neither_raise_nor_verify(
         self, request: SignedRequest, authorization: str, secret: str
     ) -> None:
         assert not is_fresh(request, START)
@@ -550,7 +556,7 @@ class TestMalformed:
 
     @pytest.mark.parametrize("name", ["content-type", "content-md5", "date", "ivvy-date", "ivvy-x"])
     def test_a_lone_surrogate_does_not_verify(self, name: str) -> None:
-        """A gateway's event is JSON, which can write one."""
+        """A gateway's event is JSON, which can contain one."""
         request = SignedRequest(headers={name: "\ud83d"}, targets=(TARGET,), body=b"")
         assert not is_fresh(request, START)
         assert not iws_verifies(request, "secret", "0" * 40)
@@ -577,7 +583,7 @@ class TestMalformed:
             "Basic key:" + "0" * 40,
         ],
     )
-    def test_what_is_no_iws_header_names_nobody(self, authorization: str) -> None:
+    def test_an_invalid_iws_header_names_no_key(self, authorization: str) -> None:
         assert iws_credentials(authorization) is None
 
     @pytest.mark.parametrize("key", ["k", "k" * 256, "é", "a/b+c=", '"'])
@@ -601,7 +607,9 @@ class TestBasic:
             (basic("a:b").replace(" ", "  ") + " ", ("a", "b")),
         ],
     )
-    def test_key_and_secret(self, authorization: str, credentials: tuple[str, str]) -> None:
+    def test_a_basic_header_names_key_and_secret(
+        self, authorization: str, credentials: tuple[str, str]
+    ) -> None:
         assert basic_credentials(authorization) == credentials
 
     @pytest.mark.parametrize(
@@ -627,7 +635,7 @@ class TestBasic:
         ],
         ids=ascii,
     )
-    def test_what_is_none_names_nobody(self, authorization: str) -> None:
+    def test_an_invalid_basic_header_names_no_key(self, authorization: str) -> None:
         assert basic_credentials(authorization) is None
 
     @given(key=st.from_regex(r"[^:\s]{1,256}", fullmatch=True), secret=st.text())
@@ -641,7 +649,7 @@ class TestOurRequests:
         body=st.binary(),
         now=st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     )
-    def test_what_we_sign_verifies(
+    def test_our_own_requests_verify(
         self, sign: Sign, secret: str, body: bytes, now: datetime
     ) -> None:
         headers = sign(
@@ -680,7 +688,7 @@ class TestOurRequests:
             "X-Api-Authorization": f"IWS {vector['key']}:{vector['signature']}",
         }
 
-    def test_the_date_is_utc_wherever_the_clock_is(self, sign: Sign) -> None:
+    def test_the_date_is_utc_in_any_time_zone(self, sign: Sign) -> None:
         there = START.astimezone(timezone(timedelta(hours=10)))
         headers = sign(key="k", secret="s", target=TARGET, body=b"", now=there, content_type="a")
         assert headers["IVVY-Date"] == "2026-11-23 14:49:07 UTC"
@@ -697,15 +705,15 @@ def callback(*secrets: str, body: bytes = BODY, now: datetime = START) -> dict[s
 
 
 class TestCallbacks:
-    def test_the_library_for_receivers_verifies_them(self) -> None:
+    def test_the_receivers_library_verifies_callbacks(self) -> None:
         verify(WEBHOOK_SECRET, BODY, callback(WEBHOOK_SECRET))
 
     @given(text=st.text())
-    def test_whatever_the_body_holds(self, text: str) -> None:
+    def test_any_body_can_be_signed(self, text: str) -> None:
         body = text.encode()
         verify(WEBHOOK_SECRET, body, callback(WEBHOOK_SECRET, body=body))
 
-    def test_they_are_the_signatures_of_the_specification(self) -> None:
+    def test_callbacks_have_the_signatures_of_the_specification(self) -> None:
         headers = callback(WEBHOOK_SECRET, now=START)
         assert headers == {
             "webhook-id": MESSAGE_ID,
@@ -714,12 +722,12 @@ class TestCallbacks:
         }
 
     @given(blocks=st.lists(st.binary()))
-    def test_a_body_in_blocks_is_signed_as_one(self, blocks: list[bytes]) -> None:
+    def test_a_body_in_blocks_has_the_signature_of_the_whole(self, blocks: list[bytes]) -> None:
         secrets = [OTHER_SECRET, WEBHOOK_SECRET]
         in_blocks = webhook_headers(message_id=MESSAGE_ID, body=blocks, secrets=secrets, now=START)
         assert in_blocks == callback(*secrets, body=b"".join(blocks), now=START)
 
-    def test_during_a_rotation_each_secret_verifies_them(self) -> None:
+    def test_each_secret_verifies_a_callback_during_a_rotation(self) -> None:
         headers = callback(OTHER_SECRET, WEBHOOK_SECRET)
         for secret in (OTHER_SECRET, WEBHOOK_SECRET):
             verify(secret, BODY, headers)
@@ -735,14 +743,14 @@ class TestCallbacks:
         ],
         ids=["another secret", "another body", "another id", "another time"],
     )
-    def test_nothing_else_verifies(
+    def test_a_changed_callback_does_not_verify(
         self, secret: str, body: bytes, change: Mapping[str, str]
     ) -> None:
         headers = {**callback(WEBHOOK_SECRET), **change}
         with pytest.raises(WebhookVerificationError):
             verify(secret, body, headers)
 
-    def test_a_signature_of_another_time_is_another(self) -> None:
+    def test_another_time_gives_another_signature(self) -> None:
         first, later = (
             callback(WEBHOOK_SECRET, now=START),
             callback(WEBHOOK_SECRET, now=START + SECOND),
@@ -750,8 +758,8 @@ class TestCallbacks:
         assert first["webhook-signature"] != later["webhook-signature"]
         assert first["webhook-id"] == later["webhook-id"]
 
-    def test_they_are_made_without_a_copy_of_the_body(self) -> None:
-        """It may be 50 MB, in a function of 512."""
+    def test_callbacks_are_signed_without_copying_the_body(self) -> None:
+        """The body may be 50 MB, in a function with 512 MB."""
         body = bytes(2_000_000)
         tracemalloc.start()
         callback(WEBHOOK_SECRET, OTHER_SECRET, body=body)
@@ -759,18 +767,18 @@ class TestCallbacks:
         tracemalloc.stop()
         assert most < 1_000_000
 
-    def test_a_secret_that_is_no_base64_signs_nothing(self) -> None:
-        """Silently it would be another secret than the receiver's."""
+    def test_a_secret_that_is_not_base64_is_refused(self) -> None:
+        """Otherwise it would silently differ from the receiver's secret."""
         with pytest.raises(ValueError):
             callback("whsec_" + "-_" * 16)
 
-    def test_the_time_is_the_moment_wherever_the_clock_is(self) -> None:
+    def test_the_timestamp_does_not_depend_on_the_time_zone(self) -> None:
         there = START.astimezone(timezone(timedelta(hours=-10)))
         assert callback(WEBHOOK_SECRET, now=there) == callback(WEBHOOK_SECRET, now=START)
 
 
 class TestSecrets:
-    """Secrets are lists: the newest first, and every live one counts."""
+    """Secrets are lists, newest first, and every live one counts."""
 
     SECRETS = (
         Secret(value="new-secret"),
@@ -786,7 +794,7 @@ class TestSecrets:
             (START + SECOND, ["new-secret"]),
         ],
     )
-    def test_a_rotated_secret_lives_until_its_moment(self, now: datetime, live: list[str]) -> None:
+    def test_a_rotated_secret_lives_until_it_expires(self, now: datetime, live: list[str]) -> None:
         key = Key(key="demo", account="acme", secrets=self.SECRETS)
         account = Account(account="acme", callback_secrets=self.SECRETS)
         assert key.live_secrets(now) == live
@@ -809,25 +817,25 @@ class TestSecrets:
 
 
 class TestIvvyHeaders:
-    """A signature covers them without their spelling, so spelling must decide nothing."""
+    """Signatures do not cover the spelling of names, so the spelling must not matter."""
 
     SIGNED: ClassVar = {"ivvy-date": "2026-11-23 14:49:08 UTC", "ivvy-idempotency-key": "k1"}
 
     def verifies(self, headers: dict[str, str]) -> bool:
-        """Whether what was signed with SIGNED still verifies, sent with these."""
+        """Whether the signature made for SIGNED still verifies if these headers are sent."""
         target = "/api/1.0/batch?action=run"
         made = SignedRequest(headers=self.SIGNED, targets=[target], body=b"{}")
         signature = iws_signature(iws_text(made, target), "secret")
         sent = SignedRequest(headers=headers, targets=[target], body=b"{}")
         return iws_verifies(sent, "secret", signature)
 
-    def test_it_verifies_as_it_was_sent_and_in_another_spelling(self) -> None:
+    def test_any_spelling_of_the_signed_headers_verifies(self) -> None:
         assert self.verifies(self.SIGNED)
         assert self.verifies({name.replace("-", "_"): self.SIGNED[name] for name in self.SIGNED})
 
     @pytest.mark.parametrize("spelling", ["ivvy_date", "ivvydate", "ivvy--date", "ivvy-date-"])
     @pytest.mark.parametrize("comes_first", [True, False])
-    def test_a_second_date_in_another_spelling_refreshes_nothing(
+    def test_a_second_date_in_another_spelling_does_not_make_a_request_fresh(
         self, spelling: str, comes_first: bool
     ) -> None:
         forged = {"ivvy-date": "2026-11-24 00:00:00 UTC"}

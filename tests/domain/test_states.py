@@ -1,4 +1,4 @@
-"""The tables of the state machines: what they allow, and that nothing else is."""
+"""The tables of the state machines: what they allow, and that nothing else happens."""
 
 from itertools import product
 
@@ -38,6 +38,6 @@ def test_a_callback_moves_as_its_table_says_or_not_at_all(
             after(CALLBACK_MOVES, state, event)
 
 
-def test_every_state_can_be_left_but_that_of_no_callback() -> None:
+def test_every_state_can_be_left_except_no_callback() -> None:
     assert {state for state, _ in BATCH_MOVES} == set(BatchState)
     assert {state for state, _ in CALLBACK_MOVES} == set(CallbackState)

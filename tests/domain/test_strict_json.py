@@ -1,5 +1,5 @@
-"""What counts as JSON from callers, and that every value goes through as it came: to the service
-and, so that it refuses the same, to the client."""
+"""What is accepted as JSON from callers, and that every accepted value passes through unchanged.
+The client has the same rules, so that it refuses the same."""
 
 import gc
 import json
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import chalicelib.domain.strict_json
 
-#: Strings as JSON can hold them: lone surrogates too, pairs of them joined.
+#: Strings as JSON can contain them, including lone surrogates; pairs of them are joined.
 strings = (st.text() | st.text(alphabet=["\ud83d", "\ude00", "\\", '"', "u", "é", "\0"])).map(
     lambda text: json.loads(json.dumps(text))
 )
@@ -36,13 +36,13 @@ SERVICE, CLIENT = chalicelib.domain.strict_json, batchback.strict_json
 
 @pytest.fixture(scope="module", params=[SERVICE, CLIENT], ids=["service", "client"])
 def strict_json(request: pytest.FixtureRequest) -> ModuleType:
-    """Either implementation."""
+    """Both implementations."""
     module: ModuleType = request.param
     return module
 
 
 def why_not(strict_json: ModuleType, body: bytes) -> str:
-    """What a caller is told."""
+    """The message for the caller."""
     with pytest.raises(strict_json.NotStrictJson) as refused:
         strict_json.parse(body)
     return str(refused.value)
@@ -54,8 +54,10 @@ def nested(depth: int, inside: str = "") -> bytes:
 
 class TestValues:
     @given(value=values)
-    def test_every_value_goes_through_as_it_came(self, strict_json: ModuleType, value: Any) -> None:
-        """`repr` tells 1 from 1.0 and from True, and -0.0 from 0.0."""
+    def test_every_value_passes_through_unchanged(
+        self, strict_json: ModuleType, value: Any
+    ) -> None:
+        """`repr` distinguishes 1 from 1.0 and from True, and -0.0 from 0.0."""
         came = strict_json.parse(json.dumps(value).encode())
         assert repr(came) == repr(value)
         goes = strict_json.dump(came).encode()
@@ -92,13 +94,11 @@ class TestValues:
             ('{"":{"":null}}', '{"":{"":null}}'),
         ],
     )
-    def test_what_a_value_is_written_as(
-        self, strict_json: ModuleType, body: str, text: str
-    ) -> None:
+    def test_how_values_are_written(self, strict_json: ModuleType, body: str, text: str) -> None:
         assert strict_json.dump(strict_json.parse(body.encode())) == text
 
     @pytest.mark.parametrize("sign", ["", "-"])
-    def test_integers_go_through_up_to_4300_digits(
+    def test_integers_of_up_to_4300_digits_are_accepted(
         self, strict_json: ModuleType, sign: str
     ) -> None:
         longest = sign + "9" * 4_300
@@ -109,7 +109,7 @@ class TestValues:
         assert strict_json.MAX_DIGITS == 4_300
         assert "4300" in why_not(strict_json, f'{{"a":{sign}1{"0" * 4_300}}}'.encode())
 
-    def test_a_long_fraction_is_a_double_as_any(self, strict_json: ModuleType) -> None:
+    def test_a_long_fraction_is_an_ordinary_double(self, strict_json: ModuleType) -> None:
         assert strict_json.parse(b"0." + b"3" * 10_000) == 1 / 3
         assert strict_json.parse(b"1" + b"0" * 300 + b".0") == 1e300
 
@@ -136,19 +136,19 @@ class TestDepth:
         assert "64" in why_not(strict_json, objects(depth + 1))
 
     @pytest.mark.parametrize("depth", [66, 1_000, 100_000, 3_000_000])
-    def test_any_depth_is_refused_in_the_same_words(
+    def test_any_excessive_depth_gets_the_same_message(
         self, strict_json: ModuleType, depth: int
     ) -> None:
         assert why_not(strict_json, nested(depth)) == why_not(strict_json, nested(66, "1"))
 
     @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
     @pytest.mark.parametrize("times", [65, 100_000])
-    def test_what_never_closes_is_deep_too(
+    def test_brackets_that_never_close_are_levels_too(
         self, strict_json: ModuleType, opening: str, times: int
     ) -> None:
         assert why_not(strict_json, (opening * times).encode()) == why_not(strict_json, nested(66))
 
-    def test_what_is_wide_is_not_deep(self, strict_json: ModuleType) -> None:
+    def test_a_wide_value_is_not_deep(self, strict_json: ModuleType) -> None:
         body = "[" + ",".join(["[[]]"] * 10_000) + "]"
         assert strict_json.dump(strict_json.parse(body.encode())) == body
 
@@ -156,13 +156,13 @@ class TestDepth:
         text=st.text('[]{}"\\a,:é', max_size=80)
         | st.lists(st.sampled_from(['"', "\\", "[" * 70, "]" * 70])).map("".join)
     )
-    def test_brackets_in_strings_are_no_levels(self, strict_json: ModuleType, text: str) -> None:
+    def test_brackets_in_strings_are_not_levels(self, strict_json: ModuleType, text: str) -> None:
         assert strict_json.parse(json.dumps([text, {text: [text]}]).encode())
         assert strict_json.parse(json.dumps({text: text}, ensure_ascii=False).encode())
 
 
 class TestContainers:
-    """What the service alone limits, for its memory."""
+    """A limit that only the service has, to protect its memory."""
 
     def test_a_million_is_accepted_and_one_more_is_refused(
         self,
@@ -179,7 +179,7 @@ class TestContainers:
         assert SERVICE.parse(json.dumps(text).encode()) == text
 
     @pytest.mark.parametrize("body", [b"[]", b"[", b"\xff"])
-    def test_the_collector_is_left_as_it_was(self, body: bytes) -> None:
+    def test_the_garbage_collector_keeps_its_state(self, body: bytes) -> None:
         for set_to in (gc.disable, gc.enable):
             set_to()
             was_enabled = gc.isenabled()
@@ -232,7 +232,9 @@ class TestRefusals:
             ("\u00a0[]".encode(), "not JSON"),
         ],
     )
-    def test_it_is_refused_in_words(self, strict_json: ModuleType, body: bytes, word: str) -> None:
+    def test_invalid_json_is_refused_with_a_message(
+        self, strict_json: ModuleType, body: bytes, word: str
+    ) -> None:
         assert word in why_not(strict_json, body)
 
     def test_the_same_key_in_different_objects_is_fine(self, strict_json: ModuleType) -> None:
@@ -248,7 +250,7 @@ class TestRefusals:
             b'{"\\ud83d":1,"\\ud83d":2}',
         ],
     )
-    def test_words_are_short_and_can_be_sent(self, strict_json: ModuleType, body: bytes) -> None:
+    def test_messages_are_short_and_can_be_sent(self, strict_json: ModuleType, body: bytes) -> None:
         assert len(why_not(strict_json, body).encode()) < 300
 
     @given(
@@ -272,8 +274,8 @@ class TestRefusals:
 
 
 @given(body=st.binary() | st.text('[]{}":,1e-.n\\u ').map(str.encode))
-def test_both_say_the_same(body: bytes) -> None:
-    """The same value, or the same words."""
+def test_both_implementations_agree(body: bytes) -> None:
+    """Both return the same value or the same message."""
     assert outcome(CLIENT, body) == outcome(SERVICE, body)
 
 

@@ -1,4 +1,4 @@
-"""What a caller may have signed as path and query, from what API Gateway hands on of it."""
+"""Which paths and queries a caller may have signed, derived from what API Gateway passes on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,12 +15,12 @@ Query = Mapping[str, Sequence[str]]
 
 texts = st.text(max_size=8) | st.text(" +%&=;#/?~*'é\ud83d", max_size=8)
 queries = st.dictionaries(texts, st.lists(texts, min_size=1, max_size=3), max_size=5)
-#: As clients write a parameter, each in its own way.
+#: How clients encode a parameter, each in its own way.
 styles = st.sampled_from(
     [
         partial(quote, safe=""),  # .NET's Uri.EscapeDataString, Ruby's ERB
         partial(quote, safe="!'()*"),  # JavaScript's encodeURIComponent
-        partial(quote, safe="!$'()*,:;=@/?"),  # what RFC 3986 demands and no more: requests
+        partial(quote, safe="!$'()*,:;=@/?"),  # only what RFC 3986 requires: requests
         partial(quote, safe="!$'()*,:;=@/?[]"),  # the URI of Java and .NET, of a whole URL
         partial(quote, safe="!$()*,:;=@/?[]\\^`{|}"),  # JavaScript's URL
         partial(quote_plus, safe=""),  # Python's urlencode, Go's url.Values
@@ -35,7 +35,7 @@ def queries_of(targets: Sequence[str]) -> list[str]:
 
 @given(query=queries)
 def test_every_spelling_decodes_to_the_parameters(query: Query) -> None:
-    """So no two different queries share one."""
+    """So no two different queries share a spelling."""
     for spelling in queries_of(as_sent(PATHS, query)):
         assert parse_qs(spelling.removeprefix("?"), keep_blank_values=True) == query
 
@@ -45,10 +45,10 @@ def test_every_spelling_decodes_to_the_parameters(query: Query) -> None:
     style=styles,
     end=st.sampled_from(["", "&"]),
 )
-def test_what_a_client_wrote_is_among_them(
+def test_the_spelling_of_every_client_is_tried(
     pairs: list[tuple[str, str]], style: Callable[[str], str], end: str
 ) -> None:
-    pairs.sort(key=lambda pair: pair[0])  # equal names stand together
+    pairs.sort(key=lambda pair: pair[0])  # equal names stay together
     sent = "&".join(f"{style(name)}={style(value)}" for name, value in pairs) + end
     query = parse_qs(sent, keep_blank_values=True)
     assert f"{PATHS[0]}?{sent}" in as_sent(PATHS, query)
@@ -74,7 +74,7 @@ def test_what_a_client_wrote_is_among_them(
         ("?a=x=y/z", {"a": ["x=y/z"]}),
     ],
 )
-def test_these_are_among_them(sent: str, query: Query) -> None:
+def test_these_spellings_are_tried(sent: str, query: Query) -> None:
     assert sent in queries_of(as_sent(PATHS, query))
 
 
@@ -88,11 +88,11 @@ def test_these_are_among_them(sent: str, query: Query) -> None:
         ("?a&b", {"a": [""]}),
     ],
 )
-def test_what_means_other_parameters_is_not(sent: str, query: Query) -> None:
+def test_spellings_of_other_parameters_are_not_tried(sent: str, query: Query) -> None:
     assert sent not in queries_of(as_sent(PATHS, query))
 
 
-def test_a_path_with_the_beginning_of_a_query_is_none() -> None:
+def test_a_path_with_a_question_mark_is_not_tried() -> None:
     assert as_sent(["/api/1.0/batch?action=run"], {}) == []
 
 
@@ -104,14 +104,14 @@ def test_a_path_with_the_beginning_of_a_query_is_none() -> None:
         ({"a": ["é" * (MAX_CHARACTERS - 1)]}, {"b": [""]}),
     ],
 )
-def test_a_longer_query_has_none(longest: Query, more: Query) -> None:
-    """Anybody can send one: it is spelled before any key is known."""
+def test_a_longer_query_has_no_spelling(longest: Query, more: Query) -> None:
+    """Anybody can send one, because spellings are made before any key is known."""
     assert as_sent(PATHS, longest)
     assert as_sent(PATHS, {**longest, **more}) == []
 
 
 @given(query=queries)
-def test_there_are_never_many(query: Query) -> None:
+def test_there_are_never_many_spellings(query: Query) -> None:
     assert len(as_sent(PATHS[:1], query)) <= 60
 
 

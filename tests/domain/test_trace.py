@@ -16,7 +16,7 @@ def test_trace_id_and_flags_are_kept(flags: str) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "-", "-what-the-future-will-be-like"])
-def test_a_later_version_may_go_on_after_the_flags(rest: str) -> None:
+def test_a_later_version_may_have_more_after_the_flags(rest: str) -> None:
     assert parse(f"cc-{TRACE_ID}-{PARENT}-01{rest}") == TraceContext(TRACE_ID, "01")
 
 
@@ -39,7 +39,7 @@ def test_a_later_version_may_go_on_after_the_flags(rest: str) -> None:
         f"cc-{TRACE_ID}-{PARENT}-01-more,00-{TRACE_ID}-{PARENT}-01",
     ],
 )
-def test_what_is_invalid_is_none(header: str | None) -> None:
+def test_an_invalid_header_is_ignored(header: str | None) -> None:
     assert parse(header) is None
 
 

@@ -1,4 +1,4 @@
-"""Every change to a head: what it names, what it does, and that the late one of two loses."""
+"""Every change to a head: what it requires, what it does, and that of two the later one fails."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,14 +21,14 @@ from tests.samples import a_batch, some_jobs, succeeded, unanswered
 
 MILLISECOND, SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-#: From START, 7 seconds after a full minute, to the one at which the sweep sees what became of a
-#: delivery that begins then.
+#: From START, 7 seconds after a full minute, to the minute at which the sweep checks the outcome of
+#: a delivery that begins then.
 UNTIL_DUE = timedelta(seconds=173)
 Decide = Callable[[Batch], Change]
 
 
 def applied(head: Batch, change: Change) -> Batch | None:
-    """The head after a change; None: the change lost, and the head is as it was."""
+    """The head after a change; None if the change failed and the head is unchanged."""
     store = FakeBatchStore()
     store.heads[head.batch_id] = head
     after = store.change(head, change)
@@ -49,7 +49,7 @@ def completed(**fields: Any) -> Batch:
 
 
 def delivering(**fields: Any) -> Batch:
-    """A batch whose callback somebody delivers."""
+    """A batch whose callback is being delivered."""
     head = changed(completed(), lambda head: transitions.take_lease(head, "ours", START))
     return replace(head, **fields)
 
@@ -98,18 +98,18 @@ ANY_TIME: dict[str, Decide] = {
     "clear_due": transitions.clear_due,
 }
 ALL = {**WHILE_RUNNING, **WHILE_COMPLETED, **WHILE_DELIVERING, **ANY_TIME}
-#: Made again they change nothing.
+#: Changes that do nothing if they are made again.
 REPEATABLE = {"cancel", "clear_due"}
 
 
 def head_for(name: str) -> Batch:
-    """A head that a change is for."""
+    """A head that a change applies to."""
     if name in {*WHILE_DELIVERING, *WHILE_COMPLETED}:
         return delivering()
     return a_batch(1, sentinel_at=START)
 
 
-def test_every_change_is_among_those_tested_here() -> None:
+def test_every_change_is_tested_here() -> None:
     made = {
         name
         for name, found in vars(transitions).items()
@@ -126,7 +126,7 @@ def test_the_fields_of_a_change_are_those_of_a_batch() -> None:
 class TestTheLateOneLoses:
     @pytest.mark.parametrize("name", ALL)
     @pytest.mark.parametrize("since", [{"submission": "another"}, {"round": 2}])
-    def test_no_change_is_made_to_another_round_or_submission(
+    def test_no_change_applies_to_another_round_or_submission(
         self, name: str, since: dict[str, Any]
     ) -> None:
         head = head_for(name)
@@ -135,9 +135,7 @@ class TestTheLateOneLoses:
         assert applied(replace(head, **since), decided) is None
 
     @pytest.mark.parametrize("name", WHILE_RUNNING)
-    def test_nothing_that_is_for_a_running_batch_is_done_to_one_that_has_ended(
-        self, name: str
-    ) -> None:
+    def test_changes_of_running_batches_do_not_apply_to_ended_ones(self, name: str) -> None:
         head = a_batch(1)
         ended = replace(head, state=BatchState.COMPLETED)
         assert applied(ended, ALL[name](head)) is None
@@ -154,14 +152,12 @@ class TestTheLateOneLoses:
             {"lease": None},
         ],
     )
-    def test_nothing_is_recorded_of_a_delivery_that_was_overtaken(
-        self, name: str, since: dict[str, Any]
-    ) -> None:
+    def test_an_overtaken_delivery_records_nothing(self, name: str, since: dict[str, Any]) -> None:
         head = delivering()
         assert applied(replace(head, **since), ALL[name](head)) is None
 
-    def test_nobody_takes_a_lease_that_saw_fewer_attempts_than_were_made(self) -> None:
-        """Or it would count anew what was counted, and one attempt too many would be made."""
+    def test_a_lease_is_refused_if_attempts_were_made_meanwhile(self) -> None:
+        """Otherwise an attempt would be counted twice, and one too many would be made."""
         head = completed()
         decided = transitions.take_lease(head, "late", START)
         first = changed(head, lambda head: transitions.take_lease(head, "first", START))
@@ -170,7 +166,7 @@ class TestTheLateOneLoses:
         assert applied(since, decided) is None
 
     @pytest.mark.parametrize("name", ALL)
-    def test_a_change_made_twice_is_made_once(self, name: str) -> None:
+    def test_a_repeated_change_takes_effect_once(self, name: str) -> None:
         head = head_for(name)
         decided = ALL[name](head)
         after = applied(head, decided)
@@ -178,26 +174,26 @@ class TestTheLateOneLoses:
         assert applied(after, decided) == (after if name in REPEATABLE else None)
 
     @pytest.mark.parametrize("name", WHILE_COMPLETED)
-    def test_nothing_that_is_for_an_ended_batch_is_done_to_a_running_one(self, name: str) -> None:
+    def test_changes_of_ended_batches_do_not_apply_to_running_ones(self, name: str) -> None:
         assert applied(a_batch(1), ALL[name](completed())) is None
 
 
 class TestFinishChunk:
-    def test_a_chunk_joins_the_finished_ones_with_its_counts(self) -> None:
+    def test_a_finished_chunk_is_added_with_its_counts(self) -> None:
         head = a_batch(3, done=frozenset({2}), counts=Counts(failed=1, result_bytes=10))
         after = changed(head, lambda head: transitions.finish_chunk(head, full_chunk(0)))
         size = sum(len(result.text) for result in results_of(full_chunk(0), 1))
         counts = Counts(succeeded=1, failed=1, result_bytes=10 + size)
         assert after == replace(head, done=frozenset({0, 2}), counts=counts)
 
-    def test_a_chunk_with_an_unanswered_job_is_counted_apart(self) -> None:
+    def test_a_chunk_with_an_unanswered_job_is_counted_separately(self) -> None:
         head = a_batch(3)
         chunk = full_chunk(1, lost=True)
         after = changed(head, lambda head: transitions.finish_chunk(head, chunk))
         assert after.done == after.unanswered == frozenset({1})
         assert (after.counts, after.unanswered_counts.failed) == (Counts(), 1)
 
-    def test_what_was_unanswered_in_an_older_round_and_answered_since_is_no_more(self) -> None:
+    def test_a_job_answered_in_a_later_round_is_no_longer_unanswered(self) -> None:
         chunk = full_chunk(0, lost=True).with_part(
             AnswersPart(round=2, number=0, answers={0: succeeded()})
         )
@@ -207,7 +203,7 @@ class TestFinishChunk:
 
 
 class TestComplete:
-    def test_the_callback_is_due_at_once_and_no_check_any_more(self) -> None:
+    def test_the_callback_is_due_immediately_and_no_check_is(self) -> None:
         head = a_batch(1)
         after = changed(head, lambda head: transitions.complete(head, START + HOUR))
         assert after == replace(
@@ -221,7 +217,7 @@ class TestComplete:
         assert after.may_deliver(START + HOUR)
 
     @pytest.mark.parametrize("seconds", [0, 0.001, 59.999, 60])
-    def test_the_sweep_comes_in_a_full_minute_once_a_delivery_would_have_ended(
+    def test_the_sweep_finds_the_batch_in_the_first_full_minute_after_the_lease(
         self, seconds: float
     ) -> None:
         now = START + timedelta(seconds=seconds)
@@ -230,12 +226,12 @@ class TestComplete:
         assert (after.due_at.second, after.due_at.microsecond) == (0, 0)
         assert LEASE < after.due_at - now <= LEASE + MINUTE
 
-    def test_who_delivers_at_once_leaves_the_due_time_as_it_is(self) -> None:
+    def test_an_immediate_delivery_does_not_change_the_due_time(self) -> None:
         ended = changed(a_batch(1), lambda head: transitions.complete(head, START))
         leased = changed(ended, lambda head: transitions.take_lease(head, "ours", START + SECOND))
         assert leased.due_at == ended.due_at
 
-    def test_without_a_callback_url_nothing_is_due_any_more(self) -> None:
+    def test_without_a_callback_url_nothing_more_is_due(self) -> None:
         head = a_batch(1, callback=CallbackState.NONE)
         after = changed(head, lambda head: transitions.complete(head, START))
         assert (after.next_check_at, after.next_try_at, after.due_at) == (None, None, None)
@@ -243,8 +239,11 @@ class TestComplete:
 
     @pytest.mark.parametrize("what", ["cancelled", "stopped"])
     @pytest.mark.parametrize("was_so", [True, False])
-    def test_it_loses_if_a_cancel_or_a_stop_came_in_between(self, what: str, was_so: bool) -> None:
-        """Whoever ends a batch has seen whether it is either: its status cannot change after."""
+    def test_completing_fails_if_a_cancel_or_a_stop_came_in_between(
+        self, what: str, was_so: bool
+    ) -> None:
+        """The status of an ended batch never changes, so a batch is completed only by a worker that
+        knows whether it is cancelled or stopped."""
         seen: dict[str, Any] = {what: was_so}
         since: dict[str, Any] = {what: not was_so}
         head = a_batch(1, **seen)
@@ -279,13 +278,13 @@ class TestLooks:
         after = changed(head, decide)
         assert (after.next_check_at, after.due_at) == (head.deadline, head.deadline)
 
-    def test_a_wait_moves_the_next_check_behind_it(self) -> None:
+    def test_the_next_check_comes_after_a_wait(self) -> None:
         head = a_batch()
         after = changed(head, lambda head: transitions.postpone_check(head, START + HOUR))
         behind = START + HOUR + MINUTE
         assert after == replace(head, next_check_at=behind, due_at=behind)
 
-    def test_of_several_waits_the_longest_stands_whoever_records_last(self) -> None:
+    def test_the_longest_of_several_waits_counts_in_any_order(self) -> None:
         head = a_batch()
         waiting = changed(head, lambda head: transitions.wait_until(head, START + HOUR))
         assert waiting == replace(head, waits_until=START + HOUR)
@@ -294,12 +293,12 @@ class TestLooks:
         assert longer is not None
         assert longer.waits_until == START + 2 * HOUR
 
-    def test_a_wait_moves_no_check_that_was_made_or_moved_meanwhile(self) -> None:
+    def test_a_wait_does_not_move_a_check_that_was_made_or_moved_meanwhile(self) -> None:
         head = a_batch()
         decided = transitions.postpone_check(head, START + HOUR)
         assert applied(replace(head, next_check_at=START + 2 * HOUR), decided) is None
 
-    def test_a_check_is_due_from_its_moment_on(self) -> None:
+    def test_a_check_is_due_from_its_time_on(self) -> None:
         head = a_batch()
         assert not head.is_check_due(START + MINUTE - MILLISECOND)
         assert head.is_check_due(START + MINUTE)
@@ -331,20 +330,20 @@ class TestLease:
             due_at=START + UNTIL_DUE,
         )
 
-    def test_one_of_two_gets_it(self) -> None:
+    def test_only_one_of_two_gets_the_lease(self) -> None:
         head = completed()
         after = applied(head, transitions.take_lease(head, "ours", START))
         assert after
         assert applied(after, transitions.take_lease(head, "theirs", START)) is None
 
-    def test_after_its_end_another_gets_it_and_the_first_cannot_record(self) -> None:
+    def test_after_its_end_another_gets_the_lease_and_the_first_cannot_record(self) -> None:
         ours = delivering()
         theirs = changed(ours, lambda head: transitions.take_lease(head, "theirs", START + LEASE))
         assert theirs.attempts == 2
         assert applied(theirs, transitions.record_delivery(ours, TAKEN)) is None
         assert applied(theirs, transitions.record_delivery(theirs, TAKEN)) is not None
 
-    def test_an_attempt_not_made_is_given_back(self) -> None:
+    def test_an_attempt_that_was_not_made_is_not_counted(self) -> None:
         before = completed(attempts=3, history=(FAILED, LOST, FAILED))
         leased = changed(before, lambda head: transitions.take_lease(head, "ours", START))
         after = changed(leased, lambda head: transitions.return_attempt(head, START + MINUTE))
@@ -391,20 +390,20 @@ class TestRecording:
             due_at=START + HOUR + GRACE,
         )
 
-    def test_of_all_errors_but_the_last_a_hundred_characters_are_kept(self) -> None:
+    def test_a_hundred_characters_are_kept_of_every_error_but_the_last(self) -> None:
         long = replace(FAILED, error="x" * 300)
         head = delivering(history=(long, LOST))
         after = changed(head, lambda head: transitions.record_refusal(head, long))
         assert after.history == (replace(FAILED, error="x" * 100), long)
 
     def test_the_last_attempt_is_the_last_whose_outcome_is_known(self) -> None:
-        """While the next is under way, and after its sender died."""
+        """This holds while the next one is in progress, and after its sender died."""
         assert delivering(history=(GONE, FAILED, LOST, LOST)).last_attempt == FAILED
         assert delivering().last_attempt is None
 
 
 class TestRestart:
-    def test_a_new_round_begins_with_the_chunks_that_hold_unanswered_jobs(self) -> None:
+    def test_a_new_round_runs_the_chunks_with_unanswered_jobs(self) -> None:
         head = delivering(
             done=frozenset({0, 1, 2}),
             unanswered=frozenset({1}),
@@ -446,21 +445,21 @@ class TestRestart:
             rerun="token",
         )
 
-    def test_it_is_checked_at_once_and_sent(self) -> None:
+    def test_a_restarted_batch_is_checked_and_sent_immediately(self) -> None:
         after = changed(completed(), WHILE_COMPLETED["restart"])
         assert after.is_check_due(START)
         assert after.has_stood_still
         assert not after.may_deliver(START + HOUR)
 
     def test_its_deadline_leaves_the_callback_the_last_hour_of_the_batchs_life(self) -> None:
-        """The original expiry stays."""
+        """The original expiry does not change."""
         head = completed()
         late = head.expires_at - 3 * HOUR
         after = changed(head, lambda head: transitions.restart(head, "token", late, 12 * HOUR))
         assert after.deadline == head.expires_at - HOUR
         assert after.expires_at == head.expires_at
 
-    def test_with_nothing_to_run_all_chunks_stay_done(self) -> None:
+    def test_all_chunks_stay_done_if_there_is_nothing_to_run(self) -> None:
         head = completed(done=frozenset({0}), counts=Counts(succeeded=1))
         after = changed(head, WHILE_COMPLETED["restart"])
         assert after.has_all_chunks_done
@@ -470,7 +469,7 @@ class TestRestart:
         head = completed(callback=CallbackState.NONE)
         assert changed(head, WHILE_COMPLETED["restart"]).callback is CallbackState.NONE
 
-    def test_of_two_restarts_one_begins_a_round(self) -> None:
+    def test_only_one_of_two_restarts_begins_a_round(self) -> None:
         head = completed()
         after = changed(head, WHILE_COMPLETED["restart"])
         assert applied(after, transitions.restart(head, "another", START, 12 * HOUR)) is None
@@ -481,7 +480,7 @@ class TestRestart:
         assert not head.is_near_its_end(last - MILLISECOND)
         assert head.is_near_its_end(last + MILLISECOND)
 
-    def test_a_running_batch_is_checked_at_once_instead(self) -> None:
+    def test_a_running_batch_is_checked_immediately_instead(self) -> None:
         head = a_batch(checks=1, next_check_at=START + HOUR)
         after = changed(head, WHILE_RUNNING["check_now"])
         assert after == replace(head, next_check_at=START, due_at=START, rerun="token")
@@ -495,7 +494,7 @@ class TestRestart:
 
 class TestRepost:
     @pytest.mark.parametrize("callback", [CallbackState.DELIVERED, CallbackState.FAILED])
-    def test_a_new_series_of_attempts_begins_at_once(self, callback: CallbackState) -> None:
+    def test_a_new_series_of_attempts_begins_immediately(self, callback: CallbackState) -> None:
         head = completed(callback=callback, attempts=2, history=(LOST, FAILED), next_try_at=None)
         after = changed(head, WHILE_COMPLETED["repost"])
         assert after == replace(
@@ -510,19 +509,19 @@ class TestRepost:
         )
         assert after.may_deliver(START)
 
-    def test_whoever_delivers_meanwhile_records_nothing_of_the_older_series(self) -> None:
+    def test_a_delivery_of_the_older_series_records_nothing(self) -> None:
         head = delivering()
         after = changed(head, WHILE_COMPLETED["repost"])
         assert after.lease is None
         assert applied(after, transitions.record_refusal(head, GONE)) is None
 
     def test_it_begins_no_new_round(self) -> None:
-        """So the callback keeps its `webhook-id`, and its bytes."""
+        """So the callback keeps its `webhook-id` and its bytes."""
         assert changed(completed(), WHILE_COMPLETED["repost"]).round == 1
 
 
 class TestCancel:
-    def test_it_is_due_at_once_and_runs_until_it_is_ended(self) -> None:
+    def test_a_cancelled_batch_is_due_immediately_and_runs_until_it_is_ended(self) -> None:
         head = a_batch()
         after = changed(head, WHILE_RUNNING["cancel"])
         assert after == replace(head, cancelled=True, due_at=START, rerun="token")
@@ -543,7 +542,7 @@ class TestCancel:
 
 
 class TestStop:
-    def test_it_runs_until_the_workers_that_do_not_know_of_it_have_ended(self) -> None:
+    def test_a_stopped_batch_runs_until_workers_that_do_not_know_it_have_ended(self) -> None:
         head = a_batch(max_failed=0)
         after = changed(head, WHILE_RUNNING["stop"])
         ends_at = START + WORKERS_END
@@ -552,41 +551,43 @@ class TestStop:
         assert not after.waits_for_its_workers(ends_at - EARLY)
         assert not head.waits_for_its_workers(START)
 
-    def test_of_a_stop_and_a_cancel_the_first_stands(self) -> None:
+    def test_the_first_of_a_stop_and_a_cancel_counts(self) -> None:
         head = a_batch(max_failed=0)
         for first, second in (("stop", "cancel"), ("cancel", "stop")):
             assert applied(changed(head, WHILE_RUNNING[first]), WHILE_RUNNING[second](head)) is None
 
     @pytest.mark.parametrize("name", ["record_check", "postpone_check", "clear_sentinel", "rescue"])
     @pytest.mark.parametrize("since", [{"stopped": True}, {"cancelled": True}])
-    def test_no_check_moves_its_due_time(self, name: str, since: dict[str, Any]) -> None:
+    def test_no_check_moves_the_due_time_of_a_stopped_batch(
+        self, name: str, since: dict[str, Any]
+    ) -> None:
         head = head_for(name)
         assert applied(replace(head, **since), WHILE_RUNNING[name](head)) is None
 
 
-def test_an_expired_batch_leaves_the_sweeps_sight_and_nothing_else_changes() -> None:
+def test_an_expired_batch_is_hidden_from_the_sweep_and_nothing_else_changes() -> None:
     head = a_batch()
     assert changed(head, transitions.clear_due) == replace(head, due_at=None)
 
 
 class TestNextTry:
     @pytest.mark.parametrize(("attempt", "wait"), [*enumerate(CALLBACK_WAITS, start=1)])
-    def test_it_comes_when_the_schedule_says(self, attempt: int, wait: int) -> None:
+    def test_the_next_attempt_follows_the_schedule(self, attempt: int, wait: int) -> None:
         head = delivering(attempts=attempt)
         moment = transitions.next_try_at(head, START, None, 0)
         assert moment == START + timedelta(seconds=wait)
 
     @pytest.mark.parametrize("attempts", [CALLBACK_TRIES, CALLBACK_TRIES + 1])
-    def test_none_comes_after_the_last(self, attempts: int) -> None:
+    def test_no_attempt_follows_the_last(self, attempts: int) -> None:
         assert transitions.next_try_at(delivering(attempts=attempts), START, None, 0) is None
 
-    def test_none_comes_when_the_batch_is_gone(self) -> None:
+    def test_no_attempt_follows_after_the_batch_has_expired(self) -> None:
         head = delivering()
         last = head.expires_at - 5 * SECOND
         assert transitions.next_try_at(head, last, None, 0) is None
         assert transitions.next_try_at(head, last - MILLISECOND, None, 0) is not None
 
-    def test_none_comes_where_the_receiver_asks_to_wait_beyond_the_batchs_life(self) -> None:
+    def test_no_attempt_follows_if_the_receiver_asks_for_a_wait_past_expiry(self) -> None:
         assert transitions.next_try_at(delivering(), START, 999_999_999, 0) is None
 
     @given(
@@ -595,7 +596,7 @@ class TestNextTry:
         random_unit=st.floats(0, 1),
         after=st.timedeltas(timedelta(), timedelta(hours=60)),
     )
-    def test_it_is_later_than_now_and_asked_for_and_within_life(
+    def test_the_next_attempt_is_after_now_and_retry_after_and_before_expiry(
         self, attempts: int, asked: float | None, random_unit: float, after: timedelta
     ) -> None:
         head = delivering(attempts=attempts)
@@ -611,7 +612,7 @@ class TestMayDeliver:
         ("fields", "now", "may"),
         [
             pytest.param({}, START, True, id="due now"),
-            pytest.param({}, START + HOUR, True, id="due long since"),
+            pytest.param({}, START + HOUR, True, id="long overdue"),
             pytest.param({}, START - EARLY, True, id="a little early"),
             pytest.param({}, START - EARLY - MILLISECOND, False, id="too early"),
             pytest.param({"lease_ends_at": START}, START, True, id="the lease has ended"),
@@ -630,10 +631,12 @@ class TestMayDeliver:
             ],
         ],
     )
-    def test_when(self, fields: dict[str, Any], now: datetime, may: bool) -> None:
+    def test_when_a_callback_may_be_delivered(
+        self, fields: dict[str, Any], now: datetime, may: bool
+    ) -> None:
         assert completed(**fields).may_deliver(now) is may
 
-    def test_the_due_time_alone_makes_no_check_or_try_due(self) -> None:
-        """A sweep's reservation moves `due_at`, and must neither hurry nor hold up a try."""
+    def test_the_due_time_alone_makes_nothing_due(self) -> None:
+        """A sweep's reservation moves `due_at`, which must neither hurry nor delay an attempt."""
         assert not completed(next_try_at=START + HOUR).may_deliver(START)
         assert completed(due_at=START + HOUR).may_deliver(START)

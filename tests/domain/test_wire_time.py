@@ -1,4 +1,4 @@
-"""Times as texts, there and back."""
+"""Times as texts and back."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -22,6 +22,6 @@ def test_a_time_of_any_zone_is_written_in_utc(hours: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "2026-03-29 00:59:07", "2026-03-29T00:59:07Z", f"{TEXT}!"])
-def test_another_form_is_refused(text: str) -> None:
+def test_any_other_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"does not match format|unconverted data"):
         wire_time.parse(text)
