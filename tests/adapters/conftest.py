@@ -1,4 +1,4 @@
-"""Servers and certificates for those tests that speak HTTP."""
+"""Servers and certificates for the tests that use HTTP."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ from tests.adapters.http_servers import Certificates, Server, Servers
 
 @pytest.fixture
 def servers() -> Iterator[Servers]:
-    """Each stops when its test is over."""
+    """Start servers; each stops when its test is over."""
     with ExitStack() as running:
         yield lambda behave, **options: running.enter_context(Server(behave, **options))
 

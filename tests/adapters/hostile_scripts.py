@@ -1,5 +1,5 @@
-"""What hostile servers do, as data, and two ways to play it: on a clock that only these scripts
-move, and on the real one."""
+"""The behavior of hostile servers, as data, and two ways to run it: on a clock that only these
+scripts move, and on the real one."""
 
 import gzip
 import math
@@ -19,18 +19,18 @@ from tests.adapters.tls_records import ALERT, LONGEST, Records12, Records13
 
 
 class Ending(Enum):
-    """How a server ends that has said everything."""
+    """How a server ends after it has sent everything."""
 
-    #: It stays and says nothing more.
+    #: It stays connected and sends nothing more.
     SILENCE = auto()
     #: It closes the connection.
     END = auto()
-    #: The same the hard way.
+    #: It resets the connection.
     RESET = auto()
 
 
-#: Bytes are sent, a number is so many seconds that pass, None waits for what the caller says next,
-#: which comes back.
+#: Bytes are sent, a number is a pause in seconds, and None waits for the caller's next bytes, which
+#: are sent back.
 Act = bytes | float | None
 Acts = Generator[Act, bytes, None]
 
@@ -39,23 +39,23 @@ Acts = Generator[Act, bytes, None]
 class Script:
     """What a server does with each connection."""
 
-    #: What becomes of the call: the beginning of the reason, or `HTTP` and a status.
+    #: The outcome of the call: the beginning of the reason, or `HTTP` and a status.
     outcome: str
-    #: Whether it reads the request first.
+    #: Whether the server reads the request first.
     hears: bool = True
     says: bytes = b""
-    #: Said for ever after that, with so many seconds between; 0: as fast as it is taken.
+    #: Sent forever after that, with this many seconds between; 0 for as fast as possible.
     again: bytes = b""
     every: float = 0
-    #: What TLS does instead of saying something, for ever.
+    #: What TLS does forever instead of sending data.
     does: "Callable[[Tls], bytes] | None" = None
     ends: Ending = Ending.SILENCE
     version: ssl.TLSVersion | None = None
-    #: Seconds between one byte of TLS's handshake and the next.
+    #: Seconds between two bytes of TLS's handshake.
     handshake_every: float = 0
-    #: The caller sends more than fits between the two.
+    #: The caller sends more than fits in the buffers between the two.
     uploads: bool = False
-    #: Said once all of that has come, if something was said before.
+    #: Sent after all of that has arrived, if something was sent before.
     then: bytes = b""
 
 
@@ -77,9 +77,9 @@ _LONG = b"x" * 16_000
 _CLOSE_NOTIFY = b"\x01\x00"
 _KEPT = b"Content-Length: 2\r\n\r\n{}"
 
-#: Over TCP, and each of them over TLS too.
+#: Run over TCP, and each of them over TLS too.
 SCRIPTS = {
-    # A second between two bytes: every read is in time, and the whole is not.
+    # A second between two bytes: every read is in time, but the whole is not.
     "drips the status line": Script(says=b"HTTP/1.1 200 ", again=b"x", every=1, outcome=LATE),
     "drips a header": Script(says=_HEAD + b"X: ", again=b"x", every=1, outcome=LATE),
     "drips headers": Script(says=_HEAD, again=b"X: x\r\n", every=1, outcome=LATE),
@@ -100,7 +100,7 @@ SCRIPTS = {
         every=1,
         outcome=LATE,
     ),
-    # Nothing at all, from some point on.
+    # Nothing is sent from some point on.
     "says nothing": Script(outcome=LATE),
     "does not even read": Script(hears=False, uploads=True, outcome=LATE),
     "stops in the head": Script(says=_HEAD, outcome=LATE),
@@ -109,7 +109,7 @@ SCRIPTS = {
     "stops before a chunk": Script(says=_CHUNKED, outcome=LATE),
     "stops in the last chunk": Script(says=_CHUNKED + b"2\r\n{}\r\n0\r\n", outcome=LATE),
     "announces and stops": Script(says=b"HTTP/1.1 100 Continue\r\n\r\n", outcome=LATE),
-    # For ever, as fast as it is taken.
+    # Sent forever, as fast as it is accepted.
     "floods announcements": Script(
         again=b"HTTP/1.1 100 Go on\r\nX: " + _LONG + b"\r\n\r\n", outcome=TOO_MUCH
     ),
@@ -147,7 +147,7 @@ SCRIPTS = {
         says=b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", again=_LONG, outcome="HTTP 302"
     ),
     "floods after the answer": Script(says=_ANSWER, again=_LONG, outcome=OK),
-    # Answered, and not to its end.
+    # The answer does not come to its end.
     "ends before it answers": Script(ends=Ending.END, outcome=CLOSED),
     "resets before it answers": Script(ends=Ending.RESET, outcome=CLOSED),
     "ends in the head": Script(says=_HEAD, ends=Ending.END, outcome=CLOSED),
@@ -157,7 +157,7 @@ SCRIPTS = {
     "ends before the last chunk": Script(
         says=_CHUNKED + b"2\r\n{}\r\n", ends=Ending.END, outcome=BROKE_OFF
     ),
-    # It stays open, so whoever does not see what is wrong waits for more.
+    # The connection stays open, so a parser that misses the fault waits for more.
     "has a length with a plus": Script(
         says=_HEAD + b"Content-Length: +2\r\n\r\n{}", outcome=NOT_HTTP
     ),
@@ -239,7 +239,7 @@ SCRIPTS = {
         says=b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", outcome=NOT_HTTP
     ),
     "speaks HTTP/0.9": Script(says=b"<html>an answer</html>", outcome=NOT_HTTP),
-    # Broken, and yet there is one way to read it.
+    # Broken, but there is only one way to read it.
     "has lines that are no headers": Script(
         says=_HEAD + b"no colon\r\n: x\r\n\x00\xff: \x00\r\nA b: c\r\n" + _KEPT, outcome=OK
     ),
@@ -282,7 +282,7 @@ SCRIPTS = {
     ),
 }
 
-#: What only TLS makes possible.
+#: Possible only with TLS.
 TLS_SCRIPTS = {
     "floods tickets": Script(does=lambda tls: tls.records.tickets(), outcome=TOO_MUCH),
     "drips tickets": Script(does=lambda tls: tls.records.tickets(), every=1, outcome=LATE),
@@ -384,7 +384,7 @@ TLS_SCRIPTS = {
     ),
 }
 
-#: What whoever listens at an https address may say without TLS.
+#: What a server at an https address may send without TLS.
 NO_TLS_SCRIPTS = {
     "says nothing to a greeting": Script(hears=False, outcome=LATE),
     "ends at a greeting": Script(hears=False, ends=Ending.END, outcome=CLOSED),
@@ -411,11 +411,11 @@ NO_TLS_SCRIPTS = {
 }
 
 
-# --- what a server says, and over what ---------------------------------------------------------
+# --- what a server sends, and over what --------------------------------------------------------
 
 
 class Plain:
-    """A connection in the clear, as a server sees it."""
+    """A plain connection, as the server sees it."""
 
     def open(self) -> Acts:
         yield from ()
@@ -429,12 +429,12 @@ class Plain:
 
 @dataclass
 class Tls(Plain):
-    """The same over TLS."""
+    """A TLS connection, as the server sees it."""
 
     context: ssl.SSLContext
     log: Path
     every: float = 0
-    #: One of the two, once hands are shaken.
+    #: One of the two, after the handshake.
     _records13: Records13 | None = None
     _records12: Records12 | None = None
 
@@ -493,7 +493,7 @@ class Tls(Plain):
             yield self.every
 
     def _take_keys(self, sent: bytes) -> None:
-        """As OpenSSL logs them; the server's random is in its hello."""
+        """Read the keys as OpenSSL logs them; the server's random is in its hello."""
         keys = dict(_logged(line) for line in self.log.read_text().splitlines() if line[0] != "#")
         cipher = self._tls.cipher()
         is_long = cipher is not None and "256" in cipher[0].partition("AES")[2][:5]
@@ -514,7 +514,7 @@ def _logged(line: str) -> tuple[str, tuple[bytes, bytes]]:
 
 
 def acts(script: Script, over: Plain) -> Acts:
-    """What the server does with one connection, after another."""
+    """Yield what the server does with one connection, act by act."""
     yield from over.open()
     if script.hears:
         yield from _hear(over)
@@ -535,7 +535,7 @@ def acts(script: Script, over: Plain) -> Acts:
 
 
 def _hear(over: Plain) -> Acts:
-    """One whole request."""
+    """Read one whole request."""
     heard = over.unwrap(b"")
     while b"\r\n\r\n" not in heard:
         heard += over.unwrap((yield None))
@@ -550,7 +550,7 @@ _NUMBERS = count()
 
 @dataclass
 class Playing:
-    """A script in the hands of a server, which may get several connections."""
+    """A script run by a server, which may get several connections."""
 
     script: Script
     certificates: Certificates | None = None
@@ -574,8 +574,8 @@ class Playing:
 
 
 class ScriptedTime(Stopwatch):
-    """A server and the time in one, and no thread: while the caller waits, the server acts, and
-    once it has nothing to do, time passes at once."""
+    """A server and a clock in one, without threads: while the caller waits, the server acts; when
+    it has nothing to do, time passes immediately."""
 
     def __init__(self, playing: Playing) -> None:
         self._playing = playing
@@ -618,12 +618,12 @@ class ScriptedTime(Stopwatch):
 
 @dataclass
 class _Actor:
-    """One connection's server."""
+    """The server of one connection."""
 
     connection: socket.socket
     acts: Acts
     ends: Ending
-    #: When it goes on, if it waits for a time to pass and nothing else.
+    #: When it continues, if it only waits for a time to pass.
     resumes_at: float = math.inf
     _unsent: bytes = b""
     _is_hearing: bool = False
@@ -636,7 +636,7 @@ class _Actor:
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def act(self, now: float) -> bool:
-        """Whether it did anything."""
+        """Return whether it did anything."""
         if self._is_over or (self._has_begun and now < self.resumes_at < math.inf):
             return False
         try:
@@ -689,7 +689,7 @@ class _Actor:
 
 
 def played(playing: Playing, *, pace: float) -> Behave:
-    """The same for a server that has a thread for each connection. A script's seconds take `pace`
+    """Run a script on a server with one thread per connection. A script's seconds take `pace`
     seconds each."""
 
     def behave(visit: Visit) -> None:
@@ -705,7 +705,7 @@ def played(playing: Playing, *, pace: float) -> Behave:
 
 
 def _do(act: Act, visit: Visit, pace: float) -> bytes | None:
-    """What was heard, if that was the act."""
+    """Perform an act, and return what was received, if it received."""
     if act is None:
         data = visit.connection.recv(65_536)
         if not data:

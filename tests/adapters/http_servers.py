@@ -1,4 +1,4 @@
-"""Servers on this machine that answer as badly as servers can, and calls to them."""
+"""Servers on this machine that answer as badly as possible, and calls to them."""
 
 import datetime as dt
 import ipaddress
@@ -29,9 +29,9 @@ from chalicelib.operations.ports import Receiver
 from tests.fakes.clock import FakeClock
 from tests.samples import DEMO_KEY
 
-#: Long enough for a whole answer on a slow machine, where one is expected.
+#: Long enough for a whole answer on a slow machine, if one is expected.
 AMPLE = 60.0
-#: Short, where none is.
+#: Short, if no answer is expected.
 SHORT = 0.1
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -44,13 +44,13 @@ NAME = "receiver.example"
 
 @dataclass
 class Visit:
-    """A connection to a server, as its behaviour sees it."""
+    """A connection to a server, as its behavior sees it."""
 
     connection: socket.socket
     server: "Server"
 
     def read(self) -> "Seen":
-        """One whole request; an OSError where the other side is gone."""
+        """Read one whole request; raises OSError if the other side is gone."""
         head, body = b"", b""
         while b"\r\n\r\n" not in head:
             head += self._receive()
@@ -64,7 +64,7 @@ class Visit:
         return seen
 
     def pass_over(self) -> int:
-        """One whole request of which nothing is kept: the size of its body."""
+        """Read one whole request without keeping it, and return the size of its body."""
         head = b""
         while b"\r\n\r\n" not in head:
             head += self._receive()
@@ -79,22 +79,22 @@ class Visit:
         self.connection.sendall(data)
 
     def drip(self, data: bytes) -> None:
-        """For ever, a little at a time."""
+        """Send forever, a little at a time."""
         while not self.server.stopped.wait(0.02):
             self.send(data)
             self.server.drips += 1
 
     def flood(self, data: bytes) -> None:
-        """For ever, as fast as it is taken."""
+        """Send forever, as fast as it is accepted."""
         while not self.server.stopped.is_set():
             self.send(data)
 
     def reset(self) -> None:
-        """The connection ends the hard way."""
+        """Reset the connection."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def wait(self) -> None:
-        """Says nothing until the other side goes."""
+        """Send nothing until the other side closes."""
         while self.connection.recv(65_536):
             pass
 
@@ -119,7 +119,7 @@ Behave = Callable[[Visit], None]
 
 @dataclass
 class Server:
-    """Gives each connection to `behave`, in a thread. Whatever ends it, it sees it."""
+    """Runs `behave` for each connection, in a thread, and records whatever ends it."""
 
     behave: Behave
     host: str = "127.0.0.1"
@@ -178,7 +178,7 @@ class Server:
 
 
 def answering(*answers: bytes) -> Behave:
-    """Each request gets all of it, and the connection stays open."""
+    """Answer each request with all of this, and keep the connection open."""
 
     def behave(visit: Visit) -> None:
         while True:
@@ -190,7 +190,7 @@ def answering(*answers: bytes) -> Behave:
 
 
 def once(answer: bytes) -> Behave:
-    """One answer, and the connection ends."""
+    """Send one answer, then close the connection."""
 
     def behave(visit: Visit) -> None:
         visit.read()
@@ -200,13 +200,13 @@ def once(answer: bytes) -> Behave:
 
 
 def say_nothing(visit: Visit) -> None:
-    """Until the other side goes."""
+    """Send nothing until the other side closes."""
     visit.wait()
 
 
 def reading_late(may_read: Event, answered_before: int = 0) -> Behave:
-    """Reads, after some requests that are answered, nothing until it may. A caller who waits for
-    that fails the test: an error in a thread is one."""
+    """After some answered requests, read nothing until allowed. A caller that waits for that fails
+    the test, because an error in a thread does."""
 
     def behave(visit: Visit) -> None:
         for _ in range(answered_before):
@@ -227,7 +227,7 @@ Servers = Callable[..., Server]
 
 @dataclass(frozen=True)
 class Certificates:
-    """An authority of our own, and what a server needs to prove a name with it."""
+    """Our own certificate authority, and what a server needs to prove a name with it."""
 
     authority: Path
     folder: Path
@@ -245,7 +245,7 @@ class Certificates:
     def server(
         self, name: str = NAME, *, days: tuple[int, int] = (-1, 1), by_itself: bool = False
     ) -> ssl.SSLContext:
-        """One that proves a name, from one day to another, counted from now."""
+        """A certificate for a name, valid between two days counted from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer, issuer_key = (_name(name), key) if by_itself else (self.issuer.subject, self.key)
         certificate = _certificate(name, key, issuer, issuer_key, days=days)
@@ -323,8 +323,8 @@ def call(platform: HttpPlatform, body: bytes = b"{}", **options: Any) -> Reply |
 
 
 class Patience(Stopwatch):
-    """The time as it passes here, until it `is_over`: from then on whoever waits for what does not
-    happen at once has waited to the end."""
+    """Time as it passes here, until it `is_over`: from then on, every wait for something that does
+    not happen immediately has reached its end."""
 
     def __init__(self) -> None:
         self.is_over = False

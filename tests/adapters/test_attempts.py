@@ -1,4 +1,4 @@
-"""Attempts, and the pauses between them."""
+"""Attempts and the pauses between them."""
 
 from chalicelib.adapters.attempts import attempts
 
@@ -9,7 +9,7 @@ def test_each_pause_is_followed_by_an_attempt() -> None:
     assert so_far == [0, 0.25, 0.75]
 
 
-def test_after_a_success_nobody_waits() -> None:
+def test_no_pause_follows_a_success() -> None:
     pauses: list[float] = []
     for _ in attempts((0.1, 0.4), pauses.append):
         break

@@ -1,4 +1,4 @@
-"""What is told of AWS's errors: what it was about, and nothing of what was in it."""
+"""What is reported of AWS's errors: the request, but nothing of its contents."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def refusing(code: str, status: int = 400) -> Answer:
 
 
 def told_by(call: Callable[[], object]) -> str:
-    """All that the log may hold of what a call raises."""
+    """Everything that the log may contain about an exception of the call."""
     with pytest.raises(Unavailable) as caught:
         call()
     return describe(caught.value)
@@ -85,7 +85,7 @@ def queue(answer: Answer | None = None) -> SqsQueue:
         ("X", 503, "Unavailable"),
     ],
 )
-def test_of_a_refusal_code_status_and_request_are_told_and_whether_it_may_pass(
+def test_a_refusal_is_reported_with_its_code_and_whether_it_may_pass(
     code: str, status: int, kind: str
 ) -> None:
     told = told_by(lambda: store(refusing(code, status)).find(CANARY))
@@ -95,14 +95,14 @@ def test_of_a_refusal_code_status_and_request_are_told_and_whether_it_may_pass(
     )
 
 
-def test_of_a_key_that_cannot_be_looked_up_nothing_is_told() -> None:
+def test_a_key_that_cannot_be_looked_up_is_not_reported() -> None:
     made: Any = client("dynamodb", refusing("ValidationException"))
     told = told_by(lambda: DynamoKeyStore(made, "keys", FakeClock()).find_key(CANARY))
     assert "ValidationException" in told
     assert CANARY not in told
 
 
-def test_of_a_queue_too() -> None:
+def test_a_queue_is_reported_in_the_same_way() -> None:
     told = told_by(
         lambda: queue(refusing("AccessDenied")).send_batch(
             BatchMessage(batch_id=CANARY, account=CANARY)
@@ -116,20 +116,20 @@ def test_of_a_queue_too() -> None:
     ("batch_id", "kind"),
     [({"S": CANARY}, "ParamValidationError"), (CANARY, "EndpointConnectionError")],
 )
-def test_of_what_never_got_to_aws_the_kind_is_told(batch_id: Any, kind: str) -> None:
+def test_an_error_before_aws_is_reported_by_its_type(batch_id: Any, kind: str) -> None:
     told = told_by(lambda: store().find(batch_id))
     assert told.startswith(f"Unavailable: DynamoDB: {kind}, of {kind}")
     assert CANARY not in told
 
 
-def test_an_answer_without_a_code_is_told_of_too() -> None:
+def test_an_answer_without_a_code_is_reported() -> None:
     told = told_by(lambda: store(answering(500, b"{}")).find(CANARY))
     assert told.startswith("Unavailable: DynamoDB answered GetItem: ")
 
 
 class TestLoopDetection:
-    """Lambda counts by a header how often a message led to another, and ends what it takes for a
-    loop. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html"""
+    """Lambda uses a header to count how often a message led to another, and ends what it takes for
+    a loop. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html"""
 
     TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Lineage=1:a87bd80c:16"
 
@@ -142,18 +142,18 @@ class TestLoopDetection:
         ("service", "operation"),
         [("dynamodb", "list_tables"), ("sqs", "list_queues"), ("ssm", "describe_parameters")],
     )
-    def test_no_request_of_ours_carries_it(self, service: str, operation: str) -> None:
+    def test_none_of_our_requests_carries_the_header(self, service: str, operation: str) -> None:
         assert "x-amzn-trace-id" not in self._headers(
             adapter.session.__wrapped__(), service, operation
         )
 
-    def test_botocore_itself_would_send_it(self) -> None:
-        """If this fails, botocore has changed: is there another header now?"""
+    def test_botocore_by_itself_would_send_the_header(self) -> None:
+        """If this fails, botocore has changed: check whether there is another header now."""
         headers = self._headers(botocore.session.Session(), "sqs", "list_queues")
         assert headers["x-amzn-trace-id"] == self.TRACE
 
     def _headers(self, session: Any, service: str, operation: str) -> dict[str, str]:
-        """Those of a request as it leaves, by their names in lower case."""
+        """The headers of a request as it is sent, by lower-case names."""
         made = session.create_client(service, region_name="us-east-1", config=ONCE)
         sent: dict[str, str] = {}
 

@@ -1,4 +1,4 @@
-"""The contract of a batch store, kept by the one in memory and by DynamoDB alike."""
+"""The contract of a batch store, which the one in memory and DynamoDB's both keep."""
 
 import re
 import uuid
@@ -62,7 +62,7 @@ def account() -> str:
     return uuid.uuid4().hex
 
 
-#: What DynamoDB's expressions may hold beside placeholders.
+#: What DynamoDB's expressions may contain besides placeholders.
 WORDS = re.compile(
     r"[#:]\w+|SET|REMOVE|ADD|DELETE|AND|OR|NOT|BETWEEN|attribute_exists|attribute_not_exists"
     r"|begins_with|contains|if_not_exists|size"
@@ -71,7 +71,7 @@ WORDS = re.compile(
 
 @pytest.fixture(autouse=True)
 def _attributes_are_never_written_out(aws: None) -> Iterator[None]:  # noqa: ARG001 - moto must be up
-    """Of the reserved words moto knows only some, and none in the condition of a query."""
+    """moto knows only some of the reserved words, and checks none in the condition of a query."""
     events = clients.dynamodb().meta.events
     events.register("provide-client-params.dynamodb", _check_expressions)
     yield
@@ -80,7 +80,7 @@ def _attributes_are_never_written_out(aws: None) -> Iterator[None]:  # noqa: ARG
 
 @pytest.fixture(autouse=True)
 def _what_was_written_is_seen_at_once(aws: None) -> Iterator[None]:  # noqa: ARG001 - moto must be up
-    """moto is never behind; DynamoDB is, except where strong consistency is asked for."""
+    """moto is never behind; DynamoDB is, unless strong consistency is requested."""
     with lagging(clients.dynamodb()):
         yield
 
@@ -94,7 +94,8 @@ def _check_expressions(params: Any, **_: object) -> None:
 
 
 def _is_within(start: Any, values: Any) -> bool:
-    """DynamoDB refuses to start where the condition of the query is false; moto does not."""
+    """DynamoDB refuses to start at a key for which the query's condition is false; moto does
+    not."""
     return ":since" not in values or float(start["created_at"]["N"]) > float(values[":since"]["N"])
 
 
@@ -136,7 +137,7 @@ def full_chunk(batch: Batch, number: int) -> Chunk:
 
 
 class TestSaving:
-    def test_a_committed_batch_is_read_back_as_it_was(self, store: BatchStore) -> None:
+    def test_a_committed_batch_is_read_back_unchanged(self, store: BatchStore) -> None:
         batch = saved(store)
         assert store.find(batch.batch_id) == batch
         assert store.find_terms(batch) == TERMS
@@ -169,7 +170,7 @@ class TestSaving:
         )
         assert store.find(batch.batch_id) == batch
 
-    def test_jobs_saved_without_a_head_are_no_batch(self, store: BatchStore) -> None:
+    def test_jobs_saved_without_a_head_are_not_a_batch(self, store: BatchStore) -> None:
         batch = new_batch()
         store.save_jobs(batch, TERMS, some_jobs(3))
         assert store.find(batch.batch_id) is None
@@ -196,14 +197,14 @@ class TestSaving:
         assert not store.commit(batch, LATER)
         assert store.find(batch.batch_id) is None
 
-    def test_a_voided_head_gives_way_to_another_submission(self, store: BatchStore) -> None:
+    def test_a_voided_head_is_replaced_by_another_submission(self, store: BatchStore) -> None:
         batch = new_batch()
         store.void(batch, START)
         other = replace(batch, submission=uuid.uuid4().hex)
         assert store.commit(other, START)
         assert store.find(batch.batch_id) == other
 
-    def test_voiding_what_was_committed_after_all_gives_it_back(self, store: BatchStore) -> None:
+    def test_voiding_a_committed_batch_returns_it(self, store: BatchStore) -> None:
         batch = saved(store)
         assert store.void(batch, START) == batch
         assert store.find(batch.batch_id) == batch
@@ -219,19 +220,17 @@ class TestChunks:
         assert read == [*some_jobs(total)]
 
     @pytest.mark.parametrize("chunks", [range(5, 8), range(2, 4), range(1)])
-    def test_only_the_chunks_that_are_asked_for_are_read(
-        self, store: BatchStore, chunks: range
-    ) -> None:
+    def test_only_the_requested_chunks_are_read(self, store: BatchStore, chunks: range) -> None:
         batch = saved(store, 16, jobs_per_message=2)
         read = [*store.read_chunks(batch, chunks)]
         assert [chunk.number for chunk in read] == [*chunks]
         assert all(chunk.jobs for chunk in read)
 
-    def test_of_no_chunks_none_are_read(self, store: BatchStore) -> None:
+    def test_no_chunks_are_read_if_none_are_requested(self, store: BatchStore) -> None:
         batch = saved(store, 16, jobs_per_message=2)
         assert [*store.read_chunks(batch, batch.chunks[8:])] == []
 
-    def test_values_come_back_as_they_went_in(self, store: BatchStore) -> None:
+    def test_values_come_back_unchanged(self, store: BatchStore) -> None:
         params = '{"big":' + "9" * 4300 + ',"one":1.0,"text":"é😀\\ud83d\\u0000","many":[[]]}'
         batch = new_batch(1)
         store.save_jobs(batch, TERMS, [Job(0, "event", "inviteContacts", params)])
@@ -250,10 +249,8 @@ class TestChunks:
         assert store.load_chunk(batch, 0).jobs == tuple(jobs)
 
     @pytest.mark.usefixtures("aws")
-    def test_answers_that_the_table_does_not_let_in_yet_wait(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """All of a batch is in one partition, and takes what that takes."""
+    def test_throttled_answers_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A batch is in one partition and has the write capacity of one."""
         client: Any = clients.dynamodb()
         pauses: list[float] = []
         store = DynamoBatchStore(client, "batchback-local-batches", sleep=pauses.append)
@@ -274,7 +271,7 @@ class TestChunks:
         with pytest.raises(Unavailable, match="ProvisionedThroughputExceededException"):
             store.record(batch, 0, part)
 
-    def test_a_chunk_nobody_stored_is_read_as_one_without_jobs(self, store: BatchStore) -> None:
+    def test_a_chunk_that_was_never_stored_is_read_without_jobs(self, store: BatchStore) -> None:
         batch = new_batch(16, jobs_per_message=2)
         store.commit(batch, START)
         assert store.load_chunk(batch, 0).jobs is None
@@ -287,13 +284,13 @@ class TestChunks:
             assert store.record(batch, 0, each)
         assert store.load_chunk(batch, 0).parts == tuple(parts)
 
-    def test_a_flush_number_is_given_once(self, store: BatchStore) -> None:
+    def test_a_flush_number_is_used_once(self, store: BatchStore) -> None:
         batch = saved(store)
         assert store.record(batch, 0, part(0, 0))
         assert not store.record(batch, 0, part(0, 1))
         assert store.load_chunk(batch, 0).parts == (part(0, 0),)
 
-    def test_another_submission_of_the_same_id_sees_nothing_of_it(self, store: BatchStore) -> None:
+    def test_another_submission_with_the_same_id_sees_none_of_it(self, store: BatchStore) -> None:
         batch = saved(store)
         store.record(batch, 0, part(0, 0))
         other = replace(batch, submission=uuid.uuid4().hex)
@@ -313,7 +310,7 @@ class TestChanges:
         assert store.change(batch, change) is None
         assert store.find(batch.batch_id) == after
 
-    def test_a_chunk_with_an_unanswered_job_is_counted_apart(self, store: BatchStore) -> None:
+    def test_a_chunk_with_an_unanswered_job_is_counted_separately(self, store: BatchStore) -> None:
         batch = saved(store, 16, jobs_per_message=2)
         for chunk in (0, 1):
             one, other = batch.indexes(chunk)
@@ -333,7 +330,7 @@ class TestChanges:
             assert store.change(stale, transitions.complete(stale, START)) is None
         assert store.find(batch.batch_id) == batch
 
-    def test_what_a_change_removes_is_gone(self, store: BatchStore) -> None:
+    def test_a_change_can_remove_values(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         after = store.change(batch, transitions.complete(batch, START))
         assert after
@@ -346,14 +343,14 @@ class TestChanges:
         assert store.change(batch, transitions.complete(batch, START))
         assert store.change(batch, transitions.complete(batch, START)) is None
 
-    def test_one_lease_at_a_time(self, store: BatchStore) -> None:
+    def test_there_is_one_lease_at_a_time(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         completed = store.change(batch, transitions.complete(batch, START))
         assert completed
         assert store.change(completed, transitions.take_lease(completed, "one", START))
         assert store.change(completed, transitions.take_lease(completed, "two", START)) is None
 
-    def test_of_several_waits_the_latest_stands(self, store: BatchStore) -> None:
+    def test_the_latest_of_several_waits_counts(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         first, early, late = (START + timedelta(minutes=minutes) for minutes in (10, 5, 15))
         after = store.change(batch, transitions.wait_until(batch, first))
@@ -364,9 +361,7 @@ class TestChanges:
         assert store.change(batch, transitions.wait_until(batch, late))
         assert store.find(batch.batch_id) == replace(batch, waits_until=late)
 
-    def test_no_wait_of_another_round_or_of_one_that_has_ended_is_noted(
-        self, store: BatchStore
-    ) -> None:
+    def test_waits_of_another_or_an_ended_round_are_not_recorded(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         later = replace(batch, round=2)
         assert store.change(later, transitions.wait_until(later, LATER)) is None
@@ -375,7 +370,7 @@ class TestChanges:
         assert store.change(batch, transitions.wait_until(batch, LATER)) is None
         assert store.find(batch.batch_id) == ended
 
-    def test_one_sentinel_at_a_time_is_ended_once(self, store: BatchStore) -> None:
+    def test_there_is_one_sentinel_at_a_time_and_it_is_ended_once(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         sent = store.change(batch, transitions.record_check(batch, START, sends_sentinel=True))
         assert sent
@@ -385,9 +380,7 @@ class TestChanges:
         assert ended == replace(sent, sentinel_at=None)
         assert store.change(sent, transitions.clear_sentinel(sent)) is None
 
-    def test_a_check_that_sends_no_sentinel_leaves_the_one_that_stands(
-        self, store: BatchStore
-    ) -> None:
+    def test_a_check_that_sends_no_sentinel_keeps_the_current_one(self, store: BatchStore) -> None:
         batch = saved(store, 1)
         sent = store.change(batch, transitions.record_check(batch, START, sends_sentinel=True))
         assert sent
@@ -412,7 +405,7 @@ class TestChanges:
         assert restarted
         assert restarted.lease_ends_at == leased.lease_ends_at
 
-    def test_a_change_of_a_batch_that_is_not_there_does_nothing(self, store: BatchStore) -> None:
+    def test_a_change_of_a_missing_batch_does_nothing(self, store: BatchStore) -> None:
         batch = new_batch()
         assert store.change(batch, transitions.complete(batch, START)) is None
         assert store.find(batch.batch_id) is None
@@ -421,7 +414,7 @@ class TestChanges:
 class TestExpiry:
     @pytest.mark.usefixtures("aws")
     def test_the_database_deletes_all_of_a_batch_when_it_has_expired(self) -> None:
-        """Its TTL goes by `expires_at`; an item without it would stay for ever."""
+        """TTL uses `expires_at`; an item without it would stay forever."""
         client = clients.dynamodb()
         store = DynamoBatchStore(client, "batchback-local-batches", sleep=_never)
         batch = saved(store, 1)
@@ -464,7 +457,7 @@ class TestMarkers:
         assert store.load_chunk(batch, 0).markers[0].receive_count == 3
 
 
-#: After each of these, done one after the other to a batch, nothing is to do for it any more.
+#: Each of these changes, made one after the other, leaves the batch with nothing to do.
 ENDS: dict[str, list[Callable[[Batch], Change]]] = {
     "delivered": [
         lambda batch: transitions.complete(batch, START),
@@ -506,7 +499,7 @@ class TestAlarms:
         assert batch.batch_id not in [due.batch_id for due in store.find_due(LATER)]
 
     @pytest.mark.parametrize("end", ENDS)
-    def test_a_batch_for_which_nothing_is_to_do_is_never_due_again(
+    def test_a_batch_with_nothing_to_do_is_never_due_again(
         self, store: BatchStore, end: str
     ) -> None:
         batch = ended(store, end)
@@ -514,9 +507,9 @@ class TestAlarms:
         assert batch.batch_id not in [due.batch_id for due in store.find_due(MUCH_LATER)]
 
     @pytest.mark.parametrize("end", [*ENDS, "voided"])
-    def test_nor_does_it_take_up_room_in_the_index(self, end: str) -> None:
-        """An item is in an index that has both of its attributes; what is left of one costs, and
-        would come back with the other."""
+    def test_a_batch_with_nothing_to_do_is_not_in_the_index(self, end: str) -> None:
+        """An item is in an index if it has both of its attributes. One that is left costs money,
+        and would come back with the other."""
         client = clients.dynamodb()
         store = DynamoBatchStore(client, "batchback-local-batches", sleep=_never)
         if end == "voided":
@@ -529,8 +522,8 @@ class TestAlarms:
         assert not {"due_at", "due_bucket"} & item["Item"].keys()
 
     @pytest.mark.usefixtures("aws")
-    def test_a_bucket_full_of_due_batches_holds_up_no_other(self) -> None:
-        """Callers can choose their ids' bucket, by their Idempotency-Keys."""
+    def test_a_bucket_full_of_due_batches_does_not_delay_the_others(self) -> None:
+        """Callers can choose their ids' bucket with their Idempotency-Keys."""
         store = DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
         long_ago = START - timedelta(days=1)
         buckets = [0, 0, 0, 0, 0, 2, 3]
@@ -566,8 +559,10 @@ class TestListing:
         assert [*store.find_of_account(account, START)] == newest_first
         assert [*store.find_of_account(account, moments[2])] == newest_first[:1]
 
-    def test_they_can_be_had_in_parts(self, store: BatchStore, account: str) -> None:
-        """Also those that were created at the same moment."""
+    def test_an_accounts_batches_can_be_read_in_parts(
+        self, store: BatchStore, account: str
+    ) -> None:
+        """This includes batches that were created at the same moment."""
         for moment in (START, START + SECOND):
             for _ in range(3):
                 saved(store, 1, account=account, created_at=moment)
@@ -579,22 +574,22 @@ class TestListing:
             assert ([*rest], [*part]) == (whole[place:], whole[place : place + 2])
         assert [*store.find_of_account(account, LONG_AGO, limit=9)] == whole
 
-    def test_what_comes_after_one_that_is_gone_is_found(
-        self, store: BatchStore, account: str
-    ) -> None:
-        """The database deletes what has expired, and a newer batch may have its id."""
+    def test_batches_after_a_deleted_one_are_found(self, store: BatchStore, account: str) -> None:
+        """The database deletes expired batches, and a newer batch may have the same id."""
         batch = saved(store, 1, account=account)
         gone = Listed(batch_id=uuid.uuid4().hex, created_at=START + SECOND)
         assert [*store.find_of_account(account, LONG_AGO, after=gone)] == [listed(batch)]
 
-    def test_nothing_comes_after_one_that_is_too_old(self, store: BatchStore, account: str) -> None:
+    def test_there_is_nothing_after_a_batch_that_is_too_old(
+        self, store: BatchStore, account: str
+    ) -> None:
         batch = saved(store, 1, account=account)
         for since in (START, START + SECOND):
             assert [*store.find_of_account(account, since, after=listed(batch))] == []
 
 
 class TestFindingMany:
-    def test_those_that_there_are_are_found_by_their_ids(self, store: BatchStore) -> None:
+    def test_existing_batches_are_found_by_their_ids(self, store: BatchStore) -> None:
         one, two = saved(store), saved(store)
         missing, voided = new_batch(), new_batch()
         store.void(voided, START)
@@ -602,7 +597,7 @@ class TestFindingMany:
         assert store.find_all(ids) == {one.batch_id: one, two.batch_id: two}
         assert store.find_all([]) == {}
 
-    def test_there_may_be_more_than_one_request_gives(
+    def test_more_batches_than_one_request_returns_are_found(
         self, store: BatchStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(dynamodb, "_KEYS_PER_REQUEST", 2)
@@ -611,7 +606,7 @@ class TestFindingMany:
         assert found == {batch.batch_id: batch for batch in batches}
 
     @pytest.mark.usefixtures("aws")
-    def test_what_a_request_leaves_out_is_asked_for_again(
+    def test_keys_that_a_request_leaves_out_are_requested_again(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client: Any = clients.dynamodb()
@@ -635,14 +630,14 @@ class TestFindingMany:
 
 
 class TestLargeBatches:
-    """Sixty chunks and the terms are three requests."""
+    """Sixty chunks and the terms take three requests."""
 
     @pytest.fixture
     def large(self) -> Batch:
         return new_batch(60, chunk_size=1)
 
     @pytest.mark.usefixtures("aws")
-    def test_the_requests_are_on_their_way_together(
+    def test_the_requests_are_sent_concurrently(
         self, large: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client: Any = clients.dynamodb()
@@ -661,10 +656,10 @@ class TestLargeBatches:
         assert stored == [(job,) for job in some_jobs(60)]
 
     @pytest.mark.usefixtures("aws")
-    def test_where_one_of_them_fails_the_jobs_are_not_stored(
+    def test_if_one_request_fails_the_jobs_are_not_stored(
         self, large: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Whoever stores them hears of it once no request is on its way any more."""
+        """The error is raised only after every request has ended."""
         client: Any = clients.dynamodb()
         write, answered = client.batch_write_item, []
         all_three = Barrier(3, timeout=20)
@@ -682,10 +677,10 @@ class TestLargeBatches:
         assert len(answered) == 3
 
     @pytest.mark.usefixtures("aws")
-    def test_what_a_partition_does_not_take_at_once_is_written_again(
+    def test_items_that_a_partition_does_not_accept_are_written_again(
         self, large: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """10 MB take it eight seconds and more."""
+        """Writing 10 MB takes a partition at least eight seconds."""
         client: Any = clients.dynamodb()
         pauses: list[float] = []
         monkeypatch.setattr(
@@ -697,10 +692,10 @@ class TestLargeBatches:
         assert 8 < sum(pauses) < 10
 
     @pytest.mark.usefixtures("aws")
-    def test_so_is_what_it_takes_nothing_of(
+    def test_a_request_that_is_throttled_as_a_whole_is_sent_again(
         self, large: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Of which an error tells, where what is left over is told in the answer."""
+        """DynamoDB reports this as an error, and items left over in its answer."""
         client: Any = clients.dynamodb()
         pauses: list[float] = []
         write, refusals = client.batch_write_item, iter(range(4))
@@ -741,20 +736,18 @@ def admission(
 
 
 def usage_of(store: BatchStore, account: str) -> AccountUsage:
-    """As the answer to what cannot be admitted tells it."""
+    """The usage, as returned for an admission that is refused."""
     never = Charge(cost=timedelta(), now=LATER, no_later_than=START)
     return store.admit(account, admission(slot(), charge=never))
 
 
-#: Of an account that has nothing to pay, and of one that has to pay for up to a minute.
+#: The charge for an account that has nothing to pay, and for one that has up to a minute to pay.
 IDLE = Charge(cost=20 * SECOND, now=START, no_later_than=None)
 BUSY = Charge(cost=20 * SECOND, now=START, no_later_than=START + 40 * SECOND)
 
 
 class TestUsage:
-    def test_a_slot_that_is_taken_is_among_the_open_ones(
-        self, store: BatchStore, account: str
-    ) -> None:
+    def test_a_taken_slot_is_open(self, store: BatchStore, account: str) -> None:
         first, second = slot(), slot(round=7, round_began_at=START + timedelta(milliseconds=1))
         assert store.admit(account, admission(first, fewer_than=2)).open == {first}
         usage = store.admit(account, admission(second, fewer_than=2))
@@ -770,7 +763,7 @@ class TestUsage:
         assert refused.open == {first}
         assert refused.paid_until is None
 
-    def test_a_repeat_finds_its_slot_taken_by_itself_and_is_not_charged_again(
+    def test_a_repeated_admission_is_not_charged_again(
         self, store: BatchStore, account: str
     ) -> None:
         store.admit(account, admission(slot(), fewer_than=9, charge=IDLE))
@@ -781,7 +774,7 @@ class TestUsage:
             assert store.admit(account, ours) == usage
             store.undo_admission(account, ours)
 
-    def test_accounts_have_slots_of_their_own(self, store: BatchStore, account: str) -> None:
+    def test_each_account_has_its_own_slots(self, store: BatchStore, account: str) -> None:
         store.admit(account, admission(slot(), fewer_than=1))
         other = slot()
         assert store.admit(f"{account}-2", admission(other, fewer_than=1)).open == {other}
@@ -793,16 +786,14 @@ class TestUsage:
         newest = slot()
         assert store.admit(account, admission(newest, charge=BUSY)).open == {newest}
 
-    def test_of_an_account_that_has_nothing_to_pay_the_charge_counts_from_now(
+    def test_a_charge_counts_from_now_if_nothing_is_to_be_paid(
         self, store: BatchStore, account: str
     ) -> None:
         for now in (START, START + 20 * SECOND, START + 3000 * SECOND):
             usage = store.admit(account, admission(slot(), charge=replace(IDLE, now=now)))
             assert usage.paid_until == now + IDLE.cost
 
-    def test_of_one_that_has_some_to_pay_the_charge_adds_up_to_the_limit(
-        self, store: BatchStore, account: str
-    ) -> None:
+    def test_charges_add_up_to_the_limit(self, store: BatchStore, account: str) -> None:
         store.admit(account, admission(slot(), charge=IDLE))
         for seconds in (40, 60):
             usage = store.admit(account, admission(slot(), charge=BUSY))
@@ -812,7 +803,7 @@ class TestUsage:
         assert usage.paid_until == START + 60 * SECOND
         assert too_much not in usage.open
 
-    def test_a_charge_for_an_account_as_it_is_not_changes_nothing(
+    def test_a_charge_based_on_another_usage_changes_nothing(
         self, store: BatchStore, account: str
     ) -> None:
         wrong = slot()
@@ -859,7 +850,7 @@ class TestUsage:
         store.vacate(account, [three])
         assert usage_of(store, account).open == set()
 
-    def test_one_of_two_reserves_the_pruning(self, store: BatchStore, account: str) -> None:
+    def test_only_one_of_two_reserves_the_pruning(self, store: BatchStore, account: str) -> None:
         later = START + 10 * SECOND
         assert store.reserve_pruning(account, None, START)
         assert not store.reserve_pruning(account, None, START)
@@ -867,7 +858,7 @@ class TestUsage:
         assert not store.reserve_pruning(account, START, later)
         assert usage_of(store, account).pruned_at == later
 
-    def test_a_usage_is_no_batch_and_in_no_list(self, store: BatchStore, account: str) -> None:
+    def test_a_usage_is_not_a_batch_and_in_no_list(self, store: BatchStore, account: str) -> None:
         store.admit(account, admission(slot(), fewer_than=1, charge=IDLE))
         assert store.find(f"account#{account}") is None
         assert store.find_all([f"account#{account}"]) == {}
@@ -885,10 +876,10 @@ class TestHolds:
         yield
         store.pause(None)
 
-    def test_while_all_is_well_there_are_none(self, store: BatchStore, account: str) -> None:
+    def test_normally_there_are_no_holds(self, store: BatchStore, account: str) -> None:
         assert store.find_holds(account) == Holds()
 
-    def test_a_batch_is_read_together_with_them(self, store: BatchStore, account: str) -> None:
+    def test_a_batch_is_read_together_with_the_holds(self, store: BatchStore, account: str) -> None:
         batch = saved(store)
         assert store.find_with_holds(batch.batch_id, account) == (batch, Holds())
         store.begin_outage(account, OUTAGE)
@@ -899,7 +890,7 @@ class TestHolds:
         assert store.find_holds(account) == holds
 
     @pytest.mark.usefixtures("aws")
-    def test_all_of_it_is_one_request(self) -> None:
+    def test_a_batch_and_its_holds_take_one_request(self) -> None:
         client: Any = clients.dynamodb()
         store = DynamoBatchStore(client, "batchback-local-batches", sleep=_never)
         batch = saved(store)
@@ -914,11 +905,11 @@ class TestHolds:
         client.meta.events.unregister("before-call.dynamodb", note)
         assert asked == ["BatchGetItem", "BatchGetItem"]
 
-    def test_an_outage_is_its_accounts_alone(self, store: BatchStore, account: str) -> None:
+    def test_an_outage_holds_up_only_its_account(self, store: BatchStore, account: str) -> None:
         store.begin_outage(account, OUTAGE)
         assert store.find_holds(f"{account}2") == Holds()
 
-    def test_a_pause_is_every_accounts(self, store: BatchStore, account: str) -> None:
+    def test_a_pause_holds_up_every_account(self, store: BatchStore, account: str) -> None:
         store.pause(PAUSE)
         assert store.find_holds(account) == store.find_holds("another") == Holds(pause=PAUSE)
 
@@ -927,7 +918,7 @@ class TestHolds:
         assert not store.begin_outage(account, Outage.beginning(START + SECOND))
         assert store.find_holds(account).outage == OUTAGE
 
-    def test_it_is_moved_if_it_is_the_one_that_was_seen(
+    def test_an_outage_is_moved_only_if_it_is_the_one_seen(
         self, store: BatchStore, account: str
     ) -> None:
         store.begin_outage(account, OUTAGE)
@@ -939,11 +930,11 @@ class TestHolds:
         assert not store.move_outage(account, anew, anew.still_away(START + 60 * SECOND))
         assert store.find_holds(account).outage == later
 
-    def test_one_that_has_ended_is_not_moved(self, store: BatchStore, account: str) -> None:
+    def test_an_ended_outage_is_not_moved(self, store: BatchStore, account: str) -> None:
         assert not store.move_outage(account, OUTAGE, OUTAGE.still_away(OUTAGE.until))
         assert store.find_holds(account) == Holds()
 
-    def test_it_ends_if_it_began_before_the_call_that_was_answered(
+    def test_an_outage_ends_if_it_began_before_the_answered_call(
         self, store: BatchStore, account: str
     ) -> None:
         store.begin_outage(account, OUTAGE)
@@ -954,7 +945,7 @@ class TestHolds:
         assert store.find_holds(account) == Holds()
         assert not store.end_outage(account, START + SECOND)
 
-    def test_a_pause_takes_the_place_of_the_one_before_until_it_is_ended(
+    def test_a_pause_replaces_the_previous_one_until_it_is_ended(
         self, store: BatchStore, account: str
     ) -> None:
         store.pause(PAUSE)
@@ -965,14 +956,14 @@ class TestHolds:
             store.pause(None)
             assert store.find_holds(account) == Holds()
 
-    def test_they_are_no_batches_and_in_no_list(self, store: BatchStore, account: str) -> None:
+    def test_holds_are_not_batches_and_in_no_list(self, store: BatchStore, account: str) -> None:
         store.begin_outage(account, OUTAGE)
         store.pause(PAUSE)
         assert store.find(f"account#{account}") is None
         assert store.find_all([f"account#{account}", "stage"]) == {}
         assert [*store.find_of_account(account, LONG_AGO)] == []
 
-    def test_an_accounts_usage_and_its_outage_leave_each_other_alone(
+    def test_an_accounts_usage_and_its_outage_are_independent(
         self, store: BatchStore, account: str
     ) -> None:
         taken = slot()
@@ -982,8 +973,9 @@ class TestHolds:
         assert usage_of(store, account).open == {taken}
 
     @pytest.mark.usefixtures("aws")
-    def test_what_nobody_ends_is_deleted_by_the_database(self, account: str) -> None:
-        """A day after its time: longer than the longest wait until the platform is asked again."""
+    def test_the_database_deletes_holds_that_nobody_ends(self, account: str) -> None:
+        """It does so a day after their time, which is longer than the longest wait until the
+        platform is tried again."""
         store = DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
         store.begin_outage(account, OUTAGE)
         [item] = held_under(f"account#{account}")
@@ -992,7 +984,7 @@ class TestHolds:
 
     @pytest.mark.usefixtures("aws")
     @pytest.mark.parametrize("part", ["0#outage", "0#pause"])
-    def test_one_of_a_later_format_is_not_taken_for_none(self, account: str, part: str) -> None:
+    def test_a_hold_of_a_later_format_is_not_ignored(self, account: str, part: str) -> None:
         client = clients.dynamodb()
         store = DynamoBatchStore(client, "batchback-local-batches", sleep=_never)
         owner = f"account#{account}" if part == "0#outage" else "stage"
@@ -1017,7 +1009,7 @@ def held_under(key: str) -> Sequence[Any]:
 
 
 class TestManyAtOnce:
-    """Sixteen threads at the same head, chunk and number."""
+    """Sixteen threads use the same head, chunk and number."""
 
     def test_no_finished_chunk_is_lost_or_counted_twice(self, store: BatchStore) -> None:
         batch = saved(store, 64, chunk_size=1)
@@ -1029,12 +1021,12 @@ class TestManyAtOnce:
         assert after.has_all_chunks_done
         assert after.counts.succeeded == 64
 
-    def test_one_of_many_flushes_gets_the_number(self, store: BatchStore) -> None:
+    def test_only_one_of_many_flushes_gets_the_number(self, store: BatchStore) -> None:
         batch = saved(store, 16, chunk_size=16)
         outcomes = at_once([partial(store.record, batch, 0, part(0, n)) for n in range(16)])
         assert outcomes.count(True) == 1
 
-    def test_one_of_many_commits_wins(self, store: BatchStore) -> None:
+    def test_only_one_of_many_commits_wins(self, store: BatchStore) -> None:
         batch = new_batch()
         rivals = [replace(batch, submission=uuid.uuid4().hex) for _ in range(16)]
         outcomes = at_once([partial(store.commit, rival, START) for rival in rivals])
@@ -1042,7 +1034,7 @@ class TestManyAtOnce:
         assert winner in rivals
         assert outcomes == [winner] * 16
 
-    def test_no_more_get_in_than_there_are_slots(self, store: BatchStore) -> None:
+    def test_no_more_are_admitted_than_there_are_slots(self, store: BatchStore) -> None:
         account, rivals = uuid.uuid4().hex, [slot() for _ in range(16)]
         usages = at_once(
             [partial(store.admit, account, admission(rival, fewer_than=3)) for rival in rivals]
@@ -1051,7 +1043,7 @@ class TestManyAtOnce:
         assert len(got_in) == 3
         assert usage_of(store, account).open == {*got_in}
 
-    def test_one_of_many_begins_an_outage_and_one_moves_it(
+    def test_only_one_of_many_begins_an_outage_and_only_one_moves_it(
         self, store: BatchStore, account: str
     ) -> None:
         begun = [Outage.beginning(START + n * SECOND) for n in range(16)]
@@ -1064,7 +1056,7 @@ class TestManyAtOnce:
         assert outcomes.count(True) == 1
 
     def test_no_charge_is_lost(self, store: BatchStore) -> None:
-        """Of an account that may pay for a minute, three times 20 seconds get in."""
+        """An account that may pay for a minute is admitted three times with 20 seconds."""
         account, rivals = uuid.uuid4().hex, [slot() for _ in range(16)]
         store.admit(account, admission(slot(), fewer_than=99, charge=IDLE))
         at_once(

@@ -1,4 +1,4 @@
-"""How a change of an item is said in DynamoDB's words."""
+"""How a change of an item is written in DynamoDB's expressions."""
 
 from typing import Any
 
@@ -39,18 +39,18 @@ def test_all_conditions_must_hold_and_all_actions_are_done() -> None:
     }
 
 
-def test_an_update_without_conditions_says_none() -> None:
+def test_an_update_without_conditions_has_no_condition_expression() -> None:
     """DynamoDB refuses an empty condition."""
     assert "ConditionExpression" not in Update().set(state=ONE).request()
 
 
-def test_a_condition_without_values_says_none() -> None:
+def test_a_condition_without_values_has_no_map_of_values() -> None:
     """DynamoDB refuses an empty map of values."""
     names: dict[str, Any] = {"#part": "part"}
     assert placeholders("attribute_not_exists(#part)") == {"ExpressionAttributeNames": names}
 
 
-def test_every_name_of_a_condition_is_the_attribute_of_that_name() -> None:
+def test_every_name_in_a_condition_stands_for_the_attribute_of_that_name() -> None:
     assert placeholders("#a = :a AND begins_with(#b_2, :b)", a=ONE, b=TWO) == {
         "ExpressionAttributeNames": {"#a": "a", "#b_2": "b_2"},
         "ExpressionAttributeValues": {":a": ONE, ":b": TWO},

@@ -1,6 +1,6 @@
-"""Where a callback does not go: hostile URLs, and names that lead where they should not or change
-their minds. A server on this machine stands for all that must not be reached, and tells visits;
-every other connection that is tried is noted too, and not made."""
+"""Where a callback does not go: hostile URLs, and names that lead to forbidden addresses or change
+their address. A server on this machine stands for everything that must not be reached, and reports
+visits. Every other attempted connection is recorded, but not made."""
 
 import json
 import re
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "hostile-urls.json").read_text("utf-8"))
 ADDRESSES: list[str] = [row["address"] for row in VECTORS["addresses"]]
 PUBLIC_ONLY = AddressPolicy()
-#: Any host, and no port.
+#: Any host, without a port.
 WITHOUT_PORT = re.compile(r"(?P<before>https?://(?:\[[^/?#]*\]|[^/?#@:]+))(?=[/?#]|$)", re.I)
 
 
@@ -47,7 +47,7 @@ def allowing(*networks: str) -> AddressPolicy:
 
 @dataclass
 class Resolver:
-    """A name server that gives one answer after another, and the last of them for ever."""
+    """A name server that gives one answer after another, and repeats the last one forever."""
 
     answers: list[Sequence[str] | Exception]
     asked: list[str] = field(default_factory=list)
@@ -65,7 +65,7 @@ Tried = list[tuple[str, int]]
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> Tried:
-    """The connections that are tried. Those that would leave this machine are refused."""
+    """The attempted connections. Those that would leave this machine are refused."""
     tried: Tried = []
     connect = socket.socket.connect
 
@@ -86,16 +86,16 @@ def inside(servers: Servers) -> Server:
 
 
 def at_port(url: str, port: int) -> str:
-    """The URL with this port, where it names none."""
+    """The URL with this port, unless it has one."""
     return WITHOUT_PORT.sub(rf"\g<before>:{port}", url, count=1)
 
 
-# --- what is refused as it is written ------------------------------------------------------------
+# --- what is refused by its text -----------------------------------------------------------------
 
 
 class TestHostileUrls:
     def test_none_of_them_is_visited(self, inside: Server, tried: Tried) -> None:
-        """Not as they are, and not with the server's port; wherever their names lead."""
+        """Neither as written nor with the server's port, whatever addresses their names lead to."""
         receiver = HttpReceiver(policy=PUBLIC_ONLY, resolve=Resolver([ADDRESSES]))
         for row in VECTORS["hostile"]:
             for url in {row["url"], at_port(row["url"], inside.port)}:
@@ -106,7 +106,7 @@ class TestHostileUrls:
         assert inside.visits == 0
 
     def test_each_of_them_is_refused_before_any_name_is_looked_up(self) -> None:
-        """Whoever runs the name server does not even learn that it was tried."""
+        """The name server's owner does not even learn that the URL was tried."""
         resolver = Resolver([["8.8.8.8"]])
         receiver = HttpReceiver(policy=PUBLIC_ONLY, resolve=resolver)
         for row in VECTORS["hostile"]:
@@ -114,15 +114,17 @@ class TestHostileUrls:
         assert resolver.asked == []
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "app.localtest.me", NAME])
-    def test_the_server_would_tell(self, inside: Server, tried: Tried, host: str) -> None:
-        """The control: where the policy allows it, it is visited and says so."""
+    def test_an_allowed_url_is_visited_and_reported(
+        self, inside: Server, tried: Tried, host: str
+    ) -> None:
+        """This is the control: if the policy allows the server, it is visited and reports that."""
         receiver = HttpReceiver(policy=allowing("127.0.0.0/8"), resolve=Resolver([["127.0.0.1"]]))
         assert isinstance(post(receiver, at_port(f"http://{host}/", inside.port)), Reply)
         assert tried == [("127.0.0.1", inside.port)]
         assert inside.visits == 1
 
-    def test_their_ports_are_the_servers(self) -> None:
-        """The control of the test above: most of them would really get there."""
+    def test_most_hostile_urls_would_reach_the_server(self) -> None:
+        """This is the control of the test above: most of the URLs have the server's port."""
         moved = [at_port(row["url"], 12345) for row in VECTORS["hostile"]]
         assert sum(":12345" in url for url in moved) > 300
 
@@ -135,16 +137,18 @@ class TestNames:
     def test_a_name_that_leads_to_a_refused_address_is_not_called(
         self, tried: Tried, row: dict[str, str]
     ) -> None:
-        """The reason says neither which address it is nor of what kind: inside a private network,
-        either would tell a stranger what only our resolver knows."""
+        """The reason gives neither the address nor its kind: inside a private network, either would
+        tell a stranger what only our resolver knows."""
         receiver = HttpReceiver(policy=PUBLIC_ONLY, resolve=Resolver([[row["address"]]]))
         assert post(receiver, f"https://{NAME}/?token=secret") == NoReply(
             reason="the callback's address may not be called", is_final=True
         )
         assert tried == []
 
-    def test_one_refused_address_refuses_them_all(self, inside: Server, tried: Tried) -> None:
-        """Wherever it stands among the answers, and however good the others are."""
+    def test_one_refused_address_is_enough_to_refuse_a_name(
+        self, inside: Server, tried: Tried
+    ) -> None:
+        """Wherever it is among the answers, and however good the others are."""
         for refused in ADDRESSES:
             for place in range(3):
                 answer = ["8.8.8.8", "2606:4700:4700::1111"]
@@ -156,23 +160,23 @@ class TestNames:
         assert tried == []
         assert inside.visits == 0
 
-    def test_no_address_is_no_connection(self, tried: Tried) -> None:
-        """It is not final: there may be one later."""
+    def test_without_an_address_there_is_no_connection(self, tried: Tried) -> None:
+        """This is not final: there may be an address later."""
         receiver = HttpReceiver(policy=PUBLIC_ONLY, resolve=Resolver([[]]))
         assert post(receiver, f"http://{NAME}/") == NoReply(
             reason="no connection to the receiver: there is no address"
         )
         assert tried == []
 
-    def test_public_addresses_are_tried_in_their_order(self, tried: Tried) -> None:
-        """All of them, and each once."""
+    def test_public_addresses_are_tried_in_order(self, tried: Tried) -> None:
+        """All of them, each once."""
         answer = ["8.8.8.8", "2606:4700:4700::1111", "1.1.1.1"]
         receiver = HttpReceiver(policy=PUBLIC_ONLY, resolve=Resolver([answer]))
         reply = post(receiver, f"https://{NAME}/")
         assert reply == NoReply(reason="no connection to the receiver: connection refused")
         assert tried == [(address, 443) for address in answer]
 
-    def test_an_address_that_is_written_is_not_looked_up(self, tried: Tried) -> None:
+    def test_a_written_address_is_not_looked_up(self, tried: Tried) -> None:
         """It is called as it was judged."""
         resolver = Resolver([["127.0.0.1"]])
         receiver = HttpReceiver(policy=PUBLIC_ONLY, resolve=resolver)
@@ -181,13 +185,14 @@ class TestNames:
         assert resolver.asked == []
 
 
-#: In tests nobody may call a public address, so 127.0.0.2 stands for one.
+#: Tests may not call a public address, so 127.0.0.2 stands for one.
 OUTSIDE = "127.0.0.2"
 INSIDE = "127.0.0.1"
 
 
 class TestNamesThatChangeTheirMinds:
-    """DNS rebinding: the name leads to a good address when it is judged, and to another later."""
+    """DNS rebinding: the name leads to a good address when it is judged, and to another one
+    later."""
 
     @pytest.fixture
     def outside(self, servers: Servers, inside: Server) -> Server:
@@ -202,10 +207,11 @@ class TestNamesThatChangeTheirMinds:
         resolver = Resolver([*answers])
         return HttpReceiver(policy=allowing(f"{OUTSIDE}/32"), resolve=resolver), resolver
 
-    def test_a_delivery_is_one_look_up(
+    def test_a_delivery_looks_up_a_name_once(
         self, inside: Server, outside: Server, tried: Tried, url: str
     ) -> None:
-        """What was judged is what is called; there is no second answer to be fooled by."""
+        """The judged address is the one that is called; there is no second answer to be fooled
+        by."""
         receiver, resolver = self.receiver([OUTSIDE], [INSIDE])
         assert isinstance(post(receiver, url), Reply)
         assert resolver.asked == [NAME]
@@ -213,10 +219,10 @@ class TestNamesThatChangeTheirMinds:
         assert (outside.visits, inside.visits) == (1, 0)
         assert outside.seen[0].headers["host"] == f"{NAME}:{inside.port}"
 
-    def test_every_delivery_is_judged_anew(
+    def test_every_delivery_is_judged_again(
         self, inside: Server, outside: Server, tried: Tried, url: str
     ) -> None:
-        """A good answer yesterday opens nothing today."""
+        """A good answer yesterday allows nothing today."""
         receiver, resolver = self.receiver([OUTSIDE], [INSIDE], [OUTSIDE, INSIDE], [], [OUTSIDE])
         replies = [post(receiver, url) for _ in range(5)]
         refused = NoReply(reason="the callback's address may not be called", is_final=True)
@@ -226,10 +232,10 @@ class TestNamesThatChangeTheirMinds:
         assert tried == [(OUTSIDE, inside.port)] * 2
         assert (outside.visits, inside.visits) == (2, 0)
 
-    def test_a_connection_that_fails_is_not_looked_up_again(
+    def test_a_failed_connection_causes_no_second_lookup(
         self, inside: Server, tried: Tried, url: str
     ) -> None:
-        """Nobody is at the good address: the next answer is for the next attempt."""
+        """Nobody is at the good address; the next answer is for the next attempt."""
         receiver, resolver = self.receiver([OUTSIDE], [INSIDE])
         assert post(receiver, url) == NoReply(
             reason="no connection to the receiver: connection refused"
@@ -243,10 +249,10 @@ class TestNamesThatChangeTheirMinds:
         [once(b""), Visit.reset, once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")],
         ids=["end", "reset", "half"],
     )
-    def test_nor_one_that_breaks(
+    def test_a_broken_connection_causes_no_second_lookup(
         self, servers: Servers, inside: Server, tried: Tried, url: str, behave: Any
     ) -> None:
-        """No library tries again on its own."""
+        """No library retries on its own."""
         servers(behave, host=OUTSIDE, port=inside.port)
         receiver, resolver = self.receiver([OUTSIDE], [INSIDE])
         assert isinstance(post(receiver, url), NoReply)
@@ -258,7 +264,7 @@ class TestNamesThatChangeTheirMinds:
     @pytest.mark.parametrize(
         "target", ["/", "http://{inside}/", "//{inside}/", "http://{name}/", "\\\\{inside}\\"]
     )
-    def test_nor_one_that_redirects(
+    def test_a_redirect_causes_no_second_lookup(
         self,
         servers: Servers,
         inside: Server,
@@ -267,7 +273,7 @@ class TestNamesThatChangeTheirMinds:
         status: int,
         target: str,
     ) -> None:
-        """To itself, to another name, to an address: nobody goes there."""
+        """Redirects to itself, to another name and to an address are not followed."""
         port = inside.port
         location = target.format(inside=f"{INSIDE}:{port}", name=f"other.example:{port}")
         head = f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
@@ -280,10 +286,10 @@ class TestNamesThatChangeTheirMinds:
         assert tried == [(OUTSIDE, port)]
         assert inside.visits == 0
 
-    def test_a_name_that_does_not_resolve_may_later(
+    def test_a_name_that_does_not_resolve_is_retried(
         self, inside: Server, outside: Server, url: str
     ) -> None:
-        """It is not final, whatever comes after it."""
+        """This is not final, whatever comes after it."""
         receiver, _ = self.receiver(socket.gaierror(socket.EAI_AGAIN, "again"), [OUTSIDE])
         assert post(receiver, url) == NoReply(reason="the name of the receiver does not resolve")
         assert isinstance(post(receiver, url), Reply)
@@ -294,7 +300,7 @@ class TestNamesThatChangeTheirMinds:
 
 
 def configured(**variables: str) -> tuple[AddressPolicy, HttpReceiver]:
-    """What a stage's settings make of strangers' addresses: at submission, and at delivery."""
+    """How a stage's settings judge strangers' addresses, at submission and at delivery."""
     given = {"STAGE": "test", "PLATFORM_ADDRESS": "http://127.0.0.1:9"}
     policy = service_settings.read({**given, **variables}).address_policy
     return policy, HttpReceiver(policy=policy)
@@ -309,8 +315,8 @@ def variables_of(stage: str) -> dict[str, str]:
 class TestTheSetting:
     """ALLOWED_CALLBACK_NETWORKS, from the environment to the connection."""
 
-    def test_a_network_is_called_where_it_is_allowed(self, inside: Server) -> None:
-        """At submission and at delivery alike."""
+    def test_an_allowed_network_is_called(self, inside: Server) -> None:
+        """It is allowed both at submission and at delivery."""
         url = f"http://127.0.0.1:{inside.port}/"
         policy, receiver = configured(ALLOWED_CALLBACK_NETWORKS="10.0.0.0/8, 127.0.0.1/32")
         assert why_not_url(url, policy) == []
@@ -318,8 +324,10 @@ class TestTheSetting:
         assert inside.visits == 1
 
     @pytest.mark.parametrize("networks", ["", "-", "10.0.0.0/8", "127.0.0.2/32,::1/128"])
-    def test_it_is_not_where_it_is_not(self, inside: Server, networks: str) -> None:
-        """By default nothing is."""
+    def test_a_network_that_is_not_allowed_is_not_called(
+        self, inside: Server, networks: str
+    ) -> None:
+        """By default no private network is allowed."""
         url = f"http://127.0.0.1:{inside.port}/"
         policy, receiver = configured(ALLOWED_CALLBACK_NETWORKS=networks)
         assert why_not_url(url, policy) == ["127.0.0.1 is a loopback address"]
@@ -327,7 +335,7 @@ class TestTheSetting:
         assert inside.visits == 0
 
     def test_the_local_stage_calls_this_machine(self, inside: Server) -> None:
-        """And nothing else that is not public."""
+        """It calls nothing else that is not public."""
         policy, receiver = configured(**variables_of("local"))
         assert isinstance(post(receiver, f"http://127.0.0.1:{inside.port}/"), Reply)
         assert isinstance(post(receiver, f"http://localhost:{inside.port}/"), Reply)
@@ -335,8 +343,8 @@ class TestTheSetting:
             assert why_not_url(f"http://{host}/", policy)
 
     @pytest.mark.parametrize("stage", ["dev", "prod"])
-    def test_no_other_stage_does(self, stage: str) -> None:
-        """What is handy on one machine is a hole in AWS."""
+    def test_no_other_stage_calls_this_machine(self, stage: str) -> None:
+        """What is convenient on one machine is a security hole in AWS."""
         assert "ALLOWED_CALLBACK_NETWORKS" not in variables_of(stage)
 
 
@@ -362,7 +370,8 @@ names = (
 
 
 class TestThePlatform:
-    """Its address is the operator's: the policy is not asked. But no job changes it."""
+    """The operator sets the platform's address, so the policy does not apply. But no job can change
+    it."""
 
     @settings(
         max_examples=100,
@@ -380,7 +389,7 @@ class TestThePlatform:
     @example("event", "x HTTP/1.1\r\nHost: evil")
     @example("\uff45vent", "x")
     @example("event%2f..", "x")
-    def test_no_namespace_and_no_action_alters_host_or_path(
+    def test_no_namespace_or_action_changes_host_or_path(
         self,
         platform_server: Server,
         platform: HttpPlatform,
@@ -388,7 +397,7 @@ class TestThePlatform:
         namespace: str,
         action: str,
     ) -> None:
-        """What is called is the one path that their letters make, or nothing."""
+        """The call goes to the one path that their letters make, or is not made."""
         del tried[:], platform_server.seen[:]
         port = platform_server.port
         reply = call(platform, namespace=namespace, action=action)

@@ -1,5 +1,5 @@
-"""Every hostile script against both ways out, on a clock that only the scripts move: each call ends
-by its deadline and within its limit of bytes. `make hostile` does it on the real clock."""
+"""Every hostile script against both adapters, on a clock that only the scripts move: each call ends
+by its deadline and within its limit of bytes. `make hostile` runs them on the real clock."""
 
 import socket
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from tests.adapters.http_servers import (
 )
 
 SECONDS = 10.0
-#: More than fits between two sockets.
+#: More than fits in the buffers between two sockets.
 UPLOAD = bytes(30_000_000)
 
 Ask = Callable[[str, bytes, dict[str, Any]], Reply | NoReply]
@@ -98,7 +98,7 @@ def of(scripts: dict[str, Script]) -> pytest.MarkDecorator:
 
 @both_ways
 @of(SCRIPTS)
-def test_in_the_clear(
+def test_calls_in_the_clear_keep_their_limits(
     ask: Ask, script: Script, received: dict[socket.socket, int], certificates: Certificates
 ) -> None:
     play(ask, script, received, certificates, scheme="http", server_has_tls=False)
@@ -106,7 +106,7 @@ def test_in_the_clear(
 
 @both_ways
 @of({**SCRIPTS, **TLS_SCRIPTS})
-def test_over_tls(
+def test_calls_over_tls_keep_their_limits(
     ask: Ask, script: Script, received: dict[socket.socket, int], certificates: Certificates
 ) -> None:
     play(ask, script, received, certificates, scheme="https", server_has_tls=True)
@@ -114,7 +114,7 @@ def test_over_tls(
 
 @both_ways
 @of(NO_TLS_SCRIPTS)
-def test_where_tls_is_expected(
+def test_calls_that_expect_tls_keep_their_limits(
     ask: Ask, script: Script, received: dict[socket.socket, int], certificates: Certificates
 ) -> None:
     play(ask, script, received, certificates, scheme="https", server_has_tls=False)

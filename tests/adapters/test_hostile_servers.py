@@ -1,5 +1,5 @@
-"""Platforms and receivers that mean harm, or that are broken: each gets a reason in words, no more
-time than the deadline, and no more memory than an answer."""
+"""Malicious or broken platforms and receivers: each call gets a reason in words, and takes no more
+time than the deadline and no more memory than an answer."""
 
 import gzip
 import random
@@ -50,7 +50,7 @@ TOO_LATE = NoReply(reason=f"no answer within {SHORT:g} seconds")
 CLOSED = NoReply(reason="the connection was closed before the answer was complete")
 NOT_HTTP = NoReply(reason="the answer is not HTTP")
 BROKE_OFF = NoReply(reason="the answer broke off")
-#: Ten times the largest answer that is kept: nothing here needs half of it.
+#: Ten times the largest answer that is kept; nothing here needs half of it.
 MAX_PEAK_BYTES = 3_500_000
 
 
@@ -59,7 +59,7 @@ def most_kept(send: Send) -> int:
 
 
 def with_peak(work: Callable[[], Value]) -> tuple[Value, int]:
-    """What it gives, and the most memory that was in use meanwhile, of the servers here too."""
+    """Return the result and the most memory used meanwhile, including that of the servers here."""
     tracemalloc.start()
     try:
         return work(), tracemalloc.get_traced_memory()[1]
@@ -71,7 +71,7 @@ def with_peak(work: Callable[[], Value]) -> tuple[Value, int]:
 
 
 def dripping(beginning: bytes, forever: bytes) -> Behave:
-    """Answers a request with a beginning, and goes on for ever, a little at a time."""
+    """Answer a request with a beginning, and continue forever, a little at a time."""
 
     def behave(visit: Visit) -> None:
         visit.read()
@@ -91,29 +91,29 @@ every_drip = pytest.mark.parametrize("behave", DRIPS.values(), ids=DRIPS)
 class TestSlowness:
     @both_ways
     @every_drip
-    def test_it_does_not_outlast_the_deadline(
+    def test_a_slow_answer_does_not_outlast_the_deadline(
         self, servers: Servers, send: Send, behave: Behave
     ) -> None:
-        """Every single read is in time, and the whole is not: the caller goes, on the real clock
-        too. Whatever else may be slow is in hostile_scripts.py."""
+        """Every single read is in time, but the whole is not: the caller gives up, also on the real
+        clock. Other slow behavior is in hostile_scripts.py."""
         server = servers(behave)
         assert send(server, SHORT) == TOO_LATE
         assert has_seen_the_end(server)
         assert server.drips < 1_000  # in 0.1 seconds there are 5
 
     @every_drip
-    def test_it_does_not_over_tls(
+    def test_a_slow_answer_over_tls_does_not_outlast_the_deadline(
         self, servers: Servers, certificates: Certificates, behave: Behave
     ) -> None:
-        """TLS waits for records of its own, and they keep to it too."""
+        """TLS waits for its own records, and these waits respect the deadline too."""
         server = servers(behave, tls=certificates.server())
         assert over_tls(certificates, server, SHORT) == TOO_LATE
         assert has_seen_the_end(server)
 
-    def test_much_that_unpacks_to_nothing_does_not_outlast_it(
+    def test_data_that_unpacks_to_nothing_does_not_outlast_the_deadline(
         self, servers: Servers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The time is checked between pieces, and these are small."""
+        """The time is checked between pieces, which are small."""
         asked: list[int] = []
         read = HttpAnswer.read
 
@@ -137,7 +137,7 @@ def has_seen_the_end(server: Server) -> bool:
 
 
 def flooding(beginning: bytes, forever: bytes) -> Behave:
-    """Answers a request with a beginning, and goes on for ever, as fast as it can."""
+    """Answer a request with a beginning, and continue forever, as fast as possible."""
 
     def behave(visit: Visit) -> None:
         visit.read()
@@ -180,10 +180,10 @@ CUT = {
 class TestEndlessness:
     @both_ways
     @pytest.mark.parametrize("behave", NEVER_COMPLETE.values(), ids=NEVER_COMPLETE)
-    def test_what_is_no_body_ends_at_a_limit(
+    def test_data_outside_the_body_ends_at_a_limit(
         self, servers: Servers, send: Send, behave: Behave
     ) -> None:
-        """Nothing of it would be kept, and the deadline may be far."""
+        """None of it would be kept, and the deadline may be far away."""
         server = servers(behave)
         reply, peak = with_peak(lambda: send(server, AMPLE))
         assert isinstance(reply, NoReply)
@@ -197,10 +197,10 @@ class TestEndlessness:
 
     @both_ways
     @pytest.mark.parametrize("behave", NEVER_HTTP.values(), ids=NEVER_HTTP)
-    def test_what_is_not_http_ends_at_once(
+    def test_data_that_is_not_http_ends_the_call_immediately(
         self, servers: Servers, send: Send, behave: Behave
     ) -> None:
-        """However much of it comes."""
+        """However much of it is sent."""
         server = servers(behave)
         reply, peak = with_peak(lambda: send(server, AMPLE))
         assert reply == NOT_HTTP
@@ -210,8 +210,8 @@ class TestEndlessness:
 
     @both_ways
     @pytest.mark.parametrize("behave", CUT.values(), ids=CUT)
-    def test_a_body_is_cut(self, servers: Servers, send: Send, behave: Behave) -> None:
-        """So is that of a redirect, which clients that follow them would read to its end."""
+    def test_a_body_is_cut_at_the_limit(self, servers: Servers, send: Send, behave: Behave) -> None:
+        """The body of a redirect too, which clients that follow redirects would read to its end."""
         server = servers(behave)
         reply, peak = with_peak(lambda: send(server, AMPLE))
         assert isinstance(reply, Reply)
@@ -221,8 +221,8 @@ class TestEndlessness:
         assert server.saw_the_end.wait(AMPLE)
 
     @pytest.mark.parametrize("layers", [1, 2, 3, 5])
-    def test_a_bomb_goes_off_at_the_limit(self, servers: Servers, layers: int) -> None:
-        """30 MB, packed once or again and again, take no more room than any answer."""
+    def test_a_compression_bomb_stops_at_the_limit(self, servers: Servers, layers: int) -> None:
+        """30 MB, packed once or several times, take no more memory than any other answer."""
         packed = bomb(layers)
         head = HEAD + b"Content-Encoding: " + b", ".join([b"gzip"] * layers) + b"\r\n"
         server = servers(once(head + b"Content-Length: %d\r\n\r\n" % len(packed) + packed))
@@ -233,8 +233,8 @@ class TestEndlessness:
         assert reply.declared_bytes is None
         assert peak < MAX_PEAK_BYTES
 
-    def test_a_receivers_bomb_is_not_even_lit(self, servers: Servers) -> None:
-        """What its answer holds does not matter."""
+    def test_a_receivers_compression_bomb_is_not_unpacked(self, servers: Servers) -> None:
+        """The contents of its answer do not matter."""
         packed = bomb(1)
         server = servers(once(GZIPPED + packed))
         reply = send_as_receiver(server, AMPLE)
@@ -283,17 +283,17 @@ AN_ANSWER = {
 class TestWrongLengths:
     @both_ways
     @pytest.mark.parametrize(("answer", "outcome"), NO_ANSWER.values(), ids=NO_ANSWER)
-    def test_they_are_no_answer(
+    def test_wrong_lengths_are_not_an_answer(
         self, servers: Servers, send: Send, answer: bytes, outcome: NoReply
     ) -> None:
-        """It is not final: it may have been an accident."""
+        """This is not final: it may have been an accident."""
         server = servers(once(answer))
         assert send(server, AMPLE) == outcome
         assert server.visits == 1
 
     @both_ways
     @pytest.mark.parametrize("answer", AN_ANSWER.values(), ids=AN_ANSWER)
-    def test_what_can_be_read_one_way_only_is_read(
+    def test_an_answer_with_only_one_reading_is_read(
         self, servers: Servers, send: Send, answer: bytes
     ) -> None:
         """As much of it as belongs to the answer."""
@@ -320,10 +320,10 @@ class TestNonsense:
         ],
         ids=lambda answer: ascii(answer)[2:18],
     )
-    def test_a_status_line_of_it_is_not_http(
+    def test_a_nonsense_status_line_is_not_http(
         self, servers: Servers, send: Send, answer: bytes
     ) -> None:
-        """It is called nothing else, and it is tried once only."""
+        """The reason is always the same, and the call is made only once."""
         server = servers(once(answer))
         assert send(server, AMPLE) == NOT_HTTP
         assert server.visits == 1
@@ -344,7 +344,7 @@ class TestNonsense:
             b"Connection: \xff, keep-alive, close\r\n",
         ],
     )
-    def test_headers_of_it_are_passed_over(
+    def test_nonsense_headers_are_ignored(
         self, servers: Servers, send: Send, headers: bytes
     ) -> None:
         """The status counts."""
@@ -354,9 +354,7 @@ class TestNonsense:
         assert (reply.status, reply.body) == (302, b"{}")
 
     @both_ways
-    def test_whatever_comes_there_is_an_answer_or_a_reason(
-        self, servers: Servers, send: Send
-    ) -> None:
+    def test_any_bytes_give_an_answer_or_a_reason(self, servers: Servers, send: Send) -> None:
         """Never an exception."""
         chance = random.Random(5214)
         answers = [mangled(chance) for _ in range(150)]
@@ -371,12 +369,12 @@ class TestNonsense:
             reply = send(server, AMPLE)
             assert isinstance(reply, Reply | NoReply), answer
             if isinstance(reply, NoReply):
-                assert ": " not in reply.reason, (answer, reply)  # no exception's name either
+                assert ": " not in reply.reason, (answer, reply)  # nor an exception's name
             server.saw_the_end.clear()
 
 
 def mangled(chance: random.Random) -> bytes:
-    """One of some good answers, with a few bytes put in, out or elsewhere."""
+    """One of some good answers, with a few bytes inserted, removed or moved."""
     answer = bytearray(
         chance.choice(
             [
@@ -396,12 +394,12 @@ def mangled(chance: random.Random) -> bytes:
 
 
 class TestBreaks:
-    """The connection ends, softly or by a reset, wherever it can."""
+    """The connection ends, normally or by a reset, at every possible point."""
 
     @both_ways
     @pytest.mark.parametrize("beginning", [b"HTTP/1.1 2", HEAD + b"Content-Le"])
     @pytest.mark.parametrize("is_reset", [False, True], ids=["end", "reset"])
-    def test_before_the_body(
+    def test_a_break_before_the_body_is_not_an_answer(
         self, servers: Servers, send: Send, beginning: bytes, is_reset: bool
     ) -> None:
         """Headers that break off are not taken for all of them."""
@@ -412,16 +410,18 @@ class TestBreaks:
         "beginning", [HEAD + b"Content-Length: 9\r\n\r\n{", CHUNKED + b"9\r\n{"]
     )
     @pytest.mark.parametrize(("is_reset", "outcome"), [(False, BROKE_OFF), (True, CLOSED)])
-    def test_in_the_body(
+    def test_a_break_in_the_body_is_not_an_answer(
         self, servers: Servers, send: Send, beginning: bytes, is_reset: bool, outcome: NoReply
     ) -> None:
-        """Half an answer is none."""
+        """Half an answer is not an answer."""
         assert send(servers(breaking(beginning, is_reset)), AMPLE) == outcome
 
     @both_ways
-    def test_before_the_request(self, servers: Servers, send: Send) -> None:
-        """A connection may be reset before it is known to be one. Many times, since that is a
-        matter of chance."""
+    def test_a_break_before_the_request_is_not_an_answer(
+        self, servers: Servers, send: Send
+    ) -> None:
+        """A connection may be reset before the client knows that it is connected. Repeated many
+        times, because this depends on chance."""
         server = servers(Visit.reset)
         assert {send(server, AMPLE) for _ in range(20)} == {CLOSED}
 
@@ -440,29 +440,28 @@ class TestEncodings:
     @pytest.mark.parametrize(
         "encoding", [b"gzip", b"deflate", b"gzip, utter", b"gzip," * 9, b"utter, gzip"]
     )
-    def test_a_compression_that_cannot_be_read_is_said_in_words(
+    def test_unreadable_compression_is_reported_in_words(
         self, servers: Servers, encoding: bytes
     ) -> None:
-        """It is no answer."""
+        """It is not an answer."""
         head = HEAD + b"Content-Encoding: " + encoding + b"\r\nContent-Length: 4\r\n\r\n"
         assert call(a_platform(servers(once(head + b"nope")).address)) == NoReply(
             reason="the answer's compression cannot be read"
         )
 
     @pytest.mark.parametrize("length", [1, 10, 20])
-    def test_a_compression_that_breaks_off_is_no_answer(
+    def test_compression_that_breaks_off_is_not_an_answer(
         self, servers: Servers, length: int
     ) -> None:
-        """Though HTTP's own length is right: it is tried again, and no job fails for good."""
+        """Even though HTTP's own length is right: the call is retried, and no job fails for
+        good."""
         packed = gzip.compress(b'{"a": 1}')[:length]
         head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % length
         assert call(a_platform(servers(once(head + packed)).address)) == BROKE_OFF
 
     @pytest.mark.parametrize("encoding", [b"gzip", b"br", b"gzip, gzip, gzip, gzip, gzip, gzip"])
-    def test_a_receivers_compression_is_its_own_business(
-        self, servers: Servers, encoding: bytes
-    ) -> None:
-        """A receiver that took the callback is not asked again because its body is broken."""
+    def test_a_receivers_compression_is_ignored(self, servers: Servers, encoding: bytes) -> None:
+        """A receiver that took the callback is not called again because its body is broken."""
         head = HEAD + b"Content-Encoding: " + encoding + b"\r\nContent-Length: 4\r\n\r\n"
         assert send_as_receiver(servers(once(head + b"nope")), AMPLE) == Reply(
             status=200, body=b"nope"
@@ -481,10 +480,10 @@ class TestEncodings:
         ],
         ids=["brotli", "utter", "UTF-16", "Latin-1", "UTF-7", "no charset", "gzip"],
     )
-    def test_a_job_whose_answer_is_no_text_says_so(
+    def test_an_answer_that_is_not_text_is_reported_as_such(
         self, servers: Servers, headers: bytes, body: bytes
     ) -> None:
-        """JSON is UTF-8 (RFC 8259), and only gzip is asked for."""
+        """JSON is UTF-8 (RFC 8259), and only gzip is requested."""
         head = HEAD + headers + b"Content-Length: %d\r\n\r\n" % len(body)
         reply = call(a_platform(servers(once(head + body)).address))
         answer = judge_job(reply, START)
@@ -497,7 +496,7 @@ class TestEncodings:
 
 
 def blurting(data: bytes) -> Behave:
-    """Says this to whatever a client says first."""
+    """Send this in reply to a client's first bytes."""
 
     def behave(visit: Visit) -> None:
         visit.connection.recv(65_536)
@@ -527,11 +526,11 @@ class TestBrokenTls:
         ],
         ids=str,
     )
-    def test_a_certificate_has_to_be_right(
+    def test_a_certificate_must_be_valid(
         self, servers: Servers, certificates: Certificates, options: dict[str, object], words: str
     ) -> None:
-        """For the name, and now; it is not final, since certificates are renewed. The connection
-        went to an address: what is checked is the name."""
+        """It must be valid for the name, and now. A failure is not final, because certificates are
+        renewed. The connection goes to an address, but the name is checked."""
         server = servers(answering(OK), tls=certificates.server(**options))  # type: ignore[arg-type]
         reply = over_tls(certificates, server)
         assert isinstance(reply, NoReply)
@@ -541,7 +540,7 @@ class TestBrokenTls:
         assert server.seen == []
 
     @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
-    def test_a_version_from_before_1_2_is_not_spoken(
+    def test_versions_before_1_2_are_refused(
         self, servers: Servers, certificates: Certificates, version: ssl.TLSVersion
     ) -> None:
         """Whatever OpenSSL's own configuration says (RFC 8996)."""
@@ -551,8 +550,8 @@ class TestBrokenTls:
         assert reply.reason.startswith("no TLS connection to the receiver: ")
         assert server.seen == []
 
-    def test_version_1_2_is(self, servers: Servers, certificates: Certificates) -> None:
-        """The test above is one of the version, and not of something else."""
+    def test_version_1_2_is_accepted(self, servers: Servers, certificates: Certificates) -> None:
+        """This shows that the test above fails because of the version only."""
         tls = old_tls(certificates, ssl.TLSVersion.TLSv1_2)
         assert isinstance(over_tls(certificates, servers(answering(OK), tls=tls)), Reply)
 
@@ -565,10 +564,10 @@ class TestBrokenTls:
         ],
         ids=["HTTP", "alert", "handshake"],
     )
-    def test_a_handshake_of_garbage_is_said_in_words(
+    def test_a_handshake_of_garbage_is_reported_in_words(
         self, servers: Servers, certificates: Certificates, data: bytes
     ) -> None:
-        """Whoever writes https for http learns it."""
+        """A caller who writes https for http sees the reason."""
         server = servers(blurting(data))
         reply = over_tls(certificates, server)
         assert isinstance(reply, NoReply)
@@ -577,10 +576,10 @@ class TestBrokenTls:
         assert server.visits == 1
 
     @pytest.mark.parametrize("is_reset", [False, True], ids=["end", "reset"])
-    def test_a_handshake_that_breaks_off_is_said_in_words(
+    def test_a_handshake_that_breaks_off_is_reported_in_words(
         self, servers: Servers, certificates: Certificates, is_reset: bool
     ) -> None:
-        """As where there is no TLS."""
+        """The reason is the same as without TLS."""
 
         def behave(visit: Visit) -> None:
             visit.connection.recv(65_536)
@@ -594,20 +593,20 @@ class TestBrokenTls:
         ("beginning", "outcome"),
         [(b"", CLOSED), (HEAD, CLOSED), (HEAD + b"Content-Length: 9\r\n\r\n{", BROKE_OFF)],
     )
-    def test_an_answer_that_breaks_off_is_said_in_words(
+    def test_an_answer_that_breaks_off_is_reported_in_words(
         self, servers: Servers, certificates: Certificates, beginning: bytes, outcome: NoReply
     ) -> None:
-        """Whether the end is announced, as TLS wants it, or not."""
+        """Whether the end is announced, as TLS requires, or not."""
         for behave in (once(beginning), announcing_the_end(beginning)):
             server = servers(behave, tls=certificates.server())
             assert over_tls(certificates, server) == outcome
 
     @pytest.mark.parametrize("body", [b"", b"12"])
-    def test_an_end_that_anybody_may_have_made_ends_no_answer_that_counts(
+    def test_an_unannounced_end_does_not_complete_a_body_that_counts(
         self, servers: Servers, certificates: Certificates, body: bytes
     ) -> None:
-        """Whoever sits on the way can end a connection, and half a number is one too, and no body
-        `null`. Of a receiver's answer only the status counts, and nobody could forge that."""
+        """Anybody on the way can end a connection, and half a number is a number too, and an empty
+        body is `null`. In a receiver's answer only the status counts, which nobody can forge."""
         answer = HEAD + b"\r\n" + body
         told = servers(announcing_the_end(answer), tls=certificates.server())
         untold = servers(once(answer), tls=certificates.server())
@@ -616,17 +615,17 @@ class TestBrokenTls:
         assert over_tls(certificates, told) == Reply(status=200, body=body)
         assert over_tls(certificates, untold) == Reply(status=200, body=body)
 
-    def test_an_answer_that_is_whole_needs_no_announced_end(
+    def test_a_complete_answer_needs_no_announced_end(
         self, servers: Servers, certificates: Certificates
     ) -> None:
-        """It says itself where it ends, with a length or with its last chunk."""
+        """A length or the last chunk shows where it ends."""
         for answer in (OK, CHUNKED + b"2\r\n{}\r\n0\r\n"):
             server = servers(once(answer), tls=certificates.server())
             assert isinstance(as_platform_over_tls(certificates, server), Reply)
 
 
 def announcing_the_end(answer: bytes) -> Behave:
-    """One answer, and TLS ends before the connection does."""
+    """Send one answer, and end TLS before the connection."""
 
     def behave(visit: Visit) -> None:
         visit.read()
@@ -647,10 +646,10 @@ def as_platform_over_tls(certificates: Certificates, server: Server) -> Reply | 
 
 
 class TestTheNextCall:
-    """What a platform left behind on a connection is nobody's answer."""
+    """Whatever a platform leaves behind on a connection is not taken for an answer."""
 
     def test_an_announced_answer_is_the_one_that_counts(self, servers: Servers) -> None:
-        """100, 102 and 103 come before it, as many as there are (RFC 9110, section 15.2)."""
+        """Any number of 100, 102 and 103 may come before it (RFC 9110, section 15.2)."""
         before = b"".join(
             b"HTTP/1.1 %d Wait\r\nX: x\r\n\r\n" % status for status in (100, 102, 103)
         )
@@ -693,7 +692,7 @@ class TestTheNextCall:
             "no encoding and chunks",
         ],
     )
-    def test_it_gets_a_connection_of_its_own(self, servers: Servers, answer: bytes) -> None:
+    def test_the_next_call_gets_a_new_connection(self, servers: Servers, answer: bytes) -> None:
         """After an answer that did not end where it should have, or may not have."""
         server = servers(answering(answer))
         platform = a_platform(server.address)
@@ -701,8 +700,10 @@ class TestTheNextCall:
         assert replies == replies[:1] * 3
         assert server.visits == 3
 
-    def test_after_a_head_without_an_end_it_gets_one_too(self, servers: Servers) -> None:
-        """It is given up at the limit, whatever may still come."""
+    def test_the_next_call_gets_a_new_connection_after_an_endless_head(
+        self, servers: Servers
+    ) -> None:
+        """The call is given up at the limit, whatever may follow."""
         server = servers(answering(HEAD + b"X: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n"))
         platform = a_platform(server.address)
         for visits in range(1, 4):

@@ -1,5 +1,5 @@
-"""Calls over real HTTP, against servers on this machine. What they do when these are hostile:
-test_hostile_servers.py; where they do not go: test_hostile_addresses.py."""
+"""Calls over real HTTP, to servers on this machine. For hostile servers see
+test_hostile_servers.py; for addresses that are not called see test_hostile_addresses.py."""
 
 import errno
 import gzip
@@ -58,8 +58,8 @@ from tests.samples import DEMO_KEY
 
 
 @both_ways
-def test_an_answer_comes_back_as_it_is(servers: Servers, send: Send) -> None:
-    """Status, body, its size, and when to come again."""
+def test_an_answer_comes_back_unchanged(servers: Servers, send: Send) -> None:
+    """With its status, body, size and Retry-After."""
     answer = b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 4\r\n\r\nbusy"
     assert send(servers(answering(answer)), AMPLE) == Reply(
         status=503, body=b"busy", declared_bytes=4, retry_after="120"
@@ -67,8 +67,8 @@ def test_an_answer_comes_back_as_it_is(servers: Servers, send: Send) -> None:
 
 
 @both_ways
-def test_a_refused_connection_is_said_in_words(servers: Servers, send: Send) -> None:
-    """It is not final: they may be restarting."""
+def test_a_refused_connection_is_reported_in_words(servers: Servers, send: Send) -> None:
+    """This is not final: the server may be restarting."""
     server = servers(say_nothing)
     server.__exit__()
     reply = send(server, AMPLE)
@@ -79,7 +79,7 @@ def test_a_refused_connection_is_said_in_words(servers: Servers, send: Send) -> 
 
 
 def kinds_of(kind: type[OSError]) -> Iterator[type[OSError]]:
-    """It and every kind of it that a connection can raise."""
+    """The class and all its subclasses that a connection can raise."""
     if kind.__module__ in {"builtins", "http.client", "socket", "ssl"}:
         yield kind
     for each in kind.__subclasses__():
@@ -88,7 +88,7 @@ def kinds_of(kind: type[OSError]) -> Iterator[type[OSError]]:
 
 CLOSED = "the connection was closed before the answer was complete"
 NO_TLS = "no TLS connection to the platform: no cipher"
-#: What is said of each kind of TLS error. Which of them comes depends on OpenSSL and Python.
+#: The text for each kind of TLS error. Which of them occurs depends on OpenSSL and Python.
 SAID_OF_TLS: dict[type[OSError], str] = {
     ssl.SSLCertVerificationError: "the TLS certificate was not accepted: it is old",
     ssl.SSLEOFError: CLOSED,
@@ -101,7 +101,7 @@ SAID_OF_TLS: dict[type[OSError], str] = {
 
 
 def said_of(kind: type[OSError]) -> str:
-    """Why there is no answer, if a call ends with this kind of error."""
+    """The reason that is given if a call ends with this kind of error."""
 
     def fail(_host: str, _port: int) -> list[Any]:
         error = kind(errno.EIO, "Input/output error")
@@ -115,26 +115,26 @@ def said_of(kind: type[OSError]) -> str:
 
 
 @pytest.mark.parametrize("kind", [*kinds_of(ssl.SSLError)])
-def test_every_kind_of_tls_error_is_said_in_words(kind: type[OSError]) -> None:
-    """A kind that Python has newly got needs its words here."""
+def test_every_kind_of_tls_error_is_reported_in_words(kind: type[OSError]) -> None:
+    """If Python gets a new kind, it needs a text here."""
     assert said_of(kind) == SAID_OF_TLS[kind]
 
 
 @pytest.mark.parametrize("kind", [*kinds_of(ConnectionError)])
-def test_a_connection_that_ends_is_closed_whoever_tells(kind: type[OSError]) -> None:
+def test_a_closed_connection_is_reported_the_same_way_by_tcp_and_tls(kind: type[OSError]) -> None:
     refused = "no connection to the platform: connection refused"
     assert said_of(kind) == (refused if kind is ConnectionRefusedError else CLOSED)
 
 
 @pytest.mark.parametrize("kind", [*kinds_of(OSError)])
-def test_no_error_of_the_system_is_called_by_its_class(kind: type[OSError]) -> None:
+def test_no_system_error_is_reported_by_its_class(kind: type[OSError]) -> None:
     assert kind.__name__ not in said_of(kind)
 
 
 @both_ways
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(servers: Servers, send: Send, status: int) -> None:
-    """It is an answer like others, and whoever it points to hears nothing."""
+    """It is an answer like any other, and its target is not called."""
     other = servers(answering(OK))
     location = f"Location: {other.address}/\r\nContent-Length: 0\r\n\r\n"
     server = servers(answering(f"HTTP/1.1 {status} Moved\r\n{location}".encode()))
@@ -146,8 +146,8 @@ def test_a_redirect_is_not_followed(servers: Servers, send: Send, status: int) -
 
 
 @both_ways
-def test_an_answer_that_just_fits_is_whole(servers: Servers, send: Send) -> None:
-    """The limit is the last size that is read."""
+def test_an_answer_that_just_fits_is_complete(servers: Servers, send: Send) -> None:
+    """The limit is the largest size that is read."""
     most = MAX_ANSWER_BYTES if send is send_as_platform else MAX_RECEIVER_ANSWER_BYTES
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {most}\r\n\r\n".encode()
     reply = send(servers(answering(head + b"x" * most)), AMPLE)
@@ -155,8 +155,8 @@ def test_an_answer_that_just_fits_is_whole(servers: Servers, send: Send) -> None
 
 
 @both_ways
-def test_whoever_answers_need_not_have_read_everything(servers: Servers, send: Send) -> None:
-    """A receiver that is gone says so at once, and goes."""
+def test_an_answer_may_come_before_the_whole_request_is_read(servers: Servers, send: Send) -> None:
+    """A receiver that is gone for good answers immediately and closes."""
 
     def behave(visit: Visit) -> None:
         visit.connection.recv(1)
@@ -175,7 +175,7 @@ def test_whoever_answers_need_not_have_read_everything(servers: Servers, send: S
 def test_an_announcement_does_not_end_an_upload(
     servers: Servers, certificates: Certificates, has_tls: bool
 ) -> None:
-    """A server may say 100 or 103 as often as it likes, and then read on."""
+    """A server may send 100 or 103 any number of times, and then read on."""
 
     def behave(visit: Visit) -> None:
         visit.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: x\r\n\r\n")
@@ -191,7 +191,7 @@ def test_an_announcement_does_not_end_an_upload(
 @both_ways
 @pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
 def test_headers_may_have_300_kb(servers: Servers, send: Send, more: int, fits: bool) -> None:
-    """In one line or many, announcements included; to the byte."""
+    """In one line or many, including announcements; to the byte."""
     before = b"HTTP/1.1 100 Continue\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 10_000 + b"Content-Length: 2\r\nX: "
     padding = b"x" * (MAX_HEAD_BYTES + more - len(before + head) - 4)
@@ -221,7 +221,7 @@ def test_nothing_is_taken_from_the_environment(
 
 @both_ways
 def test_a_name_that_does_not_resolve_may_resolve_later(servers: Servers, send: Send) -> None:
-    """It is not final, and nobody is called."""
+    """This is not final, and nobody is called."""
 
     def fail(_host: str, _port: int) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -237,13 +237,13 @@ def test_a_name_that_does_not_resolve_may_resolve_later(servers: Servers, send: 
     assert server.visits == 0
 
 
-def test_a_name_without_addresses_is_no_connection() -> None:
-    """A resolver may say yes and give nothing."""
+def test_a_name_without_addresses_gives_no_connection() -> None:
+    """A resolver may succeed and return nothing."""
     reply = post(a_receiver(resolve=leading_to()), f"http://{NAME}/")
     assert reply == NoReply(reason="no connection to the receiver: there is no address")
 
 
-def test_a_name_server_that_dawdles_is_not_waited_for() -> None:
+def test_a_slow_name_server_does_not_outlast_the_deadline() -> None:
     """Looking up a name counts towards the deadline."""
     release = Event()
 
@@ -256,10 +256,10 @@ def test_a_name_server_that_dawdles_is_not_waited_for() -> None:
     assert reply == NoReply(reason=f"no answer within {SHORT:g} seconds")
 
 
-def test_where_no_thread_is_left_nothing_is_called(
+def test_nothing_is_called_if_no_thread_is_left(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be called later: it is no error of the worker's."""
+    """The call may succeed later, so this must not fail the worker."""
     server = servers(answering(OK))
     platform = a_platform(server.address)
 
@@ -273,7 +273,7 @@ def test_where_no_thread_is_left_nothing_is_called(
     assert isinstance(call(platform), Reply)
 
 
-def test_no_time_is_no_call(servers: Servers) -> None:
+def test_no_call_is_made_if_no_time_is_left(servers: Servers) -> None:
     """A worker may have used up its time before it gets here."""
     server = servers(answering(OK))
     reply = post(a_receiver(), f"http://{NAME}:{server.port}/", seconds=-1)
@@ -285,10 +285,10 @@ def test_no_time_is_no_call(servers: Servers) -> None:
 
 
 class TestTls:
-    def test_the_name_is_what_the_server_is_asked_for(
+    def test_the_server_is_asked_for_the_name(
         self, servers: Servers, certificates: Certificates
     ) -> None:
-        """The connection goes to an address; Host and SNI are of the name."""
+        """The connection goes to an address, but Host and SNI contain the name."""
         asked_for: list[str] = []
         tls = certificates.server()
         tls.sni_callback = lambda _socket, name, _context: asked_for.append(name)
@@ -300,7 +300,7 @@ class TestTls:
     def test_a_platform_is_called_over_tls(
         self, servers: Servers, certificates: Certificates
     ) -> None:
-        """On one connection, handshake included."""
+        """On one connection, with one handshake."""
         server = servers(answering(OK), tls=certificates.server())
         platform = a_platform(
             f"https://{NAME}:{server.port}",
@@ -310,10 +310,10 @@ class TestTls:
         assert [type(call(platform)) for _ in range(3)] == [Reply] * 3
         assert server.visits == 1
 
-    def test_an_authority_from_the_environment_is_not_believed(
+    def test_an_authority_from_the_environment_is_not_trusted(
         self, servers: Servers, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Neither the variables of HTTP libraries count nor OpenSSL's."""
+        """Neither the variables of HTTP libraries nor those of OpenSSL count."""
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
             monkeypatch.setenv(name, str(certificates.authority))
         server = servers(answering(OK), tls=certificates.server())
@@ -322,8 +322,8 @@ class TestTls:
         assert "was not accepted" in reply.reason
         assert server.seen == []
 
-    def test_the_authorities_that_are_believed_are_those_that_are_pinned(self) -> None:
-        """All of certifi's and no others, wherever this runs."""
+    def test_only_the_pinned_authorities_are_trusted(self) -> None:
+        """Exactly those of certifi, on any machine."""
         theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         theirs.load_verify_locations(certifi.where())
         ours = tls_trusting(None)
@@ -332,15 +332,15 @@ class TestTls:
         assert ours.verify_mode is ssl.CERT_REQUIRED
         assert ours.check_hostname
 
-    def test_no_server_brings_the_numbers_of_a_handshake(self) -> None:
-        """They could be as long as it likes: keys are agreed on over what has a name."""
+    def test_no_server_chooses_the_parameters_of_a_handshake(self) -> None:
+        """They could be of any length, so keys are exchanged only over named groups."""
         agreed_by = {cipher["kea"] for cipher in tls_trusting(None).get_ciphers()}
         assert agreed_by == {"kx-any", "kx-ecdhe"}  # TLS 1.3, and TLS 1.2
 
-    def test_an_address_needs_a_certificate_of_its_own(
+    def test_an_address_needs_its_own_certificate(
         self, servers: Servers, certificates: Certificates
     ) -> None:
-        """A name's certificate does not do."""
+        """A name's certificate is not accepted."""
         server = servers(answering(OK), tls=certificates.server())
         receiver = a_receiver(certificates=str(certificates.authority))
         reply = post(receiver, f"https://127.0.0.1:{server.port}/")
@@ -353,7 +353,7 @@ class TestTls:
 
 class TestPlatform:
     def test_a_call_is_signed_as_it_is_sent(self, servers: Servers) -> None:
-        """Path and query are those on the wire, a prefix of the platform's address included."""
+        """Path and query are those on the wire, including a prefix of the platform's address."""
         server = servers(answering(OK))
         platform = a_platform(f"{server.address}/a%20prefix/", auth=PlatformAuth.IWS)
         assert isinstance(call(platform, b'{"event": 1}'), Reply)
@@ -378,7 +378,7 @@ class TestPlatform:
         assert seen.headers["traceparent"] == traceparent
 
     def test_the_first_live_secret_signs(self, servers: Servers) -> None:
-        """One that has expired does not, though it is the newest."""
+        """An expired one does not, even if it is the newest."""
         server = servers(answering(OK))
         secrets = (Secret(value="old", expires_at=START), Secret(value="live"))
         platform = a_platform(server.address, auth=PlatformAuth.IWS)
@@ -387,8 +387,8 @@ class TestPlatform:
         signed = SignedRequest(headers=seen.headers, targets=[seen.target], body=seen.body)
         assert iws_verifies(signed, "live", seen.headers["x-api-authorization"][-40:])
 
-    def test_a_key_without_a_live_secret_calls_nobody(self, servers: Servers) -> None:
-        """To try again would not help."""
+    def test_a_key_without_a_live_secret_makes_no_call(self, servers: Servers) -> None:
+        """Retrying would not help."""
         server = servers(answering(OK))
         platform = a_platform(server.address, auth=PlatformAuth.IWS)
         secrets = (Secret(value="old", expires_at=START),)
@@ -408,7 +408,7 @@ class TestPlatform:
 
     @pytest.mark.parametrize("name", ["..", "a/b", "a?b", "a#b", "//evil.example", "", "é", "a\n"])
     def test_a_name_cannot_change_where_the_call_goes(self, servers: Servers, name: str) -> None:
-        """Submission checks names; whatever slips through is not sent."""
+        """Submission checks names; one that slips through is not sent."""
         server = servers(answering(OK))
         platform = a_platform(server.address)
         for reply in (call(platform, namespace=name), call(platform, action=name)):
@@ -416,8 +416,8 @@ class TestPlatform:
             assert reply.is_final
         assert server.visits == 0
 
-    def test_a_secret_that_no_header_can_hold_raises_nothing(self, servers: Servers) -> None:
-        """Nor is it shown."""
+    def test_a_secret_that_no_header_can_contain_raises_nothing(self, servers: Servers) -> None:
+        """It is not shown either."""
         server = servers(answering(OK))
         header = ("X-Api-Key", "fixed\r\nX-Evil: 1")
         platform = a_platform(server.address, auth=PlatformAuth.HEADER, header=lambda: header)
@@ -426,7 +426,7 @@ class TestPlatform:
         assert reply == NoReply(reason="no answer from the platform: ValueError")
 
     def test_its_address_is_called_in_plain_ascii(self, servers: Servers) -> None:
-        """What is encoded already stays so, and what is signed is what is sent."""
+        """Existing encodings stay, and what is signed is what is sent."""
         asked: list[tuple[str, int]] = []
 
         def resolve(host: str, port: int) -> list[Any]:
@@ -453,10 +453,10 @@ class TestPlatform:
             ("https://[2606:4700:4700::1111]:8443/a", ("2606:4700:4700::1111", 8443)),
         ],
     )
-    def test_a_port_that_is_not_written_is_the_schemes(
+    def test_a_missing_port_is_the_schemes_default(
         self, address: str, asked: tuple[str, int]
     ) -> None:
-        """And an address in brackets is looked up without them."""
+        """An address in brackets is looked up without them."""
         found: list[tuple[str, int]] = []
 
         def resolve(host: str, port: int) -> list[Any]:
@@ -468,8 +468,8 @@ class TestPlatform:
         assert found == [asked]
 
     @pytest.mark.parametrize("address", ["http://[", "ftp://a", "http://a..b/", "http://a:x/"])
-    def test_an_address_that_cannot_be_read_is_the_operators_fault(self, address: str) -> None:
-        """It is found out when the service starts."""
+    def test_an_invalid_platform_address_is_a_misconfiguration(self, address: str) -> None:
+        """It is found when the service starts."""
         with pytest.raises(Misconfigured, match="PLATFORM_ADDRESS"):
             a_platform(address)
 
@@ -486,8 +486,8 @@ class TestPlatform:
             assert [type(call(platform)) for _ in range(5)] == [Reply] * 5
             assert server.visits == 1
 
-    def test_a_kept_connection_has_the_deadline_of_the_call_in_hand(self, servers: Servers) -> None:
-        """And not that of the one before. Sending on it has to be in time as on a new one."""
+    def test_a_kept_connection_has_the_deadline_of_the_current_call(self, servers: Servers) -> None:
+        """Not that of the previous call. Sending on it must be in time as on a new one."""
         may_read, patience = Event(), Patience()
         server = servers(reading_late(may_read, answered_before=2))
         platform = a_platform(server.address, stopwatch=patience)
@@ -500,8 +500,8 @@ class TestPlatform:
         assert reply == NoReply(reason=f"no answer within {AMPLE:g} seconds")
         assert server.visits == 1
 
-    def test_a_connection_that_was_closed_meanwhile_is_no_failure(self, servers: Servers) -> None:
-        """It is noticed before anything is sent on it."""
+    def test_a_connection_closed_meanwhile_causes_no_failure(self, servers: Servers) -> None:
+        """This is noticed before anything is sent on it."""
         server = servers(once(OK))
         platform = a_platform(server.address)
         for visit in range(1, 4):
@@ -510,8 +510,8 @@ class TestPlatform:
             server.saw_the_end.clear()
             assert server.visits == visit
 
-    def test_a_connection_has_a_greatest_age(self, servers: Servers) -> None:
-        """What a network does to old connections it does not tell; and a container may sleep."""
+    def test_a_connection_has_a_maximum_age(self, servers: Servers) -> None:
+        """A network may silently drop old connections, and a container may be frozen."""
         server = servers(answering(OK))
         clock = FakeClock()
         platform = a_platform(server.address, clock=clock)
@@ -525,7 +525,7 @@ class TestPlatform:
     def test_a_kept_connection_that_dies_unanswered_is_replaced_in_the_same_call(
         self, servers: Servers, is_reset: bool
     ) -> None:
-        """The call is sent again: that its job runs once, its Idempotency-Key sees to."""
+        """The call is sent again; its Idempotency-Key makes sure that the job runs once."""
 
         def behave(visit: Visit) -> None:
             visit.read()
@@ -543,7 +543,7 @@ class TestPlatform:
     def test_a_kept_connection_that_dies_in_its_answer_is_not_replaced(
         self, servers: Servers
     ) -> None:
-        """Then the platform has done what was asked."""
+        """In that case the platform has already run the job."""
 
         def behave(visit: Visit) -> None:
             visit.read()
@@ -558,13 +558,13 @@ class TestPlatform:
         assert server.visits == 1
 
     def test_a_new_connection_that_dies_is_not_replaced(self, servers: Servers) -> None:
-        """A platform that takes connections and drops them is asked once for each attempt."""
+        """A platform that accepts connections and drops them is called once per attempt."""
         server = servers(once(b""))
         assert call(a_platform(server.address)) == NoReply(reason=CLOSED)
         assert server.visits == 1
 
     def test_after_a_silent_death_no_other_kept_connection_is_used(self, servers: Servers) -> None:
-        """A network that forgets connections forgets all of them: one attempt is lost, not five."""
+        """A network that drops one connection drops all of them: one attempt is lost, not five."""
         all_there = Barrier(4)
 
         def behave(visit: Visit) -> None:
@@ -585,9 +585,9 @@ class TestPlatform:
         assert isinstance(call(platform), Reply)
         assert server.visits == 5
 
-    def test_accounts_share_no_connection(self, servers: Servers) -> None:
-        """An answer that comes late and unasked is taken for that of a later call on the same
-        connection. HTTP/1.1 cannot tell them apart; so it must at least be the same caller's."""
+    def test_accounts_never_share_a_connection(self, servers: Servers) -> None:
+        """A late answer would be taken for that of a later call on the same connection, because
+        HTTP/1.1 cannot distinguish them. So it must at least belong to the same caller."""
         late = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
         other = replace(DEMO_KEY, key="other", account="other")
 
@@ -605,8 +605,8 @@ class TestPlatform:
             assert reply.body == b'"fresh"'
         assert server.visits == 3
 
-    def test_what_follows_an_answer_is_not_taken_for_the_next_one(self, servers: Servers) -> None:
-        """A server that says more than it announced is asked anew."""
+    def test_data_after_an_answer_is_not_taken_for_the_next_one(self, servers: Servers) -> None:
+        """If a server sends more than it announced, the next call gets a new connection."""
         server = servers(answering(OK + b"HTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n"))
         platform = a_platform(server.address)
         for _ in range(3):
@@ -615,8 +615,10 @@ class TestPlatform:
             assert reply.status == 200
         assert server.visits == 3
 
-    def test_nor_is_it_over_tls(self, servers: Servers, certificates: Certificates) -> None:
-        """Where it may wait, decrypted, in what holds the connection."""
+    def test_data_after_an_answer_over_tls_is_not_taken_for_the_next_one(
+        self, servers: Servers, certificates: Certificates
+    ) -> None:
+        """There it may wait, already decrypted, in the connection's buffer."""
         more = b"HTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n"
         padded = OK + b" " * (8_192 - len(OK)) + more
         server = servers(answering(padded), tls=certificates.server())
@@ -639,7 +641,7 @@ class TestPlatform:
         assert [seen.headers.get("cookie") for seen in server.seen] == [None, None]
 
     def test_a_compressed_answer_is_unpacked(self, servers: Servers) -> None:
-        """Its size is that of the answer, which the header does not tell."""
+        """Its size is that of the unpacked answer, which the header does not say."""
         packed = gzip.compress(b'{"a": 1}')
         head = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
         server = servers(answering(b"HTTP/1.1 200 OK\r\n" + head + packed))
@@ -647,7 +649,7 @@ class TestPlatform:
         assert server.seen[0].headers["accept-encoding"] == "gzip"
 
     def test_many_threads_each_get_their_own_answer(self, servers: Servers) -> None:
-        """25 at once, over no more connections than that."""
+        """25 concurrently, over no more connections than that."""
 
         def echo(visit: Visit) -> None:
             while True:
@@ -664,7 +666,7 @@ class TestPlatform:
         assert server.visits <= 25
 
     def test_one_slow_call_does_not_shorten_another(self, servers: Servers) -> None:
-        """Each thread has its own deadline on connections that all share."""
+        """Each thread has its own deadline on the shared connections."""
 
         def behave(visit: Visit) -> None:
             while True:
@@ -687,7 +689,7 @@ class TestPlatform:
 
 class TestReceiver:
     def test_a_callback_arrives_as_it_was_signed(self, servers: Servers) -> None:
-        """Headers and body, and nothing that could change them on the way back."""
+        """With headers and body, and nothing that could change them on the way."""
         server = servers(answering(OK))
         url = f"http://{NAME}:{server.port}/hook/é?token=a%2Fb"
         reply = post(a_receiver(), url, body=b'{"asyncId": "b1"}')
@@ -705,9 +707,7 @@ class TestReceiver:
             "connection": "close",
         }
 
-    def test_private_headers_go_with_it_and_take_the_place_of_none_of_ours(
-        self, servers: Servers
-    ) -> None:
+    def test_private_headers_are_sent_but_replace_none_of_ours(self, servers: Servers) -> None:
         server = servers(answering(OK))
         private = {"Authorization": "Bearer canary", "X-Tenant": "7"}
         ours = ["Content-Type", "WEBHOOK-ID", "user-agent", "Accept-encoding", "CONNECTION"]
@@ -720,14 +720,14 @@ class TestReceiver:
         assert with_private == {**without, "authorization": "Bearer canary", "x-tenant": "7"}
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
-    def test_over_http_private_headers_go_to_no_network_but_an_allowed_one(
+    def test_private_headers_go_over_http_only_to_an_allowed_network(
         self,
         servers: Servers,
         certificates: Certificates,
         monkeypatch: pytest.MonkeyPatch,
         scheme: str,
     ) -> None:
-        """Whatever was said of the URL when it was submitted. This machine is a public one here."""
+        """Whatever the result at submission was. This machine counts as public here."""
         monkeypatch.setattr("chalicelib.adapters.http.why_not_address", lambda *_: None)
         is_secret = scheme == "https"
         server = servers(answering(OK), tls=certificates.server() if is_secret else None)
@@ -743,7 +743,7 @@ class TestReceiver:
             assert reply.is_final
             assert reply.reason.startswith("callbackHeaders are sent over https only")
 
-    def test_if_one_of_a_names_addresses_is_on_no_allowed_network_none_gets_them(
+    def test_private_headers_are_not_sent_if_one_address_is_on_no_allowed_network(
         self, servers: Servers
     ) -> None:
         server = servers(answering(OK))
@@ -752,8 +752,8 @@ class TestReceiver:
         assert isinstance(post(a_receiver("127.0.0.1", "8.8.8.8"), url, private=private), NoReply)
         assert server.visits == 0
 
-    def test_a_body_in_blocks_arrives_in_one(self, servers: Servers) -> None:
-        """With its length, so that the receiver knows what is coming, and in no chunks."""
+    def test_a_body_in_blocks_arrives_as_one(self, servers: Servers) -> None:
+        """With its length, so that the receiver knows what is coming, and without chunks."""
         server = servers(answering(OK))
         blocks = [b'{"asyncId":"', b"b1" * 100_000, b"", b'"}']
         reply = a_receiver().post(
@@ -769,15 +769,15 @@ class TestReceiver:
         assert seen.headers["content-length"] == "200014"
         assert "transfer-encoding" not in seen.headers
 
-    def test_its_compression_is_its_own_business(self, servers: Servers) -> None:
-        """A receiver that took the callback is not asked again because its body is broken."""
+    def test_the_compression_of_its_answer_is_ignored(self, servers: Servers) -> None:
+        """A receiver that took the callback is not called again because its body is broken."""
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n"
         server = servers(once(head + b"nope"))
         reply = post(a_receiver(), f"http://{NAME}:{server.port}/")
         assert reply == Reply(status=200, body=b"nope")
 
     def test_receivers_share_nothing(self, servers: Servers) -> None:
-        """Each delivery has its own connection, and no cookie is remembered."""
+        """Each delivery has its own connection, and no cookie is kept."""
         server = servers(answering(OK.replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b\r\n\r\n")))
         receiver = a_receiver()
         for _ in range(2):
@@ -785,8 +785,8 @@ class TestReceiver:
         assert server.visits == 2
         assert server.seen[1].headers.get("cookie") is None
 
-    def test_a_receiver_is_told_that_nothing_follows(self, servers: Servers) -> None:
-        """So it need not keep a connection for us, as one that is asked once in a while."""
+    def test_a_receiver_is_told_that_the_connection_closes(self, servers: Servers) -> None:
+        """So it need not keep a connection for a client that calls rarely."""
         server = servers(answering(OK))
         post(a_receiver(), f"http://{NAME}:{server.port}/")
         assert server.seen[0].headers["connection"] == "close"
@@ -795,17 +795,17 @@ class TestReceiver:
     def test_a_dead_address_does_not_hide_a_live_one(
         self, servers: Servers, addresses: tuple[str, ...]
     ) -> None:
-        """All are judged, then they are tried in their order."""
+        """All addresses are judged, then they are tried in order."""
         server = servers(answering(OK))
         policy = AddressPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
         receiver = a_receiver(*addresses, policy=policy)
         assert isinstance(post(receiver, f"http://{NAME}:{server.port}/"), Reply)
 
     @pytest.mark.parametrize("silent", [0, 1, 2])
-    def test_addresses_that_say_nothing_leave_a_live_one_its_share_of_the_time(
+    def test_silent_addresses_leave_a_live_one_its_share_of_the_time(
         self, servers: Servers, silent: int
     ) -> None:
-        """Each gets an equal share of what is left."""
+        """Each gets an equal share of the time left."""
         server = servers(answering(OK))
         policy = AddressPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
         stopwatch = SilentAtFirst(silent)
@@ -814,7 +814,7 @@ class TestReceiver:
         assert isinstance(post(receiver, f"http://{NAME}:{server.port}/", seconds=30), Reply)
         assert stopwatch.now() == pytest.approx(30 * silent / (silent + 1))
 
-    def test_addresses_that_all_say_nothing_have_the_time_of_one(self) -> None:
+    def test_silent_addresses_together_take_the_time_of_one(self) -> None:
         policy = AddressPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
         stopwatch = SilentAtFirst(9)
         receiver = a_receiver("127.0.0.3", "127.0.0.4", policy=policy, stopwatch=stopwatch)
@@ -822,8 +822,8 @@ class TestReceiver:
         assert isinstance(reply, NoReply)
         assert stopwatch.now() == pytest.approx(30)
 
-    def test_the_systems_own_resolver_serves(self, servers: Servers) -> None:
-        """`localhost`, where a deployment allows it."""
+    def test_the_systems_own_resolver_is_used(self, servers: Servers) -> None:
+        """`localhost`, if a deployment allows it."""
         server = servers(answering(OK))
         networks = ("127.0.0.0/8", "::1/128")
         policy = AddressPolicy(allowed_networks=tuple(map(ipaddress.ip_network, networks)))
@@ -831,8 +831,8 @@ class TestReceiver:
         assert isinstance(post(receiver, f"http://localhost:{server.port}/"), Reply)
         assert server.seen[0].headers["host"] == f"localhost:{server.port}"
 
-    def test_no_reason_shows_what_the_address_holds(self, servers: Servers) -> None:
-        """A callback's address may carry a token."""
+    def test_no_reason_shows_any_part_of_the_address(self, servers: Servers) -> None:
+        """A callback's address may contain a token."""
         for answer in (b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"):
             reply = send_as_receiver(servers(once(answer)), AMPLE)
             assert isinstance(reply, NoReply)
@@ -840,7 +840,7 @@ class TestReceiver:
 
 
 class SilentAtFirst(Stopwatch):
-    """A time that passes only while nothing happens, and nothing happens the first waits."""
+    """Time that passes only while nothing happens, and nothing happens in the first waits."""
 
     def __init__(self, waits: int) -> None:
         self._silent_waits = waits

@@ -1,4 +1,4 @@
-"""What the table holds of a batch is all of it."""
+"""The items in the table contain everything about a batch."""
 
 from dataclasses import MISSING, Field, fields, replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.fakes.clock import START
 from tests.samples import TERMS, a_batch
 
 HOUR = timedelta(hours=1)
-#: A batch that has a value of its own in every field that has a default.
+#: A batch that has its own value in every field with a default.
 FULL = replace(
     a_batch(16),
     state=BatchState.COMPLETED,
@@ -80,14 +80,14 @@ def test_every_field_of_the_terms_comes_back() -> None:
     assert items.read_terms(items.terms_item(FULL, TERMS)) == TERMS
 
 
-def test_a_history_that_cannot_be_read_is_lost_and_the_batch_goes_on() -> None:
+def test_an_unreadable_history_is_lost_but_the_batch_continues() -> None:
     item = {**items.head_item(FULL), "history": {"B": b"damaged"}}
     assert items.read_head(item) == replace(FULL, history=())
 
 
-#: A name that cannot be packed well, as long as names get.
+#: A name that compresses badly, and is as long as possible.
 LONG_NAME = ".".join(sha256(letter.encode()).hexdigest()[:62] for letter in "abcd")
-#: The longest that a receiver can cause: the name in its certificate is another.
+#: The longest error that a receiver can cause: its certificate has another name.
 LONG_ERROR = (
     "the TLS certificate was not accepted: Hostname mismatch, "
     f"certificate is not valid for '{LONG_NAME}'."
@@ -95,12 +95,10 @@ LONG_ERROR = (
 
 
 class TestWhatAHeadWeighs:
-    """A write costs a unit for each KB."""
+    """A write costs one unit per KB."""
 
     @pytest.mark.parametrize("letter", ["x", "日", "😀"])
-    def test_of_200_jobs_it_is_one_unit_with_everything_in_use_and_a_callback_delivered_at_once(
-        self, letter: str
-    ) -> None:
+    def test_the_head_of_200_jobs_with_everything_in_use_takes_one_unit(self, letter: str) -> None:
         usual = a_batch(200)
         made = CallbackAttempt(at=START + timedelta(seconds=12.345), status=200, took_ms=12_345)
         head = replace(
@@ -128,10 +126,10 @@ class TestWhatAHeadWeighs:
         assert item_bytes(items.head_item(head)) < 1_024
 
     @pytest.mark.parametrize("others", [LONG_ERROR, "the name of the receiver does not resolve"])
-    def test_it_is_below_four_with_500_chunks_and_eight_attempts_that_failed(
+    def test_a_head_with_500_chunks_and_eight_failed_attempts_takes_less_than_four_units(
         self, others: str
     ) -> None:
-        """All of which hold an unanswered job, and errors that are as long as they get."""
+        """All chunks have an unanswered job, and the errors are as long as possible."""
         usual = a_batch(10_000, jobs_per_message=20)
         history: tuple[CallbackAttempt, ...] = ()
         for number in range(8):

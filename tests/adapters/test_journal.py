@@ -1,4 +1,4 @@
-"""The log: one line a unit of work, and the metrics that CloudWatch reads out of it."""
+"""The log: one line per unit of work, and the metrics that CloudWatch reads from it."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def test_an_event_is_one_line_with_its_fields() -> None:
     }
 
 
-def test_what_is_for_the_metrics_is_written_once() -> None:
+def test_lists_for_metrics_are_written_once() -> None:
     line = written("jobs run", succeeded=2, failed=0, retried=0, durations_ms=[5, 7])
     assert (line["succeeded"], line["JobDuration"]) == (2, [5, 7])
     assert "durations_ms" not in line
@@ -61,7 +61,7 @@ def raised(call: Callable[[], object]) -> BaseException:
     return caught.value
 
 
-def test_an_exception_is_one_line_with_the_places_it_passed_through() -> None:
+def test_an_exception_is_one_line_with_its_stack() -> None:
     line = written_of(raised(fail))
     assert line["error"] == "Unavailable: DynamoDB does not answer, of JSONDecodeError"
     kind, *places = line["traceback"].splitlines()
@@ -72,14 +72,14 @@ def test_an_exception_is_one_line_with_the_places_it_passed_through() -> None:
     assert "canary" not in json.dumps(line)
 
 
-def test_of_a_recursion_the_innermost_places_are_enough() -> None:
+def test_only_the_innermost_frames_of_a_recursion_are_logged() -> None:
     line = written_of(raised(lambda: fail(500)))
     of_the_first, _, _ = line["traceback"].partition("\nJSONDecodeError\n")
     assert len(of_the_first.splitlines()) == 31
     assert of_the_first.endswith(" fail")
 
 
-def test_an_error_that_came_while_another_was_handled_tells_of_both() -> None:
+def test_an_error_while_handling_another_is_logged_with_both() -> None:
     def handle() -> None:
         try:
             fail()
@@ -91,7 +91,7 @@ def test_an_error_that_came_while_another_was_handled_tells_of_both() -> None:
     )
 
 
-def test_an_error_that_is_all_there_is_to_tell_hides_what_it_came_of() -> None:
+def test_an_error_raised_from_none_is_logged_without_its_cause() -> None:
     def hide() -> None:
         try:
             fail()
@@ -120,31 +120,31 @@ def test_metrics_are_written_as_cloudwatch_reads_them() -> None:
         ("waiting", {"CallbacksRetried", "CallbackDuration"}),
     ],
 )
-def test_a_callback_counts_when_it_is_over(state: str, names: set[str]) -> None:
+def test_a_callback_is_counted_when_it_is_over(state: str, names: set[str]) -> None:
     line = written("callback attempted", state=state, took_ms=1)
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert {metric["Name"] for metric in directive["Metrics"]} == names
 
 
 @pytest.mark.parametrize(("state", "share"), [("delivered", 0), ("failed", 0), ("waiting", 1)])
-def test_the_average_of_retried_callbacks_is_the_share_that_failed_for_now(
+def test_the_average_of_retried_callbacks_is_the_share_of_failed_attempts(
     state: str, share: int
 ) -> None:
     assert written("callback attempted", state=state, took_ms=1)["CallbacksRetried"] == share
 
 
-def test_the_average_of_retried_jobs_is_the_share_of_calls_that_failed_for_now() -> None:
+def test_the_average_of_retried_jobs_is_the_share_of_failed_calls() -> None:
     line = written("jobs run", succeeded=2, failed=1, retried=3, durations_ms=[5] * 6)
     assert line["JobsRetried"] == [1, 1, 1, 0, 0, 0]
 
 
-def test_where_no_job_was_called_no_share_is_given() -> None:
+def test_there_is_no_share_if_no_job_was_called() -> None:
     line = written("jobs run", succeeded=0, failed=0, retried=0, durations_ms=[])
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert {metric["Name"] for metric in directive["Metrics"]} == {"JobsSucceeded", "JobsFailed"}
 
 
-def test_every_metric_has_a_name_of_its_own() -> None:
+def test_every_metric_has_its_own_name() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS)
 
 

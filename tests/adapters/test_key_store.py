@@ -1,4 +1,5 @@
-"""Who may call, as the service reads it: the fake and DynamoDB alike, and what is remembered."""
+"""Keys and accounts as the service reads them, from the fake and from DynamoDB, and what is
+cached."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from tests.fakes.dynamodb import FakeKeyStore
 from tests.samples import WEBHOOK_SECRET
 
 TABLE = Names("local").keys_table
-#: Of names that no other test uses.
+#: Names that no other test uses.
 KEY = Key(
     key="key-store/1",
     account="key-store",
@@ -37,7 +38,7 @@ ACCOUNT = Account(
 
 
 class Counting:
-    """A client that counts what it is asked for."""
+    """A client that counts its requests."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -71,18 +72,18 @@ def store(request: pytest.FixtureRequest) -> KeyStore:
 
 
 class TestReading:
-    def test_what_was_written_is_read(self, store: KeyStore) -> None:
+    def test_keys_and_accounts_are_read_as_written(self, store: KeyStore) -> None:
         assert store.find_key(KEY.key) == KEY
         assert store.find_account(ACCOUNT.account) == ACCOUNT
 
-    def test_what_is_not_there_is_none(self, store: KeyStore) -> None:
+    def test_missing_keys_and_accounts_are_none(self, store: KeyStore) -> None:
         assert store.find_key("nobody") is None
         assert store.find_account("nobody") is None
         assert store.find_key(ACCOUNT.account) is None
 
     @pytest.mark.parametrize("state", ["revoked", "suspended", "Active", " active", ""])
-    def test_a_key_in_any_state_but_active_opens_nothing(self, client: Any, state: str) -> None:
-        """A later release may know more states, and a hand may misspell one."""
+    def test_only_an_active_key_is_accepted(self, client: Any, state: str) -> None:
+        """A later release may know more states, and an operator may misspell one."""
         item = {**key_items.key_item(KEY), "state": {"S": state}}
         client.put_item(TableName=TABLE, Item={**item, "id": {"S": "key#key-store/state"}})
         found = DynamoKeyStore(client, TABLE, FakeClock()).find_key("key-store/state")
@@ -92,7 +93,7 @@ class TestReading:
 
 
 class World:
-    """A store that remembers, and what it asks for."""
+    """A store with a cache, and the client it uses."""
 
     def __init__(self, client: Any, seconds: float) -> None:
         self.client = Counting(client)
@@ -109,7 +110,7 @@ def world(client: Any, table: KeyTable) -> Callable[[float], World]:  # noqa: AR
 
 
 class TestRemembering:
-    def test_a_key_is_asked_for_once_while_it_is_fresh(
+    def test_a_key_is_requested_once_while_it_is_fresh(
         self, world: Callable[[float], World]
     ) -> None:
         workers = world(WORKERS_REMEMBER_SECONDS)
@@ -121,7 +122,7 @@ class TestRemembering:
             assert workers.asked() == asked
             workers.clock.advance(seconds=0.001)
 
-    def test_what_is_not_there_may_be_there_the_next_moment(
+    def test_missing_keys_are_not_cached(
         self, world: Callable[[float], World], table: KeyTable
     ) -> None:
         workers = world(WORKERS_REMEMBER_SECONDS)
@@ -130,17 +131,15 @@ class TestRemembering:
         table.add_key(new)
         assert workers.store.find_key(new.key) == new
 
-    def test_the_api_asks_each_time_and_remembers_nothing(
-        self, world: Callable[[float], World]
-    ) -> None:
-        """Strangers say which names it looks for."""
+    def test_the_api_caches_nothing(self, world: Callable[[float], World]) -> None:
+        """Strangers choose the names that it looks up."""
         door = world(0)
         for name in [KEY.key, KEY.key, "nobody", "nobody"]:
             door.store.find_key(name)
         assert (door.asked(), door.asked("nobody")) == (2, 2)
         assert not door.store._cache
 
-    def test_what_is_remembered_is_bounded(
+    def test_the_cache_is_bounded(
         self,
         world: Callable[[float], World],
         table: KeyTable,

@@ -1,4 +1,4 @@
-"""What is sent to the queues comes back as it was, in the group of its account."""
+"""Messages come back from the queues unchanged, in the group of their account."""
 
 import json
 import string
@@ -42,11 +42,11 @@ SENTINEL = Sentinel(
 
 
 class RecordingClient:
-    """Takes what is sent; of each request some entries may fail, once."""
+    """Accepts what is sent; some entries of each request may fail once."""
 
     def __init__(self, failing: Sequence[str] = ()) -> None:
         self.sent: list[dict[str, Any]] = []
-        #: The queues whose addresses were asked for.
+        #: The queues whose URLs were requested.
         self.asked: list[str] = []
         self._failing = [*failing]
 
@@ -77,7 +77,7 @@ def queue_over(client: RecordingClient, concurrent: Concurrent | None = None) ->
 
 
 @pytest.mark.parametrize("indexes", [None, (7,), (7, 8)])
-def test_a_message_of_jobs_is_read_as_it_was_written(indexes: tuple[int, ...] | None) -> None:
+def test_a_jobs_message_is_read_as_it_was_written(indexes: tuple[int, ...] | None) -> None:
     message = JobsMessage(
         batch_id="a",
         account="acme",
@@ -92,13 +92,13 @@ def test_a_message_of_jobs_is_read_as_it_was_written(indexes: tuple[int, ...] | 
     assert parse_jobs(compose_jobs(message)) == message
 
 
-def test_a_message_that_waits_says_since_when_and_until_when_it_may() -> None:
+def test_a_waiting_message_says_since_when_and_until_when_it_may_wait() -> None:
     away_since = START + timedelta(milliseconds=1)
     message = replace(HELD_UP, away_since=away_since, deadline=START + timedelta(hours=12))
     assert parse_jobs(compose_jobs(message)) == message
 
 
-def test_one_of_an_older_release_never_waited() -> None:
+def test_a_message_of_an_older_release_never_waited() -> None:
     fields = json.loads(compose_jobs(HELD_UP))
     for name in ("errors", "deadline", "away_since"):
         del fields[name]
@@ -112,7 +112,7 @@ def test_a_sentinel_is_read_as_it_was_written(waits_until: datetime | None) -> N
 
 
 def test_a_release_that_knows_no_sentinels_finds_no_jobs_in_one() -> None:
-    """It reads a message of its batch and round, for none of the jobs of its chunk."""
+    """It reads a message of its batch and round that is for none of the chunk's jobs."""
     fields = json.loads(compose_sentinel(SENTINEL))
     del fields["sentinel"]
     message = parse_jobs(json.dumps(fields))
@@ -120,11 +120,11 @@ def test_a_release_that_knows_no_sentinels_finds_no_jobs_in_one() -> None:
     assert (message.indexes, message.attempt, message.chunk) == ((), 1, 3)
 
 
-def test_a_message_to_check_a_batch_is_read_as_it_was_written() -> None:
+def test_a_batch_message_is_read_as_it_was_written() -> None:
     assert parse_batch(compose_batch(CHECK)) == CHECK
 
 
-def test_every_message_of_jobs_is_of_its_accounts_group() -> None:
+def test_every_jobs_message_is_in_its_accounts_group() -> None:
     client = RecordingClient(failing=["1"])
     messages = [
         JobsMessage(batch_id="a", account=f"account-{n % 3}", submission="b", round=1, chunk=n)
@@ -135,8 +135,9 @@ def test_every_message_of_jobs_is_of_its_accounts_group() -> None:
     assert groups == {n: f"account-{n % 3}" for n in range(12)}
 
 
-def test_messages_of_jobs_come_after_their_delay_also_those_sent_again() -> None:
-    """Without it a platform that asks for time to recover gets all its calls at once."""
+def test_jobs_messages_are_delayed_even_if_sent_again() -> None:
+    """Otherwise a platform that asks for time to recover would get all its calls at the same
+    time."""
     client = RecordingClient(failing=["1"])
     messages = [
         JobsMessage(batch_id="a", account="acme", submission="b", round=1, chunk=n)
@@ -146,7 +147,7 @@ def test_messages_of_jobs_come_after_their_delay_also_those_sent_again() -> None
     assert [each["DelaySeconds"] for each in client.sent] == [900] * 12
 
 
-def test_a_message_that_is_to_wait_comes_after_its_delay() -> None:
+def test_a_batch_message_is_delayed() -> None:
     client = RecordingClient()
     queue_over(client).send_batch(CHECK, 330)
     queue_over(client).send_callback(CHECK, 330)
@@ -165,8 +166,8 @@ def test_every_message_goes_to_its_own_queue() -> None:
     assert queues == ["jobs", "jobs", "batches", "callbacks"]
 
 
-def test_messages_without_a_delay_come_at_once() -> None:
-    """Whatever the queue's own delay may be."""
+def test_messages_without_a_delay_are_not_delayed() -> None:
+    """Whatever the queue's own delay is."""
     client = RecordingClient()
     message = JobsMessage(batch_id="a", account="acme", submission="b", round=1, chunk=0)
     queue_over(client).send_jobs([message])
@@ -175,7 +176,7 @@ def test_messages_without_a_delay_come_at_once() -> None:
     assert [each["DelaySeconds"] for each in client.sent] == [0, 0, 0]
 
 
-def test_the_requests_for_many_messages_are_on_their_way_together() -> None:
+def test_the_requests_for_many_messages_are_sent_concurrently() -> None:
     both = Barrier(2, timeout=20)
 
     class WaitingClient(RecordingClient):
@@ -193,7 +194,7 @@ def test_the_requests_for_many_messages_are_on_their_way_together() -> None:
     assert (sent, len(client.sent), client.asked) == ({*range(20)}, 20, ["jobs"])
 
 
-def test_every_other_message_is_of_its_accounts_group() -> None:
+def test_every_other_message_is_in_its_accounts_group() -> None:
     client = RecordingClient()
     queue_over(client).send_batch(CHECK)
     queue_over(client).send_callback(CHECK)
@@ -207,14 +208,14 @@ class TestGroups:
     @pytest.mark.parametrize(
         "account", ["a", "Acme.Ltd_2-x", "x" * 128, string.punctuation, string.ascii_letters]
     )
-    def test_a_name_that_sqs_takes_is_the_group(self, account: str) -> None:
+    def test_a_name_that_sqs_accepts_is_the_group(self, account: str) -> None:
         assert group_of(account) == account
 
     @pytest.mark.parametrize(
         "account",
         ["", "x" * 129, "two words", "acmé", "new\nline", "acme\n", "😀", "\ud83d", "\x7f"],
     )
-    def test_of_any_other_name_the_group_is_its_hash(self, account: str) -> None:
+    def test_the_group_of_any_other_name_is_its_hash(self, account: str) -> None:
         assert len(group_of(account)) == 64
         assert set(group_of(account)) <= set("0123456789abcdef")
         assert group_of(account) != group_of(account + "x")

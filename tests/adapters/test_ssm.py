@@ -1,4 +1,4 @@
-"""The platform's fixed header, kept in moto's Parameter Store."""
+"""The platform's fixed header, stored in moto's Parameter Store."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +29,7 @@ def put(client: Any, value: str) -> None:
 
 
 def refusing(client: Any, code: str) -> None:
-    """From now on AWS answers so."""
+    """Have AWS answer with this error from now on."""
 
     def refuse(**_: object) -> None:
         answer = {"Error": {"Code": code, "Message": "very-secret"}}
@@ -44,7 +44,7 @@ class World:
         self.journal = FakeJournal()
 
     def header(self, client: Any) -> SsmHeader:
-        """One that has been read."""
+        """A header that has been read."""
         header = SsmHeader(lambda: client, NAME, self.clock, self.journal)
         header()
         return header
@@ -55,13 +55,15 @@ def world() -> World:
     return World()
 
 
-def test_it_is_read_decrypted_and_without_the_newline_of_a_file(ssm: Any, world: World) -> None:
+def test_the_header_is_read_decrypted_and_without_a_trailing_newline(
+    ssm: Any, world: World
+) -> None:
     assert world.header(ssm)() == ("X-Key", "very-secret")
     put(ssm, "Authorization: Bearer a:b\n")
     assert world.header(ssm)() == ("Authorization", "Bearer a:b")
 
 
-def test_one_that_is_exchanged_is_used_within_minutes(ssm: Any, world: World) -> None:
+def test_a_changed_header_is_used_within_minutes(ssm: Any, world: World) -> None:
     header = world.header(ssm)
     put(ssm, "X-Key: newer")
     world.clock.advance(seconds=REMEMBERED.total_seconds() - 1)
@@ -73,7 +75,7 @@ def test_one_that_is_exchanged_is_used_within_minutes(ssm: Any, world: World) ->
 @pytest.mark.parametrize(
     "value", ["nonsense", "X-Key:", "X Key: very", "X-Key: a\nX-Evil: b", "X-Key: ключ"]
 )
-def test_where_it_cannot_be_read_again_the_old_one_is_used_and_the_log_says_so(
+def test_the_old_header_stays_in_use_if_it_cannot_be_read_again(
     ssm: Any, world: World, value: str
 ) -> None:
     header = world.header(ssm)
@@ -101,7 +103,7 @@ def test_a_missing_parameter_is_a_misconfiguration(ssm: Any, world: World) -> No
         ("ThrottlingException", Unavailable, "Systems Manager answered GetParameter: Throttling"),
     ],
 )
-def test_what_else_goes_wrong_is_told_without_what_aws_says(
+def test_other_errors_are_reported_without_the_text_of_aws(
     ssm: Any, world: World, code: str, kind: type[Exception], says: str
 ) -> None:
     refusing(ssm, code)
@@ -118,16 +120,16 @@ class TestWiring:
         return wiring.platform_header(settings.read(environ), FakeClock(), FakeJournal())()
 
     @pytest.mark.usefixtures("ssm")
-    def test_a_kept_one_is_that_of_the_stage(self) -> None:
+    def test_a_stored_header_is_that_of_the_stage(self) -> None:
         header = self.header(PLATFORM_AUTH="header", PLATFORM_HEADER="ssm")
         assert header == ("X-Key", "very-secret")
 
-    def test_a_plain_one_is_taken_as_it_is(self) -> None:
+    def test_a_plain_header_is_used_as_it_is(self) -> None:
         header = self.header(PLATFORM_AUTH="header", PLATFORM_HEADER="X-Key: plain")
         assert header == ("X-Key", "plain")
 
     @pytest.mark.parametrize("auth", [PlatformAuth.IWS, PlatformAuth.NONE])
-    def test_without_a_use_none_is_sent_and_none_is_looked_for(self, auth: str) -> None:
+    def test_without_header_auth_no_header_is_sent_or_read(self, auth: str) -> None:
         for header in ("ssm", "X-Key: plain"):
             found = self.header(PLATFORM_AUTH=auth, PLATFORM_HEADER=header)
             assert found is None

@@ -1,5 +1,5 @@
-"""Calls side by side, in real threads. Nothing here waits for a time to pass: what is to happen at
-the same time is made to wait for each other."""
+"""Concurrent calls in real threads. Nothing here waits for a time to pass: calls that must run at
+the same time wait for each other."""
 
 import gc
 import threading
@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.adapters.threads import ConcurrentThreads
 
-#: Long enough for whatever is awaited to happen.
+#: Long enough for anything that is awaited to happen.
 AMPLE = 20.0
 
 
@@ -29,7 +29,7 @@ def whose(_: int) -> threading.Thread:
 
 
 def threads_of(service: ConcurrentThreads, calls: int) -> set[threading.Thread]:
-    """Who makes so many calls, each of which waits until all have begun."""
+    """The threads that make this many calls, each of which waits until all have begun."""
     together = Barrier(calls)
 
     def call() -> threading.Thread:
@@ -39,40 +39,40 @@ def threads_of(service: ConcurrentThreads, calls: int) -> set[threading.Thread]:
     return {thread for group in service.run([call] * calls) for thread in group}
 
 
-def test_every_call_is_made_once_and_gives_its_result() -> None:
-    """Many more than there are threads, one run after the other."""
+def test_every_call_is_made_once_and_returns_its_result() -> None:
+    """There are many more calls than threads, in one run after the other."""
     service = concurrent()
     for count in (0, 1, 2, 3, 4, 100):
         results = [result for group in service.run(numbered(count)) for result in group]
         assert sorted(results) == [*range(count)]
 
 
-def test_so_many_calls_are_under_way_at_once() -> None:
-    """Three that wait for each other get on; a fourth would have to wait."""
+def test_as_many_calls_as_threads_run_concurrently() -> None:
+    """Three calls that wait for each other finish; a fourth would have to wait."""
     assert len(threads_of(concurrent(3), 3)) == 3
 
 
-def test_no_more_than_that_are() -> None:
-    """The others follow as threads get free."""
+def test_no_more_calls_than_threads_run_concurrently() -> None:
+    """The others follow as threads become free."""
     calls = [partial(whose, number) for number in range(50)]
     assert len({thread for group in concurrent(3).run(calls) for thread in group}) <= 3
 
 
 def test_one_call_needs_no_thread() -> None:
-    """A message of one job is the rule where jobs are tried again."""
+    """Messages with one job are the usual case for retries."""
     [[thread]] = concurrent().run([partial(whose, 0)])
     assert thread is threading.current_thread()
 
 
 def test_the_threads_stay_for_the_next_run() -> None:
-    """A container runs message after message."""
+    """A container runs one message after another."""
     service = concurrent(3)
     first = threads_of(service, 3)
     assert all(threads_of(service, 3) == first for _ in range(20))
 
 
-def test_runs_at_the_same_time_do_not_wait_for_each_other() -> None:
-    """Several invocations may share a process: each has as many threads as it may."""
+def test_concurrent_runs_do_not_wait_for_each_other() -> None:
+    """Several invocations may share a process, and each has all its threads."""
     service = concurrent(2)
     together = Barrier(4)
     found: list[int] = []
@@ -89,8 +89,8 @@ def test_runs_at_the_same_time_do_not_wait_for_each_other() -> None:
     assert sorted(found) == [0, 1, 2, 3]
 
 
-def test_results_come_while_others_are_out() -> None:
-    """Every flush interval, so that a worker's death loses no more than that."""
+def test_results_come_while_other_calls_run() -> None:
+    """They come every flush interval, so that a worker's death loses no more than that."""
     release = Event()
     calls: list[Callable[[], int]] = [partial(int, 1), partial(release.wait, AMPLE)]
     run = concurrent(2, flush_seconds=0.01).run(calls)
@@ -99,8 +99,8 @@ def test_results_come_while_others_are_out() -> None:
     assert [*run] == [[True]]
 
 
-def test_what_a_call_raises_is_raised_once_those_that_have_begun_have_returned() -> None:
-    """Their results are given before. The others are not made: where a service does not answer,
+def test_an_error_is_raised_after_calls_that_have_begun_return() -> None:
+    """Their results are returned first. The other calls are not made: if a service does not answer,
     fifty requests to it would take all of a function's time."""
     both_have_begun = Barrier(2)
 
@@ -122,16 +122,16 @@ def test_what_a_call_raises_is_raised_once_those_that_have_begun_have_returned()
 
 
 @pytest.mark.parametrize("there_are", [1, 2])
-def test_where_there_are_fewer_threads_fewer_do_it(
+def test_fewer_threads_are_used_if_the_system_has_fewer(
     monkeypatch: pytest.MonkeyPatch, there_are: int
 ) -> None:
-    """A system has so many, and no more."""
+    """A system has a limited number of threads."""
     service = limited_to(there_are, monkeypatch)
     results = [result for group in service.run(numbered(50)) for result in group]
     assert sorted(results) == [*range(50)]
 
 
-def test_where_there_are_none_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_begun_if_there_are_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     service = limited_to(0, monkeypatch)
     made: list[int] = []
     with pytest.raises(RuntimeError, match="can't start new thread"):
@@ -140,7 +140,7 @@ def test_where_there_are_none_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) 
 
 
 def limited_to(threads: int, monkeypatch: pytest.MonkeyPatch) -> ConcurrentThreads:
-    """A service of three threads, on a system that has only so many."""
+    """A service with three threads, on a system that has only this many."""
     start, left = threading.Thread.start, [None] * threads
 
     def start_if_one_is_left(thread: threading.Thread) -> None:
@@ -154,8 +154,8 @@ def limited_to(threads: int, monkeypatch: pytest.MonkeyPatch) -> ConcurrentThrea
 
 
 @pytest.mark.parametrize("error", [IndexError, SystemExit])
-def test_no_error_of_a_call_costs_a_thread(error: type[BaseException]) -> None:
-    """Not even those that end threads, or that the threads mean something by."""
+def test_no_error_in_a_call_ends_a_thread(error: type[BaseException]) -> None:
+    """Not even errors that normally end threads, or that the threads use themselves."""
 
     def fail() -> None:
         raise error
@@ -167,9 +167,9 @@ def test_no_error_of_a_call_costs_a_thread(error: type[BaseException]) -> None:
     assert threads_of(service, 2) == before
 
 
-def test_who_stops_listening_leaves_nothing_running_behind() -> None:
-    """What has begun is waited for, and the rest is not made: a container sleeps between messages,
-    and a call that it slept through has missed its deadline."""
+def test_stopping_early_leaves_nothing_running() -> None:
+    """Calls that have begun are waited for, and the others are not made: Lambda freezes a container
+    between messages, and a frozen call misses its deadline."""
     made: list[int] = []
     may_end = Event()
 
@@ -191,8 +191,8 @@ def test_who_stops_listening_leaves_nothing_running_behind() -> None:
     assert len(made) == count
 
 
-def test_threads_that_nobody_can_use_any_more_end() -> None:
-    """And none of them holds a process that ends."""
+def test_threads_that_nobody_can_use_end() -> None:
+    """None of them keeps a process from ending."""
     service = concurrent(3)
     threads = threads_of(service, 3)
     assert all(thread.daemon for thread in threads)

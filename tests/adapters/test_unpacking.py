@@ -1,4 +1,4 @@
-"""Compressed bodies, without a server: what is packed comes in pieces of any size."""
+"""Compressed bodies, without a server: packed bytes arrive in pieces of any size."""
 
 import gzip
 import zlib
@@ -20,8 +20,8 @@ def unpacked(encoding: str, packed: bytes, most: int = 1_000) -> bytes:
 
 
 @given(data=st.binary(max_size=3_000), most=st.integers(1, 5_000), layers=st.integers(0, 5))
-def test_what_was_packed_comes_back(data: bytes, most: int, layers: int) -> None:
-    """However often it was packed, and in whatever pieces it is asked for."""
+def test_packed_data_comes_back(data: bytes, most: int, layers: int) -> None:
+    """However often it was packed, and in whatever pieces it is read."""
     packed = data
     for _ in range(layers):
         packed = gzip.compress(packed, 1)
@@ -29,8 +29,8 @@ def test_what_was_packed_comes_back(data: bytes, most: int, layers: int) -> None
 
 
 @given(most=st.integers(1, 5_000))
-def test_no_piece_is_longer_than_asked_for(most: int) -> None:
-    """Which is what bounds the memory."""
+def test_no_piece_is_longer_than_requested(most: int) -> None:
+    """This is what limits the memory."""
     read = unpacking("gzip", BytesIO(gzip.compress(TEXT * 10)).read, lambda: None)
     assert {len(piece) for piece in iter(lambda: read(most), b"")} <= {*range(1, most + 1)}
 
@@ -49,19 +49,19 @@ def test_no_piece_is_longer_than_asked_for(most: int) -> None:
     ],
     ids=["capitals", "x-gzip", "zlib", "parts", "spaces", "unknown", "identity", "none"],
 )
-def test_what_goes_by_these_names_is_unpacked(encoding: str, packed: bytes) -> None:
+def test_all_names_of_the_encodings_are_unpacked(encoding: str, packed: bytes) -> None:
     """One stream may have several parts (RFC 1952, section 2.2)."""
     assert unpacked(encoding, packed) == TEXT
 
 
-def test_more_layers_than_anyone_uses_are_refused() -> None:
-    """Each takes memory of its own, before a byte is read."""
+def test_too_many_layers_are_refused() -> None:
+    """Each takes memory of its own before a byte is read."""
     with pytest.raises(CannotUnpack):
         unpacking("gzip," * 6, BytesIO().read, lambda: None)
 
 
-def test_what_breaks_is_said() -> None:
-    """A wrong check sum at the end is no end."""
+def test_broken_data_is_reported() -> None:
+    """A wrong checksum at the end is an error too."""
     packed = bytearray(gzip.compress(TEXT))
     packed[-6] ^= 1
     with pytest.raises(CannotUnpack):
@@ -69,8 +69,8 @@ def test_what_breaks_is_said() -> None:
 
 
 @given(data=st.binary(max_size=300), most=st.integers(1, 500), layers=st.integers(1, 2))
-def test_what_breaks_off_is_not_whole(data: bytes, most: int, layers: int) -> None:
-    """Wherever it does: not even if all of the data has come, and only its check sum has not."""
+def test_data_that_breaks_off_is_incomplete(data: bytes, most: int, layers: int) -> None:
+    """At any point: even if all of the data has arrived, and only its checksum has not."""
     packed = data
     for _ in range(layers):
         packed = gzip.compress(packed, 1)
@@ -80,7 +80,7 @@ def test_what_breaks_off_is_not_whole(data: bytes, most: int, layers: int) -> No
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_nothing_at_all_is_nothing(encoding: str) -> None:
+def test_an_empty_body_stays_empty(encoding: str) -> None:
     """An answer without a body has no part of a body."""
     assert unpacked(encoding, b"") == b""
 
@@ -90,7 +90,7 @@ def test_nothing_at_all_is_nothing(encoding: str) -> None:
 )
 @pytest.mark.parametrize("most", [1, 1_000])
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
-def test_what_follows_the_last_part_is_passed_over(
+def test_data_after_the_last_part_is_ignored(
     padding: bytes, most: int, pack: Callable[[bytes], bytes]
 ) -> None:
     """Some servers fill up blocks, as tape drives do."""
@@ -98,13 +98,13 @@ def test_what_follows_the_last_part_is_passed_over(
 
 
 def test_a_part_may_follow_zeros() -> None:
-    """As gzip itself reads it."""
+    """gzip itself accepts this."""
     packed = gzip.compress(TEXT[:50]) + bytes(512) + gzip.compress(TEXT[50:])
     assert unpacked("gzip", packed, 7) == TEXT
 
 
 def test_the_time_is_checked_before_each_piece() -> None:
-    """Between two reads of what is packed there may be a million parts that hold nothing."""
+    """Between two reads of packed bytes there may be a million empty parts."""
     checks = 0
 
     def check() -> None:

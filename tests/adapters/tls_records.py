@@ -1,7 +1,7 @@
-"""TLS records as only somebody writes them who means harm: OpenSSL makes none of these itself.
+"""TLS records that only an attacker writes: OpenSSL itself creates none of these.
 
-The keys come from what OpenSSL logs of its handshake. RFC 8446, sections 5, 7.2 and 7.3; for
-TLS 1.2 RFC 5246, section 6.3, and RFC 5288.
+The keys come from OpenSSL's log of its handshake. RFC 8446, sections 5, 7.2 and 7.3; for TLS 1.2
+RFC 5246, section 6.3, and RFC 5288.
 """
 
 import hmac
@@ -42,7 +42,7 @@ class Records13:
         return header + self._sealed_by.encrypt(nonce, inner, header)
 
     def update_keys(self, *, asks: bool) -> bytes:
-        """A message that our keys change, which may ask for a change of theirs."""
+        """A message that changes our keys, and may ask the other side to change theirs."""
         told = self.record(_message(_KEY_UPDATE, bytes([asks])), HANDSHAKE)
         self.secret, self.number = self._expand(b"traffic upd", len(self.secret)), 0
         self._take_keys()
@@ -84,7 +84,7 @@ class Records12:
         return begin + len(sealed).to_bytes(2, "big") + sealed
 
     def hello_request(self) -> bytes:
-        """The server's wish to begin anew."""
+        """The server's request to renegotiate."""
         return self.record(_HELLO_REQUEST, HANDSHAKE)
 
 

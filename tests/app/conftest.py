@@ -1,4 +1,4 @@
-"""The real app.py, driven as API Gateway and SQS drive it, on adapters in memory."""
+"""The real app.py, driven as by API Gateway and SQS, on adapters in memory."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ class Answer:
 
 
 class Front(InMemory):
-    """A service in memory, and a way to call it."""
+    """A service in memory, and ways to call it."""
 
     def __init__(self, client: Client, **variables: str) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Front(InMemory):
         self.service = Service(self._settings, self.ports)
 
     def replace(self, **ports: Any) -> None:
-        """From now on the service has others in place of some of its ports."""
+        """Replace some of the service's ports from now on."""
         self.service = Service(self._settings, replace(self.ports, **ports))
 
     def send(
@@ -51,7 +51,7 @@ class Front(InMemory):
         method: str = "POST",
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """The answer, which is one that docs/openapi.yaml describes."""
+        """Return the answer, after checking that docs/openapi.yaml describes it."""
         got = self._client.http.request(method, path, headers=headers or {}, body=body)
         answer = Answer(got.status_code, dict(got.headers), got.body)
         if method != "OPTIONS":  # Chalice's test client answers these itself
@@ -59,7 +59,7 @@ class Front(InMemory):
         return answer
 
     def take(self, event: dict[str, Any]) -> Answer:
-        """The answer to an event as API Gateway hands it over; again one that is described."""
+        """Return the answer to an event from API Gateway, again checked against the description."""
         import app
 
         got = app.app(event, Context(29))
@@ -76,7 +76,7 @@ class Front(InMemory):
     def call(
         self, action: str, body: object = None, *, key: str = "demo", secret: str = "demo-secret"
     ) -> Answer:
-        """A call with HTTP Basic; `body` a value, or the very bytes."""
+        """Make a call with HTTP Basic; `body` is a value, or the exact bytes."""
         raw = (
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         )
@@ -84,7 +84,7 @@ class Front(InMemory):
         return self.send(path, raw, headers=basic(key, secret))
 
     def work_off(self) -> None:
-        """Hands every waiting message to its function, as SQS would, until none is left."""
+        """Give every waiting message to its function, as SQS would, until none is left."""
         import app
 
         while self.queue.is_busy:
@@ -98,7 +98,7 @@ class Front(InMemory):
 
 @dataclass(frozen=True)
 class Context:
-    """What a function is told of its time; Chalice's own always says three seconds."""
+    """A function's remaining time; Chalice's own context always says three seconds."""
 
     seconds: float
 
@@ -125,7 +125,7 @@ def front(client: Client, monkeypatch: pytest.MonkeyPatch) -> Front:
 
 
 def serve(client: Client, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Front:
-    """A service with other settings."""
+    """Create a service with other settings."""
     front = Front(client, **variables)
     monkeypatch.setattr(wiring, "service", lambda: front.service)
     return front

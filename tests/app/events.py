@@ -1,5 +1,5 @@
-"""Events as Lambda gives them. Chalice's own of SQS all carry the same ids and counts, and those of
-API Gateway leave out what Chalice does not read."""
+"""Events as Lambda receives them. In Chalice's own, all SQS events carry the same ids and counts,
+and those of API Gateway lack what Chalice does not read."""
 
 import base64
 import uuid
@@ -26,7 +26,7 @@ def http_event(
     headers: Mapping[str, str],
     body: bytes,
 ) -> dict[str, Any]:
-    """A request as a Lambda proxy integration hands it over; a body that is no text, in base64.
+    """A request as a Lambda proxy integration passes it on; a body that is not text is in base64.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
     """
     text, is_encoded = _text_or_base64(body)

@@ -1,4 +1,4 @@
-"""Every action through the real app.py, with batches run by the real functions."""
+"""Every action through the real app.py, with batches that the real functions run."""
 
 import json
 from dataclasses import replace
@@ -45,7 +45,7 @@ def many_jobs(total: int) -> list[Any]:
 
 
 def run_jobs(front: Front) -> None:
-    """Each message that there is, once."""
+    """Run each waiting message once."""
     for message, _ in front.queue.take_jobs():
         front.service.runner.run_jobs(message, receive_count=1, seconds_left=lambda: 60.0)
 
@@ -65,11 +65,11 @@ def completed(batch: Batch) -> Batch:
 
 class TestPing:
     @pytest.mark.parametrize("body", [b"", b"{}", b"[]"])
-    def test_it_answers_with_the_time(self, front: Front, body: bytes) -> None:
+    def test_ping_answers_with_the_time(self, front: Front, body: bytes) -> None:
         answer = front.call("test?action=ping", body)
         assert answer.json == {"ack": "2026-11-23 14:49:07 UTC", "version": VERSION}
 
-    def test_answers_are_not_to_be_stored_or_guessed_at(self, front: Front) -> None:
+    def test_answers_must_not_be_cached_or_sniffed(self, front: Front) -> None:
         headers = front.call("test?action=ping").headers
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -110,7 +110,7 @@ class TestRun:
         assert result["request"] == json.loads(sent)["jobs"][0]["params"]
         assert json.loads(front.platform.calls[0].body) == result["request"]
 
-    def test_params_may_be_left_out_null_or_an_empty_array(self, front: Front) -> None:
+    def test_params_may_be_missing_null_or_an_empty_array(self, front: Front) -> None:
         job = {"namespace": "a", "action": "b"}
         async_id = submit(front, [job, {**job, "params": None}, {**job, "params": []}])
         front.work_off()
@@ -128,7 +128,7 @@ class TestRun:
         assert progress["callback"]["status"] == "none"
         assert progress["progress"] == 100
 
-    def test_the_maximum_can_be_raised(
+    def test_the_maximum_number_of_jobs_can_be_raised(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         front = serve(client, monkeypatch, MAX_JOBS_PER_BATCH="1000")
@@ -151,7 +151,7 @@ class TestOptionsOfRun:
             trace = front.store.heads[answer.json["asyncId"]].trace
             assert (trace.trace_id if trace else None) == trace_id
 
-    def test_a_repeat_says_that_the_batch_was_there(self, front: Front) -> None:
+    def test_a_repeated_run_says_that_the_batch_existed(self, front: Front) -> None:
         headers = {**basic("demo", "demo-secret"), "Idempotency-Key": "k"}
         body = json.dumps({"jobs": JOBS, "callbackUrl": URL}).encode()
         first, *again = (
@@ -162,7 +162,7 @@ class TestOptionsOfRun:
         assert {answer.body for answer in again} == {first.body}
 
     @pytest.mark.parametrize("wrong", ["canary\n", "\u043aanary-canary", " canary"])
-    def test_no_fault_tells_a_value(
+    def test_no_fault_repeats_a_value(
         self, front: Front, capsys: pytest.CaptureFixture[str], wrong: str
     ) -> None:
         answer = front.call(
@@ -181,8 +181,8 @@ class TestOptionsOfRun:
         assert (answer.status, len(answer.json["additionalMessages"])) == (400, 12)
         assert found_in(answer.body.decode() + capsys.readouterr().out) == []
 
-    def test_nor_does_an_answer_the_log_or_a_message(self, front: Front) -> None:
-        """What the guard over the tests reads, it reads here too."""
+    def test_no_answer_log_line_or_message_repeats_a_value(self, front: Front) -> None:
+        """This test reads the same output as the guard over all tests."""
         front.platform.answer = lambda _: Reply(status=500)
         async_id = submit(
             front,
@@ -198,7 +198,7 @@ class TestOptionsOfRun:
 
 
 class TestProgress:
-    def test_it_counts_finished_chunks_and_says_100_only_at_the_end(self, front: Front) -> None:
+    def test_progress_counts_finished_chunks_and_is_100_only_at_the_end(self, front: Front) -> None:
         async_id = submit(front, many_jobs(3))
         assert front.call("progress", {"async": async_id}).json == {
             "progress": 0,
@@ -232,21 +232,21 @@ class TestProgress:
             "tookMs": 0,
         }
 
-    def test_it_gives_back_what_the_caller_says_of_the_batch(self, front: Front) -> None:
+    def test_progress_returns_the_label_and_the_metadata(self, front: Front) -> None:
         said: dict[str, Any] = {"label": "Nightly 🌙", "metadata": {"order": "77", "é": '"'}}
         async_id = submit(front, **said, deadlineMinutes=5)
         progress = front.call("progress", {"async": async_id}).json
         assert {name: progress[name] for name in said} == said
         assert progress["deadlineAt"] == "2026-11-23 14:54:07 UTC"
 
-    def test_it_says_how_many_jobs_a_restart_runs(self, front: Front) -> None:
+    def test_progress_says_how_many_jobs_a_restart_runs(self, front: Front) -> None:
         front.platform.answer = lambda call: Reply(status=400 if call.params["n"] else 500)
         async_id = submit(front, many_jobs(3))
         front.work_off()
         jobs = front.call("progress", {"async": async_id}).json["jobs"]
         assert jobs == {"total": 3, "succeeded": 0, "failed": 3, "waiting": 0, "unanswered": 1}
 
-    def test_without_metadata_nothing_is_read_for_it(
+    def test_the_terms_are_not_read_if_there_is_no_metadata(
         self, front: Front, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async_id = submit(front, label="nightly", callbackHeaders={"X-A": "canary"})
@@ -254,7 +254,7 @@ class TestProgress:
         assert front.call("progress", {"async": async_id}).json["metadata"] is None
 
     @pytest.mark.parametrize("reason", ["platform", "pause"])
-    def test_while_jobs_wait_for_something_outside_it_says_for_what_and_until_when(
+    def test_progress_says_why_and_until_when_jobs_are_held_up(
         self, front: Front, reason: str
     ) -> None:
         async_id = submit(front, many_jobs(3))
@@ -270,7 +270,7 @@ class TestProgress:
         front.call("cancel", {"async": async_id})
         assert "waiting" not in front.call("progress", {"async": async_id}).json
 
-    def test_without_a_wait_nothing_is_read_but_the_head(
+    def test_only_the_head_is_read_if_nothing_waits(
         self, front: Front, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async_id = submit(front, many_jobs(3))
@@ -278,16 +278,14 @@ class TestProgress:
         monkeypatch.setattr(front.store, "find_holds", None)
         assert "waiting" not in front.call("progress", {"async": async_id}).json
 
-    def test_nor_is_a_wait_that_the_platform_asked_for_one_for_something_outside(
-        self, front: Front
-    ) -> None:
+    def test_a_wait_that_the_platform_asked_for_is_not_a_hold(self, front: Front) -> None:
         async_id = submit(front, many_jobs(1))
         front.platform.answer = lambda _: Reply(status=429, retry_after="600")
         run_jobs(front)
         assert front.store.heads[async_id].waits(START + timedelta(minutes=9))
         assert "waiting" not in front.call("progress", {"async": async_id}).json
 
-    def test_it_is_rounded_down(self, front: Front) -> None:
+    def test_progress_is_rounded_down(self, front: Front) -> None:
         async_id = submit(front, many_jobs(3))
         front.queue.jobs = front.queue.jobs[:2]
         front.work_off()
@@ -296,7 +294,7 @@ class TestProgress:
     @pytest.mark.parametrize(
         "batch", [a_batch(1), a_batch(10_000, done=frozenset(range(200))), completed(a_batch())]
     )
-    def test_it_reads_one_record_of_a_batch_that_does_not_wait(
+    def test_progress_reads_one_record_of_a_batch_that_does_not_wait(
         self,
         front: Front,
         batch: Batch,
@@ -314,11 +312,11 @@ class TestProgress:
 
 
 class TestResults:
-    def test_a_running_batch_has_none_yet(self, front: Front) -> None:
+    def test_a_running_batch_has_no_results_yet(self, front: Front) -> None:
         answer = front.call("results", {"async": submit(front)})
         assert (answer.status, answer.json["specificCode"]) == (400, 24114)
 
-    def test_partial_shows_what_is_there_and_of_which_job(self, front: Front) -> None:
+    def test_partial_shows_the_results_so_far_and_their_jobs(self, front: Front) -> None:
         async_id = submit(front, many_jobs(3))
         del front.queue.jobs[1]
         front.work_off()
@@ -326,7 +324,7 @@ class TestResults:
         assert [result["index"] for result in answer["results"]] == [0, 2]
         assert set(answer) == {"asyncId", "results"}
 
-    def test_those_that_failed_are_shown_alone_and_in_detail(self, front: Front) -> None:
+    def test_failed_results_can_be_shown_alone_and_in_detail(self, front: Front) -> None:
         front.platform.answer = lambda call: Reply(
             status=404 if call.params["n"] % 2 else 200, body=b"{}"
         )
@@ -360,7 +358,7 @@ class TestResults:
             ({"detail": 1}, "must be true or false"),
         ],
     )
-    def test_a_value_that_cannot_be_is_named_with_those_that_can(
+    def test_an_invalid_value_is_refused_with_the_valid_ones(
         self, front: Front, given: dict[str, object], fault: str
     ) -> None:
         answer = front.call("results", {"async": submit(front), **given})
@@ -368,7 +366,7 @@ class TestResults:
         assert answer.json["message"] == f"'{next(iter(given))}' does not validate"
         assert answer.json["additionalMessages"] == [fault]
 
-    def test_null_is_the_same_as_left_out(self, front: Front) -> None:
+    def test_null_is_the_same_as_missing(self, front: Front) -> None:
         async_id = submit(front)
         front.work_off()
         without = front.call("results", {"async": async_id})
@@ -395,7 +393,7 @@ class TestResults:
             ]
         ]
 
-    def test_what_is_too_large_for_one_answer_is_refused_and_paged_at_whole_jobs(
+    def test_results_too_large_for_one_answer_are_refused_and_can_be_paged(
         self, front: Front
     ) -> None:
         front.platform.answer = lambda _: Reply(status=200, body=b'"' + b"x" * 300_000 + b'"')
@@ -422,7 +420,7 @@ class TestResults:
 
 
 def pages_of_list(front: Front, per_page: int, **caller: str) -> list[Any]:
-    """Those to which `next` leads from the first on."""
+    """Yield the pages that `next` leads to, starting with the first."""
     pages = [front.call("list", {"perPage": per_page}, **caller).json]
     while following := pages[-1]["meta"]["next"]:
         asked = {"start": following, "perPage": per_page}
@@ -431,7 +429,7 @@ def pages_of_list(front: Front, per_page: int, **caller: str) -> list[Any]:
 
 
 class TestList:
-    def test_a_row_says_what_became_of_a_batch(self, front: Front) -> None:
+    def test_a_row_has_the_state_of_a_batch(self, front: Front) -> None:
         front.platform.answer = lambda call: Reply(status=400 if call.params["n"] else 200)
         async_id = submit(front, many_jobs(3))
         front.work_off()
@@ -461,12 +459,12 @@ class TestList:
         assert "totalResults" not in first["meta"]
 
     @pytest.mark.parametrize("label", ["", 1, True, [], "a" * 65, "a\n", "\ud83d"])
-    def test_what_is_no_label_is_refused(self, front: Front, label: object) -> None:
+    def test_an_invalid_label_is_refused(self, front: Front, label: object) -> None:
         refused = front.call("list", {"label": label})
         assert (refused.status, refused.json["specificCode"]) == (400, 23016)
         assert refused.json["message"] == "'label' does not validate"
 
-    def test_a_label_leads_on_by_next_alone(self, front: Front) -> None:
+    def test_with_a_label_only_next_leads_to_the_next_page(self, front: Front) -> None:
         submit(front, label="nightly")
         assert front.call("list", {"label": "nightly", "start": 0}).status == 200
         refused = front.call("list", {"label": "nightly", "start": 1})
@@ -484,7 +482,7 @@ class TestList:
             for page in pages
         ] == [(5, 0, 2), (5, 2, 2), (5, 4, 1)]
 
-    def test_numbers_lead_there_too(self, front: Front) -> None:
+    def test_numbers_lead_to_every_batch_too(self, front: Front) -> None:
         made = []
         for _ in range(5):
             made.append(submit(front))
@@ -496,7 +494,7 @@ class TestList:
             count = len(page["results"])
             assert known == {"totalResults": 5, "start": start, "perPage": 2, "count": count}
 
-    def test_another_key_of_the_account_goes_on_where_one_stopped(self, front: Front) -> None:
+    def test_another_key_of_the_account_can_continue_a_list(self, front: Front) -> None:
         front.keys.keys["second"] = replace(DEMO_KEY, key="second")
         expected = [submit(front) for _ in range(2)]
         first = front.call("list", {"perPage": 1}).json
@@ -504,7 +502,7 @@ class TestList:
         got = [row["asyncId"] for page in (first, second) for row in page["results"]]
         assert sorted(got) == sorted(expected)
 
-    def test_a_start_that_no_page_named_is_refused_and_not_repeated(self, front: Front) -> None:
+    def test_an_unknown_start_is_refused_and_not_repeated(self, front: Front) -> None:
         front.keys.keys["spy"] = replace(DEMO_KEY, key="spy", account="spy")
         for _ in range(2):
             submit(front)
@@ -523,12 +521,12 @@ class TestList:
             }
 
     @pytest.mark.parametrize("start", [-1, 1.5, True, [], {}])
-    def test_what_is_no_number_and_no_text_is_refused(self, front: Front, start: object) -> None:
+    def test_a_start_of_another_type_is_refused(self, front: Front, start: object) -> None:
         answer = front.call("list", {"start": start})
         assert (answer.status, answer.json["specificCode"]) == (400, 23016)
         assert answer.json["message"] == "'start' does not validate"
 
-    def test_results_know_no_such_text(self, front: Front) -> None:
+    def test_results_accept_only_a_number_as_start(self, front: Front) -> None:
         async_id = submit(front)
         submit(front)
         text = front.call("list", {"perPage": 1}).json["meta"]["next"]
@@ -537,7 +535,7 @@ class TestList:
 
 
 class TestOwnership:
-    def test_a_batch_of_another_account_answers_as_one_that_does_not_exist(
+    def test_a_batch_of_another_account_gets_the_answer_of_a_missing_one(
         self, front: Front
     ) -> None:
         front.keys.keys["spy"] = Key(key="spy", account="other", secrets=(Secret(value="s"),))
@@ -574,7 +572,7 @@ class TestSigned:
         )
 
     @pytest.mark.parametrize("prefix", ["", "/api"])
-    def test_a_signature_is_taken_with_and_without_the_stage(
+    def test_a_signature_is_accepted_with_and_without_the_stage(
         self, front: Front, prefix: str
     ) -> None:
         headers = self.headers(front, prefix + self.TARGET)
@@ -595,13 +593,11 @@ class TestSigned:
             "action=ping&trace=caf%C3%A9+%7E",
         ],
     )
-    def test_a_signature_is_taken_over_the_query_as_it_was_sent(
-        self, front: Front, query: str
-    ) -> None:
+    def test_a_signature_over_the_query_as_sent_is_accepted(self, front: Front, query: str) -> None:
         target = f"/api/1.0/test?{query}"
         assert front.send(target, b"{}", headers=self.headers(front, target)).status == 200
 
-    def test_content_md5_may_have_got_lost_but_not_be_wrong(self, front: Front) -> None:
+    def test_content_md5_may_be_missing_but_not_wrong(self, front: Front) -> None:
         headers = self.headers(front)
         md5 = headers.pop("Content-MD5")
         assert front.send(self.TARGET, b"{}", headers=headers).status == 200
@@ -612,7 +608,7 @@ class TestSigned:
         ("minutes", "status", "code"),
         [(-6, 401, 23005), (6, 401, 23005), (5, 200, 0), (-5, 200, 0)],
     )
-    def test_a_request_is_good_for_five_minutes_either_way(
+    def test_a_request_is_valid_for_five_minutes_either_way(
         self, front: Front, minutes: int, status: int, code: int
     ) -> None:
         headers = self.headers(front)
@@ -625,13 +621,13 @@ class TestSigned:
         del headers["Content-MD5"]
         assert front.send(self.TARGET, b"[]", headers=headers).status == 401
 
-    def test_a_revoked_key_is_told_so_only_to_who_holds_its_secret(self, front: Front) -> None:
+    def test_only_a_caller_with_the_secret_learns_that_a_key_is_revoked(self, front: Front) -> None:
         front.keys.keys["demo"] = replace(DEMO_KEY, is_revoked=True)
         assert front.send(self.TARGET, b"{}", headers=self.headers(front)).status == 463
         wrong = self.headers(front, secret="wrong")
         assert front.send(self.TARGET, b"{}", headers=wrong).status == 401
 
-    def test_both_secrets_of_a_rotation_are_taken_until_the_old_one_ends(
+    def test_both_secrets_of_a_rotation_are_accepted_until_the_old_one_expires(
         self, front: Front
     ) -> None:
         ends_at = front.clock.now()
@@ -647,7 +643,7 @@ class TestSigned:
         "authorization",
         ["", "IWS", "IWS demo", "IWS demo:", "IWS demo:xyz", "Bearer x", "IWS :" + "0" * 40],
     )
-    def test_malformed_credentials_are_no_credentials(
+    def test_malformed_credentials_are_the_same_as_none(
         self, front: Front, authorization: str
     ) -> None:
         headers = {**self.headers(front), "X-Api-Authorization": authorization}
@@ -656,7 +652,7 @@ class TestSigned:
 
 @pytest.mark.parametrize("name", ["IVVY-Idempotency-Key", "IVVY_IdempotencyKey"])
 def test_a_signed_idempotency_key_is_the_same_in_every_spelling(front: Front, name: str) -> None:
-    """Spelling and case are no part of what is signed, so they make no second batch."""
+    """Spelling and case are not signed, so they must not create a second batch."""
     body = b'{"jobs":[{"namespace":"a","action":"b"}],"callbackUrl":"https://example.com/"}'
     made = {
         front.send(

@@ -1,5 +1,5 @@
-"""What goes wrong shows neither callers nor the log what was in the request, the database or an
-exception. Each secret place holds a canary, and no canary may be found again."""
+"""Errors show neither callers nor the log what was in the request, the database or an exception.
+Each secret place contains a canary, and no canary may appear anywhere."""
 
 import base64
 import json
@@ -94,7 +94,7 @@ every_kind = pytest.mark.parametrize(
 
 
 def only_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """The one line that was written, in which nothing sings."""
+    """Return the only line that was written, which must contain no canary."""
     written = capsys.readouterr()
     assert written.err == ""
     [line] = written.out.splitlines()
@@ -104,10 +104,11 @@ def only_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 class TestUnexpectedErrors:
-    """Their texts repeat what they stumbled over: told are their kinds and where they came from."""
+    """The texts of unexpected errors may repeat values, so only their types and places are
+    logged."""
 
     @every_kind
-    def test_a_request_that_meets_one_is_logged_without_a_value(
+    def test_an_unexpected_error_in_a_request_is_logged_without_a_value(
         self,
         front: Front,
         monkeypatch: pytest.MonkeyPatch,
@@ -128,7 +129,7 @@ class TestUnexpectedErrors:
         assert fail.__name__ in line["traceback"]
 
     @every_kind
-    def test_a_worker_that_meets_one_tells_neither_the_log_nor_lambda_a_value(
+    def test_an_unexpected_error_in_a_worker_shows_no_value_to_log_or_lambda(
         self,
         front: Front,
         monkeypatch: pytest.MonkeyPatch,
@@ -146,7 +147,7 @@ class TestUnexpectedErrors:
         assert line["error"].startswith(kind)
         assert fail.__name__ in line["traceback"]
 
-    def test_what_is_for_the_caller_is_not_for_the_log(
+    def test_texts_for_the_caller_are_not_logged(
         self, front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(front.store, "find", lambda _: for_the_caller())
@@ -155,16 +156,14 @@ class TestUnexpectedErrors:
         assert only_line(capsys)["error"] == "ParameterInvalid"
 
     @pytest.mark.usefixtures("front")
-    def test_a_message_that_is_none_is_not_repeated(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_an_invalid_message_is_not_repeated(self, capsys: pytest.CaptureFixture[str]) -> None:
         event = batch_event(BatchMessage(batch_id="b", account="a"))
         event["Records"][0]["body"] = f"[{SONG}"
         with pytest.raises(FunctionFailed, match=r"^JSONDecodeError$"):
             app.advance_batch(event, Context(120))
         only_line(capsys)
 
-    def test_a_wrong_setting_is_told_in_full_but_for_what_is_secret_of_it(
+    def test_a_wrong_setting_is_reported_without_its_secret_part(
         self, monkeypatch: pytest.MonkeyPatch, front: Front, capsys: pytest.CaptureFixture[str]
     ) -> None:
         wrong = {
@@ -180,7 +179,7 @@ class TestUnexpectedErrors:
 
 
 class TestLibraries:
-    def test_they_log_nothing_once_a_function_runs_whatever_its_level(
+    def test_libraries_log_nothing_in_a_function_at_any_level(
         self, front: Front, heard: list[str]
     ) -> None:
         assert front.call("test?action=ping").status == 200
@@ -189,7 +188,7 @@ class TestLibraries:
         assert heard == ["before"]
 
 
-#: Requests that are refused, each with much too much of something, and a secret in most places.
+#: Requests that are refused, each with an excess of something, and with a secret in most places.
 LONG = SONG * 500
 JOB = {"namespace": "a", "action": "b", "params": {"note": SONG}}
 URL = f"https://example.com/{SONG}?token={SONG}"
@@ -204,7 +203,7 @@ REFUSED: dict[str, tuple[str, object, dict[str, str]]] = {
     "no JSON": ("batch?action=run", f'{{"jobs": {LONG}'.encode(), {}),
     "no UTF-8": ("batch?action=run", f'"{LONG}'.encode() + b"\xff", {}),
     "no jobs": ("batch?action=run", {"jobs": LONG, "callbackUrl": URL}, {}),
-    "a job that is none": ("batch?action=run", {"jobs": [LONG] * 50, "callbackUrl": URL}, {}),
+    "an invalid job": ("batch?action=run", {"jobs": [LONG] * 50, "callbackUrl": URL}, {}),
     "a job's name": (
         "batch?action=run",
         {"jobs": [{**JOB, "action": LONG, "namespace": {LONG: 1}}] * 50, "callbackUrl": URL},
@@ -243,7 +242,7 @@ REFUSED: dict[str, tuple[str, object, dict[str, str]]] = {
         {"X-Api-Authorization": "IWS demo:" + "0" * 40, "IVVY-Date": LONG},
     ),
 }
-#: What of a caller's own words an answer may repeat, so that the caller sees which are meant.
+#: Callers' own texts that an answer may repeat, so that the caller sees which ones are meant.
 REPEATED = {"a namespace", "an action", "a repeated key"}
 
 
@@ -270,14 +269,14 @@ class TestAnswers:
         assert SONG not in str(line)
         assert capsys.readouterr() == ("", "")
 
-    def test_nothing_of_a_header_can_end_up_in_the_head_of_an_answer(self, front: Front) -> None:
+    def test_nothing_from_a_request_gets_into_the_headers_of_an_answer(self, front: Front) -> None:
         sent = {**basic("demo", "demo-secret"), "X-Any": SONG, "Idempotency-Key": SONG}
         for action in ("run", "progress", "nonsense"):
             assert SONG not in str(front.send(f"/api/1.0/batch?action={action}", headers=sent))
 
 
-def test_a_password_is_not_shown_by_any_spelling(front: Front) -> None:
-    """Whoever is refused is not shown what it tried."""
+def test_a_password_is_shown_in_no_spelling(front: Front) -> None:
+    """A refused caller does not see what it sent."""
     for secret in (SONG, f"{SONG}:{SONG}", f"{SONG}\x00"):
         answer = front.call("test?action=ping", secret=secret)
         assert answer.status == 401
@@ -286,7 +285,7 @@ def test_a_password_is_not_shown_by_any_spelling(front: Front) -> None:
         assert SONG not in str(front.journal.lines)
 
 
-def test_a_request_shows_nothing_of_itself_but_what_it_asks_for() -> None:
+def test_the_repr_of_a_request_shows_only_what_it_asks_for() -> None:
     request = HttpRequest(
         method="POST",
         namespace="batch",

@@ -1,4 +1,5 @@
-"""Every error of the contract in its shape, with integer codes, through the real app.py."""
+"""Every error of the contract in its documented shape, with integer codes, through the real
+app.py."""
 
 from typing import Any, NoReturn
 
@@ -15,7 +16,7 @@ UNKNOWN = "0" * 32
 
 
 def is_error(answer: Answer, error_code: int, specific_code: int = 0) -> bool:
-    """Whether an answer is the error, in the contract's shape."""
+    """Whether an answer is this error, in the contract's shape."""
     body = answer.json
     assert type(body["errorCode"]) is int
     assert type(body["specificCode"]) is int
@@ -155,27 +156,27 @@ def test_other_media_types_are_refused(front: Front, content_type: str) -> None:
         "",
     ],
 )
-def test_json_in_utf_8_is_taken_however_it_is_announced(front: Front, content_type: str) -> None:
+def test_json_in_utf_8_is_accepted_in_any_notation(front: Front, content_type: str) -> None:
     headers = {**basic("demo", "demo-secret"), "Content-Type": content_type}
     assert front.send("/api/1.0/test?action=ping", b"{}", headers=headers).status == 200
 
 
 @pytest.mark.parametrize("body", ["\ufeff{}", "\ufeff", "\ufeff []"])
-def test_a_byte_order_mark_before_the_json_is_taken(front: Front, body: str) -> None:
+def test_a_byte_order_mark_before_the_json_is_accepted(front: Front, body: str) -> None:
     assert front.call("test?action=ping", body.encode()).status == 200
 
 
 @pytest.mark.parametrize("body", ["\x0b", "\x0c", "\xa0"], ids=ascii)
-def test_what_json_takes_for_no_space_is_no_empty_body(front: Front, body: str) -> None:
+def test_white_space_outside_json_is_not_an_empty_body(front: Front, body: str) -> None:
     assert is_error(front.call("test?action=ping", body.encode()), 400, 23016)
 
 
 @pytest.mark.parametrize("body", ["\ufeff\ufeff{}", "{}\ufeff", " \ufeff{}"])
-def test_a_byte_order_mark_elsewhere_is_no_json(front: Front, body: str) -> None:
+def test_a_byte_order_mark_elsewhere_is_not_json(front: Front, body: str) -> None:
     assert is_error(front.call("test?action=ping", body.encode()), 400, 23016)
 
 
-def test_an_absent_content_type_is_taken(front: Front) -> None:
+def test_a_missing_content_type_is_accepted(front: Front) -> None:
     headers = {"Authorization": basic("demo", "demo-secret")["Authorization"]}
     assert front.send("/api/1.0/test?action=ping", b"{}", headers=headers).status == 200
 
@@ -238,7 +239,7 @@ def test_only_a_401_asks_for_credentials(front: Front) -> None:
         ("MAX_JOBS_PER_MINUTE", "jobs a minute", "60"),
     ],
 )
-def test_over_a_limit_a_caller_is_told_which_and_when_to_ask_again(
+def test_a_caller_over_a_limit_learns_which_one_and_when_to_retry(
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
     setting: str,
@@ -256,7 +257,7 @@ def test_over_a_limit_a_caller_is_told_which_and_when_to_ask_again(
     assert len(front.queue.jobs) == 1
 
 
-def test_other_errors_name_no_time_to_ask_again(front: Front) -> None:
+def test_other_errors_have_no_retry_after(front: Front) -> None:
     assert "Retry-After" not in front.call("nonsense").headers
 
 
@@ -285,7 +286,7 @@ def test_a_wrong_configuration_shows_callers_nothing(
     assert "PLATFORM_ADDRESS must be set" in capsys.readouterr().out
 
 
-def test_a_batch_that_could_not_be_stored_is_said_to_be_lost(
+def test_a_batch_that_could_not_be_stored_is_reported_as_not_saved(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What API Gateway may hand over besides a plain request; nothing in it breaks the API."""
+"""Events from API Gateway other than plain requests; none of them breaks the API."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ def code(answer: Answer) -> tuple[int, int]:
 
 
 class TestBodies:
-    def test_in_base64_it_is_the_same_body(self, front: Front) -> None:
+    def test_a_body_in_base64_is_the_same_body(self, front: Front) -> None:
         encoded = event(body=b"", isBase64Encoded=True) | {
             "body": base64.b64encode(RUN_BYTES).decode()
         }
@@ -43,7 +43,7 @@ class TestBodies:
 
     @pytest.mark.parametrize("is_encoded", [True, False, None])
     @pytest.mark.parametrize("body", [None, ""])
-    def test_none_is_an_empty_one(
+    def test_no_body_is_an_empty_body(
         self, front: Front, body: str | None, is_encoded: bool | None
     ) -> None:
         assert code(front.take(event() | {"body": body, "isBase64Encoded": is_encoded})) == (
@@ -51,34 +51,38 @@ class TestBodies:
             23017,
         )
 
-    def test_base64_that_is_none_is_our_fault_and_told_as_such(self, front: Front) -> None:
-        """API Gateway encodes it itself."""
+    def test_invalid_base64_is_an_internal_error(self, front: Front) -> None:
+        """API Gateway encodes the body itself."""
         assert code(front.take(event() | {"body": "a", "isBase64Encoded": True})) == (500, 0)
 
-    def test_a_lone_surrogate_is_no_utf_8(self, front: Front) -> None:
+    def test_a_lone_surrogate_is_not_utf_8(self, front: Front) -> None:
         assert code(front.take(event(body=b'{"a":"\xed\xa0\x80"}'))) == (400, 23016)
 
 
 class TestHeaders:
     @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title, str.swapcase])
-    def test_their_case_does_not_matter(self, front: Front, spell: Any) -> None:
+    def test_the_case_of_header_names_does_not_matter(self, front: Front, spell: Any) -> None:
         headers = {spell(name): value for name, value in basic("demo", "demo-secret").items()}
         assert front.take(event() | {"headers": headers}).status == 200
 
-    def test_of_one_in_two_spellings_the_last_counts(self, front: Front) -> None:
+    def test_the_last_of_two_spellings_of_a_header_counts(self, front: Front) -> None:
         headers = {**basic("demo", "wrong"), "AUTHORIZATION": _authorization("demo-secret")}
         assert front.take(event() | {"headers": headers}).status == 200
         headers = {**basic("demo", "demo-secret"), "AUTHORIZATION": _authorization("wrong")}
         assert front.take(event() | {"headers": headers}).status == 401
 
-    def test_of_one_sent_twice_the_value_that_api_gateway_picked_counts(self, front: Front) -> None:
-        """Its `headers` has the last; what else was sent is in `multiValueHeaders`."""
+    def test_the_value_that_api_gateway_picked_from_repeated_headers_counts(
+        self, front: Front
+    ) -> None:
+        """Its `headers` has the last value; all values are in `multiValueHeaders`."""
         twice = {"Authorization": [_authorization("demo-secret"), _authorization("wrong")]}
         headers = {"Authorization": twice["Authorization"][-1]}
         assert front.take(event() | {"headers": headers, "multiValueHeaders": twice}).status == 401
 
     @pytest.mark.parametrize("headers", [None, {}])
-    def test_without_any_nobody_gets_in(self, front: Front, headers: dict[str, str] | None) -> None:
+    def test_a_request_without_headers_is_refused(
+        self, front: Front, headers: dict[str, str] | None
+    ) -> None:
         assert code(front.take(event() | {"headers": headers, "multiValueHeaders": None})) == (
             401,
             0,
@@ -110,7 +114,7 @@ class TestTheRest:
         assert front.take(signed | {"requestContext": context}).status == 200
 
     @pytest.mark.parametrize("query", [None, {}, {"action": []}, {"action": [""]}])
-    def test_without_an_action_it_is_asked_for(self, front: Front, query: Any) -> None:
+    def test_a_request_without_an_action_is_refused(self, front: Front, query: Any) -> None:
         assert code(front.take(event() | {"multiValueQueryStringParameters": query})) == (
             400,
             23017,
@@ -186,17 +190,19 @@ MANY = settings(
 
 
 class TestAnything:
-    """`Front.take` sees to it that the answer is described; here it is never 500."""
+    """`Front.take` checks that the answer is described; here it must also never be 500."""
 
     @MANY
     @given(action=actions, body=bodies)
-    def test_no_body_breaks_it(self, front: Front, action: str, body: bytes) -> None:
+    def test_no_body_breaks_the_api(self, front: Front, action: str, body: bytes) -> None:
         namespace = "test" if action == "ping" else "batch"
         assert front.take(event(action, body, namespace=namespace)).status != 500
 
     @MANY
     @given(more=headers, keeps=st.booleans())
-    def test_no_header_breaks_it(self, front: Front, more: dict[str, str], keeps: bool) -> None:
+    def test_no_header_breaks_the_api(
+        self, front: Front, more: dict[str, str], keeps: bool
+    ) -> None:
         base = basic("demo", "demo-secret") if keeps else {}
         assert front.take(event() | {"headers": {**base, **more}}).status != 500
 
@@ -210,7 +216,7 @@ class TestAnything:
             max_size=4,
         ),
     )
-    def test_no_target_breaks_it(
+    def test_no_target_breaks_the_api(
         self, front: Front, method: str, namespace: str, query: dict[str, list[str]]
     ) -> None:
         credentials = basic("demo", "demo-secret")

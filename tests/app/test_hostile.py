@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one that the contract knows, and it costs little."""
+"""Any request gets an answer that the contract knows, at little cost."""
 
 import json
 import subprocess
@@ -12,21 +12,21 @@ from tests.hostile.__main__ import Outcome
 from tests.hostile.vectors import Vector, vectors
 
 ROOT = Path(__file__).parents[2]
-#: What the function may take for one request. It is given twice the memory.
+#: The most memory that one request may take. The function has twice as much.
 MOST_MEMORY_MB = 256
-#: In CPU time it is so many times what the largest ordinary request takes, 0.3 s, on any machine.
-#: Where the machine does other work in between, either of the two may seem dearer: the least of a
-#: few tries counts.
+#: In CPU time: so many times the cost of the largest ordinary request, 0.3 s, on any machine. If
+#: the machine does other work in between, either may seem to cost more, so the least of a few tries
+#: counts.
 MOST_CPU_TIMES = 12
 MOST_TRIES = 5
 ORDINARY = "10,000 jobs in 3,500,000 bytes"
-#: No error repeats much of what was sent.
+#: No error repeats more of a request than this.
 LONGEST_ERROR_BYTES = 5_000
 
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Outcome]:
-    """What came of each vector, each in a process of its own."""
+    """The outcome of each vector, each run in its own process."""
     return sent()
 
 
@@ -35,7 +35,9 @@ def test_every_hostile_request_is_answered_by_the_contract(outcomes: dict[str, O
     assert {name: found for name, found in faults.items() if found} == {}
 
 
-def test_none_takes_much_longer_than_the_largest_ordinary_one(outcomes: dict[str, Outcome]) -> None:
+def test_no_hostile_request_takes_much_longer_than_the_largest_ordinary_one(
+    outcomes: dict[str, Outcome],
+) -> None:
     seconds = {name: outcome.cpu_seconds for name, outcome in outcomes.items()}
     for _ in range(MOST_TRIES - 1):
         if not too_long(seconds):
@@ -51,7 +53,7 @@ def too_long(seconds: dict[str, float]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("jobs", ["10,000 jobs", "200 jobs"])
-def test_valid_bodies_as_large_as_they_may_be_are_among_them(jobs: str) -> None:
+def test_the_largest_valid_bodies_are_included(jobs: str) -> None:
     found = [each for each in vectors() if each.name.startswith(jobs) and each.status == 200]
     assert 3_400_000 < max(len(each.event["body"].encode()) for each in found) <= 3_500_000
 

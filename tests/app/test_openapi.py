@@ -1,5 +1,5 @@
-"""docs/openapi.yaml is valid and says what the code does, no less and no more. That every answer
-is as described is checked wherever `Front.send` is used."""
+"""docs/openapi.yaml is valid and describes exactly what the code does. `Front.send` checks every
+answer against it."""
 
 import ast
 import json
@@ -39,24 +39,24 @@ RESPONSES = DOCUMENT["components"]["responses"]
 OPERATIONS = {path.removeprefix(PREFIX): item["post"] for path, item in DOCUMENT["paths"].items()}
 
 
-def test_it_is_valid_openapi() -> None:
+def test_the_description_is_valid_openapi() -> None:
     validate(DOCUMENT)
 
 
-def test_it_is_json_too() -> None:
+def test_the_description_is_also_json() -> None:
     json.dumps(DOCUMENT)
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "client/pyproject.toml"])
-def test_the_version_is_the_same_wherever_it_stands(name: str) -> None:
+def test_the_version_is_the_same_everywhere(name: str) -> None:
     project = tomllib.loads((ROOT / name).read_text("utf-8"))["project"]
     assert project["version"] == VERSION == DOCUMENT["info"]["version"], (
-        f"chalicelib/version.py, docs/openapi.yaml and {name} must say the same version"
+        f"chalicelib/version.py, docs/openapi.yaml and {name} must have the same version"
     )
 
 
 class TestActions:
-    def test_every_action_is_there_and_no_other(self, front: Front) -> None:
+    def test_exactly_the_existing_actions_are_described(self, front: Front) -> None:
         described: dict[str, set[str]] = {namespace: set() for namespace in OPERATIONS}
         for action in description().actions.values():
             described[action.namespace].add(action.name)
@@ -64,7 +64,7 @@ class TestActions:
         assert described == actions
 
     @pytest.mark.parametrize("namespace", OPERATIONS)
-    def test_the_operation_names_its_actions_their_requests_and_answers(
+    def test_the_operation_lists_its_actions_with_requests_and_answers(
         self, namespace: str
     ) -> None:
         operation = OPERATIONS[namespace]
@@ -76,7 +76,7 @@ class TestActions:
 
     @pytest.mark.parametrize("namespace", OPERATIONS)
     def test_the_description_says_what_each_action_does(self, namespace: str) -> None:
-        """In a row of a table, or in a sentence if it is the only one."""
+        """Each in a row of a table, or in a sentence if it is the only one."""
         text = OPERATIONS[namespace]["description"]
         named = re.findall(r"^(?:\| )?`(\w+)`(?: \||:)", text, re.MULTILINE)
         actions = description().actions.values()
@@ -84,7 +84,7 @@ class TestActions:
         missing, unknown = known - {*named}, {*named} - known - {"action"}
         where = f"the description of {namespace} in docs/openapi.yaml"
         assert missing == set(), f"{where} has no row for these"
-        assert unknown == set(), f"{where} has rows for these, which are no actions"
+        assert unknown == set(), f"{where} has rows for these, which are not actions"
 
     def test_requests_and_answers_are_named_after_their_actions(self) -> None:
         for action in description().actions.values():
@@ -98,12 +98,12 @@ def _alternatives(described: dict[str, Any]) -> list[Any]:
 
 
 class TestErrors:
-    def test_every_error_is_there_and_no_other(self) -> None:
+    def test_exactly_the_existing_errors_are_described(self) -> None:
         known = {codes for kind in _subclasses(CallerError) for codes in [_codes_of(kind)]}
         known |= {codes for kind in _subclasses(ServiceError) for codes in [_codes_of(kind)]}
         assert set(_described_codes()) == known
 
-    def test_each_action_gives_codes_that_its_responses_describe(self) -> None:
+    def test_each_action_has_only_codes_that_its_responses_describe(self) -> None:
         for namespace, operation in OPERATIONS.items():
             of_actions = {
                 codes
@@ -115,7 +115,7 @@ class TestErrors:
                 response = description().resolve(operation["responses"][str(status)])
                 assert code in _specific_codes(response), (namespace, status, code)
 
-    def test_together_the_actions_give_every_code(self) -> None:
+    def test_together_the_actions_have_every_code(self) -> None:
         given = {codes for action in description().actions.values() for codes in action.errors}
         given |= OF_EVERY_CALL
         never_alone = {(400, 0), (405, 0)}  # the root of the tree; and not of a POST
@@ -126,7 +126,7 @@ class TestErrors:
         assert listed["errorCode"]["enum"] == sorted({status for status, _ in _described_codes()})
         assert listed["specificCode"]["enum"] == sorted({code for _, code in _described_codes()})
 
-    def test_statuses_of_the_operations_are_the_same_but_for_conflicts(self) -> None:
+    def test_operations_have_the_same_statuses_except_conflicts(self) -> None:
         batch, test = (set(OPERATIONS[name]["responses"]) for name in ("batch", "test"))
         assert batch - test == {"409"}
         assert test <= batch
@@ -143,7 +143,7 @@ def _codes_of(kind: type[Any]) -> tuple[int, int]:
     return getattr(kind, "error_code", 500), kind.specific_code
 
 
-#: Those that the service gives; the other one is API Gateway's alone.
+#: The errors of the service; the other one comes only from API Gateway.
 OURS = {name: response for name, response in RESPONSES.items() if name != "ByApiGateway"}
 
 
@@ -158,7 +158,7 @@ def _specific_codes(response: Any) -> list[int]:
 
 
 def _constraints(response: Any, name: str) -> list[int]:
-    """The values that a response allows for a key of its error."""
+    """Return the values that a response allows for a key of its error."""
     schema = response["content"]["application/json"]["schema"]
     [narrowed] = [
         part["properties"][name]
@@ -171,12 +171,12 @@ def _constraints(response: Any, name: str) -> list[int]:
 
 
 class TestHeaders:
-    def test_every_header_that_is_read_is_there(self) -> None:
+    def test_every_header_that_is_read_is_described(self) -> None:
         described = {each["name"] for each in DOCUMENT["components"]["parameters"].values()}
         described |= {"X-Api-Authorization", "Authorization"}  # the security schemes
-        described |= {"Content-Type", "Content-Encoding"}  # in words: OpenAPI has no room for them
+        described |= {"Content-Type", "Content-Encoding"}  # in words: OpenAPI has no place for them
         described = {name.lower() for name in described} - {"x-api-version"}
-        # Without "-": IVVY headers are asked for by the names that are signed.
+        # Without "-": IVVY headers are read by the names that are signed.
         assert {name.replace("-", "") for name in described} == {*_headers_read()}
         text = DOCUMENT["info"]["description"] + RESPONSES["MediaTypeUnsupported"]["description"]
         assert "compressed" in text
@@ -187,7 +187,7 @@ class TestHeaders:
         assert (schemes["basic"]["type"], schemes["basic"]["scheme"]) == ("http", "basic")
         assert schemes["iws"]["name"] == "X-Api-Authorization"
 
-    def test_headers_that_only_one_action_reads_are_said_to_be_its(self) -> None:
+    def test_headers_that_only_one_action_reads_are_described_as_such(self) -> None:
         assert {action.name: action.headers for action in description().actions.values()} == {
             **dict.fromkeys(description().actions, ()),
             "run": ("Idempotency-Key", "IVVY-Idempotency-Key", "traceparent"),
@@ -206,7 +206,7 @@ class TestHeaders:
 
 
 def _headers_read() -> Iterator[str]:
-    """The names that the API asks request headers for, wherever it does."""
+    """Return the names of the request headers that the API reads anywhere."""
     for name in ("api", "domain/signing", "operations/authenticate"):
         tree = ast.parse((ROOT / f"chalicelib/{name}.py").read_text("utf-8"))
         for node in ast.walk(tree):
@@ -225,7 +225,7 @@ _REFUSED_HEADERS = re.findall(
 
 
 class TestLimits:
-    def test_they_are_those_of_the_code(self) -> None:
+    def test_the_limits_are_those_of_the_code(self) -> None:
         run = SCHEMAS["RunRequest"]["properties"]
         assert run["callbackUrl"]["maxLength"] == address.MAX_URL_CHARACTERS
         assert SCHEMAS["Error"]["properties"]["additionalMessages"]["maxItems"] == (
@@ -243,7 +243,7 @@ class TestLimits:
     @pytest.mark.parametrize(
         "name", ["", "a", "Z9_", "9a", "_a", "a-b", "a b", "\u00e9", "a" * 64, "a" * 65]
     )
-    def test_names_are_those_that_are_taken(self, part: str, name: str) -> None:
+    def test_the_described_names_are_those_that_are_accepted(self, part: str, name: str) -> None:
         job = {"namespace": "event", "action": "invite", part: name}
         assert description().accepts(SCHEMAS["Job"], job) is _is_taken({"jobs": [job]})
 
@@ -255,7 +255,7 @@ class TestLimits:
         with pytest.raises(ValueError, match="10000"):
             variable.parse(str(jobs["maxItems"] + 1))
 
-    def test_those_of_the_optional_keys(self) -> None:
+    def test_the_limits_of_optional_keys_are_those_of_the_code(self) -> None:
         run = SCHEMAS["RunRequest"]["properties"]
         assert SCHEMAS["Label"]["maxLength"] == own_words.MAX_LABEL_CHARACTERS
         metadata = SCHEMAS["Metadata"]
@@ -275,14 +275,13 @@ class TestLimits:
         assert f"{int(hours.default or 0) * 60}, unless" in run["deadlineMinutes"]["description"]
 
     @pytest.mark.parametrize("name", _REFUSED_HEADERS)
-    def test_headers_that_are_not_for_callers_are_described(self, name: str) -> None:
+    def test_reserved_headers_are_described(self, name: str) -> None:
         described = SCHEMAS["CallbackHeaders"]
         assert f"`{name}`" in described["description"]
         assert not description().accepts(described, {name.replace("*", "a"): "a"})
 
-    def test_no_other_headers_are(self) -> None:
-        """A pattern of JSON Schema cannot say that case does not matter, so it has every letter
-        twice."""
+    def test_no_other_headers_are_described_as_reserved(self) -> None:
+        """A pattern of JSON Schema cannot ignore case, so it has every letter twice."""
         refused = callback_headers._NOT_FOR_CALLERS.pattern
         assert len(refused.split("|")) == len(_REFUSED_HEADERS)
         in_any_case = re.sub("[a-z]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", refused)
@@ -299,7 +298,7 @@ class TestLimits:
             f"{api.MAX_BODY_BYTES:,} bytes at most",
         ],
     )
-    def test_what_no_schema_can_say_is_said_in_words(self, words: str) -> None:
+    def test_limits_that_no_schema_can_express_are_described_in_words(self, words: str) -> None:
         assert words in " ".join(DOCUMENT["info"]["description"].split())
 
 
@@ -313,7 +312,7 @@ def _is_taken(request: dict[str, Any]) -> bool:
 
 class TestExamples:
     def test_every_request_is_answered_as_shown(self, front: Front) -> None:
-        """In an order that makes sense; what the platform answers is what the results show."""
+        """The examples are sent in a sensible order; the platform answers what the results show."""
         story = Story(front)
         for name in ("ping", "run"):
             story.tell(name)
@@ -333,18 +332,18 @@ class TestExamples:
             )
         )
         assert requests == answers, "every example of a request needs one of its answer"
-        assert requests - story.told == set(), "tell these above too, where their batch fits"
+        assert requests - story.told == set(), "play these above too, if their batch fits"
         assert {*description().actions} - {name.partition("-")[0] for name in requests} == set(), (
             "give each of these actions an example of its request and of the answer"
         )
 
-    def test_every_error_example_is_one_that_its_response_describes(self) -> None:
+    def test_every_error_example_matches_its_response(self) -> None:
         for response in RESPONSES.values():
             content = response["content"]["application/json"]
             for example in content["examples"].values():
                 assert description().faults(content["schema"], example["value"]) == []
 
-    def test_every_error_of_ours_is_answered_as_shown(
+    def test_every_error_of_the_service_is_answered_as_shown(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         front = serve(client, monkeypatch, MAX_OPEN_BATCHES="1")
@@ -363,7 +362,7 @@ class TestExamples:
         assert len(told_elsewhere) == 3
         assert shown - got == told_elsewhere
 
-    def test_the_worked_signature_is_true_and_taken(self, front: Front) -> None:
+    def test_the_worked_signature_is_correct_and_accepted(self, front: Front) -> None:
         text = DOCUMENT["components"]["securitySchemes"]["iws"]["description"]
         target, body = "/api/1.0/batch?action=progress", f'{{"async":"{ASYNC_ID}"}}'.encode()
         headers = {"Content-Type": "application/json", "IVVY-Date": "2026-11-23 14:49:08 UTC"}
@@ -403,7 +402,7 @@ def _examples(described: dict[str, Any]) -> dict[str, Any]:
 
 
 class Story:
-    """The examples of the description as one life of a batch."""
+    """The examples of the description, as one life of a batch."""
 
     def __init__(self, front: Front) -> None:
         self.front = front
@@ -417,7 +416,7 @@ class Story:
         )
 
     def tell(self, name: str) -> None:
-        """Sends an example, and compares the answer."""
+        """Send an example and compare the answer."""
         action = description().actions[name.partition("-")[0]]
         operation = OPERATIONS[action.namespace]
         sent = _examples(operation["requestBody"])[name]
@@ -441,8 +440,8 @@ class Story:
 
 
 def _provoked(front: Front) -> Iterator[Answer]:
-    """What is answered to requests that provoke the errors that are shown, where an account may
-    have one open batch."""
+    """Return the answers to requests that provoke the errors shown, if an account may have one open
+    batch."""
     run = _examples(OPERATIONS["batch"]["requestBody"])["run"]
     target = f"{PREFIX}batch?action=run"
     credentials = basic("demo", "demo-secret")

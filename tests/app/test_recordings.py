@@ -1,4 +1,4 @@
-"""A client that knows none of the optional keys sees the same bytes as before there were any."""
+"""A client that knows none of the optional keys sees the same bytes as before they existed."""
 
 import json
 from functools import partial
@@ -14,7 +14,7 @@ from tests.recordings.stories import STORIES, Story, one_job
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_what_is_seen_is_what_was_recorded(
+def test_a_client_sees_what_was_recorded(
     client: Client, monkeypatch: pytest.MonkeyPatch, story: Story
 ) -> None:
     seen = story(partial(serve, client, monkeypatch))
@@ -26,7 +26,7 @@ def test_every_recording_is_played() -> None:
     assert recorded == {story.__name__ for story in STORIES}
 
 
-def test_a_recording_is_never_made_anew() -> None:
+def test_a_recording_is_never_replaced() -> None:
     with pytest.raises(FileExistsError):
         recording.write(one_job.__name__, [])
 
@@ -48,7 +48,7 @@ BEFORE = answer('{"a":1.0,"b":{"c":[{"d":null}]}}')
         Answer(201, BEFORE.headers, BEFORE.body),
     ],
 )
-def test_an_answer_that_stays_the_same_may_not_differ_in_anything(now: Answer) -> None:
+def test_a_fixed_answer_may_not_differ_at_all(now: Answer) -> None:
     assert differences([same("run", BEFORE)], [same("run", BEFORE)]) == []
     assert differences([same("run", BEFORE)], [same("run", now)])
 
@@ -66,16 +66,16 @@ def test_an_answer_that_stays_the_same_may_not_differ_in_anything(now: Answer) -
         Answer(201, BEFORE.headers, BEFORE.body),
     ],
 )
-def test_an_answer_that_may_grow_loses_and_changes_nothing(now: Answer) -> None:
+def test_a_growing_answer_loses_and_changes_nothing(now: Answer) -> None:
     assert differences([grown("list", BEFORE)], [grown("list", now)])
 
 
-def test_an_answer_that_may_grow_may_gain_keys_at_every_depth_and_headers() -> None:
+def test_a_growing_answer_may_gain_keys_at_any_depth_and_headers() -> None:
     now = answer('{"z":1,"a":1.0,"b":{"y":2,"c":[{"d":null,"x":[]}]}}', Age="1")
     assert differences([grown("list", BEFORE)], [grown("list", now)]) == []
 
 
-def test_what_is_no_longer_seen_is_missed() -> None:
+def test_an_answer_that_is_no_longer_seen_is_reported() -> None:
     assert differences([same("run", BEFORE)], []) == ["[] instead of ['run']"]
 
 

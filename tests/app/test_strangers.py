@@ -1,5 +1,5 @@
-"""Who has no valid key learns nothing, and who has one learns nothing of others: not from the
-answer, not from its head, and not from the work that it takes."""
+"""A caller without a valid key learns nothing, and one with a key learns nothing about other
+accounts: not from the answer, not from its headers, and not from the work that it takes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ SPY = Key(key="spy", account="other", secrets=(Secret(value="spying"),))
 
 
 class Watched:
-    """A store, with the name of each call of it written down."""
+    """A store that writes down the name of each call."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -34,7 +34,7 @@ class Watched:
 
 
 def watched(front: Front) -> list[str]:
-    """The calls of the store from now on; before the service's first use."""
+    """Return the calls of the store from now on; use it before the service's first use."""
     store: Any = Watched(front.store)
     front.replace(store=store)
     calls: list[str] = store.calls
@@ -77,11 +77,11 @@ CALLS = [(action, more) for action, each in PARAMETERS.items() for more in each]
 class TestOtherAccounts:
     @pytest.mark.parametrize(("action", "more"), CALLS)
     @pytest.mark.parametrize("made", [submitted, ended, cancelled])
-    def test_a_batch_of_another_account_is_answered_as_one_that_is_missing(
+    def test_another_accounts_batch_gets_exactly_the_answer_of_a_missing_one(
         self, front: Front, made: Callable[[Front], str], action: str, more: dict[str, object]
     ) -> None:
-        """The same bytes, the same head, the same calls of the database and the queue, the same
-        line of the log, but for the id that was asked for."""
+        """The same bytes, the same headers, the same calls of the database and the queue, and the
+        same log line, except for the id in the request."""
         front.keys.keys["spy"] = SPY
         calls = watched(front)
         foreign = made(front)
@@ -107,14 +107,14 @@ class TestOtherAccounts:
         assert {**of_foreign, "batch_id": MISSING} == of_missing
 
     @pytest.mark.parametrize(("action", "more"), CALLS)
-    def test_so_is_ones_own_that_has_expired(
+    def test_an_expired_batch_gets_exactly_the_answer_of_a_missing_one(
         self, front: Front, action: str, more: dict[str, object]
     ) -> None:
         gone = front.call(action, {"async": expired(front), **more})
         assert gone == front.call(action, {"async": MISSING, **more})
         assert gone.status == 404
 
-    def test_list_shows_and_counts_ones_own_alone(self, front: Front) -> None:
+    def test_list_shows_and_counts_only_the_callers_batches(self, front: Front) -> None:
         front.keys.keys["spy"] = SPY
         ended(front)
         submitted(front)
@@ -123,7 +123,7 @@ class TestOtherAccounts:
         assert listed["meta"]["totalResults"] == 0
 
     def test_an_idempotency_key_of_another_account_finds_nothing(self, front: Front) -> None:
-        """Neither the id nor a conflict: the same word is another key for everybody."""
+        """Neither the id nor a conflict: the same text is a different key in every account."""
         front.keys.keys["spy"] = SPY
         word = {"Idempotency-Key": "order-77"}
         theirs = front.send(
@@ -141,7 +141,7 @@ def _body(more: bytes = b"") -> bytes:
 
 
 def signed(secret: str, key: str = "demo") -> dict[str, str]:
-    """Signed for no target in particular: that it is not right is all that counts."""
+    """Sign for no particular target: all that matters is that the signature is wrong."""
     return signing.iws_headers(
         key=key,
         secret=secret,
@@ -180,8 +180,8 @@ NAMES = [
 
 class TestStrangers:
     @pytest.mark.parametrize("who", NO_KEY)
-    def test_whatever_they_ask_for_they_get_the_same_bytes(self, front: Front, who: str) -> None:
-        """Whether there is such a namespace, action or batch, and whatever the body is."""
+    def test_strangers_get_the_same_bytes_for_any_request(self, front: Front, who: str) -> None:
+        """Whether the namespace, action or batch exists, and whatever the body is."""
         front.keys.keys["revoked"] = replace(DEMO_KEY, key="revoked", is_revoked=True)
         real = f'{{"async":"{ended(front)}"}}'.encode()
         bodies = [b"", b"{}", real, f'{{"async":"{MISSING}"}}'.encode(), b"[", b"\xff"]
@@ -196,7 +196,7 @@ class TestStrangers:
         assert {answer.status for answer in answers} == {401}
         assert len({str(answer.headers) for answer in answers}) == 1
 
-    def test_a_stale_request_is_called_stale_whoever_sends_it(self, front: Front) -> None:
+    def test_a_stale_request_is_reported_as_stale_to_any_caller(self, front: Front) -> None:
         stale = {**signed("wrong"), "IVVY-Date": "2020-01-01 00:00:00"}
         answers = {
             front.send(
@@ -217,7 +217,7 @@ class TestStrangers:
             (415, {"headers": {"Content-Type": "text/plain"}}),
         ],
     )
-    def test_a_wrong_form_is_told_alike_of_what_there_is_and_what_not(
+    def test_a_malformed_request_gets_the_same_answer_for_existing_and_missing_things(
         self, front: Front, status: int, change: dict[str, Any]
     ) -> None:
         answers = [front.send(f"/api/1.0/{name}", **change) for name in NAMES]
@@ -225,7 +225,7 @@ class TestStrangers:
         assert len({(answer.body, str(answer.headers)) for answer in answers}) == 1
 
     @pytest.mark.parametrize("who", NO_KEY)
-    def test_nothing_of_a_batch_is_looked_up_for_them(self, front: Front, who: str) -> None:
+    def test_no_batch_is_looked_up_for_strangers(self, front: Front, who: str) -> None:
         calls = watched(front)
         real = f'{{"async":"{ended(front)}"}}'.encode()
         assert calls
