@@ -1,11 +1,11 @@
-// A receiver of callbacks in Go, small, complete, without dependencies.
+// A small and complete receiver of callbacks in Go, without dependencies.
 //
 //	CALLBACK_SECRET=whsec_... go run receiver.go 8080 callbacks
 //
-// It checks the signature of the very bytes that came, stores each callback once by its webhook-id
-// in a folder, answers, and works on it after that. What it could not finish it takes up again when
-// it starts. Ids are forgotten when the same callback can no longer come. It listens on this machine
-// only: put a server in front of it that speaks https.
+// It verifies the signature of the raw body, stores each callback once in a folder by its
+// webhook-id, answers, and only then processes it. When it starts, it resumes unfinished callbacks.
+// It forgets ids once the same callback can no longer come. It listens only on this machine: put an
+// HTTPS server in front.
 package main
 
 import (
@@ -29,13 +29,13 @@ import (
 	"time"
 )
 
-const mostBytes = 50_000_000 // what the service sends at most
+const mostBytes = 50_000_000 // the largest callback that the service sends
 
-// remembered is how long an id is: the 60 hours that a batch lives, and a margin. If batches of your
-// service live longer (EXPIRY_HOURS), so must this.
+// remembered is how long to remember an id: the 60 hours that a batch lives, and a margin. Increase
+// it if batches of your service live longer (EXPIRY_HOURS).
 const remembered = (60 + 12) * time.Hour
 
-// Yours to write. If it fails, or the machine goes down, the same callback comes again.
+// Write your own here. If it fails or the machine goes down, it gets the callback again.
 func work(body []byte) error {
 	var callback struct {
 		AsyncID string            `json:"asyncId"`
@@ -48,7 +48,7 @@ func work(body []byte) error {
 	return nil
 }
 
-// keyOf returns the key that a secret holds, or nil if the secret is empty, short or malformed.
+// keyOf returns the key in a secret, or nil if the secret is empty, too short or malformed.
 func keyOf(secret string) []byte {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	isWhole := err == nil && secret == "whsec_"+base64.StdEncoding.EncodeToString(key)
@@ -58,7 +58,7 @@ func keyOf(secret string) []byte {
 	return key
 }
 
-// isGenuine tells whether this very body was signed with the secret in the last five minutes.
+// isGenuine reports whether exactly this body was signed with the secret in the last five minutes.
 func isGenuine(header http.Header, body []byte, secret string) bool {
 	key := keyOf(secret)
 	id, sentAt := header.Get("webhook-id"), header.Get("webhook-timestamp")
@@ -83,7 +83,7 @@ func isGenuine(header http.Header, body []byte, secret string) bool {
 
 type receiver struct {
 	secret, folder string
-	changing       sync.Mutex // which callbacks are waiting and which are done
+	changing       sync.Mutex // guards which callbacks are waiting and which are done
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
@@ -113,7 +113,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// refusal is the status for what is not read at all, or 0.
+// refusal returns the status for a request whose body is not read, or 0.
 func refusal(request *http.Request) int {
 	switch {
 	case request.Method != http.MethodPost:
@@ -126,7 +126,7 @@ func refusal(request *http.Request) int {
 	return 0
 }
 
-// put tells whether the callback is new. It is stored as a whole or not at all.
+// put reports whether the callback is new. It is stored completely or not at all.
 func (r *receiver) put(file string, body []byte) (bool, error) {
 	unfinished, err := os.CreateTemp(r.folder, "unfinished-")
 	if err != nil {
@@ -162,7 +162,7 @@ func (r *receiver) workOff(file string) {
 	}
 }
 
-// finish leaves the id of a callback behind, and the time.
+// finish keeps only a callback's id and the time.
 func (r *receiver) finish(file string) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
@@ -179,7 +179,8 @@ func (r *receiver) takeUp() {
 	}
 }
 
-// forget removes the ids of those that were worked on so long ago, now and every hour.
+// forget removes the ids of callbacks that were processed too long ago to come again, now and every
+// hour.
 func (r *receiver) forget() {
 	for ; ; time.Sleep(time.Hour) {
 		done, _ := filepath.Glob(filepath.Join(r.folder, "*.done"))
@@ -194,7 +195,7 @@ func (r *receiver) forget() {
 func main() {
 	secret := os.Getenv("CALLBACK_SECRET")
 	if len(os.Args) != 3 || keyOf(secret) == nil {
-		log.Fatal("CALLBACK_SECRET=whsec_... receiver PORT FOLDER, with a whole secret")
+		log.Fatal("Usage: CALLBACK_SECRET=whsec_... receiver PORT FOLDER, with a full secret")
 	}
 	if err := os.MkdirAll(os.Args[2], 0o700); err != nil {
 		log.Fatal(err)

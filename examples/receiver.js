@@ -1,39 +1,39 @@
 'use strict';
-// A receiver of callbacks in Node, small, complete, without dependencies.
+// A small and complete receiver of callbacks in Node, without dependencies.
 //
 //     CALLBACK_SECRET=whsec_... node receiver.js 8080 callbacks
 //
-// It checks the signature of the very bytes that came, stores each callback once by its webhook-id
-// in a folder, answers, and works on it after that. What it could not finish it takes up again when
-// it starts. Ids are forgotten when the same callback can no longer come. It listens on this machine
-// only: put a server in front of it that speaks https.
+// It verifies the signature of the raw body, stores each callback once in a folder by its
+// webhook-id, answers, and only then processes it. When it starts, it resumes unfinished callbacks.
+// It forgets ids once the same callback can no longer come. It listens only on this machine: put an
+// HTTPS server in front.
 
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 
-const MOST_BYTES = 50_000_000; // what the service sends at most
+const MOST_BYTES = 50_000_000; // the largest callback that the service sends
 
-// How long an id is remembered: the 60 hours that a batch lives, and a margin. If batches of your
-// service live longer (EXPIRY_HOURS), so must this.
+// How long to remember an id: the 60 hours that a batch lives, and a margin. Increase it if batches
+// of your service live longer (EXPIRY_HOURS).
 const REMEMBERED_HOURS = 60 + 12;
 const HOUR = 3_600_000; // milliseconds
 
-// Yours to write. If it throws, or the machine goes down, the same callback comes again.
+// Write your own here. If it throws or the machine goes down, it gets the callback again.
 function work(callback) {
   console.log(callback.asyncId, callback.results.length, 'results');
 }
 
-// The key that a secret holds, or null if the secret is empty, short or malformed.
+// The key in a secret, or null if the secret is empty, too short or malformed.
 function keyOf(secret) {
   const key = Buffer.from(String(secret).replace(/^whsec_/, ''), 'base64');
   const isWhole = secret === 'whsec_' + key.toString('base64');
   return isWhole && key.length >= 24 && key.length <= 64 ? key : null;
 }
 
-// Whether these very bytes were signed with the secret in the last five minutes.
-// headers: as Node gives them, names in lower case; body: the raw Buffer
+// Whether exactly these bytes were signed with the secret in the last five minutes.
+// headers: Node's, with names in lower case; body: the raw Buffer
 function isGenuine(headers, body, secret) {
   const key = keyOf(secret);
   const id = headers['webhook-id'];
@@ -54,7 +54,7 @@ class Inbox {
     fs.mkdirSync(folder, { recursive: true });
   }
 
-  // Whether it is new. It is there as a whole or not at all.
+  // Returns whether the callback is new. It is stored completely or not at all.
   put(id, body) {
     if (fs.existsSync(this.file(id, 'done'))) return false;
     const unfinished = this.file(id, crypto.randomUUID());
@@ -82,7 +82,7 @@ class Inbox {
     fs.utimesSync(done, new Date(), new Date());
   }
 
-  // Those that were worked on so long ago.
+  // Removes the ids of callbacks that were processed too long ago to come again.
   forget() {
     const oldest = Date.now() - REMEMBERED_HOURS * HOUR;
     for (const name of fs.readdirSync(this.folder).filter((each) => each.endsWith('.done'))) {
@@ -132,7 +132,7 @@ if (require.main === module) {
   const secret = process.env.CALLBACK_SECRET;
   const [, , port, folder] = process.argv;
   if (!keyOf(secret) || !folder) {
-    console.error('CALLBACK_SECRET=whsec_... node receiver.js PORT FOLDER, with a whole secret');
+    console.error('Usage: CALLBACK_SECRET=whsec_... node receiver.js PORT FOLDER, with a full secret');
     process.exit(1);
   }
   const inbox = new Inbox(folder);

@@ -1,23 +1,23 @@
 <?php
-// A receiver of callbacks in PHP, small, complete, without dependencies.
+// A small and complete receiver of callbacks in PHP, without dependencies.
 //
 //     export CALLBACK_SECRET=whsec_... CALLBACK_FOLDER=callbacks
 //     php -d post_max_size=50M -d memory_limit=256M -S 127.0.0.1:8080 receiver.php
 //
-// It checks the signature of the very bytes that came, stores each callback once by its webhook-id
-// in a folder, and answers. Work on the .json files from a program of your own, and rename each to
-// .done after that: the same callback may come again, and those files say that you know it. They are
-// removed when it can no longer come. In production, run it behind a server that speaks https.
+// It verifies the signature of the raw body, stores each callback once in a folder by its
+// webhook-id, and answers. Process the .json files with a program of your own, then rename each to
+// .done: the same callback may come again, and is recognized by that file. The .done files are
+// removed once it can no longer come. In production, run this behind an HTTPS server.
 
 declare(strict_types=1);
 
 /**
- * How long an id is remembered: the 60 hours that a batch lives, and a margin. If batches of your
- * service live longer (EXPIRY_HOURS), so must this.
+ * How long to remember an id: the 60 hours that a batch lives, and a margin. Increase it if batches
+ * of your service live longer (EXPIRY_HOURS).
  */
 const REMEMBERED_HOURS = 60 + 12;
 
-/** The key that a secret holds, or null if the secret is empty, short or malformed. */
+/** The key in a secret, or null if the secret is empty, too short or malformed. */
 function key_of(string|false $secret): ?string
 {
     $key = base64_decode(substr((string) $secret, strlen('whsec_')), true);
@@ -26,8 +26,8 @@ function key_of(string|false $secret): ?string
 }
 
 /**
- * Whether this very body was signed with the secret in the last five minutes.
- * $headers: their names in lower case
+ * Whether exactly this body was signed with the secret in the last five minutes.
+ * $headers: with names in lower case
  */
 function is_genuine(array $headers, string $body, string|false $secret): bool
 {
@@ -52,17 +52,17 @@ function is_genuine(array $headers, string $body, string|false $secret): bool
     return false;
 }
 
-/** Removes those that you worked on and that came so long ago. */
+/** Removes the .done files of callbacks that came too long ago to come again. */
 function forget(string $folder): void
 {
     foreach (glob("$folder/*.done") as $done) {
         if (@filemtime($done) < time() - REMEMBERED_HOURS * 3600) {
-            @unlink($done); // another process may have been faster
+            @unlink($done); // another process may already have removed it
         }
     }
 }
 
-/** Stores a callback as a whole or not at all. One that is there already stays as it is. */
+/** Stores a callback completely or not at all. One that is there already stays as it is. */
 function store(string $folder, string $id, string $body): void
 {
     $name = $folder . '/' . rawurlencode($id);
@@ -81,7 +81,7 @@ $secret = getenv('CALLBACK_SECRET');
 $folder = getenv('CALLBACK_FOLDER');
 if (key_of($secret) === null || $folder === false || !is_dir($folder)) {
     http_response_code(500);
-    error_log('Set CALLBACK_SECRET to a secret, whsec_..., and CALLBACK_FOLDER to a folder.');
+    error_log('Set CALLBACK_SECRET to a full secret, whsec_..., and CALLBACK_FOLDER to a folder.');
     exit;
 }
 

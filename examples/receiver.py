@@ -1,12 +1,11 @@
-"""A receiver of callbacks in Python, small and complete.
+"""A small and complete receiver of callbacks in Python.
 
     pip install standardwebhooks
     CALLBACK_SECRET=whsec_... python receiver.py 8080 callbacks.db
 
-It checks the signature of the very bytes that came, stores each callback once by its webhook-id,
-answers, and works on it after that. What it could not finish it takes up again when it starts.
-Ids are forgotten when the same callback can no longer come.
-It listens on this machine only: put a server in front of it that speaks https.
+It verifies the signature of the raw body, stores each callback once by its webhook-id, answers, and
+only then processes it. When it starts, it resumes unfinished callbacks. It forgets ids once the
+same callback can no longer come. It listens only on this machine: put an HTTPS server in front.
 """
 
 import base64
@@ -23,20 +22,20 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-#: What the service sends at most.
+#: The largest callback that the service sends.
 MOST_BYTES = 50_000_000
-#: How long an id is remembered: the 60 hours that a batch lives, and a margin. If batches of your
-#: service live longer (EXPIRY_HOURS), so must this.
+#: How long to remember an id: the 60 hours that a batch lives, and a margin. Increase it if batches
+#: of your service live longer (EXPIRY_HOURS).
 REMEMBERED_HOURS = 60 + 12
 
 
 def work(callback: dict[str, Any]) -> None:
-    """Yours to write. If it raises, or the machine goes down, the same callback comes again."""
+    """Write your own here. If it raises or the machine goes down, it gets the callback again."""
     print(callback["asyncId"], len(callback["results"]), "results", flush=True)
 
 
 def key_of(secret: str | None) -> bytes | None:
-    """The key that a secret holds, or None if the secret is empty, short or malformed."""
+    """The key in a secret, or None if the secret is empty, too short or malformed."""
     try:
         key = base64.b64decode((secret or "").removeprefix("whsec_"), validate=True)
     except ValueError:
@@ -46,19 +45,19 @@ def key_of(secret: str | None) -> bytes | None:
 
 
 def is_genuine(headers: dict[str, str], body: bytes, secret: str | None) -> bool:
-    """Whether these very bytes were signed with the secret in the last five minutes."""
+    """Whether exactly these bytes were signed with the secret in the last five minutes."""
     key = key_of(secret)
     if key is None:
         return False
     try:
         Webhook(key).verify(body, headers, json_parse=False)
-    except (WebhookVerificationError, ValueError):  # ValueError: headers that make no sense
+    except (WebhookVerificationError, ValueError):  # ValueError: malformed headers
         return False
     return True
 
 
 class Inbox:
-    """The callbacks that came, in a file. Those that are worked on leave their id behind."""
+    """The received callbacks, in a file. Of a processed one only the id stays."""
 
     def __init__(self, path: str) -> None:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -67,7 +66,7 @@ class Inbox:
         )
 
     def put(self, id: str, body: bytes) -> None:
-        """One that is there already stays as it is, worked on or not."""
+        """Store a callback, unless it is there already, processed or not."""
         now = time.time()
         oldest = now - REMEMBERED_HOURS * 3600
         self._database.execute(
@@ -97,7 +96,7 @@ class Receiver(ThreadingHTTPServer):
         self.secret = secret
         self.inbox = Inbox(path)
         self.something_came = threading.Event()
-        self.something_came.set()  # perhaps before the last stop
+        self.something_came.set()  # there may be some from before the last stop
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
@@ -132,13 +131,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nothing: what comes from strangers is no reading."""
+        """Log nothing, because strangers could fill the log."""
 
 
 if __name__ == "__main__":
     secret = os.environ.get("CALLBACK_SECRET", "")
     if len(sys.argv) != 3 or key_of(secret) is None:
-        sys.exit("CALLBACK_SECRET=whsec_... python receiver.py PORT FILE, with a whole secret")
+        sys.exit(
+            "Usage: CALLBACK_SECRET=whsec_... python receiver.py PORT FILE, with a full secret"
+        )
     receiver = Receiver(int(sys.argv[1]), secret, sys.argv[2])
     print(f"listening on http://127.0.0.1:{receiver.server_port}", flush=True)
     receiver.serve_forever()
