@@ -30,6 +30,7 @@ from tests.markdown import blocks, page
 
 PATIENCE_SECONDS = 120
 TUTORIAL, PYTHON = "docs/tutorial.md", "docs/python.md"
+COMMAND_LINE = "docs/command-line.md"
 #: How wide the terminals of the page are.
 COLUMNS = "100"
 _PART = re.compile(
@@ -45,18 +46,18 @@ _NEW_AT_EACH_RUN = {
 }
 
 
-def typed(terminal: str = "") -> str:
-    """All commands of the tutorial for one of its terminals; the third has no name."""
-    return "echo\n".join(_parts("typed", terminal))
+def typed(terminal: str = "", name: str = TUTORIAL) -> str:
+    """All commands of a page for one of its terminals; the tutorial's third has no name."""
+    return "echo\n".join(_parts("typed", terminal, name))
 
 
-def shown(terminal: str = "") -> list[str]:
-    """All that the tutorial says a terminal shows."""
-    return lines_of("".join(_parts("shown", terminal)))
+def shown(terminal: str = "", name: str = TUTORIAL) -> list[str]:
+    """All that a page says a terminal shows."""
+    return lines_of("".join(_parts("shown", terminal, name)))
 
 
-def _parts(kind: str, terminal: str) -> list[str]:
-    found = re.finditer(_PART, page(TUTORIAL))
+def _parts(kind: str, terminal: str, name: str) -> list[str]:
+    found = re.finditer(_PART, page(name))
     return [part[kind] for part in found if part[kind] and (part["terminal"] or "") == terminal]
 
 
@@ -164,6 +165,15 @@ def test_the_terminals_show_what_the_tutorial_says(service: ServiceProcess, tmp_
         until(lambda: receiver.shown.count(".http\n") == len(saved), "shown", PATIENCE_SECONDS)
         assert as_written(lines_of(receiver.shown), shown("receiver")) == shown("receiver")
     assert {*shown("service")} <= {*lines_of(service.said())}
+
+
+def test_the_command_line_shows_what_the_opening_of_its_page_says(
+    service: ServiceProcess, tmp_path: Path
+) -> None:
+    commands = placed(typed("opening", COMMAND_LINE), service.where())
+    with Terminal(f". .venv/bin/activate\n{commands}", checkout(tmp_path)) as caller:
+        caller.wait()
+    assert lines_of(caller.shown) == shown("opening", COMMAND_LINE)
 
 
 class TestPython:
