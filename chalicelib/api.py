@@ -354,7 +354,7 @@ def _label(parameters: Mapping[str, Any]) -> str | None:
 def _cursor(text: str, account: str) -> Cursor:
     found = cursor.parse(text, account)
     if found is None:
-        reason = "must be a whole number, or the 'next' of a page of yours"
+        reason = "must be a whole number, or the 'next' of one of your pages"
         raise ParameterInvalid("start", [reason])
     return found
 

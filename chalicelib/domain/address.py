@@ -104,7 +104,7 @@ def why_no_secrets(url: str, policy: AddressPolicy) -> list[str]:
         return [*endpoint.reasons]
     if endpoint.scheme == "https" or _is_on_allowed_network(endpoint, policy):
         return []
-    return ["need an https callbackUrl: over http everybody on the way can read them"]
+    return ["need an https callbackUrl: over http others can read them"]
 
 
 def _is_on_allowed_network(endpoint: Endpoint, policy: AddressPolicy) -> bool:
@@ -184,7 +184,7 @@ def _why_unreadable(url: str, parts: re.Match[str] | None) -> list[str]:
         return ["must not hold spaces, backslashes, control or invisible characters"]
     if not re.match("https?:", url, re.IGNORECASE | re.ASCII):
         return ["must be http or https"]
-    return [] if parts else ["cannot be read: must be like https://host:port/path"]
+    return [] if parts else ["is not a URL: it must look like https://host:port/path"]
 
 
 def _why_not_extras(parts: re.Match[str]) -> str | None:
@@ -206,14 +206,16 @@ def _why_not_port(port: int | None) -> str | None:
         return "the port is not a number"
     if port in DEFAULT_PORTS.values() or 1024 <= port <= 65_535:
         return None
-    return f"port {port} is not called: 80, 443 and 1024 to 65535 are"
+    return f"port {port} is not allowed: use 80, 443 or 1024 to 65535"
 
 
 def _judge_host(written: str, policy: AddressPolicy) -> _Host:
     if not written:
         return _Host(fault="must name a host")
     if "%" in written:
-        return _Host(fault="must not have a % in its host: no encoding and no zone is accepted")
+        return _Host(
+            fault="must not have a % in its host: percent-encoding and zones are not accepted"
+        )
     if written.startswith("["):
         return _judge_ipv6(written, policy)
     name = _ascii_name(written)
@@ -246,7 +248,7 @@ def _judge_ipv4(written: str, name: str, policy: AddressPolicy) -> _Host:
     as a name."""
     address = _read_ipv4(name)
     if address is None:
-        return _Host(fault=f"{written[:100]} looks like an address and is none")
+        return _Host(fault=f"{written[:100]} looks like an IP address but is not one")
     spelling = "" if written == str(address) else f"{address}, "
     kind = why_not_address(address, policy)
     if kind:

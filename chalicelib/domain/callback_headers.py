@@ -45,7 +45,7 @@ def _why_not_each(headers: Mapping[str, object]) -> Iterator[str]:
         if not isinstance(value, str):
             yield f"{name[:_SHOWN]} must be a string"
         elif not _VALUE.fullmatch(value):
-            yield f"{name[:_SHOWN]} must be printable ASCII: not empty, and no space at its ends"
+            yield f"{name[:_SHOWN]} must be printable ASCII, not empty, without spaces at its ends"
 
 
 def _folded(name: str) -> str:
@@ -59,7 +59,7 @@ def _why_repeated(headers: Mapping[str, object]) -> Iterator[str]:
     seen: set[str] = set()
     for name in filter(_NAME.fullmatch, headers):
         if name.lower() in seen:
-            yield f"{name[:_SHOWN]} is there twice: upper and lower case are the same"
+            yield f"{name[:_SHOWN]} is repeated: header names ignore case"
         seen.add(name.lower())
 
 

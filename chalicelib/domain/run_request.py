@@ -198,7 +198,7 @@ def _judge_repeated_id(index: int, job: object, places: dict[str, int]) -> list[
     first = places.setdefault(id, index) if is_job_id(id) else index
     if first == index:
         return []
-    return [_Fault(f"jobs[{index}].id", f"is the id of jobs[{first}] too", JobFormatWrong)]
+    return [_Fault(f"jobs[{index}].id", f"is also the id of jobs[{first}]", JobFormatWrong)]
 
 
 def _judge_callback_and_options(

@@ -95,14 +95,14 @@ def test_a_refusal_is_reported_with_its_code_and_whether_it_may_pass(
     )
 
 
-def test_a_key_that_cannot_be_looked_up_is_not_reported() -> None:
+def test_a_failed_lookup_of_a_key_does_not_show_it() -> None:
     made: Any = client("dynamodb", refusing("ValidationException"))
     told = told_by(lambda: DynamoKeyStore(made, "keys", FakeClock()).find_key(CANARY))
     assert "ValidationException" in told
     assert CANARY not in told
 
 
-def test_a_queue_is_reported_in_the_same_way() -> None:
+def test_a_failed_lookup_of_a_queue_does_not_show_the_batch() -> None:
     told = told_by(
         lambda: queue(refusing("AccessDenied")).send_batch(
             BatchMessage(batch_id=CANARY, account=CANARY)

@@ -517,7 +517,9 @@ class TestList:
                 "errorCode": 400,
                 "message": "'start' does not validate",
                 "specificCode": 23016,
-                "additionalMessages": ["must be a whole number, or the 'next' of a page of yours"],
+                "additionalMessages": [
+                    "must be a whole number, or the 'next' of one of your pages"
+                ],
             }
 
     @pytest.mark.parametrize("start", [-1, 1.5, True, [], {}])

@@ -264,7 +264,7 @@ class TestCheck:
         assert user.is_told.splitlines() == [
             "batchback: line 3: jobs[1].action: is required",
             "batchback: line 3: jobs[1].namespace: 'batch' may not be called from a batch",
-            "batchback: line 4: jobs[2].id: is the id of jobs[0] too",
+            "batchback: line 4: jobs[2].id: is also the id of jobs[0]",
             "batchback: label: must be 1 to 64 printable characters",
             "batchback: callbackUrl: is missing, and most deployments require it",
             "batchback: jobs[].parms: is not a field of a job, and is ignored",

@@ -142,7 +142,7 @@ def test_every_fault_of_a_url_is_reported_together() -> None:
     assert why_not_url("http://user:word@127.0.0.1:22/", PUBLIC_ONLY) == [
         "must not hold a user or a password",
         "127.0.0.1 is a loopback address",
-        "port 22 is not called: 80, 443 and 1024 to 65535 are",
+        "port 22 is not allowed: use 80, 443 or 1024 to 65535",
     ]
 
 
@@ -382,7 +382,7 @@ class TestWhereSecretsGo:
     @pytest.mark.parametrize("policy", [PUBLIC_ONLY, allowing("10.0.0.0/8", "127.0.0.0/8")])
     def test_secrets_go_nowhere_over_http(self, url: str, policy: AddressPolicy) -> None:
         assert why_no_secrets(url, policy) == [
-            "need an https callbackUrl: over http everybody on the way can read them"
+            "need an https callbackUrl: over http others can read them"
         ]
 
     @pytest.mark.parametrize(

@@ -517,10 +517,10 @@ class TestOptions:
         refused = refusal(request(*jobs))
         assert (type(refused), refused.specific_code) == (JobFormatWrong, 24092)
         assert refused.reasons == (
-            "jobs[4].id: is the id of jobs[0] too",
+            "jobs[4].id: is also the id of jobs[0]",
             "jobs[5].namespace: is required",
             "jobs[5].action: is required",
-            "jobs[5].id: is the id of jobs[0] too",
+            "jobs[5].id: is also the id of jobs[0]",
         )
 
     @pytest.mark.parametrize(

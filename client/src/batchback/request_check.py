@@ -129,7 +129,7 @@ def _faults_of_id(value: object, where: str, index: int, places: dict[str, int])
     if not isinstance(value, str) or not _ID.fullmatch(value):
         yield f"{where}.id: must be 1 to 64 of A-Z a-z 0-9 . _ : -"
     elif places.setdefault(value, index) != index:
-        yield f"{where}.id: is the id of jobs[{places[value]}] too"
+        yield f"{where}.id: is also the id of jobs[{places[value]}]"
 
 
 # ---- the rest
@@ -159,7 +159,7 @@ def _of_url(url: object) -> Iterator[str]:
     elif parts := _URL.fullmatch(url):
         yield from _of_parts(parts)
     else:
-        yield "cannot be read: must be like https://host:port/path"
+        yield "is not a URL: it must look like https://host:port/path"
 
 
 def _of_parts(parts: re.Match[str]) -> Iterator[str]:
@@ -173,7 +173,7 @@ def _of_parts(parts: re.Match[str]) -> Iterator[str]:
     if port is not None and not _PORT.fullmatch(port):
         yield "the port is not a number"
     elif port is not None and not (port in {"80", "443"} or 1024 <= int(port) <= 65_535):
-        yield f"port {port} is not called: 80, 443 and 1024 to 65535 are"
+        yield f"port {port} is not allowed: use 80, 443 or 1024 to 65535"
 
 
 def _is_text(value: object, least: int, most: int) -> bool:
@@ -238,14 +238,14 @@ def _of_each_header(headers: Mapping[str, object]) -> Iterator[str]:
         if not isinstance(value, str):
             yield f"{name[:64]} must be a string"
         elif not _HEADER_VALUE.fullmatch(value):
-            yield f"{name[:64]} must be printable ASCII: not empty, and no space at its ends"
+            yield f"{name[:64]} must be printable ASCII, not empty, without spaces at its ends"
 
 
 def _of_repeated_headers(headers: Mapping[str, object]) -> Iterator[str]:
     seen: set[str] = set()
     for name in filter(_HEADER_NAME.fullmatch, headers):
         if name.lower() in seen:
-            yield f"{name[:64]} is there twice: upper and lower case are the same"
+            yield f"{name[:64]} is repeated: header names ignore case"
         seen.add(name.lower())
 
 
