@@ -56,6 +56,7 @@ def _without_fault(text: str, fault: str | None) -> str:
         ),
         click.Option(
             ["--key"],
+            metavar="KEY",
             type=_key,
             default="demo",
             show_default=True,
@@ -63,6 +64,7 @@ def _without_fault(text: str, fault: str | None) -> str:
         ),
         click.Option(
             ["--secret"],
+            metavar="TEXT",
             type=_secret,
             default="demo-secret",
             show_default=True,
@@ -90,7 +92,7 @@ def _without_fault(text: str, fault: str | None) -> str:
     epilog=examples("batchback local", "batchback local --port 8001 --ready-file ready.json"),
 )
 def local(**given: Any) -> None:
-    """Run the whole service on this machine. AWS is embedded; Ctrl-C stops it all."""
+    """Run the whole service on this machine. AWS is embedded. Ctrl-C stops everything."""
     stop_at_signals()
     with suppress(KeyboardInterrupt):
         _serve(given)

@@ -26,7 +26,7 @@ STAGE = click.Option(
     metavar="NAME",
     required=True,
     shell_complete=_stages,
-    help="A stage of .chalice/config.json.",
+    help="The stage, from .chalice/config.json.",
 )
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, even on a terminal.")
 

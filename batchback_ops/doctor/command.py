@@ -29,7 +29,9 @@ if TYPE_CHECKING:
             help="The key's secret. Other users of this machine may see options.",
         ),
         click.Option(
-            ["--callback-url"], metavar="URL", help="An address of yours that answers 2xx."
+            ["--callback-url"],
+            metavar="URL",
+            help="The batch's callback URL: an address of yours that answers 2xx.",
         ),
         click.Option(["--no-batch"], is_flag=True, help="Run no batch."),
         JSON,

@@ -115,7 +115,7 @@ class Functions:
             for name in client.list_rule_names_by_target(TargetArn=arn)["RuleNames"]
         ]
         if not rules:
-            raise Wrong("nothing runs it", self._deploy)
+            raise Wrong("no rule runs it", self._deploy)
         on = [rule for rule in rules if rule["State"] == "ENABLED"]
         if not on:
             raise Wrong(

@@ -47,7 +47,7 @@ def _outages(stage: Stage, shell: Shell) -> str:
     whose = ", ".join(f"{account} since {time(outage.began_at)}" for account, outage in away)
     raise Wrong(
         f"the platform is down for {whose}: their jobs wait",
-        "check that the platform is up, and PLATFORM_ADDRESS",
+        "check PLATFORM_ADDRESS, and that the platform is up",
     )
 
 

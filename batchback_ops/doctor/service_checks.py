@@ -239,7 +239,7 @@ def _of_platform(response: Any) -> str:
     if code in _NOT_US:
         raise Wrong(said, "check PLATFORM_AUTH, and that the platform knows this key")
     if code == _NO_ANSWER:
-        raise Wrong(said, "check that the platform is up, and PLATFORM_ADDRESS")
+        raise Wrong(said, "check PLATFORM_ADDRESS, and that the platform is up")
     return f"{said}, so jobs reach the platform, which has no test.ping"
 
 

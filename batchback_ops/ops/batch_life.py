@@ -97,7 +97,7 @@ def _range(run: list[int]) -> str:
 
 
 def _jobs(batch: Batch, chunks: list[Chunk]) -> dict[str, Any]:
-    """How many jobs are in each state, and the indexes of those that are not done or failed."""
+    """How many jobs are in each state, and the indexes of those that failed, gave up or wait."""
     answers = {
         index: answer for chunk in chunks for index, answer in chunk.answers(batch.round).items()
     }
@@ -160,7 +160,7 @@ def _pause(pause: Pause | None, now: datetime) -> dict[str, Any] | None:
 
 
 def _markers(chunks: Iterable[Chunk]) -> Iterator[dict[str, Any]]:
-    """The jobs that ran alone when they were last seen, because a worker had died with them."""
+    """The jobs that ran alone when they were last seen, because a worker had died earlier."""
     for chunk in chunks:
         for index, marker in sorted(chunk.markers.items()):
             yield {

@@ -71,7 +71,7 @@ console.add_command(
     ops,
     "list",
     "List the batches with work left, the oldest first.",
-    click.Option(["--stuck", "is_stuck"], is_flag=True, help="Only those that stand still."),
+    click.Option(["--stuck", "is_stuck"], is_flag=True, help="Only batches that stand still."),
     click.Option(["--account"], metavar="A", help="All batches of this account, ended ones too."),
     table=_listed,
     example="--stuck --stage prod",
@@ -99,7 +99,10 @@ console.add_command(
         "most 14 days.",
     ),
     click.Option(
-        ["--reason"], metavar="TEXT", required=True, help="For others who find the pause."
+        ["--reason"],
+        metavar="TEXT",
+        required=True,
+        help="The reason, for others who notice the pause.",
     ),
     example="--until 2h --reason maintenance --stage prod",
     load=lambda: _actions().pause,

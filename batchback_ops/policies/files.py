@@ -24,7 +24,7 @@ def update(shell: Shell) -> None:
     for name in [*_outdated(here, wanted)]:
         (here / name).write_text(wanted[name], "utf-8")
         shell.say(f"wrote .chalice/{name}")
-    shell.say(f"every function of the stages {', '.join(configuration['stages'])} has its policy")
+    shell.say(f"the policies of these stages are up to date: {', '.join(configuration['stages'])}")
 
 
 def _left_over(here: Path, wanted: Mapping[str, str]) -> Iterator[str]:

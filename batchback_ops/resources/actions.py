@@ -29,7 +29,9 @@ def up(stage: Stage, shell: Shell) -> object:
     plan = _plan(stage)
     found = stack.find()
     if found is not None and found["StackStatus"] == "ROLLBACK_COMPLETE":
-        stack.shell.say(f"Stack {stack.name} is left from a failed creation: it is created again.")
+        stack.shell.say(
+            f"A failed creation left stack {stack.name}: deleting and creating it again."
+        )
         stack.delete(found)
         found = None
     if found is None:

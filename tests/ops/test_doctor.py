@@ -457,7 +457,7 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         "events.list_rule_names_by_target",
         put("RuleNames", value=[]),
         "schedule of sweep",
-        "nothing runs it",
+        "no rule runs it",
         DEPLOY,
     ),
     "a schedule that is off": (

@@ -313,7 +313,7 @@ class TestCommand:
         before = {path: path.stat().st_mtime_ns for path in checkout.path.iterdir()}
         checkout.generate()
         assert {path: path.stat().st_mtime_ns for path in checkout.path.iterdir()} == before
-        assert checkout.said == "batchback: every function of the stages prod has its policy\n"
+        assert checkout.said == "batchback: the policies of these stages are up to date: prod\n"
 
     def test_the_policies_of_a_stage_that_is_gone_go_too_and_nothing_else(
         self, checkout: "Checkout"

@@ -156,7 +156,7 @@ class TestFailure:
         fake = scripted("ROLLBACK_COMPLETE", [GONE, MADE])
         assert operator.types("resources", "up", "--stage", "dev") == Status.OK
         assert fake.asked == ["delete", "create"]
-        assert "is left from a failed creation: it is created again" in operator.is_told
+        assert "A failed creation left stack batchback-dev: deleting" in operator.is_told
         assert operator.reads["status"] == "CREATE_COMPLETE"
 
     def test_an_update_that_fails_gives_the_first_reason(
