@@ -326,7 +326,7 @@ def _trace(attribute: Item | None) -> TraceContext | None:
 
 
 def _history(attribute: Item | None) -> tuple[CallbackAttempt, ...]:
-    """One that cannot be read is lost: the batch goes on without it."""
+    """Read the history. One that cannot be read is lost, and the batch continues without it."""
     try:
         return packing.unpack_history(attribute["B"]) if attribute else ()
     except packing.Unreadable:

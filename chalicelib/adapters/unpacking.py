@@ -47,8 +47,8 @@ class _Layer:
         self._is_padding = False
 
     def read(self, most: int) -> bytes:
-        """Raises EOFError if the input breaks off, because what was unpacked until then is
-        incomplete."""
+        """Return unpacked bytes. Raises EOFError if the input breaks off, because what was unpacked
+        until then is incomplete."""
         while not (piece := self._unpack(most)):
             self._packed = self._packed or self._read_packed(most)
             if not self._packed:

@@ -309,8 +309,8 @@ def _is_read_alike(written: str, name: str) -> bool:
 
 
 def _why_not_name(name: str, policy: AddressPolicy) -> str | None:
-    """Local names pass if a local network is allowed: the addresses they lead to are judged like
-    all others."""
+    """Return why a name may not be called. Local names pass if a local network is allowed, because
+    the addresses they lead to are judged like all others."""
     if len(name) > _MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
         return f"{name[:100]} is not a host name"
     if hostnames.is_metadata(name):

@@ -406,8 +406,9 @@ class Marker:
     the message's last delivery tells which job kills its workers."""
 
     round: int
-    #: Identifies the message, and below it which of its deliveries.
+    #: Identifies the message, together with the round.
     hops: int
+    #: Which delivery of the message it is.
     receive_count: int
     #: How many earlier deliveries left their marker behind, because their worker died.
     deaths: int = 0

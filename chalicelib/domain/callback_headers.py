@@ -17,8 +17,8 @@ _SHOWN = 64
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NO_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]")
 _VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-#: Headers that the service sets itself, that say where a request ends or how it is read, and that
-#: receivers trust because normally only their own proxies set them.
+#: Headers that the service sets itself, headers that say where a request ends or how it is read,
+#: and headers that receivers trust because normally only their own proxies set them.
 _NOT_FOR_CALLERS = re.compile(
     r"accept-encoding|connection|content-.*|expect|forwarded|host|idempotency-key|keep-alive"
     r"|proxy-.*|te|traceparent|tracestate|trailer|transfer-encoding|upgrade|user-agent"

@@ -41,8 +41,8 @@ def to_columns(texts: Sequence[str]) -> str:
 
 
 def from_columns(stored: str) -> list[str]:
-    """Return the original texts. Raises ValueError, TypeError or LookupError if these are no
-    columns."""
+    """Return the original texts. Raises ValueError, TypeError or LookupError if the input is not in
+    this form."""
     head, *lines = stored.split("\n")
     frames, shapes, of_texts = json.loads(head)
     columns = [

@@ -1,4 +1,4 @@
-"""What a host name tells without resolving it.
+"""What a host name reveals without being resolved.
 
 This lets callers know early about URLs that would fail at every delivery. It is not a protection:
 anybody can have a name that leads to 127.0.0.1. The addresses of a name are judged when it is

@@ -121,7 +121,7 @@ def pack_history(attempts: Iterable[CallbackAttempt]) -> bytes:
 
 @_unreadable_if_broken()
 def unpack_history(packed: bytes) -> tuple[CallbackAttempt, ...]:
-    """The attempts back; Unreadable if they are broken."""
+    """Return the attempts. Raises Unreadable if they are broken."""
     return tuple(
         CallbackAttempt(at=_EPOCH + at * _MILLISECOND, status=status, error=error, took_ms=took_ms)
         for at, status, error, took_ms in json.loads(zlib.decompress(packed))

@@ -160,9 +160,9 @@ def summary(batch: Batch, terms: SubmissionTerms) -> dict[str, object]:
 
 
 def fitting(results: Iterable[Result]) -> tuple[list[Result], int | None]:
-    """As many of the results that are shown, from the first on, as fit one answer whole, and the
-    index of the first that does not; None: these are all of them. It gets past one result at least,
-    and no more are asked for than tells that."""
+    """Return as many of the shown results as fit in one answer, and the index of the first one that
+    does not fit, or None if all of them fit. At least one result is passed, and none is read after
+    the first that does not fit."""
     taken: list[Result] = []
     size = escaped = _BRACKETS + _META
     looked_at = 0

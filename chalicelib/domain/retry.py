@@ -12,8 +12,8 @@ JOB_TRIES = 5
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_DELAY = 900
 
-#: After this many consecutive errors a batch's message is dropped: the batch is swept when it is
-#: due.
+#: After this many consecutive errors a batch's message is not sent again. The sweep finds the batch
+#: when it is due.
 BATCH_ERRORS = 5
 _FIRST_WAIT_AFTER_ERROR = 10
 _ERROR_BACKOFF = 3

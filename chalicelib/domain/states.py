@@ -68,8 +68,8 @@ class IllegalMove(BatchbackError):
 
 
 def after(moves: Mapping[tuple[State, Event], State], state: State, event: Event) -> State:
-    """The state after an event."""
+    """Return the state after an event, or raise IllegalMove."""
     try:
         return moves[state, event]
     except KeyError:
-        raise IllegalMove(f"a {state} one cannot be moved by: {event}") from None
+        raise IllegalMove(f"not possible in the state {state}: {event}") from None

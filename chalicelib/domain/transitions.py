@@ -363,8 +363,8 @@ def _running(batch: Batch) -> Fields:
 
 
 def _going_on(batch: Batch) -> Fields:
-    """The batch is running and neither cancelled nor stopped: both set a due time that no check may
-    move."""
+    """Require that the batch is running and neither cancelled nor stopped, because both set a due
+    time that no check may move."""
     return {**_running(batch), "cancelled": False, "stopped": False}
 
 
