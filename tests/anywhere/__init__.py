@@ -1,8 +1,8 @@
-"""The whole suite in places that have little in common.
+"""Runs the whole suite in places that have little in common.
 
     python -m tests.anywhere           in each place of places.py, each in a copy of this checkout
-    python -m tests.anywhere --here    once in this checkout, by this Python: at another date and
-                                       in another zone than today's
+    python -m tests.anywhere --here    once in this checkout, with this Python, at another date and
+                                       in another time zone than today's
 
-A place has a clock, a time zone, a locale, an environment, a user, a folder and an order of tests.
-"""
+A place has a clock, a time zone, a locale, an environment, a user, a folder and an order of
+tests."""

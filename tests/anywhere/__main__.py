@@ -1,4 +1,4 @@
-"""Runs the suite in each place, or once here, and tells what came of it."""
+"""Runs the suite in each place, or once here, and reports the results."""
 
 import argparse
 import os
@@ -14,14 +14,14 @@ from tests.anywhere.users import MYSELF, ORDINARY
 from tests.checkout import ROOT, copy_to
 
 _MAKE_TEST = ["make", "test"]
-#: Where `--here` is.
+#: The place of `--here`.
 _CLOCK, _ZONE = "2031-12-31 23:59:30", "Pacific/Kiritimati"
-#: How much of what failing tests say is shown.
+#: How many lines of failing tests' output are shown.
 _LAST_LINES = 100
 
 
 def main() -> int:
-    """The exit status: 0 if all tests passed wherever they ran."""
+    """Return the exit status: 0 if all tests passed everywhere."""
     parser = argparse.ArgumentParser(prog="python -m tests.anywhere", description=__doc__)
     parser.add_argument("--here", action="store_true", help="once, in this checkout")
     is_here = parser.parse_args().here
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 class Workshop:
-    """A folder with all that is made for the places."""
+    """A folder with everything that is made for the places."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -92,7 +92,7 @@ def _make_clock(folder: Path) -> Path | None:
     try:
         return clock.make_library(folder)
     except clock.NoOtherClock as error:
-        print(f"Not shown: another date than today's, because {error}.")
+        print(f"Not tested: another date than today's, because {error}.")
         return None
 
 

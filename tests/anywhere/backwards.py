@@ -1,4 +1,4 @@
-"""A plugin of pytest that turns the order of the tests round."""
+"""A pytest plugin that reverses the order of the tests."""
 
 import pytest
 

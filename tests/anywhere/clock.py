@@ -1,4 +1,4 @@
-"""Another clock of the day, for programs that are started with it."""
+"""A shifted clock for programs that are started with it."""
 
 import math
 import subprocess
@@ -11,11 +11,11 @@ _A_DAY = 86_400
 
 
 class NoOtherClock(Exception):
-    """The text says what this machine lacks."""
+    """This machine cannot shift the clock; the text says what it lacks."""
 
 
 def make_library(folder: Path) -> Path:
-    """The library that shifts the clock, compiled into the folder and tried."""
+    """Compile the library that shifts the clock into the folder, and try it."""
     library = folder / "shift.so"
     _compile(library)
     if _now(library, _A_DAY) - _now(library, 0) < _A_DAY / 2:
@@ -24,7 +24,7 @@ def make_library(folder: Path) -> Path:
 
 
 def _now(library: Path, seconds: int) -> float:
-    """What time it is for a program whose clock is shifted by so much."""
+    """The time that a program sees if its clock is shifted this much."""
     shown = subprocess.run(
         [sys.executable, "-c", "import time; print(time.time())"],
         env=_variables(library, seconds),
@@ -46,7 +46,7 @@ def _compile(library: Path) -> None:
 
 
 def variables(library: Path, shown: str) -> dict[str, str]:
-    """With these a program begins when the clock shows that, in UTC."""
+    """Variables with which a program starts at this time, in UTC."""
     moment = datetime.fromisoformat(shown).replace(tzinfo=UTC)
     return _variables(library, math.ceil(moment.timestamp() - _now(library, 0)))
 

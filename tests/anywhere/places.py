@@ -1,5 +1,5 @@
-"""Where the suite runs. Any two things of which there are two meet in all four ways: zone, user,
-order and folder; and each Python meets both of each."""
+"""The places that the suite runs in. Zone, user, order and folder have two values each, and any two
+of them meet in all four combinations; each Python meets both values of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,14 +25,17 @@ class Place:
             self.zone,
             self.locale,
             f"umask {self.umask:03o}",
-            "an ordinary user" if self.is_ordinary_user else "whoever starts this",
+            "an ordinary user" if self.is_ordinary_user else "the current user",
             "backwards" if self.is_backwards else "forwards",
             f"'{self.folder}'",
         ]
         return ", ".join(parts)
 
 
-_KIRITIMATI, _ST_JOHNS = "Pacific/Kiritimati", "America/St_Johns"  # UTC+14, UTC-3:30 and daylight
+_KIRITIMATI, _ST_JOHNS = (
+    "Pacific/Kiritimati",
+    "America/St_Johns",
+)  # UTC+14, and UTC-3:30 with daylight saving time
 _PLAIN, _SPACES = "plain", "a path with spaces"
 
 PLACES = (
@@ -104,7 +107,7 @@ PLACES = (
     ),
 )
 
-#: What somebody may have set for work; everywhere.
+#: What somebody may have set for their own work, in every place.
 ENVIRONMENT: Mapping[str, str] = {
     "AWS_PROFILE": "nobody",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",

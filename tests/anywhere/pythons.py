@@ -11,21 +11,21 @@ from tests.anywhere.users import MYSELF, User
 
 
 def find(version: str, user: User) -> tuple[Path, User]:
-    """A Python of this version that the user can run. If there is none, the next best is one for
-    whoever starts this, and then the Python that runs this; what is missing is said."""
+    """Find a Python of this version that the user can run. Without one, fall back to one that the
+    current user can run, and then to the Python that runs this; print what is missing."""
     for who in dict.fromkeys([user, MYSELF]):
         for python in _all_of(version):
             if _runs(python, who):
                 return python, who
-        print(f"Not shown: Python {version} run by {who}, because there is none on this machine.")
+        print(f"Not tested: Python {version} run by {who}, because there is none on this machine.")
     return Path(sys.executable), MYSELF
 
 
 def _all_of(version: str) -> Iterator[Path]:
-    """On the path; and those of pyenv, which puts none there that is not chosen."""
+    """The Pythons on the path, and those of pyenv, which adds only the chosen ones to the path."""
     folders = [*map(Path, os.get_exec_path())]
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
-    with suppress(OSError):  # another user's may not be read
+    with suppress(OSError):  # another user's may not be readable
         folders += pyenv.glob(f"versions/{version}.*/bin")
     return (folder / f"python{version}" for folder in folders)
 
@@ -40,7 +40,8 @@ def _runs(python: Path, user: User) -> bool:
 
 
 def make_environment(python: Path, checkout: Path, shims: Path) -> None:
-    """The checkout's `.venv` with all that the tests need, as make makes it with this Python."""
+    """Make the checkout's `.venv` with everything that the tests need, as make does with this
+    Python."""
     shims.mkdir()
     (shims / "python3").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
     (shims / "python3").chmod(0o755)

@@ -1,4 +1,4 @@
-"""The places cover what they say they cover, and what cannot be shown is said."""
+"""The places cover what they claim to cover, and what cannot be tested is reported."""
 
 import subprocess
 import sys
@@ -15,17 +15,17 @@ OF_TWO = ("zone", "is_ordinary_user", "is_backwards", "folder")
 
 
 @pytest.mark.parametrize("pair", [*combinations(OF_TWO, 2)], ids=" and ".join)
-def test_any_two_meet_in_all_four_ways(pair: tuple[str, str]) -> None:
+def test_any_two_meet_in_all_four_combinations(pair: tuple[str, str]) -> None:
     met = {tuple(getattr(place, name) for name in pair) for place in PLACES}
     assert len(met) == 4
 
 
 @pytest.mark.parametrize(("python", "name"), [*product(("3.11", "3.12", "3.13"), OF_TWO)])
-def test_each_python_meets_both_of_each(python: str, name: str) -> None:
+def test_each_python_meets_both_values_of_each(python: str, name: str) -> None:
     assert len({getattr(place, name) for place in PLACES if place.python == python}) == 2
 
 
-def test_a_program_begins_when_its_clock_shows_that_date(tmp_path: Path) -> None:
+def test_a_program_starts_at_the_given_time(tmp_path: Path) -> None:
     try:
         library = clock.make_library(tmp_path)
     except clock.NoOtherClock as error:
@@ -40,23 +40,22 @@ def test_a_program_begins_when_its_clock_shows_that_date(tmp_path: Path) -> None
     assert shown.stdout.startswith("2038-01-20 12:")
 
 
-def test_a_python_that_is_missing_is_said_and_the_one_that_runs_this_is_taken(
+def test_a_missing_python_is_reported_and_the_running_one_is_used(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert pythons.find("2.99", MYSELF) == (Path(sys.executable), MYSELF)
-    told = (
-        "Not shown: Python 2.99 run by whoever starts this, because there is none on this machine."
-    )
+    told = "Not tested: Python 2.99 run by the current user, because there is none on this machine."
     assert capsys.readouterr().out == f"{told}\n"
 
 
-def test_folders_that_cannot_be_read_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as those of root for anybody else; as root only a name that is too long fails too."""
+def test_unreadable_folders_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as root's folders for other users; for root itself, only a name that is too long
+    fails."""
     monkeypatch.setenv("PYENV_ROOT", "/" + "x" * 300)
     assert pythons.find("2.99", MYSELF) == (Path(sys.executable), MYSELF)
 
 
-def test_a_machine_without_a_compiler_has_no_other_clock(
+def test_without_a_compiler_there_is_no_shifted_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Who runs the tests: whoever starts this, or one with no more rights than everybody has."""
+"""Who runs the tests: the current user, or one without special rights."""
 
 import os
 import pwd
@@ -9,23 +9,23 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """By name; without one it is whoever starts this."""
+    """A user by name; without a name, the current user."""
 
     name: str = ""
 
     def __str__(self) -> str:
-        return self.name or "whoever starts this"
+        return self.name or "the current user"
 
     @property
     def options(self) -> dict[str, Any]:
-        """For `subprocess.run`."""
+        """The options for `subprocess.run`."""
         if not self.name:
             return {}
         entry = pwd.getpwnam(self.name)
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
     def take(self, folder: Path) -> None:
-        """Makes the folder the user's, with all that is in it."""
+        """Give the user the folder and everything in it."""
         if self.name:
             entry = pwd.getpwnam(self.name)
             for path in [folder, *folder.rglob("*")]:
@@ -33,5 +33,5 @@ class User:
 
 
 MYSELF = User()
-#: Only root has to become somebody else for that.
+#: Only root has to become another user for that.
 ORDINARY = MYSELF if os.geteuid() else User("nobody")

@@ -1,1 +1,1 @@
-"""Requests that somebody might send to break the service: what is answered, and what it costs."""
+"""Requests that somebody might send to break the service: their answers, and their cost."""

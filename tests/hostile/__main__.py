@@ -1,10 +1,9 @@
-"""`python -m tests.hostile` sends every request of the vectors and shows the costliest; with
-`--json` all of them, a line each.
+"""`python -m tests.hostile` sends every request of the vectors and shows the costliest ones; with
+`--json` it prints all of them, one per line.
 
-Each runs in a process of its own, forked from one whose API is warm, with the real adapters
-over an AWS that takes everything. Memory is what the system counts at the peak of the process, all
-of Python in it; CPU time is user and system together, of the request alone.
-"""
+Each request runs in a process of its own, forked from one whose API is warm, with the real adapters
+over an AWS that accepts everything. Memory is the peak of the process as the system counts it,
+including all of Python; CPU time is user plus system time of the request alone."""
 
 import io
 import json
@@ -32,20 +31,20 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a vector."""
+    """The outcome of a vector."""
 
     name: str
     status: int
     headers: dict[str, str]
     body: str
-    #: At the peak, before and with the request.
+    #: The peak before the request and with it.
     base_mb: float
     peak_mb: float
     cpu_seconds: float
 
 
 def main(*options: str) -> int:
-    """The exit status: 1 where a process died."""
+    """Return the exit status: 1 if a process died."""
     handler = _warm_handler()
     outcomes = []
     for vector in vectors():
@@ -89,7 +88,7 @@ def _warm_handler() -> Handler:
 
 
 def _in_a_process_of_its_own(handler: Handler, vector: Vector) -> Outcome | None:
-    """None where the process died."""
+    """None if the process died."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -121,7 +120,7 @@ def _run(handler: Handler, vector: Vector) -> Outcome:
 
 
 def _used() -> tuple[float, float]:
-    """Peak of memory in MB, CPU time in seconds."""
+    """Peak memory in MB, CPU time in seconds."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     unit = 1_000_000 if sys.platform == "darwin" else 1_000
     return used.ru_maxrss / unit, used.ru_utime + used.ru_stime

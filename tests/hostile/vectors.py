@@ -1,4 +1,4 @@
-"""tests/vectors/hostile-requests.json, which says itself how it is read."""
+"""Reads tests/vectors/hostile-requests.json, which describes its own format."""
 
 import base64
 import itertools
@@ -20,11 +20,11 @@ _RUN = {"action": ["run"]}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vector:
-    """A request, and what it is answered."""
+    """A request, and its answer."""
 
     name: str
     status: int
-    #: specificCode, of an error.
+    #: The specificCode of an error.
     code: int = 0
     method: str = "POST"
     namespace: Any = "batch"
@@ -34,7 +34,7 @@ class Vector:
 
     @property
     def event(self) -> dict[str, Any]:
-        """The request as API Gateway hands it over."""
+        """The request as API Gateway passes it on."""
         headers = _HEADERS | _each_of_many(self.headers, "0")
         return http_event(
             self.method,
@@ -46,7 +46,7 @@ class Vector:
 
     @property
     def path(self) -> str:
-        """Path and query, as far as they matter to what is answered."""
+        """Path and query, as far as they matter to the answer."""
         action = next(iter(self._query.get("action", ())), "")
         is_plain = isinstance(action, str) and action.isalpha()
         return f"/api/1.0/{self.namespace}?action={action if is_plain else ''}"
@@ -61,7 +61,7 @@ def vectors() -> list[Vector]:
 
 
 def _each_of_many(named: Mapping[str, Any], value: Any) -> dict[str, Any]:
-    """With so many names in place of each that stands for many."""
+    """Replace each name that stands for many by that many names."""
     found: dict[str, Any] = {}
     for name, given in named.items():
         if isinstance(given, dict):

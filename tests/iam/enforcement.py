@@ -1,5 +1,5 @@
-"""Roles on moto, which has none that could be used: each call is judged at the client that makes
-it, by the policy of the function in whose name it is made."""
+"""Enforces roles on moto, whose own support is not usable: each call is judged at the client that
+makes it, by the policy of the function on whose behalf it is made."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -17,25 +17,25 @@ from tests.iam.requests import UnknownCall, requests_of
 
 
 class Enforcement:
-    """Denies as AWS does, and remembers what was denied, whatever becomes of the error, and what
-    was made use of. A watched client calls in the name of a function or not at all."""
+    """Denies as AWS does. Remembers what was denied, even if the code catches the error, and what
+    was used. A watched client calls on behalf of a function or not at all."""
 
     def __init__(self, policies: Mapping[str, Policy]) -> None:
         self.policies = policies
         self.denied: list[str] = []
         self._used: dict[str, set[Permission]] = defaultdict(set)
-        #: Of the thread: one that a function starts has no role of its own accord.
+        #: Per thread: a thread that a function starts does not inherit its role.
         self._function: ContextVar[str | None] = ContextVar("function", default=None)
 
     def watch(self, client: BaseClient) -> None:
-        """From now on every call of the client is judged."""
+        """Judge every call of the client from now on."""
         client.meta.events.register(
             "provide-client-params.*.*", partial(self._judge_call, client.meta.region_name)
         )
 
     @property
     def function(self) -> str | None:
-        """Whose calls are made now."""
+        """The function on whose behalf calls are made now."""
         return self._function.get()
 
     @contextmanager
@@ -48,7 +48,7 @@ class Enforcement:
             self._function.reset(token)
 
     def unused(self, function: str) -> set[Permission]:
-        """What the function is allowed and never did."""
+        """The function's permissions that were never used."""
         return self.policies[function].permissions - self._used[function]
 
     def _judge_call(

@@ -1,8 +1,7 @@
-"""What a policy says to a request: IAM's rules, as far as our policies use them. What they do not
-use is refused when a policy is read, so that nothing is taken for allowed by mistake.
+"""Evaluates policies by IAM's rules, as far as our policies use them. Reading a policy fails if it
+uses anything else, so that nothing counts as allowed by mistake.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
-"""
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html"""
 
 import re
 from collections.abc import Mapping
@@ -17,13 +16,13 @@ class Request:
 
     action: str
     resource: str
-    #: Of a call of DynamoDB, where it names them: dynamodb:LeadingKeys.
+    #: dynamodb:LeadingKeys of a DynamoDB call, if it names them.
     partition_keys: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """The smallest thing that a policy can do without."""
+    """The smallest part that a policy could do without."""
 
     statement: str
     action: str
@@ -34,7 +33,7 @@ class Policy:
     """An identity policy, the only one of its role."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        """ValueError where the document holds what this evaluator does not know."""
+        """Raise ValueError if the document holds anything that this evaluator does not know."""
         if set(document) != {"Version", "Statement"} or document["Version"] != "2012-10-17":
             raise ValueError(f"no policy: {sorted(document)}")
         statements = [_Statement.read(each) for each in document["Statement"]]
@@ -43,12 +42,12 @@ class Policy:
 
     @property
     def permissions(self) -> set[Permission]:
-        """All that it allows."""
+        """All permissions that it grants."""
         return {each for statement in self._allowing for each in statement.permissions}
 
     def judge(self, request: Request) -> Permission | None:
-        """The first permission that allows the request; None: it is denied, because a statement
-        says so or because none allows it."""
+        """Return the first permission that allows the request. None if it is denied, because a
+        statement denies it or because none allows it."""
         if any(statement.covers(request) for statement in self._denying):
             return None
         covering = (statement.covers(request) for statement in self._allowing)
@@ -59,7 +58,7 @@ class Policy:
 class _Statement:
     effect: str
     permissions: tuple[Permission, ...]
-    #: What every partition key of a request must look like, one way or the other; None: anything.
+    #: Patterns, one of which every partition key of a request must match. None allows any key.
     partition_keys: tuple[str, ...] | None
 
     @classmethod
@@ -78,7 +77,7 @@ class _Statement:
         )
 
     def covers(self, request: Request) -> Permission | None:
-        """The permission that the request falls under."""
+        """Return the permission that covers the request."""
         if not self._may_have_keys(request.partition_keys):
             return None
         return next((each for each in self.permissions if _falls_under(request, each)), None)
@@ -101,8 +100,8 @@ def _falls_under(request: Request, permission: Permission) -> bool:
 
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
-    """`*` is any text and `?` any character. (Within an ARN a `*` ends at a colon, unless it is
-    the last character before one; ours always are.)
+    """`*` is any text and `?` any character. (Within an ARN a `*` ends at a colon, unless it is the
+    last character before one; in our policies it always is.)
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html"""
     regex = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
     return re.compile(regex, re.DOTALL)

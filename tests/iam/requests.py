@@ -1,8 +1,7 @@
-"""What a call of boto3 asks of IAM: which actions on which resources.
+"""Which actions on which resources a boto3 call needs from IAM.
 
-Each operation that our functions use is here, and no other: what is not known is not allowed.
-https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-"""
+Lists exactly the operations that our functions use: an unknown operation is not allowed.
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,18 +9,19 @@ from urllib.parse import urlsplit
 
 from tests.iam.policy import Request
 
-#: moto's.
+#: moto's account.
 ACCOUNT = "123456789012"
 
 Parameters = Mapping[str, Any]
 
 
 class UnknownCall(Exception):
-    """Nobody has said yet what this operation asks of IAM."""
+    """This operation is missing from the table of what operations need."""
 
 
 def requests_of(service: str, operation: str, parameters: Parameters, region: str) -> list[Request]:
-    """All that must be allowed for one call, by the names of service and operation in boto3."""
+    """Return all that must be allowed for one call, given boto3's names of service and
+    operation."""
     if (service, operation) not in _ASKS:
         raise UnknownCall(f"{service}:{operation}")
     return [
@@ -34,7 +34,7 @@ def requests_of(service: str, operation: str, parameters: Parameters, region: st
     ]
 
 
-#: Action, account, the end of the ARN, the partition keys where the call names them.
+#: Action, account, the end of the ARN, and the partition keys if the call names them.
 _Asked = tuple[str, str, str, tuple[str, ...] | None]
 _Ask = Callable[[str, Parameters], list[_Asked]]
 
@@ -43,14 +43,14 @@ _PARTITION_KEYS = ("batch_id", "id")
 
 
 def _item(operation: str, parameters: Parameters) -> list[_Asked]:
-    """One item, by its key or whole."""
+    """One item, given by its key or as a whole."""
     item = parameters.get("Key") or parameters["Item"]
     keys = tuple(item[name]["S"] for name in _PARTITION_KEYS if name in item)
     return [(operation, ACCOUNT, f"table/{parameters['TableName']}", keys)]
 
 
 def _query(operation: str, parameters: Parameters) -> list[_Asked]:
-    """A table's index is a resource of its own, and the query asks for that alone."""
+    """A table's index is a resource of its own, and a query of it needs only that."""
     index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
     return [(operation, ACCOUNT, f"table/{parameters['TableName']}{index}", None)]
 
@@ -60,7 +60,7 @@ def _together(operation: str, parameters: Parameters) -> list[_Asked]:
 
 
 def _queue(operation: str, parameters: Parameters) -> list[_Asked]:
-    """The batch of an action is allowed by the action."""
+    """Permission for an action also permits its batch version."""
     _, account, name = urlsplit(parameters["QueueUrl"]).path.split("/")
     return [(operation.removesuffix("Batch"), account, name, None)]
 

@@ -1,4 +1,4 @@
-"""The policies that are deployed deny what their function has no business with, at the client."""
+"""The deployed policies deny what a function has no business doing, at the client."""
 
 import json
 from collections.abc import Callable
@@ -66,7 +66,7 @@ class Clients:
 
 
 def _deployed(function: str) -> Any:
-    """The very file."""
+    """The deployed policy file itself."""
     name = documents.file_name(function, PROD.stage)
     return json.loads((project.root() / ".chalice" / name).read_text("utf-8"))
 
@@ -143,7 +143,7 @@ BUSINESS_OF_OTHERS: list[tuple[str, str, Deed]] = [
     [(function, deed) for function, _, deed in BUSINESS_OF_OTHERS],
     ids=[f"{function} {what}" for function, what, _ in BUSINESS_OF_OTHERS],
 )
-def test_a_function_is_denied_the_business_of_others(
+def test_a_function_is_denied_what_only_others_may_do(
     clients: Clients, function: str, deed: Deed
 ) -> None:
     with clients.iam.acting(function), pytest.raises(ClientError, match="AccessDenied"):
@@ -154,7 +154,7 @@ def test_every_function_is_denied_something() -> None:
     assert {function for function, _, _ in BUSINESS_OF_OTHERS} == {*PERMISSIONS}
 
 
-def test_a_denial_is_remembered_whoever_catches_it(clients: Clients) -> None:
+def test_a_denial_is_remembered_even_if_it_is_caught(clients: Clients) -> None:
     with clients.iam.acting("sweep"), pytest.raises(ClientError):
         clients.get(PROD.keys_table, KEY)
     assert clients.iam.denied[-1] == (
@@ -163,19 +163,19 @@ def test_a_denial_is_remembered_whoever_catches_it(clients: Clients) -> None:
     )
 
 
-def test_a_call_outside_of_every_function_is_denied(clients: Clients) -> None:
+def test_a_call_outside_any_function_is_denied(clients: Clients) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         clients.get(PROD.batches_table, HEAD)
     assert clients.iam.denied[-1].startswith("None: dynamodb:GetItem on ")
 
 
-def test_a_call_that_nobody_has_thought_about_is_denied(clients: Clients) -> None:
+def test_an_unknown_call_is_denied(clients: Clients) -> None:
     with clients.iam.acting("api_handler"), pytest.raises(ClientError, match="AccessDenied"):
         clients.dynamodb.scan(TableName=PROD.batches_table)
     assert clients.iam.denied[-1] == "api_handler: the unknown dynamodb:Scan"
 
 
-def test_what_is_allowed_goes_on_to_aws_and_counts_as_used(clients: Clients) -> None:
+def test_an_allowed_call_reaches_aws_and_counts_as_used(clients: Clients) -> None:
     before = clients.iam.unused("api_handler")
     with clients.iam.acting("api_handler"), pytest.raises(ClientError, match="ResourceNotFound"):
         clients.get(PROD.keys_table, KEY)

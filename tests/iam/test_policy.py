@@ -7,12 +7,12 @@ import pytest
 from tests.iam.policy import Permission, Policy, Request
 
 TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/batchback-prod-batches"
-#: The partition is any, the account is a pattern too.
+#: Any partition; the account is a pattern too.
 OUR_TABLES = "arn:*:dynamodb:*:*:table/batchback-prod-*"
 
 
 def statement(**changed: Any) -> dict[str, Any]:
-    """One that allows GetItem on our tables, changed."""
+    """A statement that allows GetItem on our tables, with changes."""
     plain = {
         "Sid": "Plain",
         "Effect": "Allow",
@@ -84,7 +84,7 @@ class TestAllow:
 
 
 class TestDeny:
-    def test_what_nothing_allows_is_denied(self) -> None:
+    def test_a_request_that_no_statement_allows_is_denied(self) -> None:
         assert policy().judge(asks()) is None
         assert policy(statement()).judge(asks("dynamodb:PutItem")) is None
 
@@ -98,7 +98,7 @@ class TestDeny:
         denial = statement(Effect="Deny", Action="dynamodb:PutItem")
         assert policy(denial, statement()).judge(asks())
 
-    def test_a_denial_is_no_permission(self) -> None:
+    def test_a_denial_is_not_a_permission(self) -> None:
         assert policy(statement(Effect="Deny")).permissions == set()
 
 
@@ -115,14 +115,14 @@ class TestPartitionKeys:
             (["KEY#*"], ["key#demo"], False),
         ],
     )
-    def test_each_must_look_like_one_of_the_patterns(
+    def test_each_key_must_match_one_of_the_patterns(
         self, patterns: Any, keys: list[str], is_allowed: bool
     ) -> None:
         condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": patterns}}
         only_these = policy(statement(Condition=condition))
         assert bool(only_these.judge(asks("dynamodb:GetItem", TABLE, *keys))) is is_allowed
 
-    def test_a_call_whose_keys_nobody_knows_is_denied(self) -> None:
+    def test_a_call_with_unknown_keys_is_denied(self) -> None:
         condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*"]}}
         assert policy(statement(Condition=condition)).judge(asks()) is None
 
@@ -158,7 +158,7 @@ def test_permissions_are_every_action_on_every_resource() -> None:
         },
     ],
 )
-def test_a_statement_that_it_does_not_understand_is_refused(changed: dict[str, Any]) -> None:
+def test_an_unknown_kind_of_statement_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="of another kind"):
         policy(statement(**changed))
 
@@ -166,6 +166,6 @@ def test_a_statement_that_it_does_not_understand_is_refused(changed: dict[str, A
 @pytest.mark.parametrize(
     "document", [{"Version": "2008-10-17", "Statement": []}, {"Statement": []}, {}]
 )
-def test_what_is_no_policy_of_today_is_refused(document: dict[str, Any]) -> None:
+def test_a_policy_of_another_version_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no policy"):
         Policy(document)

@@ -1,4 +1,4 @@
-"""Every call that the functions make asks for the action and the resource that AWS documents."""
+"""Every call that the functions make needs the action and the resource that AWS documents."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def asked(service: str, operation: str, **parameters: Any) -> list[tuple[str, st
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem", "DeleteItem"])
-def test_a_call_on_an_item_asks_for_its_table_and_names_the_partition_key(operation: str) -> None:
+def test_a_call_on_an_item_needs_its_table_and_names_the_partition_key(operation: str) -> None:
     parameters = {"TableName": "t", "Key": KEY}
     [request] = requests_of("dynamodb", operation, parameters, "eu-west-1")
     assert request.action == f"dynamodb:{operation}"
@@ -32,14 +32,14 @@ def test_a_put_names_the_partition_key_of_the_item() -> None:
     assert (request.action, request.partition_keys) == ("dynamodb:PutItem", ("key#demo",))
 
 
-def test_a_query_asks_for_the_table_or_for_the_index_alone() -> None:
+def test_a_query_needs_only_the_table_or_only_the_index() -> None:
     assert asked("dynamodb", "Query", TableName="t") == [("dynamodb:Query", "123456789012:table/t")]
     assert asked("dynamodb", "Query", TableName="t", IndexName="due") == [
         ("dynamodb:Query", "123456789012:table/t/index/due")
     ]
 
 
-def test_writing_together_asks_for_each_table() -> None:
+def test_a_transaction_needs_each_table() -> None:
     assert asked("dynamodb", "BatchWriteItem", RequestItems={"t": [], "u": []}) == [
         ("dynamodb:BatchWriteItem", "123456789012:table/t"),
         ("dynamodb:BatchWriteItem", "123456789012:table/u"),
@@ -56,11 +56,11 @@ def test_writing_together_asks_for_each_table() -> None:
         ("GetQueueAttributes", "GetQueueAttributes"),
     ],
 )
-def test_a_call_on_a_queue_asks_for_the_queue_of_its_address(operation: str, action: str) -> None:
+def test_a_call_on_a_queue_needs_the_queue_with_its_url(operation: str, action: str) -> None:
     assert asked("sqs", operation, QueueUrl=URL) == [(f"sqs:{action}", "210987654321:jobs")]
 
 
-def test_looking_up_a_queue_asks_for_it_by_name() -> None:
+def test_looking_up_a_queue_needs_it_by_name() -> None:
     assert asked("sqs", "GetQueueUrl", QueueName="jobs") == [
         ("sqs:GetQueueUrl", "123456789012:jobs")
     ]
@@ -81,6 +81,6 @@ def test_a_log_group_ends_with_its_streams_and_a_stream_with_its_name() -> None:
 @pytest.mark.parametrize(
     ("service", "operation"), [("dynamodb", "Scan"), ("sqs", "PurgeQueue"), ("s3", "GetObject")]
 )
-def test_a_call_that_nobody_has_thought_about_is_refused(service: str, operation: str) -> None:
+def test_an_unknown_call_is_refused(service: str, operation: str) -> None:
     with pytest.raises(UnknownCall, match=f"{service}:{operation}"):
         asked(service, operation)

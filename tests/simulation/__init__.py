@@ -1,2 +1,2 @@
-"""The real operations over adapters in memory, a clock that is turned by hand, and everything that
-can go wrong made to go wrong: at every single place, at every pair of places, and at random."""
+"""The real operations over adapters in memory, with a clock that the test moves. Everything that
+can go wrong is made to go wrong: at every single place, at every pair of places, and at random."""

@@ -1,6 +1,6 @@
-"""`make simulate SECONDS=300`: every accident of every scenario first, then every pair of them, and
-between them batches of ten thousand jobs and storms by chance, as long as told. The last line says
-how many schedules and how many promises broken."""
+"""`make simulate SECONDS=300`: first every accident of every scenario, then every pair of
+accidents, and in between batches of ten thousand jobs and random storms, until the time is over.
+The last line gives the number of schedules and of broken promises."""
 
 import sys
 import time
@@ -32,8 +32,8 @@ def main(seconds: float, first_seed: int) -> int:
 
 
 def schedules(first_seed: int) -> Iterator[int]:
-    """The number of schedules run, as they are run: in turn a scenario with storms between its
-    shapes, and a large batch, so that a short time sees all of them."""
+    """Run schedules and yield their number, alternating a scenario, storms between its shapes, and
+    a large batch, so that a short run covers all of them."""
     seeds = count(first_seed)
     large = ((each, seed) for seed in count(first_seed) for each in TEN_THOUSAND)
     for accidents in ({}, {"crashes": 1}, {"errors": 1}, {"crashes": 2}, {"errors": 2}, _BOTH):

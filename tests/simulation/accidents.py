@@ -1,21 +1,21 @@
-"""What can go wrong in an invocation, and where."""
+"""The accidents that can happen in an invocation, and where."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Death:
-    """It dies before an effect: after this many of them."""
+    """The invocation dies before an effect, after this many effects."""
 
     at: int
 
 
 @dataclass(frozen=True)
 class Error:
-    """A call of database or queue fails: after this many of them."""
+    """A call of the database or queue fails, after this many calls."""
 
     at: int
-    #: It took effect, and only its answer is lost.
+    #: Whether the call took effect and only its answer is lost.
     is_late: bool = False
 
 

@@ -1,26 +1,26 @@
-"""How a platform and a receiver behave: what a call brings, given how many came before it."""
+"""How a platform and a receiver behave: what a call gets, given how many calls came before it."""
 
 from collections.abc import Callable
 from typing import Literal
 
 from chalicelib.domain.outcome import NoReply, Reply
 
-#: "kill": whoever calls dies of it.
+#: "kill" kills the caller.
 Brought = Reply | NoReply | Literal["kill"]
-#: Of a job's index, and how often it was called before.
+#: Takes a job's index and how often it was called before.
 PlatformBehavior = Callable[[int, int], Brought]
-#: Of how many posts came before.
+#: Takes how many posts came before.
 ReceiverBehavior = Callable[[int], Brought]
 
 
 def answers(index: int, before: int) -> Brought:
-    """Every job gets its answer, and a different one each time it is called, so that an answer
-    that was exchanged for another shows."""
+    """Every job gets its answer, a different one at each call, so that a swapped answer is
+    noticed."""
     return Reply(status=200, body=f'{{"job":{index},"call":{before}}}'.encode())
 
 
 def failing(job: int, times: int, reply: Reply | NoReply | None = None) -> PlatformBehavior:
-    """One job fails for now so many times; after more than five it stays unanswered."""
+    """One job fails this many times; after more than five it stays unanswered."""
 
     def behave(index: int, before: int) -> Brought:
         fails = index == job and before < times
@@ -30,7 +30,8 @@ def failing(job: int, times: int, reply: Reply | NoReply | None = None) -> Platf
 
 
 def failing_for_good(*jobs: int) -> PlatformBehavior:
-    """Some jobs, or all if none is named, have an error for an answer; it is their own, too."""
+    """Some jobs, or all if none is named, get an error as their answer; the error is their own,
+    too."""
 
     def behave(index: int, before: int) -> Brought:
         body = f'{{"job":{index},"call":{before}}}'.encode()
@@ -41,12 +42,12 @@ def failing_for_good(*jobs: int) -> PlatformBehavior:
 
 
 def busy(*seconds: int) -> PlatformBehavior:
-    """The platform asks to wait for so long, and then so long, and then it answers."""
+    """The platform asks for each of these waits in turn, and then answers."""
     return busy_by_job(seconds)
 
 
 def busy_by_job(*of_jobs: tuple[int, ...]) -> PlatformBehavior:
-    """The same, for the first job and the second, and so on in turn."""
+    """The same, with separate waits for each job in turn."""
 
     def behave(index: int, before: int) -> Brought:
         seconds = of_jobs[index % len(of_jobs)]
@@ -58,7 +59,7 @@ def busy_by_job(*of_jobs: tuple[int, ...]) -> PlatformBehavior:
 
 
 def unreachable(job: int, times: int) -> PlatformBehavior:
-    """One job stays unanswered so many times, each after a single call."""
+    """One job stays unanswered this many times, each time after a single call."""
     return failing(job, times, NoReply(reason="no such host", is_final=True))
 
 
@@ -76,12 +77,12 @@ def takes(before: int) -> Brought:
 
 
 def kills(before: int) -> Brought:
-    """Whoever sends the callback dies of it, each time."""
+    """Sending the callback kills the sender every time."""
     return "kill"
 
 
 def refusing(times: int, reply: Reply | NoReply | None = None) -> ReceiverBehavior:
-    """The receiver is down for so many attempts."""
+    """The receiver is down for this many attempts."""
 
     def behave(before: int) -> Brought:
         down = reply or NoReply(reason="no connection")

@@ -1,9 +1,8 @@
-"""Schedules drawn by chance: several invocations at once, switched at every call of a port, with
-crashes, errors before and after they take effect, outages, lost, doubled, late and reordered
-messages, slow functions, and a caller who meddles. One seed, one schedule, always the same.
+"""Random schedules: several concurrent invocations, switched at every call of a port, with crashes,
+errors before and after they take effect, outages, lost, doubled, late and reordered messages, slow
+functions, and a caller who interferes. The same seed always gives the same schedule.
 
-The storm lasts so many hours; then everything works again, and what was promised must come true.
-"""
+The storm lasts a few hours. Then everything works again, and every promise must come true."""
 
 from __future__ import annotations
 
@@ -32,13 +31,13 @@ from tests.simulation.world import World
 STORM = timedelta(hours=5)
 _AT_ONCE = 4
 _MAX_STEPS = 20_000
-#: How often a call of a job fails for now, at most: fewer times if an outage of the platform, which
-#: comes once in a storm, is met by three more before it is known.
+#: How often a call of a job fails for now, at most. It fails fewer times if an outage of the
+#: platform, which comes once per storm, is met by three more calls before it is known.
 _FAILURES = 4
 _FAILURES_BESIDES = 1
 #: What holds up jobs, and what ends it.
 _HOLDS: tuple[Step, ...] = ("platform away", "platform back", "pause", "resume")
-#: What the caller may have going, in one storm and the next.
+#: The account's limit on open batches, in one storm and the next.
 _LIMITS = (
     Limits(),
     Limits(),
@@ -49,13 +48,13 @@ _LIMITS = (
     Limits(),
     Limits(open_batches=1, jobs_per_minute=10),
 )
-#: How many jobs may fail, in one storm and the next, and how likely each does, if it counts.
+#: How many jobs may fail, in one storm and the next, and how likely each one does if it counts.
 _MAX_FAILED = (None, None, 0, None, 2)
 _FAILS_FOR_GOOD = 0.3
 
 
 def run_seed(seed: int) -> State:
-    """The state in which the schedule of a seed ends, with every promise checked."""
+    """Run the schedule of a seed, check every promise, and return the final state."""
     storm = _Storm(
         random.Random(seed),
         limits=_LIMITS[seed % len(_LIMITS)],
@@ -83,7 +82,7 @@ class _Storm:
     #: One service at a time, for up to an hour.
     outage_of: str = ""
     outage_until: datetime | None = None
-    #: How likely each accident is, in this storm.
+    #: How likely each accident is in this storm.
     odds: dict[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,8 +107,8 @@ class _Storm:
             self._kill(running)
 
     def _step(self, ends_at: datetime) -> bool:
-        """One thing happens: an invocation goes a step further, or a new one begins. Whether there
-        was anything left to happen."""
+        """Let one thing happen: an invocation goes a step further, or a new one begins. Return
+        whether there was anything left to happen."""
         self._end_what_took_too_long()
         if self.running and (len(self.running) >= _AT_ONCE or self.rng.random() < 0.7):
             self._resume(self.rng.choice(self.running))
@@ -124,8 +123,8 @@ class _Storm:
         return True
 
     def _upcoming(self) -> Invocation | None:
-        """The invocation that comes next. While others run, time seldom moves: most of what is to
-        happen happens at once."""
+        """The next invocation. While others run, time seldom moves, so most things happen
+        concurrently."""
         before = self.state.now
         self.rng.shuffle(self.state.queue)
         invocation = next_invocation(self.state)
@@ -169,7 +168,7 @@ class _Storm:
                 self.running.remove(running)
 
     def _run(self, invocation: Invocation) -> None:
-        """An invocation from its beginning to its end, in a thread of its own."""
+        """Run an invocation from beginning to end, in a thread of its own."""
         world = World(self.state, _Stormy(self))
         if len(self.running) > 1:
             self.state.overlaps += 1
@@ -184,13 +183,13 @@ class _Storm:
             self.state.delete(invocation.message)
 
     def _note_what_was_not_heard_of(self, invocation: Invocation) -> None:
-        """Where database and queue both fail and leave a marker standing, that cannot be told from
-        a death: docs/decisions/0004."""
+        """If database and queue both fail and leave a marker, that cannot be distinguished from a
+        death: docs/decisions/0004."""
         if invocation.function == "run_jobs" and self.state.store.markers:
             self.state.deaths += 1
 
     def strike(self, name: str) -> None:
-        """Before a call of a port."""
+        """Cause an accident before a call of a port, or not."""
         let_others_go_on()
         self._meddle()
         self.fail(name)
@@ -225,7 +224,7 @@ class _Storm:
 
 
 class _Stormy(Hooks):
-    """At every call of a port somebody else may go on, and something may happen."""
+    """At every call of a port, another invocation may go on, and an accident may happen."""
 
     def __init__(self, storm: _Storm) -> None:
         super().__init__(storm.state)
@@ -266,7 +265,7 @@ def _scenario(rng: random.Random, failures: int) -> Scenario:
 
 
 def _moody_platform(seed: int, odds: float, failures: int) -> PlatformBehavior:
-    """Fails for now, never more than so many times a job."""
+    """Fails for now, but never more than a number of times per job."""
 
     def behave(index: int, before: int) -> Reply | NoReply:
         if before < failures and random.Random(f"{seed}-{index}-{before}").random() < odds:
@@ -277,7 +276,7 @@ def _moody_platform(seed: int, odds: float, failures: int) -> PlatformBehavior:
 
 
 def _with_errors(platform: PlatformBehavior) -> PlatformBehavior:
-    """Some jobs have an error for an answer, if they have one."""
+    """Some jobs get an error as their answer."""
 
     def behave(index: int, before: int) -> Brought:
         reply = platform(index, before)

@@ -1,4 +1,4 @@
-"""What a write is conditional on, dropped: each part of it by itself."""
+"""Conditions of writes, with each part dropped in turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chalicelib.domain.message import JobsMessage
 
 
 def _dropped(field: str, fields_of: str) -> Callable[[], AbstractContextManager[None]]:
-    """A part that several conditions share, dropped from all of them."""
+    """Drop a part that several conditions share from all of them."""
     fields = getattr(transitions, fields_of)
 
     @contextmanager
@@ -31,7 +31,7 @@ def _dropped(field: str, fields_of: str) -> Callable[[], AbstractContextManager[
 
 @contextmanager
 def a_message_of_any_submission() -> Iterator[None]:
-    """A message is run though the batch it was for has expired, and another has its id."""
+    """A message is run although its batch has expired and another one has its id."""
     concerns = JobsMessage.concerns
 
     def careless(self: JobsMessage, batch: Batch, now: datetime) -> bool:

@@ -1,5 +1,4 @@
-"""The scenarios in which time is what matters: it passes while somebody waits, it is short, or the
-clocks differ."""
+"""Scenarios about time: it passes during a call, it is short, or clocks differ."""
 
 from datetime import timedelta
 
@@ -8,7 +7,7 @@ from tests.simulation.behavior import busy, failing, refusing
 from tests.simulation.insisted import has_its_own_deadline
 from tests.simulation.scenario import Scenario
 
-#: Two ways in which the clocks of the functions may differ.
+#: Two ways in which the functions' clocks may differ.
 _ONE_WAY = {"submit": 30, "run_jobs": -30, "advance_batch": 30, "sweep": -30}
 _THE_OTHER = {function: -ahead for function, ahead in _ONE_WAY.items()}
 

@@ -10,15 +10,15 @@ from chalicelib.domain.transitions import LEASE
 from tests.simulation.behavior import failing, kills, poison, refusing
 from tests.simulation.scenario import Scenario
 
-#: Jobs, jobs in a chunk, answers in a flush.
+#: Jobs, jobs per chunk, answers per flush.
 SMALL = ((1, 1, 1_000), (3, 1, 1_000), (3, 3, 1))
 LARGE = ((12, 4, 2), (12, 12, 4))
 SHAPES = SMALL + LARGE
 
 _FIRST = frozenset({0})
-#: The waits between five calls, each as long as it may be.
+#: The waits between five calls, each as long as possible.
 _FIVE_CALLS = timedelta(minutes=21)
-#: What can happen to a batch by itself.
+#: What can happen to a batch on its own.
 PATHS = (
     Scenario(name="plain", jobs=1),
     Scenario(name="failing", jobs=1, platform=failing(0, 2), ends_within=timedelta(minutes=2)),
@@ -46,7 +46,7 @@ PATHS = (
     Scenario(name="deadly-callback", jobs=1, receiver=kills),
     Scenario(name="same-key-after-expiry", jobs=1, again_after_expiry=True),
 )
-#: What comes from outside, at every moment.
+#: Actions from outside, at every moment.
 ACTIONS = (
     Scenario(name="cancel", jobs=1, action=("cancel",)),
     Scenario(
@@ -71,7 +71,7 @@ ACTIONS = (
 )
 
 _ONE_OPEN = Limits(open_batches=1, jobs_per_minute=60)
-#: An account that may have one batch running, while any of that happens, or it submits another.
+#: An account that may have one batch open, while any of that happens or it submits another batch.
 LIMITED = (
     Scenario(name="limited", jobs=1, limits=_ONE_OPEN),
     Scenario(name="limited-rival", jobs=1, limits=_ONE_OPEN, action=("rival",)),

@@ -1,5 +1,5 @@
-"""The protocol, broken on purpose: each fault is one that a reasonable person could make, and each
-must be seen by the simulation. A simulation that cannot fail proves nothing."""
+"""The protocol, broken on purpose. Each fault is one that a reasonable person could make, and the
+simulation must detect each of them. A simulation that cannot fail proves nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Fault = Callable[[], Iterator[None]]
 
 @contextmanager
 def a_counter_instead_of_a_set() -> Iterator[None]:
-    """Finishing a chunk counts it, whether or not it was counted before."""
+    """Finishing a chunk counts it even if it was counted before."""
     finished = fake._finished
 
     def counted(head: Batch, change: Change, chunk: frozenset[int]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def a_counter_instead_of_a_set() -> Iterator[None]:
 
 @contextmanager
 def done_before_the_flush() -> Iterator[None]:
-    """The chunk is called finished, and then its answers are recorded."""
+    """The chunk is marked as done before its answers are recorded."""
     record = AnswerRecorder.record_answers
 
     def hasty(self: AnswerRecorder, batch: Batch, chunk: Chunk, answers: Any) -> Chunk:
@@ -60,7 +60,7 @@ def done_before_the_flush() -> Iterator[None]:
 
 @contextmanager
 def completed_before_done() -> Iterator[None]:
-    """The batch is completed, and then its last chunk is put among the finished ones."""
+    """The batch is completed before its last chunk is marked as done."""
 
     def finish_if_full(self: AnswerRecorder, batch: Batch, chunk: Chunk) -> None:
         if chunk.missing(batch.round):
@@ -80,7 +80,7 @@ def completed_before_done() -> Iterator[None]:
 
 @contextmanager
 def the_head_before_the_jobs() -> Iterator[None]:
-    """The batch is committed, and then its jobs are stored."""
+    """The batch is committed before its jobs are stored."""
 
     def save(self: BatchSubmitter, batch: Batch, terms: Any, submission: Any, now: datetime) -> Any:
         standing = self.store.commit(batch, now)
@@ -93,7 +93,7 @@ def the_head_before_the_jobs() -> Iterator[None]:
 
 @contextmanager
 def answers_put_unconditionally() -> Iterator[None]:
-    """A flush overwrites what is under its number."""
+    """A flush overwrites what is stored under its number."""
 
     def record(self: FakeBatchStore, batch: Batch, chunk: int, part: AnswersPart) -> bool:
         key = (batch.batch_id, batch.submission, chunk, part.round, part.number)
@@ -106,7 +106,7 @@ def answers_put_unconditionally() -> Iterator[None]:
 
 @contextmanager
 def completing_without_its_condition() -> Iterator[None]:
-    """Whoever checks completes the batch, also one that is completed or runs again."""
+    """Every check completes the batch, even if it is completed already or running again."""
     complete = transitions.complete
 
     def careless(batch: Batch, now: datetime) -> Change:
@@ -119,7 +119,7 @@ def completing_without_its_condition() -> Iterator[None]:
 
 @contextmanager
 def done_without_the_round() -> Iterator[None]:
-    """A chunk finished in an older round counts in the newest."""
+    """A chunk finished in an older round counts in the newest one."""
     finish_chunk = transitions.finish_chunk
 
     def careless(batch: Batch, chunk: Chunk) -> Change:
@@ -132,7 +132,7 @@ def done_without_the_round() -> Iterator[None]:
 
 @contextmanager
 def a_redelivered_full_chunk_that_does_nothing() -> Iterator[None]:
-    """A message all of whose jobs are answered is taken for done with."""
+    """A message whose jobs are all answered is considered done."""
     call = JobRunner.run_jobs
 
     def forgetful(self: JobRunner, message: JobsMessage, **more: Any) -> None:
@@ -149,7 +149,7 @@ def a_redelivered_full_chunk_that_does_nothing() -> Iterator[None]:
 
 @contextmanager
 def no_lease() -> Iterator[None]:
-    """Whoever finds a callback due sends it, and nobody is kept away meanwhile."""
+    """Every worker that finds a callback due sends it, and keeps no other worker away."""
 
     def lease(self: CallbackDelivery, batch: Batch) -> Batch | None:
         made = CallbackAttempt(at=self.clock.now())
@@ -161,7 +161,7 @@ def no_lease() -> Iterator[None]:
 
 @contextmanager
 def the_attempt_counted_after_the_post() -> Iterator[None]:
-    """A sender that dies while it sends leaves no trace, and the next one sends again."""
+    """A sender that dies while sending leaves no trace, and the next one sends again."""
     take_lease = transitions.take_lease
 
     def uncounted(batch: Batch, token: str, now: datetime) -> Change:
@@ -174,7 +174,7 @@ def the_attempt_counted_after_the_post() -> Iterator[None]:
 
 @contextmanager
 def a_blind_due_at() -> Iterator[None]:
-    """Whoever records a check sets the due time, whatever has become of the batch meanwhile."""
+    """Recording a check sets the due time, no matter what happened to the batch meanwhile."""
     record_check = transitions.record_check
 
     def careless(batch: Batch, now: datetime) -> Change:
@@ -186,7 +186,7 @@ def a_blind_due_at() -> Iterator[None]:
 
 @contextmanager
 def no_split() -> Iterator[None]:
-    """A message of several jobs that killed its worker is run as it is, again and again."""
+    """A message of several jobs that killed its worker is run unchanged again and again."""
     with (
         patch.object(JobsMessage, "is_of_several", lambda self, chunk: False),
         patch.object(JobIsolation, "run_under_marker", lambda self, work, answer: answer(work)),
@@ -196,7 +196,7 @@ def no_split() -> Iterator[None]:
 
 @contextmanager
 def no_submission_in_the_keys() -> Iterator[None]:
-    """Two submissions under one id share their parts."""
+    """Two submissions with one id share their parts."""
 
     def shared(batch: Batch) -> Batch:
         return replace(batch, submission="shared")
@@ -225,7 +225,7 @@ def no_submission_in_the_keys() -> Iterator[None]:
 
 @contextmanager
 def failed_messages_ignored() -> Iterator[None]:
-    """What SQS lists as failed is taken for sent, and no check is made for it."""
+    """Messages that SQS lists as failed count as sent, and no check is scheduled for them."""
     send_jobs = SimulatedQueue.send_jobs
 
     def careless(
@@ -239,7 +239,7 @@ def failed_messages_ignored() -> Iterator[None]:
 
 @contextmanager
 def a_lease_that_anybody_records_under() -> Iterator[None]:
-    """What became of an attempt is written without asking whose it was."""
+    """The outcome of an attempt is written without checking who holds the lease."""
 
     def careless(batch: Batch) -> Mapping[str, Any]:
         return {"submission": batch.submission}

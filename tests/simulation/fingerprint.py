@@ -1,4 +1,5 @@
-"""Whether two states are the same for all that can still happen and all that is promised."""
+"""Compares states: two states are the same if the same can still happen and the same is
+promised."""
 
 from __future__ import annotations
 
@@ -11,18 +12,18 @@ from chalicelib.domain.batch import AnswersPart, Batch
 from tests.fakes.dynamodb import FakeBatchStore
 from tests.simulation.state import State
 
-#: What tells only how the state came about: how often ids and numbers were drawn, and so on.
+#: Fields that only tell how the state came about, such as how often ids and numbers were drawn.
 _NO_MATTER = {"scenario", "ids", "writes"}
-#: What only promises of the scenario's own ask for.
+#: Fields that only the scenario's own promises need.
 _FOR_WHO_ASKS = {"sent", "logged"}
-#: What is looked at in its own way.
+#: Fields that are compared in their own way.
 _TAKEN_APART = {"queue", "store"}
-#: Tokens are drawn anew each time; what matters is whether there is one.
+#: Tokens are drawn anew each time; only their presence matters.
 _TOKENS = {"lease", "rerun"}
 
 
 class Fingerprints:
-    """The fingerprints of the states of one scenario. What never changes is looked at once."""
+    """The fingerprints of one scenario's states. What never changes is hashed once."""
 
     def __init__(self, state: State) -> None:
         ignored = _NO_MATTER if state.scenario.insists else _NO_MATTER | _FOR_WHO_ASKS
@@ -32,7 +33,7 @@ class Fingerprints:
                 value = getattr(state, field.name)
                 kinds[next(kind for kind in kinds if isinstance(value, kind))].append(field.name)
         self._lists, self._dicts, self._others = (_getter(names) for names in kinds.values())
-        #: By what has the hash, kept so that its id stays its own.
+        #: Keyed by id. The object is kept so that its id is not reused.
         self._known: dict[int, tuple[object, int]] = {}
 
     def of(self, state: State, *more: object) -> int:

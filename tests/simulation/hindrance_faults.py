@@ -1,4 +1,4 @@
-"""What is done about errors, waits, losses, outages and pauses, broken on purpose."""
+"""The handling of errors, waits, losses, outages and pauses, broken on purpose."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.fakes.dynamodb import FakeBatchStore
 
 @contextmanager
 def checks_that_ignore_waits() -> Iterator[None]:
-    """A check takes a batch that waits for one that stands still."""
+    """A check mistakes a waiting batch for one at a standstill."""
     check = BatchChecker.check
 
     def impatient(self: BatchChecker, batch: Batch) -> None:
@@ -39,7 +39,7 @@ def checks_that_ignore_waits() -> Iterator[None]:
 
 @contextmanager
 def restarts_that_ignore_waits() -> Iterator[None]:
-    """A restart has a batch that waits checked."""
+    """A restart has a waiting batch checked."""
     restart = BatchRerunner._restart
 
     def impatient(self: BatchRerunner, batch: Batch, *more: Any) -> Any:
@@ -60,7 +60,7 @@ def a_pause_that_nobody_minds() -> Iterator[None]:
 
 @contextmanager
 def an_error_taken_for_a_death() -> Iterator[None]:
-    """Whoever meets an error raises it, and the message comes back when it is visible again."""
+    """An error is raised, and the message comes back when it is visible again."""
 
     def give_up(self: Handover, messages: Any, error: Any, batch: Any = None) -> None:
         raise error
@@ -71,14 +71,14 @@ def an_error_taken_for_a_death() -> Iterator[None]:
 
 @contextmanager
 def errors_without_backoff() -> Iterator[None]:
-    """What failed is tried again at once."""
+    """Work that failed is retried immediately."""
     with patch.object(retry, "error_wait", lambda errors, random_unit: 0):
         yield
 
 
 @contextmanager
 def errors_never_counted() -> Iterator[None]:
-    """Each error of a message is its first."""
+    """Each error of a message counts as its first."""
     handed_on = JobsMessage.handed_on
 
     def forgetful(self: JobsMessage, indexes: Any, **more: Any) -> JobsMessage:
@@ -93,14 +93,14 @@ def errors_never_counted() -> Iterator[None]:
 
 @contextmanager
 def errors_that_forget_what_the_platform_asked() -> Iterator[None]:
-    """A job whose delayed message could not be sent goes on after the wait of an error."""
+    """A job whose delayed message could not be sent goes on after only the wait for an error."""
     with patch.object(Work, "asked_to_wait", 0):
         yield
 
 
 @contextmanager
 def a_sentinel_that_stays() -> Iterator[None]:
-    """A sentinel is not ended by whoever receives it, and each that comes is taken for the one."""
+    """Receiving a sentinel does not clear it, and any sentinel counts as the current one."""
 
     def keep(batch: Batch, *_: Any) -> Change:
         return Change(only_if=transitions._going_on(batch))
@@ -114,14 +114,14 @@ def a_sentinel_that_stays() -> Iterator[None]:
 
 @contextmanager
 def a_sentinel_that_does_not_compare() -> Iterator[None]:
-    """Whoever receives a sentinel takes the messages before it for lost."""
+    """Receiving a sentinel means that the messages before it were lost, without comparing."""
     with patch.object(BatchChecker, "_has_moved", lambda *_: False):
         yield
 
 
 @contextmanager
 def a_rescue_that_is_not_finished() -> Iterator[None]:
-    """If the sender dies after it ended the sentinel, nothing is due."""
+    """If the sender dies after clearing the sentinel, nothing is due."""
     with patch.object(transitions, "rescue", lambda batch, now: transitions.clear_sentinel(batch)):
         yield
 
@@ -141,7 +141,7 @@ def a_completion_that_keeps_the_slot() -> Iterator[None]:
 
 
 def _ended_lease(change: str) -> Callable[[], AbstractContextManager[None]]:
-    """A new callback is not kept from beginning while the old one is under way."""
+    """A new callback may begin while the old one is under way."""
     make = getattr(transitions, change)
 
     @contextmanager
@@ -162,14 +162,14 @@ def _ended_lease(change: str) -> Callable[[], AbstractContextManager[None]]:
 
 @contextmanager
 def attempts_used_while_the_platform_is_away() -> Iterator[None]:
-    """A call that found nobody there counts like any other."""
+    """A call that found the platform away uses an attempt like any other."""
     with patch.object(PlatformWatch, "spares", lambda *_: False):
         yield
 
 
 @contextmanager
 def a_message_held_up_for_ever() -> Iterator[None]:
-    """However long a message has waited for its platform, an outage holds it up."""
+    """An outage holds up a message no matter how long it has waited."""
     hold_of = PlatformWatch._holds
 
     def patient(self: PlatformWatch, message: JobsMessage) -> Holds:
@@ -181,14 +181,15 @@ def a_message_held_up_for_ever() -> Iterator[None]:
 
 @contextmanager
 def an_outage_that_never_ends() -> Iterator[None]:
-    """An answer does not end it."""
+    """An answer does not end an outage."""
     with patch.object(PlatformWatch, "_end", lambda *_: None):
         yield
 
 
 @contextmanager
 def an_outage_moved_by_anybody() -> Iterator[None]:
-    """Whoever finds the platform away moves the time, whatever has become of the outage."""
+    """Any call that finds the platform away moves the time, no matter what happened to the
+    outage."""
 
     def move(self: FakeBatchStore, account: str, seen: Outage, later: Outage) -> bool:
         self.outages[account] = later
@@ -212,7 +213,7 @@ def a_message_past_its_last_attempt_that_calls() -> Iterator[None]:
 
 
 def _after_an_error(*, is_not_started: bool, next_attempt: bool) -> Any:
-    """The attempt of those that were not started, or of the others, is what it should not be."""
+    """The jobs that were not started, or the others, go on with a wrong attempt."""
 
     @contextmanager
     def fault() -> Iterator[None]:
@@ -237,7 +238,7 @@ def _after_an_error(*, is_not_started: bool, next_attempt: bool) -> Any:
 
 @contextmanager
 def jobs_not_started_that_lose_an_attempt() -> Iterator[None]:
-    """A job that was held up begins its attempts anew."""
+    """A job that was held up starts its attempts over."""
     held_up = JobsMessage.held_up
 
     def forgetful(self: JobsMessage, indexes: Any, away_since: datetime | None) -> JobsMessage:
@@ -249,7 +250,7 @@ def jobs_not_started_that_lose_an_attempt() -> Iterator[None]:
 
 @contextmanager
 def a_check_that_moves_the_due_time_of_a_cancel() -> Iterator[None]:
-    """Whoever records or postpones a check does not mind that the batch is cancelled."""
+    """Recording or postponing a check ignores that the batch is cancelled."""
     with patch.object(transitions, "_going_on", transitions._running):
         yield
 

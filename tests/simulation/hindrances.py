@@ -1,4 +1,4 @@
-"""The scenarios in which something fails, waits, gets lost, or is away for a time."""
+"""Scenarios in which something fails, waits, gets lost, or is away for a time."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _FIRST = frozenset({0})
 _ALL = frozenset(range(12))
 #: A little more than five minutes, so that nothing happens at the same moment.
 _RESTARTS = timedelta(minutes=5, seconds=7)
-#: A message waits so long at most.
+#: The longest that a message waits.
 _LONGEST_WAIT = timedelta(minutes=16)
-#: The second check finds a standstill, and its sentinel waits for a quarter of an hour.
+#: The second check finds a standstill, and its sentinel waits for 15 minutes.
 _RESCUE = timedelta(minutes=46)
 
-#: One call of database or queue fails.
+#: One call of the database or queue fails.
 ERRORS = (
     Scenario(name="an-error", jobs=10, chunk_size=10, insists=(an_error_is_no_death,)),
     Scenario(name="an-error", jobs=6, chunk_size=3, per_flush=1, insists=(an_error_is_no_death,)),
@@ -47,7 +47,7 @@ ERRORS = (
     ),
 )
 
-#: A platform that says when to come again, at length.
+#: A platform that asks for long waits.
 WAITING = (
     Scenario(
         name="restarting-while-it-waits",
@@ -260,7 +260,7 @@ AWAY_FOR_GOOD = (
     ),
 )
 
-#: Asked for while a delivery is under way.
+#: Triggered while a delivery is under way.
 DELIVERING = (
     Scenario(
         name="repost-while-delivering",

@@ -1,4 +1,4 @@
-"""What a world lets happen around each call of a port."""
+"""What a world does around each call of a port."""
 
 from datetime import timedelta
 
@@ -12,14 +12,14 @@ class Hooks:
         self.state = state
 
     def before(self, name: str) -> None:
-        """A call is about to be made."""
+        """Called before a call of a port."""
 
     def after(self, name: str) -> None:
-        """A call was made, and its answer is on its way."""
+        """Called after a call of a port, before its answer arrives."""
 
     def between(self) -> None:
-        """A read goes on to its next page."""
+        """Called between two pages of a read."""
 
     def wait(self, seconds: float) -> None:
-        """Somebody outside takes so long."""
+        """Called while a call outside takes this long."""
         self.state.now += timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""What is insisted on in some scenarios besides the promises that hold in all of them."""
+"""Promises of single scenarios, besides the promises that hold in all of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.simulation.state import State
 from tests.simulation.witness import insist
 
 _MINUTE = timedelta(minutes=1)
-#: What a batch of which one call of database or queue failed may take.
+#: How long a batch may take if one call of the database or queue failed.
 _ERROR = 2 * _MINUTE
 
 
 def posts_at_most(times: int) -> Promise:
-    """No callback is sent more often, but that each loss may hide that it was sent, and each repost
-    begins anew."""
+    """No callback is sent more often than this, except that each loss may hide that it was sent,
+    and each repost starts over."""
 
     def promise(state: State) -> None:
         begun = times * (1 + state.losses + len(state.acted))
@@ -28,14 +28,14 @@ def posts_at_most(times: int) -> Promise:
 
 
 def no_job_is_called_more_than_five_times(state: State) -> None:
-    """In one round, whatever the caller asks for meanwhile, and whatever fails."""
+    """In one round, no matter what the caller does meanwhile, and what fails."""
     most = max(calls_in_rounds(state).values(), default=0)
     chains = 1 + state.sent_unknown + state.deaths + state.begun_anew
     insist(most <= JOB_TRIES * chains, f"a job is called {JOB_TRIES} times at most, not {most}")
 
 
 def no_message_is_sent_twice(state: State) -> None:
-    """One for each chunk and each further call of a job."""
+    """One message per chunk and per further call of a job is enough."""
     if state.losses:
         return
     at_most, sent = _chunks(state) + len(state.calls) - state.scenario.jobs, state.sent["jobs"]
@@ -43,8 +43,8 @@ def no_message_is_sent_twice(state: State) -> None:
 
 
 def an_error_is_no_death(state: State) -> None:
-    """An error of the database or the queue, and nothing else: the work goes on within a minute,
-    and no job is called that was called already."""
+    """After a single error of the database or queue, the work goes on within a minute, and no job
+    is called twice."""
     if state.deaths or state.errors != 1 or state.head is None:
         return
     again = sum(calls - 1 for calls in state.called.values())
@@ -59,13 +59,13 @@ def an_error_is_no_death(state: State) -> None:
 
 
 def a_job_is_called_once(state: State) -> None:
-    """Whatever is away or waits: its answer is recorded, or it was not called."""
+    """No matter what is away or waits: a job that was called has its answer recorded."""
     most = max(calls_in_rounds(state).values(), default=0)
     insist(most <= 1, f"a job that is answered is called once, not {most} times")
 
 
 def called_again_at_most(times: int) -> Promise:
-    """Only those whose answers could not be recorded are called again."""
+    """Only jobs whose answers could not be recorded are called again."""
 
     def promise(state: State) -> None:
         again = sum(calls - 1 for calls in calls_in_rounds(state).values())
@@ -75,8 +75,8 @@ def called_again_at_most(times: int) -> Promise:
 
 
 def no_job_is_called_before_its_time(state: State) -> None:
-    """A platform that says when to come again is left alone until then, whatever the others say,
-    and if an error comes between. Only what is worked on twice may be called meanwhile."""
+    """A job is not called before the platform's Retry-After is over, no matter what the other jobs'
+    answers say and if an error comes between. Only work that is done twice may call it earlier."""
     if state.deaths or state.sent_unknown or state.begun_anew:
         return
     for job in range(state.scenario.jobs):
@@ -87,7 +87,7 @@ def no_job_is_called_before_its_time(state: State) -> None:
 
 
 def a_cancel_ends_it_within_minutes(state: State) -> None:
-    """Also if its own message is lost."""
+    """Even if the message of the cancel is lost."""
     head = state.head
     if head is None or not head.cancelled or head.completed_at is None:
         return
@@ -96,14 +96,14 @@ def a_cancel_ends_it_within_minutes(state: State) -> None:
 
 
 def nothing_is_taken_for_lost(state: State) -> None:
-    """What waits its turn behind others is not sent again."""
+    """Messages that wait their turn behind others are not sent again."""
     rescues = state.logged["chunks sent again"]
     batches = state.logged["batch accepted"]
     insist(rescues == 0, f"{batches} batches that wait their turn need no rescue, not {rescues}")
 
 
 def rescued_at_most(times: int) -> Promise:
-    """What is lost is sent again, once."""
+    """Lost messages are sent again, once."""
 
     def promise(state: State) -> None:
         rescues, at_most = state.logged["chunks sent again"], times + state.deaths + state.errors
@@ -113,19 +113,20 @@ def rescued_at_most(times: int) -> Promise:
 
 
 def an_absent_platform_is_left_alone(state: State) -> None:
-    """It is called until that is noticed, by each message; then one job tries now and then."""
+    """The platform is called until each message notices that it is away; then single jobs test
+    it."""
     away = [call for call in state.calls if call.is_away]
     if not away or state.losses or state.acted:
         return
     lasted = (away[-1].at - away[0].at).total_seconds()
     tries = len(OUTAGE_WAITS) + lasted / OUTAGE_WAITS[-1]
-    until_known = ATTEMPT_TO_TRIP + state.scenario.is_warm  # an answer of the last minute misleads
+    until_known = ATTEMPT_TO_TRIP + state.scenario.is_warm  # an answer in the last minute misleads
     at_most = state.scenario.jobs * until_known + _chunks(state) * (1 + tries)
     insist(len(away) <= at_most, f"it is called {at_most:.0f} times in vain, not {len(away)}")
 
 
 def every_job_has_its_answer_in_the_end(state: State) -> None:
-    """Of the platform, whatever was stopped before."""
+    """Every job gets an answer of the platform, no matter what was stopped before."""
     head = state.head
     if head is None or "restart" not in state.granted or state.deaths:
         return
@@ -135,7 +136,7 @@ def every_job_has_its_answer_in_the_end(state: State) -> None:
 
 
 def has_its_own_deadline(state: State) -> None:
-    """In each round, a moment after it began."""
+    """The deadline of each round, a moment after the round began."""
     head, own = state.head, state.scenario.own_deadline
     if head is not None and own is not None:
         lasts = head.deadline - head.round_began_at

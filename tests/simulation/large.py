@@ -1,5 +1,5 @@
-"""Batches of ten thousand jobs. There are too many moments in one to try them all: what goes wrong
-goes wrong at moments drawn from a seed."""
+"""Batches of ten thousand jobs. They have too many moments to try them all, so accidents happen at
+moments drawn from a seed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from tests.simulation.state import State, begin
 from tests.simulation.timetable import next_invocation
 
 JOBS = 10_000
-#: One message in so many loses its worker, where workers die.
+#: One message in this many loses its worker, if workers die.
 _DEADLY = 40
-#: A call for each job, and some for each chunk: so many moments there are for something to happen
-#: besides.
+#: The moments of a batch at which something else can happen: one call per job, and a few per chunk.
 _MOMENTS_PER_JOB = 1.2
-#: In such a batch one job in so many fails.
+#: In such a batch, one job in this many fails.
 _FAILING = 100
 
 
@@ -88,11 +87,11 @@ TEN_THOUSAND = (
 
 
 def run_large(large: Large, seed: int, jobs: int = JOBS) -> State:
-    """The state in which the schedule of a seed ends, with every promise checked."""
+    """Run the schedule of a seed, check every promise, and return the final state."""
     scenario = replace(large.scenario, jobs=jobs, chunk_size=chunk_size(jobs, 25), per_flush=10)
     rng = random.Random(f"{scenario.name}-{seed}")
     state = begin(scenario)
-    #: How many moments it is until the action.
+    #: How many moments are left until the action.
     left = rng.randrange(round(jobs * _MOMENTS_PER_JOB)) if scenario.action else None
     for _ in range(most_invocations(state)):
         invocation = next_invocation(state)

@@ -20,14 +20,14 @@ from tests.fakes import dynamodb as fake
 
 @contextmanager
 def no_condition_on_the_slots() -> Iterator[None]:
-    """Whoever reads that there is a slot takes it, also where somebody else took it since."""
+    """An account that reads a free slot takes it, even if another submission took it since."""
     with patch.object(fake, "_has_room", lambda usage, admission: True):
         yield
 
 
 @contextmanager
 def a_slot_taken_after_the_commit() -> Iterator[None]:
-    """The batch is saved, and then it is admitted."""
+    """The batch is saved before it is admitted."""
 
     def late(self: BatchSubmitter, batch: Batch, terms: Any, submission: Any, now: datetime) -> Any:
         standing = self._save(batch, terms, submission, now)
@@ -40,7 +40,7 @@ def a_slot_taken_after_the_commit() -> Iterator[None]:
 
 @contextmanager
 def a_slot_freed_before_the_end() -> Iterator[None]:
-    """The slot is free, and then the batch is completed."""
+    """The slot is freed before the batch is completed."""
     complete = BatchCompletion.complete
 
     def hasty(self: BatchCompletion, batch: Batch) -> None:
@@ -53,14 +53,14 @@ def a_slot_freed_before_the_end() -> Iterator[None]:
 
 @contextmanager
 def nobody_prunes_abandoned_slots() -> Iterator[None]:
-    """A slot that was not freed is taken for ever."""
+    """A slot that was not freed stays taken for good."""
     with patch.object(BatchAdmission, "_prune", lambda self, *_: False):
         yield
 
 
 @contextmanager
 def only_ended_batches_free_their_slots() -> Iterator[None]:
-    """A slot whose batch was never committed is taken for ever."""
+    """A slot whose batch was never committed stays taken for good."""
     is_abandoned = Slot.is_abandoned
 
     def patient(self: Slot, standing: Batch | None, now: datetime) -> bool:
@@ -79,7 +79,7 @@ def no_grace() -> Iterator[None]:
 
 @contextmanager
 def a_restart_that_is_not_admitted() -> Iterator[None]:
-    """A batch that runs again takes no slot."""
+    """A restarted batch takes no slot."""
 
     def make(self: BatchRerunner, batch: Batch, change: Any, _: datetime) -> Batch | None:
         return self.store.change(batch, change)

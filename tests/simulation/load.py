@@ -1,8 +1,7 @@
-"""Many batches and few workers: everybody waits, and nothing may be taken for lost.
+"""Many batches and few workers: everything waits, and nothing may be considered lost.
 
-Here the workers run side by side as they do: each call takes its time, and meanwhile the others go
-on, up to as many as may run.
-"""
+The workers run concurrently as they do in production: while one call takes its time, the others go
+on, up to the limit."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from tests.simulation.world import World
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """So many other batches of the same kind are there before the scenario's own."""
+    """How many other batches of the same kind are submitted before the scenario's own."""
 
     scenario: Scenario
     others: int
@@ -34,7 +33,7 @@ class Load:
 
 
 def run_load(load: Load) -> State:
-    """The state in which all is at rest, with every promise checked."""
+    """Run the load until all is at rest, check every promise, and return the final state."""
     state = begin(load.scenario)
     for number in range(load.others):
         World(state).submit_like(f"other {number}")
@@ -45,7 +44,7 @@ def run_load(load: Load) -> State:
 
 
 class _Workers:
-    """Those of `run_jobs`; all other functions may run as often as they like."""
+    """The workers of `run_jobs`; other functions may run as often as they like."""
 
     def __init__(self, state: State, workers: int) -> None:
         self._state = state
@@ -65,7 +64,7 @@ class _Workers:
                 heappop(self._asleep)[-1].switch()
 
     def sleep(self, seconds: float) -> None:
-        """The one that runs now goes on after so long."""
+        """Continue the running worker after this long."""
         moment = self._state.now + timedelta(seconds=seconds)
         heappush(self._asleep, (moment, next(self._numbers), greenlet.getcurrent()))
         hub = greenlet.getcurrent().parent
@@ -73,7 +72,7 @@ class _Workers:
         hub.switch()
 
     def _upcoming(self) -> tuple[datetime, Invocation | None] | None:
-        """When something happens next, and what begins then; None: somebody wakes up."""
+        """When something happens next, and what begins then. None if a worker wakes up."""
         moments = [(self._asleep[0][0], 0)] if self._asleep else []
         sweep_at = next_sweep(self._state)
         if sweep_at is not None:
@@ -106,7 +105,7 @@ class _Workers:
 
 
 class _Sleeping(Hooks):
-    """Whoever waits lets the others go on."""
+    """Lets the others go on while one waits."""
 
     def __init__(self, workers: _Workers) -> None:
         self._workers = workers

@@ -1,5 +1,5 @@
-"""The runs of the ordinary tests: which scenarios, in which shapes, with which accidents. All the
-others are `make simulate`'s."""
+"""The runs of the ordinary tests: which scenarios, in which shapes, with which accidents. `make
+simulate` does all the others."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Run:
-    """Every schedule of a scenario with up to so many accidents."""
+    """Every schedule of a scenario with up to this many accidents."""
 
     scenario: Scenario
     crashes: int = 0
@@ -63,12 +63,13 @@ class Run:
         return f"{of.name}-{of.jobs}-in-{of.chunk_size}s{crashes}{errors}"
 
     def every_schedule(self) -> int:
-        """Their number; raises what is broken or stuck in one of them."""
+        """Run the schedules and return their number. Raises if a promise is broken or a run is
+        stuck."""
         return every_schedule(self.scenario, check, crashes=self.crashes, errors=self.errors)
 
 
 def shapes_of(scenario: Scenario) -> tuple[Shape, ...]:
-    """All of them, unless the scenario has a shape of its own."""
+    """All shapes, unless the scenario has its own."""
     own = (scenario.jobs, scenario.chunk_size, scenario.per_flush)
     return SHAPES if scenario.jobs == 1 else (own,)
 
@@ -77,7 +78,9 @@ def _pairs() -> Iterator[Run]:
     """Two accidents, at every pair of places."""
     plain, poison = PATHS[0], PATHS[3]
     for scenario in PATHS:
-        if scenario.receiver is not kills:  # it has eight senders die, and each may die otherwise
+        if (
+            scenario.receiver is not kills
+        ):  # it already has eight dying senders, and each may die in another way
             yield Run(shaped(scenario, ONE), crashes=2)
     for scenario in (plain, poison, LIMITED[0]):
         yield Run(shaped(scenario, TOGETHER), crashes=2)
@@ -98,10 +101,10 @@ def _singles() -> Iterator[Run]:
 
 
 def _actions() -> Iterator[Run]:
-    """What comes from outside, at every moment: for a small batch with an accident besides."""
+    """Actions from outside, at every moment; for a small batch, together with an accident."""
     for scenario in (*ACTIONS, *AT_ONCE):
         yield Run(shaped(scenario, ONE), crashes=1)
-        if scenario.at_rest is None:  # or it is asked twice, and each may fail at every place
+        if scenario.at_rest is None:  # the action may come twice, and each may fail at every place
             yield Run(shaped(scenario, ONE), errors=1)
         for shape in (APART, TOGETHER, *LARGE):
             yield Run(shaped(scenario, shape))
@@ -147,7 +150,7 @@ def _one_accident(scenario: Scenario) -> Iterator[Run]:
 _RUNS = (*_pairs(), *_singles(), *_actions(), *_hindrances(), *_stopping())
 ORDINARY = {run.name: run for run in _RUNS}
 
-#: As many batches as two workers are done with within the half hour to the next check.
+#: As many batches as two workers finish within the half hour until the next check.
 A_RUSH = Load(
     scenario=Scenario(
         name="a-rush",
@@ -160,7 +163,7 @@ A_RUSH = Load(
     workers=2,
 )
 
-#: A backlog of more than the half hour to the next check.
+#: A backlog longer than the half hour until the next check.
 A_BACKLOG = Load(
     scenario=Scenario(
         name="a-backlog",

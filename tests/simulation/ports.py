@@ -1,8 +1,7 @@
 """Every port of the service over a state, with the world's hooks around each call.
 
 A call is an effect unless it is named among the reads: what an invocation read dies with it, what
-it effected stays. So one more method of a port needs no line here, or one if it only reads.
-"""
+it effected stays. So a new method of a port needs no line here, or one line if it only reads."""
 
 from __future__ import annotations
 
@@ -43,13 +42,13 @@ READS = frozenset(
         "read_chunks",
     }
 )
-#: Writes that change nothing if their condition fails; then they give None or False.
+#: Writes that change nothing if their condition fails; they then return None or False.
 CONDITIONAL = frozenset(
     {"change", "record", "reserve", "reserve_pruning", "begin_outage", "move_outage", "end_outage"}
 )
-#: What happens outside: it may take its time, and it may kill, but it never raises Unavailable.
+#: What happens outside: a call may take time, and may kill, but never raises Unavailable.
 OUTSIDE = frozenset({"call", "post"})
-#: Whose port a call is of; all others are the database's.
+#: Which port a call belongs to; all others belong to the database.
 _SERVICES = {"call": "platform", "post": "receiver", "find_key": "keys", "find_account": "keys"}
 
 
@@ -80,7 +79,7 @@ def ports_of(world: World) -> Ports:
 
 
 class Hooked:
-    """A port in memory, each of whose calls passes the hooks."""
+    """A port in memory whose every call passes the hooks."""
 
     def __init__(self, world: World, port: object) -> None:
         self._world = world
@@ -91,7 +90,7 @@ class Hooked:
 
 
 class SimulatedTables:
-    """The tables, with what a real one adds: an index that lags, and reads of several pages."""
+    """The tables, plus what a real one adds: an index that lags, and reads of several pages."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -119,8 +118,8 @@ class SimulatedTables:
 
 
 def _and_then(first_page: Chunk, second_page: Chunk) -> Chunk:
-    """A chunk whose first page ended after its last answers then: of what was put meanwhile, it
-    holds what is sorted behind those."""
+    """Read a chunk in two pages, the first of which ended after its last answers. Of what was put
+    between the pages, the chunk holds only what sorts after them."""
     ends_at = max(((part.round, part.number) for part in first_page.parts), default=(0, 0))
     later = [part for part in second_page.parts if (part.round, part.number) > ends_at]
     return replace(second_page, parts=(*first_page.parts, *later))
@@ -141,7 +140,8 @@ class SimulatedKeys:
 
 
 class SimulatedQueue:
-    """The queues. A request takes effect for any of its messages, and so each is an effect."""
+    """The queues. A request may take effect for only some of its messages, so each message is an
+    effect."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -165,7 +165,7 @@ class SimulatedQueue:
 
 
 class SimulatedPlatform:
-    """Answers as the scenario has it, and remembers who asked."""
+    """Answers as the scenario says, and records who called."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -224,7 +224,7 @@ class SimulatedPlatform:
 
 
 class SimulatedReceiver:
-    """Answers as the scenario has it, and remembers what it got."""
+    """Answers as the scenario says, and records what it got."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -268,13 +268,13 @@ class SimulatedReceiver:
 
 
 def _not_before(reply: Brought, now: datetime) -> datetime:
-    """When it may be tried again, as the answer tells."""
+    """When the next attempt may come, according to the answer."""
     asked = retry_after(reply.retry_after, now) if isinstance(reply, Reply) else None
     return now + timedelta(seconds=asked or 0)
 
 
 class SimulatedJournal:
-    """Counts."""
+    """Counts events."""
 
     def __init__(self, state: State) -> None:
         self._state = state

@@ -1,4 +1,4 @@
-"""What must be true when all is at rest, whatever happened on the way."""
+"""What must be true when all is at rest, no matter what happened before."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from tests.simulation.world import World
 
 Promise = Callable[[State], None]
 
-#: Workers that died by accident this often may have made a job look like their killer.
+#: This many accidental deaths of workers may have made a job look like their killer.
 DEATHS_TO_BLAME = 2
-#: So many losses may have taken all attempts at a callback but the receiver's own refusals.
+#: This many losses may have used up all attempts at a callback, besides the receiver's own
+#: refusals.
 _USED_UP = CALLBACK_TRIES - 3
 #: After all batches of an account have ended, it can submit again within this time.
 _PATIENCE = GRACE + BETWEEN_PRUNINGS
-#: What is judged by a function's own clock may be off by so much.
+#: How far anything judged by a function's own clock may be off.
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 def check(state: State) -> None:
-    """Raises Broken with the promise that does not hold."""
+    """Raise Broken if a promise does not hold."""
     head = state.head
     if head is None:
         raise Broken("the caller was never answered, or its batch is gone")
@@ -65,11 +66,13 @@ def _has_ended(state: State, head: Batch) -> None:
     insist(head.answered.total == head.total, "every job is counted once")
     began_at = max(head.round_began_at, state.began_at)
     took = (head.completed_at or state.now) - began_at
-    insist(took <= _allowed(state, state.scenario.ends_within), f"it ends in time, not {took}")
+    insist(
+        took <= _allowed(state, state.scenario.ends_within), f"it ends in time, not after {took}"
+    )
 
 
 def _allowed(state: State, undisturbed: timedelta) -> timedelta:
-    """How long what takes so long undisturbed may take after what happened."""
+    """How long something may take after what happened, given how long it takes undisturbed."""
     if state.storm:
         return state.storm + SENTINEL_IS_LOST + timedelta(hours=3)
     return undisturbed + state.losses * state.scenario.per_loss
@@ -89,7 +92,8 @@ def _has_one_answer_for_each_job(state: State, head: Batch) -> None:
 
 
 def _knows_the_details(state: State, round: int, part: AnswersPart) -> None:
-    """Each answer tells of the call that it came from, and no other does."""
+    """Each answer that came from a call has the details of that call, and no other answer has
+    any."""
     for index, answer in part.answers.items():
         calls = [call for call in state.calls if (call.job, call.round) == (index, round)]
         told = answer.call
@@ -131,7 +135,7 @@ def _results_never_changed(state: State, head: Batch) -> None:
 def _was_called_back(state: State, head: Batch) -> None:
     if state.scenario.receiver is kills:
         insist(head.callback is CallbackState.FAILED, "a callback that kills fails in the end")
-        insist(len(state.posts) <= CALLBACK_TRIES, "a callback is not sent for ever")
+        insist(len(state.posts) <= CALLBACK_TRIES, "a callback is not sent forever")
         return
     if state.losses >= _USED_UP and head.attempts == CALLBACK_TRIES:
         return  # every attempt was counted, and too many of their senders died
@@ -144,7 +148,7 @@ def _was_called_back(state: State, head: Batch) -> None:
         _was_called_back_in_time(state, head)
     if state.is_undisturbed:
         expected = ends is CallbackState.DELIVERED
-        insist(len(taken) == expected, "two that check at once send one callback")
+        insist(len(taken) == expected, "two concurrent checks send one callback")
 
 
 def _was_called_back_in_time(state: State, head: Batch) -> None:
@@ -152,7 +156,7 @@ def _was_called_back_in_time(state: State, head: Batch) -> None:
         post.at for post in state.posts if post.is_taken and post.webhook_id == head.callback_id
     ]
     insist(bool(taken_at), "the receiver has the callback of the last round")
-    if state.storm:  # which may use up attempts, and the next waits hours
+    if state.storm:  # which may use up attempts, and the next one waits for hours
         return
     asked_for_at = [each for each in (head.completed_at, state.reposted_at) if each]
     taken_after = [at for at in taken_at if at >= max(asked_for_at) - _CLOCKS_DIFFER]
@@ -175,8 +179,8 @@ def _ran_each_job_as_often_as_it_had_to(state: State, head: Batch) -> None:
 
 
 def _ran_no_job_too_often(state: State) -> None:
-    """A job is called once an attempt; what is lost, handed out twice or sent anew begins the
-    attempts anew."""
+    """A job is called once per attempt; a lost, redelivered or new message starts its attempts
+    over."""
     lost = state.losses - (state.errors == 1 and not state.sent_unknown)
     begun = 1 + lost + state.overlaps + state.begun_anew
     for (index, _), calls in calls_in_rounds(state).items():
@@ -184,8 +188,8 @@ def _ran_no_job_too_often(state: State) -> None:
 
 
 def _stopped_in_time(state: State) -> None:
-    """No more jobs are called in the first round than had to, to find out that too many fail; but
-    those that workers call side by side, and those whose answers were lost."""
+    """In the first round no more jobs are called than necessary to find out that too many fail,
+    except those called concurrently and those whose answers were lost."""
     limit = state.scenario.max_failed
     if limit is None or state.storm:
         return
@@ -196,15 +200,15 @@ def _stopped_in_time(state: State) -> None:
 
 
 def _called_itself_the_same(state: State) -> None:
-    """A call of a job can be told for what it is, however often it is made. If nobody heard of the
-    batch before it expired, there may be another submission."""
+    """Every call of a job identifies itself in the same way. If nobody heard of the batch before it
+    expired, there may be a second submission."""
     told = {(call.job, call.idempotency_key, call.traceparent) for call in state.calls}
     called = {(call.job, call.idempotency_key.rpartition("-")[0]) for call in state.calls}
     insist(len(told) == len(called), "each call of a job has the same id and traceparent")
 
 
 def _waited_as_it_was_told(state: State) -> None:
-    """A platform and a receiver that say when to come again are left alone until then."""
+    """The platform and the receiver are not called before the Retry-After they gave."""
     if not state.is_undisturbed or state.scenario.outlives_its_time:
         return
     for index in range(state.scenario.jobs):
@@ -222,7 +226,7 @@ def _delivered_once_at_a_time(state: State) -> None:
 
 
 def calls_in_rounds(state: State) -> Counter[tuple[int, int]]:
-    """How often each job was called in each round and somebody was there."""
+    """How often each job was called in each round while the platform was there."""
     return Counter((call.job, call.round) for call in state.calls if not call.is_away)
 
 
@@ -235,7 +239,7 @@ def _kept_within_its_life(state: State, head: Batch) -> None:
 
 
 def _did_what_was_granted(state: State, head: Batch) -> None:
-    """What the caller asked for last stands."""
+    """The caller's last successful request stands."""
     last = next((step for step in reversed(state.acted) if step in ("cancel", "restart")), None)
     if last == "restart" and "restart" in state.granted and state.acted.count("restart") == 1:
         insist(not head.cancelled, "a restart takes the cancel back")

@@ -1,12 +1,12 @@
-"""The queues as the template has them, and the function that works on each. One more queue is one
-more line here, and one more method of `SimulatedQueue`."""
+"""The queues as the template defines them, and the function that works on each. Another queue needs
+one more line here, and one more method of `SimulatedQueue`."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from chalicelib.domain.message import MAX_RECEIVES
 
-#: How long a function may take before Lambda ends it, as `.chalice/config.json` has it.
+#: How long a function may take before Lambda ends it, as set in `.chalice/config.json`.
 TIMEOUTS = {
     "submit": 29,
     "act": 29,
@@ -16,22 +16,22 @@ TIMEOUTS = {
     "bury_jobs": 60,
     "sweep": 50,
 }
-#: A message whose function died is seen again after so many of its timeouts.
+#: A message whose function died is visible again after this many of the function's timeouts.
 _TIMEOUTS_HIDDEN = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueKind:
-    """What becomes of the messages of one queue."""
+    """What happens to the messages of one queue."""
 
     function: str
     max_receives: int
-    #: Where a message goes that was received so often; None: nowhere that anything works on it.
+    #: Where a message goes after that many receives. None: nowhere that anything works on it.
     dead_letters: str | None = None
 
     @property
     def visibility(self) -> timedelta:
-        """How long a message that is being worked on is hidden."""
+        """How long a message in the hands of a worker is hidden."""
         return timedelta(seconds=_TIMEOUTS_HIDDEN * TIMEOUTS[self.function])
 
 

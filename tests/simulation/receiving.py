@@ -1,4 +1,4 @@
-"""The scenarios in which a callback ends otherwise than by being taken at last."""
+"""Scenarios in which a callback does not end by being accepted."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""One invocation, as it goes: what else happens meanwhile, and what goes wrong in it."""
+"""One invocation from beginning to end, with what happens meanwhile and what goes wrong in it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.simulation.state import Invocation, Message, State
 from tests.simulation.timetable import next_besides, next_message
 from tests.simulation.world import World
 
-#: More than any schedule takes, with so many more for each chunk and each message that is there; a
-#: run that gets here is stuck.
+#: More than any schedule takes, plus this many for each chunk and message. A run that gets here is
+#: stuck.
 MAX_INVOCATIONS = 300
 INVOCATIONS_PER_CHUNK = 5
 INVOCATIONS_PER_MESSAGE = 10
@@ -31,19 +31,19 @@ class Stuck(AssertionError):
 class Plan:
     """What is to happen in one invocation."""
 
-    #: The scenario's action comes after this many moments, one before each call of a port.
+    #: The scenario's action comes after this many moments; there is one before each call of a port.
     action_at: int | None = None
     #: What goes wrong in the action.
     in_action: Accident | None = None
     #: What goes wrong in the invocation.
     accident: Accident | None = None
-    #: Whether the state is kept at each place where a crash would leave another one.
+    #: Whether to keep the state at each place where a crash would leave a different one.
     keeps_crashes: bool = False
 
 
 class Running(Hooks):
-    """An invocation that goes as planned; whatever comes due while somebody outside takes their
-    time happens meanwhile."""
+    """An invocation that goes as planned. Whatever comes due during a slow call happens
+    meanwhile."""
 
     def __init__(self, state: State, invocation: Invocation | None, plan: Plan) -> None:
         super().__init__(state)
@@ -52,11 +52,11 @@ class Running(Hooks):
         #: The moments so far.
         self.moments = 0
         self.has_acted = False
-        #: The call that failed, or before which it died, in this invocation, and in the action;
-        #: empty: none of that number was made.
+        #: The call that failed, or before which it died, in this invocation and in the action.
+        #: Empty if there was no call with that number.
         self.hit = ""
         self.hit_in_action = ""
-        #: What a crash leaves, at each place.
+        #: What a crash leaves at each place.
         self.crashed: list[State] = []
         self._effects = 0
         self._fallible = 0
@@ -91,7 +91,7 @@ class Running(Hooks):
         self.state.now = max(self.state.now, until)
 
     def keep(self) -> None:
-        """What a crash leaves here, if another one than at the last place."""
+        """Keep what a crash leaves here, if it differs from the last place."""
         is_before_the_action = self._plan.action_at is not None and not self.has_acted
         if not self._plan.keeps_crashes or is_before_the_action:
             return
@@ -124,14 +124,15 @@ class Running(Hooks):
 
 
 class _Nested(Running):
-    """Within another one: there are no moments in it."""
+    """An invocation within another one: it has no moments of its own."""
 
     def between(self) -> None:
         """Nothing comes in between."""
 
 
 def run(state: State, invocation: Invocation, plan: Plan = Plan()) -> Running:
-    """One invocation, as SQS or the schedule has it, to its end or its death; what came of it."""
+    """Run one invocation, as SQS or the schedule starts it, to its end or its death, and return
+    what came of it."""
     started = start(state, invocation)
     running = Running(state, started, plan)
     if started is None:
@@ -155,8 +156,8 @@ def run(state: State, invocation: Invocation, plan: Plan = Plan()) -> Running:
 
 
 def start(state: State, invocation: Invocation) -> Invocation | None:
-    """The invocation with its message received; None: the message went to its dead letters, or was
-    received in vain."""
+    """Return the invocation with its message received. None if the message went to the dead
+    letters, or was received in vain."""
     if invocation.function == "sweep":
         state.swept_at = state.now
     if invocation.message is None:
@@ -173,8 +174,8 @@ def act(
     running: Invocation | None = None,
     accident: Accident | None = None,
 ) -> str:
-    """What happens besides, while an invocation stands still, or when all is at rest. The call that
-    its accident hit, if it did."""
+    """Perform the action, during an invocation or when all is at rest. Return the call that its
+    accident hit, if any."""
     hit = ""
     for step in steps:
         if step in _BESIDES:
@@ -195,7 +196,7 @@ def _is_throttled(state: State, queue: str, receives: int) -> bool:
 
 
 def _ask(state: State, step: Step, running: Invocation | None, accident: Accident | None) -> str:
-    """The caller asks for something; which call of it the accident hit."""
+    """Make the caller's request, and return which of its calls the accident hit."""
     asking = _Nested(state, running, Plan(accident=accident))
     try:
         World(state, asking).invoke(Invocation("act", step=step))
@@ -205,25 +206,25 @@ def _ask(state: State, step: Step, running: Invocation | None, accident: Acciden
 
 
 def _drain(state: State, running: Invocation | None) -> None:
-    """Every other message that can be had now is worked off, while one invocation stands still."""
+    """Handle every other available message while one invocation is suspended."""
     state.overlaps += 1
     for _ in range(most_invocations(state)):
         upcoming = next_message(state, running)
         if upcoming is None:
             return
         _undisturbed(state, upcoming)
-    raise Stuck("messages beget messages")
+    raise Stuck("messages keep creating messages")
 
 
 def _undisturbed(state: State, invocation: Invocation) -> None:
-    """One invocation from its receipt to its end, within another."""
+    """Run one invocation from its receipt to its end, within another."""
     started = start(state, invocation)
     if started is not None and _goes_well(state, started):
         state.delete(started.message)
 
 
 def _goes_well(state: State, started: Invocation) -> bool:
-    """Whether it got to its end."""
+    """Whether the invocation reached its end."""
     try:
         World(state, _Nested(state, started, Plan())).invoke(started)
     except (Crash, BatchbackError):
@@ -282,7 +283,7 @@ def _delay(state: State, running: Invocation | None) -> None:
 
 
 def _waiting(state: State, running: Invocation | None) -> list[Message]:
-    """The messages that nobody is at work on."""
+    """The messages that no worker has in hand."""
     in_hand = running.message.number if running and running.message else None
     return [message for message in state.queue if message.number != in_hand]
 
@@ -307,7 +308,7 @@ def _resume(state: State, running: Invocation | None) -> None:
     state.store.pause(None)
 
 
-#: What is not the caller's to ask.
+#: Actions that are not the caller's.
 _BESIDES: dict[Step | None, Callable[[State, Invocation | None], None]] = {
     "drain": _drain,
     "sweep": _sweep,

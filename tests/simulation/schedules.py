@@ -1,5 +1,5 @@
-"""Every way in which it can go: each accident at each place, and the action at each moment, alone
-and with each other."""
+"""Every possible schedule: each accident at each place, and the action at each moment, alone and
+combined."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ class Budget:
 
 
 def every_schedule(scenario: Scenario, check: Check, *, crashes: int = 0, errors: int = 0) -> int:
-    """Runs the scenario with every choice of places for up to so many accidents, and with its
-    action, if it has one, at every moment. Each run is checked at its end. The number of runs."""
+    """Run the scenario with every choice of places for up to this many accidents, and with its
+    action, if it has one, at every moment. Check each run at its end, and return the number of
+    runs."""
     budget = Budget(crashes=crashes, errors=errors, acts=bool(scenario.action))
     state = begin(scenario)
     with patch.object(results, "MAX_CALLBACK_BYTES", scenario.max_callback_bytes):
@@ -59,7 +60,7 @@ def run_to_rest(state: State, check: Check) -> None:
 
 
 class _Exploration:
-    """Goes into each branch once: what follows from a state that was seen is known."""
+    """Explores each branch once: what follows from a known state is known."""
 
     def __init__(self, state: State, check: Check) -> None:
         self._check = check
@@ -68,7 +69,7 @@ class _Exploration:
         self._known: dict[int, int] = {}
 
     def explore(self, state: State, budget: Budget) -> int:
-        """The number of runs that follow from a state."""
+        """Run everything that can follow from a state, and return the number of runs."""
         runs = 0
         seen: dict[int, int] = {}
         for _ in range(most_invocations(state)):
@@ -98,7 +99,7 @@ class _Exploration:
 
 
 def goes_on(state: State, check: Check) -> bool:
-    """At rest: the promises are checked, and if the scenario says so the caller begins again."""
+    """Check the promises at rest, and begin again if the scenario's caller does."""
     check(state)
     if not state.scenario.again_after_expiry or state.lives > 1:
         return False
@@ -107,7 +108,7 @@ def goes_on(state: State, check: Check) -> bool:
 
 
 def _branches(state: State, invocation: Invocation, budget: Budget) -> Branches:
-    """The states after this invocation, each with one thing that happened in it."""
+    """Yield the states after this invocation, each with one thing that happened in it."""
 
     def attempt(accident: Accident) -> tuple[State, str]:
         branch = state.copy()
@@ -123,7 +124,7 @@ def _branches(state: State, invocation: Invocation, budget: Budget) -> Branches:
 
 
 def _with_the_action(state: State, invocation: Invocation, budget: Budget) -> Branches:
-    """The action at each moment of this invocation: by itself, with a crash after it, and with an
+    """The action at each moment of this invocation: alone, with a crash after it, and with an
     accident in the action."""
     for moment in count():
         plan = Plan(action_at=moment)
@@ -154,8 +155,8 @@ def _at_rest(state: State, budget: Budget) -> Branches:
 def _with_each(
     accidents: Iterable[Make], attempt: Callable[[Accident], tuple[State, str]], budget: Budget
 ) -> Branches:
-    """The states after each accident at each place, until there is no further place. That the
-    answer to a read is lost is no other accident than that it fails."""
+    """The states after each accident at each place, until no place is left. Losing the answer to a
+    read is the same accident as the read failing."""
     for make in accidents:
         for at in count():
             accident = make(at)

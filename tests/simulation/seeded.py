@@ -1,4 +1,4 @@
-"""Each fault, and an ordinary run that sees it."""
+"""Each fault, and an ordinary run that detects it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Seeded:
     seen_in: str
 
 
-#: Of the runs that see it, one that is soon done.
+#: Of the runs that detect it, one that is fast.
 _SEEN_IN = {
     "a_counter_instead_of_a_set": "plain-3-in-1s-1-crashes",
     "done_before_the_flush": "plain-3-in-1s-1-crashes",

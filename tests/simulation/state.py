@@ -19,9 +19,9 @@ from tests.samples import DEMO_CALLER, PLAIN_TERMS, a_batch, some_jobs
 from tests.simulation.queues import QUEUES
 from tests.simulation.scenario import Scenario, Step
 
-#: Somebody else's batch, which nothing may touch.
+#: Another account's batch, which nothing may touch.
 BYSTANDER = "b" * 32
-#: Another batch of the caller's, which competes with the first for what both may have going.
+#: Another batch of the caller's, which competes with the first one for the account's limit.
 RIVAL_KEY = "rival"
 RIVAL = hashlib.sha256(f"{DEMO_CALLER.account}\n{RIVAL_KEY}".encode()).hexdigest()[:32]
 
@@ -45,34 +45,34 @@ class Invocation:
 
     function: str
     message: Message | None = None
-    #: What the caller asks for.
+    #: What the caller requests.
     step: Step | None = None
 
 
 class Call(NamedTuple):
-    """What the platform saw, and said."""
+    """What the platform saw and answered."""
 
     job: int
     round: int
     at: datetime
-    #: When the job may be called again, as it was told.
+    #: When the job may be called again, according to the answer.
     not_before: datetime
-    #: Whether the platform was not there.
+    #: Whether the platform was away.
     is_away: bool
-    #: None: no answer came.
+    #: None if no answer came.
     status: int | None
-    #: What the call said that it is.
+    #: How the call identified itself.
     idempotency_key: str
     traceparent: str | None
 
 
 class Post(NamedTuple):
-    """What the receiver saw, and whether it took it."""
+    """What the receiver saw, and whether it accepted it."""
 
     webhook_id: str
     body: bytes
     at: datetime
-    #: When the next may come, as it was told.
+    #: When the next post may come, according to the answer.
     not_before: datetime
     is_taken: bool
 
@@ -91,36 +91,36 @@ class State:
     #: How often each event was logged.
     logged: Counter[str] = field(default_factory=Counter)
     is_key_revoked: bool = False
-    #: What the index of due times tells, and what it will tell next, where it lags.
+    #: What the index of due times shows now, and what it will show next, if it lags.
     index: dict[str, datetime] = field(default_factory=dict)
     next_index: dict[str, datetime] = field(default_factory=dict)
 
-    #: Until when what is away, or was.
+    #: Until when each service is, or was, away.
     away: dict[str, datetime] = field(default_factory=dict)
     paused_at: datetime | None = None
-    #: What a worker remembers of the platform of each account.
+    #: What a worker remembers about the platform of each account.
     known: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
-    #: How often each job was called, and each call; and what other batches had.
+    #: How often each job was called, each call, and the calls of other batches.
     called: Counter[int] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     calls: list[Call] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
-    #: Deliveries under way now, and the most there ever were.
+    #: Deliveries under way now, and the highest number there ever was.
     posting: int = 0
     most_posting: int = 0
     #: The results of each round as they were when it was completed.
     completed: dict[int, bytes] = field(default_factory=dict)
 
-    #: What the caller was answered; None: nothing yet.
+    #: The answer that the caller got; None if there was none yet.
     batch_id: str | None = None
     submits: int = 0
-    #: What the caller asked for, in order, and what of it was answered with success.
+    #: The caller's requests in order, and which of them were answered with success.
     acted: list[Step] = field(default_factory=list)
     granted: list[Step] = field(default_factory=list)
     reposted_at: datetime | None = None
     cancelled_at: datetime | None = None
-    #: Which of the scenario's asks come next, and whether the one at rest is still to come.
+    #: Which of the scenario's requests comes next, and whether the one at rest is still to come.
     asked: int = 0
     has_rested: bool = False
     #: How often anything was changed.
@@ -128,27 +128,27 @@ class State:
 
     swept_at: datetime | None = None
     began_at: datetime = START
-    #: How often the caller began with this key, its batch having expired.
+    #: How often the caller began again with this key after its batch had expired.
     lives: int = 1
-    #: The ids of the calls and callbacks of the lives before.
+    #: The ids of the calls and callbacks of earlier batches with this key.
     ids_before: frozenset[str] = frozenset()
-    #: Of the first life, what will arrive in the second.
+    #: What the first batch with this key sent, which will arrive during the second.
     late: list[Message] = field(default_factory=list)
-    #: How long things may go wrong by chance.
+    #: Until when things may go wrong by chance.
     storm: timedelta = timedelta()
-    #: The most batches of the caller's that ever ran at the same time.
+    #: The most batches of the caller that ever ran at the same time.
     most_open: int = 0
-    #: Workers that died by accident; a poison job's do not count.
+    #: Workers that died by accident; those killed by a poison job do not count.
     deaths: int = 0
     #: Calls of database and queue that failed by accident.
     errors: int = 0
-    #: How often all chunks that were not done were sent, but by the submission.
+    #: How often all unfinished chunks were sent, except by the submission.
     begun_anew: int = 0
-    #: Messages that were sent though the sender was told that they were not.
+    #: Messages that were sent although the sender got an error.
     sent_unknown: int = 0
-    #: Deliveries that ran side by side.
+    #: Deliveries that ran concurrently.
     overlaps: int = 0
-    #: Whatever died, failed or got lost: after it something may be late, or be done twice.
+    #: Whether anything died, failed or got lost; afterwards, things may be late or done twice.
     losses: int = 0
 
     def copy(self) -> State:
@@ -172,7 +172,7 @@ class State:
         return other
 
     def put(self, queue: str, body: Body, delay_seconds: float = 0) -> None:
-        """One message is in the queue."""
+        """Put one message in the queue."""
         self.sent[queue] += 1
         visible_at = self.now + timedelta(seconds=delay_seconds)
         message = Message(self._number(), queue, body, visible_at)
@@ -181,14 +181,14 @@ class State:
             self.late.append(message)
 
     def put_again(self, message: Message, delay_seconds: float = 0) -> None:
-        """SQS hands a message out twice, which does not count as a receive."""
+        """Let SQS deliver a message twice, which does not count as a receive."""
         visible_at = self.now + timedelta(seconds=delay_seconds)
         receives = max(0, message.receives - 1)
         again = message._replace(number=self._number(), visible_at=visible_at, receives=receives)
         self.queue.append(again)
 
     def receive(self, message: Message) -> Message | None:
-        """The message with this delivery counted; None where it went to its dead letters."""
+        """Return the message with this delivery counted. None if it went to its dead letters."""
         kind = QUEUES[message.queue]
         self.queue.remove(message)
         if message.receives >= kind.max_receives:
@@ -257,11 +257,11 @@ class State:
 
     @property
     def is_undisturbed(self) -> bool:
-        """Whether nothing went wrong, and nobody meddled."""
+        """Whether nothing went wrong, and nobody interfered."""
         return not (self.losses or self.overlaps or self.acted or self.away or self.paused_at)
 
     def results(self, head: Batch) -> bytes:
-        """With what the callback says after them."""
+        """The results, with what the callback adds after them."""
         terms = self.store.find_terms(head)
         more = summary(head, terms) if terms else {}
         texts = (
@@ -272,7 +272,7 @@ class State:
         return b"".join(pieces(head.batch_id, texts, more))
 
     def failed(self, head: Batch) -> int:
-        """How many jobs did not succeed, as it is recorded."""
+        """How many jobs failed, according to the record."""
         chunks = self.store.read_chunks(head, head.chunks)
         return sum(len(chunk.failed(head.round)) for chunk in chunks)
 
@@ -287,7 +287,7 @@ class State:
 
 
 def begin(scenario: Scenario) -> State:
-    """The state before the caller submits, with somebody else's batch in it."""
+    """The state before the caller submits, with another account's batch in it."""
     state = State(scenario=scenario)
     bystander = the_bystander()
     state.store.save_jobs(bystander, PLAIN_TERMS, some_jobs(2))
@@ -299,5 +299,5 @@ def begin(scenario: Scenario) -> State:
 
 @lru_cache
 def the_bystander() -> Batch:
-    """As it is at first, and must be in the end."""
+    """That batch as it is at first, and must be in the end."""
     return a_batch(2, batch_id=BYSTANDER, account="other", due_at=None, next_check_at=None)

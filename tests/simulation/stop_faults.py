@@ -1,4 +1,4 @@
-"""What is done about jobs that fail, and what calls say of themselves, broken on purpose."""
+"""The handling of failing jobs, and the ids of calls, broken on purpose."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from chalicelib.operations.work import Work
 
 @contextmanager
 def a_stop_that_nobody_writes() -> Iterator[None]:
-    """Who notices that too many jobs failed starts no further call, and that is all."""
+    """A worker that notices that too many jobs failed starts no further call, and does nothing
+    else."""
     with patch.object(BatchCompletion, "stop_if_too_many_failed", lambda *_: None):
         yield
 
 
 @contextmanager
 def a_stop_in_a_later_round() -> Iterator[None]:
-    """A restart has the limit, too."""
+    """The limit applies to a restart, too."""
     has_failed_too_often = Batch.has_failed_too_often
 
     def in_any_round(self: Batch, elsewhere: int = 0) -> bool:
@@ -50,7 +51,7 @@ def a_stop_that_no_worker_minds() -> Iterator[None]:
 
 @contextmanager
 def a_limit_that_no_worker_minds() -> Iterator[None]:
-    """A worker goes on with its jobs, whatever it has seen fail."""
+    """A worker goes on with its jobs, no matter how many it has seen fail."""
     with patch.object(Work, "has_seen_too_many_fail", False):
         yield
 
@@ -69,7 +70,7 @@ def a_restart_that_keeps_the_stop() -> Iterator[None]:
 
 
 def _without(field: str, change: str) -> Callable[[], AbstractContextManager[None]]:
-    """What a change is conditional on, without a field."""
+    """Drop a field from a change's condition."""
     made = getattr(transitions, change)
 
     @contextmanager
@@ -87,14 +88,14 @@ def _without(field: str, change: str) -> Callable[[], AbstractContextManager[Non
 
 @contextmanager
 def a_restart_that_forgets_the_deadline() -> Iterator[None]:
-    """A restarted batch may take as long as the stage says, whatever its caller said."""
+    """A restarted batch gets the stage's deadline in place of the caller's."""
     with patch.object(BatchRerunner, "_deadline_of", lambda self, batch: self.deadline):
         yield
 
 
 @contextmanager
 def no_life_in_the_ids() -> Iterator[None]:
-    """A batch says nothing of itself that one under its id has not said before."""
+    """The ids of a batch repeat those of an earlier batch with its key."""
     with patch.object(Batch, "life", ""):
         yield
 

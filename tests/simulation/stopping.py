@@ -1,4 +1,4 @@
-"""The scenarios in which more jobs fail than may."""
+"""Scenarios in which more jobs fail than may."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ _FAILURES = Scenario(
     ends_within=WORKERS_END + timedelta(minutes=1),
 )
 
-#: By themselves.
+#: On their own.
 STOPPING = (
     _FAILURES,
     replace(_FAILURES, name="more-failures-than-may", max_failed=1),
@@ -43,7 +43,7 @@ STOPPING = (
         insists=(every_job_has_its_answer_in_the_end,),
     ),
 )
-#: With what comes from outside, at every moment.
+#: With actions from outside, at every moment.
 STOPPED_MEANWHILE = (
     replace(_FAILURES, name="too-many-failures-while-cancelled", action=("cancel",)),
     replace(
@@ -54,8 +54,8 @@ STOPPED_MEANWHILE = (
     ),
     replace(_FAILURES, name="too-many-failures-at-once", action=("drain",)),
 )
-#: The last job is one too many, and a worker that has seen that has the batch stopped at any
-#: moment: while another one completes it, or while the caller cancels it.
+#: The last job is one too many. A worker that has seen that stops the batch at any moment: while
+#: another worker completes it, or while the caller cancels it.
 STOPPED_LATE = (
     replace(_FAILURES, name="completed-while-stopped", jobs=3, max_failed=2, action=("stop",)),
     replace(

@@ -1,4 +1,4 @@
-"""The scenarios in which AWS is not as one would like it, and those in which two do the same."""
+"""Scenarios in which AWS behaves badly, and those in which two workers do the same."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from tests.simulation.scenario import Scenario
 
 _FIRST = frozenset({0})
 
-#: By themselves.
+#: On their own.
 SURROUNDINGS = (
     Scenario(
         name="throttled",

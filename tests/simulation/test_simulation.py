@@ -1,4 +1,5 @@
-"""The promises hold wherever an accident comes, and the simulation sees it when they do not."""
+"""The promises hold wherever an accident happens, and the simulation detects it when they do
+not."""
 
 import pytest
 
@@ -16,13 +17,13 @@ SEEDS_AT_ONCE = 100
 
 @pytest.mark.parametrize("run", ORDINARY)
 def test_every_schedule_leaves_every_promise_kept(run: str) -> None:
-    """All scenarios in all shapes: `make simulate`."""
+    """`make simulate` runs all scenarios in all shapes."""
     print(f"{ORDINARY[run].every_schedule()} schedules, 0 promises broken")
 
 
 @pytest.mark.parametrize("large", TEN_THOUSAND, ids=[each.scenario.name for each in TEN_THOUSAND])
-def test_a_thousand_jobs_at_once_leave_every_promise_kept(large: Large) -> None:
-    """With ten thousand: `make simulate`."""
+def test_batches_of_a_thousand_jobs_leave_every_promise_kept(large: Large) -> None:
+    """`make simulate` runs them with ten thousand jobs."""
     for seed in range(2):
         run_large(large, seed, jobs=1_000)
 
@@ -33,7 +34,7 @@ def test_many_batches_and_few_workers_leave_every_promise_kept(load: Load) -> No
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_AT_ONCE))
-def test_storms_drawn_by_chance_leave_every_promise_kept(first: int) -> None:
+def test_random_storms_leave_every_promise_kept(first: int) -> None:
     for seed in range(first, first + SEEDS_AT_ONCE):
         try:
             run_seed(seed)
@@ -42,7 +43,7 @@ def test_storms_drawn_by_chance_leave_every_promise_kept(first: int) -> None:
 
 
 @pytest.mark.parametrize("fault", SEEDED)
-def test_a_fault_in_the_protocol_is_seen_in_an_ordinary_run(fault: str) -> None:
+def test_a_fault_in_the_protocol_is_detected_in_an_ordinary_run(fault: str) -> None:
     seeded = SEEDED[fault]
     with seeded.fault(), pytest.raises((Broken, Stuck)):
         ORDINARY[seeded.seen_in].every_schedule()

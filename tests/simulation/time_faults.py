@@ -1,4 +1,4 @@
-"""What has to do with time and with counting, broken on purpose."""
+"""The handling of time and counts, broken on purpose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chalicelib.operations.run_jobs import JobRunner
 
 @contextmanager
 def an_attempt_never_counted_up() -> Iterator[None]:
-    """Each call of a job is the first."""
+    """Each call of a job counts as the first."""
     handed_on = JobsMessage.handed_on
 
     def forgetful(
@@ -49,7 +49,7 @@ def a_restart_that_keeps_the_cancel() -> Iterator[None]:
 
 @contextmanager
 def answers_of_later_rounds_taken() -> Iterator[None]:
-    """Whoever works for an older round takes what is recorded in a newer one."""
+    """A worker of an older round accepts what is recorded in a newer one."""
     answers = Chunk.answers
 
     def newest(self: Chunk, round: int) -> dict[int, Answer]:
@@ -61,14 +61,14 @@ def answers_of_later_rounds_taken() -> Iterator[None]:
 
 @contextmanager
 def blame_after_one_death() -> Iterator[None]:
-    """One worker's death under a job's marker is enough to fail it."""
+    """One worker's death under a job's marker is enough to fail the job."""
     with patch.object(bury_jobs, "_DEATHS_TO_BLAME", 1):
         yield
 
 
 @contextmanager
 def a_finish_announced_once() -> Iterator[None]:
-    """Whoever finds a full chunk among the finished ones does not see to the batch's end."""
+    """Finding a full chunk already marked as done does not lead to completing the batch."""
 
     def finish_if_full(self: AnswerRecorder, batch: Batch, chunk: Chunk) -> None:
         if chunk.missing(batch.round):
@@ -83,14 +83,14 @@ def a_finish_announced_once() -> Iterator[None]:
 
 @contextmanager
 def jobs_not_started_dropped() -> Iterator[None]:
-    """What a worker has no time for is left lying."""
+    """Jobs for which a worker has no time are dropped."""
     with patch.object(JobRunner, "_pass_on", lambda self, work, *, has_begun: None):
         yield
 
 
 @contextmanager
 def a_repost_without_a_due_time() -> Iterator[None]:
-    """If the message of a repost is lost, nobody comes."""
+    """If the message of a repost is lost, nothing else triggers it."""
     repost = transitions.repost
 
     def careless(batch: Batch, *args: Any) -> Any:
@@ -103,7 +103,7 @@ def a_repost_without_a_due_time() -> Iterator[None]:
 
 @contextmanager
 def a_cancel_without_a_due_time() -> Iterator[None]:
-    """If the message of a cancel is lost, the next check does it."""
+    """If the message of a cancel is lost, only the next check triggers it."""
     cancel = transitions.cancel
 
     def careless(batch: Batch, *args: Any) -> Any:
@@ -116,14 +116,14 @@ def a_cancel_without_a_due_time() -> Iterator[None]:
 
 @contextmanager
 def a_lease_shorter_than_a_delivery() -> Iterator[None]:
-    """Others begin while the first still sends."""
+    """Other workers begin while the first one is still sending."""
     with patch.object(transitions, "LEASE", timedelta(seconds=20)):
         yield
 
 
 @contextmanager
 def a_platform_that_is_not_listened_to() -> Iterator[None]:
-    """Retry-After of a platform is not waited for."""
+    """The platform's Retry-After is ignored."""
     job_wait = retry.job_wait
 
     def impatient(attempt: int, *, retry_after: float | None, **more: Any) -> int:
@@ -135,7 +135,7 @@ def a_platform_that_is_not_listened_to() -> Iterator[None]:
 
 @contextmanager
 def a_receiver_that_is_not_listened_to() -> Iterator[None]:
-    """Retry-After of a receiver is not waited for, and 410 is an error like others."""
+    """The receiver's Retry-After is ignored, and 410 is an error like any other."""
     judge_callback = outcome.judge_callback
 
     def deaf(reply: Any, now: datetime) -> Any:
@@ -148,7 +148,7 @@ def a_receiver_that_is_not_listened_to() -> Iterator[None]:
 
 @contextmanager
 def a_wait_taken_for_a_standstill() -> Iterator[None]:
-    """Nobody notes that a message waits."""
+    """No waiting message is noted."""
     with patch.object(Handover, "_note_wait", lambda *_: None):
         yield
 
@@ -162,7 +162,7 @@ def a_key_that_signs_for_ever() -> Iterator[None]:
 
 @contextmanager
 def no_deadline() -> Iterator[None]:
-    """Jobs are called as long as they are tried."""
+    """Jobs are called until their retries end."""
     with patch.object(Batch, "is_to_be_ended", lambda self, now: self.cancelled):
         yield
 

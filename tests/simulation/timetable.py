@@ -1,5 +1,5 @@
 """What comes next: the messages as they become visible, the sweep each minute, and the caller, who
-asks again until it is answered."""
+retries until it gets an answer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.fakes.clock import START
 from tests.simulation.queues import QUEUES
 from tests.simulation.state import Invocation, Message, State
 
-#: A caller that was not answered asks again after this time, with the same Idempotency-Key.
+#: A caller without an answer retries after this time, with the same Idempotency-Key.
 CALLER_WAITS = timedelta(minutes=10)
 MINUTE = timedelta(minutes=1)
 
 
 def next_invocation(state: State) -> Invocation | None:
-    """The invocation that comes next in time, and the clock moved to it; None: all is at rest."""
+    """Move the clock to the next invocation and return it. None if all is at rest."""
     found = min(_upcoming(state), key=_order, default=None)
     if found is None:
         return _at_rest(state)
@@ -27,7 +27,7 @@ def next_invocation(state: State) -> Invocation | None:
 
 
 def next_besides(state: State, running: Invocation | None, until: datetime) -> Invocation | None:
-    """What comes next until then, while an invocation runs, and the clock moved to it."""
+    """Move the clock to what comes next until then, while an invocation runs, and return it."""
     besides = [
         (max(moment, state.now), order, invocation)
         for moment, order, invocation in _by_itself(state, running)
@@ -41,7 +41,7 @@ def next_besides(state: State, running: Invocation | None, until: datetime) -> I
 
 
 def next_message(state: State, running: Invocation | None) -> Invocation | None:
-    """The message that can be had now, while another one is worked on."""
+    """The message that is available now, while another one is being handled."""
     for message in state.queue:
         if message.visible_at <= state.now and not _is_in_hand(message, running):
             return invocation_of(message)
@@ -52,7 +52,7 @@ def invocation_of(message: Message) -> Invocation:
     return Invocation(QUEUES[message.queue].function, message)
 
 
-#: When, what of several at once, and what.
+#: When, which of several at that time, and what.
 Upcoming = tuple[datetime, int, Invocation]
 
 
@@ -73,7 +73,7 @@ def _upcoming(state: State) -> Iterator[Upcoming]:
 
 
 def _at_rest(state: State) -> Invocation | None:
-    """What the caller has waited for that to ask."""
+    """The request that the caller saved for when all is at rest."""
     if state.scenario.at_rest is None or state.has_rested:
         return None
     state.has_rested = True
@@ -96,7 +96,7 @@ def _is_in_hand(message: Message, running: Invocation | None) -> bool:
 
 
 def next_sweep(state: State) -> datetime | None:
-    """The first full minute at which a sweep finds something; one a minute at most."""
+    """The first full minute at which a sweep finds something; at most one per minute."""
     due_times = [head.due_at for head in state.store.heads.values() if head.due_at]
     if not due_times:
         return None

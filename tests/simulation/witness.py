@@ -1,4 +1,4 @@
-"""What is insisted on while things happen, because in the end it no longer shows."""
+"""Promises that must be checked while things happen, because the final state does not show them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from chalicelib.domain.batch import Batch
 from tests.simulation.state import RIVAL, State
 
-#: So old may be what a worker knows of a pause.
+#: How old a worker's knowledge of a pause may be.
 _KNOWN_FOR = timedelta(seconds=5)
 
 
@@ -21,7 +21,8 @@ def insist(holds: bool, promise: str) -> None:
 
 
 def insist_on_the_pause(state: State) -> None:
-    """A call is made. Whose clock is wrong, or who cannot read, may not know better."""
+    """Check a call. A worker with a wrong clock, or one that cannot read, may not know of the
+    pause."""
     pause, paused_at = state.store.paused, state.paused_at
     excused = state.scenario.clocks or state.errors or "database" in state.away
     if pause and paused_at and not excused and state.now < pause.until:
@@ -29,13 +30,13 @@ def insist_on_the_pause(state: State) -> None:
 
 
 def insist_on_a_new_id(state: State, id: str) -> None:
-    """A call or a callback goes out."""
+    """Check the id of a call or a callback that goes out."""
     insist(id not in state.ids_before, "no id of an earlier life is sent again")
 
 
 def note_change(state: State, found: Batch | None, writer: Batch, after: Batch | None) -> None:
-    """A head was to be changed by somebody who had read it as `writer`, and who found it as
-    `found`; it is now as `after`, or nothing was written."""
+    """Check a change to a head by a worker that had read it as `writer` and found it as `found`; it
+    is now as `after`, or nothing was written."""
     if after is None or found is None:
         return
     _insist_that_the_late_one_loses(found, writer, after)
@@ -55,7 +56,7 @@ def note_change(state: State, found: Batch | None, writer: Batch, after: Batch |
 
 
 def _insist_on_the_end(state: State, found: Batch, writer: Batch, after: Batch) -> None:
-    """A batch ends in one way, and whoever ends it has seen in which."""
+    """A batch ends in one way, and the worker that ends it has seen in which."""
     insist(not (after.cancelled and after.stopped), "of a cancel and a stop the first stands")
     if after.stopped and not found.stopped:
         insist(after.round == 1, "only the first round is stopped")
@@ -65,13 +66,16 @@ def _insist_on_the_end(state: State, found: Batch, writer: Batch, after: Batch) 
         return
     if found.is_running:
         seen = (writer.cancelled, writer.stopped)
-        insist(seen == (found.cancelled, found.stopped), "who ends a batch has seen how it ends")
+        insist(
+            seen == (found.cancelled, found.stopped),
+            "a worker that ends a batch has seen how it ends",
+        )
     else:
         insist(after.status == found.status, "the status stays as it was at the end of the round")
 
 
 def _insist_that_the_late_one_loses(found: Batch, writer: Batch, after: Batch) -> None:
-    """Of two writers that read the same, whatever they read."""
+    """Check the second of two writers that read the same, no matter what they read."""
     insist(found.submission == writer.submission, "no write reaches another submission's head")
     insist(found.round == writer.round, "no write is made for an older round")
     if found.round == after.round and found.is_completed and writer.is_completed:

@@ -1,10 +1,9 @@
-"""The service over one state, set going one function at a time.
+"""The service over one state, running one function at a time.
 
 Everything that outlives a crash is plain data in `State`: the tables, the queues, what platform and
-receiver have seen. What an invocation holds in its hands dies with it. So the state after a crash
-depends only on how many *effects* (writes, sends, calls, posts) took place before it, and a crash
-before each effect, and one after the last, is a crash before and after every call of a port.
-"""
+receiver have seen. What an invocation holds in memory dies with it. So the state after a crash
+depends only on how many *effects* (writes, sends, calls, posts) took place before it. A crash
+before each effect, and one after the last, covers a crash before and after every call of a port."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ from tests.simulation.witness import insist, note_change
 
 IDEMPOTENCY_KEY = "once"
 _TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "01")
-#: What a container knows of the platform of an account.
+#: What a container knows about the platform of an account.
 _KNOWN = ("holds", "asked_at", "answered_at", "misses")
 
 
@@ -53,7 +52,7 @@ class World:
         self._service = Service(settings, ports_of(self))
         self._invocation: Invocation | None = None
         self._body: JobsMessage | None = None
-        #: The head of the message in hand, as it was when it was received.
+        #: The head of the message in hand, as it was when the message was received.
         self._found: Batch | None = None
         self._began_at = state.now
         self._ahead = timedelta()
@@ -63,7 +62,7 @@ class World:
     # What a function is given besides its ports
 
     def now(self) -> datetime:
-        """The time by the clock of whatever runs."""
+        """The time by the clock of the running function."""
         return self.state.now + self._ahead
 
     def sleep(self, seconds: float) -> None:
@@ -79,7 +78,7 @@ class World:
         return TIMEOUTS[self._invocation.function] - gone
 
     def wait(self, seconds: float) -> None:
-        """Somebody outside takes so long; and Lambda ends a function that takes too long."""
+        """Let a call outside take this long. Lambda ends a function that takes too long."""
         if not seconds:
             return
         self.hooks.wait(seconds)
@@ -87,12 +86,12 @@ class World:
             raise Crash
 
     def is_about(self, batch_id: str) -> bool:
-        """Whether it is the batch that all is about, in the life that it has now."""
+        """Whether it is the scenario's batch, in its current life."""
         head = self.state.head
         return head is not None and head.batch_id == batch_id and self._life == self.state.lives
 
     def insist_on_being_in_date(self) -> None:
-        """A call is made: the message in hand was for it when it was received."""
+        """Check at a call that the message in hand was valid for it when it was received."""
         body, head = self._body, self._found
         insist(
             body is not None
@@ -106,11 +105,11 @@ class World:
 
     @property
     def round_in_hand(self) -> int:
-        """Of which round the message is that is being run."""
+        """The round of the message in hand."""
         return self._body.round if self._body else 0
 
     def pass_through(self, name: str, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """One call of a port, with all that may happen around it."""
+        """Make one call of a port, with everything that may happen around it."""
         self.hooks.before(name)
         if name not in OUTSIDE and self._is_away(name):
             raise Unavailable(f"{name} failed")
@@ -118,7 +117,7 @@ class World:
         outage = self.state.store.outages.get(args[0]) if name == "move_outage" else None
         value = call(*args, **named)
         if name == "move_outage" and value:
-            insist(outage == args[1], "whoever moves an outage has read it as it is")
+            insist(outage == args[1], "a worker that moves an outage has read its current state")
         if name == "change":
             note_change(self.state, found, args[0], value)
         if name not in READS:
@@ -132,10 +131,10 @@ class World:
         is_write = service == "database" and name not in READS
         return self.state.is_away(service) or (is_write and self.state.is_away("writes"))
 
-    # What can be set going
+    # What can be started
 
     def invoke(self, invocation: Invocation) -> None:
-        """Runs one function to its end. Raises what it raises: then its message comes again."""
+        """Run one function to its end. Raises what it raises; its message then comes again."""
         self._begin(invocation)
         if invocation.step is not None:
             self._act(invocation.step)
@@ -145,12 +144,13 @@ class World:
             getattr(self, f"_{invocation.function}")()
 
     def submit_like(self, key: str) -> None:
-        """Another batch of the scenario's kind."""
+        """Submit another batch of the scenario's kind."""
         self._begin(Invocation("submit"))
         self._submitter.submit_batch(DEMO_CALLER, self._submission(), b"{}", key)
 
     def is_locked_out(self, patience: timedelta) -> bool:
-        """Whether the caller cannot submit another batch, though it waits as long as it is told."""
+        """Whether the caller cannot submit another batch although it waits as long as it is asked
+        to."""
         gives_up_at = self.state.now + patience
         while self.state.now < gives_up_at:
             try:
@@ -172,7 +172,7 @@ class World:
         self._ahead = timedelta(seconds=self.state.scenario.clocks.get(invocation.function, 0))
 
     def _act(self, step: Step) -> None:
-        """The caller asks for something; what it is told is no matter here."""
+        """Make the caller's request; the answer does not matter here."""
         self.state.acted.append(step)
         head = self.state.head
         with suppress(CallerError, ServiceError):
@@ -215,7 +215,7 @@ class World:
 
     @property
     def _submitter(self) -> Any:
-        """With chunks of any size, which the settings do not give for so few jobs."""
+        """A submitter with chunks of any size, which the settings do not allow for so few jobs."""
         scenario = self.state.scenario
         return replace(
             self._service.submitter,

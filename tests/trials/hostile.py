@@ -1,9 +1,9 @@
-"""`make hostile`: every hostile script of the tests against both ways out, on the real clock.
+"""`make hostile`: run every hostile script of the tests against platform and receiver clients, on
+the real clock.
 
-Each call has a second, and has to end within 1.2 of it, as the script's own entry says; a flood may
-also be cut by the deadline before it reaches the limit. The ordinary tests play the same scripts on
-a clock that only the scripts move.
-"""
+Each call has one second and must end within 1.2 seconds, as the script's own entry says; a flood
+may also be cut off by the deadline before it reaches the limit. The ordinary tests play the same
+scripts on a clock that only the scripts move."""
 
 import sys
 import tempfile
@@ -36,9 +36,9 @@ from tests.adapters.http_servers import (
 
 SECONDS = 1.0
 MOST_SECONDS = 1.2 * SECONDS
-#: What a second of a script takes here: 20 of them fit into a call.
+#: What one second of a script takes here: 20 of them fit into a call.
 PACE = 0.05
-#: More than fits between two sockets.
+#: More than fits into the buffers between two sockets.
 UPLOAD = bytes(30_000_000)
 
 Ask = Callable[[str, bytes, str], Reply | NoReply]
@@ -46,7 +46,7 @@ Ask = Callable[[str, bytes, str], Reply | NoReply]
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One script, and how it is met."""
+    """One script, and the client that meets it."""
 
     name: str
     script: Script
@@ -87,7 +87,7 @@ def is_as_said(script: Script, found: str) -> bool:
 
 
 def meet(case: Case, ask: Ask, certificates: Certificates) -> tuple[str, float]:
-    """What became of the call, and how long it took."""
+    """Make the call, and return its outcome and duration."""
     playing = Playing(case.script, certificates if case.server_has_tls else None)
     with Server(played(playing, pace=PACE)) as server:
         address = f"{case.scheme}://{NAME}:{server.port}"

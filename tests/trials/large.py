@@ -1,12 +1,11 @@
-"""`make large`: batches of ten thousand jobs through the whole service, in processes of their own.
+"""`make large`: run batches of ten thousand jobs through the whole service, in separate processes.
 
-    many       each job has its own answer: one callback, in order, the same bytes as all its pages
-    heavy      answers so long that the callback is as large as one may be
-    cancelled  ended while it runs, then restarted: all its jobs have their answers after all
+    many       each job has its own answer: one callback, in order, the same bytes as all pages together
+    heavy      answers so long that the callback is as large as allowed
+    cancelled  cancelled while it runs, then restarted: in the end all jobs have their answers
 
-How long each takes says little: the embedded AWS is one process. What a worker held at most says
-more; the system tells it on Linux.
-"""
+How long each batch takes says little, because the embedded AWS is a single process. The peak memory
+of a worker says more; Linux reports it."""
 
 import hashlib
 import json
@@ -31,30 +30,30 @@ from chalicelib.domain.results import MAX_CALLBACK_BYTES
 from tests.samples import without_life
 
 JOBS = 10_000
-#: Of a job as JSON: so many of this size fit a request of 3.5 MB.
+#: The size of a job as JSON: ten thousand of this size fit into a request of 3.5 MB.
 JOB_BYTES = 340
 #: The service that takes them.
 OPTIONS = ("--worker-processes", "2")
 VARIABLES = {"MAX_JOBS_PER_BATCH": f"{JOBS}"}
 
-#: How long one batch may take; it takes a minute.
+#: The longest that one batch may take; it usually takes a minute.
 _PATIENCE_SECONDS = 900
 _HTTP_SECONDS = 60
 _MEGABYTE = 1_000_000
-#: How long calls take meanwhile, so that a cancel finds most jobs undone in any batch.
+#: How long calls take, so that a cancel finds most jobs unfinished.
 _SLOW_MS = 800
-#: What a callback holds besides its results, and a result besides its answer.
+#: The bytes of a callback besides its results, and of a result besides its answer.
 _BRACKETS = len('{"asyncId":"","results":[]}') + 32
 _RESULT_BYTES = JOB_BYTES + len('"request":') - len('"params":') + len(',"response":') + len(",")
 _CANCELLED = {"errorCode": 461, "message": "Cancelled"}
 
-#: Whether a response is right for the job of this number.
+#: Whether a response is right for the job with this number.
 IsRight = Callable[[int, Any], bool]
 
 
 @dataclass(slots=True, kw_only=True)
 class Story:
-    """What became of one batch."""
+    """The outcome of one batch."""
 
     name: str
     accepted_seconds: float = 0
@@ -76,7 +75,7 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What is remembered of a callback, which is not its body."""
+    """What is kept of a callback, without its body."""
 
     size_bytes: int
     digest: bytes
@@ -84,7 +83,7 @@ class Callback:
 
 
 class Inbox:
-    """Takes callbacks, by their `webhook-id` without its life."""
+    """Takes callbacks, by the part of their `webhook-id` that callers can know."""
 
     def __init__(self, callback_secret: str) -> None:
         self.callbacks: dict[str, Callback] = {}
@@ -98,7 +97,7 @@ class Inbox:
 
 
 class Large:
-    """The three batches, on a service that runs."""
+    """The three batches, on a running service."""
 
     def __init__(
         self,
@@ -115,7 +114,7 @@ class Large:
         self._inbox = Inbox(where["callbackSecret"])
 
     def stories(self) -> Iterator[Story]:
-        """Each when its batch has ended."""
+        """Yield each outcome when its batch has ended."""
         with self._service, HttpServer(self._inbox.answer, name="inbox") as inbox:
             for tell in (self._many, self._heavy, self._cancelled):
                 story = Story(name=tell.__name__.strip("_"))
@@ -126,7 +125,7 @@ class Large:
                 yield story
 
     def worker_peak_bytes(self) -> int:
-        """The most that a worker process ever held; 0 where the system does not tell."""
+        """The peak memory of all worker processes; 0 if the system does not report it."""
         return max(map(peak_bytes, self._worker_pids), default=0)
 
     def _many(self, story: Story, callback_url: str) -> None:
@@ -142,7 +141,7 @@ class Large:
         self._wait_for_callback(story, id)
         self._check(story, id, lambda _, response: len(_dump(response)) == each)
         if not 0.95 * self._callback_bytes < story.callback_bytes <= self._callback_bytes:
-            story.faults.append("the callback is not as large as it was to be")
+            story.faults.append("the callback is not as large as intended")
 
     def _cancelled(self, story: Story, callback_url: str) -> None:
         self._service.tell("platform", {"namespace": "event", "sleepMs": _SLOW_MS})
@@ -152,7 +151,7 @@ class Large:
         self._wait_for_callback(story, id)
         self._check(story, id, lambda n, found: found == _CANCELLED or _is_answer(n, found))
         if self._service.client.progress(id)["status"] != "cancelled":
-            story.faults.append("it did not end as cancelled")
+            story.faults.append("it did not end by being cancelled")
         self._service.tell("platform", {})
         self._service.client.restart(id)
         self._wait_for_callback(story, id, round=2)
@@ -179,7 +178,7 @@ class Large:
         until(holds, what, _PATIENCE_SECONDS)
 
     def _check(self, story: Story, id: str, is_right: IsRight, *, round: int = 1) -> None:
-        """The callback, and the results page by page, which are to be the same."""
+        """Check that the callback and the pages of results are the same."""
         callback = self._inbox.callbacks[f"{id}-{round}"]
         story.callback_bytes = callback.size_bytes
         story.page_bytes.clear()
@@ -195,10 +194,10 @@ class Large:
             number += len(results) or len(self._jobs)
         whole.update(b"]}")
         if not callback.is_verified or callback.digest != whole.digest():
-            story.faults.append("the callback is not signed, or not what results gives")
+            story.faults.append("the callback is not signed, or differs from results")
 
     def _faults(self, results: list[Any], first: int, is_right: IsRight) -> Iterator[str]:
-        """What is wrong with the first of the results that is."""
+        """Describe the first wrong result."""
         for number, result in enumerate(results, first):
             job = {name: result[name] for name in ("namespace", "action")}
             if job | {"params": result["request"]} != self._jobs[number]:
@@ -216,7 +215,7 @@ class Large:
 
 
 def main() -> int:
-    """The exit status: 0 where every batch went as it should."""
+    """Return the exit status: 0 if every batch went as expected."""
     faults = 0
     with (
         tempfile.TemporaryDirectory(prefix="batchback-large-") as folder,
@@ -234,7 +233,7 @@ def main() -> int:
 
 
 def _job(number: int) -> Job:
-    """As large as JOB_BYTES, and no two alike."""
+    """A job of JOB_BYTES; no two are alike."""
     params: dict[str, Any] = {"event": 1, "contacts": [number], "note": ""}
     job: Job = {"namespace": "event", "action": "inviteContacts", "params": params}
     noise = hashlib.shake_256(b"%d" % number).hexdigest(JOB_BYTES)
@@ -243,7 +242,7 @@ def _job(number: int) -> Job:
 
 
 def _is_answer(number: int, response: Any) -> bool:
-    """Whether it is the demonstration platform's to this very job."""
+    """Whether the response is the demonstration platform's answer to this job."""
     return [each["contact"] for each in response.get("results", [])] == [number]
 
 

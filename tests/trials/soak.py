@@ -1,16 +1,16 @@
-"""`make soak`: the promises on real processes, under everything at once.
+"""`make soak`: test the promises on real processes, with every kind of trouble at the same time.
 
-    workers       are killed in mid-job, at random moments
+    workers       are killed mid-job, at random moments
     platform      fails one call in five, and takes its time
     receiver      refuses the first callback of each batch
 
-and then all batches complete, all call back, and the results are right: each job's own answer, in
-order, the same bytes in every callback of a round and in `results`. Which worker is killed when and
-which calls fail is drawn from a seed; how the processes run beside each other is not.
+Even so, all batches complete, all call back, and the results are right: each job's own answer, in
+order, the same bytes in every callback of a round and in `results`. A seed determines which worker
+is killed when and which calls fail; the timing of the processes varies.
 
-What is left of a killed worker comes back in its time: a message after LOCAL_VISIBILITY_SECONDS, a
-delivery after its lease of 150 s. So batches are killed early, and waited for long.
-"""
+What a killed worker leaves behind comes back later: a message after LOCAL_VISIBILITY_SECONDS, a
+delivery after its lease of 150 s. That is why workers are killed early and batches may take
+long."""
 
 import argparse
 import json
@@ -40,8 +40,8 @@ from chalicelib.domain import wire_time
 from tests.samples import without_life
 
 _TICK_SECONDS = 0.2
-#: A callback whose next attempt is farther away than any lease has had its near ones: the receiver
-#: was down too long for it, and its owner has it sent again.
+#: If a callback's next attempt is later than any lease, its near attempts are used up: the receiver
+#: was down too long, and its owner must repost it.
 _FAR_SECONDS = 180
 _HTTP_SECONDS = 30
 _ROUND_SECONDS = 0.5
@@ -61,15 +61,16 @@ class Plan:
     kills: int = 14
     #: The shortest and the longest pause before a kill.
     pause_seconds: tuple[float, float] = (0.5, 2.0)
-    #: How long a killed worker's message stays hidden. Two such times are longer than all the
-    #: kills: a message that loses three workers is dead, and left to a check half an hour later.
+    #: How long a killed worker's message stays hidden. Twice this time is longer than all the kills
+    #: take: a message that loses three workers is dead, and its batch waits half an hour for a
+    #: check.
     visibility_seconds: int = 16
     #: How long a call takes.
     call_ms: int = 1_200
     #: How likely a call is to fail, and how often that happens at most.
     failing: float = 0.2
     failures: int = 1_000_000
-    #: After that it has failed.
+    #: After this time the soak has failed.
     patience_seconds: float = 225
 
     @property
@@ -87,7 +88,7 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What happened."""
+    """What happened during the soak."""
 
     kills: int = 0
     calls: int = 0
@@ -99,7 +100,7 @@ class Tally:
 
 
 def main() -> int:
-    """The exit status: 0 where every promise was kept."""
+    """Return the exit status: 0 if every promise was kept."""
     plan = _plan()
     started_at = time.monotonic()
     print(f"soak: seed {plan.seed}, {plan.batches} batches of {plan.jobs} jobs", file=sys.stderr)
@@ -109,7 +110,7 @@ def main() -> int:
         print(f"soak: {fault}", file=sys.stderr)
     print(describe(plan, tally, time.monotonic() - started_at))
     if tally.faults:
-        print(f"soak: what the service said is in {folder}", file=sys.stderr)
+        print(f"soak: the output of the service is in {folder}", file=sys.stderr)
         return 1
     shutil.rmtree(folder)
     return 0
@@ -139,7 +140,7 @@ def _soak(plan: Plan, folder: Path) -> Tally:
 
 
 class Soak:
-    """One soak of a service that runs, with the plan's options and variables."""
+    """A soak of a running service, with the plan's options and variables."""
 
     def __init__(self, plan: Plan, process: ServiceProcess) -> None:
         self._plan = plan
@@ -193,23 +194,24 @@ class Soak:
         return number, answer["asyncId"]
 
     def _params(self, number: int) -> list[dict[str, Any]]:
-        """Every job is another one."""
+        """Different params for every job."""
         return [
             {"event": number, "contacts": [number * 1_000_000 + job]}
             for job in range(self._plan.jobs)
         ]
 
     def _trouble_the_service(self) -> None:
-        """Kills workers once there is work for them."""
+        """Kill workers once there is work for them."""
         until(lambda: self._service.get("platform", "/calls"), "calling", _HTTP_SECONDS)
-        for _ in tries("done with all kills", self._plan.patience_seconds, _TICK_SECONDS):
+        for _ in tries("all kills done", self._plan.patience_seconds, _TICK_SECONDS):
             time.sleep(self._chance.uniform(*self._plan.pause_seconds))
             self._kill_one()
             if self._tally.kills == self._plan.kills:
                 return
 
     def _kill_one(self) -> None:
-        """The ready file may name one that is dead already: then it is no kill."""
+        """Kill a worker. If the ready file names one that is already dead, it does not count as a
+        kill."""
         pid = self._chance.choice(self._process.where()["workerPids"])
         if is_alive(pid):
             with suppress(ProcessLookupError):
@@ -217,7 +219,7 @@ class Soak:
                 self._tally.kills += 1
 
     def _wait_for_all(self, give_up_at: float) -> None:
-        """Until every batch has ended and called back."""
+        """Wait until every batch has ended and called back."""
         waiting = set(self._ids.values())
         with suppress(DidNotHappen):
             for _ in tries("called back", give_up_at - time.monotonic(), _ROUND_SECONDS):
@@ -240,7 +242,7 @@ class Soak:
         return progress["status"] == "completed" and callback["status"] == "delivered"
 
     def _check_round(self, round: int, *, all_right: bool = False) -> None:
-        """The results and the callbacks of a round, of all batches that had it."""
+        """Check the results and the callbacks of a round, in all batches that had it."""
         posts = self._posts()
         self._tally.posts = sum(map(len, posts.values()))
         for number, id in self._ids.items():
@@ -257,8 +259,9 @@ class Soak:
             ]
 
     def _restart_what_gave_up(self, give_up_at: float) -> None:
-        """A job that failed five times, or whose worker was killed three times, has its failure
-        recorded. After a restart, on a platform that is well, it has its answer."""
+        """Restart the batches with failed jobs. A job that failed five times, or whose worker was
+        killed three times, has its failure recorded; after a restart, with a working platform, it
+        has its answer."""
         unlucky = [
             id for id in self._ids.values() if _holds_gave_up(self._service.results(id).content)
         ]
@@ -278,7 +281,7 @@ class Soak:
             self._tally.faults.append(f"{len(wanted - made)} jobs were never called")
 
     def _posts(self) -> dict[str, list[dict[str, Any]]]:
-        """What the receiver got, by its webhook-id."""
+        """The posts that the receiver got, by their webhook-id."""
         posts: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for post in self._service.get("receiver", "/received"):
             posts[without_life(post["headers"]["webhook-id"])].append(post)
@@ -291,11 +294,12 @@ def _wrong_posts(posts: list[dict[str, Any]], results: bytes, *, at_least: int) 
     if not all(post["verified"] for post in posts):
         yield "a callback's signature does not verify"
     if any(post["raw"].encode() != results for post in posts):
-        yield "a callback is not what results gives"
+        yield "a callback differs from results"
 
 
 def _wrong_results(params: list[dict[str, Any]], body: bytes, *, all_right: bool) -> Iterator[str]:
-    """Each job has its own answer, in order, or the failure of one that was given up."""
+    """Describe the wrong results. Each job must have its own answer, in order, or the failure of a
+    job that was given up."""
     results = json.loads(body).get("results", [])
     if [result["request"] for result in results] != params:
         yield f"the results are not those of its jobs: {body[:200]!r}"

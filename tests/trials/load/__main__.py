@@ -1,4 +1,4 @@
-"""`make load`: the table, and which of its figures are not as they should be."""
+"""`make load`: print the table, and the goals that were missed."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _COLUMNS = (
 
 
 def main() -> int:
-    """The exit status: 0 if all is as it should be."""
+    """Return the exit status: 0 if all goals were met."""
     print(_row(_COLUMNS))
     print(_row(["---"] * len(_COLUMNS)))
     faults = []
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def outcomes(all_cases: Sequence[Case]) -> Iterator[tuple[Case, Outcome, Outcome]]:
-    """Each case with what became of it, and of the same load without trouble."""
+    """Each case with its outcome, and with the outcome of the same load without trouble."""
     calm: dict[Load, Outcome] = {}
     for case in all_cases:
         outcome = run(case.load, case.trouble)
@@ -45,7 +45,7 @@ def outcomes(all_cases: Sequence[Case]) -> Iterator[tuple[Case, Outcome, Outcome
 
 
 def missed(case: Case, outcome: Outcome, calm: Outcome) -> Iterator[str]:
-    """What is not as it should be, each in a sentence."""
+    """The missed goals, each in a sentence."""
     for goal in case.goals:
         if fault := goal(outcome, calm):
             yield f"{case.load.name}, {case.trouble.name}: {fault}"

@@ -1,4 +1,4 @@
-"""The loads, each with its troubles, and what may become of it."""
+"""The loads, each with its troubles, and the goals for their outcome."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,17 +18,17 @@ from tests.trials.load.trouble import (
     Trouble,
 )
 
-#: One account with much to do, and one whose small batches come later.
+#: One account with a lot to do, and one whose small batches come later.
 BUSY = "busy"
 QUIET = "quiet"
 HANGING = Trouble(name="the receivers of the 200 hang", hanging=[BUSY])
 
-#: What one attempt at a small callback may take.
+#: How long one attempt at a small callback may take.
 _DELIVERY_SECONDS = 15
-#: So soon ends a batch that nothing holds up.
+#: How soon a batch ends if nothing holds it up.
 _AT_ONCE_SECONDS = 2
-#: In half an hour an outage that began at once is looked after at 15 and 75 seconds, and at 5 and
-#: 20 minutes.
+#: In half an hour, an outage that began at the start is tested after 15 and 75 seconds, and after 5
+#: and 20 minutes.
 _TRIES_IN_AN_OUTAGE = 4
 _CALLS_BEFORE_A_TRIP = 10
 _ATTEMPTS_BEFORE_A_TRIP = 3
@@ -36,7 +36,8 @@ _ATTEMPTS_BEFORE_A_TRIP = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Batches of one account at the beginning, and of another one each second from some time on."""
+    """Batches of one account at the beginning, and one batch per second of another account from a
+    given time on."""
 
     name: str
     batches: int
@@ -48,7 +49,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a load."""
+    """The outcome of a load."""
 
     load: Load
     trouble: Trouble
@@ -57,34 +58,34 @@ class Outcome:
 
     @property
     def invocations(self) -> int:
-        """Of all but `api`."""
+        """The invocations of all functions but `api`."""
         return self.seen.invocations.total() - self.seen.invocations["api_handler"]
 
     @property
     def failed(self) -> int:
-        """Jobs without an answer of the platform's."""
+        """Jobs without an answer from the platform."""
         return sum(batch.total - batch.answered.succeeded for batch in self.batches)
 
     @property
     def seconds(self) -> float:
-        """Until the last batch was completed."""
+        """The time until the last batch was completed."""
         return max(map(_seconds, self.batches))
 
     @property
     def small_seconds(self) -> float | None:
-        """The longest that a small batch took."""
+        """The longest time that a small batch took."""
         return max(map(_seconds, self._small), default=None)
 
     @property
     def small_callback_seconds(self) -> float | None:
-        """The longest from a small batch's completion until its callback was taken."""
+        """The longest time from a small batch's completion until its callback was accepted."""
         return max(map(self._callback_seconds, self._small), default=None)
 
     @property
     def most_away(self) -> int:
-        """How many calls may find the platform away. Until a worker knows: ten, and those under way
-        then, but no job more often than three times; and one for each worker whenever it is tried
-        again."""
+        """How many calls may find the platform away: until a worker knows, ten and those under way
+        then, but no job more often than three times; after that, one per worker whenever the
+        platform is tested."""
         return sum(map(self._most_away_of, {batch.account for batch in self.batches}))
 
     def _most_away_of(self, account: str) -> int:
@@ -104,13 +105,13 @@ class Outcome:
         return (self.seen.taken_at[batch.batch_id] - batch.completed_at).total_seconds()
 
 
-#: What is wrong with an outcome, held against that of the same load without trouble; None: nothing.
+#: Returns the fault of an outcome, compared with that of the same load without trouble, or None.
 Goal = Callable[[Outcome, Outcome], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A load in trouble, and what is to hold then."""
+    """A load in trouble, and the goals that must be met."""
 
     load: Load
     trouble: Trouble
@@ -118,7 +119,7 @@ class Case:
 
 
 def cases(scale: float = 1) -> list[Case]:
-    """All of them, or with so much less to do."""
+    """All cases, or the same with a share of the work."""
     some = partial(_some, scale)
     many = Load(name="1,000 batches of 20 jobs", batches=some(1_000), jobs=20)
     large = Load(name="20 batches of 1,000 jobs", batches=some(20), jobs=1_000)
@@ -151,7 +152,7 @@ def cases(scale: float = 1) -> list[Case]:
 
 
 def run(load: Load, trouble: Trouble = NONE) -> Outcome:
-    """What becomes of a load, when all is at rest."""
+    """Run a load until all is at rest, and return the outcome."""
     stage = Stage(trouble, [BUSY, QUIET])
     for _ in range(load.batches):
         stage.submit(BUSY, load.jobs)

@@ -1,4 +1,4 @@
-"""Time that moves only when everybody waits: many invocations side by side in one thread."""
+"""Time that moves only when everything waits: many concurrent invocations in one thread."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Clockwork:
-    """The clock, and what is to happen when."""
+    """The clock, and what is scheduled."""
 
     def __init__(self) -> None:
         self._now = START
@@ -27,17 +27,17 @@ class Clockwork:
         return self._now
 
     def at(self, moment: datetime, do: Callable[[], object]) -> None:
-        """Have something done then, or now if that has passed. It may sleep."""
+        """Schedule a call for a time, or for now if that has passed. The call may sleep."""
         self._push(moment, lambda: greenlet(do, parent=self._hub).switch())
 
     def sleep(self, seconds: float) -> None:
-        """Whoever runs now goes on after so long."""
+        """Continue the running call after this long."""
         self.sleep_until_woken(seconds)
 
     def sleep_until_woken(
         self, seconds: float, tell: Callable[[Callable[[], None]], None] | None = None
     ) -> None:
-        """The same, or when somebody calls what `tell` is told."""
+        """Sleep as long as that, or until somebody calls the function passed to `tell`."""
         sleeper, is_asleep = getcurrent(), True
 
         def wake() -> None:
@@ -52,7 +52,7 @@ class Clockwork:
         self._hub.switch()
 
     def run(self) -> None:
-        """Go on until nothing is to happen any more."""
+        """Run until nothing is scheduled any more."""
         while self._upcoming:
             self._now, _, go_on = heappop(self._upcoming)
             go_on()
@@ -66,7 +66,7 @@ class Clockwork:
 
 
 class SideBySide:
-    """Runs so many calls at once, as threads do in production, and gives their results each
+    """Runs this many calls concurrently, as threads do in production, and yields their results each
     second."""
 
     def __init__(self, clockwork: Clockwork, most: int, flush_seconds: float = 1) -> None:

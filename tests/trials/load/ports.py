@@ -19,7 +19,7 @@ from tests.trials.load.queues import Body
 if TYPE_CHECKING:
     from tests.trials.load.stage import Stage
 
-#: What a request to DynamoDB or SQS takes, and a call of the platform.
+#: How long a request to DynamoDB or SQS takes, and a call of the platform.
 REQUEST_SECONDS = 0.005
 CALL_SECONDS = 0.2
 
@@ -29,7 +29,7 @@ _MESSAGES_PER_REQUEST = 10
 
 
 def ports_of(stage: "Stage") -> Ports:
-    """Those of one container."""
+    """The ports of one container."""
     clockwork = stage.clockwork
     return Ports(
         store=Store(stage),
@@ -134,7 +134,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Takes every callback, unless it hangs."""
+    """Accepts every callback, unless it hangs."""
 
     stage: "Stage"
 
@@ -157,12 +157,12 @@ class Receiver:
 
 
 class Journal:
-    """Nobody reads it."""
+    """A log that nobody reads."""
 
     def write(self, event: str, **fields: object) -> None:
-        """Nothing is kept."""
+        """Keeps nothing."""
 
 
 def _seconds(items: int, per_request: int) -> float:
-    """What it takes to send so many, eight requests at a time."""
+    """How long it takes to send this many, eight requests at a time."""
     return REQUEST_SECONDS * ceil(items / per_request / _REQUESTS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""Queues that are fair, as those of SQS are: the messages of a quiet account come first."""
+"""Queues that are fair like those of SQS: the messages of a quiet account come first."""
 
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 
-#: An account is noisy if it has more than one in so many of the messages in flight.
+#: An account is noisy if it has more than one in this many of the messages in flight.
 _NOISY = 10
 
 Body = JobsMessage | Sentinel | BatchMessage
@@ -23,7 +23,7 @@ class Message:
 
 
 class FairQueue:
-    """The messages of one queue that can be had now, and those in flight."""
+    """The messages of one queue that are available now, and those in flight."""
 
     def __init__(self) -> None:
         self._visible: dict[str, deque[Message]] = {}
@@ -33,7 +33,7 @@ class FairQueue:
         self._visible.setdefault(message.body.account, deque()).append(message)
 
     def take(self) -> Message | None:
-        """The oldest message of a quiet account; if there is none, the oldest of all."""
+        """Take the oldest message of a quiet account, or the oldest of all if there is none."""
         if not self._visible:
             return None
         account = min(self._visible, key=self._turn)
@@ -45,7 +45,7 @@ class FairQueue:
         return message
 
     def end(self, message: Message) -> None:
-        """It is not in flight any more."""
+        """The message is no longer in flight."""
         self._in_flight[message.body.account] -= 1
 
     def _turn(self, account: str) -> tuple[bool, int]:

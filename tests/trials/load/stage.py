@@ -25,13 +25,13 @@ from tests.trials.load.ports import ports_of
 from tests.trials.load.queues import Body, FairQueue, Message
 from tests.trials.load.trouble import Trouble
 
-#: How many of each function run at once; of the others, as many as there is work for.
+#: How many of each function run concurrently; the others run as often as there is work.
 MOST_AT_ONCE = {"run_jobs": 10, "advance_batch": 20, "call_back": 20, "bury_jobs": 20}
 
 _MINUTE = timedelta(minutes=1)
-#: A message that came back is hidden for so many timeouts of its function.
+#: A redelivered message is hidden for this many timeouts of its function.
 _TIMEOUTS_HIDDEN = 6
-#: A caller that was not answered asks again after so long, with the same Idempotency-Key.
+#: A caller without an answer retries after this long, with the same Idempotency-Key.
 _CALLER_WAITS_SECONDS = 1.0
 
 SecondsLeft = Callable[[], float]
@@ -47,9 +47,9 @@ class Seen:
     #: Calls that found the platform away.
     away: int = 0
     messages: int = 0
-    #: Items written or changed, also in vain.
+    #: Items written or changed, including failed attempts.
     writes: int = 0
-    #: When each batch's callback was taken.
+    #: When each batch's callback was accepted.
     taken_at: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -69,7 +69,7 @@ _QUEUES = {
 
 
 class Stage:
-    """Takes batches and works them off. A container is kept for the next invocation, with what it
+    """Takes batches and runs them. A container is kept for the next invocation, with what it
     knows."""
 
     def __init__(self, trouble: Trouble, accounts: Sequence[str]) -> None:
@@ -91,15 +91,15 @@ class Stage:
         self._idle: defaultdict[str, list[Service]] = defaultdict(list)
 
     def submit(self, account: str, jobs: int, *, after: timedelta = timedelta()) -> None:
-        """A caller submits a batch so long after the beginning."""
+        """Have a caller submit a batch at this time after the beginning."""
         self.clockwork.at(START + after, partial(self._submit, account, jobs))
 
     def restart(self, *, after: timedelta) -> None:
-        """The callers of all batches that run then restart them."""
+        """Have the callers of all batches that are running then restart them."""
         self.clockwork.at(START + after, self._restart)
 
     def run(self) -> None:
-        """Until all is at rest."""
+        """Run until all is at rest."""
         self.clockwork.at(START + _MINUTE, self._tick)
         self.clockwork.run()
 
@@ -141,7 +141,7 @@ class Stage:
                 self._invoke("api_handler", partial(_restart, batch))
 
     def _tick(self) -> None:
-        """A sweep. One that would find nothing is left out, and not counted."""
+        """Run a sweep. One that would find nothing is left out, and not counted."""
         due = [head.due_at for head in self.store.heads.values() if head.due_at]
         if due or not self.clockwork.is_idle:
             self.clockwork.at(self.clockwork.now() + _MINUTE, self._tick)
@@ -155,7 +155,7 @@ class Stage:
         self._begin(queue)
 
     def _begin(self, queue: str) -> None:
-        """An invocation for each message that can be had, as far as there are containers."""
+        """Begin an invocation for each available message, as long as there are containers."""
         function = _QUEUES[queue].function
         while self._running[function] < MOST_AT_ONCE[function]:
             message = self._queues[queue].take()
@@ -179,7 +179,7 @@ class Stage:
         self._begin(queue)
 
     def _invoke(self, function: str, work: Work) -> bool:
-        """One invocation; whether it returned, and did not raise."""
+        """Run one invocation, and return whether it ended without raising."""
         idle = self._idle[function]
         service = idle.pop() if idle else Service(SETTINGS, ports_of(self))
         began_at = self.clockwork.now()
@@ -196,7 +196,7 @@ class Stage:
 
 
 def _handle(function: str, message: Message, service: Service, left: SecondsLeft) -> None:
-    """What the function does with a message."""
+    """Do what the function does with a message."""
     body = message.body
     if isinstance(body, Sentinel):
         service.checker.receive(body)
@@ -215,6 +215,6 @@ def _restart(batch: Batch, service: Service, _: SecondsLeft) -> None:
 
 
 def _timeouts() -> dict[str, int]:
-    """As `.chalice/config.json` has them."""
+    """The timeouts in `.chalice/config.json`."""
     config = json.loads((project.root() / ".chalice" / "config.json").read_text())
     return {name: each["lambda_timeout"] for name, each in config["lambda_functions"].items()}
