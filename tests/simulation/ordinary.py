@@ -78,9 +78,7 @@ def _pairs() -> Iterator[Run]:
     """Two accidents, at every pair of places."""
     plain, poison = PATHS[0], PATHS[3]
     for scenario in PATHS:
-        if (
-            scenario.receiver is not kills
-        ):  # it already has eight dying senders, and each may die in another way
+        if scenario.receiver is not kills:  # it already has eight senders that may die differently
             yield Run(shaped(scenario, ONE), crashes=2)
     for scenario in (plain, poison, LIMITED[0]):
         yield Run(shaped(scenario, TOGETHER), crashes=2)

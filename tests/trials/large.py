@@ -1,6 +1,6 @@
 """`make large`: run batches of ten thousand jobs through the whole service, in separate processes.
 
-    many       each job has its own answer: one callback, in order, the same bytes as all pages together
+    many       each job has its own answer: one callback, in order, the same bytes as its pages
     heavy      answers so long that the callback is as large as allowed
     cancelled  cancelled while it runs, then restarted: in the end all jobs have their answers
 
