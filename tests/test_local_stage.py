@@ -1,4 +1,4 @@
-"""The stage `local` cannot leave the machine, whatever its user's environment holds."""
+"""The stage `local` cannot leave the machine, whatever its user's environment contains."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from batchback_local.http_server import Answer, HttpServer, Request
 from chalicelib import settings, wiring
 from chalicelib.errors import Misconfigured
 
-#: What .chalice/config.json sets, but for the endpoint.
+#: What .chalice/config.json sets, except for the endpoint.
 STAGE = {
     "STAGE": "local",
     "PLATFORM_ADDRESS": "http://127.0.0.1:9",
@@ -26,7 +26,7 @@ ELSEWHERE = "http://192.0.2.1:9"
 
 @pytest.fixture
 def aws_of_this_machine() -> Iterator[HttpServer]:
-    """It answers everything with nothing."""
+    """An AWS that gives every request an empty answer."""
 
     def answer(_: Request) -> Answer:
         return Answer(body=b"{}", content_type="application/x-amz-json-1.0")
@@ -103,7 +103,7 @@ def test_requests_reach_the_aws_of_this_machine_and_no_other(
 def test_without_an_aws_of_this_machine_nothing_starts(
     monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
-    """The sentence names the variable that stops it."""
+    """The error names the variable that prevents it."""
     for name, value in {**STAGE, "AWS_ENDPOINT_URL": endpoint}.items():
         monkeypatch.setenv(name, value)
     wiring.service.cache_clear()
@@ -115,7 +115,7 @@ def test_without_an_aws_of_this_machine_nothing_starts(
     "endpoint",
     ["http://127.0.0.1:4566", "http://localhost:1", "http://[::1]:2", "http://127.9.9.9"],
 )
-def test_any_address_of_this_machine_will_do(endpoint: str) -> None:
+def test_any_address_of_this_machine_is_accepted(endpoint: str) -> None:
     environ = {**STAGE, "AWS_ENDPOINT_URL": endpoint}
     settings.stay_on_this_machine(environ)
     assert {name: environ[name] for name in STAGE} == STAGE

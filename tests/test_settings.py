@@ -1,4 +1,4 @@
-"""Every setting: its default, its range, and what an operator is told."""
+"""Every setting: its default, its range, and its error messages."""
 
 import ipaddress
 import re
@@ -15,9 +15,9 @@ from chalicelib.domain.batch import LONGEST_LIFE
 from chalicelib.errors import Misconfigured
 from chalicelib.settings import Names, Settings
 
-#: What has no default.
+#: The settings without a default.
 LEAST = {"STAGE": "prod", "PLATFORM_ADDRESS": "https://api.example.com"}
-#: The settings that the contract names, so that anyone can check.
+#: The settings that the contract names, written down independently.
 FIXED_NAMES = {
     "STAGE",
     "PLATFORM_ADDRESS",
@@ -33,7 +33,7 @@ FIXED_NAMES = {
 }
 
 ROOT = Path(__file__).parent.parent
-#: The modules that hand settings to what needs them.
+#: The modules that pass settings on to the code that needs them.
 THAT_READ_THEM = "".join(
     (ROOT / name).read_text("utf-8")
     for name in (
@@ -82,13 +82,13 @@ class TestDefaults:
             ("max_jobs_per_minute", 0),
         ],
     )
-    def test_what_is_not_set_is_the_contracts(self, name: str, default: object) -> None:
+    def test_missing_settings_have_the_contracts_defaults(self, name: str, default: object) -> None:
         assert getattr(read(), name) == default
         assert getattr(read(**{name.upper(): ""}), name) == default
         assert getattr(read(**{name.upper(): "  "}), name) == default
 
     @pytest.mark.parametrize("name", LEAST)
-    def test_what_has_no_default_must_be_set(self, name: str) -> None:
+    def test_a_setting_without_a_default_must_be_set(self, name: str) -> None:
         for text in ("", "  "):
             assert fault(**{name: text}) == f"Wrong settings: {name} must be set"
 
@@ -102,26 +102,24 @@ class TestDefaults:
 
     @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
     def test_every_setting_is_used(self, field: Field[object]) -> None:
-        """By its name, or, in a trigger of app.py, by the end of it."""
+        """By its name, or, in a trigger of app.py, by the end of its name."""
         of = field.name.removeprefix("max_concurrent_").upper()
         used = rf'(settings|self)\.{field.name}\b|settings\.max_concurrent\("{of}"\)'
         assert re.search(used, THAT_READ_THEM)
 
     @pytest.mark.parametrize("name", sorted(FIXED_NAMES))
-    def test_the_names_that_the_contract_fixes_are_read(self, name: str) -> None:
+    def test_the_names_in_the_contract_are_read(self, name: str) -> None:
         assert name in {variable.name for variable in settings.VARIABLES}
 
     @pytest.mark.parametrize("variable", settings.VARIABLES, ids=lambda variable: variable.name)
-    def test_every_variable_has_its_meaning_in_a_sentence(
-        self, variable: settings.Variable
-    ) -> None:
+    def test_every_variable_is_explained_in_a_sentence(self, variable: settings.Variable) -> None:
         assert variable.meaning[0].isupper()
         assert variable.meaning.endswith(".")
 
-    def test_nothing_else_of_the_environment_matters(self) -> None:
+    def test_nothing_else_in_the_environment_matters(self) -> None:
         assert read(UNKNOWN="1", MAX_JOBS="9") == read()
 
-    def test_without_an_argument_it_is_the_environment_of_the_process(
+    def test_the_environment_of_the_process_is_the_default(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("STAGE", "from-environment")
@@ -156,7 +154,8 @@ class TestNumbers:
             assert f"{name} must be a whole number from {low} to {high}, not '{bad}'" in told
 
     def test_workers_have_a_range_or_no_limit(self) -> None:
-        """Those of the trigger: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+        """The trigger's limits:
+        https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
         assert [value("MAX_CONCURRENT_WORKERS", text) for text in ("2", "1000", "0")] == [
             2,
             1000,
@@ -166,7 +165,7 @@ class TestNumbers:
             told = f"MAX_CONCURRENT_WORKERS must be 0 or from 2 to 1000, not {bad!r}"
             assert told in fault(MAX_CONCURRENT_WORKERS=bad)
 
-    def test_flush_seconds_have_a_range_and_may_be_broken(self) -> None:
+    def test_flush_seconds_have_a_range_and_may_be_fractions(self) -> None:
         for good in ("0.1", "0.25", "1", "10"):
             assert value("FLUSH_SECONDS", good) == float(good)
         for bad in ("0", "0.09", "10.1", "-1", "nan", "inf", "1e0", ".5", "1.", "a"):
@@ -209,7 +208,7 @@ class TestWords:
 
     @pytest.mark.parametrize("auth", ["header", " Header ", "iws", "none", ""])
     @pytest.mark.parametrize("header", ["ssm", " ssm ", "X-Key: ssm", "SSM:"])
-    def test_deployment_and_function_agree_on_whether_it_is_kept(
+    def test_deployment_and_function_agree_on_whether_the_header_is_stored(
         self, auth: str, header: str
     ) -> None:
         """A function that reads it without permission would fail."""
@@ -239,21 +238,21 @@ class TestWords:
             "A: a\u2028b",
         ],
     )
-    def test_another_header_is_refused_without_being_told(self, text: str) -> None:
+    def test_an_invalid_header_is_refused_without_being_shown(self, text: str) -> None:
         """Its value is a secret."""
         told = "PLATFORM_HEADER must be one line, 'Name: value', in printable ASCII"
         assert fault(PLATFORM_HEADER=text) == f"Wrong settings: {told}"
 
     @pytest.mark.parametrize("name", ["Host", "content-type", "Transfer-Encoding"])
-    def test_so_is_one_that_is_sent_anyway(self, name: str) -> None:
-        """It would be there twice."""
+    def test_a_header_that_is_sent_anyway_is_refused(self, name: str) -> None:
+        """It would be sent twice."""
         told = f"PLATFORM_HEADER must not be {name}: the service sets that header itself"
         assert fault(PLATFORM_HEADER=f"{name}: secret") == f"Wrong settings: {told}"
 
 
 class TestStage:
     @pytest.mark.parametrize("text", ["a", "local", "prod-eu-1", "a" * 30])
-    def test_it_names_tables_and_queues(self, text: str) -> None:
+    def test_the_stage_names_tables_and_queues(self, text: str) -> None:
         names = read(STAGE=text).names
         assert names == settings.names({"STAGE": text}) == Names(text)
         assert (names.batches_table, names.keys_table, names.jobs_queue) == (
@@ -272,24 +271,26 @@ class TestStage:
         )
 
     @pytest.mark.parametrize("text", ["A", "1a", "-a", "a_b", "a b", "a" * 31, "é", "a/b", "a.b"])
-    def test_what_could_name_no_table_is_refused(self, text: str) -> None:
+    def test_an_invalid_stage_is_refused(self, text: str) -> None:
         told = f"STAGE must be 1 to 30 lower-case letters, digits and '-', not {text!r}"
         assert fault(STAGE=text) == f"Wrong settings: {told}"
         with pytest.raises(Misconfigured, match="STAGE must be"):
             settings.names({"STAGE": text})
 
     @pytest.mark.parametrize("environ", [{}, {"STAGE": ""}])
-    def test_without_one_an_operator_is_told_where_to_set_it(self, environ: dict[str, str]) -> None:
+    def test_the_error_of_a_missing_stage_says_where_to_set_it(
+        self, environ: dict[str, str]
+    ) -> None:
         with pytest.raises(Misconfigured, match=r"\.chalice/config\.json"):
             settings.names(environ)
 
     def test_the_names_need_nothing_but_the_stage(self) -> None:
-        """Decorators run where nothing else is configured."""
+        """Decorators run before anything else is configured."""
         assert settings.names({"STAGE": "local", "MAX_JOBS_PER_BATCH": "wrong"}) == Names("local")
 
 
 class TestForTheDecorators:
-    """app.py reads these before, and where, nothing else is configured."""
+    """app.py reads these settings before anything else is configured."""
 
     @pytest.mark.parametrize(("of", "default"), [("WORKERS", 10), ("CALLBACKS", 20)])
     def test_a_trigger_needs_nothing_else(self, of: str, default: int) -> None:
@@ -299,12 +300,12 @@ class TestForTheDecorators:
         assert settings.max_concurrent(of, {}) == default
 
     @pytest.mark.parametrize("of", ["WORKERS", "CALLBACKS"])
-    def test_a_wrong_number_is_told_of(self, of: str) -> None:
+    def test_a_wrong_number_is_reported(self, of: str) -> None:
         name = f"MAX_CONCURRENT_{of}"
         with pytest.raises(Misconfigured, match=f"{name} must be 0 or from 2 to 1000"):
             settings.max_concurrent(of, {name: "1"})
 
-    def test_without_an_argument_it_is_the_environment_of_the_process(
+    def test_the_environment_of_the_process_is_the_default(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("MAX_CONCURRENT_WORKERS", "7")
@@ -325,7 +326,9 @@ class TestAddress:
             ("https://api.example.com/api/1.0/base", "https://api.example.com/api/1.0/base"),
         ],
     )
-    def test_it_is_http_or_https_without_a_slash_at_the_end(self, text: str, address: str) -> None:
+    def test_an_address_is_http_or_https_without_a_slash_at_its_end(
+        self, text: str, address: str
+    ) -> None:
         assert value("PLATFORM_ADDRESS", text) == address
 
     @pytest.mark.parametrize(
@@ -360,7 +363,7 @@ class TestAddress:
 
 
 class TestNetworks:
-    def test_they_stand_with_commas(self) -> None:
+    def test_networks_are_separated_by_commas(self) -> None:
         assert value("ALLOWED_CALLBACK_NETWORKS", "-") == ()
         assert value("ALLOWED_CALLBACK_NETWORKS", "127.0.0.0/8, ::1 ,10.1.0.0/16") == (
             ipaddress.ip_network("127.0.0.0/8"),
@@ -369,14 +372,14 @@ class TestNetworks:
         )
 
     @pytest.mark.parametrize("text", ["localhost", "10.0.0.1/8", "10.0.0.0/33", ",", "10.0.0.0/8,"])
-    def test_what_is_no_network_is_refused(self, text: str) -> None:
+    def test_an_invalid_network_is_refused(self, text: str) -> None:
         assert "ALLOWED_CALLBACK_NETWORKS must be networks such as" in fault(
             ALLOWED_CALLBACK_NETWORKS=text
         )
 
 
 class TestFaults:
-    def test_all_are_told_in_one_error(self) -> None:
+    def test_all_faults_are_reported_in_one_error(self) -> None:
         with pytest.raises(Misconfigured) as refused:
             settings.read({"STAGE": "A", "MAX_JOBS_PER_BATCH": "0", "BASIC_AUTH": "maybe"})
         assert str(refused.value) == (
@@ -387,7 +390,7 @@ class TestFaults:
             "BASIC_AUTH must be true or false, not 'maybe'"
         )
 
-    def test_a_header_must_be_there_where_it_is_the_way_to_authenticate(self) -> None:
+    def test_header_authentication_needs_a_header(self) -> None:
         wanted = "PLATFORM_HEADER must be set if PLATFORM_AUTH is header"
         assert fault(PLATFORM_AUTH="header") == f"Wrong settings: {wanted}"
         assert fault(PLATFORM_AUTH="header", PLATFORM_HEADER="-") == f"Wrong settings: {wanted}"
@@ -402,10 +405,10 @@ class TestFaults:
             ({"DEADLINE_HOURS": "2", "EXPIRY_HOURS": "49"}, 50),
         ],
     )
-    def test_results_live_two_days_after_the_deadline(
+    def test_results_are_kept_two_days_after_the_deadline(
         self, variables: dict[str, str], least: int
     ) -> None:
-        """As callers are told, whatever is set."""
+        """As callers are promised, whatever the settings are."""
         assert fault(**variables) == (
             f"Wrong settings: EXPIRY_HOURS must be at least {least}, which is DEADLINE_HOURS plus "
             "48: callers have two days to fetch results"
@@ -422,8 +425,10 @@ class TestFaults:
         ],
         ids=lambda environ: next(reversed(environ)),
     )
-    def test_a_wrong_one_contradicts_nothing_as_well(self, environ: dict[str, str]) -> None:
-        """What it would have been is not known."""
+    def test_a_wrong_setting_is_not_reported_as_a_contradiction_too(
+        self, environ: dict[str, str]
+    ) -> None:
+        """Its intended value is unknown."""
         told = fault(**environ)
         assert told.count(" must be ") == 1
 

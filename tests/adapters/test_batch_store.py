@@ -70,7 +70,7 @@ WORDS = re.compile(
 
 
 @pytest.fixture(autouse=True)
-def _attributes_are_never_written_out(aws: None) -> Iterator[None]:  # noqa: ARG001 - moto must be up
+def _expressions_use_placeholders_only(aws: None) -> Iterator[None]:  # noqa: ARG001 - moto must be up
     """moto knows only some of the reserved words, and checks none in the condition of a query."""
     events = clients.dynamodb().meta.events
     events.register("provide-client-params.dynamodb", _check_expressions)
@@ -79,7 +79,7 @@ def _attributes_are_never_written_out(aws: None) -> Iterator[None]:  # noqa: ARG
 
 
 @pytest.fixture(autouse=True)
-def _what_was_written_is_seen_at_once(aws: None) -> Iterator[None]:  # noqa: ARG001 - moto must be up
+def _writes_are_visible_immediately(aws: None) -> Iterator[None]:  # noqa: ARG001 - moto must be up
     """moto is never behind; DynamoDB is, unless strong consistency is requested."""
     with lagging(clients.dynamodb()):
         yield

@@ -190,7 +190,7 @@ OUTSIDE = "127.0.0.2"
 INSIDE = "127.0.0.1"
 
 
-class TestNamesThatChangeTheirMinds:
+class TestNamesThatChangeTheirAddress:
     """DNS rebinding: the name leads to a good address when it is judged, and to another one
     later."""
 

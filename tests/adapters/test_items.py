@@ -94,7 +94,7 @@ LONG_ERROR = (
 )
 
 
-class TestWhatAHeadWeighs:
+class TestSizeOfAHead:
     """A write costs one unit per KB."""
 
     @pytest.mark.parametrize("letter", ["x", "日", "😀"])

@@ -109,7 +109,7 @@ def world(client: Any, table: KeyTable) -> Callable[[float], World]:  # noqa: AR
     return lambda seconds: World(client, seconds)
 
 
-class TestRemembering:
+class TestCache:
     def test_a_key_is_requested_once_while_it_is_fresh(
         self, world: Callable[[float], World]
     ) -> None:

@@ -93,7 +93,7 @@ def _authorization(secret: str) -> str:
     return basic("demo", secret)["Authorization"]
 
 
-class TestTheRest:
+class TestOtherParts:
     @pytest.mark.parametrize("missing", ["path", "stage", "identity", "requestId", "domainName"])
     @pytest.mark.parametrize("value", ["absent", None])
     def test_a_signature_verifies_whatever_is_missing_from_the_context(

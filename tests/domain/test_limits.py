@@ -25,7 +25,7 @@ SECOND = timedelta(seconds=1)
 CONFIG = Path(__file__).parents[2] / ".chalice" / "config.json"
 
 
-class TestPlaces:
+class TestSlots:
     def test_a_running_round_keeps_its_slot(self) -> None:
         batch = a_batch()
         assert not Slot.of(batch).is_abandoned(batch, START + timedelta(hours=11))

@@ -87,7 +87,7 @@ class TestJobsMessage:
         }
 
 
-class TestConcern:
+class TestUsefulness:
     """Whether a message still has work to do."""
 
     @pytest.mark.parametrize(

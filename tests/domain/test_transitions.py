@@ -123,7 +123,7 @@ def test_the_fields_of_a_change_are_those_of_a_batch() -> None:
     assert get_type_hints(Fields).items() <= get_type_hints(Batch).items()
 
 
-class TestTheLateOneLoses:
+class TestTheLaterWriteFails:
     @pytest.mark.parametrize("name", ALL)
     @pytest.mark.parametrize("since", [{"submission": "another"}, {"round": 2}])
     def test_no_change_applies_to_another_round_or_submission(
@@ -252,7 +252,7 @@ class TestComplete:
         assert applied(head, decided)
 
 
-class TestLooks:
+class TestChecks:
     def test_the_first_check_comes_after_a_minute(self) -> None:
         assert FIRST_CHECK == MINUTE
 
