@@ -11,7 +11,7 @@ from chalicelib.domain.account import Account, Key, Secret
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_ACCOUNT = "demo"
+ACCOUNT = "demo"
 #: The same at each start, so that you configure a receiver only once. It is used only on this
 #: machine.
 CALLBACK_SECRET = "whsec_dGhlIGRlbW9uc3RyYXRpb24gc2lnbnMgd2l0aCBtZSE="  # noqa: S105
@@ -33,5 +33,5 @@ def put_demo_key(
     """Add the key, and its account with the callback secret, unless they exist already."""
     keys = KeyTable(client, table)
     secret_of_account = (Secret(value=callback_secret),)
-    keys.add_account(Account(account=_ACCOUNT, callback_secrets=secret_of_account, created_at=now))
-    keys.add_key(Key(key=key, account=_ACCOUNT, secrets=(Secret(value=secret),), created_at=now))
+    keys.add_account(Account(account=ACCOUNT, callback_secrets=secret_of_account, created_at=now))
+    keys.add_key(Key(key=key, account=ACCOUNT, secrets=(Secret(value=secret),), created_at=now))
