@@ -1,4 +1,4 @@
-"""What is made once: the packages, and the service deployed from one of them."""
+"""Made once for all tests: the packages, and the service deployed from one of them."""
 
 import platform
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from e2e import packages
 from e2e.on_emulator import STAGE, OnEmulator
 from e2e.packages import Package
 
-#: What this machine can run.
+#: The architecture that this machine can run.
 HERE = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
 
 

@@ -1,8 +1,7 @@
 """ministack: an AWS on 127.0.0.1 that runs Lambda functions from their zips, each with its role.
 
-It is quickly written and stands in an environment of its own, whose versions are pinned: a second
-opinion beside moto, not a truth. Where it differs from AWS, on_emulator.py says so.
-"""
+It is young software, installed in an environment of its own with pinned versions. It gives a second
+opinion besides moto, not the truth. on_emulator.py says where it differs from AWS."""
 
 import logging
 import os
@@ -23,10 +22,10 @@ from batchback_local.http_server import HOST
 from batchback_local.live.waiting import DidNotHappen, until
 from batchback_ops import project
 
-#: `make e2e` makes it.
+#: Made by `make e2e`.
 PYTHON = project.root() / "build" / "e2e" / "bin" / "python"
 REGION = "us-east-1"
-#: Who may do anything: its key and its secret.
+#: The owner, who may do anything: key and secret.
 _OWNER = "test"
 _LOG = logging.getLogger(__name__)
 _START_SECONDS = 60
@@ -35,7 +34,7 @@ _LAST_LINES = 60
 
 
 class Emulator:
-    """Between `with` and its end; neither a process nor a file is left behind."""
+    """The emulator inside a `with` block; neither a process nor a file is left behind."""
 
     def __enter__(self) -> "Emulator":
         self._folder = tempfile.TemporaryDirectory(prefix="batchback-e2e-")
@@ -82,13 +81,13 @@ class Emulator:
     def batchback(
         self, *argv: str, stdin: str = "", status: int = Status.OK
     ) -> "subprocess.CompletedProcess[str]":
-        """The command as an operator runs it whose AWS is this one, ended with such a status."""
+        """Run `batchback` as an operator whose AWS is this one, and expect this exit status."""
         return self.run(sys.executable, "-m", "batchback", *argv, stdin=stdin, status=status)
 
     def run(
         self, *argv: str, stdin: str = "", status: int = 0
     ) -> "subprocess.CompletedProcess[str]":
-        """Any command, for its owner, where the AWS command line is at hand."""
+        """Run any command for the owner, with the AWS command line on the path."""
         ran = subprocess.run(  # noqa: S603 - our own
             argv,
             cwd=project.root(),
@@ -106,7 +105,7 @@ class Emulator:
         return ran
 
     def client(self, service: str) -> Any:
-        """For its owner, who may do anything."""
+        """A client for the owner, who may do anything."""
         make: Any = boto3.client
         return make(
             service,
@@ -117,12 +116,12 @@ class Emulator:
         )
 
     def kill(self, function: str) -> None:
-        """Ends all that a Lambda function is doing, as if its memory had run out."""
+        """Kill all processes of a Lambda function, as if its memory had run out."""
         for pid in self._processes_of(function):
             os.kill(pid, signal.SIGKILL)
 
     def said(self) -> str:
-        """The last of what it said."""
+        """The end of the emulator's output."""
         return "\n".join(self._log.read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:])
 
     @property
@@ -135,7 +134,8 @@ class Emulator:
         }
 
     def _environment(self) -> dict[str, str]:
-        """Its functions inherit it, so there is nothing in it that they would not have on AWS."""
+        """The emulator's environment. Its functions inherit it, so it has nothing that they would
+        not have on AWS."""
         return {
             "PATH": os.defpath,
             "HOME": self._folder.name,
@@ -156,7 +156,7 @@ class Emulator:
         return False
 
     def _processes_of(self, function: str) -> Iterator[int]:
-        """Children of the emulator, each of which runs one function."""
+        """The emulator's child processes, each of which runs one function."""
         wanted = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
         for process in Path("/proc").iterdir():
             with suppress(OSError, ValueError):  # it has just ended, or is no process

@@ -1,8 +1,8 @@
-"""A stage deployed on the emulator as a pipeline deploys it; platform, receiver and caller to it.
+"""A stage deployed on the emulator as a pipeline deploys it, with a platform, a receiver and a
+caller.
 
-The package is the stage's own, untouched. Its template is copied for the emulator, and what is
-changed in it is said where it is changed.
-"""
+The package is the stage's own, unchanged. Its template is adapted to the emulator; each change is
+explained where it is made."""
 
 import json
 import shutil
@@ -32,20 +32,21 @@ STACK = project.stack_name(STAGE)
 NAMES = Names(STAGE)
 KEY, SECRET = "demo", "demo-secret"
 _BUCKET = "packages"
-#: How long the message of a dead worker stays hidden: longer than the next one takes to start. AWS
-#: wants at least as long as a worker may run, which is too long to wait for here.
+#: How long the message of a dead worker stays hidden: longer than the next worker takes to start.
+#: AWS requires at least a worker's maximum run time, which is too long to wait for here.
 VISIBILITY_SECONDS = 15
-#: And the tables are deleted with the emulator.
+#: The tables are deleted with the emulator.
 OTHER_PARAMETERS = {
     "DeletionProtection": "false",
     "JobsVisibilitySeconds": str(VISIBILITY_SECONDS),
 }
-#: Five workers may start at once, on a machine that does other things too.
+#: Five workers may start concurrently, on a machine that does other things too.
 PATIENCE_SECONDS = 90
 
 
 class DeadlyPlatform(DemonstrationPlatform):
-    """Kills the worker of a job with `killsAfter` in its params, once so many are recorded."""
+    """Kills the worker of a job with `killsAfter` in its params, once that many answers are
+    recorded."""
 
     def __init__(self, service: "OnEmulator") -> None:
         super().__init__(key=KEY, secret=SECRET)
@@ -65,11 +66,11 @@ class DeadlyPlatform(DemonstrationPlatform):
 
 
 class OnEmulator:
-    """The service between `with` and its end."""
+    """The service inside a `with` block."""
 
     def __init__(self, package: Package) -> None:
         self._package = package
-        #: Of the functions, where they are others than the stage's.
+        #: Variables of the functions that differ from the stage's.
         self.variables: dict[str, str] = {}
         self.emulator = Emulator()
         self.platform = DeadlyPlatform(self)
@@ -93,7 +94,7 @@ class OnEmulator:
         self._opened.close()
 
     def _do_what_the_emulator_passes_over(self) -> None:
-        """It stands in the template."""
+        """Set what the template says and the emulator ignores."""
         tables = self.emulator.client("dynamodb")
         expiry = {"Enabled": True, "AttributeName": "expires_at"}
         tables.update_time_to_live(TableName=NAMES.batches_table, TimeToLiveSpecification=expiry)
@@ -105,14 +106,14 @@ class OnEmulator:
         self.emulator.batchback("resources", "gateway", "--stage", STAGE)
 
     def _do_without_tls(self) -> None:
-        """The emulator speaks HTTP, and takes the queues' policy at its word."""
+        """The emulator speaks HTTP, but enforces the queues' policy, which requires TLS."""
         queues = self.over_tls
         for name in queues.list_queues(QueueNamePrefix=f"{STACK}-")["QueueUrls"]:
             queues.set_queue_attributes(QueueUrl=name, Attributes={"Policy": ""})
 
     @property
     def over_tls(self) -> Any:
-        """A client of SQS whose calls the emulator takes for such, as if a proxy had said so."""
+        """An SQS client whose calls the emulator considers encrypted, as behind a proxy."""
         client = self.emulator.client("sqs")
         client.meta.events.register(
             "before-sign.sqs",
@@ -121,7 +122,8 @@ class OnEmulator:
         return client
 
     def _let_in(self) -> str:
-        """Imports the key that the platform knows. The callback secret of its new account."""
+        """Import the key that the platform knows, and return the callback secret of its new
+        account."""
         imported = self.emulator.batchback(
             "keys", "import", KEY, "--account", "demo", "--stage", STAGE, stdin=SECRET
         )
@@ -129,17 +131,17 @@ class OnEmulator:
         return secret
 
     def until(self, holds: Callable[[], object], what: str) -> None:
-        """Waits patiently; where it was in vain, the emulator has its say."""
+        """Wait patiently; if in vain, show the emulator's output."""
         try:
             until(holds, what, PATIENCE_SECONDS)
         except DidNotHappen as failure:
             raise DidNotHappen(f"{failure}\n{self.emulator.said()}") from failure
 
-    # ---- what befalls it
+    # ---- what happens to it
 
     @contextmanager
     def nothing_feeds(self, function: str) -> Iterator[str]:
-        """Gives the id of the trigger that is off."""
+        """Turn a trigger off, and return its id."""
         functions = self._functions
         found = functions.list_event_source_mappings(FunctionName=f"{STACK}-{function}")
         [mapping] = found["EventSourceMappings"]
@@ -162,7 +164,7 @@ class OnEmulator:
 
     @contextmanager
     def may_no_longer(self, function: str, statement: str) -> Iterator[None]:
-        """One statement less in the policy of a function's role."""
+        """Remove a statement from the policy of a function's role."""
         roles = self.emulator.client("iam")
         configuration = self._functions.get_function_configuration(FunctionName=function)
         role = configuration["Role"].rpartition("/")[2]
@@ -178,7 +180,7 @@ class OnEmulator:
 
     @contextmanager
     def is_set_by_hand(self, function: str, **variables: str) -> Iterator[None]:
-        """As somebody does in the console."""
+        """Change a variable by hand, as somebody might in the console."""
         found = self._functions.get_function_configuration(FunctionName=function)
         was = found["Environment"]
         change = partial(self._functions.update_function_configuration, FunctionName=function)
@@ -193,8 +195,8 @@ class OnEmulator:
         queues.purge_queue(QueueUrl=queues.get_queue_url(QueueName=NAMES.jobs_queue)["QueueUrl"])
 
     def give_up_messages_of_callbacks(self) -> int:
-        """Has them die, as SQS does with what a function gave back each time. How many there
-        were."""
+        """Let these messages die, as SQS does after a function has returned them each time. Return
+        how many there were."""
         queues = self.emulator.client("sqs")
         home, dead = (
             queues.get_queue_url(QueueName=name)["QueueUrl"]
@@ -210,8 +212,9 @@ class OnEmulator:
         return count
 
     def forget_that_it_was_sent(self, async_id: str) -> None:
-        """As if the submission had died before it could say so: its first check is due now. Of a
-        batch that was sent a check is due after half an hour, and then a sentinel has to wait."""
+        """Make a batch look as if its submission had died before recording that it was sent, so its
+        first check is due now. The check of a batch that was sent comes after half an hour, and is
+        followed by a sentinel's wait."""
         self.emulator.client("dynamodb").update_item(
             TableName=NAMES.batches_table,
             Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},
@@ -219,11 +222,11 @@ class OnEmulator:
             ExpressionAttributeValues={":now": {"N": f"{time.time():.3f}"}, ":none": {"N": "0"}},
         )
 
-    # ---- deployed
+    # ---- deployment
 
     def deploy(self, **variables: str) -> list[str]:
-        """Makes the stack, or changes it to other variables: by the script that is packaged, from a
-        package that is fit for this machine. Gives what was changed."""
+        """Create the stack, or update it with other variables: with the packaged script, from a
+        package that fits this machine. Return the changes."""
         folder = self._folder / "package"
         folder.mkdir(exist_ok=True)
         shutil.copy(self._package.zip, folder)
@@ -236,13 +239,13 @@ class OnEmulator:
 
     @property
     def address(self) -> str:
-        """Of the API, by the path that needs no name to be resolved."""
+        """The address of the API, by the path that needs no name lookup."""
         api = self.resources("AWS::ApiGateway::RestApi")["RestAPI"]
         stage = self._package.template()["Resources"]["RestAPI"]["Properties"]["StageName"]
         return f"{self.emulator.address}/_aws/execute-api/{api}/{stage}"
 
     def resources(self, kind: str) -> dict[str, str]:
-        """The physical ids of a type by their logical ones."""
+        """The physical ids of the resources of a type, by their logical ids."""
         pages = self._cloudformation.get_paginator("list_stack_resources")
         return {
             each["LogicalResourceId"]: each["PhysicalResourceId"]
@@ -252,7 +255,7 @@ class OnEmulator:
         }
 
     def logged(self, function: str) -> list[dict[str, Any]]:
-        """What a function wrote into its log, line by line."""
+        """The lines that a function has logged."""
         pages = self.emulator.client("logs").get_paginator("filter_log_events")
         return [
             json.loads(line)
@@ -263,7 +266,7 @@ class OnEmulator:
         ]
 
     def _changes(self) -> list[str]:
-        """Of the last change set of the stack."""
+        """The changes in the last change set of the stack."""
         client = self._cloudformation
         sets = client.list_change_sets(StackName=STACK)["Summaries"]
         newest = max(sets, key=itemgetter("CreationTime"))
@@ -271,7 +274,7 @@ class OnEmulator:
         return [each["ResourceChange"]["LogicalResourceId"] for each in changes]
 
     def _template(self, variables: Mapping[str, str]) -> dict[str, Any]:
-        """For this machine."""
+        """The template for this machine."""
         template = self._package.template()
         self.variables = {
             "PLATFORM_ADDRESS": self._platform_address,
@@ -297,7 +300,7 @@ class OnEmulator:
 
 
 def _as_the_emulator_reads_it(policy: dict[str, Any]) -> None:
-    """It takes SendMessageBatch for an action of its own; on AWS it is allowed by SendMessage.
+    """The emulator considers SendMessageBatch an action of its own; on AWS, SendMessage allows it.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html"""
     for statement in policy["Statement"]:
         if "sqs:SendMessage" in statement["Action"]:

@@ -1,4 +1,4 @@
-"""What `batchback package` makes, as a pipeline would call it."""
+"""What `batchback package` makes when a pipeline calls it."""
 
 import json
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Package:
         return self.folder / chalice_package.ZIP
 
     def template(self) -> dict[str, Any]:
-        """A copy of one's own at each call."""
+        """A new copy at each call."""
         parsed: dict[str, Any] = json.loads(
             (self.folder / chalice_package.TEMPLATE).read_text("utf-8")
         )

@@ -1,9 +1,9 @@
-"""`chalice deploy` onto moto, and again on top of it: what it makes beside the stack of resources.
+"""`chalice deploy` onto moto, and again on top of it: what it creates besides the stack of
+resources.
 
-moto runs no functions without Docker; that they run is test_deployed's to show. Its API Gateway
-takes OpenAPI 3 alone, with a description, where AWS takes Chalice's Swagger 2: those two things are
-changed on the way in.
-"""
+moto runs no functions without Docker; test_deployed shows that they run. Its API Gateway accepts
+only OpenAPI 3 with a description, but Chalice makes Swagger 2 for AWS: these two things are changed
+on the way in."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class Deployment:
         }
 
     def make_resources(self) -> None:
-        """As `batchback resources up` makes them; moto knows no alarms in templates."""
+        """Create resources as `batchback resources up` does; moto knows no alarms in templates."""
         parameters = {"Stage": STAGE, "Monitoring": "false"}
         self.client("cloudformation").create_stack(
             StackName=project.stack_name(STAGE),
@@ -66,14 +66,15 @@ class Deployment:
         )
 
     def set(self, **variables: str) -> None:
-        """Other settings for the functions, from the next deployment on."""
+        """Change settings of the functions, from the next deployment on."""
         path = self._folder / ".chalice" / "config.json"
         configuration = json.loads(path.read_text("utf-8"))
         configuration["stages"][STAGE]["environment_variables"].update(variables)
         path.write_text(json.dumps(configuration), "utf-8")
 
     def chalice(self, command: str) -> str:
-        """What it says, once it has ended well: as docs/deploying.md has it typed."""
+        """Run the command as docs/deploying.md shows it, and return its output once it has
+        succeeded."""
         ran = subprocess.run(  # noqa: S603 - the Chalice of this environment
             [Path(sys.executable).with_name("chalice"), command, "--stage", STAGE],
             cwd=self._folder,
@@ -113,7 +114,7 @@ class Deployment:
         return found
 
     def policy_of(self, function: str) -> Any:
-        """The one policy of the function's role."""
+        """The only policy of the function's role."""
         role = self.functions()[function]["Role"].rpartition("/")[2]
         iam = self.client("iam")
         [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -140,7 +141,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 def _as_openapi(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """How moto reads the description of an API, for Chalice's."""
+    """Convert Chalice's API description to the form that moto reads."""
 
     def read_swagger(body: str) -> Any:
         document = read(body)
@@ -153,7 +154,7 @@ def _as_openapi(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 class TestFunctions:
-    def test_each_is_there_once_and_has_its_own_limits(self, deployment: Deployment) -> None:
+    def test_each_exists_once_and_has_its_own_limits(self, deployment: Deployment) -> None:
         configured = project.configuration()["lambda_functions"]
         assert {
             name: (found["Handler"], found["Timeout"], found["MemorySize"])
@@ -167,7 +168,7 @@ class TestFunctions:
             for name, function in FUNCTIONS.items()
         }
 
-    def test_the_second_deployment_has_replaced_the_first(self, deployment: Deployment) -> None:
+    def test_the_second_deployment_replaced_the_first(self, deployment: Deployment) -> None:
         for function in deployment.functions().values():
             assert function["Environment"]["Variables"] == {
                 **project.environment(STAGE),
@@ -175,7 +176,9 @@ class TestFunctions:
             }
 
     @pytest.mark.parametrize("name", FUNCTIONS)
-    def test_each_may_do_what_its_policy_says(self, deployment: Deployment, name: str) -> None:
+    def test_each_has_the_permissions_of_its_policy(
+        self, deployment: Deployment, name: str
+    ) -> None:
         assert deployment.policy_of(name) == documents.policy(FUNCTIONS[name], NAMES)
 
 
@@ -199,7 +202,7 @@ class TestTriggers:
         for function in ("advance_batch", "bury_jobs"):
             assert scaling[function] == {"MaximumConcurrency": 20}
 
-    def test_the_sweep_comes_every_minute(self, deployment: Deployment) -> None:
+    def test_the_sweep_runs_every_minute(self, deployment: Deployment) -> None:
         events = deployment.client("events")
         [rule] = events.list_rules()["Rules"]
         [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
@@ -208,7 +211,7 @@ class TestTriggers:
 
 
 class TestApi:
-    def test_there_is_one_with_one_stage(self, deployment: Deployment) -> None:
+    def test_there_is_one_api_with_one_stage(self, deployment: Deployment) -> None:
         [api] = deployment.apis()
         stages = deployment.client("apigateway").get_stages(restApiId=api["id"])["item"]
         assert api["name"] == "batchback"
@@ -233,8 +236,8 @@ class TestApi:
 
 
 class TestDelete:
-    def test_it_takes_the_functions_and_leaves_the_tables(self, deployment: Deployment) -> None:
-        """And a deployment after it makes everything anew."""
+    def test_it_deletes_the_functions_and_keeps_the_tables(self, deployment: Deployment) -> None:
+        """A deployment after it creates everything again."""
         deployment.chalice("delete")
         assert (deployment.functions(), deployment.triggers(), deployment.apis()) == ({}, [], [])
         tables = deployment.client("dynamodb").list_tables()["TableNames"]

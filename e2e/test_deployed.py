@@ -1,9 +1,8 @@
-"""The service deployed from the zip by the template: functions by their roles, routes of API
-Gateway, queues, the schedule. And what an operator has of it: where something here is not the
-stage's own (on_emulator.py), the doctor must say so, and of nothing else.
+"""The service deployed from the zip by the template: functions with their roles, API Gateway's
+routes, queues, the schedule, and an operator's commands. If something here differs from the stage
+(on_emulator.py), the doctor must report it, and nothing else.
 
-One file, so that one emulator does.
-"""
+Everything is in one file, so that one emulator is enough."""
 
 import base64
 import json
@@ -32,7 +31,7 @@ from e2e.on_emulator import (
 )
 from tests.samples import without_life
 
-#: Where no others start beside it.
+#: Long enough if no other worker starts at the same time.
 LONGER_THAN_ONE_WORKER_STARTS_SECONDS = 7
 WORKERS = ["advance_batch", "bury_jobs", "call_back", "run_jobs", "sweep"]
 
@@ -68,7 +67,7 @@ def basic(service: OnEmulator, body: Request) -> str:
 
 
 def callback_of(service: OnEmulator, async_id: str) -> Any:
-    """The body of the one callback of a batch, once it is delivered."""
+    """The body of the batch's only callback, once it is delivered."""
 
     def is_delivered() -> bool:
         return service.caller.progress(async_id)["callback"]["status"] == "delivered"
@@ -105,14 +104,14 @@ def ops(service: OnEmulator, command: str, *options: str) -> Any:
 class TestGateway:
     @pytest.mark.parametrize("path", ["/", "/api/1.0", "/api/1.0/batch/x"])
     @pytest.mark.parametrize("method", ["GET", "POST"])
-    def test_a_path_that_is_none_is_an_error_of_the_contract(
+    def test_an_unknown_path_is_an_error_of_the_contract(
         self, service: OnEmulator, method: str, path: str
     ) -> None:
         answer = requests.request(method, f"{service.address}{path}", timeout=PATIENCE_SECONDS)
         assert (answer.status_code, answer.text) == (NO_SUCH_PATH.status, NO_SUCH_PATH.body)
         assert NO_SUCH_PATH.headers.items() <= answer.headers.items()
 
-    def test_a_method_that_no_route_has_is_one_too(self, service: OnEmulator) -> None:
+    def test_an_unknown_method_is_an_error_of_the_contract(self, service: OnEmulator) -> None:
         url = f"{service.address}/api/1.0/batch?action=run"
         answer = requests.request("TRACE", url, timeout=PATIENCE_SECONDS)
         assert answer.json()["errorCode"] == answer.status_code
@@ -133,7 +132,7 @@ class TestBatches:
         assert all(each["response"]["results"][0]["contact"] == 7 for each in body["results"])
         assert service.caller.results(async_id) == body
 
-    def test_nobody_comes_in_without_a_key(self, service: OnEmulator) -> None:
+    def test_nobody_gets_in_without_a_key(self, service: OnEmulator) -> None:
         answer = requests.post(
             f"{service.address}/api/1.0/test?action=ping", json={}, timeout=PATIENCE_SECONDS
         )
@@ -185,7 +184,7 @@ class TestWorstCases:
 
 
 class TestStack:
-    def test_functions_have_the_names_that_logs_and_alarms_go_by(self, service: OnEmulator) -> None:
+    def test_functions_have_the_names_that_logs_and_alarms_use(self, service: OnEmulator) -> None:
         functions = service.resources("AWS::Lambda::Function").values()
         assert sorted(functions) == [STACK, *(f"{STACK}-{name}" for name in WORKERS)]
         logs = service.resources("AWS::Logs::LogGroup").values()
@@ -198,14 +197,15 @@ class TestStack:
         assert parameters == {**project.stack_parameters(STAGE), **OTHER_PARAMETERS}
         assert {each["Key"]: each["Value"] for each in stack["Tags"]} == project.tags(STAGE)
 
-    def test_the_api_has_no_stage_but_its_own(self, service: OnEmulator) -> None:
+    def test_the_api_has_only_its_own_stage(self, service: OnEmulator) -> None:
         gateway = service.emulator.client("apigateway")
         api = service.resources("AWS::ApiGateway::RestApi")["RestAPI"]
         stages = [each["stageName"] for each in gateway.get_stages(restApiId=api)["item"]]
         assert stages == [STAGE]
 
-    def test_a_queue_refuses_what_comes_without_tls(self, service: OnEmulator) -> None:
-        """The policy of the stage's queues, put on another: those had to do without it here."""
+    def test_a_queue_refuses_requests_without_tls(self, service: OnEmulator) -> None:
+        """Tests the policy of the stage's queues on another queue, because the stage's had to do
+        without it here."""
         policy = json.loads(project.template())["Resources"]["QueuesPolicy"]["Properties"]
         queue = service.over_tls.create_queue(
             QueueName="tls-alone", Attributes={"Policy": json.dumps(policy["PolicyDocument"])}
@@ -224,7 +224,7 @@ class TestStack:
         async_id = signed(service, request(service, 250))
         assert len(callback_of(service, async_id)["results"]) == 250
 
-    def test_resources_up_does_not_take_its_functions_away(self, service: OnEmulator) -> None:
+    def test_resources_up_does_not_remove_its_functions(self, service: OnEmulator) -> None:
         refused = service.emulator.batchback(
             "resources", "up", "--stage", STAGE, status=Status.REFUSED
         )
@@ -235,7 +235,7 @@ class TestStack:
 class TestDoctor:
     @pytest.fixture
     def expected(self, service: OnEmulator) -> set[str]:
-        """What it has to say of a stage that is well, here."""
+        """What the doctor must report here about a healthy stage."""
         others = "stack", "visibility of jobs", "alarms", "platform"
         everywhere = [
             f"{what} {each}" for each in PERMISSIONS for what in ("function", "policy of")
@@ -243,7 +243,7 @@ class TestDoctor:
         assert service.variables
         return {*others, *everywhere}
 
-    def test_all_is_well_but_what_is_other_here(
+    def test_it_reports_only_what_differs_here(
         self, service: OnEmulator, expected: set[str]
     ) -> None:
         caller = ("--key", KEY, "--secret", SECRET, "--callback-url", service.callback_url)
@@ -263,7 +263,7 @@ class TestDoctor:
         assert found["ping"]["found"].startswith("answered a signed call at ")
         assert found["batch"]["found"].endswith(": test.ping ran, its callback was delivered")
 
-    def test_what_is_broken_is_named_with_its_remedy(
+    def test_whatever_is_broken_is_reported_with_its_remedy(
         self, service: OnEmulator, expected: set[str]
     ) -> None:
         with (
@@ -283,7 +283,7 @@ class TestDoctor:
 
 class TestOps:
     def test_dead_letters_are_found_and_go_back_to_work(self, service: OnEmulator) -> None:
-        """Of a batch that is completed, and whose callback nobody has sent since."""
+        """The dead letters of a completed batch whose callback nobody has sent since."""
         queue = "callbacks-dead"
         with service.nothing_feeds("call_back"):
             async_id = signed(service, request(service, 3))
@@ -309,9 +309,9 @@ class TestOps:
 
 
 class TestResources:
-    """`batchback resources`, of a stage beside the one that is deployed."""
+    """`batchback resources`, for a second stage."""
 
-    def test_a_stage_comes_is_shown_and_goes(self, service: OnEmulator) -> None:
+    def test_a_stage_is_created_shown_and_deleted(self, service: OnEmulator) -> None:
         stage = ("--stage", "dev")
         queues = service.emulator.client("sqs")
         made = service.emulator.batchback("resources", "up", *stage)

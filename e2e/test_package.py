@@ -1,5 +1,5 @@
-"""What is in the zip: our files and the locked dependencies, whole, for the architecture that it is
-for, with byte code, and little enough of it."""
+"""What is in the zip: our files and the locked dependencies, complete, for the right architecture,
+with byte code, and small enough."""
 
 import csv
 import importlib.util
@@ -24,12 +24,12 @@ from e2e.packages import Package
 
 ROOT = project.root()
 MAX_BYTES = 10_000_000
-#: Of an ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+#: From an ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 MACHINES = {"x86_64": 62, "arm64": 183}
 #: In the tags of wheels.
 PLATFORMS = {"x86_64": "x86_64", "arm64": "aarch64"}
-#: Of a worker that is about to run its first jobs: 379 when this was written, nearly all of them
-#: the standard library's and botocore's.
+#: The modules of a worker before its first jobs: 379 when this was written, nearly all of them the
+#: standard library's and botocore's.
 MAX_MODULES = 430
 #: The flags of byte code whose source is never checked (PEP 552).
 UNCHECKED_HASH = 0b01
@@ -47,7 +47,7 @@ def content(package: Package, name: str) -> bytes:
 
 
 def ours() -> set[str]:
-    """What of the checkout ships: what git knows, and not what lies about."""
+    """The files of the checkout that ship: those that git knows, without stray files."""
     listed = subprocess.run(
         ["git", "ls-files", "app.py", "chalicelib"],  # noqa: S607
         cwd=ROOT,
@@ -59,7 +59,7 @@ def ours() -> set[str]:
 
 
 def installed_by(package: Package, names: list[str]) -> set[str]:
-    """Every file that a wheel in the zip has put there, by its own list."""
+    """Every file that a wheel in the zip has installed, by the wheel's own list."""
     return {
         path
         for name in names
@@ -75,7 +75,7 @@ def locked() -> dict[str, str]:
 
 
 class TestContents:
-    def test_there_is_what_we_wrote_what_it_needs_and_nothing_else(
+    def test_it_holds_our_code_its_dependencies_and_nothing_else(
         self, package: Package, names: list[str]
     ) -> None:
         sources = {name for name in names if not name.endswith(".pyc")}
@@ -88,8 +88,10 @@ class TestContents:
         versions = {canonicalize_name(each[1]): each[2] for each in found if each}
         assert versions == locked()
 
-    def test_every_file_of_a_dependency_is_there(self, package: Package, names: list[str]) -> None:
-        """But for the commands that wheels put beside Python, which Lambda has no use for."""
+    def test_every_file_of_a_dependency_is_in_the_zip(
+        self, package: Package, names: list[str]
+    ) -> None:
+        """Except the commands that wheels put beside Python, for which Lambda has no use."""
         promised = {name for name in installed_by(package, names) if not name.startswith("..")}
         assert promised - {*names} == set()
 
@@ -123,13 +125,13 @@ class TestContents:
     def test_the_same_checkout_gives_the_same_bytes(
         self, made: dict[str, Package], tmp_path: Path
     ) -> None:
-        """Whenever, and for whichever stage: a stage is in the template alone."""
+        """At any time and for any stage: the stage is only in the template."""
         again = packages.make("dev", HERE, tmp_path)
         assert again.zip.read_bytes() == made[HERE].zip.read_bytes()
 
 
 class TestTemplate:
-    def test_the_linter_has_nothing_to_say(self, package: Package) -> None:
+    def test_the_linter_finds_nothing(self, package: Package) -> None:
         linter = Path(sys.executable).with_name("cfn-lint")
         ran = subprocess.run(  # noqa: S603 - installed beside this very interpreter
             [linter, package.folder / TEMPLATE], capture_output=True, text=True, check=False
@@ -145,7 +147,7 @@ class TestTemplate:
 
 
 class TestByteCode:
-    def test_every_source_has_its_own(self, names: list[str]) -> None:
+    def test_every_source_has_byte_code(self, names: list[str]) -> None:
         tag = sys.implementation.cache_tag
         sources = {Path(name) for name in names if name.endswith(".py")}
         compiled = {Path(name) for name in names if name.endswith(".pyc")}
@@ -153,7 +155,7 @@ class TestByteCode:
             source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc" for source in sources
         }
 
-    def test_it_is_of_the_python_that_runs_it(self, package: Package, names: list[str]) -> None:
+    def test_it_is_for_the_python_that_runs_it(self, package: Package, names: list[str]) -> None:
         magic = {content(package, name)[:4] for name in names if name.endswith(".pyc")}
         assert magic == {importlib.util.MAGIC_NUMBER}
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -163,7 +165,7 @@ class TestByteCode:
             if resource["Type"] == "AWS::Serverless::Function"
         } == {version}
 
-    def test_no_source_has_to_be_looked_at(self, package: Package, names: list[str]) -> None:
+    def test_no_source_has_to_be_checked(self, package: Package, names: list[str]) -> None:
         flags = {
             struct.unpack_from("<I", content(package, name), offset=4)[0]
             for name in names
@@ -171,7 +173,7 @@ class TestByteCode:
         }
         assert flags == {UNCHECKED_HASH}
 
-    def test_tracebacks_name_files_as_lambda_has_them(self, package: Package) -> None:
+    def test_tracebacks_name_files_as_on_lambda(self, package: Package) -> None:
         name = f"__pycache__/app.{sys.implementation.cache_tag}.pyc"
         code = marshal.loads(content(package, name)[16:])  # noqa: S302 - we have just made it
         assert code.co_filename == "/var/task/app.py"
@@ -191,7 +193,7 @@ print(json.dumps({name: getattr(module, "__cached__", None) or getattr(module, "
 
 @pytest.fixture(scope="module")
 def loaded(made: dict[str, Package], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The modules of a worker of `run_jobs`, and where each comes from, in the unpacked zip."""
+    """The modules of a worker of `run_jobs`, with their origin, in the unpacked zip."""
     folder = tmp_path_factory.mktemp("task")
     with zipfile.ZipFile(made[HERE].zip) as archive:
         archive.extractall(folder)
@@ -227,7 +229,7 @@ class TestWorker:
         "heavy",
         ["pydantic", "pydantic_core", "chalicelib.api", "chalice.cli", "boto3", "requests"],
     )
-    def test_it_starts_without_what_it_does_not_use(
+    def test_it_starts_without_modules_it_does_not_use(
         self, loaded: dict[str, str], heavy: str
     ) -> None:
         assert not [name for name in loaded if f"{name}.".startswith(f"{heavy}.")]

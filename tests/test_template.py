@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class TestTemplate:
-    def test_the_linter_has_nothing_to_say(self) -> None:
+    def test_the_linter_finds_nothing(self) -> None:
         linter = Path(sys.executable).with_name("cfn-lint")
         ran = subprocess.run(  # noqa: S603 - installed beside this very interpreter
             [linter, ROOT / ".chalice" / "resources.json"],

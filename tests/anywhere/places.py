@@ -32,10 +32,8 @@ class Place:
         return ", ".join(parts)
 
 
-_KIRITIMATI, _ST_JOHNS = (
-    "Pacific/Kiritimati",
-    "America/St_Johns",
-)  # UTC+14, and UTC-3:30 with daylight saving time
+#: UTC+14, and UTC-3:30 with daylight saving time.
+_KIRITIMATI, _ST_JOHNS = "Pacific/Kiritimati", "America/St_Johns"
 _PLAIN, _SPACES = "plain", "a path with spaces"
 
 PLACES = (

@@ -1,5 +1,5 @@
-"""AWS at its extremes, under the real clients: one that takes everything, and a DynamoDB that is
-behind. What clients compose and sign is composed and signed."""
+"""AWS at its extremes, under the real clients: an AWS that accepts everything, and a DynamoDB that
+lags. The clients compose and sign their requests as usual."""
 
 import json
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from botocore.compat import HTTPHeaders
 
 
 def take_everything(client: Any) -> None:
-    """From now on every call of a client is answered as if it had been done; an update with the
-    item that was put before it."""
+    """Answer every call of a client from now on as if it had succeeded. An update is answered with
+    the item that was put before it."""
     client.meta.events.register("before-send", _Taker())
 
 
@@ -36,7 +36,7 @@ class _Taker:
 
 
 class _Raw:
-    """What botocore reads an answer's body from."""
+    """The response object from which botocore reads an answer's body."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -47,11 +47,10 @@ class _Raw:
 
 @contextmanager
 def lagging(client: Any) -> Iterator[None]:
-    """A block in which a table's reads find nothing of what was written, except those that ask for
-    strong consistency. DynamoDB may be a second behind, and then an eventually consistent read of a
-    new item finds nothing.
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
-    """
+    """A block in which a table's reads do not find what was written, unless they ask for strong
+    consistency. DynamoDB may lag by a second, and an eventually consistent read of a new item then
+    finds nothing.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html"""
     events = client.meta.events
     for operation in _NOTHING_FOUND:
         events.register(f"before-call.dynamodb.{operation}", _answer_behind)
@@ -68,8 +67,8 @@ _NOTHING_FOUND: dict[str, dict[str, Any]] = {
 
 
 def _answer_behind(model: Any, params: Any, **_: object) -> tuple[SimpleNamespace, Any] | None:
-    """The answer in place of the server's; None: the server answers. Indexes are always behind, and
-    answered as the server has them."""
+    """The answer in place of the server's, or None to let the server answer. Indexes always lag, so
+    the server answers for them."""
     asked = json.loads(params["body"])
     tables = asked.get("RequestItems", {"": asked}).values()
     if "IndexName" in asked or all(table.get("ConsistentRead") for table in tables):

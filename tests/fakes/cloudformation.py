@@ -1,4 +1,4 @@
-"""CloudFormation as a script tells it: operations that take their time, and that fail."""
+"""CloudFormation following a script: operations take their time, and fail."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def refusal(code: str, message: str, operation: str) -> ClientError:
 
 @dataclass(frozen=True)
 class Poll:
-    """What is found when an operation is described once more."""
+    """What the next description of an operation shows."""
 
     status: str
     events: tuple[Event, ...] = ()
@@ -102,7 +102,7 @@ class ScriptedCloudFormation:
         return self
 
     def paginate(self, *, StackName: str) -> Iterator[Any]:  # noqa: N803
-        """An event a page, newest first."""
+        """One event per page, newest first."""
         assert StackName == self.STACK_ID
         yield from ({"StackEvents": [each]} for each in reversed(self.events))
 

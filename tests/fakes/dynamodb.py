@@ -36,7 +36,7 @@ class FakeBatchStore:
         self._lock = threading.RLock()
 
     def copy(self) -> "FakeBatchStore":
-        """Another store with the same in it; what is in it never changes in place."""
+        """Another store with the same content, which never changes in place."""
         other = FakeBatchStore()
         other.heads = dict(self.heads)
         other.voided = {batch_id: set(voided) for batch_id, voided in self.voided.items()}

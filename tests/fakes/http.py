@@ -1,4 +1,4 @@
-"""A platform and a receiver that answer as they are told, and remember who asked."""
+"""A platform and a receiver that answer as a test tells them to, and record the calls."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ class Call:
 
 
 def echo(call: Call) -> Reply | NoReply:
-    """Answers with what it was sent."""
+    """Answer with what was sent."""
     return Reply(status=200, body=json.dumps({"echo": call.params}).encode())
 
 
@@ -62,7 +62,7 @@ class Post:
 
 @dataclass
 class FakeReceiver:
-    #: What the next posts are answered; 200 when it is used up.
+    #: The answers to the next posts; 200 when they are used up.
     answers: list[Reply | NoReply] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""A journal that remembers."""
+"""A journal that remembers its lines."""
 
 import json
 
@@ -12,7 +12,7 @@ class FakeJournal:
         self.put(json.dumps(self.lines[-1], default=str))
 
     def put(self, line: str) -> None:
-        """Where a line would be written: nowhere, but whoever guards the log listens here."""
+        """Where a line would be written. Writes nothing, but the guard of the log listens here."""
 
     def of(self, event: str) -> list[dict[str, object]]:
         return [line for line in self.lines if line["event"] == event]

@@ -14,7 +14,7 @@ from tests.fakes.sqs import FakeQueue
 from tests.fakes.threads import FakeConcurrent
 from tests.samples import DEMO_ACCOUNT, DEMO_KEY
 
-#: What a test that is not about settings runs with.
+#: The settings of tests that are not about settings.
 SETTINGS = settings.read({"STAGE": "local", "PLATFORM_ADDRESS": "http://127.0.0.1:9"})
 
 
@@ -25,7 +25,7 @@ def numbered_ids() -> Callable[[], str]:
 
 @dataclass
 class InMemory:
-    """The ports, each where a test can reach it."""
+    """The ports, each accessible to a test."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     store: FakeBatchStore = field(default_factory=FakeBatchStore)
@@ -35,7 +35,7 @@ class InMemory:
     receiver: FakeReceiver = field(default_factory=FakeReceiver)
     journal: FakeJournal = field(default_factory=FakeJournal)
     concurrent: FakeConcurrent = field(default_factory=FakeConcurrent)
-    #: What is drawn each time.
+    #: What the random draw returns each time.
     chance: float = 1.0
 
     @property

@@ -1,5 +1,5 @@
-"""The queues in memory: what was sent, for a test to hand out as it likes. Delays that SQS does not
-take are not taken here either."""
+"""The queues in memory: what was sent, for a test to deliver as it likes. Delays that SQS rejects
+are rejected here too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Calls one after the other, the results in groups as a test wants its flushes."""
+"""Runs calls one after the other, and groups the results as a test wants its flushes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar

@@ -1,4 +1,5 @@
-"""A receiver that verifies by the specification's own library, at a moment that the test names."""
+"""A receiver that verifies with the specification's own library, at a time that the test
+chooses."""
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
@@ -11,7 +12,7 @@ from tests.fakes.clock import START
 
 
 def verify(secret: str, body: bytes, headers: Mapping[str, str], *, now: datetime = START) -> None:
-    """Raises `WebhookVerificationError` unless the receiver accepts the callback."""
+    """Raise `WebhookVerificationError` unless the receiver accepts the callback."""
 
     class Stopped(datetime):
         @classmethod

@@ -1,11 +1,10 @@
-"""Would the tests see it? Mistakes in the code that they must see, as data: mutants.toml.
+"""Mistakes in the code that the tests must detect, as data: mutants.toml.
 
     python -m tests.mutants           tries all of them, each in a copy of this checkout
-    python -m tests.mutants WORDS     tries those whose mistake holds the words
+    python -m tests.mutants WORDS     tries those whose mistake contains the words
 
-A library that makes mutants by itself breaks thousands of places that mean nothing, and cannot make
-most of these: a call moved behind another one, a condition of a database left out.
-"""
+A library that generates mutants breaks thousands of places that do not matter, and cannot make most
+of these, such as a call moved behind another one or a database condition left out."""
 
 import tomllib
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ TABLE = Path(__file__).with_name("mutants.toml")
 
 
 class CannotTell(Exception):
-    """Whether the tests see a mutant cannot be found out; the text says why."""
+    """Whether the tests detect a mutant cannot be determined; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A mistake that at least one of the tests in `seen_by` must see."""
+    """A mistake that at least one of the tests in `seen_by` must detect."""
 
     mistake: str
     file: str

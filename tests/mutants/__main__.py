@@ -1,4 +1,4 @@
-"""Breaks the code in each of the ways of the table, and tells which ones no test saw."""
+"""Breaks the code in each way in the table, and reports the mutants that no test detected."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from pathlib import Path
 from tests.checkout import copy_to
 from tests.mutants import CannotTell, Mutant, mutants
 
-#: Longer than any of the tests takes here, on a machine that does much else.
+#: Longer than any of the tests takes on a busy machine.
 _SECONDS = 600
 _SOME_FAILED = 1
 
 
 def main(*words: str) -> int:
-    """The exit status: 0 if the tests saw every mutant."""
+    """Return the exit status: 0 if the tests detected every mutant."""
     chosen = [each for each in mutants() if " ".join(words) in each.mistake]
     try:
         survivors = _survivors(chosen)
@@ -34,12 +34,12 @@ def main(*words: str) -> int:
 def _survivors(chosen: list[Mutant]) -> list[Mutant]:
     tests = sorted({name for mutant in chosen for name in mutant.seen_by})
     if _fail(tests, lambda _: None):
-        raise CannotTell("Tests fail, or do not end, before anything is broken: run `make test`")
+        raise CannotTell("Tests fail or hang before anything is broken: run `make test`")
     return [mutant for mutant, is_seen in _tried(chosen) if not is_seen]
 
 
 def _tried(chosen: list[Mutant]) -> Iterable[tuple[Mutant, bool]]:
-    """As many at a time as there are cores."""
+    """Try mutants, one per core at a time."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for mutant, is_seen in zip(chosen, pool.map(_is_seen, chosen), strict=True):
             print("seen" if is_seen else "NOT SEEN", mutant.mistake, sep=": ", flush=True)
@@ -51,7 +51,7 @@ def _is_seen(mutant: Mutant) -> bool:
 
 
 def _fail(tests: list[str], change: Callable[[Path], None]) -> bool:
-    """Whether a test fails, or does not end, in a copy of the checkout that is changed first."""
+    """Whether a test fails or hangs in a copy of the checkout, after a change to it."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         checkout = copy_to(Path(folder) / "checkout")
         change(checkout)
