@@ -100,7 +100,7 @@ def _is_within(start: Any, values: Any) -> bool:
 
 
 def _never(_seconds: float) -> None:
-    raise AssertionError("nothing here is to be waited for")
+    raise AssertionError("nothing here may wait")
 
 
 def new_batch(total: int = 3, **fields: Any) -> Batch:
