@@ -5,12 +5,11 @@ from pictures.drawing import LINE, Drawing, Look, Palette, Point, width_of
 ALT = (
     "Architecture. A caller's run reaches the function api through API Gateway. api saves the "
     "batch in the DynamoDB table batches, sends messages to the SQS queue jobs, and answers 200. "
-    "The queue jobs starts run_jobs, which calls the platform's API once for each job, records the "
-    "answers in the table, and sends a message to the queue callbacks after the last job. That "
-    "starts call_back, which reads all answers and sends one callback to the receiver. Every "
-    "minute sweep asks the table which batches are due, and advance_batch, behind the queue "
-    "batches, sends again what got lost. A message of jobs that is received three times in vain "
-    "goes to the dead-letter queue jobs-dead, where bury_jobs records the failure."
+    "run_jobs takes each message, calls the platform's API once per job, records the answers in "
+    "the table, and sends a message to the queue callbacks after the last job. call_back then "
+    "sends all answers in one callback to the receiver. Every minute sweep asks the table for due "
+    "batches, and advance_batch, behind the queue batches, sends again what got lost. After three "
+    "receives a message of jobs goes to the queue jobs-dead, where bury_jobs records the failure."
 )
 _HEIGHT = 548
 _FRAME, _MAIN, _TABLE, _NET, _DEAD = 116, 162, 268, 362, 432  # the tops of the rows
