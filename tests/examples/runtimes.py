@@ -1,4 +1,4 @@
-"""What the examples for receivers need on a machine."""
+"""What the example receivers need on a machine."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def needed(program: str) -> str:
-    """Where the program is. Without it the test is skipped, which the end of the run says."""
+    """The path of the program. Without it the test is skipped, and the end of the run says so."""
     found = shutil.which(program)
     if found is None:
         pytest.skip(f"{program} is not on this machine: .ci/run installs it")
@@ -18,7 +18,7 @@ def needed(program: str) -> str:
 
 
 def built(source: str, program: Path) -> str:
-    """The program that Go makes of a file."""
+    """The program that Go builds from a file."""
     subprocess.run(  # noqa: S603 - our own examples
         [needed("go"), "build", "-o", str(program), source], check=True
     )

@@ -1,5 +1,5 @@
-"""The examples for receivers, run as they are, against callbacks that the real code signs and sends
-over real HTTP: four are servers, the one for shells verifies by hand."""
+"""The example receivers, run unchanged against callbacks that the real code signs and sends over
+real HTTP. Four are servers; the one for shells verifies by hand."""
 
 import base64
 import http.client
@@ -44,7 +44,7 @@ Headers = dict[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """An example that runs."""
+    """A running example."""
 
     address: str
     #: The next line of those it prints, one for each callback that it works on.
@@ -57,7 +57,7 @@ class Receiver:
         message_id: str = "",
         age: timedelta = timedelta(),
     ) -> Headers:
-        """As the service signs."""
+        """A callback signed as the service signs it."""
         return signing.webhook_headers(
             message_id=message_id or f"{uuid.uuid4().hex}-1",
             body=[body],
@@ -67,7 +67,7 @@ class Receiver:
 
     @cached_property
     def _ahead(self) -> timedelta:
-        """What its clock shows beyond ours: Go asks the machine alone."""
+        """How far its clock is ahead of ours: Go always uses the machine's."""
         connection = http.client.HTTPConnection(
             urlsplit(self.address).netloc, timeout=PATIENCE_SECONDS
         )
@@ -77,7 +77,7 @@ class Receiver:
         return parsedate_to_datetime(shown) - datetime.now(UTC) if shown else timedelta()
 
     def gets(self, headers: Mapping[str, str], body: bytes) -> int:
-        """The status that it answers what is sent as the service sends it."""
+        """The status that it answers to a callback that the service could send."""
         policy = AddressPolicy(allowed_networks=(ip_network("127.0.0.0/8"),))
         reply = HttpReceiver(policy=policy).post(
             f"{self.address}/callback",
@@ -90,7 +90,8 @@ class Receiver:
         return reply.status
 
     def gets_from_a_stranger(self, headers: Mapping[str, str | bytes | None], body: bytes) -> int:
-        """The same for what the service would never send. None: that header is left out."""
+        """The status that it answers to a request that the service would never send. None: without
+        that header."""
         connection = http.client.HTTPConnection(
             urlsplit(self.address).netloc, timeout=PATIENCE_SECONDS
         )
@@ -106,8 +107,8 @@ class Receiver:
 
 @contextmanager
 def program(*command: str, folder: Path, complains: bool = False) -> Iterator[Receiver]:
-    """A server of its own that keeps its callbacks in the folder. What it says on stderr is
-    nothing, or it complains as expected."""
+    """A server that keeps its callbacks in the folder. Its stderr is empty, or contains a complaint
+    if one is expected."""
     with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own examples
             [*command, "0", str(folder / "callbacks")],
@@ -136,8 +137,8 @@ def program(*command: str, folder: Path, complains: bool = False) -> Iterator[Re
 
 @contextmanager
 def php_server(folder: Path, secret: str | None = SECRET) -> Iterator[Receiver]:
-    """PHP's own, which writes to stderr where it listens and what it is asked. The example prints
-    nothing: whoever works on the callbacks looks into the folder."""
+    """PHP's own server, which writes its address and its requests to stderr. The example prints
+    nothing; the .json files are in the folder."""
     callbacks = folder / "callbacks"
     callbacks.mkdir()
     known = {} if secret is None else {"CALLBACK_SECRET": secret}
@@ -174,7 +175,7 @@ def php_server(folder: Path, secret: str | None = SECRET) -> Iterator[Receiver]:
 
 @contextmanager
 def by_hand(folder: Path) -> Iterator[Receiver]:
-    """A server that hands what comes to verify.sh, as somebody at a shell would."""
+    """A server that passes what it gets to verify.sh, as somebody at a shell would."""
     lines: Queue[str] = Queue()
 
     def answer(request: Request) -> Answer:
@@ -249,7 +250,7 @@ def receiver(request: pytest.FixtureRequest) -> Receiver:
 
 
 def a_body(name: str = "") -> bytes:
-    """Bytes that no parser would write again just so."""
+    """Bytes that no JSON library would produce again exactly."""
     name = name or uuid.uuid4().hex
     return f'{{ "asyncId":"{name}","results":[1.0, "é\\ud83d" ,\t2e1]}}\n'.encode()
 
@@ -321,7 +322,7 @@ class TestForged:
 
 
 def _nonsense(headers: Headers) -> Iterator[dict[str, str | bytes | None]]:
-    """Changes of headers, each of which makes them none."""
+    """Changes of headers that make each of them invalid."""
     right = headers["webhook-signature"]
     for name in headers:
         yield {name: None}
@@ -406,7 +407,7 @@ class TestServers:
 
 
 def grow_older(folder: Path, span: timedelta) -> None:
-    """What is remembered there came so much earlier."""
+    """Make everything that is stored there older."""
     callbacks = folder / "callbacks"
     if callbacks.is_file():
         with closing(sqlite3.connect(callbacks)) as database, database:
@@ -421,7 +422,8 @@ def grow_older(folder: Path, span: timedelta) -> None:
 
 
 class TestForgetting:
-    """An id is remembered for 72 hours: a batch lives for 60, and no callback of it comes later."""
+    """An id is remembered for 72 hours: a batch lives for 60, and its callbacks never come
+    later."""
 
     @pytest.fixture(params=["python", "node", "go"])
     def command(self, request: pytest.FixtureRequest) -> list[str]:
@@ -510,7 +512,7 @@ class TestForgetting:
 
 
 def waiting(callbacks: Path) -> set[str]:
-    """The ids of the callbacks that were not worked on."""
+    """The ids of the callbacks that are not processed yet."""
     if not callbacks.is_file():
         return {path.stem for path in callbacks.glob("*.json")}
     with closing(sqlite3.connect(callbacks)) as database:
@@ -519,7 +521,7 @@ def waiting(callbacks: Path) -> set[str]:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Looks again and again, since nothing tells."""
+    """Check repeatedly, because nothing notifies the test."""
     ends_at = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < ends_at
@@ -529,7 +531,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 class TestPython:
     @pytest.fixture
     def example(self) -> Any:
-        """The module itself."""
+        """The example as a module."""
         spec = importlib.util.spec_from_file_location("receiver", EXAMPLES / "receiver.py")
         assert spec
         assert spec.loader
@@ -584,7 +586,7 @@ _SAY = "const say = console.log; console.log = (first, ...more) => more.length ?
 
 class TestNode:
     def test_it_answers_before_it_works(self, tmp_path: Path) -> None:
-        """Its work never ends here, and holds the whole process."""
+        """Its processing never ends here, and blocks the whole process."""
         with self.instead(tmp_path, "(() => { for (;;); })()") as receiver:
             body = a_body()
             assert receiver.gets(receiver.signed(body), body) == 204

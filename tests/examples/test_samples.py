@@ -1,7 +1,6 @@
-"""The checks that docs/receiving.md shows, each as somebody copies it: the function `is_genuine` of
-a language, behind imports and before some lines that call it. verify.sh is run whole, and
-`verify_callback` is called.
-"""
+"""The checks that docs/receiving.md shows, each used as if it was copied: the function `is_genuine`
+of a language, after its imports and before some lines that call it. verify.sh is run as a whole,
+and `verify_callback` is called."""
 
 import base64
 import json
@@ -35,14 +34,14 @@ SECRET = whsec(KEY)
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A callback and what the receiver has for a secret. None: its variable is not set."""
+    """A callback and the receiver's secret. None: its variable is not set."""
 
     headers: Mapping[str, str]
     body: str = BODY
     secret: str | None = SECRET
 
     def with_header(self, name: str, value: str | None) -> "Case":
-        """None: without it."""
+        """The case with another value of a header. None: without the header."""
         others = {other: text for other, text in self.headers.items() if other != name}
         return replace(self, headers=others if value is None else {**others, name: value})
 
@@ -50,15 +49,16 @@ class Case:
 class Sample(Protocol):
     @property
     def now(self) -> datetime:
-        """What its clock shows. Go asks the machine alone, so it may not be Python's."""
+        """The time of its clock. Go always uses the machine's, which may differ from Python's
+        here."""
 
     def judge(self, cases: list[Case]) -> list[bool]:
-        """Which of them it takes for genuine."""
+        """Which of them it considers genuine."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """Reads cases, and writes what its clock shows and which are genuine."""
+    """Reads cases, and writes its clock and which cases are genuine."""
 
     command: tuple[str, ...]
 
@@ -90,7 +90,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Script:
-    """verify.sh, by hand."""
+    """verify.sh, run by hand."""
 
     folder: Path
 
@@ -204,7 +204,7 @@ func main() {
 
 
 def written(folder: Path, program: str, language: str) -> str:
-    """The file of a program around what is shown first in a language."""
+    """The file of a program around the code that the page shows for a language."""
     shown, *_ = [each.text for each in blocks("docs/receiving.md") if each.language == language]
     path = folder / f"sample.{language}"
     path.write_text(program.replace("SHOWN", shown), "utf-8")
@@ -238,7 +238,7 @@ def genuine(sample: Sample) -> Case:
 def signed(
     sample: Sample, *keys: bytes, age: timedelta = timedelta(), message_id: str = "one-1"
 ) -> Case:
-    """A callback as the service signs it, with all of the keys."""
+    """A callback signed as the service signs it, with all of the keys."""
     return Case(
         headers=signing.webhook_headers(
             message_id=message_id,
@@ -309,7 +309,7 @@ def test_another_body_is_refused(sample: Sample, genuine: Case) -> None:
 
 
 def test_no_part_of_one_header_becomes_one_of_another(sample: Sample) -> None:
-    """The id and the time are signed with a point between them."""
+    """The id and the time are signed with a period between them."""
     case = signed(sample, message_id="one-1.2")
     shifted = case.with_header("webhook-id", "one-1").with_header(
         "webhook-timestamp", f"2.{case.headers['webhook-timestamp']}"

@@ -1,4 +1,4 @@
-"""The embedded AWS with a stage's resources, once for each file of tests."""
+"""The embedded AWS with a stage's resources, once per test file."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

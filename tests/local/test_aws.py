@@ -1,4 +1,4 @@
-"""The embedded AWS is made of the deployment's template, and it is atomic."""
+"""The embedded AWS is created from the deployment's template, and it is atomic."""
 
 import logging
 from collections import Counter
@@ -31,7 +31,7 @@ def test_the_openapi_validator_is_itself_again_once_cloudformation_is_imported()
 def test_a_stage_is_made_without_a_word(
     embedded_aws: EmbeddedAws, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What moto does not make of the template is nothing to the service."""
+    """The service does not need what moto cannot create from the template."""
     logging.disable(logging.NOTSET)
     create_resources("tests-words", embedded_aws.address)
     assert not caplog.messages
@@ -69,7 +69,7 @@ def test_the_batches_table_has_its_indexes(
 
 
 def test_additions_from_many_threads_all_count(dynamodb: "DynamoDBClient") -> None:
-    """moto as it comes loses some of them."""
+    """Without the patches, moto loses some of them."""
 
     def add(_: int) -> None:
         for _ in range(50):

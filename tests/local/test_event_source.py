@@ -117,7 +117,7 @@ def test_several_messages_are_worked_on_at_once(sqs: "SQSClient") -> None:
 
 
 def test_a_stop_waits_for_nobody(sqs: "SQSClient") -> None:
-    """Neither for a long poll nor for a handler that takes its time."""
+    """It waits neither for a long poll nor for a slow handler."""
     url = new_queue(sqs, "stopped")
     started, released, ended = (threading.Event() for _ in range(3))
 

@@ -1,4 +1,4 @@
-"""Chalice's local server, with what real clients need besides."""
+"""Chalice's local server, with what real clients need in addition."""
 
 import http.client
 import json

@@ -38,7 +38,7 @@ def test_the_command_line_and_the_service_have_the_same_defaults() -> None:
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
-    """Status 2, and nothing starts."""
+    """With status 2, before anything starts."""
     user = User({})
     assert user.types("local", "--port", port) == 2
     assert f"'--port': '{port}' is not a whole number from 1 to 65535." in user.is_told
@@ -47,7 +47,7 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 def test_what_is_not_installed_is_said_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In one sentence, for this very Python and checkout; status 2."""
+    """In one sentence, for this Python and checkout, with status 2."""
     monkeypatch.delitem(sys.modules, "batchback_local.service", raising=False)
     monkeypatch.setitem(sys.modules, "moto.moto_server.werkzeug_app", None)
     for module in [name for name in sys.modules if name.startswith("batchback_local.aws")]:
@@ -94,7 +94,7 @@ class TestReadyFile:
 
     @pytest.mark.parametrize("content", ["precious", "", "{}", "[1]", '{"pid": 1}', "x" * 100_001])
     def test_what_is_not_ours_is_never_touched(self, tmp_path: Path, content: str) -> None:
-        """Status 2 before anything starts."""
+        """With status 2, before anything starts."""
         path = tmp_path / "notes"
         path.write_text(content)
         user = User({})
@@ -121,7 +121,7 @@ class TestReadyFile:
 
 
 class TestPorts:
-    """The same at each start, if they are free."""
+    """They are the same at each start if they are free."""
 
     def test_the_usual_one_is_taken(self) -> None:
         assert _listening("service", lambda port: port, None, 8000) == 8000
@@ -152,7 +152,7 @@ def not_at(used: int) -> Callable[[int], int]:
     ],
 )
 def test_what_is_up_is_said(address: str | None, says: str) -> None:
-    """With the secret that a receiver needs, the same one at each start."""
+    """With the secret that a receiver needs, which is the same at each start."""
     service = LocalService(
         address=address,
         aws_endpoint="http://a",

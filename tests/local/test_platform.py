@@ -1,4 +1,4 @@
-"""The demonstration platform answers its two actions, checks signatures and can be told to fail."""
+"""The demonstration platform answers its two actions, checks signatures, and fails if asked to."""
 
 import http.client
 import json

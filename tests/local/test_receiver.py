@@ -1,4 +1,4 @@
-"""The demonstration receiver takes any callback and tells whether its signature verifies."""
+"""The demonstration receiver accepts any callback and reports whether its signature verifies."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How both local servers read requests: as HTTP/1.1 has them, whatever a client sends."""
+"""How both local servers read requests: as HTTP/1.1 requires, no matter what a client sends."""
 
 import errno
 import http.client
@@ -57,7 +57,7 @@ def opened(server: ServerThread) -> Iterator[socket.socket]:
 
 
 def answers(opened: socket.socket, *sent: bytes) -> list[tuple[int, bytes]]:
-    """Status and echoed body of every answer, once the client has said that it sends no more."""
+    """The status and the echoed body of every answer, after the client has closed its side."""
     for piece in sent:
         opened.sendall(piece)
     opened.shutdown(socket.SHUT_WR)
@@ -151,7 +151,7 @@ def test_what_is_not_even_read_is_answered_in_the_same_form(
 
 
 class Gone(io.RawIOBase):
-    """A connection whose other side sent this and has gone, noticed or not."""
+    """A connection whose other side sent this and disconnected, noticed or not."""
 
     def __init__(self, sent: bytes, *, is_noticed: bool) -> None:
         self._sent = io.BytesIO(sent)
@@ -199,7 +199,7 @@ def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one(
 
 
 def test_who_waits_to_be_asked_for_the_body_is_asked(opened: socket.socket) -> None:
-    """As curl with a large body and Java's HttpClient do: nothing more is sent until then."""
+    """curl with a large body and Java's HttpClient send nothing more until then."""
     opened.sendall(head(b"Content-Length: 4", b"Expect: 100-continue"))
     asked = b""
     while not asked.endswith(b"\r\n\r\n"):

@@ -1,8 +1,6 @@
-"""Every sentence that the command line can say, found in the sources, and the rules for them.
-
-The rules are those that a program can check: a message names its thing, says what to do if it stops
-somebody, repeats nothing, and holds neither a secret nor the text of a library's exception.
-"""
+"""Every sentence that the command line can print, found in the sources, and the rules for them. A
+program can check these rules: a message names its subject, says what to do if it stops somebody,
+repeats nothing, and contains neither a secret nor the text of a library's exception."""
 
 import ast
 import re
@@ -56,7 +54,7 @@ SECRET = re.compile(r"secret|password|token|credential", re.I)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message as the source has it, with `{...}` for what is filled in."""
+    """A message in the source, with `{...}` for each value."""
 
     place: str
     by: str
@@ -113,7 +111,7 @@ def _message(
 
 
 def _of_kinds(node: ast.expr) -> Iterator[ast.AST]:
-    """What is inside `type(...)`, or an attribute of an exception: a name, not its text."""
+    """What is inside `type(...)`, or an attribute of an exception: names, not its text."""
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute):
             yield inner.value
@@ -122,7 +120,7 @@ def _of_kinds(node: ast.expr) -> Iterator[ast.AST]:
 
 
 def _parts(node: ast.expr, known: dict[str, ast.expr]) -> Iterator[str | ast.expr]:
-    """The texts and what is filled in between them."""
+    """The texts and the values between them."""
     match node:
         case ast.Constant(value=str(text)):
             yield text
@@ -141,7 +139,7 @@ def _parts(node: ast.expr, known: dict[str, ast.expr]) -> Iterator[str | ast.exp
 
 
 def _texts(tree: ast.Module) -> dict[str, ast.expr]:
-    """What is called by a name, if it is a text."""
+    """The texts that are assigned to names."""
     return {
         target.id: node.value
         for node in ast.walk(tree)
@@ -152,7 +150,7 @@ def _texts(tree: ast.Module) -> dict[str, ast.expr]:
 
 
 def _foreign(tree: ast.Module) -> Iterator[ast.Name]:
-    """Where an exception is named whose text somebody else wrote."""
+    """The uses of exceptions whose text is not ours."""
     for handler in (node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)):
         kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
         if {ast.unparse(kind).rpartition(".")[2] for kind in kinds if kind} <= OURS:
@@ -164,7 +162,7 @@ def _foreign(tree: ast.Module) -> Iterator[ast.Name]:
 
 
 def faults(text: str, *, stops: bool = False) -> Iterator[str]:
-    """What is wrong with a message, if anything is."""
+    """What is wrong with a message."""
     if "\n" in text:
         yield "is more than one line"
     if GAP not in text and len(re.findall(r"[A-Za-z]{2,}", text)) < 2:

@@ -1,4 +1,4 @@
-"""What people read at the command line keeps to the rules for messages."""
+"""What people read at the command line follows the rules for messages."""
 
 import re
 
@@ -93,7 +93,7 @@ PROVOKED = [
 
 @pytest.mark.parametrize("command", PROVOKED)
 def test_what_is_provoked_keeps_to_them_too(command: str) -> None:
-    """Whatever is filled in."""
+    """With real values filled in."""
     with scripted_service() as service:
         for _ in range(2):
             _refused(service)

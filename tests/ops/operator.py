@@ -1,4 +1,4 @@
-"""Somebody who runs `batchback keys` on moto's AWS."""
+"""An operator who runs `batchback keys` on moto's AWS."""
 
 import io
 import json
@@ -25,7 +25,7 @@ ISSUED = "a secret that somebody issued"
 
 @dataclass(slots=True)
 class Operator:
-    """Somebody at a shell, with time and chance of their own."""
+    """Somebody at a shell, with a clock and random numbers of their own."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     chance: random.Random = field(default_factory=lambda: random.Random(7))
@@ -35,19 +35,19 @@ class Operator:
     said: str = ""
 
     def reads(self, command: str, stdin: str | bytes = "") -> Any:
-        """The JSON that a command prints, which succeeds."""
+        """The JSON that a successful command prints."""
         status, printed = self.runs(f"{command} --stage local", stdin)
         assert status == 0, self.said
         return json.loads(printed)
 
     def is_told(self, command: str, stdin: str | bytes = "", *, of: str = "local") -> str:
-        """Why a command does nothing, in one line on stderr, with nothing on stdout."""
+        """Why a command fails, in one line on stderr, with nothing on stdout."""
         status, printed = self.runs(f"{command} --stage {of}", stdin)
         assert (status, printed) == (2, "")
         return self.said.splitlines()[-1]
 
     def runs(self, command: str, stdin: str | bytes = "") -> tuple[int, str]:
-        """The exit status of `batchback keys COMMAND`, and what it prints."""
+        """Run `batchback keys COMMAND` and return its exit status."""
         given = stdin if isinstance(stdin, bytes) else stdin.encode()
         stdout, stderr = self.stdout(), self.stderr()
         shell = Shell(

@@ -1,4 +1,4 @@
-"""What an operator is told of a batch: all that is ours, and nothing that is a caller's."""
+"""What an operator sees of a batch: everything of ours, and nothing of its caller's."""
 
 import json
 from datetime import timedelta
@@ -40,7 +40,7 @@ def chunk(batch: Batch, number: int, answers: dict[int, Answer], **fields: Any) 
 
 @pytest.fixture
 def told() -> dict[str, Any]:
-    """Of eight jobs two are done, three failed, one is unanswered, and two wait."""
+    """Of eight jobs, two succeeded, three failed, one is unanswered, and two wait."""
     batch = a_batch(
         8,
         jobs_per_message=1,

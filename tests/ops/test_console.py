@@ -1,4 +1,4 @@
-"""The operators' commands at a terminal: their help, and what they print for people."""
+"""The operators' commands at a terminal: their help, and their output for people."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ ROOMS = ("doctor", "keys", "local", "ops", "package", "policies", "resources")
 
 
 def commands(name: str) -> list[list[str]]:
-    """A command, or a group and the commands in it."""
+    """A command, or a group and its commands."""
     found = batchback.get_command(click.Context(batchback), name)
     inside = found.commands if isinstance(found, click.Group) else {}
     return [[name], *([name, each] for each in inside)]
@@ -48,7 +48,7 @@ class TestHelp:
 
     @pytest.mark.parametrize("words", ALL, ids=" ".join)
     def test_every_line_of_a_list_is_a_whole_sentence(self, user: User, words: list[str]) -> None:
-        """At 80 columns none is cut short."""
+        """At 80 columns no line is truncated."""
         *group, name = words
         assert user.types(*group, "--help") == 0
         [line] = re.findall(rf"^  {name}  +([A-Z].*)$", user.stdout.getvalue(), re.MULTILINE)
@@ -66,7 +66,7 @@ class TestHelp:
         ],
     )
     def test_a_slip_of_the_pen_is_parsed(self, user: User, argv: list[str], meant: str) -> None:
-        """And not carried out."""
+        """It is not executed."""
         assert user.types(*argv) == 2
         assert f"Did you mean {meant}?" in user.is_told
 
@@ -100,7 +100,7 @@ BATCH: dict[str, Any] = {
 
 class TestOnATerminal:
     def test_a_secret_is_never_cut(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        """However narrow the terminal is."""
+        """Even on a narrow terminal."""
         monkeypatch.setenv("COLUMNS", "40")
         monkeypatch.setattr(of_keys, "create", lambda *_, **__: {"key": "bb-1", "secret": "s" * 64})
         assert user.types("keys", "create", "--account", "acme", "--stage", "local") == 0
@@ -115,7 +115,7 @@ class TestOnATerminal:
         )
 
     def test_batches_are_rows(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        """None is cut: why a batch stands still is said at the end of its line."""
+        """No row is truncated, because why a batch stands still is at its end."""
         monkeypatch.setattr(of_ops, "list_batches", lambda *_, **__: [BATCH])
         assert user.types("ops", "list", "--stage", "local") == 0
         head, line = user.stdout.getvalue().splitlines()
@@ -152,7 +152,7 @@ class TestDoctorOnATerminal:
         status: int,
         shown: str,
     ) -> None:
-        """And JSON does not scroll it away."""
+        """JSON does not scroll it away."""
         monkeypatch.setattr(examination, "examine", lambda *_: iter(findings))
         assert user.types("doctor", "--stage", "local") == status
         assert user.stdout.getvalue() == shown

@@ -1,4 +1,4 @@
-"""What operators may call a key is what callers can send."""
+"""Every key that operators may choose is one that callers can send."""
 
 import base64
 

@@ -1,5 +1,5 @@
-"""`batchback doctor` over a whole stage on moto: it finds nothing wrong, and then each thing that
-is made wrong, with its remedy."""
+"""`batchback doctor` on a whole stage in moto: it finds nothing wrong, and then each fault that a
+test makes, with its remedy."""
 
 import copy
 import io
@@ -54,7 +54,7 @@ def session() -> boto3.Session:
 
 @pytest.fixture(scope="module", autouse=True)
 def platform() -> Iterator[None]:
-    """The stage's configuration, with a platform that is no placeholder."""
+    """The stage's configuration, with a real platform instead of the placeholder."""
     with pytest.MonkeyPatch.context() as patch:
         variables = project.configuration()["stages"][STAGE]["environment_variables"]
         patch.setitem(variables, "PLATFORM_ADDRESS", "https://10.1.2.3")
@@ -67,7 +67,8 @@ def deployed(
     platform: None,  # noqa: ARG001 - what the functions get
     session: boto3.Session,
 ) -> Iterator[None]:
-    """All that `batchback resources up` and `chalice deploy` make, as far as it is checked."""
+    """Everything that `batchback resources up` and `chalice deploy` create, as far as it is
+    checked."""
     session.client("cloudformation").create_stack(
         StackName=project.stack_name(STAGE),
         TemplateBody=project.template(),
@@ -87,7 +88,7 @@ def deployed(
 
 
 def _make_what_moto_leaves_out(dynamodb: Any) -> None:
-    """It stands in the template."""
+    """What the template contains but moto does not create."""
     expiry = {"Enabled": True, "AttributeName": "expires_at"}
     dynamodb.update_time_to_live(TableName=NAMES.batches_table, TimeToLiveSpecification=expiry)
     for table in (NAMES.batches_table, NAMES.keys_table):
@@ -172,7 +173,7 @@ def _changed(operation: Callable[..., Any], change: Change, **request: Any) -> A
 
 @pytest.fixture(scope="module")
 def clients(session: boto3.Session) -> Aws:
-    """boto3 makes them slowly."""
+    """Shared, because boto3 creates them slowly."""
     return Aws(session)
 
 
@@ -195,7 +196,7 @@ def services() -> Iterator[ScriptedService]:
 
 @pytest.fixture
 def service(services: ScriptedService) -> ScriptedService:
-    """It refuses strangers by itself."""
+    """By default it refuses strangers."""
     services._script.clear()
     return services
 
@@ -241,7 +242,7 @@ class TestAStage:
 
     @pytest.mark.usefixtures("moto")
     def test_no_value_of_the_environment_is_told(self, operator: User, moto: Aws) -> None:
-        """The header for the platform is one of them."""
+        """One of them is the header for the platform."""
         moto.changes["lambda.get_function_configuration"] = lambda answer: answer["Environment"][
             "Variables"
         ].update(PLATFORM_ADDRESS="canary")
@@ -251,7 +252,7 @@ class TestAStage:
 
 
 def put(*path: Any, value: Any) -> Change:
-    """Changes one place of an answer."""
+    """Change one place in an answer."""
 
     def change(answer: Any) -> None:
         for step in path[:-1]:
@@ -530,7 +531,7 @@ def test_what_is_wrong_is_found_and_said_how_to_fix(
 
 
 def look_only_at(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
-    """All of them take long."""
+    """Because all checks together take long."""
     every = examination.checks
     monkeypatch.setattr(
         examination,
@@ -543,7 +544,7 @@ class TestAPipelinesStage:
     def test_it_is_fixed_by_its_pipeline(
         self, operator: User, moto: Aws, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Neither of the commands may touch it, so neither is told."""
+        """Neither command may change it, so neither is suggested."""
         look_only_at(monkeypatch, "stack", "queue jobs", "function sweep", "log of sweep")
         moto.changes = {
             "cloudformation.get_template": put(
@@ -564,14 +565,14 @@ class TestAPipelinesStage:
 class TestWithoutAStage:
     @pytest.fixture(autouse=True)
     def moto_elsewhere(self, moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-        """In a region where there is nothing."""
+        """In a region that is empty."""
         elsewhere = Aws(boto3.Session(region_name="ca-west-1"))
         assert moto
         monkeypatch.setenv("AWS_DEFAULT_REGION", "ca-west-1")
         monkeypatch.setattr(Stage, "client", lambda _, service: elsewhere.client(service))
 
     def test_the_region_is_what_is_wrong_and_nothing_else_is_checked(self, operator: User) -> None:
-        """To bring it up would make a second stage, so that comes last."""
+        """The remedy of creating it comes last, because that would make a second stage."""
         assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
         assert [*found(operator)] == ["credentials", "region"]
         what, remedy = wrong(operator)["region"]
@@ -592,7 +593,7 @@ class TestWithoutAStage:
     def test_half_a_stage_is_checked_as_a_whole(
         self, operator: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Its functions are there, so the region is right."""
+        """Its functions exist, so the region is right."""
         monkeypatch.setattr(whereabouts, "_has_function", lambda _: True)
         assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
         ills = wrong(operator)
@@ -606,7 +607,7 @@ class TestWithoutAStage:
 
 
 class TestConfiguration:
-    """What works and helps nobody."""
+    """Settings that are valid but useless."""
 
     @pytest.mark.parametrize(
         "address", ["https://api.example.com", "http://example.org:80/api", "https://x.test"]
@@ -731,8 +732,7 @@ def called_back(
 
 
 class TestService:
-    """Of the whole only what the service answers; the stage `local` has nothing else to check
-    that is of AWS alone."""
+    """Only the checks of the service. Of the stage `local`, those of AWS are left out."""
 
     @pytest.fixture(autouse=True)
     def only_the_service(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -742,7 +742,7 @@ class TestService:
     def test_a_batch_runs_from_submission_to_its_callback(
         self, operator: User, service: ScriptedService
     ) -> None:
-        """An attempt that goes on is counted, and has no outcome yet."""
+        """An attempt that is in progress is counted, but has no outcome yet."""
         waiting, trying = (called_back("waiting", attempts, None) for attempts in (0, 1))
         ended = called_back("delivered", 1, 200)
         service.answers(ACK, SUBMITTED, RUNNING, waiting, trying, ended, results(ACK))
@@ -855,7 +855,7 @@ class TestService:
         status: int,
         what: str,
     ) -> None:
-        """Somebody who does not check signatures."""
+        """A server that does not check signatures."""
         monkeypatch.setattr(Asked, "is_signed", True)
         service.answers(answer, status=status)
         assert operator.types("doctor", "--stage", "local") == Status.REFUSED
@@ -869,7 +869,7 @@ class TestService:
 
 
 class TestGateway:
-    """What API Gateway answers itself, to a path that no route has."""
+    """API Gateway answers a path without a route itself."""
 
     @pytest.fixture(autouse=True)
     def nobody_is_refused(self, moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -945,7 +945,7 @@ class TestHolds:
 
 
 class TestAddress:
-    """Where the API is, when nobody says it."""
+    """The API's address if no option gives it."""
 
     @pytest.fixture
     def checkout(self, tmp_path: Path, moto: Aws, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -958,7 +958,7 @@ class TestAddress:
 
     @pytest.fixture
     def stranger(self) -> User:
-        """Whose environment names another stage, where nobody must look."""
+        """An operator whose environment names another stage's address, which must not be used."""
         return User({"BATCHBACK_ADDRESS": "https://prod.invalid"})
 
     @pytest.fixture(autouse=True)

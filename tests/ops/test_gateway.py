@@ -1,4 +1,4 @@
-"""`batchback resources gateway` over moto: every error that API Gateway answers itself."""
+"""`batchback resources gateway` in moto: every error that API Gateway answers itself."""
 
 import os
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def operator(apis: Any) -> User:
 
 
 def made(apis: Any, name: str, stage: str) -> str:
-    """The id of an API with a stage, as `chalice deploy` leaves it."""
+    """The id of an API with a stage, as `chalice deploy` creates it."""
     api_id: str = apis.create_rest_api(name=name)["id"]
     [root] = apis.get_resources(restApiId=api_id)["items"]
     method = {"restApiId": api_id, "resourceId": root["id"], "httpMethod": "POST"}

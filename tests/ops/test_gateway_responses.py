@@ -15,7 +15,7 @@ ERROR = {"anyOf": [SCHEMAS["Error"], SCHEMAS["GatewayError"]]}
 
 
 def test_every_kind_that_api_gateway_has_is_shaped() -> None:
-    """One that is not would have the body of the rest, and another status than the body says."""
+    """One that is missing would get the default body, whose status would differ from its own."""
     kinds: Any = Session().get_service_model("apigateway").shape_for("GatewayResponseType")
     assert RESPONSES.keys() == {*kinds.enum}
 
@@ -32,7 +32,7 @@ def test_each_says_its_status_as_the_contracts_errors_do(name: str) -> None:
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_nothing_in_it_is_a_variable_of_api_gateways(name: str) -> None:
-    """What it would put there is not always JSON, and may be a caller's secret."""
+    """Their values are not always JSON, and may contain a caller's secret."""
     assert "$" not in RESPONSES[name].body
 
 

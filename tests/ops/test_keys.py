@@ -1,4 +1,4 @@
-"""`batchback keys` on moto's AWS: what it stores, prints, refuses, and never says."""
+"""`batchback keys` on moto's AWS: what it stores, prints and refuses, and what it never prints."""
 
 import base64
 import io
@@ -29,7 +29,7 @@ NOW, TOMORROW = "2026-11-23 14:49:07 UTC", "2026-11-24 14:49:07 UTC"
 
 
 class Terminal(io.BytesIO):
-    """Where somebody types."""
+    """Standard input at a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -37,13 +37,13 @@ class Terminal(io.BytesIO):
 
 @pytest.fixture(scope="module")
 def session(aws: None) -> boto3.Session:  # noqa: ARG001 - moto must be up
-    """One for all: it takes ten times as long to make as a command does."""
+    """Shared, because creating one takes ten times as long as a command."""
     return boto3.Session()
 
 
 @pytest.fixture
 def dynamodb(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> "DynamoDBClient":
-    """A client, and no keys in the table."""
+    """A client, with no keys in the table."""
     monkeypatch.setattr(stage, "_session_of_this_machine", lambda _: session)
     client = session.client("dynamodb", endpoint_url=ENDPOINT)
     empty_the_table(client)
@@ -68,7 +68,7 @@ def table(dynamodb: "DynamoDBClient") -> KeyTable:
 
 @pytest.fixture
 def ids(dynamodb: "DynamoDBClient") -> Callable[[], list[str]]:
-    """What there is in the table."""
+    """The ids in the table."""
     return lambda: sorted(item["id"]["S"] for item in dynamodb.scan(TableName=TABLE)["Items"])
 
 
@@ -120,7 +120,7 @@ class TestCreate:
     def test_a_key_that_is_there_is_never_replaced(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
-        """Chance would have to repeat itself, which it does here."""
+        """Here the random key repeats itself."""
         made = operator.reads("create --account acme")
         operator.chance.seed(7)
         operator.clock.advance(seconds=1)
@@ -304,7 +304,7 @@ class TestList:
     def test_a_key_of_which_nobody_noted_when_it_was_made_is_shown_too(
         self, operator: Operator, dynamodb: "DynamoDBClient"
     ) -> None:
-        """Items as they were before their format was numbered."""
+        """Items from before their format was numbered."""
         text = '[{"value": "secret", "expires_at": 4102444800.5}]'
         dynamodb.put_item(
             TableName=TABLE,
@@ -377,7 +377,7 @@ class TestRotate:
     def test_all_older_secrets_can_be_ended_at_once(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
-        """What to do when one has leaked, in the middle of a rotation too."""
+        """For a leaked secret, even during a rotation."""
         operator.reads("rotate K1")
         made = operator.reads("rotate K1 --old-valid-hours 0")
         assert made["oldSecretEndsAt"] is None
@@ -421,7 +421,7 @@ class TestRotate:
 
 
 class TestASecretThatCannotBePrinted:
-    """It is valid from the moment that it is stored, and no command reads it back."""
+    """It is valid from the moment it is stored, and no command shows it again."""
 
     @pytest.mark.parametrize("command", ["create --account acme", "rotate K1"])
     def test_of_a_key(
@@ -471,7 +471,7 @@ class TestASecretThatCannotBePrinted:
 
 
 def told(operator: Operator) -> Any:
-    """The JSON at the end of what is said."""
+    """The JSON at the end of stderr."""
     return json.loads(operator.said.partition("but the command succeeded: ")[2])
 
 
@@ -570,7 +570,7 @@ class TestWhatIsNotThere:
 
 
 class _AnotherOperator:
-    """A client whose writes are sent twice by the SDK, as after an answer that got lost."""
+    """A client whose writes the SDK sends twice, as after a lost answer."""
 
     def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
@@ -598,7 +598,7 @@ def an_account() -> Account:
 
 
 class TestTwoAtOnce:
-    """Nobody's change is lost, and a write that is repeated finds itself."""
+    """No change is lost, and a repeated write recognizes itself."""
 
     def test_of_two_rotations_in_one_moment_the_second_is_told(self, table: KeyTable) -> None:
         table.add_key(a_key())
@@ -670,7 +670,7 @@ class TestSecrets:
     def test_none_is_in_what_is_said_and_none_of_a_key_is_printed_twice(
         self, operator: Operator
     ) -> None:
-        """Whatever one does; the secrets are those that the table holds in between."""
+        """For every command. The secrets are those in the table in between."""
         said, printed = "", ""
         for command, stdin in _a_working_day():
             status, out = operator.runs(f"{command} --stage local", stdin)

@@ -1,4 +1,4 @@
-"""`batchback package` up to where it would ask a registry; what comes of it then, e2e/ checks."""
+"""`batchback package` up to the point where it would use a registry. e2e/ checks the rest."""
 
 import io
 import json
@@ -64,7 +64,7 @@ Zipped = Callable[..., Path]
 
 @pytest.fixture
 def zipped(tmp_path: Path) -> Zipped:
-    """A zip as Chalice leaves it."""
+    """A zip as Chalice writes it."""
 
     def make(files: dict[str, str], year: int = 2026) -> Path:
         path = tmp_path / f"{year}.zip"
@@ -152,7 +152,7 @@ class TestTemplate:
         ]
 
     def test_the_parameters_are_the_stages(self) -> None:
-        """So that who deploys it has none to give."""
+        """So a deployment needs no parameters."""
         parameters = merged(LogRetentionDays="7")["Parameters"]
         defaults = {name: each["Default"] for name, each in parameters.items()}
         assert parameters.keys() == RESOURCES["Parameters"].keys()
@@ -161,7 +161,7 @@ class TestTemplate:
         assert defaults["Monitoring"] == RESOURCES["Parameters"]["Monitoring"]["Default"]
 
     def test_a_function_waits_for_what_it_would_miss(self) -> None:
-        """Its trigger waits for the function in its turn."""
+        """Its trigger waits for the function."""
         whole = merged()["Resources"]
         for name in FUNCTIONS:
             assert {whole[needed]["Type"] for needed in whole[name]["DependsOn"]} == {
@@ -186,7 +186,7 @@ class TestTemplate:
         }
 
     def test_api_gateway_unpacks_no_request_body(self) -> None:
-        """It would if it compressed answers, and the service refuses such bodies unread."""
+        """It would if it compressed answers. The service refuses such bodies unread."""
         assert "MinimumCompressionSize" not in merged()["Resources"]["RestAPI"]["Properties"]
 
     def test_neither_original_is_changed(self) -> None:
@@ -210,7 +210,7 @@ echo >> "$CALLS"
 
 @dataclass(frozen=True)
 class Machine:
-    """One with a package, a shell, and an `aws` that does nothing."""
+    """A machine with a package, a shell, and an `aws` that does nothing."""
 
     folder: Path
 
@@ -227,7 +227,7 @@ class Machine:
 
     @property
     def calls(self) -> list[list[str]]:
-        """Of `aws`, each in words."""
+        """The calls of `aws`, each as a list of words."""
         path = self.folder / "calls"
         text = path.read_text("utf-8") if path.exists() else ""
         return [call.split("\n") for call in text.split("\n\n") if call]
@@ -242,14 +242,14 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def after(option: str, call: list[str]) -> list[str]:
-    """The values of an option of a command line."""
+    """The values of an option on a command line."""
     rest = call[call.index(option) + 1 :]
     return [*takewhile(lambda word: not word.startswith("--"), rest)]
 
 
 class TestScript:
     def test_every_parameter_is_given_each_time(self, machine: Machine) -> None:
-        """A stack that is updated would keep those that it has."""
+        """An updated stack would otherwise keep the parameters that it has."""
         for stage in ("prod", "dev"):
             parameters = project.stack_parameters(stage)
             machine.runs(deploy_script.script(stage, parameters, project.tags(stage)), "b")
@@ -320,7 +320,7 @@ class TestScript:
 class TestCopy:
     @pytest.fixture
     def checkout(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """One that somebody has worked in."""
+        """A checkout in which somebody has worked."""
         root = tmp_path / "checkout"
         for name in (
             "app.py",
@@ -395,7 +395,7 @@ class TestCommand:
     def test_a_header_that_would_stand_in_the_package_is_said(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Nothing of it but that."""
+        """The header itself is not shown."""
         told = io.StringIO()
         for value in ("X-Key: very-secret", "ssm", "-", ""):
             monkeypatch.setattr(project, "environment", lambda _, v=value: {"PLATFORM_HEADER": v})

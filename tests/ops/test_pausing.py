@@ -1,4 +1,4 @@
-"""Until when a pause lasts, as an operator types it."""
+"""When a pause ends, as an operator types it."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The policies that are deployed are those of their one source, each where Chalice puts it."""
+"""The deployed policies come from their only source, and Chalice finds each."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def policy(function: str, stage: str = "prod") -> Policy:
 
 
 def is_allowed(function: str, action: str, path: str, *keys: str) -> bool:
-    """In the stage prod."""
+    """Whether it is allowed in the stage prod."""
     resource = ARN.format(service=action.partition(":")[0], path=path)
     request = Request(action=action, resource=resource, partition_keys=keys or None)
     return policy(function).judge(request) is not None
@@ -40,7 +40,7 @@ def is_allowed(function: str, action: str, path: str, *keys: str) -> bool:
 
 class TestFiles:
     def test_every_file_is_what_the_source_makes(self) -> None:
-        """Where it is not: `batchback policies`."""
+        """If this fails, run `batchback policies`."""
         wanted = documents.policy_files(project.configuration())
         there = {path.name: path.read_text("utf-8") for path in HERE.glob("policy-*.json")}
         assert there == wanted
@@ -58,11 +58,12 @@ class TestFiles:
 
 
 class TestChalice:
-    """Its own code reads the configuration and the files."""
+    """Chalice's own code reads the configuration and the files."""
 
     @pytest.mark.parametrize("stage", STAGES)
     def test_every_role_has_exactly_the_policy_of_its_function(self, stage: str) -> None:
-        """Nothing is added, as Chalice adds polling and logs to policies that it makes itself."""
+        """Nothing is added, although Chalice adds polling and logs to the policies that it
+        generates."""
         functions = deployed(stage, project.configuration())
         assert {*functions} == {*PERMISSIONS}
         for function, found in functions.items():
@@ -77,7 +78,7 @@ class TestChalice:
             assert is_allowed(function, "logs:PutLogEvents", f"{group}:log-stream:s")
 
     def test_no_function_writes_the_log_of_another_or_of_another_stage(self) -> None:
-        """Also of one whose name begins with this one's."""
+        """Nor of a stage whose name begins with this one's."""
         stages = {**project.configuration()["stages"], "prod-2": {"autogen_policy": True}}
         configuration = {**project.configuration(), "stages": stages}
         everybody = {stage: deployed(stage, configuration) for stage in ("prod", "dev", "prod-2")}
@@ -89,13 +90,13 @@ class TestChalice:
 
 
 def operations(service: str) -> list[str]:
-    """Everything that can be asked of a service."""
+    """All operations of a service in AWS."""
     model = botocore.session.get_session().get_service_model(service)
     return [f"{service}:{operation}" for operation in model.operation_names]
 
 
 class TestTraces:
-    """X-Ray is asked for in the configuration, for a stage or for one function."""
+    """The configuration turns X-Ray on, for a stage or for one function."""
 
     def configuration(self, **of_stage: Any) -> dict[str, Any]:
         prod = {**project.configuration()["stages"]["prod"], **of_stage}
@@ -103,7 +104,7 @@ class TestTraces:
         return {**project.configuration(), "stages": stages}
 
     def traced(self, configuration: dict[str, Any]) -> set[str]:
-        """The files of the functions that may send traces."""
+        """The policy files of the functions that may send traces."""
         files = documents.policy_files(configuration)
         return {name for name, text in files.items() if "xray:" in text}
 
@@ -180,7 +181,7 @@ class TestWhatNobodyMay:
 
     @pytest.mark.parametrize("function", PERMISSIONS)
     def test_nothing_of_another_stage_is_allowed(self, function: str) -> None:
-        """Also of those whose names begin with the stage's, or end with it."""
+        """Nor of stages whose names begin or end with this one's."""
         for theirs in ("dev", "prod-2", "prod-batches", "pro", "a-prod"):
             for permission in policy(function, theirs).permissions:
                 resource = permission.resource.replace("*", "x")
@@ -251,7 +252,7 @@ class TestDeployer:
 
 
 def deployers_policy() -> Any:
-    """Of docs/deploying.md."""
+    """The policy in docs/deploying.md."""
     page = (project.root() / "docs" / "deploying.md").read_text("utf-8")
     _, _, text = page.partition("<!-- the deployer's policy -->\n```json\n")
     return json.loads(text.partition("```")[0])
@@ -268,7 +269,7 @@ def role(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestCommand:
-    """`batchback policies`, in a checkout of its own."""
+    """`batchback policies` in a temporary checkout."""
 
     @pytest.fixture
     def checkout(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Checkout":
@@ -351,7 +352,7 @@ def a_stage(name: str) -> dict[str, Any]:
 
 
 class Checkout:
-    """A .chalice of its own, and a shell in it."""
+    """A temporary .chalice folder, and a shell in it."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path = path

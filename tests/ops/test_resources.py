@@ -1,4 +1,4 @@
-"""`batchback resources` over moto: what it makes, changes, shows, asks and deletes."""
+"""`batchback resources` in moto: what it creates, changes, shows, asks and deletes."""
 
 import io
 import json
@@ -33,7 +33,7 @@ STACK = "batchback-dev"
 
 
 class Terminal(io.BytesIO):
-    """A standard input that somebody types at."""
+    """Standard input at a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -50,7 +50,7 @@ def moto(
     session: boto3.Session,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One session for all, which reads boto3's models once."""
+    """One session for all tests, which reads boto3's models once."""
     monkeypatch.setattr(boto3, "Session", lambda **_: session)
 
 
@@ -76,7 +76,7 @@ def cloudformation(session: boto3.Session) -> "CloudFormationClient":
 
 @pytest.fixture
 def no_stack(cloudformation: "CloudFormationClient") -> Iterator[None]:
-    """There is none before the test, and none after it."""
+    """There is no stack before the test, and none after it."""
     cloudformation.delete_stack(StackName=STACK)
     yield
     cloudformation.delete_stack(StackName=STACK)
@@ -84,7 +84,7 @@ def no_stack(cloudformation: "CloudFormationClient") -> Iterator[None]:
 
 @pytest.fixture
 def stack(dynamodb: "DynamoDBClient") -> None:
-    """There is one, as .chalice/config.json has it: its tests leave it so, or delete it."""
+    """The stack from .chalice/config.json. Tests leave it unchanged, or delete it."""
     if not is_there(dynamodb):
         assert User(os.environ).types("resources", "up", "--stage", "dev") == Status.OK
 
@@ -101,7 +101,7 @@ def visibility_seconds(sqs: "SQSClient") -> str:
 
 @pytest.fixture
 def configure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sets keys of the stage `dev` in .chalice/config.json, as an editor would."""
+    """Set keys of the stage `dev` in .chalice/config.json, as an editor would."""
 
     def set_keys(**keys: object) -> None:
         was = project.configuration()
@@ -156,7 +156,7 @@ class TestUp:
 
 @pytest.mark.filterwarnings("ignore:Tried to parse")  # moto knows no SAM
 class TestPipeline:
-    """A stack that was made of `batchback package` holds the functions too."""
+    """A stack from `batchback package` contains the functions too."""
 
     @pytest.fixture
     def pipelines(
@@ -164,7 +164,7 @@ class TestPipeline:
         no_stack: None,  # noqa: ARG002
         cloudformation: "CloudFormationClient",
     ) -> str:
-        """Such a template, deployed."""
+        """A deployed template of a pipeline."""
         function = {"Type": "AWS::Serverless::Function", "Properties": {"Handler": "app.sweep"}}
         template = json.dumps({"Resources": {"Sweep": function}})
         cloudformation.create_stack(StackName=STACK, TemplateBody=template)
@@ -246,7 +246,7 @@ OVER = a_batch(
 class TestDown:
     @pytest.fixture
     def put(self, dynamodb: "DynamoDBClient") -> Iterator[Callable[[Batch], None]]:
-        """Stores a batch for the time of a test."""
+        """Store a batch for the duration of a test."""
 
         def put(batch: Batch) -> None:
             DynamoBatchStore(dynamodb, NAMES.batches_table).commit(batch, START)
@@ -313,7 +313,7 @@ class TestDown:
     def test_open_batches_can_be_given_up(
         self, operator: User, dynamodb: "DynamoDBClient", put: Callable[[Batch], None]
     ) -> None:
-        """That, too, is asked for."""
+        """That asks for confirmation too."""
         put(RUNNING)
         operator.stdin = Terminal(b"no\ndev\n")
         down = ("resources", "down", "--stage", "dev", "--force")
@@ -333,7 +333,7 @@ def test_what_is_gone_already_is_as_asked_for(operator: User) -> None:
 
 
 def test_a_batch_is_open_from_its_commit_to_the_end_of_its_callback() -> None:
-    """What counts them is the due time, which every change up to the last one leaves set."""
+    """It is counted by its due time, which every change but the last one keeps."""
     assert RUNNING.due_at
     assert transitions.record_check(RUNNING, START).put["due_at"]
     assert transitions.complete(a_batch(done=frozenset({0, 1, 2})), START).put["due_at"]
@@ -406,7 +406,7 @@ class TestWrongStage:
     def test_a_topic_of_another_region(
         self, operator: User, configure: Callable[..., None]
     ) -> None:
-        """CloudFormation would find out half-way."""
+        """CloudFormation would notice it only half-way."""
         configure(resources={"AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:oncall"})
         told = self.told(operator)
         assert "AlarmTopicArn of stages.dev.resources in .chalice/config.json is not in the" in told

@@ -1,5 +1,5 @@
-"""What becomes of a stack, as `batchback resources` tells it: over a scripted CloudFormation, for
-in moto everything is done at once and nothing fails."""
+"""What happens to a stack, as `batchback resources` reports it. CloudFormation is scripted, because
+in moto everything is done immediately and nothing fails."""
 
 import os
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def scripted(
     dynamodb: "DynamoDBClient",
     monkeypatch: pytest.MonkeyPatch,
 ) -> "Script":
-    """Makes the stage's CloudFormation one that goes by a script."""
+    """Replace the stage's CloudFormation by one that follows a script."""
 
     def script(*args: Any, **kwargs: Any) -> ScriptedCloudFormation:
         fake = ScriptedCloudFormation(*args, **kwargs)
@@ -95,7 +95,7 @@ class TestProgress:
 
 
 class TestNothingToChange:
-    """moto takes every update for a change."""
+    """moto considers every update a change."""
 
     def test_it_is_a_success(self, operator: User, scripted: Script) -> None:
         fake = scripted("UPDATE_COMPLETE", has_nothing_to_change=True)
@@ -109,7 +109,7 @@ class TestNothingToChange:
     def test_protection_follows_the_configuration_all_the_same(
         self, operator: User, scripted: Script
     ) -> None:
-        """It may have been switched by hand, or `up` interrupted right before."""
+        """Somebody may have switched it by hand, or interrupted `up` right before."""
         fake = scripted("UPDATE_COMPLETE", has_nothing_to_change=True)
         assert operator.types("resources", "up", "--stage", "prod") == Status.OK
         assert fake.asked == ["protect"]
@@ -238,10 +238,10 @@ class TestFailure:
 
 
 class TestProtection:
-    """prod is protected: its tables by the template, its stack by CloudFormation."""
+    """prod is protected: its tables by the template, and its stack by CloudFormation."""
 
     def test_a_stack_is_protected_once_it_stands(self, operator: User, scripted: Script) -> None:
-        """A protected one could not be removed where its creation fails."""
+        """If the creation failed, a protected stack could not be removed."""
         fake = scripted(None, [Poll("CREATE_IN_PROGRESS"), MADE])
         assert operator.types("resources", "up", "--stage", "prod") == Status.OK
         assert fake.asked == ["create", "protect"]
@@ -268,7 +268,7 @@ class TestProtection:
     def test_that_of_a_pipelines_stack_ends_by_the_pipeline(
         self, operator: User, scripted: Script, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """`up` would refuse."""
+        """`up` would refuse it."""
         fake = scripted("CREATE_COMPLETE", parameters={"DeletionProtection": "true"})
         body = {"Resources": {"Api": {"Type": "AWS::Serverless::Function"}}}
         monkeypatch.setattr(fake, "get_template", lambda **_: {"TemplateBody": body})
@@ -288,7 +288,7 @@ class TestProtection:
     def test_what_a_failed_creation_left_can_be_deleted_all_the_same(
         self, operator: User, scripted: Script
     ) -> None:
-        """Only `up` ends the protection, and it cannot go on from there."""
+        """Only `up` ends the protection, and `up` cannot continue from there."""
         fake = scripted("ROLLBACK_FAILED", [GONE], parameters={"DeletionProtection": "true"})
         assert operator.types("resources", "down", "--stage", "prod", "--yes") == Status.OK
         assert fake.asked == ["delete"]

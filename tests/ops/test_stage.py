@@ -1,4 +1,5 @@
-"""A stage as operators' commands reach it: whose AWS it is, and what goes wrong in one sentence."""
+"""A stage as the operators' commands reach it: which AWS they use, and what goes wrong, in one
+sentence."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -105,7 +106,7 @@ def refused(code: str) -> Exception:
 
 
 def by_an_adapter(error: Exception | None) -> Exception:
-    """What an adapter of the service makes of it."""
+    """What an adapter of the service turns it into."""
     unavailable = Unavailable("DynamoDB did not read 7 items")
     unavailable.__cause__ = error
     return unavailable
@@ -138,7 +139,7 @@ def test_what_aws_says_is_one_sentence(error: Callable[[], Exception], sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What is around botocore that no command can use: the profile, and variables."""
+    """An environment that no command can use: the profile and the variables."""
 
     profile: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What stands still is told from what is slow, waits for its time, or is done."""
+"""A batch that stands still is told apart from one that is slow, waits for its time, or is done."""
 
 from datetime import timedelta
 from typing import Any
@@ -110,7 +110,7 @@ def test_a_batch_as_it_comes_in_moves() -> None:
 
 
 def test_a_restart_begins_anew() -> None:
-    """What was true of the round before says nothing of this one."""
+    """What was true of the earlier round does not count."""
     ended = a_batch(16, **{**IN_MID_LIFE, **COMPLETED})
     restarted = transitions.restart(ended, "token", NOW, 12 * HOUR).put
     again: dict[str, Any] = {
