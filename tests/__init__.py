@@ -1,1 +1,1 @@
-"""Facts about the service, from the pure domain outwards to whole processes."""
+"""Facts about the service, from the pure domain to whole processes."""

@@ -1,9 +1,8 @@
-"""`make audit`: whether a pinned package is known to be vulnerable.
+"""`make audit`: whether a pinned package has a known vulnerability.
 
-pip-audit asks a public database. Where that cannot be reached it fails in a way of its own, or,
-where something answers in the database's place that knows no package, says that all is well. So
-what it says is judged here, and nothing is called audited that was not.
-"""
+pip-audit asks a public database. If the database is unreachable, pip-audit fails in its own way; if
+something else answers in its place and knows no package, pip-audit reports that all is well. So its
+output is judged here, and nothing counts as audited that was not."""
 
 import json
 import re
@@ -26,7 +25,7 @@ FILES = (
     "requirements-tools.txt",
 )
 _SECONDS = 600
-#: What is in its last words where pip-audit could not ask.
+#: The last line of pip-audit's output if it could not reach the database.
 _UNREACHABLE = re.compile(
     r"requests\.exceptions\.(ConnectionError|ConnectTimeout|ReadTimeout|SSLError|ProxyError)"
     r"|Could not connect to"
@@ -35,15 +34,15 @@ _UNREACHABLE = re.compile(
 
 
 class Outcome(IntEnum):
-    """What became of an audit, from the best to the worst."""
+    """The outcome of an audit, from best to worst."""
 
     CLEAN = 0
     SKIPPED = 1  #: the database cannot be reached from here: nothing was audited
-    UNCLEAR = 2  #: not all was audited, or pip-audit broke
+    UNCLEAR = 2  #: not everything was audited, or pip-audit broke
     VULNERABLE = 3
 
 
-#: The exit status of the whole: what could not be asked does not stop a build without Internet.
+#: The exit status of the whole: an unreachable database does not stop a build without Internet.
 EXIT_STATUS = {
     Outcome.CLEAN: 0,
     Outcome.SKIPPED: 0,
@@ -59,17 +58,17 @@ class Verdict:
 
 
 def judge(out: str, err: str) -> Verdict:
-    """What pip-audit's two outputs mean. Its exit status says too little: 1 is anything from a
-    vulnerability to a missing network, and 0 may be a database that knows nothing."""
+    """Judge pip-audit's two outputs. Its exit status says too little: 1 is anything from a
+    vulnerability to a missing network, and 0 may come from a database that knows nothing."""
     packages = _packages(out)
     if packages is None:
-        last = (err.strip().splitlines() or ["it said nothing"])[-1]
+        last = (err.strip().splitlines() or ["it printed nothing"])[-1]
         if _UNREACHABLE.search(err):
             return Verdict(outcome=Outcome.SKIPPED, text="the database cannot be reached")
         return Verdict(outcome=Outcome.UNCLEAR, text=f"pip-audit broke: {last}")
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     if packages and len(unknown) == len(packages):
-        text = f"what answers for the database knows none of {len(packages)} packages"
+        text = f"the server in the database's place knows none of {len(packages)} packages"
         return Verdict(outcome=Outcome.SKIPPED, text=text)
     faults = [fault for package in packages for fault in _faults(package)]
     if faults:
@@ -96,7 +95,7 @@ def _faults(package: dict[str, Any]) -> list[str]:
 
 
 def run(stdout: TextIO, tool: Path = TOOL, files: Sequence[str] = FILES) -> int:
-    """Audits each file, says what came of it in a line, and gives the exit status."""
+    """Audit each file, print a line about each, and return the exit status."""
     verdicts = [_audit(tool, file) for file in files]
     for file, verdict in zip(files, verdicts, strict=True):
         stdout.write(f"{verdict.outcome.name.lower():10} {file}: {verdict.text}\n")

@@ -1,4 +1,5 @@
-"""What Chalice makes of a configuration, by its own code, up to where it would ask pip or AWS."""
+"""What Chalice makes of a configuration, by its own code, up to the point where it would call pip
+or AWS."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,16 +23,16 @@ from batchback_ops import project
 class Deployed:
     """A function as it is deployed."""
 
-    #: By `chalice deploy`.
+    #: Set by `chalice deploy`.
     lambda_name: str
-    #: All that the role may do.
+    #: Everything that the role may do.
     policies: list[Any]
-    #: Whether Lambda tells X-Ray of what it does.
+    #: Whether Lambda reports to X-Ray.
     is_traced: bool
 
 
 def deployed(stage: str, configuration: Mapping[str, Any]) -> dict[str, Deployed]:
-    """Every function of a stage by its name in the configuration."""
+    """Every function of a stage, by its name in the configuration."""
     config = _config(stage, configuration)
     built = _built(config)
     resources = _template(config, built)["Resources"]
@@ -49,7 +50,7 @@ def deployed(stage: str, configuration: Mapping[str, Any]) -> dict[str, Deployed
 
 
 def template(stage: str, configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """What `chalice package` writes beside the zip."""
+    """The template that `chalice package` writes beside the zip."""
     config = _config(stage, configuration)
     return _template(config, _built(config))
 
@@ -70,7 +71,8 @@ def _config(stage: str, configuration: Mapping[str, Any]) -> Config:
 
 
 def _built(config: Config) -> list[Model]:
-    """All that is deployed, with its policies; without the package and the API's description."""
+    """Everything that is deployed, with its policies, but without the package and the API's
+    description."""
     graph = ApplicationGraphBuilder().build(config, config.chalice_stage)
     built = DependencyBuilder().build_dependencies(graph)
     BuildStage([PolicyGenerator(AppPolicyGenerator(OSUtils()), OSUtils())]).execute(config, built)

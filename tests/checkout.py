@@ -1,4 +1,4 @@
-"""Copies of this checkout, for what must not change it."""
+"""Copies of this checkout, for anything that must not change it."""
 
 import shutil
 import subprocess
@@ -8,7 +8,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def names_in_git(*more: str) -> list[str]:
-    """The files that git keeps of this checkout; `more` asks `git ls-files` for others too."""
+    """The files of this checkout that git tracks; `more` passes `git ls-files` options for other
+    files too."""
     listed = subprocess.run(  # noqa: S603 - our own options
         ["git", "ls-files", "-z", "--cached", *more],  # noqa: S607
         cwd=ROOT,
@@ -20,7 +21,7 @@ def names_in_git(*more: str) -> list[str]:
 
 
 def copy_to(folder: Path) -> Path:
-    """Copy what git knows of this checkout or would add to it, as it is now."""
+    """Copy the files of this checkout that git tracks or would add, as they are now."""
     for source in (ROOT / name for name in names_in_git("--others", "--exclude-standard")):
         if source.exists():
             copy = folder / source.relative_to(ROOT)

@@ -1,4 +1,4 @@
-"""What many tests need: a batch to start from, and AWS that is moto's."""
+"""Fixtures that many tests need: a batch to start from, and moto's AWS."""
 
 import logging
 import os
@@ -22,19 +22,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: some tests wait for processes."""
+    """One more than there are cores, because some tests wait for processes."""
     return (os.cpu_count() or 1) + 1
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     is_guarded = config.pluginmanager.has_plugin("leaks")
-    return None if is_guarded else "leaks: nobody checks for them, output is not caught (-s)"
+    return None if is_guarded else "leaks: not checked, because output is not captured (-s)"
 
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What libraries log: Lambda hangs its handler on the root logger, and the operator wants to
-    hear it all. They are not silenced yet."""
+    """Capture what libraries log. As on Lambda, a handler is on the root logger and takes
+    everything; the libraries are not silenced yet."""
     heard: list[str] = []
     handler = logging.Handler()
     monkeypatch.setattr(handler, "handle", lambda record: heard.append(record.getMessage()))
@@ -49,7 +49,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[None]:
-    """moto's AWS, in this process, with the stage's tables and queues from the real template."""
+    """moto's AWS in this process, with the stage's tables and queues from the real template."""
     from moto import mock_aws
 
     from batchback_local.aws.moto_patches import import_cloudformation, make_moto_atomic

@@ -1,7 +1,6 @@
-"""The index of the decision records, made from their heads.
+"""Builds the index of the decision records from their heads.
 
-`python -m tests.decisions` writes it anew; a test compares.
-"""
+`python -m tests.decisions` writes it; a test compares."""
 
 import re
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""docs/openapi.yaml as the tests read it: what it says of each action, and whether an answer is
-one that it describes."""
+"""docs/openapi.yaml as the tests read it: what it says about each action, and whether it describes
+an answer."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 PATH = Path(__file__).parent.parent / "docs" / "openapi.yaml"
 PREFIX = "/api/1.0/"
-#: Can come of every call, whatever it asks for.
+#: Errors that every call may get.
 OF_EVERY_CALL = {
     (400, 23017),
     (401, 0),
@@ -43,7 +43,7 @@ class Action:
 
 
 class Description:
-    """The description, or what a test made of it."""
+    """The description, or a test's version of it."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
@@ -67,7 +67,7 @@ class Description:
         return found
 
     def faults(self, schema: Mapping[str, Any], value: object) -> list[str]:
-        """Why a value is not what a schema says."""
+        """Why a value does not match a schema."""
         return [
             f"{error.json_path}: {error.message[:500]}"
             for error in self._validator(schema).iter_errors(value)
@@ -77,7 +77,7 @@ class Description:
         return not self.faults(schema, value)
 
     def _validator(self, schema: Mapping[str, Any]) -> Draft202012Validator:
-        """Made once for each schema; references lead into the description."""
+        """The validator of a schema, made once; references lead into the description."""
         name = json.dumps(schema)
         if name not in self._validators:
             whole = {"components": self.document["components"], **schema}
@@ -92,8 +92,8 @@ def description() -> Description:
 
 @cache
 def strictly() -> Description:
-    """The description with everything it leaves open closed: an answer may hold no key that it
-    does not name."""
+    """The description with everything closed that it leaves open: an answer may have only keys that
+    it names."""
     document = deepcopy(description().document)
     schemas = document["components"]["schemas"]
     for schema in _objects_in(schemas):
@@ -104,7 +104,7 @@ def strictly() -> Description:
 def faults_of(
     method: str, path: str, status: int, headers: Mapping[str, str], body: bytes
 ) -> list[str]:
-    """Why an answer of the service is not as described; none: it is."""
+    """Why an answer of the service is not as described. Empty if it is."""
     url = urlsplit(path)
     named = parse_qs(url.query, keep_blank_values=True).get("action", [""])[0]
     action = strictly().actions.get(named)

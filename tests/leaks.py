@@ -1,12 +1,11 @@
-"""A guard over the whole test run: it reads what each test wrote, and fails the test that let out a
-secret. What writes where nobody reads is deaf to it, so it first says a word into each place where
-the service writes, and fails the run where it does not hear it.
+"""A guard over the whole test run: reads what each test wrote, and fails any test that let out a
+secret. It cannot see output that nobody captures, so it first writes a word to each channel of the
+service, and fails the run if it does not read the word back.
 
-    stdout, stderr, logging     as pytest caught them, of a process and those it started
+    stdout, stderr, logging     as pytest captured them, of a process and its children
     JsonJournal, FakeJournal    each line of the service's log, wherever it went
 
-A test that takes output for itself (`capsys`, a file) has to check it itself: `found_in`.
-"""
+A test that captures output itself (`capsys`, a file) must check it itself: `found_in`."""
 
 import json
 import logging
@@ -23,7 +22,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.journal import FakeJournal
 from tests.samples import WEBHOOK_SECRET
 
-#: What tests plant where nobody may find it again begins so.
+#: Prefix of what tests plant in places where it must not be found again.
 CANARY = "canary"
 _SECRETS: Mapping[str, re.Pattern[str]] = {
     "a canary": re.compile(rf"(?i){CANARY}[\w-]*"),
@@ -33,13 +32,13 @@ _SECRETS: Mapping[str, re.Pattern[str]] = {
     "the signature of a request": re.compile(r"IWS [^:\s]{1,256}:[0-9A-Fa-f]{40}"),
     "a password": re.compile(r"(?i)\bBasic [A-Za-z0-9+/]{8,}={0,2}"),
 }
-#: What no text in a line of the log holds: quotes and braces are JSON, and so somebody's body; a
+#: What no text in a line of the log contains: quotes and braces are JSON, and so part of a body; a
 #: question mark or an equals sign is a query string, an @ a password in an address.
 _NO_TEXT_OF_OURS = re.compile(r"[\"{}?=@\\\x00-\x09\x0b-\x1f]|[^\x00]{4001}")
 
 
 def found_in(text: str) -> list[str]:
-    """Each secret in a text, with what it is."""
+    """Each secret in a text, with its kind."""
     return [
         f"{name}: {match[0]}"
         for name, pattern in _SECRETS.items()
@@ -48,7 +47,7 @@ def found_in(text: str) -> list[str]:
 
 
 def misfits_in(line: str) -> list[str]:
-    """What a line of the log holds that can only be a caller's."""
+    """The parts of a line of the log that only a caller could have written."""
     return [
         f"{name!r} holds what no text of ours does: {value[:200]!r}"
         for name, value in _texts_of(json.loads(line))
@@ -66,13 +65,13 @@ def _texts_of(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 class Guard:
-    """A pytest plugin; each worker of xdist has its own, and judges what it wrote itself."""
+    """A pytest plugin. Each xdist worker has its own, and judges what it wrote itself."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._words = {channel: f"leaks: can {channel} be heard?" for channel in _CHANNELS}
         self._said = False
-        #: The channels whose word came through.
+        #: The channels whose word was read back.
         self.heard: set[str] = set()
 
     @pytest.hookimpl
@@ -82,7 +81,7 @@ class Guard:
 
     @pytest.hookimpl
     def pytest_runtest_setup(self) -> None:
-        """Inside of what catches output, and before any fixture."""
+        """Runs inside the capturing of output, and before any fixture."""
         if not self._said:
             for channel, say in _CHANNELS.items():
                 say(self._words[channel])
@@ -96,11 +95,11 @@ class Guard:
         return self.judged(report) if call.when == "teardown" else report
 
     def judged(self, report: pytest.TestReport) -> pytest.TestReport:
-        """The report of a whole test, failed where the test let out a secret."""
+        """The report of a whole test, failed if the test let out a secret."""
         faults = [*self._faults("\n".join(text for _, text in report.sections))]
         if faults:
             report.outcome = "failed"
-            report.longrepr = "\n".join(["This test let out what must stay in:", *faults])
+            report.longrepr = "\n".join(["This test let out secrets:", *faults])
         return report
 
     def _faults(self, caught: str) -> Iterator[str]:
@@ -129,7 +128,7 @@ def _say_on_stderr(word: str) -> None:
 
 
 def _say_to_a_logger(word: str) -> None:
-    """Past `logging.disable`, which is the service's own doing."""
+    """Bypass `logging.disable`, which the service itself calls."""
     logger = logging.getLogger("somebody.elses")
     logger.handle(logger.makeRecord(logger.name, logging.DEBUG, __file__, 0, word, (), None))
 

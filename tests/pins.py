@@ -1,4 +1,4 @@
-"""What the requirements files pin, and what pyproject.toml asks for."""
+"""What the requirements files pin, and what pyproject.toml requires."""
 
 import re
 import tomllib
@@ -9,19 +9,19 @@ from packaging.utils import canonicalize_name
 
 from batchback_ops.project import root
 
-#: A pin, and the hashes of all its files where it has some.
+#: A pin, and the hashes of all its files if it has any.
 PIN = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!+]+)((?: +--hash=sha256:[0-9a-f]{64})*)")
 
 
 def hashed_pins(name: str) -> dict[str, tuple[str, int]]:
-    """The pins of a requirements file, each line of which is one, and how many hashes each has."""
+    """The pins of a requirements file, one per line, with the number of hashes of each."""
     found: dict[str, tuple[str, int]] = {}
     for line in (root() / name).read_text("utf-8").replace(" \\\n", " ").splitlines():
         text = line.split("#")[0].strip()
         if text:
             pin = PIN.fullmatch(text)
             assert pin, f"{name}: {line!r} is no pin"
-            assert canonicalize_name(pin[1]) not in found, f"{name}: {pin[1]} stands twice"
+            assert canonicalize_name(pin[1]) not in found, f"{name}: {pin[1]} is pinned twice"
             found[canonicalize_name(pin[1])] = (pin[2], pin[3].count("sha256"))
     return found
 
@@ -37,7 +37,7 @@ def project() -> dict[str, Any]:
 
 
 def dependencies(*extras: str) -> dict[str, Requirement]:
-    """What pyproject.toml asks for, with these extras."""
+    """What pyproject.toml requires, with these extras."""
     asked = project()["dependencies"] + [
         each for extra in extras for each in project()["optional-dependencies"][extra]
     ]

@@ -1,4 +1,4 @@
-"""Batches, jobs and keys as tests want them."""
+"""Batches, jobs and keys for tests."""
 
 import base64
 from dataclasses import replace
@@ -23,7 +23,7 @@ WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode
 DEMO_KEY = Key(key="demo", account="acme", secrets=(Secret(value="demo-secret"),))
 DEMO_ACCOUNT = Account(account="acme", callback_secrets=(Secret(value=WEBHOOK_SECRET),))
 DEMO_CALLER = Caller(account="acme", key="demo")
-#: Those of a submission that has a callback and nothing else.
+#: The terms of a submission that has a callback and nothing else.
 PLAIN_TERMS = SubmissionTerms(callback_url="https://example.com/callback", request_hash="0" * 64)
 TERMS = SubmissionTerms(
     callback_url="https://example.com/callback",
@@ -34,7 +34,7 @@ TERMS = SubmissionTerms(
     deadline=timedelta(minutes=90),
 )
 
-#: Of a stage that allows nearly everything.
+#: The policy of a stage that allows nearly everything.
 ALLOWANCE = Allowance(
     max_jobs=10_000,
     max_deadline=timedelta(hours=12),
@@ -68,7 +68,7 @@ def a_batch(total: int = 3, *, jobs_per_message: int = 50, **fields: Any) -> Bat
 
 
 def without_life(outgoing_id: str) -> str:
-    """An Idempotency-Key or a `webhook-id` as far as it can be known from outside."""
+    """The part of an Idempotency-Key or a `webhook-id` that can be known from outside."""
     batch_id, _life, number = outgoing_id.split("-")
     return f"{batch_id}-{number}"
 

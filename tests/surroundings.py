@@ -1,9 +1,8 @@
-"""The same surroundings for all tests, whoever runs them, and where.
+"""The same environment for all tests, on every machine.
 
-What people have in their environment for their own work is taken out of it, and the home directory
-is empty, in this process and in all that tests start. Time zone, `PATH` and what starts programs
-(`LD_PRELOAD`) stay. Hypothesis draws the same examples every time, and holds no clock against them.
-"""
+Variables that people set for their own work are removed and the home directory is empty, in this
+process and in everything that tests start. The time zone, `PATH` and variables that start programs
+(`LD_PRELOAD`) stay. Hypothesis draws the same examples every time, without a time limit."""
 
 import os
 import re
@@ -14,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from chalicelib.settings import VARIABLES
 
-#: What app.py reads when it is imported, and whose AWS it is: nobody's.
+#: The variables that app.py reads when it is imported, and an AWS account that is nobody's.
 _SET = {
     "STAGE": "local",
     "PLATFORM_ADDRESS": "http://127.0.0.1:9",
@@ -23,7 +22,7 @@ _SET = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "COLUMNS": "80",
 }
-#: Whole names, in capitals or small letters.
+#: Whole names, in upper or lower case.
 _SOMEBODYS_OWN = re.compile(
     r"""(?ix)
     (AWS|BOTO|BATCHBACK|CHALICE|LOCAL|MOTO)_.*  # whose account, and which service
@@ -35,7 +34,7 @@ _SOMEBODYS_OWN = re.compile(
 
 
 def take_away(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Whatever tests would otherwise meet of somebody's own."""
+    """Remove everything of the user's own that tests would otherwise see."""
     of_the_service = {variable.name for variable in VARIABLES}
     for name in [*environ]:
         if name in of_the_service or _SOMEBODYS_OWN.fullmatch(name):
@@ -44,7 +43,7 @@ def take_away(environ: MutableMapping[str, str] = os.environ) -> None:
 
 
 def an_empty_home() -> "tempfile.TemporaryDirectory[str]":
-    """For as long as it is not cleaned up: no configuration of AWS, git, pip or anything else."""
+    """Until it is cleaned up: no configuration of AWS, git, pip or anything else."""
     home = tempfile.TemporaryDirectory(prefix="home-")
     os.environ["HOME"] = home.name
     return home
@@ -56,6 +55,6 @@ def repeat_examples() -> None:
         derandomize=True,
         deadline=None,
         max_examples=100,
-        suppress_health_check=[HealthCheck.too_slow],  # a clock too
+        suppress_health_check=[HealthCheck.too_slow],  # which depends on a clock too
     )
     settings.load_profile("repeatable")

@@ -12,7 +12,7 @@ TEMPLATE: dict[str, Any] = json.loads(project.template())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS = {"Stage": "prod", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:oncall"}
 PSEUDO = {"AWS::Region": "eu-west-1", "AWS::AccountId": "123456789012", "AWS::Partition": "aws"}
-#: What only exists once a resource does; the template refers to it for queues only.
+#: Values that exist only once a resource does; the template refers to them only for queues.
 PHYSICAL = {
     "JobsQueue": NAMES.jobs_queue,
     "JobsDeadQueue": NAMES.jobs_dead_queue,
@@ -24,7 +24,7 @@ PHYSICAL = {
 
 
 def resolved(value: Any, given: dict[str, str] = PARAMETERS) -> Any:
-    """The value as CloudFormation sees it, once it has put in what the template refers to."""
+    """The value as CloudFormation sees it, once references are filled in."""
     if isinstance(value, list):
         return [resolved(each, given) for each in value]
     if not isinstance(value, dict):

@@ -1,5 +1,5 @@
-"""What `make audit` makes of what pip-audit says: a vulnerability fails it, a missing network does
-not, and nothing passes for audited that was not."""
+"""How `make audit` judges pip-audit's output: a vulnerability fails it, a missing network does not,
+and nothing counts as audited that was not."""
 
 import io
 import json
@@ -54,18 +54,19 @@ def said(*packages: object) -> str:
         ("", TIMED_OUT, Outcome.SKIPPED, "cannot be reached"),
         ("", "requests.exceptions.HTTPError: 503 Server Error", Outcome.SKIPPED, "reached"),
         ("", BROKEN, Outcome.UNCLEAR, "pip-audit broke: KeyError: 'id'"),
-        ("[]", "", Outcome.UNCLEAR, "it said nothing"),
-        ("", "", Outcome.UNCLEAR, "it said nothing"),
+        ("[]", "", Outcome.UNCLEAR, "it printed nothing"),
+        ("", "", Outcome.UNCLEAR, "it printed nothing"),
     ],
 )
-def test_what_it_says_is_judged(out: str, err: str, outcome: Outcome, text: str) -> None:
+def test_pip_audits_output_is_judged(out: str, err: str, outcome: Outcome, text: str) -> None:
     verdict = judge(out, err)
     assert verdict.outcome is outcome
     assert text in verdict.text
 
 
 def a_tool(folder: Path, answers: dict[str, str]) -> Path:
-    """A pip-audit that says of each file what it is told to, and ends with 1 as the real one."""
+    """A pip-audit that prints what it is told about each file, and ends with status 1 like the real
+    one."""
     tool = folder / "pip-audit"
     tool.write_text(
         "#!/usr/bin/env python3\n"
@@ -98,12 +99,12 @@ def test_the_worst_of_all_files_is_the_exit_status(
     assert bool(more) is (word == "skipped")
 
 
-def test_what_was_skipped_is_said_to_be(tmp_path: Path) -> None:
+def test_skipped_audits_are_reported(tmp_path: Path) -> None:
     told = io.StringIO()
     tool = a_tool(tmp_path, {"a.txt": said(UNKNOWN)})
     assert run(told, tool, ["a.txt"]) == 0
     assert "Not everything was audited" in told.getvalue()
 
 
-def test_every_file_of_pins_is_audited() -> None:
+def test_every_requirements_file_is_audited() -> None:
     assert sorted(FILES) == sorted(path.name for path in ROOT.glob("requirements*.txt"))

@@ -1,4 +1,4 @@
-"""The decision records are complete: numbers without a gap, heads that say all, and an index."""
+"""The decision records are complete: numbers without gaps, complete heads, and an index."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ HEAD = "# 7. One policy\n\n- Status: accepted\n- Date: 2026-11-24\n\n"
 
 
 def test_the_numbers_have_no_gap() -> None:
-    """But those that the index says were never used."""
+    """Except the numbers that the index lists as never used."""
     numbers = [each.number for each in records()]
     assert numbers == [number for number in range(1, numbers[-1] + 1) if number not in NEVER]
     said = re.findall(r"There is no (\d+)", INDEX.read_text("utf-8"))
@@ -34,7 +34,7 @@ def test_the_index_lists_every_record_as_it_is() -> None:
         HEAD.replace("# 7", "# 8"),
     ],
 )
-def test_a_record_without_a_whole_head_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_record_with_an_incomplete_head_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "0007-one-policy.md"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"0007-one-policy\.md: "):

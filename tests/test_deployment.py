@@ -1,5 +1,5 @@
 """How the functions are deployed: .chalice/config.json as Chalice reads it, with the template and
-the code beside it."""
+the code."""
 
 import json
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ from chalicelib.settings import VARIABLES
 from tests.template import FUNCTIONS, QUEUES
 
 STAGES = [stage for stage in project.configuration()["stages"] if stage != project.LOCAL_STAGE]
-#: The queue that a function takes messages from.
+#: The queue that each function receives messages from.
 SOURCES = {
     "run_jobs": "JobsQueue",
     "advance_batch": "BatchesQueue",
     "call_back": "CallbacksQueue",
     "bury_jobs": "JobsDeadQueue",
 }
-#: What a worker takes for what it reads before its first call, and more.
+#: More time than a worker needs for what it reads before its first call.
 SECONDS_TO_BEGIN = 2
 _MINUTE = 60
 
 
 @cache
 def deployed(stage: str) -> models.Application:
-    """What Chalice would deploy, in its own words."""
+    """What Chalice would deploy, according to Chalice."""
     config = Config(
         chalice_stage=stage,
         user_provided_params={
@@ -51,7 +51,7 @@ def deployed(stage: str) -> models.Application:
 
 @cache
 def functions(stage: str) -> dict[str, Any]:
-    """The functions by their names in Chalice's configuration."""
+    """The functions, by their names in Chalice's configuration."""
     resources: Any = deployed(stage).resources
     found = [resource.lambda_function for resource in resources]
     return {function.resource_name: function for function in found}
@@ -78,26 +78,26 @@ def limits(name: str) -> Iterator[int]:
 
 
 class TestNames:
-    def test_functions_are_called_as_the_template_takes_them_to_be(self) -> None:
+    def test_functions_have_the_names_that_the_template_expects(self) -> None:
         assert {function.function_name for function in functions("prod").values()} == FUNCTIONS
 
     @pytest.mark.parametrize("stage", STAGES)
-    def test_one_name_is_the_stages_everywhere(self, stage: str) -> None:
-        """Tables and queues go by STAGE, the metrics of the API by API Gateway's name."""
+    def test_the_stage_has_the_same_name_everywhere(self, stage: str) -> None:
+        """Tables and queues are named by STAGE, and the API's metrics by API Gateway's name."""
         assert project.environment(stage)["STAGE"] == stage
         assert api(stage).api_gateway_stage == stage
 
-    def test_the_api_is_called_as_the_alarms_take_it_to_be(self) -> None:
+    def test_the_api_has_the_name_that_the_alarms_expect(self) -> None:
         assert project.configuration()["app_name"] == "batchback"
 
 
 class TestFunctions:
     @pytest.mark.parametrize("stage", STAGES)
-    def test_they_run_on_arm(self, stage: str) -> None:
+    def test_functions_run_on_arm(self, stage: str) -> None:
         assert {each.architecture for each in functions(stage).values()} == {"arm64"}
 
     @pytest.mark.parametrize("stage", STAGES)
-    def test_each_has_its_own_memory_and_time_out(self, stage: str) -> None:
+    def test_each_has_its_own_memory_and_timeout(self, stage: str) -> None:
         named = project.configuration()["lambda_functions"]
         assert named.keys() == functions(stage).keys()
         for name, function in named.items():
@@ -121,7 +121,7 @@ class TestFunctions:
 
     @pytest.mark.parametrize("stage", STAGES)
     def test_api_gateway_unpacks_no_request_body(self, stage: str) -> None:
-        """It would if it compressed answers, and the service refuses such bodies unread."""
+        """It would if it compressed answers, and the service refuses compressed bodies unread."""
         assert api(stage).minimum_compression == ""
 
     def test_only_so_many_of_a_function_run_at_once(self) -> None:
@@ -153,14 +153,16 @@ class TestFunctions:
 
 
 class TestTime:
-    """What waits for what, from the shortest to the longest: each must end before the next does."""
+    """The times that depend on each other, from the shortest to the longest: each must end before
+    the next one."""
 
     @pytest.mark.parametrize("stage", project.configuration()["stages"])
     @pytest.mark.parametrize(("function", "queue"), SOURCES.items())
     def test_a_message_is_hidden_six_times_as_long_as_its_function_may_run(
         self, stage: str, function: str, queue: str
     ) -> None:
-        """As AWS asks for: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+        """AWS requires this:
+        https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
         assert QUEUES[queue]["VisibilityTimeout"] == 6 * timeout(function, stage)
 
     def test_the_longest_call_of_a_job_ends_before_its_worker(self) -> None:
@@ -175,18 +177,18 @@ class TestTime:
             (sweep._SECONDS_TO_END, 1),
         ],
     )
-    def test_requests_to_aws_that_nobody_answers_end_in_the_time_that_is_kept_for_them(
+    def test_unanswered_requests_to_aws_end_in_the_time_kept_for_them(
         self, kept: int, requests: int
     ) -> None:
-        """With every attempt and the longest waits between them: they fail, and the function does
-        not die of it."""
+        """With every attempt and the longest waits in between: the requests fail, but the function
+        does not die."""
         config: Any = aws._CONFIG
         attempts = config.retries["total_max_attempts"]
         waits = sum(2**retry for retry in range(attempts - 1))
         longest = attempts * (config.connect_timeout + config.read_timeout) + waits
         assert requests * longest <= kept
 
-    def test_every_client_of_aws_has_these_times(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_every_aws_client_has_these_timeouts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         made: dict[str, Any] = {}
         session = SimpleNamespace(
             create_client=lambda service, *, config: made.setdefault(service, config)
@@ -204,7 +206,7 @@ class TestTime:
         )
         assert longest + deliver_callback._SECONDS_TO_RECORD < timeout("call_back")
 
-    def test_a_worker_ends_before_a_batch_that_it_does_not_know_to_be_stopped(self) -> None:
+    def test_a_worker_that_missed_a_stop_ends_before_its_batch(self) -> None:
         assert timeout("run_jobs") <= (transitions.WORKERS_END - EARLY).total_seconds()
 
     def test_a_sender_of_a_callback_ends_before_its_lease(self) -> None:
@@ -218,6 +220,6 @@ class TestTime:
     def test_a_sweep_ends_before_the_next_begins(self) -> None:
         assert sweep._SECONDS_TO_END < timeout("sweep") < _MINUTE
 
-    def test_a_caller_hears_from_the_api_and_not_from_api_gateway(self) -> None:
+    def test_a_caller_gets_the_apis_answer_and_not_api_gateways_timeout(self) -> None:
         """https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
         assert timeout("api_handler") <= 29

@@ -67,7 +67,7 @@ ASYNC_ID = "e35e06ee592d17a42dc9e6252a058617"
 
 
 def block(name: str, language: str, holding: str) -> Block:
-    """The one block of a page that holds a text or follows a comment."""
+    """The only block of a page that contains a text or follows a comment."""
     found = [
         each
         for each in blocks(name)
@@ -78,7 +78,7 @@ def block(name: str, language: str, holding: str) -> Block:
 
 
 def rows(name: str, heading: str) -> list[list[str]]:
-    """The cells of the table under a header row that begins so."""
+    """The cells of the table whose header row begins like this."""
     lines = iter(page(name).splitlines())
     for line in lines:
         if line.startswith(heading):
@@ -100,7 +100,7 @@ def codes(text: str) -> list[str]:
 
 
 def check_names(where: str, named: Iterable[str], known: Iterable[str]) -> None:
-    """That a place names what the code knows and nothing else; the failure says what to change."""
+    """Check that a place names exactly what the code knows; the failure says what to change."""
     there, wanted = {*named}, {*known}
     lacking = [f"name {name} in {where}" for name in sorted(wanted - there)]
     unknown = [f"take {name} out of {where}" for name in sorted(there - wanted)]
@@ -109,7 +109,7 @@ def check_names(where: str, named: Iterable[str], known: Iterable[str]) -> None:
 
 class TestAllPages:
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-    def test_links_lead_somewhere(self, path: Path) -> None:
+    def test_every_link_has_a_target(self, path: Path) -> None:
         for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8")):
             if re.match(r"[a-z]+:", target):
                 continue
@@ -120,12 +120,12 @@ class TestAllPages:
                 assert anchor in anchors(found), f"{path.name}: {target}"
 
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-    def test_no_page_speaks_of_the_machine_it_was_written_on(self, path: Path) -> None:
+    def test_no_page_mentions_the_machine_it_was_written_on(self, path: Path) -> None:
         text = path.read_text("utf-8")
         assert not re.findall(r"/(?:wor[k])/|/root/|/home/|/Users/|/tmp/|/opt/", text)
 
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-    def test_json_is_json_and_python_runs(self, path: Path) -> None:
+    def test_json_parses_and_python_runs(self, path: Path) -> None:
         name = str(path.relative_to(ROOT))
         for each in blocks(name):
             if each.language == "json":
@@ -134,25 +134,25 @@ class TestAllPages:
                 run(each)
 
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-    def test_every_make_target_that_is_named_exists(self, path: Path) -> None:
+    def test_every_named_make_target_exists(self, path: Path) -> None:
         targets = set(re.findall(r"^([a-z0-9]+):", page("Makefile"), re.MULTILINE))
         text = path.read_text("utf-8")
         named = set(re.findall(r"(?:`|^)make ([a-z0-9]+)", text, re.MULTILINE))
         assert named <= targets
 
-    def test_every_page_is_reached_from_the_readme(self) -> None:
+    def test_every_page_can_be_reached_from_the_readme(self) -> None:
         readme = page("README.md")
         for path in ROOT.glob("docs/*.md"):
             assert f"(docs/{path.name})" in readme, path.name
 
-    def test_every_test_that_is_named_exists(self) -> None:
+    def test_every_named_test_exists(self) -> None:
         named = {name for path in PAGES for name in _tests_in(path.read_text("utf-8"))}
         known = "\n".join(path.read_text("utf-8") for path in ROOT.glob("tests/**/test_*.py"))
         assert named
         assert [name for name in sorted(named) if f"def {name}(" not in known] == []
 
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-    def test_every_file_of_ours_that_is_named_exists(self, path: Path) -> None:
+    def test_every_named_file_exists(self, path: Path) -> None:
         ours = re.compile(
             r"(?:\.?(?:batchback_\w+|chalice|chalicelib|client|docs|tests)/[\w./-]+|[\w-]+\.txt)"
         )
@@ -161,7 +161,7 @@ class TestAllPages:
 
 
 def options_of(command: click.Command) -> set[str]:
-    """But for those that all commands have."""
+    """All options except those that every command has."""
     return {name for each in command.params for name in each.opts if name[0] == "-"} - {"--json"}
 
 
@@ -200,7 +200,7 @@ def _limits(variable: Variable) -> str | None:
 
 
 class TestWhoMayDoWhat:
-    """The table of docs/how-it-works.md against the source of the policies."""
+    """The table in docs/how-it-works.md, compared with the source of the policies."""
 
     WORDS: ClassVar = {
         "send": "GetQueueUrl, SendMessage",
@@ -219,7 +219,7 @@ class TestWhoMayDoWhat:
         "queue `callbacks`": permissions.CALLBACKS_QUEUE,
     }
 
-    def test_every_function_may_do_what_the_table_says_and_nothing_else(self) -> None:
+    def test_every_function_may_do_exactly_what_the_table_says(self) -> None:
         functions = [*permissions.PERMISSIONS]
         shown: dict[str, dict[Resource, set[str]]] = {function: {} for function in functions}
         columns = [f"`{function.removesuffix('_handler')}`" for function in functions]
@@ -253,7 +253,7 @@ class TestResources:
             value = self.PARAMETERS[codes(name)[0]]["Default"]
             assert codes(default) == ([str(value)] if value != "" else [])
 
-    def test_what_a_stage_has_instead_is_what_it_has(self) -> None:
+    def test_the_values_of_a_stage_are_correct(self) -> None:
         for name, meaning, _ in self.TABLE():
             for stage, value in re.findall(r"`(\w+)` has `?(\w+)", meaning):
                 assert project.configured_parameters(stage)[codes(name)[0]] == value
@@ -285,7 +285,7 @@ class TestRunbook:
         assert sorted(named) == sorted(["credentials", "region", *found])
 
     def test_every_event_and_metric_that_is_named_is_written_and_no_other(self) -> None:
-        """The events stand in the source as the first argument of each line that is written."""
+        """An event is the first argument of each line that the source writes."""
         source = "\n".join(path.read_text("utf-8") for path in ROOT.glob("chalicelib/**/*.py"))
         source += (ROOT / "app.py").read_text("utf-8")
         written = {
@@ -324,7 +324,7 @@ class TestDeploying:
             )
 
     def test_the_dollars_are_units_times_prices(self) -> None:
-        """Rounded to what is shown."""
+        """Rounded as shown."""
         *parts, [what, *_, total] = rows(self.NAME, "| part | units")
         dollars = [
             float(units) * self._price(price, of) * 1_000_000 / 200
@@ -339,7 +339,7 @@ class TestDeploying:
         [dollars] = re.findall(r"\$([0-9.]+)", text)
         return float(dollars) / (1_000_000 if "a million" in text else 1)
 
-    def test_what_an_idle_stage_has_is_counted_right(self) -> None:
+    def test_the_count_of_an_idle_stage_is_correct(self) -> None:
         resources = json.loads(project.template())["Resources"].values()
         alarms = [each for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"]
         idle = {name: (much, dollars) for name, much, _, dollars in rows(self.NAME, "| part | how")}
@@ -348,7 +348,7 @@ class TestDeploying:
         assert idle["metrics"][0].startswith(f"{len(metrics)},")
         assert idle["metrics"][1] == f"0 to {len(metrics) * 0.3:.2f}"
 
-    def test_what_goes_wrong_is_told_so_by_the_code(self) -> None:
+    def test_the_errors_shown_are_those_of_the_code(self) -> None:
         told = [
             text
             for row in rows(self.NAME, "| you see")
@@ -388,7 +388,7 @@ class TestHowItWorks:
             usage.USAGE,
         ]
 
-    def test_the_functions_and_their_timeouts_are_those_that_are_deployed(self) -> None:
+    def test_the_functions_and_timeouts_are_those_deployed(self) -> None:
         functions = json.loads(page(".chalice/config.json"))["lambda_functions"]
         named = {codes(row[0])[0]: row[2] for row in rows(self.NAME, "| function |")}
         assert named == {
@@ -407,7 +407,7 @@ class TestHowItWorks:
 class TestGlossary:
     TABLE = staticmethod(lambda: rows("docs/glossary.md", "| word |"))
 
-    def test_its_words_are_in_alphabetical_order_and_each_is_there_once(self) -> None:
+    def test_its_words_are_sorted_and_unique(self) -> None:
         words = [word.lower() for word, *_ in self.TABLE()]
         assert words == sorted(set(words))
 
@@ -506,7 +506,7 @@ class TestCalling:
 
 class TestCommandLine:
     def test_every_command_and_option_is_there_and_no_other(self) -> None:
-        """Those that every command has are named in the text."""
+        """The text names the options that every command has."""
         shown = {
             name.split()[0]: {code.split()[0] for code in codes(options)}
             for names, _, options in rows("docs/command-line.md", "| command | does | options")
@@ -595,7 +595,7 @@ def calls_and_answers() -> Iterator[tuple[Block, Block]]:
 
 
 def _in_order(name: str) -> list[Block]:
-    """The blocks of a page, and its comments that stand alone as blocks without text."""
+    """The blocks of a page, and its stand-alone comments as blocks without text."""
     text = page(name)
     alone = [
         Block("", "", match[1], text.count("\n", 0, match.start()))
@@ -612,7 +612,7 @@ class Story:
         self.told: set[str] = set()
 
     def run_jobs(self, how: str) -> None:
-        """All that are waiting, or those of the first message."""
+        """Run all waiting jobs, or those of the first message."""
         jobs = self._front.queue.jobs
         held = jobs[1:] if how.endswith("1") else []
         del jobs[len(jobs) - len(held) :]
@@ -620,7 +620,7 @@ class Story:
         self._front.queue.jobs += held
 
     def tell(self, call: Block, shown: dict[str, Any]) -> None:
-        """Sends the call and compares the answer."""
+        """Send the call and compare the answer."""
         action, answer = self._send(call.text)
         where = f"docs/calling.md, line {call.line}"
         assert answer.status == shown.get("errorCode", 200), f"{where}: {answer.body!r}"
@@ -628,7 +628,7 @@ class Story:
         self.told.add(action)
 
     def _send(self, curl: str) -> tuple[str, Answer]:
-        """What curl would send, of the options that the examples use."""
+        """Send what curl would send, for the options that the examples use."""
         words = iter(shlex.split(curl.replace("\\\n", " "))[1:])
         headers: dict[str, str] = {}
         body = target = ""
@@ -674,7 +674,7 @@ class TestSigning:
         assert match
         return target, headers, match[1].encode()
 
-    def test_its_numbers_are_true(self) -> None:
+    def test_its_numbers_are_correct(self) -> None:
         target, headers, body = self.example()
         made = signing.iws_headers(
             key="demo",
@@ -691,13 +691,13 @@ class TestSigning:
         parts = [codes(row[2]) for row in rows("docs/calling.md", "| | part |")]
         assert "".join(part for [part] in filter(None, parts)).lower() == text
 
-    def test_the_service_takes_it(self, front: Front) -> None:
+    def test_the_service_accepts_it(self, front: Front) -> None:
         front.clock.set(self.SENT_AT)
         target, headers, body = self.example()
         answer = front.send(target, body, headers=headers)
         assert (answer.status, answer.json["specificCode"]) == (404, 24105)
 
-    def test_the_python_that_is_shown_makes_the_same(self) -> None:
+    def test_the_python_example_produces_the_same(self) -> None:
         target, headers, body = self.example()
         iws_headers = run(block("docs/calling.md", "python", "iws_headers"))["iws_headers"]
         made = iws_headers("demo", "demo-secret", target, body, headers["ivvy-date"])
@@ -708,7 +708,7 @@ SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 
 
 class TestReceiving:
-    def test_the_callback_that_is_shown_is_a_true_one(self, front: Front) -> None:
+    def test_the_callback_shown_is_a_real_one(self, front: Front) -> None:
         """The very bytes that the service sends, signed a second after the platform's answer."""
         _, headers, body = http("docs/receiving.md", "callback: example")
         assert f"`{SECRET}`" in page("docs/receiving.md")
@@ -731,7 +731,7 @@ class TestReceiving:
         assert re.fullmatch(rf"{ASYNC_ID}-[0-9a-f]{{8}}-1", headers["webhook-id"])
         assert re.fullmatch(rf"{async_id}-[0-9a-f]{{8}}-1", post.headers["webhook-id"])
 
-    def test_so_is_the_one_with_what_its_caller_added(self, front: Front) -> None:
+    def test_the_callback_with_the_callers_additions_is_a_real_one(self, front: Front) -> None:
         def job(id: str, params: dict[str, Any]) -> dict[str, Any]:
             return {"namespace": "event", "action": "inviteContacts", "params": params, "id": id}
 
@@ -756,7 +756,7 @@ class TestReceiving:
             json.dumps(result["response"], separators=(",", ":")), error.decode()
         )
 
-    def test_what_is_pasted_to_listen_is_what_make_serve_takes(self) -> None:
+    def test_the_pasted_listen_command_works_with_make_serve(self) -> None:
         """The story of the local service does the same with other ports."""
         receive = block("docs/receiving.md", "sh", "listen: receive").text
         send = block("docs/receiving.md", "sh", "listen: send").text
@@ -775,7 +775,7 @@ class TestReceiving:
             ("sh", "verify.sh"),
         ],
     )
-    def test_what_is_shown_of_an_example_is_its_own_text(self, language: str, example: str) -> None:
+    def test_the_examples_shown_are_their_own_text(self, language: str, example: str) -> None:
         """The examples themselves are run by tests/examples."""
         shown = [
             each
@@ -810,6 +810,6 @@ class TestKeys:
             named = {code.split()[0] for code in codes(row[2])}
             assert named == options_of(command) - {"--stage"}, row[0]
 
-    def test_the_seconds_that_workers_remember_are_true(self) -> None:
+    def test_the_seconds_that_workers_remember_are_correct(self) -> None:
         for name in ("docs/keys.md", "docs/how-it-works.md"):
             assert re.search(rf"within (the last )?{WORKERS_REMEMBER_SECONDS} seconds", page(name))

@@ -1,4 +1,4 @@
-"""The guard of `leaks` finds what it is there for: a leak that is planted."""
+"""The guard of `leaks` finds leaks that are planted."""
 
 import base64
 import json
@@ -51,12 +51,12 @@ def test_a_secret_that_is_written_is_found(text: str) -> None:
 
 
 @pytest.mark.parametrize("fields", MISFITS.values(), ids=MISFITS)
-def test_a_line_of_the_log_that_holds_what_is_a_callers_is_found(fields: dict[str, object]) -> None:
+def test_a_log_line_with_a_callers_data_is_found(fields: dict[str, object]) -> None:
     assert misfits_in(json.dumps({"event": "request failed", **fields}))
 
 
 @pytest.mark.parametrize("fields", LINES, ids=[str(line["event"]) for line in LINES])
-def test_a_line_of_the_log_as_it_should_be_is_none(fields: dict[str, object]) -> None:
+def test_a_proper_log_line_is_not_reported(fields: dict[str, object]) -> None:
     line = json.dumps(fields)
     assert (found_in(line), misfits_in(line)) == ([], [])
 
@@ -90,7 +90,7 @@ def test_a_guard_that_cannot_hear_fails_the_test() -> None:
 
 
 def test_the_guard_judges_this_very_run(request: pytest.FixtureRequest) -> None:
-    """A leak planted in this test fails it, by the very hooks of this run."""
+    """A leak planted in this test fails it, by the hooks of this run."""
     item: pytest.Item = request.node
     guard = request.config.pluginmanager.get_plugin("leaks")
     assert guard, "there is none with -s"

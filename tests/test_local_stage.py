@@ -1,4 +1,4 @@
-"""The stage `local` cannot leave the machine, whatever its user's environment contains."""
+"""The stage `local` cannot reach beyond this machine, whatever the user's environment holds."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from batchback_local.http_server import Answer, HttpServer, Request
 from chalicelib import settings, wiring
 from chalicelib.errors import Misconfigured
 
-#: What .chalice/config.json sets, except for the endpoint.
+#: What .chalice/config.json sets, except the endpoint.
 STAGE = {
     "STAGE": "local",
     "PLATFORM_ADDRESS": "http://127.0.0.1:9",
@@ -26,7 +26,7 @@ ELSEWHERE = "http://192.0.2.1:9"
 
 @pytest.fixture
 def aws_of_this_machine() -> Iterator[HttpServer]:
-    """An AWS that gives every request an empty answer."""
+    """Answers every request with nothing."""
 
     def answer(_: Request) -> Answer:
         return Answer(body=b"{}", content_type="application/x-amz-json-1.0")
@@ -64,7 +64,7 @@ def config_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     ],
     ids=lambda variables: ",".join(variables) or "nothing",
 )
-def test_requests_reach_the_aws_of_this_machine_and_no_other(
+def test_requests_reach_only_the_aws_of_this_machine(
     aws_of_this_machine: HttpServer,
     config_file: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -103,7 +103,7 @@ def test_requests_reach_the_aws_of_this_machine_and_no_other(
 def test_without_an_aws_of_this_machine_nothing_starts(
     monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
-    """The error names the variable that prevents it."""
+    """The error names the variable that is wrong."""
     for name, value in {**STAGE, "AWS_ENDPOINT_URL": endpoint}.items():
         monkeypatch.setenv(name, value)
     wiring.service.cache_clear()
@@ -123,7 +123,7 @@ def test_any_address_of_this_machine_is_accepted(endpoint: str) -> None:
 
 
 def test_other_stages_keep_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In Lambda the variables are AWS's own."""
+    """On Lambda the variables are AWS's own."""
     for name, value in {**STAGE, "STAGE": "prod", "AWS_SESSION_TOKEN": "of the role"}.items():
         monkeypatch.setenv(name, value)
     before = {**os.environ}

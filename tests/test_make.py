@@ -1,7 +1,6 @@
 """What make does before the first line of Python runs: the environment, its progress, its failures.
 
-A script stands in for Python. It notes what it is asked to do, and installs nothing.
-"""
+A script takes Python's place. It records its calls, and installs nothing."""
 
 import os
 import re
@@ -16,7 +15,7 @@ from batchback_ops import project
 ROOT = project.root()
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-#: The variables that nobody else sets.
+#: The variables that only the Makefile may set.
 OWN = re.findall(r"^override (?:define )?(\w+)", MAKEFILE, re.MULTILINE)
 
 PYTHON = """\
@@ -37,7 +36,7 @@ case "$*" in
 *) printf '%s' run >> calls; printf ' %s' "$@" >> calls; echo >> calls ;;
 esac
 """
-#: Nothing but what has one of the hashes, and nothing that has to be built first.
+#: Only files with one of the hashes, and nothing that has to be built first.
 PINNED = "install --require-hashes --no-deps --only-binary :all: -r"
 ENVIRONMENT = [
     "venv .venv",
@@ -50,7 +49,7 @@ DEMONSTRATION = "run -m batchback_local.demo"
 
 
 class Checkout:
-    """A copy of what make reads, with a Python that only takes notes."""
+    """A copy of what make reads, with a Python that only records its calls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,7 +63,7 @@ class Checkout:
             (folder / "bin" / name).chmod(0o755)
 
     def make(self, target: str, *given: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """`given` stands on the command line, the variables in the environment."""
+        """`given` is for the command line, the variables are for the environment."""
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(  # noqa: S603 - our own Makefile
             ["make", "--no-print-directory", "-C", str(self.folder), target, *given],  # noqa: S607
@@ -75,7 +74,7 @@ class Checkout:
         )
 
     def calls(self) -> list[str]:
-        """What Python was asked to do since the last look."""
+        """The calls of Python since this was last read."""
         notes = self.folder / "calls"
         found = notes.read_text("utf-8").splitlines() if notes.exists() else []
         notes.unlink(missing_ok=True)
@@ -109,16 +108,16 @@ class TestTheEnvironment:
         assert checkout.calls() == [*ENVIRONMENT, DEVELOPMENT]
 
     def test_every_target_is_phony(self) -> None:
-        """Or a file of its name would keep it from running."""
+        """Otherwise, a file with its name would keep it from running."""
         [phony] = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
         targets = re.findall(r"^([a-z0-9]+):", MAKEFILE, re.MULTILINE)
         assert sorted(phony.split()) == sorted(targets)
 
     @pytest.mark.parametrize("target", re.findall(r"^([a-z0-9]+):.*STAMP", MAKEFILE, re.MULTILINE))
-    def test_whatever_is_made_nothing_is_installed_without_hashes(
+    def test_no_target_installs_anything_without_hashes(
         self, checkout: Checkout, target: str
     ) -> None:
-        """But the checkout's own projects, which the pinned setuptools builds."""
+        """Except the checkout's own projects, which the pinned setuptools builds."""
         checkout.make(target)
         installed = [call for call in checkout.calls() if call.startswith("install")]
         assert [call for call in installed if not call.startswith(f"{PINNED} ")] == ENVIRONMENT[3:]
@@ -138,7 +137,7 @@ class TestTheEnvironment:
         assert pin in (ROOT / "requirements-run.txt").read_text("utf-8")
 
 
-#: Each makes the file `executed` if make or the shell takes it for more than a text.
+#: Each creates the file `executed` if make or the shell treats it as more than text.
 HOSTILE = [
     "$(shell touch executed)",
     "${shell touch executed}",
@@ -166,7 +165,7 @@ HOSTILE = [
 class TestWhatTheCallerSets:
     @pytest.fixture
     def checkout(self, checkout: Checkout) -> Checkout:
-        """One with its environment, so that only the target itself runs."""
+        """A checkout with its environment, so that only the target itself runs."""
         checkout.make("test")
         checkout.calls()
         return checkout
@@ -182,7 +181,7 @@ class TestWhatTheCallerSets:
             ("run", "ANYTHING", DEMONSTRATION),
         ],
     )
-    def test_is_one_text_that_nothing_executes(
+    def test_a_value_is_plain_text_that_nothing_executes(
         self, checkout: Checkout, target: str, name: str, called: str
     ) -> None:
         for text in HOSTILE:
@@ -191,7 +190,7 @@ class TestWhatTheCallerSets:
             assert checkout.calls() == [called.format(text)] * 2
         assert not (checkout.folder / "executed").exists()
 
-    def test_a_text_of_two_lines_is_no_second_command(self, checkout: Checkout) -> None:
+    def test_a_value_of_two_lines_is_not_a_second_command(self, checkout: Checkout) -> None:
         for text in ("prod\ntouch executed", "'\ntouch executed '", "prod'\ntouch executed #"):
             checkout.make("package", f"STAGE={text}")
             checkout.make("package", STAGE=text)
@@ -204,14 +203,14 @@ class TestWhatTheCallerSets:
         assert not (checkout.folder / "executed").exists()
 
     def test_every_variable_is_the_makefiles_own_or_quoted(self) -> None:
-        """Or a recipe would hand it to the shell as it is."""
+        """Otherwise, a recipe would pass it to the shell unquoted."""
         assert {*re.findall(r"^(\w+) *[:?]?=", MAKEFILE, re.MULTILINE)} == {"STAGE", "SECONDS"}
         expanded = {*re.findall(r"(?<!\$)\$[({](\w+)[)}]", MAKEFILE)}
         assert {name for name in expanded if not name.isdecimal()} - {"name"} <= {*OWN}
 
 
 class TestWhatItSays:
-    def test_every_package_is_a_dot(self, checkout: Checkout) -> None:
+    def test_every_installed_package_prints_a_dot(self, checkout: Checkout) -> None:
         ran = checkout.make("run")
         assert ran.stdout == ""
         assert ran.stderr == (
@@ -221,9 +220,7 @@ class TestWhatItSays:
             "Installing Batchback ..\n"
         )
 
-    def test_a_registry_that_is_out_of_reach_is_an_error_and_what_to_do(
-        self, checkout: Checkout
-    ) -> None:
+    def test_an_unreachable_registry_is_an_error_with_a_remedy(self, checkout: Checkout) -> None:
         ran = checkout.make("run", UNREACHABLE="yes")
         assert ran.returncode == 2
         assert ran.stderr.startswith(

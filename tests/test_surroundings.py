@@ -1,4 +1,4 @@
-"""What tests meet is the same whoever runs them; see surroundings.py."""
+"""Tests see the same environment on every machine; see surroundings.py."""
 
 import os
 import tempfile
@@ -31,25 +31,25 @@ from tests import surroundings
         "MAKEFLAGS",
     ],
 )
-def test_what_somebody_has_set_for_work_is_gone(name: str) -> None:
+def test_variables_set_for_other_work_are_removed(name: str) -> None:
     environ = {name: "somebody's"}
     surroundings.take_away(environ)
     assert name not in environ
 
 
 @pytest.mark.parametrize("name", ["PATH", "TZ", "LD_PRELOAD", "PYTHONHASHSEED", "TMPDIR"])
-def test_what_programs_start_with_stays(name: str) -> None:
+def test_variables_that_start_programs_stay(name: str) -> None:
     environ = {name: "as it was"}
     surroundings.take_away(environ)
     assert environ[name] == "as it was"
 
 
-def test_this_process_is_in_them() -> None:
+def test_this_process_has_this_environment() -> None:
     assert os.environ["STAGE"] == "local"
     assert Path.home().parent == Path(tempfile.gettempdir())
 
 
-def test_examples_are_the_same_every_time_and_none_is_too_slow() -> None:
+def test_examples_are_the_same_every_time_and_have_no_time_limit() -> None:
     assert settings.default
     assert settings.default.derandomize
     assert settings.default.deadline is None

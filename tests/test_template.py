@@ -1,4 +1,4 @@
-"""The CloudFormation template: what can be known of it without an AWS."""
+"""The CloudFormation template: everything that can be checked without AWS."""
 
 import json
 import re
@@ -49,8 +49,8 @@ class TestTemplate:
         assert len(project.template().encode()) <= 51_200
 
     def test_it_is_ascii(self) -> None:
-        """CloudFormation gives other characters back as question marks, and `resources show` would
-        take the template for another one."""
+        """CloudFormation returns other characters as question marks, and `resources show` would
+        report a changed template."""
         assert project.template().isascii()
 
     def test_every_parameter_but_the_stage_has_a_default(self) -> None:
@@ -67,7 +67,7 @@ class TestTemplate:
             else:
                 assert re.fullmatch(pattern, stage)
 
-    def test_what_alarms_and_dashboards_cost_can_be_spared(self) -> None:
+    def test_alarms_and_dashboards_can_be_turned_off(self) -> None:
         conditional = {name for name, each in RESOURCES.items() if "Condition" in each}
         assert conditional == {*ALARMS, "Dashboard"}
         assert {RESOURCES[name]["Condition"] for name in conditional} == {"IsMonitored"}
@@ -79,7 +79,7 @@ class TestTables:
         assert names == {"BatchesTable": NAMES.batches_table, "KeysTable": NAMES.keys_table}
 
     @pytest.mark.parametrize("table", TABLES)
-    def test_a_table_costs_what_is_used_and_can_be_restored(self, table: str) -> None:
+    def test_a_table_is_billed_by_use_and_can_be_restored(self, table: str) -> None:
         assert TABLES[table]["BillingMode"] == "PAY_PER_REQUEST"
         assert TABLES[table]["PointInTimeRecoverySpecification"] == {
             "PointInTimeRecoveryEnabled": True
@@ -92,11 +92,12 @@ class TestTables:
 
     @pytest.mark.parametrize("table", TABLES)
     def test_a_table_is_encrypted_with_the_key_that_costs_nothing(self, table: str) -> None:
-        """AWS encrypts every table; KMS, with AWS's or one's own key in it, bills its requests."""
+        """AWS encrypts every table; with a KMS key, AWS's or your own, the requests to KMS are
+        billed."""
         assert TABLES[table]["SSESpecification"] == {"SSEEnabled": False}
 
     @pytest.mark.parametrize("table", TABLES)
-    def test_a_table_is_encrypted_with_ones_own_key_where_one_is_given(self, table: str) -> None:
+    def test_a_table_is_encrypted_with_your_own_key_if_you_give_one(self, table: str) -> None:
         given = {"Stage": "prod", "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1-2"}
         assert of_type("AWS::DynamoDB::Table", given)[table]["SSESpecification"] == {
             "SSEEnabled": True,
@@ -106,18 +107,18 @@ class TestTables:
 
     @pytest.mark.parametrize("table", TABLES)
     @pytest.mark.parametrize("protection", ["true", "false"])
-    def test_a_table_is_protected_where_the_stage_is(self, table: str, protection: str) -> None:
+    def test_a_table_is_protected_if_the_stage_is(self, table: str, protection: str) -> None:
         given = {"Stage": "prod", "DeletionProtection": protection}
         is_protected = of_type("AWS::DynamoDB::Table", given)[table]["DeletionProtectionEnabled"]
         assert is_protected is (protection == "true")
 
     @pytest.mark.parametrize("table", TABLES)
-    def test_a_table_is_made_last(self, table: str) -> None:
-        """The logs may be there already; a table that is protected could not be removed again."""
+    def test_tables_are_created_last(self, table: str) -> None:
+        """The logs may already exist, and a protected table could not be removed again."""
         assert {*RESOURCES[table]["DependsOn"]} == {*of_type("AWS::Logs::LogGroup")}
 
     @pytest.mark.parametrize("table", TABLES)
-    def test_a_table_that_has_to_be_replaced_is_kept(self, table: str) -> None:
+    def test_a_table_that_must_be_replaced_is_kept(self, table: str) -> None:
         assert RESOURCES[table]["UpdateReplacePolicy"] == "Retain"
 
 
@@ -126,7 +127,7 @@ class TestQueues:
         assert {name: queue["QueueName"] for name, queue in QUEUES.items()} == PHYSICAL
 
     @pytest.mark.parametrize("queue", QUEUES)
-    def test_a_queue_is_encrypted_for_nothing(self, queue: str) -> None:
+    def test_a_queue_is_encrypted_free_of_charge(self, queue: str) -> None:
         assert QUEUES[queue]["SqsManagedSseEnabled"] is True
 
     @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ class TestQueues:
             ("CallbacksQueue", "CallbacksDeadQueue"),
         ],
     )
-    def test_a_message_that_comes_back_each_time_goes_to_the_dead(
+    def test_a_message_that_keeps_coming_back_goes_to_the_dead_letters(
         self, queue: str, dead: str
     ) -> None:
         assert QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"] == f"arn:{dead}"
@@ -146,7 +147,7 @@ class TestQueues:
             "sourceQueueArns": [f"arn:aws:sqs:eu-west-1:123456789012:{PHYSICAL[queue]}"],
         }
 
-    def test_a_job_is_judged_after_as_many_deliveries_as_it_gets(self) -> None:
+    def test_a_job_is_judged_after_its_last_delivery(self) -> None:
         assert QUEUES["JobsQueue"]["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
 
     def test_dead_messages_are_kept_longest(self) -> None:
@@ -157,7 +158,7 @@ class TestQueues:
         assert {kept[name] for name in dead} == {longest}
         assert len({kept[name] for name in kept.keys() - dead} | {longest}) == 2
 
-    def test_every_queue_refuses_what_comes_without_tls(self) -> None:
+    def test_every_queue_refuses_requests_without_tls(self) -> None:
         [policy] = of_type("AWS::SQS::QueuePolicy").values()
         assert sorted(policy["Queues"]) == sorted(PHYSICAL.values())
         assert policy["PolicyDocument"]["Statement"] == [
@@ -173,13 +174,13 @@ class TestQueues:
 
 
 class TestLogs:
-    def test_every_function_has_one_by_its_name(self) -> None:
+    def test_every_function_has_a_log_group_with_its_name(self) -> None:
         groups = of_type("AWS::Logs::LogGroup").values()
         assert {group["LogGroupName"] for group in groups} == {
             f"/aws/lambda/{name}" for name in FUNCTIONS
         }
 
-    def test_they_are_kept_a_month_where_nothing_else_is_said(self) -> None:
+    def test_logs_are_kept_a_month_by_default(self) -> None:
         for group in of_type("AWS::Logs::LogGroup").values():
             assert group["RetentionInDays"] == 30
 
@@ -221,7 +222,7 @@ KNOWN: dict[str, tuple[set[str], set[tuple[tuple[str, str], ...]]]] = {
 
 
 def check_metric(namespace: str, name: str, dimensions: tuple[tuple[str, str], ...]) -> None:
-    """Nobody says so of an alarm on a metric that does not exist: it is silent for ever."""
+    """AWS does not report an alarm on a metric that does not exist: it stays silent forever."""
     names, places = KNOWN[namespace]
     assert name in names, f"{namespace} has no {name}"
     assert dimensions in places, f"{namespace} knows nothing of {dimensions}"
@@ -232,13 +233,13 @@ RUNBOOK = ROOT / "docs" / "runbook.md"
 
 class TestAlarms:
     @pytest.mark.parametrize("alarm", ALARMS)
-    def test_its_metric_is_one_that_is_emitted(self, alarm: str) -> None:
+    def test_its_metric_exists(self, alarm: str) -> None:
         properties = ALARMS[alarm]
         dimensions = tuple((each["Name"], each["Value"]) for each in properties["Dimensions"])
         check_metric(properties["Namespace"], properties["MetricName"], dimensions)
 
     @pytest.mark.parametrize("alarm", ALARMS)
-    def test_it_gives_its_reason_and_names_its_section_of_the_runbook(self, alarm: str) -> None:
+    def test_its_description_gives_a_reason_and_a_section_of_the_runbook(self, alarm: str) -> None:
         reason, _, anchor = ALARMS[alarm]["AlarmDescription"].partition(" See docs/runbook.md#")
         assert len(reason.split()) > 8
         assert len(ALARMS[alarm]["AlarmDescription"]) <= 1024
@@ -253,22 +254,22 @@ class TestAlarms:
         assert f"`{name}`" in RUNBOOK.read_text("utf-8")
 
     @pytest.mark.parametrize("alarm", ALARMS)
-    def test_its_topic_hears_of_the_beginning_and_of_the_end(self, alarm: str) -> None:
+    def test_its_topic_is_notified_of_the_beginning_and_the_end(self, alarm: str) -> None:
         assert ALARMS[alarm]["AlarmActions"] == [PARAMETERS["AlarmTopicArn"]]
         assert ALARMS[alarm]["OKActions"] == [PARAMETERS["AlarmTopicArn"]]
 
     @pytest.mark.parametrize("alarm", ALARMS)
-    def test_without_a_topic_it_tells_nobody(self, alarm: str) -> None:
+    def test_without_a_topic_it_notifies_nobody(self, alarm: str) -> None:
         silent = of_type("AWS::CloudWatch::Alarm", {"Stage": "prod"})[alarm]
         assert not {"AlarmActions", "OKActions"} & silent.keys()
 
-    def test_every_name_is_of_the_stage_and_there_once(self) -> None:
+    def test_every_name_has_the_stage_and_is_unique(self) -> None:
         names = [alarm["AlarmName"] for alarm in ALARMS.values()]
         assert all(name.startswith("batchback-prod-") for name in names)
         assert len({*names}) == len(names)
 
-    def test_what_is_silent_is_well_but_for_the_sweep_and_for_dead_messages(self) -> None:
-        """A sweep that does not run emits nothing. A dead message lies there, told of or not."""
+    def test_missing_data_is_fine_except_for_the_sweep_and_for_dead_messages(self) -> None:
+        """A sweep that does not run emits nothing. A dead message stays even if no data says so."""
         odd = {
             name: alarm["TreatMissingData"]
             for name, alarm in ALARMS.items()
@@ -281,7 +282,7 @@ class TestAlarms:
         }
 
     @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
-    def test_every_function_has_one(self, metric: str) -> None:
+    def test_every_function_has_an_alarm(self, metric: str) -> None:
         watched = [
             alarm["Dimensions"][0]["Value"]
             for alarm in ALARMS.values()
@@ -289,8 +290,8 @@ class TestAlarms:
         ]
         assert sorted(watched) == sorted(FUNCTIONS)
 
-    def test_no_message_is_old_while_it_waits_as_long_as_it_was_told_to(self) -> None:
-        """And one dead worker, whose message comes back, wakes nobody either."""
+    def test_a_message_within_its_delay_is_not_old(self) -> None:
+        """Nor does one dead worker, whose message comes back, page anybody."""
         ages = {
             alarm["Dimensions"][0]["Value"]: alarm["Threshold"]
             for alarm in ALARMS.values()
@@ -303,7 +304,7 @@ class TestAlarms:
                 waits = retry.MAX_MESSAGE_DELAY + queue["VisibilityTimeout"]
                 assert ages[queue["QueueName"]] > waits
 
-    def test_no_batch_is_old_while_its_jobs_wait_as_long_as_they_may(self) -> None:
+    def test_a_batch_whose_jobs_wait_within_limits_is_not_old(self) -> None:
         waits = (retry.JOB_TRIES - 1) * retry.MAX_MESSAGE_DELAY
         assert ALARMS["OldestOpenBatch"]["Threshold"] > waits
 
@@ -331,7 +332,7 @@ class TestDashboard:
         shown = {name for widget in widgets() for _, name, _ in metrics_of(widget)}
         assert {metric.name for metric in METRICS} <= shown
 
-    def test_no_widget_lies_on_another(self) -> None:
+    def test_no_widget_overlaps_another(self) -> None:
         squares = [
             (widget["x"] + column, widget["y"] + row)
             for widget in widgets()

@@ -1,13 +1,12 @@
-"""Which part of the code may import which, and that none imports another.
+"""Which part of the code may import which other part; no two parts import each other.
 
     app -> wiring -> adapters -> domain
     app -> operations -> domain -> errors
     batchback's command line -> its library -> requests
     batchback_local -> batchback_ops -> batchback; both know what they need of chalicelib
 
-Every import is read from the source, those inside functions and for type checkers too: what a part
-names, it knows.
-"""
+Every import is read from the source, including those inside functions and for type checkers: naming
+a part means knowing it."""
 
 import ast
 import json
@@ -42,8 +41,8 @@ WIRING = "chalicelib.wiring"
 SERVICE = "chalicelib.service"
 VERSION = "chalicelib.version"
 
-#: What each part may import beside the standard library; the longest fitting name decides. A name
-#: stands for all that is in it.
+#: What each part may import besides the standard library. The longest matching name decides, and a
+#: name stands for everything in it.
 MAY_IMPORT: dict[str, set[str]] = {
     "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS, f"{DOMAIN}.message"},
     "chalicelib": set(),
@@ -58,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     OPERATIONS: {OPERATIONS, DOMAIN, ERRORS},
     ADAPTERS: {ADAPTERS, PORTS, DOMAIN, ERRORS},
 }
-#: What a program of a caller imports, and which therefore knows nothing of the command line.
+#: What a caller's program imports, so it must not know the command line.
 _LIBRARY = "client errors polling signing strict_json transport verification wire"
 CLIENT_LIBRARY = {f"batchback.{name}" for name in _LIBRARY.split()}
 MAY_IMPORT |= {
@@ -141,7 +140,7 @@ MAY_IMPORT |= {
     },
 }
 _CLIENTS = ("mypy_boto3_dynamodb", "mypy_boto3_sqs", "mypy_boto3_ssm")
-#: And an adapter the technology that it hides; `mypy_boto3_*` is there for type checkers alone.
+#: And an adapter may import the technology that it hides; `mypy_boto3_*` is only for type checkers.
 TECHNOLOGY: dict[str, set[str]] = {
     f"{ADAPTERS}.aws": {"botocore", *_CLIENTS},
     f"{ADAPTERS}.dynamodb": {"botocore", "mypy_boto3_dynamodb"},
@@ -237,11 +236,11 @@ def environment_reads(tree: ast.Module) -> list[str]:
 
 class TestArrows:
     @pytest.mark.parametrize("module", MODULES)
-    def test_a_part_imports_what_it_may_know_and_nothing_else(self, module: str) -> None:
+    def test_a_part_imports_only_what_it_may_know(self, module: str) -> None:
         assert forbidden(MODULES[module], module) == []
 
     @pytest.mark.parametrize("module", [name for name in MODULES if name != "app"])
-    def test_nothing_that_ships_imports_what_does_not(self, module: str) -> None:
+    def test_nothing_that_ships_imports_anything_that_does_not(self, module: str) -> None:
         found = {name.split(".")[0] for name in imports(MODULES[module], module)}
         assert not found & {
             "app",
@@ -254,8 +253,8 @@ class TestArrows:
             "moto",
         }
 
-    def test_the_map_is_true(self) -> None:
-        """It shows our own parts; what else a part imports is a matter of the rules alone."""
+    def test_the_map_is_correct(self) -> None:
+        """The map shows only our own parts; the rules say what else a part may import."""
         lines = re.findall(r"^    ([\w.]+) -> ([\w., ]+)$", map_of_the_service(), re.MULTILINE)
         drawn = {part: set(arrows.split(", ")) for part, arrows in lines}
         assert drawn == {
@@ -268,7 +267,7 @@ class TestArrows:
         assert [*imports(MODULES["chalicelib"], "chalicelib")] == []
 
     @pytest.mark.parametrize("module", [DOMAIN, OPERATIONS, ADAPTERS])
-    def test_nothing_happens_where_a_part_is_entered(self, module: str) -> None:
+    def test_importing_a_part_runs_nothing(self, module: str) -> None:
         assert all(isinstance(node, ast.Expr) for node in MODULES[module].body)
 
     @pytest.mark.parametrize("module", MODULES)
@@ -283,21 +282,21 @@ class TestArrows:
 class TestDomainIsPure:
     @pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, DOMAIN)])
     def test_it_imports_nothing_that_touches_the_world(self, module: str) -> None:
-        """What needs the time is handed the time."""
+        """Code that needs the time gets it as an argument."""
         found = {name.split(".")[0] for name in imports(MODULES[module], module)}
         world = {"os", "time", "random", "secrets", "uuid", "subprocess", "threading", "pathlib"}
         assert not found & (world | {"io", "http", "socket", "ssl", "sys", "logging", "asyncio"})
 
     @pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, DOMAIN)])
-    def test_it_asks_no_clock_and_opens_nothing(self, module: str) -> None:
+    def test_it_reads_no_clock_and_opens_nothing(self, module: str) -> None:
         called = {_called(node) for node in ast.walk(MODULES[module]) if isinstance(node, ast.Call)}
         assert not called & {"now", "utcnow", "today", "open", "print", "input", "getaddrinfo"}
 
 
 class TestClient:
     @pytest.mark.parametrize("module", CLIENT)
-    def test_it_knows_itself_requests_and_click_and_nothing_else(self, module: str) -> None:
-        """So that it installs beside any project, one that has its own `chalicelib` too."""
+    def test_it_knows_only_itself_requests_and_click(self, module: str) -> None:
+        """It can therefore be installed with any project, even one with its own `chalicelib`."""
         assert forbidden(CLIENT[module], module) == []
 
     @pytest.mark.parametrize("module", sorted(CLIENT_LIBRARY | {"batchback"}))
@@ -305,7 +304,7 @@ class TestClient:
         known = {name for name in imports(CLIENT[module], module) if name.startswith("batchback")}
         assert all(any(is_within(name, part) for part in CLIENT_LIBRARY) for name in known)
 
-    def test_its_metadata_asks_for_what_it_imports(self) -> None:
+    def test_its_metadata_requires_what_it_imports(self) -> None:
         text = (ROOT / "client" / "pyproject.toml").read_text("utf-8")
         wanted = {Requirement(each).name for each in tomllib.loads(text)["project"]["dependencies"]}
         found = {
@@ -318,8 +317,9 @@ class TestCheckout:
     """What operators and local users run."""
 
     @pytest.mark.parametrize("module", CHECKOUT)
-    def test_a_part_imports_what_it_may_know_and_nothing_else(self, module: str) -> None:
-        """So nothing imports the tests, and the operators' code nothing of the local service's."""
+    def test_a_part_imports_only_what_it_may_know(self, module: str) -> None:
+        """So nothing imports the tests, and the operators' code does not import the local
+        service."""
         assert forbidden(CHECKOUT[module], module) == []
 
     @pytest.mark.parametrize("package", [OPS, LOCAL])
@@ -333,19 +333,19 @@ class TestCheckout:
         } == set()
         assert [*imports(CHECKOUT[package], package)] == []
 
-    def test_no_arrow_leads_back(self) -> None:
+    def test_no_modules_import_each_other(self) -> None:
         """Modules that import each other in a circle cannot be read one after the other."""
         every = {**MODULES, **CLIENT, **CHECKOUT}
         arrows = {name: {*modules_among(imports(every[name], name), every)} for name in every}
         assert [*TopologicalSorter(arrows).static_order()]
 
     @pytest.mark.parametrize("package", [OPS, LOCAL])
-    def test_no_folder_is_a_heap(self, package: str) -> None:
+    def test_no_folder_has_too_many_files(self, package: str) -> None:
         folders = Counter(path.parent for path in (ROOT / package).rglob("*.py"))
         assert max(folders.values()) <= 12
 
 
-#: What git keeps at the top level: what is new there goes into the layout of CONTRIBUTING.md too.
+#: What git tracks at the top level. Add anything new to the layout in CONTRIBUTING.md too.
 TOP_LEVEL = {
     *(".chalice", ".ci", ".github", ".gitignore", ".pre-commit-config.yaml"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md"),
@@ -370,14 +370,15 @@ TOP_LEVEL = {
 
 class TestTopLevel:
     @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a copy, of which git knows nothing")
-    def test_git_keeps_there_what_is_meant_to_be_there_and_nothing_else(self) -> None:
-        """Output of a command, redirected into the folder one stands in, is soon committed too."""
+    def test_git_tracks_only_what_belongs_there(self) -> None:
+        """The output of a command, redirected into the current folder, is easily committed by
+        mistake."""
         kept = {name.partition("/")[0] for name in names_in_git()}
-        assert kept == TOP_LEVEL, "git rm what is stray; name in TOP_LEVEL what is meant to stay"
+        assert kept == TOP_LEVEL, "git rm stray files; add the others to TOP_LEVEL"
 
 
 def modules_among(names: Iterable[str], every: Iterable[str]) -> Iterator[str]:
-    """The modules that imported names are, or are of."""
+    """The modules that these imported names are, or belong to."""
     known = {*every}
     for name in names:
         if name in known:
@@ -387,7 +388,7 @@ def modules_among(names: Iterable[str], every: Iterable[str]) -> Iterator[str]:
 
 
 class TestTheseTests:
-    """A wall that lets everything through is none."""
+    """A wall that lets everything through is no wall."""
 
     @pytest.mark.parametrize(
         ("module", "source", "found"),
@@ -429,7 +430,7 @@ class TestTheseTests:
     def test_a_forbidden_import_is_found(self, module: str, source: str, found: int) -> None:
         assert len(forbidden(ast.parse(source), module)) == found
 
-    def test_what_tests_share_is_in_no_file_of_tests(self) -> None:
+    def test_no_test_file_holds_what_tests_share(self) -> None:
         files = parsed(ROOT, *(ROOT / "tests").rglob("test_*.py"))
         shared = {
             name: found
@@ -459,7 +460,7 @@ print(json.dumps(sorted(sys.modules)))
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    """The modules of a process that has imported app.py, where nothing but the stage is set."""
+    """The modules of a process that has imported app.py with nothing but the stage set."""
     ran = subprocess.run(  # noqa: S603 - this very interpreter
         [sys.executable, "-B", "-c", LOADED],
         cwd=ROOT,
@@ -473,7 +474,7 @@ def loaded() -> set[str]:
 
 
 class TestImportOfTheApp:
-    def test_the_whole_service_is_there(self, loaded: set[str]) -> None:
+    def test_importing_the_app_loads_the_whole_service(self, loaded: set[str]) -> None:
         assert {"app", "chalicelib.wiring", "chalicelib.operations.run_jobs"} <= loaded
 
     @pytest.mark.parametrize(
@@ -491,21 +492,21 @@ class TestImportOfTheApp:
             "tests",
         ],
     )
-    def test_the_workers_start_without_what_they_do_not_use(
+    def test_the_workers_start_without_modules_they_do_not_use(
         self, loaded: set[str], heavy: str
     ) -> None:
-        """pydantic alone is 150 to 230 ms of every cold start, which AWS bills."""
+        """pydantic alone takes 150 to 230 ms of every cold start, which AWS bills."""
         assert not {name for name in loaded if is_within(name, heavy)}
 
 
-#: On Lambda without us: the runtime's, and what Chalice puts into every package.
+#: Present on Lambda without us: the runtime's packages, and what Chalice adds to every package.
 BROUGHT = {"boto3", "chalice"}
-#: Of the command line, and not on Lambda.
+#: Used by the command line, and not on Lambda.
 OUTSIDE = {"requests"}
 
 
 def brought_by(asked: Iterable[Requirement], *, without: frozenset[str] = frozenset()) -> set[str]:
-    """Packages with all that they bring along."""
+    """These packages and all their dependencies."""
     found: set[tuple[str, str]] = set()
     waiting = [(each, extra) for each in asked for extra in ("", *each.extras)]
     while waiting:
@@ -523,23 +524,24 @@ def brought_by(asked: Iterable[Requirement], *, without: frozenset[str] = frozen
     return {name for name, _ in found}
 
 
-#: Asked for by Chalice, and used by nothing: pip and setuptools build wheels without it.
+#: Required by Chalice and used by nothing: pip and setuptools build wheels without it.
 UNUSED = frozenset({"wheel"})
 
 
 class TestRequirements:
-    """requirements.txt is the only list that Chalice reads, and Lambda gets what stands there."""
+    """requirements.txt is the only list that Chalice reads, and Lambda gets exactly what it
+    lists."""
 
-    def test_what_lambda_and_chalice_bring_is_a_dependency_and_is_not_packaged(self) -> None:
+    def test_packages_from_lambda_and_chalice_are_dependencies_and_not_packaged(self) -> None:
         assert {*dependencies()} > BROUGHT | OUTSIDE
         assert not (BROUGHT | OUTSIDE) & {*pins("requirements.txt")}
 
-    def test_every_other_dependency_is_pinned_with_all_that_it_brings(self) -> None:
+    def test_every_other_dependency_is_pinned_with_its_own_dependencies(self) -> None:
         shipped = {*dependencies()} - BROUGHT - OUTSIDE
         asked = [dependencies()[name] for name in shipped]
         assert {*pins("requirements.txt")} == brought_by(asked)
 
-    def test_all_that_the_code_imports_is_packaged_or_brought(self) -> None:
+    def test_everything_the_code_imports_is_packaged_or_provided(self) -> None:
         roots = {
             name.split(".")[0] for module, tree in MODULES.items() for name in imports(tree, module)
         }
@@ -547,7 +549,7 @@ class TestRequirements:
         packages = {canonicalize_name(root) for root in foreign}
         assert packages <= {*pins("requirements.txt")} | BROUGHT | {"botocore"}
 
-    def test_every_package_of_the_tests_is_pinned_and_no_other(self) -> None:
+    def test_exactly_the_packages_of_the_tests_are_pinned(self) -> None:
         asked = dependencies("local", "dev")
         assert {*pins("requirements-dev.txt")} == brought_by(asked.values())
 
@@ -555,8 +557,8 @@ class TestRequirements:
     def test_what_ships_is_what_was_tested(self, name: str) -> None:
         assert pins("requirements.txt")[name] == pins("requirements-dev.txt")[name]
 
-    def test_make_run_installs_all_that_the_local_service_and_operators_need(self) -> None:
-        """And nothing else: pip takes the list as it stands, and resolves nothing."""
+    def test_make_run_installs_what_the_local_service_and_operators_need(self) -> None:
+        """And nothing else: pip installs the list as it is, without resolving dependencies."""
         asked = dependencies("local")
         assert {*pins("requirements-run.txt")} == brought_by(asked.values(), without=UNUSED)
 
@@ -567,11 +569,11 @@ class TestRequirements:
         "path", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name
     )
     def test_every_pin_has_hashes(self, path: Path) -> None:
-        """pip takes a file only if it has one of them."""
+        """pip accepts a file only if it has one of them."""
         assert [name for name, (_, hashes) in hashed_pins(path.name).items() if not hashes] == []
 
-    def test_the_pins_go_together(self) -> None:
-        """pip installs the lists as they stand, and asks nobody."""
+    def test_the_pins_are_compatible(self) -> None:
+        """pip installs the lists as they are, without checking them."""
         found = pins("requirements-dev.txt")
         clashes = [
             f"{name} wants {each}"
@@ -583,7 +585,7 @@ class TestRequirements:
         assert clashes == []
 
     @pytest.mark.parametrize("folder", [".", "client"])
-    def test_what_builds_the_projects_is_the_pinned_setuptools(self, folder: str) -> None:
+    def test_the_pinned_setuptools_builds_the_projects(self, folder: str) -> None:
         build = tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["build-system"]
         assert build == {
             "requires": [f"setuptools=={pins('requirements-run.txt')['setuptools']}"],
@@ -591,5 +593,5 @@ class TestRequirements:
         }
 
     @pytest.mark.parametrize("name", dependencies())
-    def test_a_pin_is_what_the_project_asks_for(self, name: str) -> None:
+    def test_a_pin_matches_what_the_project_requires(self, name: str) -> None:
         assert dependencies()[name].specifier.contains(pins("requirements-dev.txt")[name])

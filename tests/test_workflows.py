@@ -1,4 +1,4 @@
-"""What GitHub reads: what runs there, with which rights, and of whose code; and pre-commit."""
+"""What GitHub reads: what runs there, with which permissions, and whose code; and pre-commit."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def workflow(name: str) -> dict[str, Any]:
 
 
 def triggers(name: str) -> dict[str, Any]:
-    """YAML takes a bare `on` for true."""
+    """YAML reads a bare `on` as true."""
     found: dict[str, Any] = workflow(name)["True"]
     return found
 
@@ -52,11 +52,11 @@ def targets(text: str) -> list[str]:
 
 
 class TestAll:
-    def test_these_three_are_there(self) -> None:
+    def test_there_are_three_workflows(self) -> None:
         assert {*WORKFLOWS} == {"check", "deploy", "package"}
 
-    def test_every_action_is_a_commit_whose_version_is_said(self) -> None:
-        """A tag can be moved to other code by whoever gets hold of the action's repository."""
+    def test_every_action_is_pinned_to_a_commit_with_its_version(self) -> None:
+        """Anybody who takes over the action's repository can move a tag to other code."""
         commits: dict[str, set[str]] = {}
         for path in WORKFLOWS.values():
             for line in re.findall(r"uses: (.*)", path.read_text("utf-8")):
@@ -66,17 +66,17 @@ class TestAll:
         assert len(commits) == 5
         assert [action for action, found in commits.items() if len(found) > 1] == []
 
-    def test_a_job_has_the_rights_that_it_names_and_they_are_few(self) -> None:
+    def test_a_job_names_its_permissions_and_they_are_few(self) -> None:
         assert [name for name in WORKFLOWS if workflow(name)["permissions"] != {}] == []
         rights = {name: job["permissions"] for name, job in jobs()}
         assert rights.pop("deploy.deploy") == {"id-token": "write"}
         assert rights.pop("deploy.doctor") == {"contents": "read", "id-token": "write"}
         assert {name for name, found in rights.items() if found != {"contents": "read"}} == set()
 
-    def test_no_job_runs_on_what_is_the_latest_that_day(self) -> None:
+    def test_no_job_runs_on_a_latest_image(self) -> None:
         assert {job["runs-on"] for _, job in jobs()} == {"ubuntu-24.04"}
 
-    def test_every_job_ends(self) -> None:
+    def test_every_job_has_a_timeout(self) -> None:
         assert [name for name, job in jobs() if job["timeout-minutes"] > 30] == []
 
     def test_no_checkout_leaves_its_token_behind(self) -> None:
@@ -85,14 +85,14 @@ class TestAll:
                 if "actions/checkout@" in step.get("uses", ""):
                     assert step["with"]["persist-credentials"] is False, name
 
-    def test_nothing_that_somebody_types_gets_into_a_script(self) -> None:
-        """It comes by way of the environment, which no shell takes for commands."""
+    def test_typed_input_never_becomes_part_of_a_script(self) -> None:
+        """Input comes through the environment, which no shell runs as commands."""
         scripts = [step["run"] for _, job in jobs() for step in job["steps"] if "run" in step]
         assert scripts
         assert [script for script in scripts if "${{" in script] == []
         assert [script for script in scripts if re.search(r"make .*=", script)] == []
 
-    def test_every_target_that_is_made_is_one(self) -> None:
+    def test_every_make_target_exists(self) -> None:
         known = set(
             re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         )
@@ -100,8 +100,8 @@ class TestAll:
             for step in job["steps"]:
                 assert {*targets(step.get("run", ""))} <= known, name
 
-    def test_what_ships_is_fetched_anew(self) -> None:
-        """What a cache holds, another job has put there."""
+    def test_what_ships_comes_from_no_cache(self) -> None:
+        """Another job may have put anything into a cache."""
         cached = {
             name
             for name, job in jobs()
@@ -119,20 +119,20 @@ class TestCheck:
         assert made == ["check", "docs", "elsewhere", "e2e"]
         assert [runs("check", job) for job in made] == [[f"make {target}"] for target in made]
 
-    def test_it_runs_on_every_python_that_is_promised(self) -> None:
+    def test_it_runs_on_every_supported_python(self) -> None:
         text = (ROOT / "pyproject.toml").read_text("utf-8")
         classifiers = tomllib.loads(text)["project"]["classifiers"]
         promised = [each.rpartition(" ")[2] for each in classifiers if re.search(r"3\.\d+$", each)]
         assert workflow("check")["jobs"]["check"]["strategy"]["matrix"]["python"] == promised
 
-    def test_pins_are_audited_weekly_though_nobody_changes_anything(self) -> None:
+    def test_pins_are_audited_weekly_even_without_changes(self) -> None:
         [schedule] = triggers("check")["schedule"]
         assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", schedule["cron"])
         assert runs("check", "audit") == ["make audit"]
 
 
 class TestDeploy:
-    def test_it_begins_with_all_that_must_be_green(self) -> None:
+    def test_it_begins_with_every_check(self) -> None:
         found = workflow("deploy")["jobs"]
         order = [(name, job.get("needs")) for name, job in found.items()]
         assert order == [
@@ -143,8 +143,8 @@ class TestDeploy:
         ]
         assert runs("deploy", "check")[-1] == ".ci/run"
 
-    def test_it_goes_by_what_was_reviewed(self) -> None:
-        """Before anything else, and before anything of that branch runs."""
+    def test_it_deploys_only_reviewed_code(self) -> None:
+        """Checked first, before anything of that branch runs."""
         refusal = steps("deploy", "check")[0]
         assert refusal["if"] == (
             "github.ref_type != 'tag' && github.ref_name != github.event.repository.default_branch"
@@ -152,8 +152,8 @@ class TestDeploy:
         assert "exit 1" in refusal["run"]
         assert "Deploy from the default branch or from a tag" in refusal["run"]
 
-    def test_what_is_built_is_built_without_a_way_to_aws(self) -> None:
-        """And without a secret, a variable or an environment that has some."""
+    def test_the_build_has_no_access_to_aws(self) -> None:
+        """And without a secret, a variable or an environment that has one."""
         for name in ("check", "package"):
             job = workflow("deploy")["jobs"][name]
             assert job["permissions"] == {"contents": "read"}
@@ -161,8 +161,8 @@ class TestDeploy:
             assert not re.search(r"secrets\.|vars\.", repr(job))
         assert runs("deploy", "package")[0] == "make package"
 
-    def test_with_rights_the_aws_command_line_runs_alone(self) -> None:
-        """On files that are what was packaged: no checkout, no Python, no package is there."""
+    def test_with_aws_access_only_the_aws_command_line_runs(self) -> None:
+        """It runs on the packaged files: without a checkout, Python or any package."""
         assert self.done_by("deploy") == [
             "actions/download-artifact",
             'cd package\necho "$DIGESTS" | sha256sum --check --strict\n',
@@ -172,7 +172,7 @@ class TestDeploy:
 
     @pytest.mark.parametrize("changed", [None, "deployment.zip", "sam.json", "deploy.sh"])
     def test_only_what_was_packaged_is_deployed(self, tmp_path: Path, changed: str | None) -> None:
-        """The two scripts, run as GitHub runs them: the digests go by way of the jobs' outputs."""
+        """The two scripts run as GitHub runs them: the digests go through the jobs' outputs."""
         built, handed_over = tmp_path / "build" / "package" / "prod", tmp_path / "package"
         built.mkdir(parents=True)
         for name in ("deployment.zip", "sam.json", "deploy.sh"):
@@ -192,13 +192,13 @@ class TestDeploy:
         assert not self.runs(runs("deploy", "deploy")[0], tmp_path, DIGESTS="")
 
     def test_the_doctor_runs_what_is_pinned_with_hashes(self) -> None:
-        """It is installed before AWS is within reach."""
+        """It is installed before AWS is accessible."""
         *_, install, credentials, doctor = self.done_by("doctor")
         assert install == "make install"
         assert credentials == "aws-actions/configure-aws-credentials"
         assert doctor.startswith('.venv/bin/batchback doctor --stage "$STAGE" ')
 
-    def test_nobody_but_the_doctor_has_the_key(self) -> None:
+    def test_only_the_doctor_has_the_key(self) -> None:
         holders = [
             (name, step.get("run", "").split()[1:2])
             for name, job in jobs()
@@ -207,21 +207,21 @@ class TestDeploy:
         ]
         assert holders == [("deploy.doctor", ["doctor"])]
 
-    def test_what_has_to_be_set_up_is_said(self) -> None:
+    def test_missing_setup_is_reported(self) -> None:
         text = WORKFLOWS["deploy"].read_text("utf-8")
         page = (ROOT / "docs" / "deploying.md").read_text("utf-8")
         wanted = {*re.findall(r"\b(?:vars|secrets)\.(\w+)", text)}
         assert len(wanted) == 6
         assert [name for name in wanted if f"`{name}`" not in page] == []
 
-    def test_two_deployments_of_a_stage_do_not_meet(self) -> None:
+    def test_two_deployments_of_a_stage_do_not_run_concurrently(self) -> None:
         assert workflow("deploy")["concurrency"] == {"group": "deploy-${{ inputs.stage }}"}
 
     def done_by(self, job: str) -> list[str]:
         return [step.get("run") or step["uses"].partition("@")[0] for step in steps("deploy", job)]
 
     def runs(self, script: str, folder: Path, **variables: str | Path) -> bool:
-        """Whether it succeeds."""
+        """Whether the script succeeds."""
         environ = {name: str(value) for name, value in variables.items()}
         done = subprocess.run(  # noqa: S603 - our own workflow
             ["bash", "-e", "-c", script],  # noqa: S607
@@ -234,8 +234,8 @@ class TestDeploy:
 
 
 class TestPackage:
-    def test_a_stage_is_handed_over_in_the_environment(self) -> None:
-        """Where make takes it for a text, as it does on its command line."""
+    def test_the_stage_is_passed_in_the_environment(self) -> None:
+        """make then treats it as text, as it does on its command line."""
         job = workflow("package")["jobs"]["package"]
         assert job["env"] == {"STAGE": "${{ inputs.stage || 'prod' }}"}
         assert runs("package", "package") == ["make package"]
@@ -243,7 +243,7 @@ class TestPackage:
 
 @pytest.mark.parametrize("name", ["caller", "idea", "operator"])
 def test_an_issue_form_is_one_that_github_takes(name: str) -> None:
-    """It ignores a form without a name, a description or an id for each field that is filled in."""
+    """GitHub ignores a form without a name, a description, or an id for each field to fill in."""
     path = ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml"
     form = yaml.safe_load(path.read_text("utf-8"))
     assert {"name", "description", "body"} <= {*form}
@@ -259,21 +259,21 @@ class TestDependabot:
         parsed = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))
         return {each["package-ecosystem"]: each for each in parsed["updates"]}
 
-    def test_packages_and_actions_are_looked_after(self, updates: dict[str, Any]) -> None:
+    def test_packages_and_actions_are_updated(self, updates: dict[str, Any]) -> None:
         assert {*updates} == {"pip", "github-actions"}
 
-    def test_pins_go_together(self, updates: dict[str, Any]) -> None:
-        """One file of them alone would not install."""
+    def test_pins_are_updated_together(self, updates: dict[str, Any]) -> None:
+        """A single updated file would not install."""
         for each in updates.values():
             assert [group["patterns"] for group in each["groups"].values()] == [["*"]]
 
-    def test_what_it_leaves_alone_is_there(self, updates: dict[str, Any]) -> None:
+    def test_what_it_ignores_exists(self, updates: dict[str, Any]) -> None:
         for pattern in updates["pip"]["exclude-paths"]:
             assert [*ROOT.glob(pattern)], pattern
 
 
-def test_before_a_commit_the_checks_of_make_are_made() -> None:
-    """By the tools of the environment that make makes, so that no other version has a say."""
+def test_pre_commit_runs_the_checks_of_make() -> None:
+    """With the tools of the environment that make creates, so that no other version is used."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     parsed = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     [local] = parsed["repos"]
