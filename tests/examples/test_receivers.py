@@ -36,7 +36,7 @@ from tests.examples.runtimes import EXAMPLES, built, needed
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(bytes(range(200, 264 - 8))).decode()
-#: Nothing here takes so long, unless it is broken.
+#: Nothing here takes this long unless it is broken.
 PATIENCE_SECONDS = 30
 
 Headers = dict[str, str]
@@ -47,7 +47,7 @@ class Receiver:
     """A running example."""
 
     address: str
-    #: The next line of those it prints, one for each callback that it works on.
+    #: Returns the next line that it prints, one for each callback that it processes.
     line: Callable[[], str]
 
     def signed(
@@ -580,7 +580,7 @@ class TestPython:
         assert "OSError" in capsys.readouterr().err
 
 
-#: Put before the example: what it does instead of saying what it worked on.
+#: Code before the example, which replaces its processing.
 _SAY = "const say = console.log; console.log = (first, ...more) => more.length ? %s : say(first);"
 
 
@@ -596,9 +596,7 @@ class TestNode:
         failing = "(() => { throw new Error('no'); })()"
         with self.instead(tmp_path, failing, complains=True) as receiver:
             assert receiver.gets(receiver.signed(body), body) == 204
-            assert (
-                receiver.gets(receiver.signed(body), body + b" ") == 401
-            )  # it is past its failure
+            assert receiver.gets(receiver.signed(body), body + b" ") == 401  # the failure is over
         with self.instead(tmp_path, "say('listening on taken up: ' + first)") as receiver:
             assert receiver.address == "taken up: unfinished"
 

@@ -261,7 +261,7 @@ def test_what_the_service_signed_is_genuine(sample: Sample, genuine: Case) -> No
     assert sample.judge(cases) == [True] * len(cases)
 
 
-#: A secret that is none, and what careless code makes a key of it.
+#: Invalid secrets, and the keys that careless code decodes from them.
 BAD_SECRETS: list[tuple[str | None, bytes]] = [
     *((secret, b"") for secret in (None, "", "whsec_", "whsec", " ", "whsec_\n", "whsec_====")),
     *((secret, secret.encode()) for secret in ("null", "undefined", "false", "None", "hunter2")),
@@ -274,7 +274,7 @@ BAD_SECRETS: list[tuple[str | None, bytes]] = [
     ("whsec_" + KEY.hex(), KEY),
     (SECRET.rstrip("="), KEY),
     (SECRET + "=", KEY),
-    (SECRET[:-2] + "9=", KEY),  # other bits behind the last byte
+    (SECRET[:-2] + "9=", KEY),  # other bits after the last byte
     *((damaged, KEY) for damaged in (SECRET + "\n", SECRET + " ", " " + SECRET, SECRET + "\r\n")),
     *(
         (damaged, KEY)

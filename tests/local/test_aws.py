@@ -28,7 +28,7 @@ def test_the_openapi_validator_is_itself_again_once_cloudformation_is_imported()
     assert import_module("openapi_spec_validator").__file__
 
 
-def test_a_stage_is_made_without_a_word(
+def test_a_stage_is_created_without_warnings(
     embedded_aws: EmbeddedAws, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The service does not need what moto cannot create from the template."""
@@ -131,7 +131,7 @@ def test_a_query_gives_its_own_partition_in_order(dynamodb: "DynamoDBClient") ->
     ]
 
 
-def test_a_stack_that_cannot_be_made_is_said_in_one_sentence(embedded_aws: EmbeddedAws) -> None:
+def test_a_stack_that_cannot_be_created_is_one_sentence(embedded_aws: EmbeddedAws) -> None:
     with pytest.raises(CannotStart, match=f"^The stack batchback-{STAGE} cannot be created "):
         create_resources(STAGE, embedded_aws.address)
 

@@ -116,7 +116,7 @@ def test_several_messages_are_worked_on_at_once(sqs: "SQSClient") -> None:
     assert not together.broken
 
 
-def test_a_stop_waits_for_nobody(sqs: "SQSClient") -> None:
+def test_stopping_waits_for_nothing(sqs: "SQSClient") -> None:
     """It waits neither for a long poll nor for a slow handler."""
     url = new_queue(sqs, "stopped")
     started, released, ended = (threading.Event() for _ in range(3))

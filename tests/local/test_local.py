@@ -20,7 +20,7 @@ from batchback_ops import project
 from chalicelib.settings import Names
 from tests.client.user import User
 
-#: README and contract name them: whoever changes one changes a promise.
+#: The README and the docs promise these.
 AWS_PORT, PLATFORM_PORT, RECEIVER_PORT = 4566, 4567, 4568
 
 
@@ -44,7 +44,7 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
     assert f"'--port': '{port}' is not a whole number from 1 to 65535." in user.is_told
 
 
-def test_what_is_not_installed_is_said_with_the_command_that_installs_it(
+def test_a_missing_package_comes_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In one sentence, for this Python and checkout, with status 2."""
@@ -151,7 +151,7 @@ def not_at(used: int) -> Callable[[int], int]:
         (None, "Everything is up except the HTTP API"),
     ],
 )
-def test_what_is_up_is_said(address: str | None, says: str) -> None:
+def test_what_is_up_is_printed(address: str | None, says: str) -> None:
     """With the secret that a receiver needs, which is the same at each start."""
     service = LocalService(
         address=address,

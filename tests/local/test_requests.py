@@ -198,7 +198,7 @@ def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one(
     assert status == 400
 
 
-def test_who_waits_to_be_asked_for_the_body_is_asked(opened: socket.socket) -> None:
+def test_a_client_that_waits_for_100_continue_gets_it(opened: socket.socket) -> None:
     """curl with a large body and Java's HttpClient send nothing more until then."""
     opened.sendall(head(b"Content-Length: 4", b"Expect: 100-continue"))
     asked = b""

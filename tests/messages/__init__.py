@@ -11,16 +11,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("client/src/batchback", "batchback_ops", "batchback_local")
-#: What stops a command: the reader has to do something.
+#: Errors that stop a command, so that the reader has to do something.
 STOPS = {"CannotGoOn", "CannotStart", "NotDone", "StillRunning"}
-#: What is filled in.
+#: Replaces each value.
 GAP = "{...}"
-#: Functions that make a text of ours out of an exception.
+#: Functions that turn an exception into a text of ours.
 EXPLAIN = {
     *("failure", "refusal", "_refusal", "_failure", "_first_cause", "_how_to_give", "_package"),
     "_why_not",
 }
-#: What only tells, and what is one part of a sentence.
+#: Calls that only inform, or whose text is part of a sentence.
 TELLS = {
     # CloudFormation's own reason.
     "StackFailed",
@@ -32,14 +32,14 @@ TELLS = {
     "Unreachable",
     "_unreachable",
 }
-#: Errors whose text we wrote ourselves; and of a file, which a fault in its syntax is about.
+#: Errors whose text is ours, and that of a syntax error, which is about the reader's file.
 OURS = {
     *("CallFailed", "DidNotHappen", "KeyboardInterrupt", "NotDone", "StillRunning"),
     *("CannotGoOn", "JSONDecodeError", "NotStrictJson", "Refused", "Unreachable", "ValueError"),
     *("Misconfigured", "StackFailed", "TooNew", "Unavailable", "StillRotating"),
     *("NoHeaders", "NotGenuine", "SecretUnusable", "Unsupported"),
 }
-#: Words that begin what to do.
+#: Words that begin a remedy.
 _DO = re.compile(
     r"\b(add|ask|change|check|choose|correct|create|delete|deploy|fix|give|install|look|make|must|"
     r"name|pass|pin|put|raise|redrive|remove|rename|repeat|retry|rotate|run|see|set|sign|start|"
@@ -59,9 +59,9 @@ class Message:
     place: str
     by: str
     text: str
-    #: The expressions that are filled in.
+    #: The expressions of the values.
     filled: tuple[str, ...]
-    #: The names among them of exceptions that we did not write.
+    #: The names among them of exceptions that are not ours.
     foreign: tuple[str, ...]
 
     @property

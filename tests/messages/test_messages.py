@@ -10,7 +10,7 @@ from tests.client.user import Unwritable, User
 from tests.messages import GAP, SECRET, Message, faults, messages, messages_of
 
 EVERY = [*messages()]
-#: Without what `batchback local` prints, which is more than lines.
+#: Without the output of `batchback local`, which has several lines.
 OF_ONE_LINE = [
     each for each in EVERY if not (each.by == "say" and each.place.startswith("batchback_local/"))
 ]

@@ -16,10 +16,10 @@ from tests.fakes.clock import FakeClock
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: moto answers as AWS, and not as the service on this machine.
+#: moto answers as AWS, not as the local service.
 ENDPOINT = "https://dynamodb.us-east-1.amazonaws.com"
 TABLE = Names("local").keys_table
-#: What the platform issued.
+#: A secret that the platform issued.
 ISSUED = "a secret that somebody issued"
 
 

@@ -63,7 +63,7 @@ def told() -> dict[str, Any]:
     return batch_life.life(batch, terms, chunks, HOLDS, now)
 
 
-def test_jobs_are_counted_one_by_one_and_named_where_somebody_may_look_for_them(
+def test_jobs_are_counted_one_by_one_and_listed_if_they_failed_or_wait(
     told: dict[str, Any],
 ) -> None:
     assert told["jobs"] == {
@@ -86,14 +86,14 @@ def test_a_job_whose_worker_died_is_under_suspicion(told: dict[str, Any]) -> Non
     ]
 
 
-def test_what_holds_up_its_jobs_is_told(told: dict[str, Any]) -> None:
+def test_what_holds_up_its_jobs_is_shown(told: dict[str, Any]) -> None:
     assert (told["platformAway"], told["pause"]) == (
         {"since": "2026-11-23T14:49:07.000Z", "askedAgainAt": "2026-11-23T14:49:22.000Z"},
         {"until": "2026-11-23T15:49:07.000Z", "reason": "a move"},
     )
 
 
-def test_the_callback_is_told_with_the_host_that_it_goes_to_and_no_more(
+def test_the_callback_is_shown_with_only_the_host_of_its_address(
     told: dict[str, Any],
 ) -> None:
     assert told["callback"] == {
@@ -109,11 +109,11 @@ def test_the_callback_is_told_with_the_host_that_it_goes_to_and_no_more(
     } | {"nextTryAt": batch_life.time(START + timedelta(seconds=150))}
 
 
-def test_nothing_of_what_callers_and_platforms_wrote_is_told(told: dict[str, Any]) -> None:
+def test_nothing_that_callers_or_platforms_wrote_is_shown(told: dict[str, Any]) -> None:
     assert "canary" not in json.dumps(told)
 
 
-def test_a_batch_without_a_callback_is_told_too() -> None:
+def test_a_batch_without_a_callback_is_shown_too() -> None:
     batch = a_batch(callback=CallbackState.NONE)
     told = batch_life.life(batch, None, [], Holds(), START)
     assert (told["callback"]["to"], told["callback"]["state"]) == (None, "none")

@@ -26,7 +26,7 @@ def commands(name: str) -> list[list[str]]:
 
 
 EVERY = [words for name in ROOMS for words in commands(name)]
-#: With those for callers.
+#: Including the commands for callers.
 ALL = [*([name] for name in batchback.commands), *EVERY]
 
 
@@ -65,7 +65,9 @@ class TestHelp:
             (["run", "jobs.json", "--i", "KEY"], "'--idempotency-key'"),
         ],
     )
-    def test_a_slip_of_the_pen_is_parsed(self, user: User, argv: list[str], meant: str) -> None:
+    def test_a_typing_error_gets_a_suggestion(
+        self, user: User, argv: list[str], meant: str
+    ) -> None:
         """It is not executed."""
         assert user.types(*argv) == 2
         assert f"Did you mean {meant}?" in user.is_told
@@ -144,7 +146,7 @@ class TestDoctorOnATerminal:
             ([WRONG, RIGHT], 1, "WRONG queue jobs: it is not there -> make it\n"),
         ],
     )
-    def test_what_is_wrong_stands_last(
+    def test_what_is_wrong_comes_last(
         self,
         user: User,
         monkeypatch: pytest.MonkeyPatch,

@@ -35,7 +35,7 @@ from tests.client.user import User
 from tests.fakes.clock import START
 from tests.samples import TERMS, a_batch, some_jobs
 
-#: Where nobody else's tests have a stack.
+#: No other test has a stack in this region.
 REGION = "eu-south-1"
 STAGE = "dev"
 NAMES = Names(STAGE)
@@ -135,7 +135,7 @@ def _code() -> bytes:
     return content.getvalue()
 
 
-#: What a test makes of an answer of AWS.
+#: Changes an answer of AWS.
 Change = Callable[[Any], object]
 
 
@@ -241,7 +241,7 @@ class TestAStage:
         assert operator.is_told.count("\n") == len(operator.reads) + 1
 
     @pytest.mark.usefixtures("moto")
-    def test_no_value_of_the_environment_is_told(self, operator: User, moto: Aws) -> None:
+    def test_no_value_of_the_environment_is_printed(self, operator: User, moto: Aws) -> None:
         """One of them is the header for the platform."""
         moto.changes["lambda.get_function_configuration"] = lambda answer: answer["Environment"][
             "Variables"
@@ -278,7 +278,7 @@ MAPPINGS = "lambda.list_event_source_mappings"
 CONFIGURATION = "lambda.get_function_configuration"
 STACKS = "cloudformation.describe_stacks"
 
-#: What is changed, and what is then wrong: the check, parts of what it found and of the remedy.
+#: What is changed, and then the check that fails, with parts of its finding and its remedy.
 ILLS: dict[str, tuple[str, Change, str, str, str]] = {
     "an operation that failed": (
         STACKS,
@@ -509,7 +509,7 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
 @pytest.mark.parametrize(
     ("operation", "change", "check", "what", "remedy"), ILLS.values(), ids=ILLS
 )
-def test_what_is_wrong_is_found_and_said_how_to_fix(
+def test_a_fault_is_found_and_comes_with_its_remedy(
     operator: User,
     moto: Aws,
     monkeypatch: pytest.MonkeyPatch,
@@ -580,7 +580,7 @@ class TestWithoutAStage:
         assert remedy.startswith("set AWS_DEFAULT_REGION and AWS_PROFILE to where it is; if ")
         assert remedy.endswith(UP)
 
-    def test_where_this_checkout_deployed_it_is_named(
+    def test_the_region_that_this_checkout_deployed_to_is_named(
         self, operator: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         arn = f"arn:aws:lambda:{REGION}:123456789012:function:batchback-dev-sweep"
@@ -767,9 +767,7 @@ class TestService:
         assert "--callback-url" in found(operator)["batch"]["found"]
         assert found(operator)["batch"]["ok"] is None
 
-    def test_no_batch_is_run_where_none_is_wanted(
-        self, operator: User, service: ScriptedService
-    ) -> None:
+    def test_no_batch_runs_with_no_batch(self, operator: User, service: ScriptedService) -> None:
         service.answers(ACK)
         assert operator.types("doctor", "--stage", "local", *KEYS, "--no-batch") == Status.OK
         assert found(operator)["batch"]["ok"] is None
@@ -800,7 +798,7 @@ class TestService:
         ],
         ids=["no answer", "not us", "callback refused", "callback to be tried again", "stuck"],
     )
-    def test_a_batch_that_does_not_end_well_says_where_to_look(
+    def test_a_batch_that_fails_says_what_to_check(
         self,
         operator: User,
         service: ScriptedService,
@@ -846,7 +844,7 @@ class TestService:
             ({"message": "Missing Authentication Token"}, 403, "Missing Authentication Token"),
         ],
     )
-    def test_an_address_where_somebody_else_answers_is_found(
+    def test_an_address_of_another_server_is_found(
         self,
         operator: User,
         service: ScriptedService,
@@ -862,7 +860,7 @@ class TestService:
         assert what in wrong(operator)["api"][0]
 
     @pytest.mark.usefixtures("service")
-    def test_an_address_where_nobody_answers_is_found(self, operator: User) -> None:
+    def test_an_address_that_does_not_answer_is_found(self, operator: User) -> None:
         words = ("doctor", "--stage", "local", "--address", nobodys_address())
         assert operator.types(*words) == Status.REFUSED
         assert wrong(operator)["api"][1] == "make serve, then give --address the address it prints"
@@ -912,7 +910,7 @@ class TestHolds:
         for account in ("acme", "other", "without a batch"):
             store.end_outage(account, START + timedelta(seconds=1))
 
-    def test_a_pause_is_told_with_its_end_and_its_reason(
+    def test_a_pause_is_shown_with_its_end_and_its_reason(
         self, operator: User, store: DynamoBatchStore
     ) -> None:
         store.pause(Pause(until=START + timedelta(hours=2), reason="the API moves"))
@@ -985,7 +983,7 @@ class TestAddress:
         assert found(stranger)["api"]["found"] == f"{service.address} answers"
 
     @pytest.mark.usefixtures("checkout")
-    def test_where_nothing_has_it_it_is_asked_for(self, stranger: User) -> None:
+    def test_without_any_address_it_says_to_give_one(self, stranger: User) -> None:
         assert stranger.types("doctor", "--stage", "dev") == Status.REFUSED
         assert "give --address" in wrong(stranger)["api"][1]
 

@@ -11,7 +11,7 @@ from batchback.shell import Status
 from batchback_ops.gateway_responses import RESPONSES
 from tests.client.user import User
 
-#: Where nobody else's tests have an API.
+#: No other test has an API in this region.
 REGION = "eu-west-3"
 COMMAND = ("resources", "gateway", "--stage", "dev")
 
@@ -66,7 +66,7 @@ def test_all_of_them_get_the_services_shape(apis: Any, operator: User) -> None:
     }
 
 
-def test_callers_see_them_for_the_api_is_deployed_anew(apis: Any, operator: User) -> None:
+def test_callers_get_them_because_the_api_is_redeployed(apis: Any, operator: User) -> None:
     api_id = made(apis, "batchback", "dev")
     before = apis.get_stage(restApiId=api_id, stageName="dev")["deploymentId"]
     for _ in range(2):
@@ -82,7 +82,7 @@ def test_apis_of_other_stages_and_of_others_are_left_alone(apis: Any, operator: 
     assert [answers(apis, each) for each in others] == [{}, {}]
 
 
-def test_a_stage_without_an_api_is_told_what_comes_first(apis: Any, operator: User) -> None:
+def test_a_stage_without_an_api_says_what_to_run_first(apis: Any, operator: User) -> None:
     made(apis, "batchback", "prod")
     assert operator.types(*COMMAND) == Status.REFUSED
     assert "chalice deploy --stage dev" in operator.is_told

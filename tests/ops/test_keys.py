@@ -89,7 +89,7 @@ class TestCreate:
         assert 24 <= len(base64.b64decode(encoded, validate=True)) <= 64
         assert "shown only this once" in operator.said
 
-    def test_the_service_knows_it_at_once(
+    def test_the_service_knows_it_immediately(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
         made = operator.reads("create --account acme")
@@ -142,7 +142,7 @@ class TestCreate:
 
 
 class TestImport:
-    def test_the_secret_comes_from_standard_input_and_is_said_nowhere(
+    def test_the_secret_comes_from_standard_input_and_is_never_printed(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
         made = operator.reads("import PLATFORM/1 --account acme", ISSUED + "\n")
@@ -164,7 +164,7 @@ class TestImport:
             ("16 characters :%\n", "16 characters :%"),
         ],
     )
-    def test_one_newline_at_the_end_is_none_of_the_secret(
+    def test_one_newline_at_the_end_is_not_part_of_the_secret(
         self, operator: Operator, service: DynamoKeyStore, given: str, secret: str
     ) -> None:
         operator.reads("import K1 --account acme", given)
@@ -257,7 +257,7 @@ class TestImport:
         assert key
         assert key.is_revoked
 
-    def test_somebody_at_a_terminal_is_told_what_is_waited_for(self, operator: Operator) -> None:
+    def test_at_a_terminal_it_says_what_to_type(self, operator: Operator) -> None:
         operator.stdin = Terminal
         operator.reads("import K1 --account acme", ISSUED)
         assert "type the secret" in operator.said
@@ -301,7 +301,7 @@ class TestList:
         [row] = operator.reads("list")
         assert (row["liveSecrets"], row["oldSecretEndsAt"]) == (1, None)
 
-    def test_a_key_of_which_nobody_noted_when_it_was_made_is_shown_too(
+    def test_a_key_without_a_creation_time_is_shown_too(
         self, operator: Operator, dynamodb: "DynamoDBClient"
     ) -> None:
         """Items from before their format was numbered."""
@@ -345,7 +345,7 @@ class TestRotate:
         assert self.live(service, operator) == [made["secret"]]
 
     @pytest.mark.parametrize("hours", [1, 720])
-    def test_for_how_long_can_be_said(
+    def test_the_old_secrets_time_can_be_set(
         self, operator: Operator, service: DynamoKeyStore, hours: int
     ) -> None:
         operator.reads(f"rotate K1 --old-valid-hours {hours}")
@@ -374,7 +374,7 @@ class TestRotate:
         after = operator.reads("rotate K1")["secret"]
         assert secrets_of(service.find_key("K1")) == [after, before]
 
-    def test_all_older_secrets_can_be_ended_at_once(
+    def test_all_older_secrets_can_be_ended_immediately(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
         """For a leaked secret, even during a rotation."""
@@ -488,7 +488,7 @@ class TestRevoke:
         assert key
         assert key.is_revoked
 
-    def test_who_holds_its_secret_still_learns_that_it_is_revoked(
+    def test_a_caller_with_its_secret_learns_that_it_is_revoked(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
         operator.reads("import K1 --account acme", ISSUED)
@@ -600,7 +600,7 @@ def an_account() -> Account:
 class TestTwoAtOnce:
     """No change is lost, and a repeated write recognizes itself."""
 
-    def test_of_two_rotations_in_one_moment_the_second_is_told(self, table: KeyTable) -> None:
+    def test_of_two_simultaneous_rotations_the_second_is_refused(self, table: KeyTable) -> None:
         table.add_key(a_key())
 
         def meanwhile(_: Key) -> tuple[Secret, ...]:
@@ -667,7 +667,7 @@ class TestTwoAtOnce:
 
 
 class TestSecrets:
-    def test_none_is_in_what_is_said_and_none_of_a_key_is_printed_twice(
+    def test_no_secret_is_on_stderr_and_none_of_a_key_is_printed_twice(
         self, operator: Operator
     ) -> None:
         """For every command. The secrets are those in the table in between."""

@@ -28,7 +28,7 @@ from batchback_ops.package import (
 from tests.chalice_deployment import template
 from tests.client.user import User
 
-#: How `chalice package` ends if pip reaches nobody.
+#: The end of `chalice package` if pip cannot reach the index.
 OFFLINE = """\
 Traceback (most recent call last):
   File "x", line 1
@@ -200,7 +200,7 @@ class TestTemplate:
             pipeline_template.merged(OF_CHALICE, clashing, STAGE, {})
 
 
-#: Writes down what it is called with, one word a line.
+#: Records its arguments, one per line.
 AWS = """\
 #!/bin/sh
 for word in "$@"; do printf '%s\\n' "$word" >> "$CALLS"; done
@@ -310,7 +310,7 @@ class TestScript:
         assert not (machine.folder / "package" / "x").exists()
         assert f"--stack-name\nbatchback-{name}\n" in (machine.folder / "calls").read_text()
 
-    def test_without_a_bucket_nothing_happens_and_it_is_said(self, machine: Machine) -> None:
+    def test_without_a_bucket_it_does_nothing_and_says_why(self, machine: Machine) -> None:
         ran = machine.runs(deploy_script.script(STAGE, project.stack_parameters(STAGE), {}))
         assert ran.returncode
         assert "name a bucket in the region of the stage" in ran.stderr
@@ -370,7 +370,7 @@ class TestCopy:
 
 
 class TestCommand:
-    def test_a_stage_that_there_is_not_is_said_in_one_sentence(self) -> None:
+    def test_an_unknown_stage_is_one_sentence(self) -> None:
         operator = User({})
         assert operator.types("package", "--stage", "nope") == Status.USAGE
         assert "There is no stage 'nope' in .chalice/config.json" in operator.is_told
@@ -392,9 +392,7 @@ class TestCommand:
             "batchback: The stage local runs on this machine: name a stage to deploy.\n"
         )
 
-    def test_a_header_that_would_stand_in_the_package_is_said(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_header_in_the_package_gets_a_warning(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The header itself is not shown."""
         told = io.StringIO()
         for value in ("X-Key: very-secret", "ssm", "-", ""):
@@ -420,7 +418,7 @@ class TestCommand:
         assert operator.types("package", "--stage", STAGE) == Status.USAGE
         assert "chalice==1.34 is installed, and its runtime would ship" in operator.is_told
 
-    def test_what_chalice_says_last_is_said_where_it_fails(
+    def test_if_chalice_fails_its_last_line_is_shown(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / ".chalice").mkdir()
@@ -446,9 +444,7 @@ class TestCommand:
             ("", "", "it gives no reason"),
         ],
     )
-    def test_what_failed_is_said_whatever_else_is_printed(
-        self, stderr: str, stdout: str, said: str
-    ) -> None:
+    def test_the_error_is_found_in_the_output(self, stderr: str, stdout: str, said: str) -> None:
         assert chalice_package.what_failed(stderr, stdout) == said
 
     def test_nothing_of_the_environment_gets_into_the_template(self) -> None:

@@ -144,7 +144,7 @@ class TestTraces:
 
 class TestWhatNobodyMay:
     @pytest.mark.parametrize("function", PERMISSIONS)
-    def test_keys_are_read_one_by_one_by_who_needs_them_and_never_written(
+    def test_only_functions_that_need_keys_read_them_one_by_one_and_none_writes_them(
         self, function: str
     ) -> None:
         table = f"table/{Names('prod').keys_table}"
@@ -164,7 +164,7 @@ class TestWhatNobodyMay:
     @pytest.mark.parametrize("function", PERMISSIONS)
     @pytest.mark.parametrize("auth", ["header", "iws", "none", None])
     @pytest.mark.parametrize("header", ["ssm", "X-Key: plain", None])
-    def test_the_platforms_header_is_read_by_who_calls_it_where_it_is_kept_there(
+    def test_only_the_function_that_calls_the_platform_reads_its_header(
         self, function: str, auth: str | None, header: str | None
     ) -> None:
         given = {"PLATFORM_AUTH": auth, "PLATFORM_HEADER": header}
@@ -203,7 +203,7 @@ class TestAnotherOpinion:
     def test_a_linter_that_knows_every_action_and_its_resources_finds_only_what_is_wrong(
         self,
     ) -> None:
-        from cfnlint.api import lint  # the two take seconds, which no other test needs
+        from cfnlint.api import lint  # imports that take seconds and that no other test needs
         from cfnlint.config import ManualArgs
 
         wrong = documents.policy("sweep", Names("prod"))
@@ -308,7 +308,7 @@ class TestCommand:
             "iam_policy_file": "policy-prod-sweep.json",
         }
 
-    def test_a_second_time_it_has_nothing_to_do(self, checkout: "Checkout") -> None:
+    def test_a_second_run_changes_nothing(self, checkout: "Checkout") -> None:
         checkout.configure(prod=a_stage("prod"))
         checkout.generate()
         before = {path: path.stat().st_mtime_ns for path in checkout.path.iterdir()}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-#: Where nobody else's tests have a stack.
+#: No other test has a stack in this region.
 REGION = "eu-north-1"
 NAMES = Names("dev")
 STACK = "batchback-dev"
@@ -154,7 +154,7 @@ class TestUp:
         assert tags == {"application": "batchback", "stage": "dev"}
 
 
-@pytest.mark.filterwarnings("ignore:Tried to parse")  # moto knows no SAM
+@pytest.mark.filterwarnings("ignore:Tried to parse")  # moto does not support SAM
 class TestPipeline:
     """A stack from `batchback package` contains the functions too."""
 
@@ -220,7 +220,7 @@ class TestShow:
         assert operator.reads["outOfDate"] == ["template"]
 
     @pytest.mark.usefixtures("no_stack")
-    def test_a_stage_that_is_not_there_is_said_in_one_sentence(self, operator: User) -> None:
+    def test_a_missing_stage_is_one_sentence(self, operator: User) -> None:
         assert operator.types("resources", "show", "--stage", "dev") == Status.REFUSED
         assert operator.is_told == (
             "batchback: Stage dev has no resources in eu-north-1: create them with "
@@ -281,7 +281,7 @@ class TestDown:
         assert operator.is_told.endswith("nothing was deleted: run this again.\n")
         assert is_there(dynamodb)
 
-    def test_where_nobody_can_be_asked_it_must_be_told(
+    def test_without_a_terminal_it_needs_yes(
         self, operator: User, dynamodb: "DynamoDBClient"
     ) -> None:
         operator.stdin = io.BytesIO(b"dev\n")
@@ -388,7 +388,7 @@ class TestWrongStage:
         monkeypatch.setattr(project, "configuration", lambda: {"stages": {"Dev": {}}})
         assert "must be 1 to 30 lower-case letters" in self.told(operator, "Dev")
 
-    def test_a_parameter_that_the_template_has_not(
+    def test_a_parameter_that_the_template_does_not_have(
         self, operator: User, configure: Callable[..., None]
     ) -> None:
         configure(resources={"LogRetention": 7})

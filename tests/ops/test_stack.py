@@ -57,7 +57,7 @@ GONE = Poll("DELETE_COMPLETE", (event("batchback", "DELETE_COMPLETE"),))
 
 
 class TestProgress:
-    def test_each_event_is_told_once_with_the_seconds(
+    def test_each_event_is_reported_once_with_the_seconds(
         self, operator: User, scripted: Script
     ) -> None:
         jobs = event("JobsQueue", "CREATE_IN_PROGRESS")
@@ -77,12 +77,12 @@ class TestProgress:
         ]
         assert operator.time.slept == [2, 2]
 
-    def test_what_happened_before_is_not_told(self, operator: User, scripted: Script) -> None:
+    def test_earlier_events_are_not_reported(self, operator: User, scripted: Script) -> None:
         scripted("UPDATE_COMPLETE", [Poll("UPDATE_COMPLETE")])
         assert operator.types("resources", "up", "--stage", "dev") == Status.OK
         assert "an old story" not in operator.is_told
 
-    def test_interrupted_it_says_that_cloudformation_goes_on(
+    def test_an_interruption_says_that_cloudformation_continues(
         self, operator: User, scripted: Script
     ) -> None:
         def interrupt(_: float) -> None:
@@ -106,7 +106,7 @@ class TestNothingToChange:
         assert operator.reads["status"] == "UPDATE_COMPLETE"
         assert fake.asked == []
 
-    def test_protection_follows_the_configuration_all_the_same(
+    def test_protection_follows_the_configuration_even_without_a_change(
         self, operator: User, scripted: Script
     ) -> None:
         """Somebody may have switched it by hand, or interrupted `up` right before."""
@@ -150,7 +150,7 @@ class TestFailure:
         assert operator.types("resources", "up", "--stage", "dev") == Status.REFUSED
         assert f"SweepLog: {reason} {hint}" in operator.is_told
 
-    def test_what_a_failed_creation_left_is_made_anew(
+    def test_what_a_failed_creation_left_is_created_again(
         self, operator: User, scripted: Script
     ) -> None:
         fake = scripted("ROLLBACK_COMPLETE", [GONE, MADE])
@@ -192,7 +192,7 @@ class TestFailure:
             ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "another operation is in progress: wait "),
         ],
     )
-    def test_from_where_it_cannot_go_on_it_names_the_way_out(
+    def test_a_state_that_it_cannot_update_comes_with_the_way_out(
         self, operator: User, scripted: Script, status: str, way_out: str
     ) -> None:
         fake = scripted(status)
@@ -226,7 +226,7 @@ class TestFailure:
         assert "another operation is in progress" in operator.is_told
         assert fake.asked == []
 
-    def test_what_aws_refuses_is_said_in_one_sentence(
+    def test_a_refusal_by_aws_is_one_sentence(
         self, operator: User, scripted: Script, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(**_: object) -> None:
@@ -240,7 +240,9 @@ class TestFailure:
 class TestProtection:
     """prod is protected: its tables by the template, and its stack by CloudFormation."""
 
-    def test_a_stack_is_protected_once_it_stands(self, operator: User, scripted: Script) -> None:
+    def test_a_stack_is_protected_only_after_its_creation(
+        self, operator: User, scripted: Script
+    ) -> None:
         """If the creation failed, a protected stack could not be removed."""
         fake = scripted(None, [Poll("CREATE_IN_PROGRESS"), MADE])
         assert operator.types("resources", "up", "--stage", "prod") == Status.OK
@@ -265,7 +267,7 @@ class TestProtection:
         assert "run `batchback resources up --stage prod`" in operator.is_told
         assert fake.asked == []
 
-    def test_that_of_a_pipelines_stack_ends_by_the_pipeline(
+    def test_the_pipeline_ends_the_protection_of_its_stack(
         self, operator: User, scripted: Script, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """`up` would refuse it."""
@@ -285,7 +287,7 @@ class TestProtection:
         assert operator.types("resources", "up", "--stage", "dev") == Status.OK
         assert fake.asked == ["update", "unprotect"]
 
-    def test_what_a_failed_creation_left_can_be_deleted_all_the_same(
+    def test_what_a_failed_creation_left_can_be_deleted_despite_its_protection(
         self, operator: User, scripted: Script
     ) -> None:
         """Only `up` ends the protection, and `up` cannot continue from there."""

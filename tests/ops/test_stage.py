@@ -16,7 +16,7 @@ from batchback_ops.stage import Stage, open_stage
 from chalicelib.errors import TooNew, Unavailable
 from tests.client.user import User
 
-#: What people have set who work with real accounts.
+#: Variables of users who work with real accounts.
 REAL = {
     "AWS_ACCESS_KEY_ID": "real",
     "AWS_SECRET_ACCESS_KEY": "real",
@@ -42,7 +42,7 @@ def stage(name: str, **environ: str) -> Stage:
 
 
 class TestThisMachine:
-    def test_it_is_where_the_local_service_is_whatever_the_user_has_set(
+    def test_it_is_the_local_services_no_matter_what_the_user_has_set(
         self, real: dict[str, str]
     ) -> None:
         local = stage("local", **real)
@@ -69,7 +69,7 @@ class TestThisMachine:
             stage("local", AWS_ENDPOINT_URL=endpoint).client("dynamodb")
         assert SECRET not in str(refused.value)
 
-    def test_where_nobody_answers_it_says_what_to_start(self) -> None:
+    def test_without_an_answer_it_says_what_to_start(self) -> None:
         local = stage("local", AWS_ENDPOINT_URL="http://127.0.0.1:1")
         error = exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
         assert "start `batchback local`" in said(local, error)
@@ -81,7 +81,7 @@ class TestRealStages:
         client = stage("prod").client("dynamodb")
         assert client.meta.endpoint_url == "https://dynamodb.eu-central-1.amazonaws.com"
 
-    def test_a_profile_that_is_not_there_is_named(self, real: dict[str, str]) -> None:
+    def test_a_missing_profile_is_named(self, real: dict[str, str]) -> None:
         with pytest.raises(CannotGoOn, match=r"somebody.*set AWS_PROFILE"):
             stage("prod", **real).client("dynamodb")
 
@@ -198,7 +198,7 @@ NOT_USABLE = {
 class TestSurroundings:
     @pytest.fixture
     def environ(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
-        # moto may be up since another test, and would answer before anything is sent.
+        # moto may still run from another test, and would answer before anything is sent.
         monkeypatch.setattr(botocore_stubber, "enabled", False)
 
         def surround(of: Surroundings) -> Path:
@@ -233,7 +233,7 @@ class TestSurroundings:
         assert stage("local").client("dynamodb").meta.endpoint_url == "http://127.0.0.1:4566"
 
 
-def test_what_a_later_release_wrote_is_told_so() -> None:
+def test_what_a_later_release_wrote_is_one_sentence() -> None:
     assert said(stage("prod"), TooNew("A stored item", 2, 1)) == (
         "A stored item has format 2, and this release knows formats up to 1: "
         "deploy the later release that wrote it, or run this from its checkout."

@@ -14,7 +14,7 @@ from tests.samples import a_batch
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 FIVE = 5 * MINUTE
 NOW = START + 3 * HOUR
-#: A batch of 16 chunks in mid-life: it was checked twice, and one chunk was done then.
+#: A running batch of 16 chunks: it was checked twice, and one chunk was done at that time.
 IN_MID_LIFE: dict[str, Any] = {
     "checks": 2,
     "checked_at": NOW - 20 * MINUTE,
@@ -109,7 +109,7 @@ def test_a_batch_as_it_comes_in_moves() -> None:
     assert why_stuck(a_batch(), START) is None
 
 
-def test_a_restart_begins_anew() -> None:
+def test_a_restart_is_judged_from_its_own_start() -> None:
     """What was true of the earlier round does not count."""
     ended = a_batch(16, **{**IN_MID_LIFE, **COMPLETED})
     restarted = transitions.restart(ended, "token", NOW, 12 * HOUR).put
