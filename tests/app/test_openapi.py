@@ -220,7 +220,7 @@ def _headers_read() -> Iterator[str]:
 
 _REFUSED_HEADERS = re.findall(
     r"`([A-Za-z*-]+)`",
-    SCHEMAS["CallbackHeaders"]["description"].partition("refused: ")[2],
+    SCHEMAS["CallbackHeaders"]["description"].partition("are refused: ")[2],
 )
 
 
@@ -232,8 +232,8 @@ class TestLimits:
             run_request.MAX_REASONS
         )
         assert SCHEMAS["PerPage"]["maximum"] == api.MAX_PER_PAGE
-        assert f"{api.MAX_PER_PAGE:,} of results" in SCHEMAS["PerPage"]["description"]
-        assert f"{api.LISTED_PER_PAGE} of a list" in SCHEMAS["PerPage"]["description"]
+        assert f"{api.MAX_PER_PAGE:,} for `results`" in SCHEMAS["PerPage"]["description"]
+        assert f"{api.LISTED_PER_PAGE} for `list`" in SCHEMAS["PerPage"]["description"]
         assert f"^{api._ASYNC_ID.pattern}$" == SCHEMAS["AsyncId"]["pattern"]
         key = SCHEMAS["IdempotencyKey"]
         shape = key["pattern"].strip("^$+") + f"{{{key['minLength']},{key['maxLength']}}}"
@@ -250,7 +250,7 @@ class TestLimits:
     def test_the_number_of_jobs_is_what_the_setting_allows(self) -> None:
         [variable] = [each for each in settings.VARIABLES if each.name == "MAX_JOBS_PER_BATCH"]
         jobs = SCHEMAS["RunRequest"]["properties"]["jobs"]
-        assert jobs["description"].startswith(f"{variable.default} at most")
+        assert jobs["description"].startswith(f"At most {variable.default},")
         assert variable.parse(str(jobs["maxItems"])) == jobs["maxItems"]
         with pytest.raises(ValueError, match="10000"):
             variable.parse(str(jobs["maxItems"] + 1))
@@ -291,11 +291,11 @@ class TestLimits:
     @pytest.mark.parametrize(
         "words",
         [
-            f"a job is {run_request.MAX_JOB_BYTES:,} bytes at most",
+            f"A job has at most {run_request.MAX_JOB_BYTES:,} bytes",
             f"at most {strict_json.MAX_DEPTH} levels",
             f"{strict_json.MAX_CONTAINERS:,} arrays and objects",
             f"at most {strict_json.MAX_DIGITS:,} digits",
-            f"{api.MAX_BODY_BYTES:,} bytes at most",
+            f"A body has at most {api.MAX_BODY_BYTES:,} bytes",
         ],
     )
     def test_limits_that_no_schema_can_express_are_described_in_words(self, words: str) -> None:

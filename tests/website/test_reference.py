@@ -70,7 +70,7 @@ def test_a_parameter_says_its_type_its_limits_and_whether_it_is_required() -> No
 def test_of_two_names_for_one_parameter_neither_is_required() -> None:
     found = fields("cancel", "Parameters")
     assert [meaning for _, meaning in found.values() if "Required" in meaning] == []
-    assert "`async` is the documented name" in section("cancel")
+    assert "`asyncId` works too" in section("cancel")
 
 
 def test_an_answers_field_that_may_be_missing_says_so() -> None:
@@ -86,7 +86,7 @@ def test_every_status_has_a_section_to_which_the_actions_link() -> None:
 
 
 def test_the_callback_is_described() -> None:
-    text = section("The callback of a batch, which you answer")
+    text = section("The callback of a batch, sent to your receiver")
     assert "`webhook-signature`" in text
     assert "`results[].response`" in text
     assert "410" in text
