@@ -312,6 +312,9 @@ class TestRun:
             (b"\xff\xfe[]", " is not UTF-8 (at byte 0)"),
             (b"[" * 100_000, " is nested more than 64 deep"),
             (b'"jobs"', " contains neither a request object nor jobs: write"),
+            (b'[{"action": "b", "request": {}}]', " contains results, not jobs: rename `request`"),
+            (b'{"action": "b", "request": {}}\n' * 2, " contains results, not jobs: rename"),
+            (b'{"asyncId": "1", "results": [{"request": {}}]}', " contains results, not jobs"),
         ],
     )
     def test_an_invalid_file_is_never_sent(

@@ -83,12 +83,13 @@ class TestOnATerminal:
 
     def test_details_have_their_own_columns(self, service: ScriptedService, user: User) -> None:
         detail = {"id": "a", "index": 0, "outcome": "failed", "httpStatus": None, "attempts": 4}
+        result = {**JOB, **detail, "tookMs": 38, "response": 1}
         service.answers({"ack": "now", "version": "0.1.0"})
-        service.answers({"asyncId": BATCH, "results": [{**JOB, **detail, "response": 1}]})
+        service.answers({"asyncId": BATCH, "results": [result]})
         assert user.types("results", BATCH, "--detail") == 0
         assert user.stdout.getvalue().splitlines() == [
-            "JOB  ID  OUTCOME  HTTP  ATTEMPTS  NAMESPACE  ACTION      ...",
-            "0    a   failed   -     4         event      inviteContac...",
+            "JOB  ID  OUTCOME  HTTP  ATTEMPTS  TOOK MS  NAMESPACE  ACT...",
+            "0    a   failed   -     4         38       event      inv...",
         ]
 
     def test_without_results_there_is_only_a_heading(

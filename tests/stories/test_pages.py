@@ -43,6 +43,7 @@ _NEW_AT_EACH_RUN = {
     r"ID-[0-9a-f]{8}-1": "WEBHOOK-ID",
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC": "TIME",
     r"http://127\.0\.0\.1:\d+": "ADDRESS",
+    r"\b\d{4}(?=     event )": "TOOK",
 }
 
 

@@ -23,6 +23,12 @@ class RequestFile:
 
 def read_request(file: str, shell: Shell) -> RequestFile:
     """Return the request object in FILE, or make one from the jobs in it."""
+    found = _read(file, shell)
+    _refuse_results(found)
+    return found
+
+
+def _read(file: str, shell: Shell) -> RequestFile:
     name = "standard input" if file == "-" else file
     # Windows editors begin UTF-8 files with a byte order mark, which is not JSON.
     content = shell.read(file).removeprefix(codecs.BOM_UTF8)
@@ -42,6 +48,17 @@ def _is_lines(content: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _refuse_results(found: RequestFile) -> None:
+    """Raise CannotGoOn if FILE holds results, whose jobs would run without their parameters."""
+    jobs = found.request.get("jobs", found.request.get("results"))
+    for job in jobs if isinstance(jobs, list) else ():
+        if isinstance(job, dict) and "request" in job and "params" not in job:
+            raise CannotGoOn(
+                f"{found.name} contains results, not jobs: rename `request` to `params` in each, or"
+                " run `batchback rerun-failed ID` to submit the failed jobs of a batch again"
+            )
 
 
 _JOB = {"namespace", "action"}

@@ -34,7 +34,13 @@ def _cells_of_batch(batch: Listed) -> list[str]:
 
 
 #: The columns that only some services or options return.
-_DETAILS = {"id": "ID", "outcome": "OUTCOME", "httpStatus": "HTTP", "attempts": "ATTEMPTS"}
+_DETAILS = {
+    "id": "ID",
+    "outcome": "OUTCOME",
+    "httpStatus": "HTTP",
+    "attempts": "ATTEMPTS",
+    "tookMs": "TOOK MS",
+}
 
 
 def results(page: Results) -> str:
