@@ -263,7 +263,7 @@ class TestDoctor:
         assert found["ping"]["found"].startswith("answered a signed call at ")
         assert found["batch"]["found"].endswith(": test.ping ran, its callback was delivered")
 
-    def test_whatever_is_broken_is_reported_with_its_remedy(
+    def test_broken_parts_are_reported_with_their_remedy(
         self, service: OnEmulator, expected: set[str]
     ) -> None:
         with (

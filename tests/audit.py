@@ -101,7 +101,9 @@ def run(stdout: TextIO, tool: Path = TOOL, files: Sequence[str] = FILES) -> int:
         stdout.write(f"{verdict.outcome.name.lower():10} {file}: {verdict.text}\n")
     worst = max(verdict.outcome for verdict in verdicts)
     if worst is Outcome.SKIPPED:
-        stdout.write("Not everything was audited: run this where the database can be reached.\n")
+        stdout.write(
+            "Not everything was audited: run this on a machine that can reach the database.\n"
+        )
     return EXIT_STATUS[worst]
 
 

@@ -65,7 +65,7 @@ def test_pip_audits_output_is_judged(out: str, err: str, outcome: Outcome, text:
 
 
 def a_tool(folder: Path, answers: dict[str, str]) -> Path:
-    """A pip-audit that prints what it is told about each file, and ends with status 1 like the real
+    """A pip-audit that prints prepared output for each file, and ends with status 1 like the real
     one."""
     tool = folder / "pip-audit"
     tool.write_text(

@@ -572,7 +572,7 @@ class TestExamples:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_no_example_sends_results_to_strangers(path: Path) -> None:
-    """Whoever pastes it would, and the service would try for 32 hours."""
+    """Pasting the example would send them, and the service would retry for 32 hours."""
     commands = [each.text for each in blocks(str(path.relative_to(ROOT))) if each.language == "sh"]
     written = [re.findall(r"callback-?[Uu][Rr][Ll]\W+(https?://\S+)", text) for text in commands]
     assert not [url for urls in written for url in urls if not re.match("https?://[0-9]", url)]

@@ -1,4 +1,5 @@
-"""The stage `local` cannot reach beyond this machine, whatever the user's environment holds."""
+"""The stage `local` cannot reach beyond this machine, no matter what the user's environment
+holds."""
 
 import os
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ _DEATHS_TO_BLAME = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobBurier:
     """Records the failure of a job if the last two deliveries of its message died under its marker.
-    In any other dead message no job is to blame, and the batch's next check sends it again."""
+    For any other dead message no job is to blame, and the batch's next check sends it again."""
 
     store: BatchStore
     recorder: AnswerRecorder

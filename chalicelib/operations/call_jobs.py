@@ -49,8 +49,8 @@ class Called:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCaller:
-    """Makes a job's call only if there is time for its answer, nothing holds it up, its answer
-    could be recorded, and not too many jobs of its batch have failed."""
+    """Makes a job's call only if there is time for its answer, nothing holds it up, the last
+    answers could be recorded, and not too many jobs of its batch have failed."""
 
     platform: Platform
     concurrent: Concurrent

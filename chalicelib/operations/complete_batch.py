@@ -44,8 +44,8 @@ class BatchCompletion:
             self.announce_if_due(standing)
 
     def stop_if_too_many_failed(self, batch: Batch, elsewhere: int = 0) -> None:
-        """Stop a batch in which more jobs have failed than may, counting those in finished chunks
-        and `elsewhere`.
+        """Stop a batch if more of its jobs have failed than are allowed, counting those in finished
+        chunks and `elsewhere`.
 
         Several workers may notice this, each of them more than once. If the message is lost, the
         due time that the same write sets ends the batch."""

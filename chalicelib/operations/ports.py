@@ -65,7 +65,7 @@ class BatchStore(Protocol):
         """Set the operator's pause of the stage, or end it with None."""
 
     def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
-        """Return the batches that exist, expired ones too, by id."""
+        """Return those of the batches that exist, expired ones too, by id."""
 
     def find_terms(self, batch: Batch) -> SubmissionTerms | None: ...
 

@@ -46,7 +46,7 @@ class BatchRerunner:
     deadline: timedelta
 
     def restart(self, caller: Caller, batch_id: str) -> None:
-        """Run the jobs of a completed batch again whose call never got an answer; have a running
+        """In a completed batch, run those jobs again whose call never got an answer. Have a running
         batch checked."""
         self._change("restarted", caller, batch_id, self._restart)
 

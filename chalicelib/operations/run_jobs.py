@@ -21,8 +21,8 @@ from chalicelib.operations.record_answers import AnswerRecorder
 from chalicelib.operations.watch_platform import PlatformWatch
 from chalicelib.operations.work import SecondsLeft, Work
 
-#: The first wait between attempts to record what the database rejects. Each further wait is twice
-#: as long.
+#: The first wait between attempts to record answers while the database fails. Each further wait is
+#: twice as long.
 _FIRST_PAUSE_SECONDS = 1.0
 
 
@@ -143,7 +143,8 @@ class JobRunner:
             work.error = error
 
     def _record_patiently(self, work: Work) -> None:
-        """Retry while there is time, because an answer that is not recorded means a second call."""
+        """Record the answers, retrying while there is time: an answer that is not recorded means a
+        second call."""
         pause = _FIRST_PAUSE_SECONDS
         while work.answers:
             self._record_if_possible(work)

@@ -1,4 +1,4 @@
-"""What the queue rejects now, the batch's next check sends."""
+"""What cannot be sent now, the batch's next check sends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -134,7 +134,7 @@ BUSINESS_OF_OTHERS: list[tuple[str, str, Deed]] = [
     ("sweep", "reads a batch's jobs", lambda c: c.query(PROD.batches_table)),
     ("sweep", "sends a job", lambda c: c.send(PROD.jobs_queue)),
     ("sweep", "writes into the log of a stage", lambda c: c.log("batchback-prod-2-sweep")),
-    ("sweep", "sends to where nobody takes", lambda c: c.send(PROD.batches_dead_queue)),
+    ("sweep", "sends to a queue without a receiver", lambda c: c.send(PROD.batches_dead_queue)),
 ]
 
 

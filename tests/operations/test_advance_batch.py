@@ -103,7 +103,7 @@ class TestTheDeadline:
         assert head.unanswered == {0, 2}
         assert len(world.queue.callbacks) == 1
 
-    def test_what_there_is_no_time_for_is_handed_on(self, world: World, late: Batch) -> None:
+    def test_jobs_for_which_there_is_no_time_are_handed_on(self, world: World, late: Batch) -> None:
         advance(world, replace(BatchMessage.of(late), errors=3), seconds_left=1)
         assert world.queue.batches == [(replace(BatchMessage.of(late), hops=1), 0)]
         assert world.head(late).is_running

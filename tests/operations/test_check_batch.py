@@ -107,7 +107,7 @@ class TestTheFirst:
         check_when_due(world, batch)
         assert world.head(batch).next_check_at == batch.deadline
 
-    def test_of_a_large_batch_it_reads_only_the_head(
+    def test_it_reads_only_the_head_of_a_large_batch(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> NoReturn:

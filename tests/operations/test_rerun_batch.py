@@ -279,7 +279,7 @@ class TestCancel:
         assert world.head(batch).status == "completed"
         assert {answer.verdict for answer in world.answers(batch).values()} == {Verdict.SUCCEEDED}
 
-    def test_what_there_is_no_time_for_is_handed_on(
+    def test_jobs_for_which_there_is_no_time_are_handed_on(
         self, world: World, rerun: BatchRerunner
     ) -> None:
         batch = world.submitted(2)

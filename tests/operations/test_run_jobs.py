@@ -173,7 +173,7 @@ class TestRedelivery:
             world.work(JobsMessage.of(batch, 0), receive_count=2)
         assert world.store.markers == {}
 
-    def test_of_two_workers_on_one_chunk_the_first_recorded_answer_counts(
+    def test_if_two_workers_run_one_chunk_the_first_recorded_answer_counts(
         self, world: World
     ) -> None:
         batch = world.submitted(3, chunk_size=3)

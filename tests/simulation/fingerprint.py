@@ -18,7 +18,7 @@ _NO_MATTER = {"scenario", "ids", "writes"}
 _FOR_WHO_ASKS = {"sent", "logged"}
 #: Fields that are compared in their own way.
 _TAKEN_APART = {"queue", "store"}
-#: Tokens are drawn anew each time; only their presence matters.
+#: Tokens are new each time; only their presence matters.
 _TOKENS = {"lease", "rerun"}
 
 

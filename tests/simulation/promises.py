@@ -22,7 +22,7 @@ from tests.simulation.world import World
 
 Promise = Callable[[State], None]
 
-#: This many accidental deaths of workers may have made a job look like their killer.
+#: This many accidental deaths of workers may have made a job look like it killed them.
 DEATHS_TO_BLAME = 2
 #: This many losses may have used up all attempts at a callback, besides the receiver's own
 #: refusals.
