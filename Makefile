@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run serve test check docs elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench pictures audit lock clean
+.PHONY: help install dev run serve test check coverage docs elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench pictures audit lock clean
 
 # Variables that you may set. Their values are data: neither make nor the shell executes what
 # `$(call quoted,NAME)` contains, and make exports values from its command line unchanged.
@@ -48,6 +48,9 @@ check: $(DEV_STAMP) ## run everything that must pass: lint, format, types, tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict
 	@$(PYTEST)
+
+coverage: $(DEV_STAMP) ## run the tests and check how much of the code they reach
+	@$(PYTEST) --cov --cov-report term --cov-report html
 
 e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service and run the package on an AWS emulator
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e

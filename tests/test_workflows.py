@@ -108,7 +108,9 @@ class TestAll:
             for step in job["steps"]
             if step.get("with", {}).get("cache")
         }
-        of_check = {f"check.{job}" for job in ("check", "docs", "elsewhere", "e2e", "audit")}
+        of_check = {
+            f"check.{job}" for job in ("check", "coverage", "docs", "elsewhere", "e2e", "audit")
+        }
         assert cached == {*of_check, "deploy.check"}
 
 
