@@ -94,7 +94,9 @@ def findings(service: OnEmulator, *options: str) -> Findings:
 
 
 def wrong(found: Findings) -> dict[str, tuple[str, str]]:
-    return {check: (each["found"], each["mend"]) for check, each in found.items() if not each["ok"]}
+    return {
+        check: (each["found"], each["remedy"]) for check, each in found.items() if not each["ok"]
+    }
 
 
 def ops(service: OnEmulator, command: str, *options: str) -> Any:

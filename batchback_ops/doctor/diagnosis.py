@@ -52,8 +52,8 @@ class Finding:
         return f"{verdict} {self.check}: {self.found}{remedy}"
 
     def as_json(self) -> dict[str, object]:
-        """For programs, which read the remedy from the field `mend`."""
-        return {"check": self.check, "ok": self.ok, "found": self.found, "mend": self.remedy}
+        """For programs, which read the same fields."""
+        return {"check": self.check, "ok": self.ok, "found": self.found, "remedy": self.remedy}
 
 
 def find(check: Check, stage: Stage) -> Finding:

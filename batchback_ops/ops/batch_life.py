@@ -35,7 +35,7 @@ def row(batch: Batch, now: datetime) -> dict[str, Any]:
         "callback": batch.callback.value,
         "attempts": batch.attempts,
         "createdAt": time(batch.created_at),
-        "alarmAt": time(batch.due_at),
+        "dueAt": time(batch.due_at),
         "stuck": why_stuck(batch, now),
     }
 
@@ -62,19 +62,19 @@ def life(
         "completedAt": time(batch.completed_at),
         "deadline": time(batch.deadline),
         "expiresAt": time(batch.expires_at),
-        "alarmAt": time(batch.due_at),
+        "dueAt": time(batch.due_at),
         "jobs": _jobs(batch, read),
         "chunks": _chunks(batch),
-        "looks": {
-            "taken": batch.checks,
+        "checks": {
+            "made": batch.checks,
             "lastAt": time(batch.checked_at),
             "doneAtLast": batch.done_at_last_check,
             "nextAt": time(batch.next_check_at),
         },
         "waitsUntil": time(batch.waits_until),
-        "platformAway": _outage(holds.outage),
+        "platformDown": _outage(holds.outage),
         "pause": _pause(holds.pause, now),
-        "underSuspicion": [*_markers(read)],
+        "suspects": [*_markers(read)],
         "callback": _callback(batch, terms, now),
     }
 
@@ -97,7 +97,7 @@ def _range(run: list[int]) -> str:
 
 
 def _jobs(batch: Batch, chunks: list[Chunk]) -> dict[str, Any]:
-    """How many jobs are in each state, and the indexes of those that failed, gave up or wait."""
+    """How many jobs are in each state, and which of them failed, are unanswered or wait."""
     answers = {
         index: answer for chunk in chunks for index, answer in chunk.answers(batch.round).items()
     }
@@ -106,10 +106,10 @@ def _jobs(batch: Batch, chunks: list[Chunk]) -> dict[str, Any]:
         "total": batch.total,
         "succeeded": verdicts[Verdict.SUCCEEDED],
         "failed": verdicts[Verdict.FAILED],
-        "gaveUp": verdicts[Verdict.UNANSWERED],
+        "unanswered": verdicts[Verdict.UNANSWERED],
         "waiting": batch.total - len(answers),
         "whichFailed": ranges(_with(answers, Verdict.FAILED)),
-        "whichGaveUp": ranges(_with(answers, Verdict.UNANSWERED)),
+        "whichUnanswered": ranges(_with(answers, Verdict.UNANSWERED)),
         "whichWait": ranges(set(range(batch.total)) - answers.keys()),
         "errorCodes": _error_codes(answers.values()),
         "unreadable": ranges(

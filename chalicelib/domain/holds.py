@@ -7,7 +7,7 @@ stored.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-#: Seconds until the platform is tried again, after it was down once, twice, ...
+#: Seconds until the service calls the platform again, after it was down once, twice, ...
 OUTAGE_WAITS = (15, 60, 240, 900)
 #: This many consecutive calls of an account that find the platform down begin an outage.
 CALLS_TO_TRIP = 10
@@ -24,9 +24,9 @@ class Outage:
     action does not hold up the jobs of others."""
 
     began_at: datetime
-    #: When the platform is tried again.
+    #: When the service calls the platform again.
     until: datetime
-    #: How often it was tried again and was still down.
+    #: How often it was called again and was still down.
     misses: int = 0
 
     @classmethod

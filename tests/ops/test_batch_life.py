@@ -70,10 +70,10 @@ def test_jobs_are_counted_one_by_one_and_listed_if_they_failed_or_wait(
         "total": 8,
         "succeeded": 2,
         "failed": 3,
-        "gaveUp": 1,
+        "unanswered": 1,
         "waiting": 2,
         "whichFailed": "2-4",
-        "whichGaveUp": "5",
+        "whichUnanswered": "5",
         "whichWait": "6-7",
         "errorCodes": {"404": 2, "none": 1, "461": 1},
         "unreadable": "7",
@@ -81,13 +81,11 @@ def test_jobs_are_counted_one_by_one_and_listed_if_they_failed_or_wait(
 
 
 def test_a_job_whose_worker_died_is_under_suspicion(told: dict[str, Any]) -> None:
-    assert told["underSuspicion"] == [
-        {"index": 6, "chunk": 6, "round": 1, "deliveries": 3, "deaths": 1}
-    ]
+    assert told["suspects"] == [{"index": 6, "chunk": 6, "round": 1, "deliveries": 3, "deaths": 1}]
 
 
 def test_what_holds_up_its_jobs_is_shown(told: dict[str, Any]) -> None:
-    assert (told["platformAway"], told["pause"]) == (
+    assert (told["platformDown"], told["pause"]) == (
         {"since": "2026-11-23T14:49:07.000Z", "askedAgainAt": "2026-11-23T14:49:22.000Z"},
         {"until": "2026-11-23T15:49:07.000Z", "reason": "a move"},
     )

@@ -217,7 +217,7 @@ def found(operator: User) -> dict[str, dict[str, Any]]:
 
 def wrong(operator: User) -> dict[str, tuple[str, str]]:
     return {
-        finding["check"]: (finding["found"], finding["mend"])
+        finding["check"]: (finding["found"], finding["remedy"])
         for finding in operator.reads
         if finding["ok"] is False
     }

@@ -224,7 +224,7 @@ class TestPause:
         for message in life.receive():
             life.deliver(message)
         operator.types("show", async_id)
-        assert operator.read["platformAway"] == {
+        assert operator.read["platformDown"] == {
             "since": "2026-11-23T14:49:07.000Z",
             "askedAgainAt": "2026-11-23T14:49:22.000Z",
         }
