@@ -230,7 +230,7 @@ class TestStack:
         refused = service.emulator.batchback(
             "resources", "up", "--stage", STAGE, status=Status.REFUSED
         )
-        assert "is a pipeline's" in refused.stderr
+        assert "A pipeline made the stack" in refused.stderr
         assert service.caller.ping()
 
 
@@ -252,14 +252,14 @@ class TestDoctor:
         found = findings(service, *caller)
         told = wrong(found)
         assert {*told} == expected
-        assert told["stack"][0].endswith(": DeletionProtection, JobsVisibilitySeconds")
+        assert told["stack"][0].endswith(" in DeletionProtection, JobsVisibilitySeconds")
         assert told["visibility of jobs"][0].startswith(
             f"{VISIBILITY_SECONDS} s, less than 6 times"
         )
         for function in PERMISSIONS:
             others = ", ".join(sorted(service.variables))
-            assert told[f"function {function}"][0].endswith(f"config.json has it: {others}")
-            *_, statements = told[f"policy of {function}"][0].partition("committed one: ")
+            assert told[f"function {function}"][0].endswith(f"config.json in {others}")
+            *_, statements = told[f"policy of {function}"][0].partition("committed policy in ")
             assert {*statements.split(", ")} <= {"BatchesQueue", "CallbacksQueue", "JobsQueue"}
         assert {mend.rpartition(", then ")[2] for _, mend in told.values()} == {BY_ITS_PIPELINE}
         assert found["ping"]["found"].startswith("answered a signed call at ")
@@ -279,7 +279,9 @@ class TestDoctor:
             f"its source {NAMES.jobs_dead_queue} is Disabled",
             f"aws lambda update-event-source-mapping --uuid {trigger} --enabled",
         )
-        assert told["policy of run_jobs"][0].endswith(": CallbacksQueue, JobsQueue, Keys")
+        assert told["policy of run_jobs"][0].endswith(
+            " in BatchesQueue, CallbacksQueue, JobsQueue, Keys"
+        )
         assert "FLUSH_SECONDS" in told["function sweep"][0]
 
 
