@@ -17,11 +17,11 @@ that a later release adds to a format are ignored.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from chalicelib.domain import packing
+from chalicelib.domain import packing, unix_time
 from chalicelib.domain.batch import (
     AnswersPart,
     Batch,
@@ -46,7 +46,6 @@ HEAD = "0#head"
 #: The `due` index is spread over this many partitions.
 DUE_BUCKETS = 4
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ALL = CallbackResults.ALL
 
@@ -314,7 +313,7 @@ def moment(attribute: Item | None) -> datetime | None:
 
 
 def time_of(seconds: str) -> datetime:
-    return EPOCH + timedelta(microseconds=int(Decimal(seconds) * 1_000_000))
+    return unix_time.EPOCH + timedelta(microseconds=int(Decimal(seconds) * 1_000_000))
 
 
 def _numbers(attribute: Item | None) -> frozenset[int]:

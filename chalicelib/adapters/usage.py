@@ -16,6 +16,7 @@ from decimal import Decimal
 from chalicelib.adapters import items
 from chalicelib.adapters.expressions import Update
 from chalicelib.adapters.items import Item
+from chalicelib.domain import unix_time
 from chalicelib.domain.limits import AccountUsage, Admission, Charge, Slot
 
 USAGE = "0#usage"
@@ -112,7 +113,7 @@ def _slot(text: str) -> Slot:
 
 
 def _exact(moment: datetime) -> dict[str, str]:
-    return _span(moment - items.EPOCH)
+    return _span(moment - unix_time.EPOCH)
 
 
 def _span(length: timedelta) -> dict[str, str]:

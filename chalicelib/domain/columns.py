@@ -13,6 +13,8 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+from chalicelib.domain.strict_json import dump
+
 #: A string that is not a name, or a number. It contains no control characters, which are the
 #: separators here.
 _VALUE = re.compile(
@@ -53,10 +55,6 @@ def from_columns(stored: str) -> list[str]:
     if any(columns):
         raise ValueError("more values than the texts need")
     return texts
-
-
-def dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _cut(text: str) -> list[str]:

@@ -11,8 +11,9 @@ import hashlib
 import re
 import struct
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from chalicelib.domain import unix_time
 from chalicelib.domain.batch import Listed
 
 _TEXT = re.compile(r"[A-Za-z0-9_-]{52}")
@@ -21,10 +22,8 @@ _LAYOUT = struct.Struct(">QIH16s")
 #: Together with the layout a multiple of three, so that the same bytes have only one text.
 _CHECK_BYTES = 9
 _NOT_COUNTED = 0xFFFF
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 #: A cursor beyond these was never handed out, even if its checksum is right.
-_LAST_MOMENT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_LAST_MOMENT = unix_time.compose(datetime.max.replace(tzinfo=UTC))
 _LAST_START = 10**9
 
 
@@ -42,7 +41,7 @@ class Cursor:
 def compose(cursor: Cursor, account: str) -> str:
     """Return the text of a cursor."""
     packed = _LAYOUT.pack(
-        (cursor.after.created_at - _EPOCH) // _MILLISECOND,
+        unix_time.compose(cursor.after.created_at),
         cursor.start,
         _NOT_COUNTED if cursor.total is None else cursor.total,
         bytes.fromhex(cursor.after.batch_id),
@@ -60,7 +59,7 @@ def parse(text: str, account: str) -> Cursor | None:
     if check != _check(packed, account) or moment > _LAST_MOMENT or start > _LAST_START:
         return None
     return Cursor(
-        after=Listed(batch_id=batch_id.hex(), created_at=_EPOCH + moment * _MILLISECOND),
+        after=Listed(batch_id=batch_id.hex(), created_at=unix_time.parse(moment)),
         start=start,
         total=None if total == _NOT_COUNTED else total,
     )

@@ -10,19 +10,17 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Any
 
+from chalicelib.domain import unix_time
 from chalicelib.domain.batch import Answer, CallbackAttempt, Job, LastCall, Verdict
-from chalicelib.domain.columns import dump, from_columns, to_columns
+from chalicelib.domain.columns import from_columns, to_columns
+from chalicelib.domain.strict_json import dump
 
 #: The most bytes in one stored item: DynamoDB's 400 KB less keys and names, with a reserve.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_ITEM_BYTES = 380_000
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Unreadable(ValueError):
@@ -113,8 +111,7 @@ def pack_history(attempts: Iterable[CallbackAttempt]) -> bytes:
     """Pack attempts. Failed attempts often fail for the same reason, which `zlib` compresses to
     almost nothing."""
     rows = [
-        [(each.at - _EPOCH) // _MILLISECOND, each.status, each.error, each.took_ms]
-        for each in attempts
+        [unix_time.compose(each.at), each.status, each.error, each.took_ms] for each in attempts
     ]
     return zlib.compress(dump(rows).encode())
 
@@ -123,7 +120,7 @@ def pack_history(attempts: Iterable[CallbackAttempt]) -> bytes:
 def unpack_history(packed: bytes) -> tuple[CallbackAttempt, ...]:
     """Return the attempts. Raises Unreadable if they are broken."""
     return tuple(
-        CallbackAttempt(at=_EPOCH + at * _MILLISECOND, status=status, error=error, took_ms=took_ms)
+        CallbackAttempt(at=unix_time.parse(at), status=status, error=error, took_ms=took_ms)
         for at, status, error, took_ms in json.loads(zlib.decompress(packed))
     )
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.columns import dump, from_columns, to_columns
+from chalicelib.domain.columns import from_columns, to_columns
+from chalicelib.domain.strict_json import dump
 
 #: Characters that cut and separate, so that cuts fall in unusual places.
 punctuation = st.text(alphabet='",:[]{}\\\t\n\r\x00-0123456789.eE+ aé\u2028😀')
