@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -32,7 +32,14 @@ class _End:
     output: str | None
     as_json: bool
 
-    def check(self) -> None:
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> "_End":
+        """Take its options out of those given."""
+        end = cls(**{field.name: given.pop(field.name) for field in fields(cls)})
+        end._check()
+        return end
+
+    def _check(self) -> None:
         """Raise CannotGoOn for options that do not fit together, before anything is sent."""
         for option, is_given in (
             ("--timeout", self.timeout is not None),
@@ -114,17 +121,9 @@ def _run(
     file: str,
     idempotency_key: str | None,
     traceparent: str | None,
-    wait: bool,
-    timeout: float | None,
-    fail_on_error: bool,
-    output: str | None,
-    as_json: bool,
     **options: Any,
 ) -> Status | None:
-    end = _End(
-        wait=wait, timeout=timeout, fail_on_error=fail_on_error, output=output, as_json=as_json
-    )
-    end.check()
+    end = _End.of(options)
     request = {**read_request(file, shell).request, **run_options.parameters(options)}
 
     def submit(key: str) -> Submitted:
@@ -235,17 +234,9 @@ def _rerun_failed(
     *,
     id: str,
     idempotency_key: str | None,
-    wait: bool,
-    timeout: float | None,
-    fail_on_error: bool,
-    output: str | None,
-    as_json: bool,
     **options: Any,
 ) -> Status | None:
-    end = _End(
-        wait=wait, timeout=timeout, fail_on_error=fail_on_error, output=output, as_json=as_json
-    )
-    end.check()
+    end = _End.of(options)
 
     def submit(key: str) -> Submitted | None:
         return client.rerun_failed(id, idempotency_key=key, **options)
