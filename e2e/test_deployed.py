@@ -261,7 +261,7 @@ class TestDoctor:
             assert told[f"function {function}"][0].endswith(f"config.json in {others}")
             *_, statements = told[f"policy of {function}"][0].partition("committed policy in ")
             assert {*statements.split(", ")} <= {"BatchesQueue", "CallbacksQueue", "JobsQueue"}
-        assert {mend.rpartition(", then ")[2] for _, mend in told.values()} == {BY_ITS_PIPELINE}
+        assert {remedy.rpartition(", then ")[2] for _, remedy in told.values()} == {BY_ITS_PIPELINE}
         assert found["ping"]["found"].startswith("answered a signed call at ")
         assert found["batch"]["found"].endswith(": test.ping ran, its callback was delivered")
 

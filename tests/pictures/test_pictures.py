@@ -1,4 +1,4 @@
-"""The pictures of the docs are what is drawn today, and whoever looks at them can read them."""
+"""The pictures of the docs are what is drawn today, and everyone can read them."""
 
 import re
 from itertools import pairwise, product
