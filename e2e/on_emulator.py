@@ -185,10 +185,21 @@ class OnEmulator:
         was = found["Environment"]
         change = partial(self._functions.update_function_configuration, FunctionName=function)
         change(Environment={"Variables": {**was["Variables"], **variables}})
+        self._wait_until_updated(function)
         try:
             yield
         finally:
             change(Environment={"Variables": was["Variables"]})
+            self._wait_until_updated(function)
+
+    def _wait_until_updated(self, function: str) -> None:
+        """Lambda answers before it has made a change."""
+
+        def is_updated() -> bool:
+            found = self._functions.get_function_configuration(FunctionName=function)
+            return (found["State"], found["LastUpdateStatus"]) == ("Active", "Successful")
+
+        until(is_updated, f"{function} was updated", 60)
 
     def lose_messages_of_jobs(self) -> None:
         queues = self.emulator.client("sqs")
