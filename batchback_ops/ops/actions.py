@@ -1,13 +1,14 @@
 """What `batchback ops` does, and what it prints, for the on-call engineer.
 
 `standstill` finds batches that stand still, `batch_life` describes a batch, `dead_letters` moves
-messages, `pausing` reads when a pause ends. `list` and `show` change nothing.
+messages, `pausing` reads when a pause ends. `list` and `show` change nothing. The console does the
+same with `resume`, `redrive` and `discard`.
 """
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 from batchback.errors import CannotGoOn
-from batchback.shell import Shell
 
 from batchback_ops.ops import batch_life, dead_letters, pausing
 from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
@@ -24,6 +25,15 @@ _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _SHOWN_CHARACTERS = 200
 
 
+class Asker(Protocol):
+    """Who asks for something: the shell of a command, or the console."""
+
+    def now(self) -> datetime: ...
+
+    def say(self, text: str, /) -> object:
+        """Learn what happens, besides the result."""
+
+
 def _store(stage: Stage) -> BatchStore:
     return DynamoBatchStore(stage.client("dynamodb"), stage.names.batches_table)
 
@@ -31,8 +41,8 @@ def _store(stage: Stage) -> BatchStore:
 # ---- list
 
 
-def list_batches(stage: Stage, shell: Shell, *, is_stuck: bool, account: str | None) -> object:
-    store, now = _store(stage), shell.now()
+def list_batches(stage: Stage, asker: Asker, *, is_stuck: bool, account: str | None) -> object:
+    store, now = _store(stage), asker.now()
     if account is None:
         ids = [due.batch_id for due in store.find_due(_FOR_EVER)]
     else:
@@ -40,7 +50,7 @@ def list_batches(stage: Stage, shell: Shell, *, is_stuck: bool, account: str | N
         ids = [each.batch_id for each in listed]
     batches = [batch for batch in store.find_all(ids).values() if not batch.is_expired(now)]
     chosen = [batch for batch in batches if not is_stuck or why_stuck(batch, now)]
-    shell.say(_what_is_listed(account, len(chosen), is_stuck=is_stuck))
+    asker.say(_what_is_listed(account, len(chosen), is_stuck=is_stuck))
     chosen.sort(key=lambda batch: batch.created_at)
     return [batch_life.row(batch, now) for batch in chosen]
 
@@ -58,7 +68,7 @@ def _what_is_listed(account: str | None, count: int, *, is_stuck: bool) -> str:
 # ---- show
 
 
-def show(stage: Stage, shell: Shell, *, id: str) -> object:
+def show(stage: Stage, asker: Asker, *, id: str) -> object:
     store = _store(stage)
     batch = store.find(id)
     if batch is None:
@@ -68,32 +78,39 @@ def show(stage: Stage, shell: Shell, *, id: str) -> object:
         )
     chunks = store.read_chunks(batch, batch.chunks)
     holds = store.find_holds(batch.account)
-    return batch_life.life(batch, store.find_terms(batch), chunks, holds, shell.now())
+    return batch_life.life(batch, store.find_terms(batch), chunks, holds, asker.now())
 
 
 # ---- pause and resume
 
 
-def pause(stage: Stage, shell: Shell, *, until: str, reason: str) -> object:
+def pause(stage: Stage, asker: Asker, *, until: str, reason: str) -> object:
     if not reason.strip():
         raise CannotGoOn("--reason is empty: give what others should know, such as a ticket.")
-    pause = Pause(until=pausing.end(until, shell.now()), reason=reason)
+    try:
+        ends_at = pausing.end(until, asker.now())
+    except pausing.NotAnEnd as why:
+        raise CannotGoOn(f"--until {why}") from why
+    return begin_pause(stage, asker, Pause(until=ends_at, reason=reason))
+
+
+def begin_pause(stage: Stage, asker: Asker, pause: Pause) -> object:
     _store(stage).pause(pause)
-    shell.say(
+    asker.say(
         "workers stop calling the platform within 5 seconds, and callbacks go on; "
         f"`batchback ops resume --stage {stage.name}` ends the pause early"
     )
     return {"pausedUntil": batch_life.time(pause.until), "reason": pause.reason}
 
 
-def resume(stage: Stage, shell: Shell) -> object:
+def resume(stage: Stage, asker: Asker) -> object:
     store = _store(stage)
     pause = store.find_pause()
     store.pause(None)
-    if pause is None or shell.now() >= pause.until:
-        shell.say("there was no pause to end: jobs are running")
+    if pause is None or asker.now() >= pause.until:
+        asker.say("there was no pause to end: jobs are running")
         return {"wasPausedUntil": None, "reason": None}
-    shell.say("jobs run again; those that are waiting go on within 15 minutes")
+    asker.say("jobs run again; those that are waiting go on within 15 minutes")
     return {"wasPausedUntil": batch_life.time(pause.until), "reason": pause.reason}
 
 
@@ -119,25 +136,26 @@ def _of_callbacks(stage: Stage) -> DeadLetterQueue:
     )
 
 
-_QUEUES = {
+#: Opens a dead-letter queue of a stage.
+QUEUES = {
     "jobs-dead": _of_jobs,
     "batches-dead": _of_batches,
     "callbacks-dead": _of_callbacks,
 }
 
 
-def redrive(stage: Stage, shell: Shell, *, queue: str, is_dry_run: bool, limit: int) -> object:
-    opened = _QUEUES[queue](stage)
+def redrive(stage: Stage, asker: Asker, *, queue: str, is_dry_run: bool, limit: int) -> object:
+    opened = QUEUES[queue](stage)
     letters = opened.take(limit)
     ours = [each for each in letters if each.batch_id is not None]
     strangers = [each for each in letters if each.batch_id is None]
-    _tell(ours, dead_letters.by_batch(ours), _store(stage), shell)
+    _tell(ours, dead_letters.by_batch(ours), _store(stage), asker)
     moved = 0 if is_dry_run else opened.move(ours)
     opened.put_back(letters if is_dry_run else strangers)
     if moved < len(ours) and not is_dry_run:
-        shell.say(f"SQS did not accept {len(ours) - moved}: they are back in 5 minutes")
+        asker.say(f"SQS did not accept {len(ours) - moved}: they are back in 5 minutes")
     if strangers:
-        shell.say(
+        asker.say(
             f"left alone, because this version cannot read them: {len(strangers)}; "
             f"`batchback ops discard --queue {queue} --stage {stage.name}` shows them"
         )
@@ -153,16 +171,16 @@ def redrive(stage: Stage, shell: Shell, *, queue: str, is_dry_run: bool, limit: 
 # ---- discard
 
 
-def discard(stage: Stage, shell: Shell, *, queue: str, is_sure: bool, limit: int) -> object:
-    opened = _QUEUES[queue](stage)
+def discard(stage: Stage, asker: Asker, *, queue: str, is_sure: bool, limit: int) -> object:
+    opened = QUEUES[queue](stage)
     letters = opened.take(limit)
     unreadable = [each for each in letters if each.is_unreadable]
     discarded = opened.discard(unreadable) if is_sure else 0
     opened.put_back([each for each in letters if not (is_sure and each.is_unreadable)])
     if unreadable and not is_sure:
-        shell.say(f"nothing was deleted: to delete {len(unreadable)} for good, add --yes")
+        asker.say(f"nothing was deleted: to delete {len(unreadable)} for good, add --yes")
     if too_new := sum(each.is_too_new for each in letters):
-        shell.say(
+        asker.say(
             f"kept, because a later release wrote them: {too_new}; deploy that release, then "
             "redrive them"
         )
@@ -185,11 +203,11 @@ def _message(letter: DeadLetter) -> dict[str, str | None]:
 
 
 def _tell(
-    letters: list[DeadLetter], counted: dict[str, int], store: BatchStore, shell: Shell
+    letters: list[DeadLetter], counted: dict[str, int], store: BatchStore, asker: Asker
 ) -> None:
     """Say which batches have dead messages, before any of them is moved."""
     known = store.find_all(counted)
-    shell.say(f"dead messages: {len(letters)}, of {len(counted)} batches")
+    asker.say(f"dead messages: {len(letters)}, of {len(counted)} batches")
     for batch_id, count in counted.items():
         status = known[batch_id].status if batch_id in known else "gone"
-        shell.say(f"  {batch_id} {status}, messages: {count}")
+        asker.say(f"  {batch_id} {status}, messages: {count}")

@@ -58,10 +58,10 @@ class DeadLetterQueue:
     #: Reads the batch's id from a body.
     batch_of: Any
 
-    def take(self, limit: int) -> list[DeadLetter]:
+    def take(self, limit: int, hidden_seconds: int = _HIDDEN_SECONDS) -> list[DeadLetter]:
         """Take all messages there are, up to a limit."""
         taken: list[DeadLetter] = []
-        while len(taken) < limit and (more := self._receive(limit - len(taken))):
+        while len(taken) < limit and (more := self._receive(limit - len(taken), hidden_seconds)):
             taken += more
         return taken
 
@@ -89,11 +89,11 @@ class DeadLetterQueue:
         """Delete them for good and return how many."""
         return sum(self._delete(group) for group in _tens(letters))
 
-    def _receive(self, limit: int) -> list[DeadLetter]:
+    def _receive(self, limit: int, hidden_seconds: int) -> list[DeadLetter]:
         answer: Any = self.client.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=min(limit, _MESSAGES_PER_REQUEST),
-            VisibilityTimeout=_HIDDEN_SECONDS,
+            VisibilityTimeout=hidden_seconds,
             WaitTimeSeconds=_WAIT_SECONDS,
             MessageSystemAttributeNames=["MessageGroupId", "SentTimestamp"],
         )

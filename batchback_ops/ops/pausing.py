@@ -3,22 +3,24 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from batchback.errors import CannotGoOn
-
 from chalicelib.domain.batch import LONGEST_LIFE
 
 _SPAN = re.compile(r"([0-9]{1,5})([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
+class NotAnEnd(ValueError):
+    """A pause cannot end then. The text says why, and what to give instead."""
+
+
 def end(given: str, now: datetime) -> datetime:
-    """The given time in UTC. CannotGoOn if it is not a time, is past or is too far away."""
+    """The given time in UTC. NotAnEnd if it is not a time, is past or is too far away."""
     moment = _moment(given, now)
     if moment <= now:
-        raise CannotGoOn(f"--until {given} is in the past: give a later time, such as 2h.")
+        raise NotAnEnd(f"{given} is in the past: give a later time, such as 2h.")
     if moment - now > LONGEST_LIFE:
-        raise CannotGoOn(
-            f"--until {given} is more than {LONGEST_LIFE.days} days away: give an earlier time. "
+        raise NotAnEnd(
+            f"{given} is more than {LONGEST_LIFE.days} days away: give an earlier time. "
             "You can pause again before it ends."
         )
     return moment
@@ -33,7 +35,7 @@ def _moment(given: str, now: datetime) -> datetime:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise CannotGoOn(
-        f"--until {given} is not a time: give one with its zone, such as 2026-11-24T06:00Z or "
+    raise NotAnEnd(
+        f"{given} is not a time: give one with its zone, such as 2026-11-24T06:00Z or "
         "2026-11-24T06:00+01:00, or a span from now, such as 30m, 2h or 1d."
     )
