@@ -1,7 +1,7 @@
 """ministack: an AWS on 127.0.0.1 that runs Lambda functions from their zips, each with its role.
 
 It is young software, installed in an environment of its own with pinned versions. It gives a second
-opinion besides moto, not the truth. on_emulator.py says where it differs from AWS."""
+opinion beside moto's, not proof. on_emulator.py says where it differs from AWS."""
 
 import logging
 import os

@@ -287,7 +287,7 @@ class TestDoctor:
 
 class TestOps:
     def test_dead_letters_are_found_and_go_back_to_work(self, service: OnEmulator) -> None:
-        """The dead letters of a completed batch whose callback nobody has sent since."""
+        """The dead letters of a completed batch whose callback has not been sent since."""
         queue = "callbacks-dead"
         with service.nothing_feeds("call_back"):
             async_id = signed(service, request(service, 3))

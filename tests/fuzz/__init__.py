@@ -1,2 +1,2 @@
-"""schemathesis against the whole service, running on this machine: what docs/openapi.yaml says is
-held against what is answered over real HTTP. `make fuzz` does it for long."""
+"""Runs schemathesis against the whole service on this machine, to check that it answers over real
+HTTP as docs/openapi.yaml describes. `make fuzz` runs it for longer."""

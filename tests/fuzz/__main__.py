@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz SECONDS`: so long, with other requests every time."""
+"""`python -m tests.fuzz SECONDS` runs for this long, with different requests every time."""
 
 import sys
 import tempfile
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tests.fuzz.session import session
 
-#: Most of the time goes to the actions one by one: there more requests get past the first check.
+#: Most of the time is for the single actions, where more requests pass validation.
 _SHARE_OF_ACTIONS = 0.8
 
 
 def main(seconds: int) -> int:
-    """The exit status: 1 where anything was found."""
+    """Return the exit status: 1 if anything was found."""
     for_actions = max(1, int(seconds * _SHARE_OF_ACTIONS))
     for_the_whole = max(1, seconds - for_actions)
     with tempfile.TemporaryDirectory() as folder, session(Path(folder)) as running:

@@ -1,4 +1,4 @@
-"""A running service with batches in every state, and schemathesis let loose on it."""
+"""Runs schemathesis against a running service that has batches in different states."""
 
 import json
 import subprocess
@@ -17,14 +17,16 @@ from batchback_local.live.process import ServiceProcess
 from batchback_local.live.waiting import tries
 from tests.description import Description, description
 
-#: Few, so that bodies at the limit are small, and there is time for many.
+#: Low, so that request bodies at the limit are small and many of them can be sent.
 MAX_JOBS = 5
 _PATIENCE_SECONDS = 60
 _DEADLINE_MINUTES = 12 * 60
-#: Of the description itself these are not true: no schema can say which request is of which action.
+#: Checks that fail for the unchanged description: no schema can say which request belongs to which
+#: action.
 _UNTRUE_OF_THE_WHOLE = ("positive_data_acceptance", "negative_data_rejection")
-#: How schemathesis is configured. It would expect 405 of TRACE and QUERY too, which API Gateway
-#: gives to no function. And 400 is right, whatever was sent, where a batch is not completed.
+#: The configuration of schemathesis. By default it expects 405 for TRACE and QUERY too, but API
+#: Gateway passes these to no function. And while a batch is not completed, 400 is the right answer
+#: to a valid request.
 _CONFIGURATION = """
 [phases.coverage]
 unexpected-methods = ["get", "put", "delete", "options", "patch"]
@@ -38,29 +40,29 @@ expected-statuses = ["200", "400", "404"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Where the service is, and a folder for what is written."""
+    """A running service, and a folder for the files of schemathesis."""
 
     folder: Path
     address: str
     credentials: str
     callback_url: str
-    #: Batches that are there.
+    #: The ids of existing batches.
     async_ids: tuple[str, ...]
 
     def fuzz_the_whole(self, *options: str) -> "Finding":
-        """The description as it is, with the number of jobs that this service allows."""
+        """Test the description, changed only to the number of jobs that this service allows."""
         document = deepcopy(description().document)
         document["components"]["schemas"]["RunRequest"]["properties"]["jobs"]["maxItems"] = MAX_JOBS
         left_out = ["--exclude-checks", ",".join(_UNTRUE_OF_THE_WHOLE)]
         return self._fuzz("openapi", document, *left_out, *options)
 
     def fuzz_each_action(self, *options: str) -> "Finding":
-        """Each action with its own request and answer."""
+        """Test each action with its own request and answer."""
         document = one_path_per_action(description())
         schemas = document["components"]["schemas"]
         schemas["RunRequest"]["properties"]["jobs"]["maxItems"] = MAX_JOBS
         schemas["RunRequest"]["properties"]["callbackUrl"] = {"const": self.callback_url}
-        _say_what_no_schema_can(schemas)
+        _restrict(schemas)
         for one_name in schemas["OfOneBatch"]["anyOf"]:
             [name] = one_name["properties"]
             one_name["properties"][name] = {"enum": [*self.async_ids, "0" * 32]}
@@ -81,13 +83,13 @@ class Session:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     is_clean: bool
-    #: What schemathesis says.
+    #: The output of schemathesis.
     report: str
 
 
 @contextmanager
 def session(folder: Path) -> Iterator[Session]:
-    """A service of its own between `with` and its end."""
+    """A new service, which runs inside the `with` block."""
     process = ServiceProcess(folder, variables={"MAX_JOBS_PER_BATCH": str(MAX_JOBS)})
     with process:
         where = process.where()
@@ -104,24 +106,24 @@ def session(folder: Path) -> Iterator[Session]:
 
 
 def _batches(client: Client, where: dict[str, Any], callback_url: str) -> Iterator[str]:
-    """The id of a batch that is done and of one that runs as long as the session."""
+    """Yield the id of a completed batch, and of one that runs until the session ends."""
     job: Job = {"namespace": "event", "action": "inviteContacts", "params": {"event": 1}}
     done = client.run([job], callback_url)["asyncId"]
     for _ in tries("delivered", _PATIENCE_SECONDS):
         if client.progress(done)["callback"]["status"] == "delivered":
             break
     yield done
-    wish = {"namespace": "event", "action": "hangs", "sleepMs": 600_000}
+    hangs = {"namespace": "event", "action": "hangs", "sleepMs": 600_000}
     with requests.Session() as http:
         http.trust_env = False
-        http.post(f"{where['platform']}/behave", json=wish, timeout=_PATIENCE_SECONDS)
+        http.post(f"{where['platform']}/behave", json=hangs, timeout=_PATIENCE_SECONDS)
     yield client.run([{**job, "action": "hangs"}], callback_url)["asyncId"]
 
 
-def _say_what_no_schema_can(schemas: dict[str, Any]) -> None:
-    """Or not all of it: which characters are printable, what headers weigh together and that their
-    names differ in more than case, that ids differ, how long a deadline may be here, which cursors
-    were handed out."""
+def _restrict(schemas: dict[str, Any]) -> None:
+    """Narrow the schemas by rules that they cannot fully express: which characters are printable,
+    how large all headers may be together, that header names differ in more than case, that job ids
+    are unique, how long a deadline may be in this service, and which cursors exist."""
     printable_ascii = "^[ -~]*$"
     schemas["Label"]["pattern"] = printable_ascii
     for part in ("propertyNames", "additionalProperties"):
@@ -134,8 +136,8 @@ def _say_what_no_schema_can(schemas: dict[str, Any]) -> None:
 
 
 def one_path_per_action(described: Description) -> dict[str, Any]:
-    """The same API with a path and query for each action. OpenAPI allows no query in a path, so
-    this is for a tool that takes it all the same, and can then tell which request is valid."""
+    """The same API with a separate path and query for each action. OpenAPI allows no query in a
+    path, but schemathesis accepts one, and can then tell which requests are valid."""
     document = deepcopy(described.document)
     document["paths"] = {
         f"{path}?action={name}": {"post": _of_action(item["post"], described, name)}

@@ -6,13 +6,13 @@ from tests.description import description
 from tests.fuzz.session import session
 
 ALWAYS_THE_SAME = "--generation-deterministic"
-#: Between them they take all that any action takes.
+#: Together, these two have every parameter that any action has.
 THE_RICHEST = ("run", "results")
 
 
 def test_the_running_service_is_as_it_is_described(tmp_path: Path) -> None:
-    """Each action takes what it is said to take, and nothing else. And whatever is sent under
-    whatever action is answered as described."""
+    """Each action accepts the requests that its description allows, and no others. Every answer is
+    as described, no matter what is sent to which action."""
     only = [word for name in THE_RICHEST for word in ("--include-operation-id", name)]
     with session(tmp_path) as running:
         of_actions = running.fuzz_each_action(

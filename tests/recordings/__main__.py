@@ -1,4 +1,4 @@
-"""Records what is seen now of the stories that have no recording yet. A recording stays."""
+"""Records the stories that have no recording yet. Existing recordings are not changed."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What was seen, as data, and whether what is seen now still is it."""
+"""Recordings as data, and how they are compared with what happens now."""
 
 import hashlib
 import json
@@ -11,23 +11,23 @@ from tests.fakes.http import Call, Post
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors" / "answers-before"
 
-#: One thing that was seen: its name, whether it may gain keys, and what it was.
+#: One recorded answer, call or callback: its name, whether it may gain keys, and its content.
 Recorded = dict[str, Any]
 
-#: Their values name the life of the batch, and are not compared.
+#: Headers whose values contain the submission of the batch, and are not compared.
 _IDS = frozenset({"webhook-id", "webhook-signature", "idempotency-key"})
-#: A longer body is kept by its hash.
+#: Of a longer body only the hash is recorded.
 _LONGEST_TEXT = 3_000
 _LONGEST_BEGINNING = 200
 
 
 def same(name: str, answer: Answer) -> Recorded:
-    """An answer that stays the same bytes."""
+    """An answer that must stay the same, byte for byte."""
     return _answer(name, answer, may_grow=False)
 
 
 def grown(name: str, answer: Answer) -> Recorded:
-    """An answer that may gain headers and keys, and loses and changes none."""
+    """An answer that may gain headers and keys, but must not lose or change any."""
     return _answer(name, answer, may_grow=True)
 
 
@@ -53,7 +53,7 @@ def posted(post: Post) -> Recorded:
 
 
 def without_ids(headers: Mapping[str, str]) -> dict[str, str | None]:
-    """Headers in the order in which they are sent; of those that hold an id, the names."""
+    """Headers in the order in which they are sent, without the values that contain an id."""
     return {name: None if name.lower() in _IDS else value for name, value in headers.items()}
 
 
@@ -68,7 +68,7 @@ def text_of(body: bytes) -> str | dict[str, object]:
 
 
 def differences(before: Iterable[Recorded], now: Iterable[Recorded]) -> list[str]:
-    """What is no longer as it was recorded; nothing if all of it is."""
+    """Describe each difference from the recording."""
     before, now = [*before], [*now]
     names = [each["name"] for each in before], [each["name"] for each in now]
     if names[0] != names[1]:
@@ -92,7 +92,7 @@ def read(story: str) -> list[Recorded]:
 def write(story: str, seen: Iterable[Recorded]) -> None:
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps([*seen], ensure_ascii=False, indent=1)
-    with file_of(story).open("x", encoding="utf-8") as file:  # it stays as it is
+    with file_of(story).open("x", encoding="utf-8") as file:  # fails if it exists
         file.write(text + "\n")
 
 
@@ -121,12 +121,12 @@ def _faults(before: Recorded, now: Recorded) -> Iterator[str]:
 
 
 def _is_identical(one: object, other: object) -> bool:
-    """Keys in the same order too, which is the order in which headers are sent."""
+    """Compare the order of keys too, because it is the order in which headers are sent."""
     return json.dumps(one) == json.dumps(other)
 
 
 def _losses(where: str, before: object, now: object) -> Iterator[str]:
-    """Whatever of a value no longer stands, at every depth; keys in the same order."""
+    """Describe what was lost or changed in a value, at every depth. Keys must keep their order."""
     if isinstance(before, dict) and isinstance(now, dict):
         kept = [key for key in now if key in before]
         if kept != [*before]:
@@ -141,7 +141,7 @@ def _losses(where: str, before: object, now: object) -> Iterator[str]:
 
 
 def _values(body: str) -> object:
-    """JSON with its numbers as they are written."""
+    """The JSON value, with numbers as they are written."""
     return json.loads(body, parse_int=_Number, parse_float=_Number)
 
 

@@ -1,4 +1,4 @@
-"""What a client does that knows none of the optional keys of `run`, and what is seen of it."""
+"""What a client does that knows none of the optional keys of `run`, and what others see of it."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -27,12 +27,12 @@ Story = Callable[[Serve], Iterator[Recorded]]
 URL = "https://example.com/callback"
 UNKNOWN = "0" * 32
 JOB = {"namespace": "event", "action": "inviteContacts", "params": {"event": 1}}
-#: When callbacks are sent, whatever the jobs before them waited for.
+#: When callbacks are sent, no matter how long the jobs waited before.
 _CALLED_BACK_AT = START + timedelta(hours=6)
 _FOUR_CHUNKS = {"JOBS_PER_MESSAGE": "2"}
 
 
-# --- what a caller sees of whole lives ---------------------------------------------------------
+# --- what a caller sees of whole batches -------------------------------------------------------
 
 
 def one_job(serve: Serve) -> Iterator[Recorded]:
@@ -54,7 +54,7 @@ def one_job(serve: Serve) -> Iterator[Recorded]:
 
 
 def one_job_without_an_idempotency_key(serve: Serve) -> Iterator[Recorded]:
-    """Its id is drawn."""
+    """Its id is random."""
     front = serve()
     answer = front.call("run", {"jobs": [JOB], "callbackUrl": URL})
     async_id: str = answer.json["asyncId"]
@@ -125,7 +125,7 @@ def answers_that_are_hard_to_keep(serve: Serve) -> Iterator[Recorded]:
 
 
 def every_outcome(serve: Serve) -> Iterator[Recorded]:
-    """And a restart, which runs what got no answer, and changes nothing else."""
+    """Includes a restart, which runs only the jobs that got no answer."""
     front = serve(**_FOUR_CHUNKS)
     front.platform.answer = _say
     ran, async_id = _run(front, [{"namespace": "story", "action": action} for action in _SAYS])
@@ -146,7 +146,7 @@ def every_outcome(serve: Serve) -> Iterator[Recorded]:
 
 
 def a_cancelled_batch(serve: Serve) -> Iterator[Recorded]:
-    """After one chunk of three; then it is restarted."""
+    """It is cancelled after one of three chunks, and restarted later."""
     front = serve(**_FOUR_CHUNKS)
     front.platform.answer = _echo
     ran, async_id = _run(front, [{**JOB, "params": {"n": n}} for n in range(6)])
@@ -185,7 +185,7 @@ def a_revoked_key(serve: Serve) -> Iterator[Recorded]:
 
 
 def callbacks_that_fail(serve: Serve) -> Iterator[Recorded]:
-    """Repeats are the same bytes, and a series that failed can be begun anew."""
+    """Retries send the same bytes, and a callback that failed for good can be reposted."""
     front = serve()
     ran, async_id = _run(front, [JOB])
     yield ran
@@ -255,7 +255,7 @@ def _too_late(serve: Serve) -> Iterator[Recorded]:
 
 
 def on_the_wire(serve: Serve) -> Iterator[Recorded]:
-    """Through the adapters that production has, one for each way to authenticate."""
+    """Uses the adapters of production, with each way to authenticate."""
     for auth, header in [
         (PlatformAuth.NONE, None),
         (PlatformAuth.HEADER, ("X-Platform-Token", "t0ken")),
@@ -295,7 +295,7 @@ def _seen(name: str, seen: Seen, server: Server) -> Recorded:
 
 
 def _send(front: Front, body: object, key: str = "story") -> Answer:
-    """A submission whose id its Idempotency-Key decides."""
+    """Submit with an Idempotency-Key, so that the id is always the same."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {**basic("demo", "demo-secret"), "Idempotency-Key": key}
     return front.send("/api/1.0/batch?action=run", raw, headers=headers)
@@ -311,7 +311,7 @@ def _ask(front: Front, action: str, async_id: str, **more: object) -> Answer:
 
 
 def _end(front: Front, async_id: str) -> Iterator[Recorded]:
-    """What is seen of a batch that has ended."""
+    """What everybody sees of a batch that has ended."""
     yield from map(called, front.platform.calls)
     yield from map(posted, front.receiver.posts)
     yield grown("progress", _ask(front, "progress", async_id))
@@ -319,13 +319,13 @@ def _end(front: Front, async_id: str) -> Iterator[Recorded]:
 
 
 def _each_once(calls: Sequence[Call]) -> Iterator[Recorded]:
-    """A job's calls are all the same, however many it takes."""
+    """The calls without repetitions: all calls of a job are the same."""
     return map(called, dict.fromkeys(calls))
 
 
 def _work_off(front: Front, callbacks_at: datetime | None = _CALLED_BACK_AT) -> None:
-    """Lets every job end, whatever it waits for; then its callback is tried, at a given moment if
-    the wait was long."""
+    """Run all jobs to their end, however long they wait. Then make one attempt at the callback, at
+    the given time or later."""
     import app
 
     while front.queue.jobs or front.queue.batches:
@@ -357,11 +357,11 @@ def _deliver(message: JobsMessage) -> None:
 
 
 def _echo(call: Call) -> Reply:
-    """Answers with the very bytes that it was sent."""
+    """Answer with the bytes of the request."""
     return Reply(status=200, body=b'{"echo": ' + call.body + b"}")
 
 
-#: What the platform says to each action, whenever it is called.
+#: What the platform answers to each action, at every call.
 _SAYS: dict[str, Reply | NoReply] = {
     "succeeds": Reply(status=200, body=b'{"ok": true}'),
     "saysNothing": Reply(status=204),

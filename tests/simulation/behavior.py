@@ -6,14 +6,14 @@ from typing import Literal
 from chalicelib.domain.outcome import NoReply, Reply
 
 #: "kill" kills the caller.
-Brought = Reply | NoReply | Literal["kill"]
+Outcome = Reply | NoReply | Literal["kill"]
 #: Takes a job's index and how often it was called before.
-PlatformBehavior = Callable[[int, int], Brought]
+PlatformBehavior = Callable[[int, int], Outcome]
 #: Takes how many posts came before.
-ReceiverBehavior = Callable[[int], Brought]
+ReceiverBehavior = Callable[[int], Outcome]
 
 
-def answers(index: int, before: int) -> Brought:
+def answers(index: int, before: int) -> Outcome:
     """Every job gets its answer, a different one at each call, so that a swapped answer is
     noticed."""
     return Reply(status=200, body=f'{{"job":{index},"call":{before}}}'.encode())
@@ -22,7 +22,7 @@ def answers(index: int, before: int) -> Brought:
 def failing(job: int, times: int, reply: Reply | NoReply | None = None) -> PlatformBehavior:
     """One job fails this many times; after more than five it stays unanswered."""
 
-    def behave(index: int, before: int) -> Brought:
+    def behave(index: int, before: int) -> Outcome:
         fails = index == job and before < times
         return (reply or Reply(status=500)) if fails else answers(index, before)
 
@@ -30,10 +30,9 @@ def failing(job: int, times: int, reply: Reply | NoReply | None = None) -> Platf
 
 
 def failing_for_good(*jobs: int) -> PlatformBehavior:
-    """Some jobs, or all if none is named, get an error as their answer; the error is their own,
-    too."""
+    """Some jobs, or all if none is named, get an error as their answer, a different one each."""
 
-    def behave(index: int, before: int) -> Brought:
+    def behave(index: int, before: int) -> Outcome:
         body = f'{{"job":{index},"call":{before}}}'.encode()
         fails = not jobs or index in jobs
         return Reply(status=404, body=body) if fails else answers(index, before)
@@ -49,7 +48,7 @@ def busy(*seconds: int) -> PlatformBehavior:
 def busy_by_job(*of_jobs: tuple[int, ...]) -> PlatformBehavior:
     """The same, with separate waits for each job in turn."""
 
-    def behave(index: int, before: int) -> Brought:
+    def behave(index: int, before: int) -> Outcome:
         seconds = of_jobs[index % len(of_jobs)]
         if before >= len(seconds):
             return answers(index, before)
@@ -66,17 +65,17 @@ def unreachable(job: int, times: int) -> PlatformBehavior:
 def poison(job: int) -> PlatformBehavior:
     """One job kills every worker that runs it."""
 
-    def behave(index: int, before: int) -> Brought:
+    def behave(index: int, before: int) -> Outcome:
         return "kill" if index == job else answers(index, before)
 
     return behave
 
 
-def takes(before: int) -> Brought:
+def takes(before: int) -> Outcome:
     return Reply(status=200)
 
 
-def kills(before: int) -> Brought:
+def kills(before: int) -> Outcome:
     """Sending the callback kills the sender every time."""
     return "kill"
 
@@ -84,7 +83,7 @@ def kills(before: int) -> Brought:
 def refusing(times: int, reply: Reply | NoReply | None = None) -> ReceiverBehavior:
     """The receiver is down for this many attempts."""
 
-    def behave(before: int) -> Brought:
+    def behave(before: int) -> Outcome:
         down = reply or NoReply(reason="no connection")
         return down if before < times else Reply(status=200)
 

@@ -16,7 +16,7 @@ from greenlet import GreenletExit, greenlet
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.errors import BatchbackError, Unavailable
-from tests.simulation.behavior import Brought, PlatformBehavior, ReceiverBehavior
+from tests.simulation.behavior import Outcome, PlatformBehavior, ReceiverBehavior
 from tests.simulation.hooks import Hooks
 from tests.simulation.ports import OUTSIDE, READS, Crash, service_of
 from tests.simulation.promises import check
@@ -34,7 +34,7 @@ _MAX_STEPS = 20_000
 #: How often a call of a job fails for now, at most. It fails fewer times if an outage of the
 #: platform, which comes once per storm, is met by three more calls before it is known.
 _FAILURES = 4
-_FAILURES_BESIDES = 1
+_FAILURES_IN_AN_OUTAGE = 1
 #: What holds up jobs, and what ends it.
 _HOLDS: tuple[Step, ...] = ("platform away", "platform back", "pause", "resume")
 #: The account's limit on open batches, in one storm and the next.
@@ -48,7 +48,7 @@ _LIMITS = (
     Limits(),
     Limits(open_batches=1, jobs_per_minute=10),
 )
-#: How many jobs may fail, in one storm and the next, and how likely each one does if it counts.
+#: How many jobs may fail, in one storm and the next, and how likely each one is to fail then.
 _MAX_FAILED = (None, None, 0, None, 2)
 _FAILS_FOR_GOOD = 0.3
 
@@ -91,7 +91,7 @@ class _Storm:
             for name in ("crash", "error", "lose", "double", "outage", "slow")
         }
         self.odds["hold"] = self.rng.choice([0, 0, 0.01, 0.05])
-        scenario = _scenario(self.rng, _FAILURES_BESIDES if self.odds["hold"] else _FAILURES)
+        scenario = _scenario(self.rng, _FAILURES_IN_AN_OUTAGE if self.odds["hold"] else _FAILURES)
         if self.max_failed is not None:
             scenario = replace(scenario, platform=_with_errors(scenario.platform))
         self.state = begin(replace(scenario, limits=self.limits, max_failed=self.max_failed))
@@ -123,7 +123,7 @@ class _Storm:
         return True
 
     def _upcoming(self) -> Invocation | None:
-        """The next invocation. While others run, time seldom moves, so most things happen
+        """The next invocation. While others run, time rarely moves, so most things happen
         concurrently."""
         before = self.state.now
         self.rng.shuffle(self.state.queue)
@@ -278,7 +278,7 @@ def _moody_platform(seed: int, odds: float, failures: int) -> PlatformBehavior:
 def _with_errors(platform: PlatformBehavior) -> PlatformBehavior:
     """Some jobs get an error as their answer."""
 
-    def behave(index: int, before: int) -> Brought:
+    def behave(index: int, before: int) -> Outcome:
         reply = platform(index, before)
         fails = random.Random(f"error-{index}").random() < _FAILS_FOR_GOOD
         if fails and isinstance(reply, Reply) and reply.status == 200:

@@ -238,7 +238,7 @@ def failed_messages_ignored() -> Iterator[None]:
 
 
 @contextmanager
-def a_lease_that_anybody_records_under() -> Iterator[None]:
+def an_outcome_recorded_without_the_lease() -> Iterator[None]:
     """The outcome of an attempt is written without checking who holds the lease."""
 
     def careless(batch: Batch) -> Mapping[str, Any]:
@@ -265,7 +265,7 @@ FAULTS: dict[str, Any] = {
         no_split,
         no_submission_in_the_keys,
         failed_messages_ignored,
-        a_lease_that_anybody_records_under,
+        an_outcome_recorded_without_the_lease,
     )
 }
 

@@ -1,5 +1,5 @@
-"""Compares states: two states are the same if the same can still happen and the same is
-promised."""
+"""Compares states: two states are the same if the same can still happen in them and the same
+promises apply."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.fakes.dynamodb import FakeBatchStore
 from tests.simulation.state import State
 
 #: Fields that only tell how the state came about, such as how often ids and numbers were drawn.
-_NO_MATTER = {"scenario", "ids", "writes"}
+_IRRELEVANT = {"scenario", "ids", "writes"}
 #: Fields that only the scenario's own promises need.
-_FOR_WHO_ASKS = {"sent", "logged"}
+_FOR_OWN_PROMISES = {"sent", "logged"}
 #: Fields that are compared in their own way.
-_TAKEN_APART = {"queue", "store"}
+_COMPARED_SEPARATELY = {"queue", "store"}
 #: Tokens are new each time; only their presence matters.
 _TOKENS = {"lease", "rerun"}
 
@@ -26,10 +26,10 @@ class Fingerprints:
     """The fingerprints of one scenario's states. What never changes is hashed once."""
 
     def __init__(self, state: State) -> None:
-        ignored = _NO_MATTER if state.scenario.insists else _NO_MATTER | _FOR_WHO_ASKS
+        ignored = _IRRELEVANT if state.scenario.insists else _IRRELEVANT | _FOR_OWN_PROMISES
         kinds: dict[type, list[str]] = {list: [], dict: [], object: []}
         for field in fields(State):
-            if field.name not in ignored | _TAKEN_APART:
+            if field.name not in ignored | _COMPARED_SEPARATELY:
                 value = getattr(state, field.name)
                 kinds[next(kind for kind in kinds if isinstance(value, kind))].append(field.name)
         self._lists, self._dicts, self._others = (_getter(names) for names in kinds.values())

@@ -50,7 +50,7 @@ def restarts_that_ignore_waits() -> Iterator[None]:
 
 
 @contextmanager
-def a_pause_that_nobody_minds() -> Iterator[None]:
+def a_pause_that_is_ignored() -> Iterator[None]:
     """Jobs are called while an operator has paused the stage."""
     hold = Holds.hold
 
@@ -59,7 +59,7 @@ def a_pause_that_nobody_minds() -> Iterator[None]:
 
 
 @contextmanager
-def an_error_taken_for_a_death() -> Iterator[None]:
+def an_error_mistaken_for_a_death() -> Iterator[None]:
     """An error is raised, and the message comes back when it is visible again."""
 
     def give_up(self: Handover, messages: Any, error: Any, batch: Any = None) -> None:
@@ -168,7 +168,7 @@ def attempts_used_while_the_platform_is_away() -> Iterator[None]:
 
 
 @contextmanager
-def a_message_held_up_for_ever() -> Iterator[None]:
+def a_message_held_up_forever() -> Iterator[None]:
     """An outage holds up a message no matter how long it has waited."""
     hold_of = PlatformWatch._holds
 
@@ -187,8 +187,8 @@ def an_outage_that_never_ends() -> Iterator[None]:
 
 
 @contextmanager
-def an_outage_moved_by_anybody() -> Iterator[None]:
-    """Any call that finds the platform away moves the time, no matter what happened to the
+def an_outage_moved_without_its_condition() -> Iterator[None]:
+    """Any call that finds the platform down moves the time, no matter what happened to the
     outage."""
 
     def move(self: FakeBatchStore, account: str, seen: Outage, later: Outage) -> bool:
@@ -265,8 +265,8 @@ HINDRANCE_FAULTS: dict[str, Any] = {
         for fault in (
             checks_that_ignore_waits,
             restarts_that_ignore_waits,
-            a_pause_that_nobody_minds,
-            an_error_taken_for_a_death,
+            a_pause_that_is_ignored,
+            an_error_mistaken_for_a_death,
             errors_without_backoff,
             errors_never_counted,
             errors_that_forget_what_the_platform_asked,
@@ -276,9 +276,9 @@ HINDRANCE_FAULTS: dict[str, Any] = {
             a_completion_that_is_not_announced,
             a_completion_that_keeps_the_slot,
             attempts_used_while_the_platform_is_away,
-            a_message_held_up_for_ever,
+            a_message_held_up_forever,
             an_outage_that_never_ends,
-            an_outage_moved_by_anybody,
+            an_outage_moved_without_its_condition,
             a_message_past_its_last_attempt_that_calls,
             jobs_not_started_that_lose_an_attempt,
             a_check_that_moves_the_due_time_of_a_cancel,

@@ -22,16 +22,19 @@ def posts_at_most(times: int) -> Promise:
 
     def promise(state: State) -> None:
         begun = times * (1 + state.losses + len(state.acted))
-        insist(len(state.posts) <= begun, f"{len(state.posts)} callbacks are sent, not {times}")
+        insist(
+            len(state.posts) <= begun, f"at most {begun} callbacks are sent, not {len(state.posts)}"
+        )
 
     return promise
 
 
 def no_job_is_called_more_than_five_times(state: State) -> None:
-    """In one round, no matter what the caller does meanwhile, and what fails."""
+    """This holds for each round, no matter what the caller does meanwhile and what fails."""
     most = max(calls_in_rounds(state).values(), default=0)
-    chains = 1 + state.sent_unknown + state.deaths + state.begun_anew
-    insist(most <= JOB_TRIES * chains, f"a job is called {JOB_TRIES} times at most, not {most}")
+    chains = 1 + state.sent_unnoticed + state.deaths + state.starts_over
+    at_most = JOB_TRIES * chains
+    insist(most <= at_most, f"a job is called at most {at_most} times in a round, not {most}")
 
 
 def no_message_is_sent_twice(state: State) -> None:
@@ -39,7 +42,7 @@ def no_message_is_sent_twice(state: State) -> None:
     if state.losses:
         return
     at_most, sent = _chunks(state) + len(state.calls) - state.scenario.jobs, state.sent["jobs"]
-    insist(sent <= at_most, f"{at_most} messages suffice, {sent} were sent")
+    insist(sent <= at_most, f"at most {at_most} messages are sent, not {sent}")
 
 
 def an_error_is_no_death(state: State) -> None:
@@ -52,16 +55,18 @@ def an_error_is_no_death(state: State) -> None:
     messages, at_most = state.sent["jobs"], 2 * _chunks(state)
     insist(
         again == 0 and (took <= _ERROR or state.submits > 1) and messages <= at_most,
-        f"an error makes no second call, not {again}, and waits {_ERROR} at most, not {took}, "
-        f"and {at_most} messages suffice, not {messages}",
+        f"after an error no job is called again ({again} calls were repeated), the batch takes at "
+        f"most {_ERROR} (it took {took}), and at most {at_most} messages are sent (not {messages})",
     )
-    insist(not state.logged["message split"], "an error splits no message")
+    insist(not state.logged["message split"], "a message is not split because of an error")
 
 
 def a_job_is_called_once(state: State) -> None:
-    """No matter what is away or waits: a job that was called has its answer recorded."""
+    """A job that was called has its answer recorded, no matter what is down or waiting."""
     most = max(calls_in_rounds(state).values(), default=0)
-    insist(most <= 1, f"a job that is answered is called once, not {most} times")
+    insist(
+        most <= 1, f"a job that was answered is not called again, but one was called {most} times"
+    )
 
 
 def called_again_at_most(times: int) -> Promise:
@@ -69,37 +74,43 @@ def called_again_at_most(times: int) -> Promise:
 
     def promise(state: State) -> None:
         again = sum(calls - 1 for calls in calls_in_rounds(state).values())
-        insist(again <= times, f"{times} calls are made again at most, not {again}")
+        insist(again <= times, f"at most {times} calls are repeated, not {again}")
 
     return promise
 
 
 def no_job_is_called_before_its_time(state: State) -> None:
-    """A job is not called before the platform's Retry-After is over, no matter what the other jobs'
-    answers say and if an error comes between. Only work that is done twice may call it earlier."""
-    if state.deaths or state.sent_unknown or state.begun_anew:
+    """A job is not called before the platform's Retry-After is over, even if other jobs were told
+    otherwise or an error happened meanwhile. Only work that is done twice may call it earlier."""
+    if state.deaths or state.sent_unnoticed or state.starts_over:
         return
     for job in range(state.scenario.jobs):
         calls = [call for call in state.calls if call.job == job]
         for call, after in pairwise(calls):
             early = call.not_before - after.at
-            insist(early <= timedelta(), f"job {job} is called {early} before its Retry-After")
+            insist(
+                early <= timedelta(),
+                f"job {job} waits for the platform's Retry-After, but was called {early} too early",
+            )
 
 
 def a_cancel_ends_it_within_minutes(state: State) -> None:
-    """Even if the message of the cancel is lost."""
+    """A cancel takes effect even if its message is lost."""
     head = state.head
     if head is None or not head.cancelled or head.completed_at is None:
         return
     took = head.completed_at - (state.cancelled_at or head.completed_at)
-    insist(took <= 6 * _MINUTE, f"a cancel ends the batch within minutes, not after {took}")
+    insist(took <= 6 * _MINUTE, f"a cancelled batch ends within 6 minutes, not after {took}")
 
 
-def nothing_is_taken_for_lost(state: State) -> None:
-    """Messages that wait their turn behind others are not sent again."""
+def nothing_is_mistaken_for_lost(state: State) -> None:
+    """Messages that wait behind others are not sent again."""
     rescues = state.logged["chunks sent again"]
     batches = state.logged["batch accepted"]
-    insist(rescues == 0, f"{batches} batches that wait their turn need no rescue, not {rescues}")
+    insist(
+        rescues == 0,
+        f"no message of {batches} waiting batches counts as lost, but {rescues} were sent again",
+    )
 
 
 def rescued_at_most(times: int) -> Promise:
@@ -107,13 +118,13 @@ def rescued_at_most(times: int) -> Promise:
 
     def promise(state: State) -> None:
         rescues, at_most = state.logged["chunks sent again"], times + state.deaths + state.errors
-        insist(rescues <= at_most, f"chunks are sent again {at_most} times, not {rescues}")
+        insist(rescues <= at_most, f"chunks are sent again at most {at_most} times, not {rescues}")
 
     return promise
 
 
 def an_absent_platform_is_left_alone(state: State) -> None:
-    """The platform is called until each message notices that it is away; then single jobs test
+    """The platform is called until each message notices that it is down; then single jobs probe
     it."""
     away = [call for call in state.calls if call.is_away]
     if not away or state.losses or state.acted:
@@ -122,25 +133,28 @@ def an_absent_platform_is_left_alone(state: State) -> None:
     tries = len(OUTAGE_WAITS) + lasted / OUTAGE_WAITS[-1]
     until_known = ATTEMPT_TO_TRIP + state.scenario.is_warm  # an answer in the last minute misleads
     at_most = state.scenario.jobs * until_known + _chunks(state) * (1 + tries)
-    insist(len(away) <= at_most, f"it is called {at_most:.0f} times in vain, not {len(away)}")
+    insist(
+        len(away) <= at_most,
+        f"a platform that is down is called at most {at_most:.0f} times, not {len(away)}",
+    )
 
 
 def every_job_has_its_answer_in_the_end(state: State) -> None:
-    """Every job gets an answer of the platform, no matter what was stopped before."""
+    """Every job gets an answer from the platform, even if the batch was stopped before."""
     head = state.head
     if head is None or "restart" not in state.granted or state.deaths:
         return
-    insist(head.status == "completed", "what was stopped is completed by a restart")
+    insist(head.status == "completed", "a restart completes a batch that was stopped")
     unanswered = head.answered.unanswered
-    insist(unanswered == 0, f"a restart leaves no job without an answer, not {unanswered}")
+    insist(unanswered == 0, f"every job has an answer after a restart, but {unanswered} have none")
 
 
 def has_its_own_deadline(state: State) -> None:
-    """The deadline of each round, a moment after the round began."""
+    """Each round has the deadline that the caller gave."""
     head, own = state.head, state.scenario.own_deadline
     if head is not None and own is not None:
         lasts = head.deadline - head.round_began_at
-        insist(lasts == own, f"a round may take {own}, as its caller says, not {lasts}")
+        insist(lasts == own, f"the deadline is {own} after the round began, not {lasts}")
 
 
 def _chunks(state: State) -> int:

@@ -11,7 +11,7 @@ from chalicelib.domain.batch import chunk_size
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.transitions import LEASE
 from tests.simulation.accidents import Death
-from tests.simulation.behavior import Brought, answers, refusing
+from tests.simulation.behavior import Outcome, answers, refusing
 from tests.simulation.promises import check
 from tests.simulation.running import Plan, Stuck, act, most_invocations, run
 from tests.simulation.scenario import Scenario
@@ -28,15 +28,15 @@ _MOMENTS_PER_JOB = 1.2
 _FAILING = 100
 
 
-def _now_and_then(index: int, before: int) -> Brought:
+def _now_and_then(index: int, before: int) -> Outcome:
     return _failing(index, before, 2)
 
 
-def _for_good(index: int, before: int) -> Brought:
+def _for_good(index: int, before: int) -> Outcome:
     return _failing(index, before, 5)
 
 
-def _failing(index: int, before: int, times: int) -> Brought:
+def _failing(index: int, before: int, times: int) -> Outcome:
     fails = index % _FAILING == 0 and before < times
     return Reply(status=500) if fails else answers(index, before)
 

@@ -52,7 +52,7 @@ def a_slot_freed_before_the_end() -> Iterator[None]:
 
 
 @contextmanager
-def nobody_prunes_abandoned_slots() -> Iterator[None]:
+def abandoned_slots_never_pruned() -> Iterator[None]:
     """A slot that was not freed stays taken for good."""
     with patch.object(BatchAdmission, "_prune", lambda self, *_: False):
         yield
@@ -94,7 +94,7 @@ LIMIT_FAULTS: dict[str, Any] = {
         no_condition_on_the_slots,
         a_slot_taken_after_the_commit,
         a_slot_freed_before_the_end,
-        nobody_prunes_abandoned_slots,
+        abandoned_slots_never_pruned,
         only_ended_batches_free_their_slots,
         no_grace,
         a_restart_that_is_not_admitted,

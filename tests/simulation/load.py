@@ -105,7 +105,7 @@ class _Workers:
 
 
 class _Sleeping(Hooks):
-    """Lets the others go on while one waits."""
+    """Lets the other workers go on while one waits."""
 
     def __init__(self, workers: _Workers) -> None:
         self._workers = workers
@@ -118,6 +118,6 @@ def _all_others_have_ended(state: State) -> None:
     for head in state.store.heads.values():
         if head.batch_id == BYSTANDER:
             continue
-        insist(head.is_completed, "every batch ends")
+        insist(head.is_completed, "every batch completes")
         insist(head.callback is CallbackState.DELIVERED, "every callback is delivered")
-    insist(set(state.others.values()) <= {1}, "every job is called once, and every callback sent")
+    insist(set(state.others.values()) <= {1}, "every job and every callback is called at most once")

@@ -19,7 +19,7 @@ from tests.simulation.hindrances import (
     SENTINELS,
     WAITING,
 )
-from tests.simulation.insisted import nothing_is_taken_for_lost
+from tests.simulation.insisted import nothing_is_mistaken_for_lost
 from tests.simulation.load import Load
 from tests.simulation.promises import check
 from tests.simulation.receiving import RECEIVING
@@ -169,7 +169,7 @@ A_BACKLOG = Load(
         chunk_size=10,
         call_seconds=2,
         ends_within=timedelta(minutes=40),
-        insists=(nothing_is_taken_for_lost,),
+        insists=(nothing_is_mistaken_for_lost,),
     ),
     others=200,
     workers=2,

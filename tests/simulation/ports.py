@@ -19,7 +19,7 @@ from chalicelib.operations.ports import Ports
 from tests.fakes.dynamodb import FakeKeyStore
 from tests.fakes.threads import FakeConcurrent
 from tests.samples import DEMO_ACCOUNT, DEMO_KEY
-from tests.simulation.behavior import Brought
+from tests.simulation.behavior import Outcome
 from tests.simulation.state import Body, Call, Post, State
 from tests.simulation.witness import insist_on_a_new_id, insist_on_the_pause
 
@@ -202,7 +202,7 @@ class SimulatedPlatform:
         before = state.called[index]
         state.called[index] += 1
         if state.is_away("platform"):
-            reply: Brought = NoReply(reason="no connection")
+            reply: Outcome = NoReply(reason="no connection")
         else:
             reply = state.scenario.platform(index, before)
         self._world.wait(state.scenario.call_seconds)
@@ -252,10 +252,10 @@ class SimulatedReceiver:
         state, began_at = self._state, self._state.now
         number = len(state.posts)
         reply = state.scenario.receiver(number)
-        is_taken = isinstance(reply, Reply) and reply.status == 200
+        is_accepted = isinstance(reply, Reply) and reply.status == 200
         takes = state.scenario.post_seconds[number : number + 1] or (0,)
         told = _not_before(reply, began_at + timedelta(seconds=takes[0]))
-        state.posts.append(Post(webhook_id, body, began_at, told, is_taken))
+        state.posts.append(Post(webhook_id, body, began_at, told, is_accepted))
         state.posting += 1
         state.most_posting = max(state.most_posting, state.posting)
         try:
@@ -267,7 +267,7 @@ class SimulatedReceiver:
         return reply
 
 
-def _not_before(reply: Brought, now: datetime) -> datetime:
+def _not_before(reply: Outcome, now: datetime) -> datetime:
     """When the next attempt may come, according to the answer."""
     asked = retry_after(reply.retry_after, now) if isinstance(reply, Reply) else None
     return now + timedelta(seconds=asked or 0)
@@ -281,7 +281,7 @@ class SimulatedJournal:
 
     def write(self, event: str, **fields: object) -> None:
         self._state.logged[event] += 1
-        self._state.begun_anew += event in ("chunks sent", "chunks sent again")
+        self._state.starts_over += event in ("chunks sent", "chunks sent again")
 
 
 _KEYS = FakeKeyStore([DEMO_KEY], [DEMO_ACCOUNT])

@@ -1,4 +1,4 @@
-"""What must be true when all is at rest, no matter what happened before."""
+"""What must be true once nothing is left to do, no matter what happened before."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEATHS_TO_BLAME = 2
 _USED_UP = CALLBACK_TRIES - 3
 #: After all batches of an account have ended, it can submit again within this time.
 _PATIENCE = GRACE + BETWEEN_PRUNINGS
-#: How far anything judged by a function's own clock may be off.
+#: How far off anything may be that a function judges by its own clock.
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
 
@@ -37,7 +37,7 @@ def check(state: State) -> None:
     """Raise Broken if a promise does not hold."""
     head = state.head
     if head is None:
-        raise Broken("the caller was never answered, or its batch is gone")
+        raise Broken("the caller gets an answer, and its batch exists")
     for promise in state.scenario.insists:
         promise(state)
     _has_one_answer_for_each_job(state, head)
@@ -53,7 +53,7 @@ def check(state: State) -> None:
     _called_itself_the_same(state)
     _waited_as_it_was_told(state)
     _delivered_once_at_a_time(state)
-    insist(len(head.history) == head.attempts, "the history tells of every attempt of a series")
+    insist(len(head.history) == head.attempts, "the history lists every attempt at the callback")
     _did_what_was_granted(state, head)
     _kept_the_limits(state)
     _touched_nothing_else(state)
@@ -61,13 +61,14 @@ def check(state: State) -> None:
 
 
 def _has_ended(state: State, head: Batch) -> None:
-    insist(head.is_completed, "the batch ends")
-    insist(head.has_all_chunks_done, "a completed batch has all its chunks done")
+    insist(head.is_completed, "the batch completes")
+    insist(head.has_all_chunks_done, "all chunks of a completed batch are done")
     insist(head.answered.total == head.total, "every job is counted once")
     began_at = max(head.round_began_at, state.began_at)
     took = (head.completed_at or state.now) - began_at
     insist(
-        took <= _allowed(state, state.scenario.ends_within), f"it ends in time, not after {took}"
+        took <= _allowed(state, state.scenario.ends_within),
+        f"the batch ends in time, not after {took}",
     )
 
 
@@ -85,7 +86,7 @@ def _has_one_answer_for_each_job(state: State, head: Batch) -> None:
             continue
         for index in part.answers:
             key = (submission, round, index)
-            insist(key not in seen, f"job {index} has one recorded answer in a round")
+            insist(key not in seen, f"job {index} has only one recorded answer per round")
             seen.add(key)
         if submission == head.submission:
             _knows_the_details(state, round, part)
@@ -98,20 +99,33 @@ def _knows_the_details(state: State, round: int, part: AnswersPart) -> None:
         calls = [call for call in state.calls if (call.job, call.round) == (index, round)]
         told = answer.call
         if told is None:
-            insist(answer.verdict is not Verdict.SUCCEEDED, f"job {index} has the details")
+            insist(
+                answer.verdict is not Verdict.SUCCEEDED,
+                f"a successful answer has the details of its call, but job {index} has none",
+            )
             continue
-        insist(1 <= told.attempts <= len(calls), f"job {index} was called so often at least")
+        insist(
+            1 <= told.attempts <= len(calls),
+            f"job {index} was called at least as often as its details say",
+        )
         if state.is_undisturbed and not any(call.is_away for call in calls):
-            insist(told.attempts == len(calls), f"job {index} was called so often")
-            insist(told.http_status == calls[-1].status, f"job {index} was answered so")
+            insist(
+                told.attempts == len(calls), f"job {index} was called as often as its details say"
+            )
+            insist(
+                told.http_status == calls[-1].status,
+                f"job {index} has the HTTP status of its last call",
+            )
 
 
 def _answers_are_the_jobs_own(state: State, head: Batch) -> None:
     results = json.loads(state.results(head))["results"]
-    insist(len(results) == head.total, "there is a result for each job")
+    insist(len(results) == head.total, "every job has a result")
     excused = head.cancelled or head.stopped
     excused |= state.is_key_revoked or state.deaths >= DEATHS_TO_BLAME
-    excused |= bool(state.storm and state.away and state.errors)  # an outage could not be written
+    excused |= bool(
+        state.storm and state.away and state.errors
+    )  # an outage may not have been recorded
     for index, result in enumerate(results):
         insist(result["request"] == {"n": index}, "results are in the order of the jobs")
         has_answer = result["response"].get("job") == index
@@ -122,40 +136,49 @@ def _answers_are_the_jobs_own(state: State, head: Batch) -> None:
 def _results_never_changed(state: State, head: Batch) -> None:
     insist(
         state.completed.get(head.round) == state.results(head),
-        "results stay as they were when the batch was completed",
+        "results do not change after the batch has completed",
     )
     for post in state.posts:
         round = int(post.webhook_id.rpartition("-")[2])
         insist(
             state.completed.get(round) == post.body,
-            "every callback of a round holds the results of its completion, byte for byte",
+            "every callback of a round contains its results, byte for byte",
         )
 
 
 def _was_called_back(state: State, head: Batch) -> None:
     if state.scenario.receiver is kills:
-        insist(head.callback is CallbackState.FAILED, "a callback that kills fails in the end")
-        insist(len(state.posts) <= CALLBACK_TRIES, "a callback is not sent forever")
+        insist(
+            head.callback is CallbackState.FAILED,
+            "a callback that kills its senders counts as failed",
+        )
+        insist(
+            len(state.posts) <= CALLBACK_TRIES,
+            f"a callback is sent at most {CALLBACK_TRIES} times, not {len(state.posts)}",
+        )
         return
     if state.losses >= _USED_UP and head.attempts == CALLBACK_TRIES:
         return  # every attempt was counted, and too many of their senders died
     ends = state.scenario.callback_ends
     if state.scenario.at_rest == "repost" and "repost" not in state.granted:
         ends = head.callback  # it stays as it was before
-    insist(head.callback is ends, f"the callback is {ends.value} in the end, not {head.callback}")
-    taken = [post for post in state.posts if post.is_taken]
+    insist(head.callback is ends, f"the callback ends as {ends.value}, not {head.callback}")
+    accepted = [post for post in state.posts if post.is_accepted]
     if ends is CallbackState.DELIVERED:
         _was_called_back_in_time(state, head)
     if state.is_undisturbed:
         expected = ends is CallbackState.DELIVERED
-        insist(len(taken) == expected, "two concurrent checks send one callback")
+        insist(
+            len(accepted) == expected,
+            f"the receiver accepts {expected:d} callbacks, not {len(accepted)}",
+        )
 
 
 def _was_called_back_in_time(state: State, head: Batch) -> None:
     taken_at = [
-        post.at for post in state.posts if post.is_taken and post.webhook_id == head.callback_id
+        post.at for post in state.posts if post.is_accepted and post.webhook_id == head.callback_id
     ]
-    insist(bool(taken_at), "the receiver has the callback of the last round")
+    insist(bool(taken_at), "the receiver has accepted the callback of the last round")
     if state.storm:  # which may use up attempts, and the next one waits for hours
         return
     asked_for_at = [each for each in (head.completed_at, state.reposted_at) if each]
@@ -163,7 +186,7 @@ def _was_called_back_in_time(state: State, head: Batch) -> None:
     if taken_after:
         took = min(taken_after) - max(asked_for_at)
         within = state.scenario.called_back_within
-        insist(took <= _allowed(state, within), f"it is called back in time, not after {took}")
+        insist(took <= _allowed(state, within), f"the callback arrives in time, not after {took}")
 
 
 def _ran_each_job_as_often_as_it_had_to(state: State, head: Batch) -> None:
@@ -173,38 +196,47 @@ def _ran_each_job_as_often_as_it_had_to(state: State, head: Batch) -> None:
     for index in range(state.scenario.jobs):
         calls = state.called[index]
         if not excused and state.deaths < DEATHS_TO_BLAME:
-            insist(calls >= 1, f"job {index} was run")
+            insist(calls >= 1, f"job {index} was called")
         if state.is_undisturbed and not head.stopped and not _fails(state, index):
-            insist(calls == 1, f"job {index} was run once, as nothing went wrong")
+            insist(
+                calls == 1,
+                f"job {index} was called once, not {calls} times, because nothing went wrong",
+            )
 
 
 def _ran_no_job_too_often(state: State) -> None:
     """A job is called once per attempt; a lost, redelivered or new message starts its attempts
     over."""
-    lost = state.losses - (state.errors == 1 and not state.sent_unknown)
-    begun = 1 + lost + state.overlaps + state.begun_anew
+    lost = state.losses - (state.errors == 1 and not state.sent_unnoticed)
+    begun = 1 + lost + state.overlaps + state.starts_over
     for (index, _), calls in calls_in_rounds(state).items():
-        insist(calls <= begun * JOB_TRIES, f"job {index} was called {calls} times in a round")
+        insist(
+            calls <= begun * JOB_TRIES,
+            f"job {index} is called at most {begun * JOB_TRIES} times in a round, not {calls}",
+        )
 
 
 def _stopped_in_time(state: State) -> None:
-    """In the first round no more jobs are called than necessary to find out that too many fail,
-    except those called concurrently and those whose answers were lost."""
+    """In the first round, no more jobs are called than it takes to find out that too many fail,
+    except concurrent calls and calls whose answers were lost."""
     limit = state.scenario.max_failed
     if limit is None or state.storm:
         return
     failed = {call.job for call in state.calls if call.round == 1 and call.status == 404}
-    besides = (state.losses + state.overlaps) * state.scenario.chunk_size
-    most = limit + 1 + besides
-    insist(len(failed) <= most, f"{most} jobs fail at most until it is stopped, not {len(failed)}")
+    excused = (state.losses + state.overlaps) * state.scenario.chunk_size
+    most = limit + 1 + excused
+    insist(
+        len(failed) <= most,
+        f"the batch is stopped after at most {most} failed jobs, not {len(failed)}",
+    )
 
 
 def _called_itself_the_same(state: State) -> None:
-    """Every call of a job identifies itself in the same way. If nobody heard of the batch before it
+    """Every call of a job has the same ids. If the caller did not hear of the batch before it
     expired, there may be a second submission."""
-    told = {(call.job, call.idempotency_key, call.traceparent) for call in state.calls}
+    ids = {(call.job, call.idempotency_key, call.traceparent) for call in state.calls}
     called = {(call.job, call.idempotency_key.rpartition("-")[0]) for call in state.calls}
-    insist(len(told) == len(called), "each call of a job has the same id and traceparent")
+    insist(len(ids) == len(called), "all calls of a job have the same id and traceparent")
 
 
 def _waited_as_it_was_told(state: State) -> None:
@@ -214,49 +246,57 @@ def _waited_as_it_was_told(state: State) -> None:
     for index in range(state.scenario.jobs):
         calls = [call for call in state.calls if call.job == index]
         early = [after for call, after in pairwise(calls) if after.at < call.not_before]
-        insist(not early, f"job {index} is not called before the platform's Retry-After")
+        insist(not early, f"job {index} is not called before the platform's Retry-After is over")
     early_posts = [after for post, after in pairwise(state.posts) if after.at < post.not_before]
-    insist(not early_posts, "no callback comes before the receiver's Retry-After")
+    insist(not early_posts, "no callback is sent before the receiver's Retry-After is over")
 
 
 def _delivered_once_at_a_time(state: State) -> None:
     most = state.most_posting
     excused = state.scenario.outlives_its_time
-    insist(most <= 1 or excused, f"one delivery of a batch is under way at a time, not {most}")
+    insist(most <= 1 or excused, f"at most one delivery of a batch runs at a time, not {most}")
 
 
 def calls_in_rounds(state: State) -> Counter[tuple[int, int]]:
-    """How often each job was called in each round while the platform was there."""
+    """How often each job was called in each round while the platform was up."""
     return Counter((call.job, call.round) for call in state.calls if not call.is_away)
 
 
 def _kept_within_its_life(state: State, head: Batch) -> None:
     times = [call.at for call in state.calls] + [post.at for post in state.posts]
     last = max(times, default=START)
-    insist(last < head.expires_at + _CLOCKS_DIFFER, "nothing is done for an expired batch")
+    insist(
+        last < head.expires_at + _CLOCKS_DIFFER,
+        "no call and no callback is made for an expired batch",
+    )
     last_call = max((call.at for call in state.calls), default=START)
-    insist(last_call < head.deadline + _CLOCKS_DIFFER, "no job is called past the deadline")
+    insist(last_call < head.deadline + _CLOCKS_DIFFER, "no job is called after the deadline")
 
 
 def _did_what_was_granted(state: State, head: Batch) -> None:
     """The caller's last successful request stands."""
     last = next((step for step in reversed(state.acted) if step in ("cancel", "restart")), None)
     if last == "restart" and "restart" in state.granted and state.acted.count("restart") == 1:
-        insist(not head.cancelled, "a restart takes the cancel back")
+        insist(not head.cancelled, "a restart undoes the cancel")
 
 
 def _kept_the_limits(state: State) -> None:
     limits = state.scenario.limits
     if limits.are_off:
         return
-    insist(state.most_open <= limits.open_batches, "no more batches run than the limit says")
+    insist(
+        state.most_open <= limits.open_batches,
+        f"at most {limits.open_batches} batches run, not {state.most_open}",
+    )
     if state.is_undisturbed:
         kept = [usage for usage in state.store.usages.values() if usage.open]
-        insist(not kept, "a batch that has ended gives its slot back")
+        insist(not kept, "a batch that has ended frees its slot")
     rival = state.store.find(RIVAL)
-    insist(rival is None or rival.is_completed, "the rival ends too")
+    insist(rival is None or rival.is_completed, "the other batch of the account completes too")
     afterwards = World(state.copy())
-    insist(not afterwards.is_locked_out(_PATIENCE), "nobody is locked out who has nothing going")
+    insist(
+        not afterwards.is_locked_out(_PATIENCE), "an account with no running batch can submit one"
+    )
 
 
 def _fails(state: State, index: int) -> bool:
@@ -265,7 +305,10 @@ def _fails(state: State, index: int) -> bool:
 
 
 def _touched_nothing_else(state: State) -> None:
-    insist(state.store.find(BYSTANDER) == the_bystander(), "another batch is left alone")
+    insist(
+        state.store.find(BYSTANDER) == the_bystander(),
+        "the batch of another account does not change",
+    )
 
 
 def _left_nothing_to_do(state: State) -> None:
@@ -273,8 +316,6 @@ def _left_nothing_to_do(state: State) -> None:
     if standing and not state.losses:
         answered = [call for call in state.calls if not call.is_away and call.round]
         is_over = any(call.at > standing.began_at for call in answered)
-        insist(not is_over, "an answer ends an outage")
-    insist(not state.queue, "no message is left")
-    insist(
-        not [*state.store.find_due(START + timedelta(days=100))], "the sweep finds nothing to do"
-    )
+        insist(not is_over, "an answer from the platform ends the outage")
+    insist(not state.queue, "no message is left on a queue")
+    insist(not [*state.store.find_due(START + timedelta(days=100))], "no batch is due")

@@ -41,7 +41,7 @@ RECEIVING = (
         insists=(posts_at_most(0),),
     ),
     Scenario(
-        name="never-taken",
+        name="never-accepted",
         jobs=1,
         receiver=refusing(_EVER),
         callback_ends=CallbackState.FAILED,

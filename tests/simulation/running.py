@@ -13,7 +13,7 @@ from tests.simulation.hooks import Hooks
 from tests.simulation.ports import OUTSIDE, READS, Crash, service_of
 from tests.simulation.scenario import Step
 from tests.simulation.state import Invocation, Message, State
-from tests.simulation.timetable import next_besides, next_message
+from tests.simulation.timetable import next_meanwhile, next_message
 from tests.simulation.world import World
 
 #: More than any schedule takes, plus this many for each chunk and message. A run that gets here is
@@ -74,7 +74,7 @@ class Running(Hooks):
     def after(self, name: str) -> None:
         if self._fails_late:
             self._fails_late = False
-            self.state.sent_unknown += service_of(name) == "queue"
+            self.state.sent_unnoticed += service_of(name) == "queue"
             self._raise(name)
 
     def between(self) -> None:
@@ -86,8 +86,8 @@ class Running(Hooks):
 
     def wait(self, seconds: float) -> None:
         until = self.state.now + timedelta(seconds=seconds)
-        while besides := next_besides(self.state, self._invocation, until):
-            _undisturbed(self.state, besides)
+        while upcoming := next_meanwhile(self.state, self._invocation, until):
+            _undisturbed(self.state, upcoming)
         self.state.now = max(self.state.now, until)
 
     def keep(self) -> None:
@@ -127,7 +127,7 @@ class _Nested(Running):
     """An invocation within another one: it has no moments of its own."""
 
     def between(self) -> None:
-        """Nothing comes in between."""
+        """Nothing else runs in between."""
 
 
 def run(state: State, invocation: Invocation, plan: Plan = Plan()) -> Running:
@@ -137,8 +137,8 @@ def run(state: State, invocation: Invocation, plan: Plan = Plan()) -> Running:
     running = Running(state, started, plan)
     if started is None:
         return running
-    if started.step in _BESIDES:
-        _BESIDES[started.step](state, None)
+    if started.step in _NOT_THE_CALLERS:
+        _NOT_THE_CALLERS[started.step](state, None)
         return running
     try:
         World(state, running).invoke(started)
@@ -178,8 +178,8 @@ def act(
     accident hit, if any."""
     hit = ""
     for step in steps:
-        if step in _BESIDES:
-            _BESIDES[step](state, running)
+        if step in _NOT_THE_CALLERS:
+            _NOT_THE_CALLERS[step](state, running)
         else:
             hit = _ask(state, step, running, None if hit else accident) or hit
     return hit
@@ -213,7 +213,7 @@ def _drain(state: State, running: Invocation | None) -> None:
         if upcoming is None:
             return
         _undisturbed(state, upcoming)
-    raise Stuck("messages keep creating messages")
+    raise Stuck("the messages on the queues never run out")
 
 
 def _undisturbed(state: State, invocation: Invocation) -> None:
@@ -309,7 +309,7 @@ def _resume(state: State, running: Invocation | None) -> None:
 
 
 #: Actions that are not the caller's.
-_BESIDES: dict[Step | None, Callable[[State, Invocation | None], None]] = {
+_NOT_THE_CALLERS: dict[Step | None, Callable[[State, Invocation | None], None]] = {
     "drain": _drain,
     "sweep": _sweep,
     "again": _again,

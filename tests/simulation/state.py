@@ -74,7 +74,7 @@ class Post(NamedTuple):
     at: datetime
     #: When the next post may come, according to the answer.
     not_before: datetime
-    is_taken: bool
+    is_accepted: bool
 
 
 @dataclass
@@ -143,9 +143,9 @@ class State:
     #: Calls of database and queue that failed by accident.
     errors: int = 0
     #: How often all unfinished chunks were sent, except by the submission.
-    begun_anew: int = 0
+    starts_over: int = 0
     #: Messages that were sent although the sender got an error.
-    sent_unknown: int = 0
+    sent_unnoticed: int = 0
     #: Deliveries that ran concurrently.
     overlaps: int = 0
     #: Whether anything died, failed or got lost; afterwards, things may be late or done twice.

@@ -19,7 +19,7 @@ from chalicelib.operations.work import Work
 
 
 @contextmanager
-def a_stop_that_nobody_writes() -> Iterator[None]:
+def a_stop_that_is_not_written() -> Iterator[None]:
     """A worker that notices that too many jobs failed starts no further call, and does nothing
     else."""
     with patch.object(BatchCompletion, "stop_if_too_many_failed", lambda *_: None):
@@ -39,7 +39,7 @@ def a_stop_in_a_later_round() -> Iterator[None]:
 
 
 @contextmanager
-def a_stop_that_no_worker_minds() -> Iterator[None]:
+def a_stop_that_workers_ignore() -> Iterator[None]:
     """Jobs of a batch that is being stopped are called."""
 
     def is_to_be_ended(self: Batch, now: Any) -> bool:
@@ -50,7 +50,7 @@ def a_stop_that_no_worker_minds() -> Iterator[None]:
 
 
 @contextmanager
-def a_limit_that_no_worker_minds() -> Iterator[None]:
+def a_limit_that_workers_ignore() -> Iterator[None]:
     """A worker goes on with its jobs, no matter how many it has seen fail."""
     with patch.object(Work, "has_seen_too_many_fail", False):
         yield
@@ -114,7 +114,7 @@ def a_trace_parent_for_each_attempt() -> Iterator[None]:
 
 
 @contextmanager
-def attempts_that_no_answer_tells() -> Iterator[None]:
+def attempts_missing_from_the_answers() -> Iterator[None]:
     """Each answer says that it came from a first call."""
     details = Called.details
 
@@ -132,15 +132,15 @@ STOP_FAULTS: dict[str, Any] = {
     **{
         fault.__name__: fault
         for fault in (
-            a_stop_that_nobody_writes,
+            a_stop_that_is_not_written,
             a_stop_in_a_later_round,
-            a_stop_that_no_worker_minds,
-            a_limit_that_no_worker_minds,
+            a_stop_that_workers_ignore,
+            a_limit_that_workers_ignore,
             a_restart_that_keeps_the_stop,
             a_restart_that_forgets_the_deadline,
             no_life_in_the_ids,
             a_trace_parent_for_each_attempt,
-            attempts_that_no_answer_tells,
+            attempts_missing_from_the_answers,
         )
     },
 }

@@ -1,18 +1,18 @@
-"""Scenarios in which more jobs fail than may."""
+"""Scenarios in which too many jobs fail."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.transitions import LEASE, WORKERS_END
-from tests.simulation.behavior import Brought, failing_for_good
+from tests.simulation.behavior import Outcome, failing_for_good
 from tests.simulation.insisted import every_job_has_its_answer_in_the_end
 from tests.simulation.scenario import Scenario
 
 _ALL_FAIL = failing_for_good()
 
 
-def _one_waits(index: int, before: int) -> Brought:
+def _one_waits(index: int, before: int) -> Outcome:
     return _ALL_FAIL(index, before) if index else Reply(status=429, retry_after="600")
 
 

@@ -1,4 +1,4 @@
-"""Scenarios in which AWS behaves badly, and those in which two workers do the same."""
+"""Scenarios in which AWS misbehaves or two workers do the same work."""
 
 from datetime import timedelta
 

@@ -48,7 +48,7 @@ def a_restart_that_keeps_the_cancel() -> Iterator[None]:
 
 
 @contextmanager
-def answers_of_later_rounds_taken() -> Iterator[None]:
+def answers_of_later_rounds_accepted() -> Iterator[None]:
     """A worker of an older round accepts what is recorded in a newer one."""
     answers = Chunk.answers
 
@@ -122,7 +122,7 @@ def a_lease_shorter_than_a_delivery() -> Iterator[None]:
 
 
 @contextmanager
-def a_platform_that_is_not_listened_to() -> Iterator[None]:
+def a_retry_after_of_the_platform_ignored() -> Iterator[None]:
     """The platform's Retry-After is ignored."""
     job_wait = retry.job_wait
 
@@ -134,7 +134,7 @@ def a_platform_that_is_not_listened_to() -> Iterator[None]:
 
 
 @contextmanager
-def a_receiver_that_is_not_listened_to() -> Iterator[None]:
+def a_retry_after_of_the_receiver_ignored() -> Iterator[None]:
     """The receiver's Retry-After is ignored, and 410 is an error like any other."""
     judge_callback = outcome.judge_callback
 
@@ -147,14 +147,14 @@ def a_receiver_that_is_not_listened_to() -> Iterator[None]:
 
 
 @contextmanager
-def a_wait_taken_for_a_standstill() -> Iterator[None]:
+def a_wait_mistaken_for_a_standstill() -> Iterator[None]:
     """No waiting message is noted."""
     with patch.object(Handover, "_note_wait", lambda *_: None):
         yield
 
 
 @contextmanager
-def a_key_that_signs_for_ever() -> Iterator[None]:
+def a_revoked_key_that_signs() -> Iterator[None]:
     """A revoked key is used."""
     with patch.object(Key, "may_sign_for", lambda self, account: True):
         yield
@@ -179,17 +179,17 @@ TIME_FAULTS: dict[str, Any] = {
     for fault in (
         an_attempt_never_counted_up,
         a_restart_that_keeps_the_cancel,
-        answers_of_later_rounds_taken,
+        answers_of_later_rounds_accepted,
         blame_after_one_death,
         a_finish_announced_once,
         jobs_not_started_dropped,
         a_repost_without_a_due_time,
         a_cancel_without_a_due_time,
         a_lease_shorter_than_a_delivery,
-        a_platform_that_is_not_listened_to,
-        a_receiver_that_is_not_listened_to,
-        a_wait_taken_for_a_standstill,
-        a_key_that_signs_for_ever,
+        a_retry_after_of_the_platform_ignored,
+        a_retry_after_of_the_receiver_ignored,
+        a_wait_mistaken_for_a_standstill,
+        a_revoked_key_that_signs,
         no_deadline,
         no_expiry,
     )

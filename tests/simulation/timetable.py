@@ -26,16 +26,16 @@ def next_invocation(state: State) -> Invocation | None:
     return invocation
 
 
-def next_besides(state: State, running: Invocation | None, until: datetime) -> Invocation | None:
+def next_meanwhile(state: State, running: Invocation | None, until: datetime) -> Invocation | None:
     """Move the clock to what comes next until then, while an invocation runs, and return it."""
-    besides = [
+    found = [
         (max(moment, state.now), order, invocation)
         for moment, order, invocation in _by_itself(state, running)
         if moment <= until
     ]
-    if not besides:
+    if not found:
         return None
-    moment, _, invocation = min(besides, key=_order)
+    moment, _, invocation = min(found, key=_order)
     state.now = moment
     return invocation
 

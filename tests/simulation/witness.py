@@ -14,6 +14,9 @@ _KNOWN_FOR = timedelta(seconds=5)
 class Broken(AssertionError):
     """A promise that was not kept."""
 
+    def __init__(self, promise: str) -> None:
+        super().__init__(f"broken promise: {promise}")
+
 
 def insist(holds: bool, promise: str) -> None:
     if not holds:
@@ -26,17 +29,17 @@ def insist_on_the_pause(state: State) -> None:
     pause, paused_at = state.store.paused, state.paused_at
     excused = state.scenario.clocks or state.errors or "database" in state.away
     if pause and paused_at and not excused and state.now < pause.until:
-        insist(state.now - paused_at <= _KNOWN_FOR, "no call begins during a pause")
+        insist(state.now - paused_at <= _KNOWN_FOR, "no call starts while the stage is paused")
 
 
 def insist_on_a_new_id(state: State, id: str) -> None:
     """Check the id of a call or a callback that goes out."""
-    insist(id not in state.ids_before, "no id of an earlier life is sent again")
+    insist(id not in state.ids_before, "no id from an earlier batch with this key is sent again")
 
 
 def note_change(state: State, found: Batch | None, writer: Batch, after: Batch | None) -> None:
-    """Check a change to a head by a worker that had read it as `writer` and found it as `found`; it
-    is now as `after`, or nothing was written."""
+    """Check a change to a head by a worker that had read it as `writer`. The write found it as
+    `found` and left it as `after`, which is None if nothing was written."""
     if after is None or found is None:
         return
     _insist_that_the_late_one_loses(found, writer, after)
@@ -45,7 +48,7 @@ def note_change(state: State, found: Batch | None, writer: Batch, after: Batch |
         is_cancel = after.cancelled and not found.cancelled
         insist(
             after.rerun == found.rerun or is_cancel,
-            "a restart of a batch that waits changes nothing",
+            "restarting a waiting batch changes nothing",
         )
     if after.batch_id != RIVAL and after.is_completed and not found.is_completed:
         state.completed[after.round] = state.results(after)
@@ -56,32 +59,38 @@ def note_change(state: State, found: Batch | None, writer: Batch, after: Batch |
 
 
 def _insist_on_the_end(state: State, found: Batch, writer: Batch, after: Batch) -> None:
-    """A batch ends in one way, and the worker that ends it has seen in which."""
-    insist(not (after.cancelled and after.stopped), "of a cancel and a stop the first stands")
+    """A batch ends in one way, and the worker that ends it knew which way that is."""
+    insist(not (after.cancelled and after.stopped), "a batch is cancelled or stopped, not both")
     if after.stopped and not found.stopped:
-        insist(after.round == 1, "only the first round is stopped")
+        insist(after.round == 1, "only the first round can be stopped")
         limit = found.total if found.max_failed is None else found.max_failed
-        insist(state.failed(found) > limit, "it is stopped if more jobs failed than may")
+        insist(
+            state.failed(found) > limit,
+            "a batch is stopped only if more jobs failed than its limit",
+        )
     if not after.is_completed or after.round != found.round:
         return
     if found.is_running:
         seen = (writer.cancelled, writer.stopped)
         insist(
             seen == (found.cancelled, found.stopped),
-            "a worker that ends a batch has seen how it ends",
+            "the worker that ends a batch knows of its cancel or stop",
         )
     else:
-        insist(after.status == found.status, "the status stays as it was at the end of the round")
+        insist(after.status == found.status, "the status of a completed round does not change")
 
 
 def _insist_that_the_late_one_loses(found: Batch, writer: Batch, after: Batch) -> None:
-    """Check the second of two writers that read the same, no matter what they read."""
-    insist(found.submission == writer.submission, "no write reaches another submission's head")
-    insist(found.round == writer.round, "no write is made for an older round")
+    """Check the second of two writers that read the same state of the batch."""
+    insist(found.submission == writer.submission, "no write changes the head of another submission")
+    insist(found.round == writer.round, "no write is made on behalf of an older round")
     if found.round == after.round and found.is_completed and writer.is_completed:
         insist(
             found.callback_round == writer.callback_round,
-            "no callback is recorded for an older repost",
+            "no callback of an older repost is recorded",
         )
         is_reposted = after.callback_round != found.callback_round
-        insist(found.lease == writer.lease or is_reposted, "only the lease's holder records")
+        insist(
+            found.lease == writer.lease or is_reposted,
+            "only the holder of the lease records a delivery",
+        )

@@ -97,11 +97,11 @@ class World:
             body is not None
             and head is not None
             and (body.submission, body.round) == (head.submission, head.round),
-            "a message of another submission or round calls nobody",
+            "no job is called for a message of another submission or round",
         )
-        insist(not self._key_was_revoked, "a key that was revoked signs no call")
+        insist(not self._key_was_revoked, "no call is signed with a revoked key")
         is_over = head is not None and (head.cancelled or head.stopped)
-        insist(not is_over, "a message of a batch that is being ended calls nobody")
+        insist(not is_over, "no job is called for a batch that is cancelled or stopped")
 
     @property
     def round_in_hand(self) -> int:
@@ -117,7 +117,7 @@ class World:
         outage = self.state.store.outages.get(args[0]) if name == "move_outage" else None
         value = call(*args, **named)
         if name == "move_outage" and value:
-            insist(outage == args[1], "a worker that moves an outage has read its current state")
+            insist(outage == args[1], "only a worker that has read the current outage changes it")
         if name == "change":
             note_change(self.state, found, args[0], value)
         if name not in READS:

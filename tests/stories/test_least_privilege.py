@@ -90,7 +90,7 @@ def a_commit_is_lost_and_voided(life: OnMoto) -> None:
     life.work_off()
 
 
-def jobs_and_a_callback_are_tried_again(life: OnMoto) -> None:
+def jobs_and_a_callback_are_retried(life: OnMoto) -> None:
     """One job is retried after a wait so long that the next check is moved behind it."""
     life.platform.answer = lambda call: (
         echo(call)
@@ -151,7 +151,7 @@ def too_many_jobs_fail(life: OnMoto) -> None:
     life.platform.answer = echo
 
 
-def the_queue_is_down_and_the_sweep_has_the_batch_looked_at(life: OnMoto) -> None:
+def the_queue_is_down_and_the_sweep_has_the_batch_checked(life: OnMoto) -> None:
     with failing(life.sqs, "SendMessageBatch"):
         async_id = life.submit(jobs(3))
     assert life.receive() == []
@@ -200,7 +200,7 @@ def the_message_of_a_callback_is_lost(life: OnMoto) -> None:
     assert life.posts_of(async_id) == [life.results(async_id)]
 
 
-def a_batch_expires_before_anybody_looks_at_it(life: OnMoto) -> None:
+def a_batch_expires_before_it_is_checked(life: OnMoto) -> None:
     async_id = life.submit(jobs(3))
     life.clock.advance(hours=61)
     life.sweep()
@@ -243,14 +243,14 @@ STORIES = [
     a_batch_is_cancelled_restarted_and_reposted,
     open_batches_are_limited_and_a_place_is_left_behind,
     a_commit_is_lost_and_voided,
-    jobs_and_a_callback_are_tried_again,
+    jobs_and_a_callback_are_retried,
     a_worker_dies_once_and_another_each_time,
     too_many_jobs_fail,
-    the_queue_is_down_and_the_sweep_has_the_batch_looked_at,
+    the_queue_is_down_and_the_sweep_has_the_batch_checked,
     the_messages_are_lost_and_a_sentinel_finds_out,
     the_database_is_down_while_a_batch_is_checked,
     the_message_of_a_callback_is_lost,
-    a_batch_expires_before_anybody_looks_at_it,
+    a_batch_expires_before_it_is_checked,
     the_platforms_header_is_kept_in_parameter_store,
     lambda_writes_the_logs,
 ]

@@ -277,7 +277,7 @@ def test_its_output_holds_nothing_of_the_requests(local: Local) -> None:
     assert found_in("\n".join(said)) == []
 
 
-class TestSideBySide:
+class TestConcurrentServices:
     """The other service, whose workers are processes that die."""
 
     def test_concurrent_services_share_nothing(self, local: Local, beside: Local) -> None:

@@ -1,4 +1,4 @@
-"""The story of one batch, from the caller's request to the callback, by its size and its jobs."""
+"""One batch from the caller's request to the callback, with different sizes and jobs."""
 
 import json
 
@@ -129,7 +129,7 @@ class TestOddJobs:
             "well": 1,
         }
 
-    def test_every_try_of_a_job_carries_the_same_idempotency_key(self, life: OnMoto) -> None:
+    def test_every_attempt_at_a_job_carries_the_same_idempotency_key(self, life: OnMoto) -> None:
         async_id = life.submit(ODD_JOBS)
         life.work_off()
         keys = {(call.action, without_life(call.idempotency_key)) for call in life.platform.calls}

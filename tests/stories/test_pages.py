@@ -1,4 +1,4 @@
-"""Pages whose examples need a service that runs: what they show is what comes."""
+"""Examples that need a running service print what their pages show."""
 
 import asyncio
 import os
@@ -48,12 +48,12 @@ _NEW_AT_EACH_RUN = {
 
 
 def typed(terminal: str = "", name: str = TUTORIAL) -> str:
-    """All commands of a page for one of its terminals; the tutorial's third has no name."""
+    """All commands that a page has for one of its terminals. The tutorial's third has no name."""
     return "echo\n".join(_parts("typed", terminal, name))
 
 
 def shown(terminal: str = "", name: str = TUTORIAL) -> list[str]:
-    """All that a page says a terminal shows."""
+    """All output that a page shows for one of its terminals."""
     return lines_of("".join(_parts("shown", terminal, name)))
 
 
@@ -63,7 +63,8 @@ def _parts(kind: str, terminal: str, name: str) -> list[str]:
 
 
 def lines_of(text: str) -> list[str]:
-    """Without what is new at each run, empty lines, and what the terminal has drawn over."""
+    """The lines of an output, with names for what differs between runs, and without empty lines and
+    those that the terminal has overwritten."""
     for pattern, name in _NEW_AT_EACH_RUN.items():
         text = re.sub(pattern, name, text)
     drawn = (line.rpartition("\r")[2].replace("\x1b[K", "") for line in text.split("\n"))
@@ -71,7 +72,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def as_written(lines: list[str], wanted: list[str]) -> list[str]:
-    """The lines, with `...` for those that the page leaves out."""
+    """The lines, with `...` for those that the page omits."""
     found: list[str] = []
     left = list(lines)
     for line, following in pairwise([*wanted, ""]):
@@ -108,7 +109,7 @@ class Terminal:
             try:
                 while piece := output.read(65_536):
                     self._shown += piece
-            except OSError:  # so Linux says that the other end is closed
+            except OSError:  # how Linux reports that the other end is closed
                 pass
 
     @property
@@ -129,7 +130,7 @@ class Terminal:
 
 
 def checkout(folder: Path) -> Path:
-    """A folder with the command of the tutorial's checkout."""
+    """Put the commands of the tutorial's checkout into a folder, and return it."""
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
     (programs / "activate").write_text(f'PATH="{programs}:$PATH"\n')
@@ -146,7 +147,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
 
 
 def placed(text: str, where: Mapping[str, str]) -> str:
-    """The text with the addresses that everything has here: the pages have default ports."""
+    """The text with this service's addresses instead of the default ports that the pages use."""
     places = {"8000": "address", "4567": "platform", "4568": "receiver", "4569": "listener"}
     return re.sub(r"http://127\.0\.0\.1:(\d+)", lambda match: where[places[match[1]]], text)
 
@@ -206,7 +207,7 @@ class TestPython:
 
     @pytest.fixture
     def defined(self) -> dict[str, Any]:
-        """What the other blocks define."""
+        """The names that the other blocks define."""
         found: dict[str, Any] = {}
         for each in self.BLOCKS():
             if each.comment != "program":
@@ -275,7 +276,7 @@ class TestPython:
 
 
 class AnswersGetLost(requests.Session):
-    """The service hears each call, and the first answers do not come back."""
+    """A session that sends each call and loses the first answers."""
 
     def __init__(self, lost: int) -> None:
         super().__init__()

@@ -32,7 +32,7 @@ from tests.samples import without_life
 JOBS = 10_000
 #: The size of a job as JSON: ten thousand of this size fit into a request of 3.5 MB.
 JOB_BYTES = 340
-#: The service that takes them.
+#: The settings of the service that runs them.
 OPTIONS = ("--worker-processes", "2")
 VARIABLES = {"MAX_JOBS_PER_BATCH": f"{JOBS}"}
 

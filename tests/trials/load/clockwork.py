@@ -65,7 +65,7 @@ class Clockwork:
         heappush(self._upcoming, (max(moment, self._now), next(self._numbers), go_on))
 
 
-class SideBySide:
+class Concurrently:
     """Runs this many calls concurrently, as threads do in production, and yields their results each
     second."""
 

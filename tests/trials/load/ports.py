@@ -13,7 +13,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import Ports
 from tests.fakes.ports import SETTINGS
 from tests.simulation.ports import READS
-from tests.trials.load.clockwork import SideBySide
+from tests.trials.load.clockwork import Concurrently
 from tests.trials.load.queues import Body
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def ports_of(stage: "Stage") -> Ports:
         queue=Queue(stage),
         platform=Platform(stage),
         receiver=Receiver(stage),
-        concurrent=SideBySide(clockwork, SETTINGS.jobs_side_by_side, SETTINGS.flush_seconds),
-        concurrent_requests=SideBySide(clockwork, _REQUESTS_AT_ONCE),
+        concurrent=Concurrently(clockwork, SETTINGS.jobs_side_by_side, SETTINGS.flush_seconds),
+        concurrent_requests=Concurrently(clockwork, _REQUESTS_AT_ONCE),
         clock=clockwork,
         journal=Journal(),
         new_id=stage.new_id,
