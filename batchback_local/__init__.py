@@ -3,6 +3,7 @@
     command.py        `batchback local`
     demo.py           `make run`: one batch, from request to callback
     service.py        starts everything, shows the addresses, stops it
+    console.py        the page that shows its batches
     aws/              the embedded AWS, with resources from the same template as deployments
     runtime/          what Lambda and API Gateway do: events, contexts, schedules, workers, HTTP
     demonstration/    the platform that jobs call, and the receiver of callbacks

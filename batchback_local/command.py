@@ -1,8 +1,6 @@
 """`batchback local`: runs until SIGINT or SIGTERM, then exits immediately with status 0."""
 
-import signal
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,7 @@ from batchback.errors import CannotGoOn
 from batchback_local import ready_file
 from batchback_local.log import say
 from batchback_ops import project
-from batchback_ops.console import whole_number
-
-#: How often the main thread wakes up, so that Python can run its signal handlers.
-_WAKE_SECONDS = 0.1
+from batchback_ops.command_line import stop_at_signals, wait_for_the_signal, whole_number
 
 
 def _port(name: str, purpose: str) -> click.Option:
@@ -51,6 +46,7 @@ def _without_fault(text: str, fault: str | None) -> str:
         _port("--aws-port", "The embedded AWS's port. The default is 4566 if that is free."),
         _port("--platform-port", "The demo platform's port. The default is 4567 if that is free."),
         _port("--receiver-port", "The demo receiver's port. The default is 4568 if that is free."),
+        _port("--console-port", "The console's port. The default is 8001 if that is free."),
         click.Option(
             ["--platform"], metavar="URL", help="Call this platform instead of the demo's."
         ),
@@ -98,26 +94,6 @@ def local(**given: Any) -> None:
         _serve(given)
 
 
-def stop_at_signals() -> None:
-    """Raise KeyboardInterrupt in the main thread at SIGINT or SIGTERM, but only once: while
-    everything stops, a second signal is ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-
-
-def _wait_for_the_signal() -> None:
-    """Wait until KeyboardInterrupt. The system may deliver a signal to any thread, but Python runs
-    its handler in the main thread, which must wake up for that."""
-    while True:
-        time.sleep(_WAKE_SECONDS)
-
-
-def _interrupt(*_: object) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def _serve(given: dict[str, Any]) -> None:
     try:
         from batchback_local.service import Options, running  # slow: moto, boto3, chalice
@@ -131,7 +107,7 @@ def _serve(given: dict[str, Any]) -> None:
         ready_file.remove(Path(options.ready_file))
     with running(options) as service:
         say(service.describe())
-        _wait_for_the_signal()
+        wait_for_the_signal()
 
 
 def _package(missing: ModuleNotFoundError) -> str:

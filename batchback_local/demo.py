@@ -7,18 +7,19 @@ from typing import Any
 
 from batchback.errors import CallFailed, CannotGoOn
 
-from batchback_local.command import stop_at_signals
 from batchback_local.live.service import LiveService
 from batchback_local.live.waiting import DidNotHappen, tries
 from batchback_local.log import say
 from batchback_local.service import LocalService, Options, example_batch, running
+from batchback_ops.command_line import stop_at_signals
 
 #: How long the callback may take before something is wrong.
 _PATIENCE_SECONDS = 30
 _NEXT = """
 What next:
 
-  make serve           runs the service until Ctrl-C, and prints a curl command to send a batch
+  make serve           runs the service until Ctrl-C, with a console in your browser that shows
+                       each batch live, and prints a curl command to send one
   docs/tutorial.md     takes you through a batch, its callback and its failed jobs in ten minutes
   docs/calling.md      shows every action with curl
   make test            runs the tests, after installing the development tools

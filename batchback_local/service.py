@@ -1,6 +1,7 @@
 """Starts the whole service, shows its addresses, and stops it.
 
-    embedded AWS -> resources -> demo key -> receiver, platform -> app -> gateway -> event sources
+    embedded AWS -> resources -> demo key -> receiver, platform -> app -> gateway -> console
+    -> event sources
 
 As in Lambda, the environment is prepared before app.py is imported. Everything is stopped in the
 opposite order, and nothing can keep the process alive.
@@ -14,12 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 from chalice.app import Chalice
 
+from batchback_console.server import PREFERRED_PORT as _CONSOLE_PORT
+from batchback_local import console
 from batchback_local.aws.embedded import EmbeddedAws
 from batchback_local.aws.resources import create_resources
 from batchback_local.demonstration.account import CALLBACK_SECRET, put_demo_key
@@ -42,6 +46,7 @@ _PREFERRED_PORT = 8000
 #: The ports in the local stage's configuration, which `chalice local --stage local` and the
 #: operators' commands use.
 _AWS_PORT, _PLATFORM_PORT, _RECEIVER_PORT = 4566, 4567, 4568
+_USUAL_ADDRESS = f"http://127.0.0.1:{_PREFERRED_PORT}"
 #: Serves the HTTP API after --no-http.
 _BY_CHALICE = ".venv/bin/chalice local --stage local --port 8000 --no-autoreload"
 
@@ -54,6 +59,7 @@ class Options:
     aws_port: int | None = None
     platform_port: int | None = None
     receiver_port: int | None = None
+    console_port: int | None = None
     platform: str | None = None
     key: str = "demo"
     secret: str = "demo-secret"  # noqa: S105 - the demonstration's
@@ -81,6 +87,8 @@ class LocalService:
     region: str
     platform: str
     receiver: str
+    #: With its token.
+    console: str
     key: str
     secret: str
     callback_secret: str
@@ -96,6 +104,7 @@ class LocalService:
             "region": self.region,
             "platform": self.platform,
             "receiver": self.receiver,
+            "console": self.console,
             "key": self.key,
             "secret": self.secret,
             "callbackSecret": self.callback_secret,
@@ -109,7 +118,7 @@ class LocalService:
 
     def describe(self) -> str:
         """A text for people: every address, and a batch to send."""
-        address = self.address or f"http://127.0.0.1:{_PREFERRED_PORT}"
+        address = self.address or _USUAL_ADDRESS
         curl = [
             *("curl", "-sS", "-u", f"{self.key}:{self.secret}"),
             *("-H", "Content-Type: application/json"),
@@ -121,6 +130,7 @@ class LocalService:
                 self._what_is_up(),
                 "",
                 f"  service    {self.address or _BY_CHALICE}",
+                f"  console    {self.console}    (open it in your browser)",
                 f"  platform   {self.platform}    (GET /calls, POST /behave)",
                 f"  receiver   {self.receiver}    (GET /received, POST /behave)",
                 f"  AWS        {self.aws_endpoint}    stage {self.names.stage}",
@@ -168,25 +178,23 @@ def running(options: Options) -> Iterator[LocalService]:
 
 def _start(options: Options, stack: ExitStack) -> LocalService:
     aws = stack.enter_context(_listening("AWS", EmbeddedAws, options.aws_port, _AWS_PORT))
-    receiver = stack.enter_context(
-        _listening(
-            "receiver",
-            DemonstrationReceiver(callback_secret=CALLBACK_SECRET).serve,
-            options.receiver_port,
-            _RECEIVER_PORT,
-        )
+    receiver = DemonstrationReceiver(callback_secret=CALLBACK_SECRET)
+    receiving = stack.enter_context(
+        _listening("receiver", receiver.serve, options.receiver_port, _RECEIVER_PORT)
     )
     platform = _platform(options, stack)
     environment.prepare(aws_endpoint=aws.address, platform=platform)
     names = settings.names()
     _fill(names, options)
     app = service_code.load_app()
+    address = None if options.no_http else _serve(app, options.port, stack)
     service = LocalService(
-        address=None if options.no_http else _serve(app, options.port, stack),
+        address=address,
         aws_endpoint=aws.address,
         region=os.environ["AWS_DEFAULT_REGION"],
         platform=platform,
-        receiver=receiver.address,
+        receiver=receiving.address,
+        console=_show(address, receiver, options, stack),
         key=options.key,
         secret=options.secret,
         callback_secret=CALLBACK_SECRET,
@@ -239,6 +247,20 @@ def _serve(app: Chalice, port: int | None, stack: ExitStack) -> str:
     config = service_code.stage_configuration()
     gateway = _listening("service", lambda at: Gateway(app, config, at), port, _PREFERRED_PORT)
     return stack.enter_context(gateway).address
+
+
+def _show(
+    address: str | None, receiver: DemonstrationReceiver, options: Options, stack: ExitStack
+) -> str:
+    """Serve the console. Return its address."""
+    tools = console.Tools(
+        service_address=address or _USUAL_ADDRESS,
+        credentials=f"{options.key}:{options.secret}",
+        receiver=receiver,
+    )
+    serve = partial(console.serve, tools)
+    server = _listening("console", serve, options.console_port, _CONSOLE_PORT)
+    return stack.enter_context(server).address
 
 
 def _work(service: LocalService, app: Chalice, options: Options, stack: ExitStack) -> LocalService:

@@ -6,7 +6,7 @@
     resources/   a stage's CloudFormation stack, and the errors of its API Gateway
     package/     what a pipeline deploys
     policies/    what each function may do
-    console.py   what the commands share on the command line
+    command_line.py  what the commands share on the command line
     stage.py     a stage in AWS, with AWS's errors explained
     aws_failures.py  why AWS refused a call, or did not answer
     project.py   the checkout: template, policies, configuration

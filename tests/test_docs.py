@@ -357,7 +357,13 @@ class TestDeploying:
         ]
         sources = "".join(
             path.read_text("utf-8")
-            for folder in ("batchback_local", "batchback_ops", "chalicelib", "client")
+            for folder in (
+                "batchback_console",
+                "batchback_local",
+                "batchback_ops",
+                "chalicelib",
+                "client",
+            )
             for path in ROOT.glob(f"{folder}/**/*.py")
         )
         assert len(told) == 8
@@ -424,6 +430,7 @@ class TestLocal:
             region="",
             platform="",
             receiver="",
+            console="",
             key="",
             secret="",
             callback_secret="",

@@ -21,7 +21,14 @@ PAGES = sorted(
 )
 CODE = sorted(
     path
-    for folder in ("chalicelib", "client/src", "batchback_ops", "batchback_local", "benchmarks")
+    for folder in (
+        "chalicelib",
+        "client/src",
+        "batchback_console",
+        "batchback_ops",
+        "batchback_local",
+        "benchmarks",
+    )
     for path in (ROOT / folder).rglob("*.py")
 )
 

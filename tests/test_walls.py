@@ -3,7 +3,8 @@
     app -> wiring -> adapters -> domain
     app -> operations -> domain -> errors
     batchback's command line -> its library -> requests
-    batchback_local -> batchback_ops -> batchback; both know what they need of chalicelib
+    batchback_local -> batchback_console -> batchback_ops -> batchback
+    and all of these know what they need of chalicelib
 
 Every import is read from the source, including those inside functions and for type checkers: naming
 a part means knowing it."""
@@ -66,8 +67,9 @@ MAY_IMPORT |= {
 }
 OPS = "batchback_ops"
 LOCAL = "batchback_local"
+CONSOLE = "batchback_console"
 #: What the parts of operators' commands share.
-_SHARED = {f"{OPS}.{name}" for name in ("console", "errors", "project", "stage")}
+_SHARED = {f"{OPS}.{name}" for name in ("command_line", "errors", "project", "stage")}
 _COMMANDS = {"batchback", "click", *_SHARED}
 MAY_IMPORT |= {
     OPS: set(),
@@ -84,7 +86,7 @@ MAY_IMPORT |= {
         "boto3",
         "botocore",
     },
-    f"{OPS}.console": _COMMANDS,
+    f"{OPS}.command_line": _COMMANDS,
     f"{OPS}.keys": {f"{OPS}.keys", *_COMMANDS, DOMAIN, ADAPTERS},
     f"{OPS}.ops": {f"{OPS}.ops", *_COMMANDS, DOMAIN, PORTS, ADAPTERS, ERRORS},
     f"{OPS}.policies": {f"{OPS}.policies", *_COMMANDS, SETTINGS, ERRORS},
@@ -102,6 +104,22 @@ MAY_IMPORT |= {
         *(f"{OPS}.{name}" for name in ("doctor", "ops", "policies", "resources")),
         *_COMMANDS,
         *(DOMAIN, PORTS, ADAPTERS, ERRORS, "botocore"),
+    },
+    CONSOLE: set(),
+    f"{CONSOLE}.local_tools": set(),
+    f"{CONSOLE}.console": {f"{CONSOLE}.local_tools", f"{OPS}.stage", PORTS, ADAPTERS},
+    f"{CONSOLE}.guard": {"flask"},
+    f"{CONSOLE}.views": {
+        *(f"{CONSOLE}.{name}" for name in ("console", "views")),
+        *(OPS, "batchback", "flask", SERVICE, SETTINGS, OPERATIONS, DOMAIN, ERRORS),
+    },
+    f"{CONSOLE}.server": {
+        *(f"{CONSOLE}.{name}" for name in ("console", "guard", "views")),
+        *(f"{OPS}.ops", "batchback.errors", VERSION, "flask", "werkzeug"),
+    },
+    f"{CONSOLE}.command": {
+        *(f"{CONSOLE}.{name}" for name in ("console", "guard", "server")),
+        *(*_COMMANDS, ADAPTERS),
     },
     LOCAL: set(),
     f"{LOCAL}.errors": {"batchback.errors"},
@@ -125,9 +143,14 @@ MAY_IMPORT |= {
         *(f"{OPS}.{name}" for name in ("project", "gateway_responses")),
         *("app", WIRING, SETTINGS, ERRORS, "boto3", "botocore", "chalice"),
     },
+    f"{LOCAL}.console": {
+        *(f"{LOCAL}.{name}" for name in ("demonstration", "errors", "log")),
+        *(CONSOLE, f"{OPS}.keys", f"{OPS}.project", f"{OPS}.stage", "batchback", ADAPTERS),
+    },
     f"{LOCAL}.service": {
-        *(f"{LOCAL}.{name}" for name in ("aws", "demonstration", "runtime")),
+        *(f"{LOCAL}.{name}" for name in ("aws", "console", "demonstration", "runtime")),
         *(f"{LOCAL}.{name}" for name in ("errors", "log", "ready_file")),
+        f"{CONSOLE}.server",
         *(SETTINGS, f"{DOMAIN}.account", "boto3", "chalice"),
     },
     f"{LOCAL}.command": {
@@ -135,8 +158,8 @@ MAY_IMPORT |= {
         *(f"{OPS}.keys", *_COMMANDS),
     },
     f"{LOCAL}.demo": {
-        *(f"{LOCAL}.{name}" for name in ("command", "service", "live", "log")),
-        "batchback",
+        *(f"{LOCAL}.{name}" for name in ("service", "live", "log")),
+        *("batchback", f"{OPS}.command_line"),
     },
 }
 _CLIENTS = ("mypy_boto3_dynamodb", "mypy_boto3_sqs", "mypy_boto3_ssm")
@@ -169,7 +192,9 @@ def module_name(path: Path, root: Path) -> str:
 
 MODULES = parsed(ROOT, ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py"))
 CLIENT = parsed(ROOT / "client" / "src", *(ROOT / "client" / "src").rglob("*.py"))
-CHECKOUT = parsed(ROOT, *(ROOT / OPS).rglob("*.py"), *(ROOT / LOCAL).rglob("*.py"))
+CHECKOUT = parsed(
+    ROOT, *(path for part in (OPS, LOCAL, CONSOLE) for path in (ROOT / part).rglob("*.py"))
+)
 
 
 def imports(tree: ast.Module, module: str) -> Iterator[str]:
@@ -245,8 +270,9 @@ class TestArrows:
         assert not found & {
             "app",
             "batchback",
-            "batchback_local",
-            "batchback_ops",
+            CONSOLE,
+            LOCAL,
+            OPS,
             "benchmarks",
             "pictures",
             "tests",
@@ -322,7 +348,7 @@ class TestCheckout:
         service."""
         assert forbidden(CHECKOUT[module], module) == []
 
-    @pytest.mark.parametrize("package", [OPS, LOCAL])
+    @pytest.mark.parametrize("package", [OPS, LOCAL, CONSOLE])
     def test_the_map_names_every_part_and_imports_nothing(self, package: str) -> None:
         parts = {
             name.split(".")[1] for name in CHECKOUT if is_within(name, package) and "." in name
@@ -339,7 +365,7 @@ class TestCheckout:
         arrows = {name: {*modules_among(imports(every[name], name), every)} for name in every}
         assert [*TopologicalSorter(arrows).static_order()]
 
-    @pytest.mark.parametrize("package", [OPS, LOCAL])
+    @pytest.mark.parametrize("package", [OPS, LOCAL, CONSOLE])
     def test_no_folder_has_too_many_files(self, package: str) -> None:
         folders = Counter(path.parent for path in (ROOT / package).rglob("*.py"))
         assert max(folders.values()) <= 12
@@ -355,6 +381,7 @@ TOP_LEVEL = {
         "client",
         OPS,
         LOCAL,
+        CONSOLE,
         "benchmarks",
         "docs",
         "e2e",

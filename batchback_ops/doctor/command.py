@@ -7,7 +7,7 @@ import click
 from batchback.command_line import examples
 from batchback.shell import Shell, Status
 
-from batchback_ops.console import JSON, STAGE
+from batchback_ops.command_line import JSON, STAGE
 
 if TYPE_CHECKING:
     from batchback_ops.doctor.diagnosis import Finding

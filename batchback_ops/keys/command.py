@@ -8,7 +8,7 @@ import click
 from batchback import tables
 from batchback.command_line import examples
 
-from batchback_ops import console
+from batchback_ops import command_line
 
 #: The longest that an old secret may stay valid.
 _MOST_HOURS = 720
@@ -62,7 +62,7 @@ _ACCOUNT = click.Argument(["account"], metavar="ACCOUNT", type=_account_text)
 _OLD_VALID_HOURS = click.Option(
     ["--old-valid-hours"],
     metavar="N",
-    type=console.whole_number(0, _MOST_HOURS),
+    type=command_line.whole_number(0, _MOST_HOURS),
     default=24,
     help=f"How long the old secret stays valid: 24 by default, at most {_MOST_HOURS}. 0 ends it "
     "immediately.",
@@ -86,7 +86,7 @@ _ONLY_ACCOUNT = click.Option(
 
 # ---- the commands
 
-console.add_command(
+command_line.add_command(
     keys,
     "create",
     "Create a key, and its account if that is new.",
@@ -94,7 +94,7 @@ console.add_command(
     example="--account acme --stage prod",
     load=lambda: _actions().create,
 )
-console.add_command(
+command_line.add_command(
     keys,
     "import",
     "Add a key that the platform issued. Its secret is read from standard input.",
@@ -103,7 +103,7 @@ console.add_command(
     example="KEY --account acme --stage prod < secret.txt",
     load=lambda: _actions().import_key,
 )
-console.add_command(
+command_line.add_command(
     keys,
     "list",
     "List the keys, without their secrets.",
@@ -112,7 +112,7 @@ console.add_command(
     changes=False,
     load=lambda: _actions().list_keys,
 )
-console.add_command(
+command_line.add_command(
     keys,
     "rotate",
     "Give a key another secret. The old one stays valid for a while.",
@@ -122,7 +122,7 @@ console.add_command(
     example="KEY --stage prod",
     load=lambda: _actions().rotate,
 )
-console.add_command(
+command_line.add_command(
     keys,
     "revoke",
     "Refuse a key from now on and for good.",
@@ -130,7 +130,7 @@ console.add_command(
     example="KEY --stage prod",
     load=lambda: _actions().revoke,
 )
-console.add_command(
+command_line.add_command(
     keys,
     "show-callback-secret",
     "Show the secret that verifies callbacks.",
@@ -139,7 +139,7 @@ console.add_command(
     changes=False,
     load=lambda: _actions().show_callback_secret,
 )
-console.add_command(
+command_line.add_command(
     keys,
     "rotate-callback-secret",
     "Sign callbacks with another secret. The old one signs too for a while.",

@@ -8,7 +8,7 @@ import click
 from batchback import tables
 from batchback.command_line import examples
 
-from batchback_ops import console
+from batchback_ops import command_line
 
 _REDRIVEN_AT_ONCE = 1_000
 
@@ -53,7 +53,7 @@ _QUEUE = click.Option(
 _LIMIT = click.Option(
     ["--limit"],
     metavar="N",
-    type=console.whole_number(1, _REDRIVEN_AT_ONCE),
+    type=command_line.whole_number(1, _REDRIVEN_AT_ONCE),
     default=_REDRIVEN_AT_ONCE,
     show_default=True,
     help="Take at most N messages.",
@@ -67,7 +67,7 @@ def _discarded(value: dict[str, Any]) -> str:
     return "\n".join([tables.aligned([head, *rows]), "", tables.fields(counts)])
 
 
-console.add_command(
+command_line.add_command(
     ops,
     "list",
     "List the batches with work left, the oldest first.",
@@ -78,7 +78,7 @@ console.add_command(
     changes=False,
     load=lambda: _actions().list_batches,
 )
-console.add_command(
+command_line.add_command(
     ops,
     "show",
     "Show the state of one batch. ID is its asyncId, the log's batch_id.",
@@ -87,7 +87,7 @@ console.add_command(
     changes=False,
     load=lambda: _actions().show,
 )
-console.add_command(
+command_line.add_command(
     ops,
     "pause",
     "Stop calling the platform for a while. Jobs wait, callbacks go on.",
@@ -107,13 +107,13 @@ console.add_command(
     example="--until 2h --reason maintenance --stage prod",
     load=lambda: _actions().pause,
 )
-console.add_command(
+command_line.add_command(
     ops,
     "resume",
     "End a pause early.",
     load=lambda: _actions().resume,
 )
-console.add_command(
+command_line.add_command(
     ops,
     "redrive",
     "Put dead messages back to work.",
@@ -123,7 +123,7 @@ console.add_command(
     example="--dry-run --stage prod",
     load=lambda: _actions().redrive,
 )
-console.add_command(
+command_line.add_command(
     ops,
     "discard",
     "Show the dead messages that no version can read. --yes deletes them for good.",

@@ -9,7 +9,7 @@ from batchback import tables
 from batchback.command_line import examples
 from batchback.shell import Shell
 
-from batchback_ops.console import JSON, STAGE
+from batchback_ops.command_line import JSON, STAGE
 
 ARCHITECTURES = ("arm64", "x86_64")
 

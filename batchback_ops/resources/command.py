@@ -5,7 +5,7 @@ from types import ModuleType
 import click
 from batchback.command_line import examples
 
-from batchback_ops import console
+from batchback_ops import command_line
 
 
 @click.group(
@@ -34,13 +34,13 @@ def _gateway() -> ModuleType:
     return gateway
 
 
-console.add_command(
+command_line.add_command(
     resources,
     "up",
     "Create the stack, or update it to match the checkout.",
     load=lambda: _actions().up,
 )
-console.add_command(
+command_line.add_command(
     resources,
     "down",
     "Delete the stack: keys, batches, results, queues, logs, alarms.",
@@ -48,14 +48,14 @@ console.add_command(
     click.Option(["--force", "is_forced"], is_flag=True, help="Delete it despite open batches."),
     load=lambda: _actions().down,
 )
-console.add_command(
+command_line.add_command(
     resources,
     "show",
     "Show status, parameters, outputs, and what `up` would change.",
     changes=False,
     load=lambda: _actions().show,
 )
-console.add_command(
+command_line.add_command(
     resources,
     "gateway",
     "Give API Gateway's own errors the service's shape. Run it after `chalice deploy`.",

@@ -159,6 +159,7 @@ def test_what_is_up_is_printed(address: str | None, says: str) -> None:
         region="us-east-1",
         platform="http://p",
         receiver="http://r",
+        console="http://c/#token=t",
         key="demo",
         secret="s",
         callback_secret=CALLBACK_SECRET,

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("client/src/batchback", "batchback_ops", "batchback_local")
+PACKAGES = ("client/src/batchback", "batchback_console", "batchback_ops", "batchback_local")
 #: Errors that stop a command, so that the reader has to do something.
 STOPS = {"CannotGoOn", "CannotStart", "NotDone", "StillRunning"}
 #: Replaces each value.

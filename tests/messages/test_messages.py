@@ -30,7 +30,7 @@ def test_it_shows_no_secret_and_no_text_of_a_library(message: Message) -> None:
 
 def test_they_were_found() -> None:
     packages = {message.place.partition("/")[0] for message in EVERY}
-    assert packages == {"client", "batchback_ops", "batchback_local"}
+    assert packages == {"client", "batchback_console", "batchback_ops", "batchback_local"}
     assert len(EVERY) > 150
 
 

@@ -25,7 +25,7 @@ unlisted = set(json.loads(sys.argv[1]))
 sys.meta_path.insert(0, Missing())
 """
 IMPORTS = """
-for package in ("batchback", "batchback_local", "batchback_ops", "chalicelib"):
+for package in ("batchback", "batchback_console", "batchback_local", "batchback_ops", "chalicelib"):
     found = importlib.import_module(package)
     for module in pkgutil.walk_packages(found.__path__, f"{package}."):
         if not module.name.endswith("__main__"):

@@ -20,7 +20,9 @@ from batchback.shell import Shell, Status
 
 PROGRAM = "batchback"
 #: The commands that only a checkout of the service has.
-OF_A_CHECKOUT = frozenset({"doctor", "keys", "local", "ops", "package", "policies", "resources"})
+OF_A_CHECKOUT = frozenset(
+    {"console", "doctor", "keys", "local", "ops", "package", "policies", "resources"}
+)
 
 _COMPLETION_VARIABLE = "_BATCHBACK_COMPLETE"
 

@@ -1,10 +1,13 @@
-"""What the operators' commands share on the command line: the stage, and output as JSON or a table.
+"""What the operators' commands share on the command line: the stage, output as JSON or a
+table, and how a command that runs until Ctrl-C ends.
 
 A command is a function that takes a stage, the shell and its options, and returns what to print. It
 is imported only when it runs, because the help of `batchback` loads every `command.py`.
 """
 
 import json
+import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,9 @@ from batchback.shell import Shell, Status
 
 from batchback_ops import project
 from batchback_ops.errors import NotDone
+
+#: How often the main thread wakes up, so that Python can run its signal handlers.
+_WAKE_SECONDS = 0.1
 
 
 def _stages(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -84,3 +90,23 @@ def add_command(
             epilog=examples(f"batchback {group.name} {name} {example}"),
         )
     )
+
+
+def stop_at_signals() -> None:
+    """Raise KeyboardInterrupt in the main thread at SIGINT or SIGTERM, but only once: while
+    everything stops, a second signal is ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+
+
+def wait_for_the_signal() -> None:
+    """Wait until KeyboardInterrupt. The system may deliver a signal to any thread, but Python runs
+    its handler in the main thread, which must wake up for that."""
+    while True:
+        time.sleep(_WAKE_SECONDS)
+
+
+def _interrupt(*_: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

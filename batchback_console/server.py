@@ -1,0 +1,146 @@
+"""The console's HTTP server: the page, and JSON under /api/."""
+
+import socket
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from batchback.errors import CannotGoOn
+from flask import Blueprint, Flask, Response, jsonify, request, send_from_directory
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from batchback_console.console import Console
+from batchback_console.guard import Guard
+from batchback_console.views import actions, batch, batches, callback, jobs, local, stage
+from batchback_ops.ops.batch_life import time
+from chalicelib.version import VERSION
+
+HOST = "127.0.0.1"
+PREFERRED_PORT = 8001
+_PAGE = Path(__file__).parent / "page"
+#: On some machines the system's own table has other types, which browsers refuse to run.
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_VIEWS = (batches, batch, jobs, callback, actions, stage, local)
+#: How often the page asks, so that a stage in AWS costs next to nothing to watch.
+_POLL_SECONDS = {True: 1, False: 5}
+#: How often the server checks whether it is to stop.
+_STOP_SECONDS = 0.05
+
+Say = Callable[[str], object]
+
+
+def create_app(console: Console, guard: Guard, say: Say) -> Flask:
+    """The console as a WSGI application. `say` gets a line for each error of our own."""
+    app = Flask(__name__, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    guard.protect(app)
+    app.register_blueprint(_page())
+    app.register_blueprint(_about(console), url_prefix="/api")
+    for view in _VIEWS:
+        app.register_blueprint(view.routes(console), url_prefix="/api")
+    app.register_error_handler(HTTPException, _refusal)
+    app.register_error_handler(Exception, lambda error: _failure(error, console, say))
+    return app
+
+
+def _page() -> Blueprint:
+    """The page's own files. They contain no data. Each path that the page has is the same file."""
+    page = Blueprint("page", __name__)
+
+    @page.get("/page/<path:name>")
+    def file(name: str) -> Response:
+        return send_from_directory(_PAGE, name, mimetype=_TYPES.get(Path(name).suffix))
+
+    @page.get("/")
+    @page.get("/send")
+    @page.get("/stage")
+    @page.get("/local")
+    @page.get("/batches/<_>")
+    def index(_: str = "") -> Response:
+        return send_from_directory(_PAGE, "index.html")
+
+    return page
+
+
+def _about(console: Console) -> Blueprint:
+    about = Blueprint("console", __name__)
+
+    @about.get("/console")
+    def console_() -> dict[str, Any]:
+        return {
+            "stage": console.stage.name,
+            "isLocal": console.is_local,
+            "mayAct": console.may_act,
+            "version": VERSION,
+            "now": time(console.clock.now()),
+            "accounts": [*console.accounts()],
+            "pollSeconds": _POLL_SECONDS[console.is_local],
+        }
+
+    return about
+
+
+def _refusal(error: HTTPException) -> tuple[Response, int]:
+    return jsonify({"error": error.description}), error.code or 500
+
+
+def _failure(error: Exception, console: Console, say: Say) -> tuple[Response, int]:
+    """Explain a failure of AWS. Anything else is our own, and only its place is printed, because
+    its text may contain anything."""
+    try:
+        with console.stage.explained_errors():
+            raise error  # noqa: TRY301 - the block explains what is raised in it
+    except CannotGoOn as reason:
+        return jsonify({"error": str(reason)}), 502
+    except Exception:  # noqa: BLE001 - whatever it is, the page gets an answer
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        say(
+            f"console: {request.path} failed: {type(error).__name__} in {place.name}, "
+            f"{Path(place.filename).name}:{place.lineno}"
+        )
+        return jsonify({"error": "The console has a bug here: its terminal says where."}), 500
+
+
+class ConsoleServer:
+    """Serves the console on 127.0.0.1 inside a `with` block. Its threads do not keep the process
+    alive."""
+
+    def __init__(self, console: Console, *, port: int, token: str, say: Say) -> None:
+        """Port 0 means any free one. OSError if the port cannot be used."""
+        with socket.create_server((HOST, port)) as listening:
+            self.port: int = listening.getsockname()[1]
+            guard = Guard(port=self.port, token=token, may_act=console.may_act)
+            self._server = make_server(
+                HOST,
+                self.port,
+                create_app(console, guard, say),
+                threaded=True,
+                request_handler=_Handler,
+                fd=listening.fileno(),
+            )
+        self._token = token
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_STOP_SECONDS,), name="console", daemon=True
+        )
+
+    @property
+    def address(self) -> str:
+        """With the token, which a browser never sends to any server."""
+        return f"http://{HOST}:{self.port}/#token={self._token}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        """Do not log requests."""

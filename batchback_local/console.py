@@ -1,0 +1,55 @@
+"""The console of the service on this machine. Every action is allowed."""
+
+import secrets
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from batchback.shell import Shell
+
+from batchback_console.console import connect
+from batchback_console.guard import new_token
+from batchback_console.server import ConsoleServer
+from batchback_local.demonstration.receiver import DemonstrationReceiver
+from batchback_local.errors import PortInUse
+from batchback_local.log import say
+from batchback_ops import project
+from batchback_ops.keys.table import KeyTable
+from batchback_ops.stage import open_stage
+from chalicelib.adapters import aws
+from chalicelib.adapters.clock import SystemClock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What only the service on this machine can do. Implements `LocalTools`."""
+
+    service_address: str
+    #: As `curl -u` takes them.
+    credentials: str = field(repr=False)
+    receiver: DemonstrationReceiver
+
+    def received(self) -> Sequence[Mapping[str, Any]]:
+        return self.receiver.received()
+
+
+def serve(tools: Tools, port: int) -> ConsoleServer:
+    """The console of the running service, whose environment is prepared. PortInUse if the port
+    cannot be used."""
+    stage = open_stage(project.LOCAL_STAGE, Shell())
+    keys = KeyTable(aws.dynamodb(), stage.names.keys_table)
+    console = connect(
+        stage,
+        dynamodb=aws.dynamodb(),
+        sqs=aws.sqs(),
+        clock=SystemClock(),
+        new_id=lambda: uuid.uuid4().hex,
+        may_act=True,
+        accounts=lambda: sorted({key.account for key in keys.list_keys()}),
+        local=tools,
+    )
+    try:
+        return ConsoleServer(console, port=port, token=new_token(secrets.token_bytes), say=say)
+    except OSError as error:
+        raise PortInUse(port) from error
