@@ -8,6 +8,8 @@ has this start's token. It changes nothing unless it is allowed to.
     server.py        the HTTP server: the page, and JSON under /api/
     guard.py         who may ask, and the headers of every answer
     console.py       what all views share: the stage, its stores, the clock
+    offers.py        what can be done to a batch now
+    queues.py        the queues of a stage, their messages and ages
     views/           what it shows and does: a module for each view
     local_tools.py   what it needs from the service on this machine
     page/            what the browser loads

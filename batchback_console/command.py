@@ -1,7 +1,6 @@
 """`batchback console`: runs until SIGINT or SIGTERM, then exits with status 0."""
 
 import sys
-import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ def console(
 
 def _open(stage: str, shell: Shell, *, may_act: bool, accounts: tuple[str, ...]) -> "Console":
     """The console of a stage. CannotGoOn if the stage cannot be read."""
-    from batchback_console.console import connect
+    from batchback_console.console import SaidJournal, connect
     from batchback_ops.stage import open_stage
     from chalicelib.adapters.clock import SystemClock
 
@@ -77,7 +76,7 @@ def _open(stage: str, shell: Shell, *, may_act: bool, accounts: tuple[str, ...])
             dynamodb=opened.client("dynamodb"),
             sqs=opened.client("sqs"),
             clock=SystemClock(),
-            new_id=lambda: uuid.uuid4().hex,
+            journal=SaidJournal(say=shell.say),
             may_act=may_act,
             accounts=lambda: accounts,
         )

@@ -6,10 +6,9 @@ from typing import Any
 
 from batchback_console.local_tools import LocalTools
 from batchback_ops.stage import Stage
-from chalicelib.adapters.batch_store import DynamoBatchStore
-from chalicelib.adapters.key_store import DynamoKeyStore
-from chalicelib.adapters.sqs import SqsQueue
-from chalicelib.operations.ports import BatchStore, Clock, KeyStore, Queue
+from chalicelib import wiring
+from chalicelib.operations.ports import BatchStore, Clock, Journal, KeyStore
+from chalicelib.service import Service
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +18,9 @@ class Console:
     stage: Stage
     store: BatchStore
     keys: KeyStore
-    queue: Queue
+    #: The stage's service, in this process: what it does for callers, actions do here.
+    service: Service
     clock: Clock
-    #: A new id, for batches and for the tokens of reruns.
-    new_id: Callable[[], str]
     #: Whether this console may change anything.
     may_act: bool
     #: The accounts that are known before any batch is read.
@@ -36,19 +34,31 @@ class Console:
         return self.local is not None
 
 
-def connect(stage: Stage, *, dynamodb: Any, sqs: Any, clock: Clock, **given: Any) -> Console:
-    """The console of a stage, over clients of its AWS."""
-    names = stage.names
+def connect(
+    stage: Stage,
+    *,
+    dynamodb: Any,
+    sqs: Any,
+    clock: Clock,
+    journal: Journal | None = None,
+    **given: Any,
+) -> Console:
+    """The console of a stage, over clients of its AWS. CannotGoOn if the stage's settings are
+    wrong."""
+    settings = stage.settings
+    ports = wiring.connect(settings, clock=clock, journal=journal, dynamodb=dynamodb, sqs=sqs)
+    service = Service(settings, ports)
     return Console(
-        stage=stage,
-        store=DynamoBatchStore(dynamodb, names.batches_table),
-        keys=DynamoKeyStore(dynamodb, names.keys_table, clock, 0),
-        queue=SqsQueue(
-            sqs,
-            jobs_queue=names.jobs_queue,
-            batches_queue=names.batches_queue,
-            callbacks_queue=names.callbacks_queue,
-        ),
-        clock=clock,
-        **given,
+        stage=stage, store=ports.store, keys=ports.keys, service=service, clock=clock, **given
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidJournal:
+    """Says the lines that an action writes. There is no other log of what was done from here."""
+
+    say: Callable[[str], object]
+
+    def write(self, event: str, **fields: object) -> None:
+        told = [f"{name} {value}" for name, value in fields.items() if value is not None]
+        self.say(f"{event}: {', '.join(told)}")

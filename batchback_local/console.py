@@ -1,12 +1,10 @@
 """The console of the service on this machine. Every action is allowed."""
 
+import os
 import secrets
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-from batchback.shell import Shell
 
 from batchback_console.console import connect
 from batchback_console.guard import new_token
@@ -16,7 +14,7 @@ from batchback_local.errors import PortInUse
 from batchback_local.log import say
 from batchback_ops import project
 from batchback_ops.keys.table import KeyTable
-from batchback_ops.stage import open_stage
+from batchback_ops.stage import Stage
 from chalicelib.adapters import aws
 from chalicelib.adapters.clock import SystemClock
 
@@ -37,14 +35,13 @@ class Tools:
 def serve(tools: Tools, port: int) -> ConsoleServer:
     """The console of the running service, whose environment is prepared. PortInUse if the port
     cannot be used."""
-    stage = open_stage(project.LOCAL_STAGE, Shell())
+    stage = Stage(name=project.LOCAL_STAGE, variables=os.environ, environ=os.environ)
     keys = KeyTable(aws.dynamodb(), stage.names.keys_table)
     console = connect(
         stage,
         dynamodb=aws.dynamodb(),
         sqs=aws.sqs(),
         clock=SystemClock(),
-        new_id=lambda: uuid.uuid4().hex,
         may_act=True,
         accounts=lambda: sorted({key.account for key in keys.list_keys()}),
         local=tools,

@@ -12,8 +12,9 @@ from batchback.shell import Shell
 
 from batchback_ops import project
 from batchback_ops.aws_failures import check_credentials, failure, refusal
+from chalicelib import settings
 from chalicelib.errors import Misconfigured, TooNew, Unavailable
-from chalicelib.settings import Names, is_of_this_machine
+from chalicelib.settings import Names, Settings, is_of_this_machine
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -41,6 +42,17 @@ class Stage:
         except Misconfigured as fault:
             raise CannotGoOn(
                 f"Rename the stage {self.name!r} in .chalice/config.json: {fault}."
+            ) from fault
+
+    @property
+    def settings(self) -> Settings:
+        """How its service is configured. CannotGoOn if that is wrong."""
+        try:
+            return settings.read(self.variables)
+        except Misconfigured as fault:
+            raise CannotGoOn(
+                f"Correct the environment_variables of the stage {self.name} in "
+                f".chalice/config.json: {fault}."
             ) from fault
 
     @property

@@ -4,6 +4,7 @@ import random
 import uuid
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from chalicelib import settings
 from chalicelib.adapters import aws
@@ -17,11 +18,9 @@ from chalicelib.adapters.ssm import SsmHeader
 from chalicelib.adapters.threads import ConcurrentThreads
 from chalicelib.domain.account import WORKERS_REMEMBER_SECONDS, Header, PlatformAuth
 from chalicelib.operations.ports import (
-    BatchStore,
     Clock,
     Concurrent,
     Journal,
-    KeyStore,
     Platform,
     Ports,
     Queue,
@@ -49,18 +48,23 @@ def connect(
     clock: Clock | None = None,
     journal: Journal | None = None,
     concurrent_requests: Concurrent | None = None,
+    dynamodb: Any = None,
+    sqs: Any = None,
 ) -> Ports:
     """Return every port, with AWS and HTTP behind them. Nothing is sent until a port is used.
 
+    The AWS clients are those of this process's service unless others are given.
     `concurrent_requests` sends the many requests of a large batch; each spends its time waiting."""
     clock = clock or SystemClock()
     journal = journal or JsonJournal(clock, settings.stage)
     requests = concurrent_requests or ConcurrentThreads(REQUESTS_AT_ONCE, flush_seconds=1)
+    dynamodb, sqs = dynamodb or aws.dynamodb(), sqs or aws.sqs()
+    keys_table = settings.names.keys_table
     return Ports(
-        store=_batch_store(settings, requests),
-        keys=_key_store(settings, clock, remember_seconds=0),
-        cached_keys=_key_store(settings, clock, remember_seconds=WORKERS_REMEMBER_SECONDS),
-        queue=_queue(settings, requests),
+        store=DynamoBatchStore(dynamodb, settings.names.batches_table, concurrent=requests),
+        keys=DynamoKeyStore(dynamodb, keys_table, clock, 0),
+        cached_keys=DynamoKeyStore(dynamodb, keys_table, clock, WORKERS_REMEMBER_SECONDS),
+        queue=_queue(settings, sqs, requests),
         platform=_platform(settings, clock, journal),
         receiver=HttpReceiver(policy=settings.address_policy),
         concurrent=ConcurrentThreads(settings.jobs_side_by_side, settings.flush_seconds),
@@ -72,18 +76,9 @@ def connect(
     )
 
 
-def _batch_store(settings: Settings, concurrent_requests: Concurrent) -> BatchStore:
-    table = settings.names.batches_table
-    return DynamoBatchStore(aws.dynamodb(), table, concurrent=concurrent_requests)
-
-
-def _key_store(settings: Settings, clock: Clock, remember_seconds: float) -> KeyStore:
-    return DynamoKeyStore(aws.dynamodb(), settings.names.keys_table, clock, remember_seconds)
-
-
-def _queue(settings: Settings, concurrent_requests: Concurrent) -> Queue:
+def _queue(settings: Settings, sqs: Any, concurrent_requests: Concurrent) -> Queue:
     return SqsQueue(
-        aws.sqs(),
+        sqs,
         jobs_queue=settings.names.jobs_queue,
         batches_queue=settings.names.batches_queue,
         callbacks_queue=settings.names.callbacks_queue,

@@ -107,10 +107,12 @@ MAY_IMPORT |= {
     },
     CONSOLE: set(),
     f"{CONSOLE}.local_tools": set(),
-    f"{CONSOLE}.console": {f"{CONSOLE}.local_tools", f"{OPS}.stage", PORTS, ADAPTERS},
+    f"{CONSOLE}.console": {f"{CONSOLE}.local_tools", f"{OPS}.stage", PORTS, WIRING, SERVICE},
+    f"{CONSOLE}.offers": {f"{OPS}.ops", DOMAIN},
+    f"{CONSOLE}.queues": {f"{OPS}.stage", "batchback.errors"},
     f"{CONSOLE}.guard": {"flask"},
     f"{CONSOLE}.views": {
-        *(f"{CONSOLE}.{name}" for name in ("console", "views")),
+        *(f"{CONSOLE}.{name}" for name in ("console", "offers", "queues", "views")),
         *(OPS, "batchback", "flask", SERVICE, SETTINGS, OPERATIONS, DOMAIN, ERRORS),
     },
     f"{CONSOLE}.server": {
@@ -145,7 +147,7 @@ MAY_IMPORT |= {
     },
     f"{LOCAL}.console": {
         *(f"{LOCAL}.{name}" for name in ("demonstration", "errors", "log")),
-        *(CONSOLE, f"{OPS}.keys", f"{OPS}.project", f"{OPS}.stage", "batchback", ADAPTERS),
+        *(CONSOLE, f"{OPS}.keys", f"{OPS}.project", f"{OPS}.stage", ADAPTERS),
     },
     f"{LOCAL}.service": {
         *(f"{LOCAL}.{name}" for name in ("aws", "console", "demonstration", "runtime")),

@@ -1,9 +1,169 @@
-"""The console's view: restart, repost, cancel and rerun."""
+"""Restart, repost and cancel a batch, and run its failed jobs again as a new batch.
 
-from flask import Blueprint
+Each happens only if the page saw the batch as it still is, and one at a time: the second of two
+clicks finds that the batch has changed. The failed jobs of one round are always the same new batch.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flask import Blueprint, abort, request
 
 from batchback_console.console import Console
+from batchback_console.offers import ACTIONS, offer
+from chalicelib.domain.account import Caller
+from chalicelib.domain.batch import Batch, Chunk, Job, SubmissionTerms
+from chalicelib.domain.submission import Submission
+from chalicelib.errors import (
+    CallerError,
+    Conflict,
+    NotFound,
+    NotSaved,
+    OutcomeUnknown,
+    TooManyRequests,
+)
+
+#: What came of an action: a sentence, and the batch to look at.
+Done = tuple[str, str]
 
 
-def routes(console: Console) -> Blueprint:  # noqa: ARG001
-    return Blueprint("actions", __name__)
+def routes(console: Console) -> Blueprint:
+    view = Blueprint("actions", __name__)
+    actions = Actions(console=console)
+
+    @view.post(f"/batches/<batch_id>/<any({','.join(ACTIONS)}):name>")
+    def act(batch_id: str, name: str) -> dict[str, Any]:
+        try:
+            said, found = actions.act(name, batch_id, _seen(request.get_json(silent=True)))
+        except CallerError as error:
+            abort(_STATUS.get(error.error_code, 409), _sentence(error))
+        return {"said": said, "batchId": found}
+
+    return view
+
+
+_STATUS = {404: 404, 429: 429}
+_GONE = "There is no such batch: it never existed, or has expired."
+
+
+def _seen(body: object) -> str:
+    seen = body.get("seen") if isinstance(body, dict) else None
+    if not isinstance(seen, str):
+        abort(400, "`seen` is missing: send what the batch's action came with.")
+    return seen
+
+
+def _sentence(error: CallerError) -> str:
+    if isinstance(error, TooManyRequests):
+        return f"{error.message}. Retry in {error.retry_after} s."
+    return error.message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actions:
+    """Does what an offer promises, for the batch's own account and with its own key."""
+
+    console: Console
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def act(self, name: str, batch_id: str, seen: str) -> Done:
+        """CallerError with a sentence if it cannot be done now."""
+        acts: dict[str, Callable[[Batch], Done]] = {
+            "restart": self._restart,
+            "repost": self._repost,
+            "cancel": self._cancel,
+            "rerunFailed": self._rerun_failed,
+        }
+        with self._one_at_a_time:
+            batch = self._find(batch_id)
+            self._require_offer(name, batch, seen)
+            return acts[name](batch)
+
+    def _find(self, batch_id: str) -> Batch:
+        batch = self.console.store.find(batch_id)
+        if batch is None or batch.is_expired(self.console.clock.now()):
+            raise NotFound(_GONE)
+        return batch
+
+    def _require_offer(self, name: str, batch: Batch, seen: str) -> None:
+        now = offer(name, batch, self.console.clock.now())
+        if now.seen != seen:
+            raise Conflict("The batch has changed since you looked: look again, then decide.")
+        if not now.may:
+            raise Conflict(now.effect)
+
+    def _restart(self, batch: Batch) -> Done:
+        self._require_key(batch)
+        self.console.service.rerunner.restart(_caller(batch), batch.batch_id)
+        begun = self._find(batch.batch_id)
+        if begun.round == batch.round:
+            return "The batch is being checked.", batch.batch_id
+        again = f"{batch.answered.unanswered:,}"
+        return f"Round {begun.round} has begun. Jobs that run again: {again}.", batch.batch_id
+
+    def _repost(self, batch: Batch) -> Done:
+        self.console.service.rerunner.repost(_caller(batch), batch.batch_id)
+        return "The callback is being sent again.", batch.batch_id
+
+    def _cancel(self, batch: Batch) -> Done:
+        self.console.service.rerunner.cancel(_caller(batch), batch.batch_id)
+        return "The batch is being cancelled.", batch.batch_id
+
+    def _rerun_failed(self, batch: Batch) -> Done:
+        """The new batch's id follows from the old batch and its round. So a repeat finds it."""
+        self._require_key(batch)
+        wanted = rerun_of(batch, self._terms(batch), self._chunks(batch))
+        name = f"failed jobs of {batch.callback_id}"
+        try:
+            submitted = self.console.service.submitter.submit_batch(
+                _caller(batch), wanted, name.encode(), name
+            )
+        except (NotSaved, OutcomeUnknown) as error:
+            raise error.__cause__ or Conflict("The new batch was not saved: try again.") from error
+        if submitted.was_there:
+            return "This batch runs them already, so none was submitted twice.", submitted.batch_id
+        return f"Jobs that run as this new batch: {len(wanted.jobs):,}.", submitted.batch_id
+
+    def _require_key(self, batch: Batch) -> None:
+        """Without its key, each job would only get the answer that the key is revoked."""
+        key = self.console.keys.find_key(batch.key)
+        if key is None or not key.may_sign_for(batch.account):
+            raise Conflict(f"Its key {batch.key} has been revoked, so no job can run.")
+
+    def _terms(self, batch: Batch) -> SubmissionTerms:
+        terms = self.console.store.find_terms(batch)
+        if terms is None:
+            raise NotFound(_GONE)
+        return terms
+
+    def _chunks(self, batch: Batch) -> Iterator[Chunk]:
+        return self.console.store.read_chunks(batch, batch.chunks)
+
+
+def rerun_of(batch: Batch, terms: SubmissionTerms, chunks: Iterable[Chunk]) -> Submission:
+    """The jobs that did not succeed, in order and with their ids, on the terms of their batch. The
+    limit `max_failed` was meant for all jobs, so it is left out, as a restart does."""
+    jobs = [job for chunk in chunks for job in _not_succeeded(batch, chunk)]
+    return Submission(
+        jobs=tuple(replace(job, index=index) for index, job in enumerate(jobs)),
+        callback_url=terms.callback_url,
+        callback_results=terms.callback_results,
+        callback_headers=terms.callback_headers,
+        label=batch.label,
+        metadata=terms.metadata,
+        deadline=terms.deadline,
+        trace=batch.trace,
+    )
+
+
+def _not_succeeded(batch: Batch, chunk: Chunk) -> Iterator[Job]:
+    failed = chunk.failed(batch.round)
+    if failed and chunk.jobs is None:
+        raise Conflict("Some of its failed jobs cannot be read, so they cannot be run again.")
+    return (job for job in chunk.jobs or () if job.index in failed)
+
+
+def _caller(batch: Batch) -> Caller:
+    return Caller(account=batch.account, key=batch.key)

@@ -1,22 +1,15 @@
 """Whether anything holds up jobs: an operator's pause, or a platform that is down."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
-from itertools import islice
 
 from batchback.shell import Shell
 
 from batchback_ops.doctor.diagnosis import Check, Wrong
 from batchback_ops.ops.batch_life import time
+from batchback_ops.ops.outages import BATCHES, outages
 from batchback_ops.stage import Stage
 from chalicelib.adapters.batch_store import DynamoBatchStore
-from chalicelib.domain.batch import LONGEST_LIFE
-from chalicelib.domain.holds import Outage
 from chalicelib.operations.ports import BatchStore
-
-#: The accounts of this many batches are checked: those that are due next, in one request.
-_BATCHES = 100
 
 
 def checks(stage: Stage, shell: Shell) -> list[Check]:
@@ -41,19 +34,11 @@ def _pause(stage: Stage, shell: Shell) -> str:
 
 
 def _outages(stage: Stage, shell: Shell) -> str:
-    away = [*_away(_store(stage), shell.now() + LONGEST_LIFE)]
+    away = [*outages(_store(stage), shell.now())]
     if not away:
-        return f"none for the accounts of the {_BATCHES} batches that are due next"
+        return f"none for the accounts of the {BATCHES} batches that are due next"
     whose = ", ".join(f"{account} since {time(outage.began_at)}" for account, outage in away)
     raise Wrong(
         f"the platform is down for {whose}: their jobs wait",
         "check PLATFORM_ADDRESS, and that the platform is up",
     )
-
-
-def _away(store: BatchStore, until: datetime) -> Iterator[tuple[str, Outage]]:
-    due = islice(store.find_due(until), _BATCHES)
-    batches = store.find_all([each.batch_id for each in due]).values()
-    for account in sorted({batch.account for batch in batches}):
-        if outage := store.find_holds(account).outage:
-            yield account, outage

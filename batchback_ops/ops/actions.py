@@ -6,7 +6,7 @@ same with `resume`, `redrive` and `discard`.
 """
 
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from batchback.errors import CannotGoOn
 
@@ -84,7 +84,7 @@ def show(stage: Stage, asker: Asker, *, id: str) -> object:
 # ---- pause and resume
 
 
-def pause(stage: Stage, asker: Asker, *, until: str, reason: str) -> object:
+def pause(stage: Stage, asker: Asker, *, until: str, reason: str) -> dict[str, Any]:
     if not reason.strip():
         raise CannotGoOn("--reason is empty: give what others should know, such as a ticket.")
     try:
@@ -94,7 +94,7 @@ def pause(stage: Stage, asker: Asker, *, until: str, reason: str) -> object:
     return begin_pause(stage, asker, Pause(until=ends_at, reason=reason))
 
 
-def begin_pause(stage: Stage, asker: Asker, pause: Pause) -> object:
+def begin_pause(stage: Stage, asker: Asker, pause: Pause) -> dict[str, Any]:
     _store(stage).pause(pause)
     asker.say(
         "workers stop calling the platform within 5 seconds, and callbacks go on; "
@@ -103,7 +103,7 @@ def begin_pause(stage: Stage, asker: Asker, pause: Pause) -> object:
     return {"pausedUntil": batch_life.time(pause.until), "reason": pause.reason}
 
 
-def resume(stage: Stage, asker: Asker) -> object:
+def resume(stage: Stage, asker: Asker) -> dict[str, Any]:
     store = _store(stage)
     pause = store.find_pause()
     store.pause(None)
@@ -144,7 +144,9 @@ QUEUES = {
 }
 
 
-def redrive(stage: Stage, asker: Asker, *, queue: str, is_dry_run: bool, limit: int) -> object:
+def redrive(
+    stage: Stage, asker: Asker, *, queue: str, is_dry_run: bool, limit: int
+) -> dict[str, Any]:
     opened = QUEUES[queue](stage)
     letters = opened.take(limit)
     ours = [each for each in letters if each.batch_id is not None]
@@ -171,7 +173,7 @@ def redrive(stage: Stage, asker: Asker, *, queue: str, is_dry_run: bool, limit: 
 # ---- discard
 
 
-def discard(stage: Stage, asker: Asker, *, queue: str, is_sure: bool, limit: int) -> object:
+def discard(stage: Stage, asker: Asker, *, queue: str, is_sure: bool, limit: int) -> dict[str, Any]:
     opened = QUEUES[queue](stage)
     letters = opened.take(limit)
     unreadable = [each for each in letters if each.is_unreadable]
