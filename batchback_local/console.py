@@ -9,6 +9,7 @@ from typing import Any
 from batchback_console.console import connect
 from batchback_console.guard import new_token
 from batchback_console.server import ConsoleServer
+from batchback_local.clock import LocalClock
 from batchback_local.demonstration.receiver import DemonstrationReceiver
 from batchback_local.errors import PortInUse
 from batchback_local.log import say
@@ -16,7 +17,6 @@ from batchback_ops import project
 from batchback_ops.keys.table import KeyTable
 from batchback_ops.stage import Stage
 from chalicelib.adapters import aws
-from chalicelib.adapters.clock import SystemClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class Tools:
     #: As `curl -u` takes them.
     credentials: str = field(repr=False)
     receiver: DemonstrationReceiver
+    clock: LocalClock
 
     def received(self) -> Sequence[Mapping[str, Any]]:
         return self.receiver.received()
@@ -41,7 +42,7 @@ def serve(tools: Tools, port: int) -> ConsoleServer:
         stage,
         dynamodb=aws.dynamodb(),
         sqs=aws.sqs(),
-        clock=SystemClock(),
+        clock=tools.clock,
         may_act=True,
         accounts=lambda: sorted({key.account for key in keys.list_keys()}),
         local=tools,

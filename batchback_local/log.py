@@ -7,7 +7,7 @@ collects it. Here the lines become words, and frequent events are left out if th
 import io
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -24,17 +24,19 @@ def say(text: str) -> None:
 
 
 class ReadableLog(io.TextIOBase):
-    """Replaces stdout, and writes log lines as words to a stream."""
+    """Replaces stdout, and writes log lines as words to a stream, with the time of the service's
+    clock."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, now: Callable[[], datetime]) -> None:
         self._stream = stream
+        self._now = now
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
         for line in text.splitlines():
-            shown = _readable(line)
+            shown = _readable(line, self._now())
             if shown:
                 self._stream.write(shown + "\n")
         return len(text)
@@ -43,7 +45,7 @@ class ReadableLog(io.TextIOBase):
         self._stream.flush()
 
 
-def _readable(line: str) -> str:
+def _readable(line: str, now: datetime) -> str:
     """The line for people. It is empty if the event is left out."""
     fields = _fields(line)
     if fields is None:
@@ -53,7 +55,7 @@ def _readable(line: str) -> str:
         return ""
     shown = " ".join(f"{name}={value}" for name, value in fields.items() if _is_shown(name))
     trace = fields.get("traceback", "")
-    return f"{datetime.now().astimezone():%H:%M:%S} {event} {shown}\n{trace}".rstrip()
+    return f"{now.astimezone():%H:%M:%S} {event} {shown}\n{trace}".rstrip()
 
 
 def _is_shown(name: str) -> bool:

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from batchback_console.server import PREFERRED_PORT as _CONSOLE_PORT
 from batchback_local import console
 from batchback_local.aws.embedded import EmbeddedAws
 from batchback_local.aws.resources import create_resources
+from batchback_local.clock import LocalClock, machine_now
 from batchback_local.demonstration.account import CALLBACK_SECRET, put_demo_key
 from batchback_local.demonstration.platform import DemonstrationPlatform
 from batchback_local.demonstration.receiver import DemonstrationReceiver
@@ -171,22 +171,25 @@ def running(options: Options) -> Iterator[LocalService]:
     """Run the whole service inside the block. CannotStart with the reason if it does not start."""
     if options.no_http:
         options = options.with_fixed_ports()
+    clock = LocalClock()
     with ExitStack() as stack:
-        stack.enter_context(redirect_stdout(ReadableLog(sys.stderr)))
-        yield _start(options, stack)
+        stack.enter_context(redirect_stdout(ReadableLog(sys.stderr, clock.now)))
+        yield _start(options, clock, stack)
 
 
-def _start(options: Options, stack: ExitStack) -> LocalService:
-    aws = stack.enter_context(_listening("AWS", EmbeddedAws, options.aws_port, _AWS_PORT))
-    receiver = DemonstrationReceiver(callback_secret=CALLBACK_SECRET)
+def _start(options: Options, clock: LocalClock, stack: ExitStack) -> LocalService:
+    aws = stack.enter_context(
+        _listening("AWS", partial(EmbeddedAws, clock=clock), options.aws_port, _AWS_PORT)
+    )
+    receiver = DemonstrationReceiver(callback_secret=CALLBACK_SECRET, now=clock.now)
     receiving = stack.enter_context(
         _listening("receiver", receiver.serve, options.receiver_port, _RECEIVER_PORT)
     )
-    platform = _platform(options, stack)
+    platform = _platform(options, clock, stack)
     environment.prepare(aws_endpoint=aws.address, platform=platform)
     names = settings.names()
     _fill(names, options)
-    app = service_code.load_app()
+    app = service_code.load_app(clock)
     address = None if options.no_http else _serve(app, options.port, stack)
     service = LocalService(
         address=address,
@@ -194,14 +197,14 @@ def _start(options: Options, stack: ExitStack) -> LocalService:
         region=os.environ["AWS_DEFAULT_REGION"],
         platform=platform,
         receiver=receiving.address,
-        console=_show(address, receiver, options, stack),
+        console=_show(address, receiver, clock, options, stack),
         key=options.key,
         secret=options.secret,
         callback_secret=CALLBACK_SECRET,
         names=names,
         queue_urls=_queue_urls(names),
     )
-    return _work(service, app, options, stack)
+    return _work(service, app, options, clock, stack)
 
 
 def _listening(
@@ -217,7 +220,7 @@ def _listening(
         return listen(0)
 
 
-def _platform(options: Options, stack: ExitStack) -> str:
+def _platform(options: Options, clock: LocalClock, stack: ExitStack) -> str:
     """The address of the platform: the given one, or the demonstration's, which is started."""
     named = environment.named_platform(options.platform)
     if named:
@@ -226,6 +229,7 @@ def _platform(options: Options, stack: ExitStack) -> str:
         key=options.key,
         secret=options.secret,
         checks_signatures=os.environ.get("PLATFORM_AUTH", PlatformAuth.IWS) == PlatformAuth.IWS,
+        now=clock.now,
     )
     server = _listening("platform", platform.serve, options.platform_port, _PLATFORM_PORT)
     return stack.enter_context(server).address
@@ -239,7 +243,7 @@ def _fill(names: Names, options: Options) -> None:
         key=options.key,
         secret=options.secret,
         callback_secret=CALLBACK_SECRET,
-        now=datetime.now(UTC),
+        now=machine_now(),
     )
 
 
@@ -250,23 +254,30 @@ def _serve(app: Chalice, port: int | None, stack: ExitStack) -> str:
 
 
 def _show(
-    address: str | None, receiver: DemonstrationReceiver, options: Options, stack: ExitStack
+    address: str | None,
+    receiver: DemonstrationReceiver,
+    clock: LocalClock,
+    options: Options,
+    stack: ExitStack,
 ) -> str:
     """Serve the console. Return its address."""
     tools = console.Tools(
         service_address=address or _USUAL_ADDRESS,
         credentials=f"{options.key}:{options.secret}",
         receiver=receiver,
+        clock=clock,
     )
     serve = partial(console.serve, tools)
     server = _listening("console", serve, options.console_port, _CONSOLE_PORT)
     return stack.enter_context(server).address
 
 
-def _work(service: LocalService, app: Chalice, options: Options, stack: ExitStack) -> LocalService:
+def _work(
+    service: LocalService, app: Chalice, options: Options, clock: LocalClock, stack: ExitStack
+) -> LocalService:
     """Start the workers, in this process or in others. Schedules always run in this process."""
     ready_file = Path(options.ready_file) if options.ready_file else None
-    sources = service_code.event_sources(app)
+    sources = service_code.event_sources(app, clock)
     stack.enter_context(Running(sources.schedules(environment.sweep_seconds())))
     if not options.worker_processes:
         stack.enter_context(Running(sources.queues()))
@@ -274,6 +285,7 @@ def _work(service: LocalService, app: Chalice, options: Options, stack: ExitStac
         return service
     workers = WorkerProcesses(
         options.worker_processes,
+        clock,
         on_change=lambda pids: _write_ready_file(
             ready_file, replace(service, worker_pids=tuple(pids))
         ),

@@ -8,7 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from batchback_local.aws.moto_patches import Dispatcher, import_cloudformation, make_moto_atomic
+from batchback_local.aws.moto_patches import (
+    Dispatcher,
+    import_cloudformation,
+    let_queues_follow,
+    make_moto_atomic,
+)
+from batchback_local.clock import LocalClock
 from batchback_local.http_server import HOST, Answer, HttpServer, Request
 
 Headers = list[tuple[str, str]]
@@ -17,9 +23,11 @@ Headers = list[tuple[str, str]]
 class EmbeddedAws(HttpServer):
     """moto's server in this process. It starts empty, and its data ends with the process."""
 
-    def __init__(self, port: int = 0) -> None:
-        """Port 0 means any free one."""
+    def __init__(self, port: int = 0, *, clock: LocalClock | None = None) -> None:
+        """Port 0 means any free one. Delayed messages come when this clock says, or else the
+        machine's."""
         make_moto_atomic()
+        let_queues_follow(clock)
         import_cloudformation()
         services = Dispatcher(create_backend_app)
         super().__init__(partial(_answer, services), port=port, name="aws")

@@ -23,6 +23,8 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.sqs import models as sqs
 
+from batchback_local.clock import LocalClock
+
 
 @cache
 def import_cloudformation() -> None:
@@ -62,8 +64,29 @@ def make_moto_atomic() -> None:
     _lock(DynamoHandler, ["call_action"])
     _lock(sqs.SQSBackend, _SQS_OPERATIONS)
     _patch(sqs.SQSBackend, "receive_message", _waiting_outside(sqs.SQSBackend.receive_message))
-    _patch(sqs, "unix_time_millis", lambda _=None: time.time() * 1000)
+    let_queues_follow(None)
     _patch(Table, "query", _of_one_partition(Table.query))
+
+
+def let_queues_follow(clock: LocalClock | None) -> None:
+    """From now on delayed messages come when this clock says, or else the machine's.
+
+    Received messages are hidden on the machine's clock, by which the functions that work on them
+    have their time: after a move, what is being worked on is not given to another worker."""
+
+    def lead_ms() -> int:
+        return clock.ahead_ms if clock else 0
+
+    def machine_ms() -> float:
+        now_ms: float = vars(sqs)["unix_time_millis"]()  # tests replace it
+        return now_ms - lead_ms()
+
+    def hide(message: Any, visibility_timeout: int) -> None:
+        message.visible_at = machine_ms() + int(visibility_timeout) * 1000
+
+    _patch(sqs, "unix_time_millis", lambda _=None: time.time() * 1000 + lead_ms())
+    _patch(sqs.Message, "change_visibility", hide)
+    _patch(sqs.Message, "visible", property(lambda message: machine_ms() > message.visible_at))
 
 
 _SQS_OPERATIONS = (
@@ -94,7 +117,7 @@ def _locked(operation: Callable[..., Any], lock: AbstractContextManager[Any]) ->
     return atomic
 
 
-def _patch(owner: object, name: str, replacement: Callable[..., Any]) -> None:
+def _patch(owner: object, name: str, replacement: object) -> None:
     setattr(owner, name, replacement)
 
 

@@ -11,9 +11,10 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from batchback_local.clock import machine_now
 from batchback_local.demonstration.behaviour import Behaviours, fault
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 from chalicelib.domain import signing, wire_time
@@ -23,12 +24,21 @@ _API = "/api/1.0/"
 
 
 class DemonstrationPlatform:
-    """The platform that jobs call. It records every call, including refused ones."""
+    """The platform that jobs call. It records every call, including refused ones, with the time of
+    the service's clock."""
 
-    def __init__(self, *, key: str, secret: str, checks_signatures: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        key: str,
+        secret: str,
+        checks_signatures: bool = True,
+        now: Callable[[], datetime] = machine_now,
+    ) -> None:
         self._key = key
         self._secret = secret
         self._checks_signatures = checks_signatures
+        self._now = now
         self._behaviours = Behaviours(["namespace", "action"])
         self._calls: list[dict[str, Any]] = []
         self._lock = threading.Lock()
@@ -67,7 +77,7 @@ class DemonstrationPlatform:
             "idempotencyKey": request.headers.get("idempotency-key"),
             "traceparent": request.headers.get("traceparent"),
             "key": named[0] if named else None,
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "at": self._now().isoformat(timespec="milliseconds"),
             "status": None,
         }
         with self._lock:
@@ -89,7 +99,7 @@ class DemonstrationPlatform:
         named = signing.iws_credentials(signed.header("x-api-authorization"))
         if not named or named[0] != self._key:
             return json_answer(fault(401, "Unauthorized"), 401)
-        if not signing.is_fresh(signed, datetime.now(UTC)):
+        if not signing.is_fresh(signed, machine_now()):
             return json_answer(fault(401, "Request is stale", 23005), 401)
         if not signing.iws_verifies(signed, self._secret, named[1]):
             return json_answer(fault(401, "Unauthorized"), 401)
@@ -129,7 +139,7 @@ def _invite(event: object, contact: object) -> dict[str, Any]:
 
 
 def _ping(_: dict[str, Any]) -> Answer:
-    return json_answer({"ack": wire_time.compose(datetime.now(UTC))})
+    return json_answer({"ack": wire_time.compose(machine_now())})
 
 
 _ACTIONS: dict[tuple[str, str], Callable[[dict[str, Any]], Answer]] = {

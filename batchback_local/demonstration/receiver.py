@@ -11,20 +11,24 @@ each checks the other.
 import json
 import threading
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from batchback.verification import NotGenuine, verify_callback
 
+from batchback_local.clock import machine_now
 from batchback_local.demonstration.behaviour import Behaviours, fault
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 
 
 class DemonstrationReceiver:
-    """The server that callbacks go to."""
+    """The server that callbacks go to. It records when each came by the service's clock, and checks
+    signatures by the machine's, as any receiver does."""
 
-    def __init__(self, *, callback_secret: str) -> None:
+    def __init__(self, *, callback_secret: str, now: Callable[[], datetime] = machine_now) -> None:
         self._secret = callback_secret
+        self._now = now
         self._behaviours = Behaviours(["path"])
         self._received: list[dict[str, Any]] = []
         self._lock = threading.Lock()
@@ -55,7 +59,7 @@ class DemonstrationReceiver:
                     "body": _parsed(request.body),
                     "raw": request.body.decode("utf-8", "replace"),
                     "verified": verifies(request, self._secret),
-                    "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                    "at": self._now().isoformat(timespec="milliseconds"),
                 }
             )
         usual = json_answer({"received": True})

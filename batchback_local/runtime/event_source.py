@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
 
+from batchback_local.clock import LocalClock
 from batchback_local.runtime.invocation import Event, Function, scheduled_event, sqs_event
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _WAIT_SECONDS = 1
 _MESSAGES_PER_RECEIVE = 10
 #: The pause if SQS does not answer.
 _PAUSE_SECONDS = 0.5
+#: How often a schedule checks whether the clock was moved.
+_TICK_SECONDS = 0.2
 #: How long polls and invocations may take to end when everything stops, before they are abandoned.
 _GRACE_SECONDS = 0.3
 
@@ -49,6 +52,7 @@ class EventSources:
 
     app: Chalice
     timeout_seconds: Callable[[str], float]
+    clock: LocalClock
     log: Log
 
     def queues(self) -> list["QueuePoller"]:
@@ -62,7 +66,12 @@ class EventSources:
         """The schedules. `every_seconds` replaces the interval of each."""
         configs = [e for e in self.app.event_sources if isinstance(e, ScheduledEventConfig)]
         return [
-            Schedule(self._function(config.name), every_seconds or _every_seconds(config), self.log)
+            Schedule(
+                self._function(config.name),
+                every_seconds or _every_seconds(config),
+                self.clock,
+                self.log,
+            )
             for config in configs
         ]
 
@@ -219,22 +228,36 @@ class QueuePoller:
 
 
 class Schedule:
-    """One scheduled function, invoked at each interval, and never concurrently."""
+    """One scheduled function, invoked at each interval and immediately after the clock was moved,
+    and never concurrently."""
 
-    def __init__(self, function: Function, every_seconds: float, log: Log) -> None:
+    def __init__(
+        self, function: Function, every_seconds: float, clock: LocalClock, log: Log
+    ) -> None:
         self._function = function
         self.every_seconds = every_seconds
+        self._clock = clock
         self._log = log
         self.is_busy = False
 
     def run(self, stopping: threading.Event) -> None:
-        while not stopping.wait(self.every_seconds):
+        seen = self._clock.ahead
+        while not self._waits(stopping, seen):
+            seen = self._clock.ahead
             self._fire()
+
+    def _waits(self, stopping: threading.Event, seen: timedelta) -> bool:
+        """Wait for the next invocation. True if everything stops before that."""
+        give_up_at = time.monotonic() + self.every_seconds
+        while self._clock.ahead == seen and (left := give_up_at - time.monotonic()) > 0:
+            if stopping.wait(min(_TICK_SECONDS, left)):
+                return True
+        return stopping.is_set()
 
     def _fire(self) -> None:
         self.is_busy = True
         region = boto3.session.Session().region_name or "us-east-1"
-        event = scheduled_event(self._function.name, region=region, now=datetime.now(UTC))
+        event = scheduled_event(self._function.name, region=region, now=self._clock.now())
         try:
             self._function.invoke(event)
         except Exception as error:  # noqa: BLE001 - as in EventBridge, the schedule goes on

@@ -2,36 +2,45 @@
 
 import os
 import sys
+from functools import cache
 
 from chalice.app import Chalice
 from chalice.config import Config
 
+from batchback_local.clock import LocalClock
 from batchback_local.errors import CannotStart
 from batchback_local.log import say
 from batchback_local.runtime.event_source import EventSources
 from batchback_ops import project
 
 
-def load_app() -> Chalice:
-    """Import the app. The environment must be prepared; CannotStart if it is misconfigured.
+def load_app(clock: LocalClock) -> Chalice:
+    """Import the app, and have it use this clock. The environment must be prepared; CannotStart if
+    it is misconfigured.
+
+    app.py asks `wiring.service` for the service at each invocation, so what replaces that function
+    is all that the app needs to know.
 
     In Lambda, the first invocation creates clients and operations lazily, because a container never
     runs two invocations concurrently. Here they run concurrently, so everything is created now."""
-    from chalicelib import wiring
+    from batchback_local.runtime import assembly
+    from chalicelib import settings, wiring
     from chalicelib.errors import Misconfigured
 
     sys.path.insert(0, str(project.root()))
     try:
         from app import app
 
-        wiring.service().warm_up()
+        service = assembly.service(settings.read(), clock)
+        service.warm_up()
+        wiring.service = cache(lambda: service)
     except Misconfigured as error:
         raise CannotStart(str(error)) from error
     return app
 
 
-def event_sources(app: Chalice) -> EventSources:
-    return EventSources(app=app, timeout_seconds=_timeout_seconds, log=say)
+def event_sources(app: Chalice, clock: LocalClock) -> EventSources:
+    return EventSources(app=app, timeout_seconds=_timeout_seconds, clock=clock, log=say)
 
 
 def stage_configuration(function: str = "api_handler") -> Config:

@@ -1,6 +1,7 @@
 """A worker process: polls the queues over HTTP, as a Lambda container of its own would.
 
-It ends when its standard input ends, which happens when its parent closes it or is killed.
+Its argument is the file descriptor of the service's clock. It ends when its standard input ends,
+which happens when its parent closes it or is killed.
 """
 
 import os
@@ -8,6 +9,7 @@ import signal
 import sys
 import threading
 
+from batchback_local.clock import LocalClock
 from batchback_local.log import ReadableLog, say
 
 READY = b"ready\n"
@@ -17,12 +19,13 @@ def main() -> None:
     """Run until standard input ends. Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_the_parent, daemon=True).start()
-    answer_to, sys.stdout = sys.stdout.buffer, ReadableLog(sys.stderr)
+    clock = LocalClock(int(sys.argv[1]))
+    answer_to, sys.stdout = sys.stdout.buffer, ReadableLog(sys.stderr, clock.now)
 
     from batchback_local.runtime.event_source import Running
     from batchback_local.runtime.service_code import event_sources, load_app
 
-    sources = event_sources(load_app()).queues()
+    sources = event_sources(load_app(clock), clock).queues()
     with Running(sources):
         answer_to.write(READY)
         answer_to.flush()

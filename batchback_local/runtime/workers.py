@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from batchback_local.clock import LocalClock
 from batchback_local.errors import CannotStart
 from batchback_local.log import say
 from batchback_local.runtime.worker import READY
@@ -22,8 +23,11 @@ class WorkerProcesses:
     """N worker processes for the duration of a `with` block. `on_change` gets their process ids at
     the start and whenever a worker has been replaced."""
 
-    def __init__(self, count: int, on_change: Callable[[list[int]], None]) -> None:
-        self._processes = [_start() for _ in range(count)]
+    def __init__(
+        self, count: int, clock: LocalClock, on_change: Callable[[list[int]], None]
+    ) -> None:
+        self._clock = clock
+        self._processes = [_start(clock) for _ in range(count)]
         self._on_change = on_change
         self._stopping = threading.Event()
         self._changing = threading.Lock()
@@ -61,7 +65,7 @@ class WorkerProcesses:
             if self._stopping.is_set():
                 return False
             _close(self._processes[place])
-            self._processes[place] = _start()
+            self._processes[place] = _start(self._clock)
         _becomes_ready(self._processes[place])
         self._on_change(self.pids)
         return True
@@ -81,9 +85,10 @@ class WorkerProcesses:
                 process.wait()
 
 
-def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "batchback_local.runtime.worker"],
+def _start(clock: LocalClock) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "batchback_local.runtime.worker", str(clock.descriptor)],
+        pass_fds=[clock.descriptor],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=project.root(),

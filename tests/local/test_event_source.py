@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chalice.app import Chalice, SQSEvent
 
+from batchback_local.clock import LocalClock
 from batchback_local.live.waiting import DidNotHappen, until
 from batchback_local.runtime.event_source import EventSources, Running, Schedule
 from batchback_local.runtime.invocation import Function
@@ -29,7 +30,7 @@ def app_with(queue_name: str, handle: Callable[[SQSEvent], None]) -> Chalice:
 
 
 def sources_of(app: Chalice, log: Callable[[str], None] = lambda _: None) -> EventSources:
-    return EventSources(app=app, timeout_seconds=lambda _: 60, log=log)
+    return EventSources(app=app, timeout_seconds=lambda _: 60, clock=LocalClock(), log=log)
 
 
 def new_queue(sqs: "SQSClient", name: str, visibility_seconds: int = 30) -> str:
@@ -138,7 +139,7 @@ def test_a_schedule_fires_again_and_again() -> None:
     function = Function(
         name="sweep", handler=lambda event, _: events.put(event), timeout_seconds=50
     )
-    with Running([Schedule(function, 0.01, lambda _: None)]):
+    with Running([Schedule(function, 0.01, LocalClock(), lambda _: None)]):
         first, second = (events.get(timeout=PATIENCE_SECONDS) for _ in range(2))
     assert first["id"] != second["id"]
     assert first["detail-type"] == "Scheduled Event"
@@ -154,7 +155,7 @@ def test_a_schedule_goes_on_after_a_failure() -> None:
         raise ValueError("no")
 
     function = Function(name="sweep", handler=handle, timeout_seconds=50)
-    with Running([Schedule(function, 0.01, said.put)]):
+    with Running([Schedule(function, 0.01, LocalClock(), said.put)]):
         fired.get(timeout=PATIENCE_SECONDS)
         fired.get(timeout=PATIENCE_SECONDS)
     assert said.get(timeout=PATIENCE_SECONDS) == "sweep failed: ValueError('no')"
