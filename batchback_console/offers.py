@@ -96,12 +96,13 @@ def _check(batch: Batch, now: datetime) -> str:
 
 def _new_round(batch: Batch) -> str:
     unanswered = batch.answered.unanswered
-    answered_badly = batch.answered.failed - unanswered
+    failed = batch.answered.failed - unanswered
     if not unanswered:
         raise NotNow("Every job got an answer, so there is nothing to run again.")
     return _sentences(
         f"Runs {_the_jobs(unanswered)} again whose call never got an answer.",
-        answered_badly and f"{_jobs(answered_badly)} that failed will keep the answer.",
+        failed == 1 and "The failed job keeps its answer.",
+        failed > 1 and f"The {failed:,} failed jobs keep their answers.",
         batch.callback is not CallbackState.NONE and "Then the callback is sent again.",
     )
 

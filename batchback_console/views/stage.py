@@ -25,7 +25,7 @@ from chalicelib.domain.holds import Pause
 _SHOWN, _HIDDEN_SECONDS = 100, 30
 _SHOWN_CHARACTERS = 200
 _TAKEN_AT_ONCE = 1_000
-_DEAD_LETTERS = f"/stage/dead-letters/<any({','.join(actions.QUEUES)}):role>"
+_DEAD_LETTERS = f"/stage/dead-letters/<any({', '.join(map(repr, actions.QUEUES))}):role>"
 
 
 def routes(console: Console) -> Blueprint:
