@@ -22,7 +22,10 @@ from chalicelib.errors import (
     NotFound,
     NotSaved,
     OutcomeUnknown,
+    ServiceError,
     TooManyRequests,
+    Unavailable,
+    chain,
 )
 
 #: What came of an action: a sentence, and the batch to look at.
@@ -121,7 +124,7 @@ class Actions:
                 _caller(batch), wanted, name.encode(), name
             )
         except (NotSaved, OutcomeUnknown) as error:
-            raise error.__cause__ or Conflict("The new batch was not saved: try again.") from error
+            raise _of_the_database(error)  # noqa: B904 - it keeps a cause of its own
         if submitted.was_there:
             return "This batch runs them already, so none was submitted twice.", submitted.batch_id
         return f"Jobs that run as this new batch: {len(wanted.jobs):,}.", submitted.batch_id
@@ -140,6 +143,12 @@ class Actions:
 
     def _chunks(self, batch: Batch) -> Iterator[Chunk]:
         return self.console.store.read_chunks(batch, batch.chunks)
+
+
+def _of_the_database(error: ServiceError) -> Exception:
+    """The failure behind an error that says only that the batch was not saved, if there is one."""
+    found = (each for each in chain(error) if isinstance(each, Unavailable))
+    return next(found, Conflict("The new batch was not saved: try again."))
 
 
 def rerun_of(batch: Batch, terms: SubmissionTerms, chunks: Iterable[Chunk]) -> Submission:

@@ -12,7 +12,7 @@ from batchback_ops.stage import Stage
 from tests.operations.world import World
 
 _PORT = 8001
-_TOKEN = "a token"  # noqa: S105 - of a test
+_TOKEN = "a token"
 STAGE = Stage(name="local", variables={}, environ={})
 
 

@@ -12,7 +12,6 @@ from chalicelib.domain.account import Key
 from chalicelib.domain.batch import Batch, Job
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.outcome import Reply
-from chalicelib.domain.states import CallbackState
 from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import Unavailable
 from tests.console.asking import Answer, Page, console_of

@@ -60,8 +60,8 @@ def test_every_batch_is_offered_every_action() -> None:
 class TestRestart:
     def test_it_counts_what_runs_again_and_what_does_not(self) -> None:
         assert effect("restart", ended()) == (
-            "Runs the 2 jobs again whose call never got an answer. The failed job keeps its answer. "
-            "Then the callback is sent again."
+            "Runs the 2 jobs again whose call never got an answer. The failed job keeps its "
+            "answer. Then the callback is sent again."
         )
 
     def test_it_names_only_what_there_is(self) -> None:
@@ -98,8 +98,10 @@ class TestRestart:
             ),
             (
                 running(checked_at=LATER - timedelta(minutes=4)),
-                "It was checked at {2026-11-23T15:45:07.000Z}, and can be again at "
-                "{2026-11-23T15:50:07.000Z}.",
+                (
+                    "It was checked at {2026-11-23T15:45:07.000Z}, and can be again at "
+                    "{2026-11-23T15:50:07.000Z}."
+                ),
             ),
         ],
     )
