@@ -10,6 +10,8 @@ has this start's token. It changes nothing unless it is allowed to.
     console.py       what all views share: the stage, its stores, the clock
     offers.py        what can be done to a batch now
     queues.py        the queues of a stage, their messages and ages
+    summary.py       a batch in a few words, as the list shows it
+    jobs_seen.py     what came of each job, remembered
     views/           what it shows and does: a module for each view
     local_tools.py   what it needs from the service on this machine
     page/            what the browser loads

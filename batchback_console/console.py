@@ -1,9 +1,10 @@
 """What all views of the console share."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from batchback_console.jobs_seen import JobsSeen
 from batchback_console.local_tools import LocalTools
 from batchback_ops.stage import Stage
 from chalicelib import wiring
@@ -27,6 +28,7 @@ class Console:
     accounts: Callable[[], Sequence[str]]
     #: None: the stage is in AWS.
     local: LocalTools | None = None
+    jobs_seen: JobsSeen = field(default_factory=JobsSeen)
 
     @property
     def is_local(self) -> bool:

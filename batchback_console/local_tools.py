@@ -13,7 +13,12 @@ class LocalTools(Protocol):
 
     @property
     def credentials(self) -> str:
-        """The demonstration's key and secret, as `curl -u` takes them."""
+        """A key and its secret, as `curl -u` takes them."""
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether these are the demonstration's, which everybody knows. Others may open more than
+        this service, so they are not shown."""
 
     def received(self) -> Sequence[Mapping[str, Any]]:
         """The callbacks that the demonstration receiver got, oldest first."""

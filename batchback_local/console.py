@@ -26,6 +26,7 @@ class Tools:
     service_address: str
     #: As `curl -u` takes them.
     credentials: str = field(repr=False)
+    is_demonstration: bool
     receiver: DemonstrationReceiver
     clock: LocalClock
 

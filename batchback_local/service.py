@@ -264,6 +264,7 @@ def _show(
     tools = console.Tools(
         service_address=address or _USUAL_ADDRESS,
         credentials=f"{options.key}:{options.secret}",
+        is_demonstration=options.secret == Options().secret,
         receiver=receiver,
         clock=clock,
     )

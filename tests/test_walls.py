@@ -107,12 +107,18 @@ MAY_IMPORT |= {
     },
     CONSOLE: set(),
     f"{CONSOLE}.local_tools": set(),
-    f"{CONSOLE}.console": {f"{CONSOLE}.local_tools", f"{OPS}.stage", PORTS, WIRING, SERVICE},
+    f"{CONSOLE}.jobs_seen": {f"{DOMAIN}.batch", PORTS},
+    f"{CONSOLE}.summary": {f"{OPS}.ops", DOMAIN},
+    f"{CONSOLE}.console": {
+        *(f"{CONSOLE}.{name}" for name in ("jobs_seen", "local_tools")),
+        *(f"{OPS}.stage", PORTS, WIRING, SERVICE),
+    },
     f"{CONSOLE}.offers": {f"{OPS}.ops", DOMAIN},
     f"{CONSOLE}.queues": {f"{OPS}.stage", "batchback.errors"},
     f"{CONSOLE}.guard": {"flask"},
     f"{CONSOLE}.views": {
-        *(f"{CONSOLE}.{name}" for name in ("console", "offers", "queues", "views")),
+        *(f"{CONSOLE}.{name}" for name in ("console", "jobs_seen", "local_tools", "offers")),
+        *(f"{CONSOLE}.{name}" for name in ("queues", "summary", "views")),
         *(OPS, "batchback", "flask", SERVICE, SETTINGS, OPERATIONS, DOMAIN, ERRORS),
     },
     f"{CONSOLE}.server": {

@@ -177,7 +177,7 @@ def _callback(batch: Batch, terms: SubmissionTerms | None, now: datetime) -> dic
     last = batch.last_attempt
     return {
         "state": batch.callback.value,
-        "to": _whom(terms),
+        "to": receiver_of(terms),
         "series": batch.callback_round,
         "attempts": batch.attempts,
         "attemptsLeft": CALLBACK_TRIES - batch.attempts,
@@ -188,7 +188,7 @@ def _callback(batch: Batch, terms: SubmissionTerms | None, now: datetime) -> dic
     }
 
 
-def _whom(terms: SubmissionTerms | None) -> str | None:
+def receiver_of(terms: SubmissionTerms | None) -> str | None:
     """Scheme, host and port. The rest of an address may contain a secret of the receiver."""
     if terms is None or terms.callback_url is None:
         return None

@@ -1,0 +1,44 @@
+"""What several views read of a batch, with an answer for the page if it cannot be read."""
+
+from flask import abort
+
+from batchback_console.console import Console
+from batchback_console.jobs_seen import DAMAGED
+from chalicelib.domain.batch import Batch, SubmissionTerms
+
+_TERMS_DAMAGED = (
+    "What is stored about this batch's submission is damaged: its callback URL, its metadata and "
+    "its own deadline cannot be read, and its callback cannot be sent. `results` still has its "
+    "answers."
+)
+
+
+def find_batch(console: Console, batch_id: str) -> Batch:
+    """The batch, or the HTTP error for the page."""
+    try:
+        batch = console.store.find(batch_id) if _is_id(batch_id) else None
+    except DAMAGED:
+        abort(409, "This batch cannot be shown: its stored head is damaged.")
+    if batch is None or batch.is_expired(console.clock.now()):
+        abort(404, "There is no such batch: it never existed, or has expired.")
+    return batch
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")
+
+
+def find_terms(console: Console, batch: Batch) -> tuple[SubmissionTerms | None, str | None]:
+    """The terms of a batch, or None and the reason why they cannot be read."""
+    try:
+        terms = console.store.find_terms(batch)
+    except DAMAGED:
+        return None, _TERMS_DAMAGED
+    if terms and not (_is_words(terms.metadata) and _is_words(terms.callback_headers)):
+        return None, _TERMS_DAMAGED
+    return terms, None if terms else _TERMS_DAMAGED
+
+
+def _is_words(value: object) -> bool:
+    """Whether it is what it is declared to be. A damaged item may hold any JSON."""
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
