@@ -1,0 +1,88 @@
+// The console's frame: who is asked, where the reader is, and what every page shows.
+
+import { takeToken, useConnection, useData } from "./api.js";
+import { Batch } from "./batch.js";
+import { Batches } from "./batches.js";
+import { html, render, useEffect, useRef } from "./html.js";
+import { Icon, Logo } from "./icons.js";
+import { Local, LocalStrip } from "./local.js";
+import { AwayBanner, ConsoleContext, Empty, Missing, useConsole } from "./parts.js";
+import { useLocation } from "./router.js";
+import { Send } from "./send.js";
+import { Stage } from "./stage.js";
+
+const LOOK_AGAIN_SECONDS = 15;
+
+function App() {
+  const { isLocked, sentence } = useConnection();
+  const { data, error } = useData("/console", LOOK_AGAIN_SECONDS);
+  if (isLocked) return html`<${Locked} sentence=${sentence} />`;
+  if (!data) return html`<${AwayBanner} /><main class="alone"><${Missing} error=${error} /></main>`;
+  return html`<${ConsoleContext.Provider} value=${data}><${Frame} /><//>`;
+}
+
+function Frame() {
+  const { path } = useLocation();
+  const main = useRef();
+  useFocusOnNewView(path, main);
+  const toMain = (event) => { event.preventDefault(); main.current.focus(); };
+  return html`
+    <a class="skip" href="#main" onClick=${toMain}>Skip to the content</a>
+    <${Header} path=${path} />
+    <${AwayBanner} />
+    <${LocalStrip} />
+    <main id="main" ref=${main} tabindex="-1"><${View} path=${path} /></main>`;
+}
+
+// After following a link, the keyboard and the screen reader are at the new view's heading.
+function useFocusOnNewView(path, main) {
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current === path) return;
+    before.current = path;
+    scrollTo(0, 0);
+    (main.current.querySelector("h1") ?? main.current).focus({ preventScroll: true });
+  }, [path]);
+}
+
+function Header({ path }) {
+  const console = useConsole();
+  return html`
+    <header class="top">
+      <a class="brand" href="/"><${Logo} /><span>Batchback</span></a>
+      <span class=${console.isLocal ? "stage-name" : "stage-name deployed"} title="The stage that you see">${console.stage}</span>
+      <nav class="views" aria-label="Views">
+        ${viewsOf(console).map(([address, word]) => html`
+          <a key=${address} href=${address} aria-current=${isCurrent(address, path) ? "page" : null}>${word}</a>`)}
+      </nav>
+      ${!console.mayAct && html`<span class="read-only" title="To allow actions, start the console with --allow-actions.">
+        <${Icon} name="lock" />Read-only</span>`}
+    </header>`;
+}
+
+function viewsOf({ isLocal }) {
+  const views = [["/", "Batches"], ["/stage", "Stage"]];
+  return isLocal ? [...views, ["/local", "Simulate"], ["/send", "Send"]] : views;
+}
+
+function isCurrent(address, path) {
+  return address === path || (address === "/" && path.startsWith("/batches/"));
+}
+
+function View({ path }) {
+  const batch = /^\/batches\/([^/]+)$/.exec(path);
+  if (batch) return html`<${Batch} key=${batch[1]} id=${decodeURIComponent(batch[1])} />`;
+  const view = { "/": Batches, "/send": Send, "/stage": Stage, "/local": Local }[path];
+  return view ? html`<${view} />` : html`<${Empty} title="There is no such page."><p><a href="/">See the batches</a></p><//>`;
+}
+
+function Locked({ sentence }) {
+  return html`<main class="alone locked">
+    <${Logo} />
+    <h1>This console needs its token</h1>
+    <p>${sentence}</p>
+  </main>`;
+}
+
+takeToken();
+render(html`<${App} />`, document.getElementById("app"));

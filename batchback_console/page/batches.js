@@ -1,0 +1,172 @@
+// The list of batches: those in trouble first, then running ones, then those that have ended.
+
+import { get, useData } from "./api.js";
+import * as format from "./format.js";
+import { html, useEffect, useState } from "./html.js";
+import { Icon } from "./icons.js";
+import {
+  Ago, Bar, Caller, CallbackBadge, Choice, Empty, Missing, Note, SearchField, Select, Sentence, StatusBadge,
+  useConsole, useTitle,
+} from "./parts.js";
+import { setQuery, useLocation } from "./router.js";
+import { useSteadyRows } from "./steady.js";
+
+const FILTERS = ["status", "label", "account", "show"];
+const STATUSES = [
+  ["", "Any status"], ["trouble", "Needs attention"], ["running", "Running"], ["completed", "Completed"],
+  ["cancelled", "Cancelled"], ["stopped", "Stopped"],
+];
+const GROUPS = [
+  ["trouble", "Needs attention"],
+  ["running", "Running"],
+  ["ended", "Ended"],
+];
+const COLUMNS = ["Batch", "Status", "Jobs", "Callback", "Account", "Created"];
+
+export function Batches() {
+  const { query } = useLocation();
+  const { pollSeconds } = useConsole();
+  const search = wanted(query);
+  const { data, error, path } = useData(`/batches${search}`, pollSeconds);
+  useTitle("Batches");
+  return html`
+    <div class="view-head">
+      <h1 tabindex="-1">Batches</h1>
+      <${Filters} query=${query} accounts=${data?.accounts ?? []} />
+    </div>
+    ${data?.note && html`<${Note} tone="info" icon="waiting"><${Sentence} text=${data.note} /><//>`}
+    ${error && data && error.status !== 0 && html`<${Missing} error=${error} />`}
+    ${data
+      ? html`<${List} key=${path} data=${data} search=${search} isFiltered=${isFiltered(query)} />`
+      : html`<${Missing} error=${error} />`}`;
+}
+
+function wanted(query) {
+  const chosen = FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)]);
+  return chosen.length ? `?${new URLSearchParams(chosen)}` : "";
+}
+
+function isFiltered(query) {
+  return ["status", "label", "account"].some((name) => query.get(name));
+}
+
+// --- filters -------------------------------------------------------------------------------------
+
+function Filters({ query, accounts }) {
+  const { isLocal } = useConsole();
+  const show = query.get("show") ?? (isLocal ? "all" : "open");
+  return html`<form class="filters" role="search" aria-label="Filter batches" onSubmit=${(event) => event.preventDefault()}>
+    <${LabelFilter} value=${query.get("label") ?? ""} />
+    <${Select} label="Status" value=${query.get("status") ?? ""} options=${STATUSES}
+      onChange=${(status) => setQuery({ status })} />
+    ${accounts.length > 1 && html`<${Select} label="Account" value=${query.get("account") ?? ""}
+      options=${[["", "All accounts"], ...accounts.map((account) => [account, format.visible(account)])]}
+      onChange=${(account) => setQuery({ account })} />`}
+    <${Choice} label="Which batches" value=${show} options=${[["open", "Open"], ["all", "All"]]}
+      onChange=${(choice) => setQuery({ show: choice })} />
+  </form>`;
+}
+
+// Asks only when the reader has stopped typing.
+function LabelFilter({ value }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    const timer = text !== value && setTimeout(() => setQuery({ label: text }), 250);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return html`<${SearchField} label="Filter by label" hint="Label" value=${text} onInput=${setText} />`;
+}
+
+// --- the list ------------------------------------------------------------------------------------
+
+function List({ data, search, isFiltered }) {
+  const [older, next, showMore] = useOlder(data, search);
+  const known = new Set(data.batches.map((row) => row.id));
+  const rows = [...data.batches, ...older.filter((row) => !known.has(row.id))];
+  const [steady, fresh, holding, apply] = useSteadyRows(rows.map(grouped), (row) => row.id);
+  if (!rows.length) return html`<${Nothing} isFiltered=${isFiltered} />`;
+  const withAccounts = data.accounts.length > 1;
+  return html`
+    <${Fresh} count=${fresh} apply=${apply} />
+    <table role="table" class=${withAccounts ? "batches with-accounts" : "batches"} aria-label="Batches" ...${holding}>
+      <thead role="rowgroup"><tr role="row">
+        ${COLUMNS.filter((name) => withAccounts || name !== "Account").map((name) =>
+          html`<th key=${name} role="columnheader" scope="col">${name}</th>`)}
+      </tr></thead>
+      ${GROUPS.map(([group, title]) => html`<${Group} key=${group} title=${title} group=${group}
+        rows=${steady.filter((row) => row.group === group)} withAccounts=${withAccounts} />`)}
+    </table>
+    ${next && html`<p class="more"><button type="button" class="button" onClick=${showMore}>Show older batches</button></p>`}`;
+}
+
+// Older pages are read once; the first page is polled.
+function useOlder(data, search) {
+  const [older, setOlder] = useState({ rows: [], next: undefined });
+  const next = older.next === undefined ? data.next : older.next;
+  const showMore = async () => {
+    const page = await get(`/batches${search}${search ? "&" : "?"}after=${encodeURIComponent(next)}`);
+    setOlder({ rows: [...older.rows, ...page.batches], next: page.next });
+  };
+  return [older.rows, next, showMore];
+}
+
+function grouped(row) {
+  const isTroubled = row.trouble || row.waits;
+  return { ...row, group: isTroubled ? "trouble" : row.status === "running" ? "running" : "ended" };
+}
+
+function Fresh({ count, apply }) {
+  return html`<div class="fresh" role="status">${count > 0 && html`
+    <button type="button" class="button small primary" onClick=${apply}>
+      <${Icon} name="up" />${format.counted(count, "new batch", "new batches")}
+    </button>`}</div>`;
+}
+
+function Group({ title, group, rows, withAccounts }) {
+  if (!rows.length) return null;
+  return html`<tbody role="rowgroup" class=${`group ${group}`}>
+    <tr role="row" class="group-head"><th role="rowheader" scope="rowgroup" colspan=${withAccounts ? 6 : 5}>
+      ${title} <span class="tally">${format.count(rows.length)}</span></th></tr>
+    ${rows.map((row) => html`<${Row} key=${row.id} row=${row} withAccount=${withAccounts} />`)}
+  </tbody>`;
+}
+
+function Row({ row, withAccount }) {
+  const why = row.waits?.sentence ?? row.trouble;
+  return html`<tr role="row" class="batch-row">
+    <td role="cell" class="cell-name">
+      <a class="row-link" href=${`/batches/${row.id}`} title=${row.label ? format.visible(row.label) : row.id}>
+        ${row.label ? html`<${Caller} text=${row.label} />` : html`<span class="mono">${row.id}</span>`}
+      </a>
+      ${row.label && html`<span class="mono faint">${format.shortId(row.id)}</span>`}
+      ${row.round > 1 && html`<span class="faint">round ${row.round}</span>`}
+    </td>
+    <td role="cell" class="cell-status"><${StatusBadge} batch=${row} /></td>
+    <td role="cell" class="cell-jobs"><${Progress} row=${row} /></td>
+    <td role="cell" class="cell-callback"><${CallbackBadge} batch=${row} /></td>
+    ${withAccount && html`<td role="cell" class="cell-account" title=${format.visible(row.account)}><${Caller} text=${row.account} /></td>`}
+    <td role="cell" class="cell-age"><${Ago} iso=${row.createdAt} /></td>
+    ${why && html`<td role="cell" class="cell-why"><${Sentence} text=${why} /></td>`}
+  </tr>`;
+}
+
+function Progress({ row: { jobs } }) {
+  const answered = jobs.total - jobs.waiting;
+  const lost = jobs.failed + jobs.unanswered;
+  return html`
+    <${Bar} jobs=${jobs} />
+    <span class="numbers">${jobs.waiting ? `${format.count(answered)} of ${format.count(jobs.total)}` : format.counted(jobs.total, "job")}</span>
+    ${lost > 0 && html`<span class="lost"><${Icon} name="cross" />${format.count(lost)}<span class="hidden-text"> did not succeed</span></span>`}`;
+}
+
+function Nothing({ isFiltered }) {
+  const { isLocal } = useConsole();
+  if (isFiltered) return html`<${Empty} title="No batch matches these filters.">
+    <p><a class="button" href="/">Clear the filters</a></p><//>`;
+  return html`<${Empty} title="No batches yet.">
+    ${isLocal
+      ? html`<p>Send one from here, with an example that works.</p><p><a class="button primary" href="/send">Send a batch</a></p>`
+      : html`<p>Batches appear here as soon as a caller submits one.</p>`}
+  <//>`;
+}

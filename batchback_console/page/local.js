@@ -1,0 +1,125 @@
+// Only on one machine: make the platform or the receiver fail, and move the service's clock.
+
+import { post, useData } from "./api.js";
+import * as format from "./format.js";
+import { html } from "./html.js";
+import { Icon } from "./icons.js";
+import { Caller, Countdown, ErrorNote, Missing, Sentence, Time, useAction, useConsole, useTitle } from "./parts.js";
+
+const AHEAD_WORTH_SAYING_SECONDS = 2;
+const STEPS = [[60, "1 min"], [3600, "1 h"], [43_200, "12 h"]];
+const EVERY_SECONDS = 2;
+
+export function Local() {
+  const { data, error } = useData("/local", EVERY_SECONDS);
+  useTitle("Simulate");
+  return html`
+    <div class="view-head"><h1 tabindex="-1">Simulate</h1>
+      <p class="lead">See what happens when others fail, without waiting for them to.</p></div>
+    ${data ? html`<${Loaded} local=${data} />` : html`<${Missing} error=${error} />`}`;
+}
+
+function Loaded({ local }) {
+  return html`
+    <div class="two-columns">
+      <${Faults} of="platform" title="Platform" says="Your jobs call it." local=${local} />
+      <${Faults} of="receiver" title="Receiver" says="It gets the callbacks." local=${local} />
+    </div>
+    <div class="two-columns uneven">
+      <${Clock} clock=${local.clock} />
+      <${Running} isPaused=${local.isPaused} />
+    </div>`;
+}
+
+// --- faults --------------------------------------------------------------------------------------
+
+function Faults({ of, title, says, local }) {
+  const { address, fault, isDemonstration } = local[of];
+  const [set, isBusy, error] = useAction((name) => post("/local/faults", { of, name }));
+  const options = [{ name: null, title: "Works" }, ...local.faults[of]];
+  return html`<section class="panel" aria-labelledby=${`${of}-title`}>
+    <div class="panel-head"><h2 id=${`${of}-title`}>${title}</h2><span class="mono faint">${address}</span></div>
+    <p class="faint">${says}</p>
+    ${isDemonstration === false
+      ? html`<p>The jobs call a platform of your own. Only the demonstration platform can fail when told to.</p>`
+      : html`<fieldset class="switches" disabled=${isBusy}><legend class="hidden-text">How the ${of} behaves</legend>
+          ${options.map((option) => html`<label key=${option.name} class="switch">
+            <input type="radio" name=${of} checked=${(fault?.name ?? null) === option.name} onChange=${() => set(option.name)} />
+            <${FaultTitle} title=${option.title} /></label>`)}
+        </fieldset>`}
+    <${ErrorNote} error=${error} />
+  </section>`;
+}
+
+// "Slow: answers after 2 s" as a word and what it means.
+function FaultTitle({ title }) {
+  const [word, ...rest] = title.split(": ");
+  return html`<span><strong>${word}</strong>${rest.length > 0 && html` <span class="faint">${rest.join(": ")}</span>`}</span>`;
+}
+
+// --- clock ---------------------------------------------------------------------------------------
+
+function Clock({ clock: { now, aheadSeconds, nextDue } }) {
+  const [move, isBusy, error] = useAction((body) => post("/local/clock", body));
+  return html`<section class="panel" aria-labelledby="clock-title">
+    <div class="panel-head"><h2 id="clock-title">Clock</h2>
+      <span class="faint">${isAhead(aheadSeconds) ? `${format.duration(aheadSeconds)} ahead` : "real time"}</span></div>
+    <p class="clock-now"><${Time} iso=${now} /></p>
+    <div class="next-due">
+      ${nextDue
+        ? html`<p>Next: <${Countdown} iso=${nextDue.at} />. <${Sentence} text=${nextDue.what} /></p>
+          <button type="button" class="button primary" disabled=${isBusy} onClick=${() => move({ to: "next" })}><${Icon} name="skip" />Go there</button>`
+        : html`<p class="faint">Nothing is planned: no batch waits for a retry or a check.</p>`}
+    </div>
+    <div class="clock-steps" role="group" aria-label="Move the clock ahead">
+      ${STEPS.map(([seconds, word]) => html`<button key=${seconds} type="button" class="button" disabled=${isBusy}
+        onClick=${() => move({ seconds })}>+ ${word}</button>`)}
+    </div>
+    <p class="faint footnote">The service's clock only moves ahead. Restart the service to go back to real time.</p>
+    <${ErrorNote} error=${error} />
+  </section>`;
+}
+
+function isAhead(seconds) {
+  return seconds > AHEAD_WORTH_SAYING_SECONDS;
+}
+
+// --- pause ---------------------------------------------------------------------------------------
+
+function Running({ isPaused }) {
+  const [run, isBusy, error] = useAction(() =>
+    isPaused ? post("/stage/resume") : post("/stage/pause", { until: "1h", reason: "paused in the console" }));
+  return html`<section class="panel" aria-labelledby="running-title">
+    <div class="panel-head"><h2 id="running-title">Jobs</h2>
+      <button type="button" class=${isPaused ? "button primary" : "button"} disabled=${isBusy} onClick=${() => run()}>
+        <${Icon} name=${isPaused ? "play" : "pause"} />${isPaused ? "Resume" : "Pause for an hour"}</button></div>
+    <p class="faint">${isPaused ? "All jobs are paused: no call of the platform starts." : "Jobs run. A pause stops all calls of the platform; callbacks are still sent."}</p>
+    <${ErrorNote} error=${error} />
+  </section>`;
+}
+
+// --- what every page says ------------------------------------------------------------------------
+
+export function LocalStrip() {
+  const { isLocal } = useConsole();
+  const { data } = useData(isLocal ? "/local" : null, EVERY_SECONDS);
+  const notes = data ? notesOf(data) : [];
+  if (!notes.length) return null;
+  return html`<div class="strip warn" role="status">
+    <${Icon} name="trouble" /><span>${notes.map((note, place) => html`<span key=${place} class="strip-note">${note}</span>`)}</span>
+    <a class="strip-detail" href="/local">Change</a>
+  </div>`;
+}
+
+function notesOf({ platform, receiver, clock, isPaused }) {
+  return [
+    platform.fault && html`Platform: <${Caller} text=${wordOf(platform.fault)} />`,
+    receiver.fault && html`Receiver: <${Caller} text=${wordOf(receiver.fault)} />`,
+    isPaused && "Jobs are paused",
+    isAhead(clock.aheadSeconds) && `The clock is ${format.duration(clock.aheadSeconds)} ahead`,
+  ].filter(Boolean);
+}
+
+function wordOf({ title }) {
+  return title.split(": ")[0].toLowerCase();
+}
