@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from batchback.errors import CannotGoOn
-from flask import Blueprint, Flask, Response, jsonify, request, send_from_directory
+from flask import Blueprint, Flask, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from batchback_console.console import Console
-from batchback_console.guard import Guard
+from batchback_console.guard import PAGE, Guard
 from batchback_console.views import actions, batch, batches, callback, jobs, local, stage
 from batchback_ops.ops.batch_life import time
 from chalicelib.version import VERSION
@@ -21,11 +21,18 @@ from chalicelib.version import VERSION
 HOST = "127.0.0.1"
 PREFERRED_PORT = 8001
 _PAGE = Path(__file__).parent / "page"
-#: On some machines the system's own table has other types, which browsers refuse to run.
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
 _VIEWS = (batches, batch, jobs, callback, actions, stage, local)
 #: How often the page asks, so that a stage in AWS costs next to nothing to watch.
 _POLL_SECONDS = {True: 1, False: 5}
+#: Twice the largest batch that the API takes, because its text is sent as a string.
+_MOST_BODY_BYTES = 7_000_000
 #: How often the server checks whether it is to stop.
 _STOP_SECONDS = 0.05
 
@@ -36,6 +43,8 @@ def create_app(console: Console, guard: Guard, say: Say) -> Flask:
     """The console as a WSGI application. `say` gets a line for each error of our own."""
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
+    app.url_map.merge_slashes = False
     guard.protect(app)
     app.register_blueprint(_page())
     app.register_blueprint(_about(console), url_prefix="/api")
@@ -47,12 +56,18 @@ def create_app(console: Console, guard: Guard, say: Say) -> Flask:
 
 
 def _page() -> Blueprint:
-    """The page's own files. They contain no data. Each path that the page has is the same file."""
-    page = Blueprint("page", __name__)
+    """The page's own files, and nothing else. They contain no data. Each path that the page has is
+    the same file."""
+    page = Blueprint(PAGE, __name__)
+    files = {path.relative_to(_PAGE).as_posix(): path for path in _PAGE.rglob("*.*")}
 
     @page.get("/page/<path:name>")
     def file(name: str) -> Response:
-        return send_from_directory(_PAGE, name, mimetype=_TYPES.get(Path(name).suffix))
+        if name not in files:
+            abort(404, f"The page has no file {name}.")
+        return Response(
+            files[name].read_bytes(), mimetype=_TYPES.get(files[name].suffix, "text/plain")
+        )
 
     @page.get("/")
     @page.get("/send")
@@ -60,7 +75,7 @@ def _page() -> Blueprint:
     @page.get("/local")
     @page.get("/batches/<_>")
     def index(_: str = "") -> Response:
-        return send_from_directory(_PAGE, "index.html")
+        return file("index.html")
 
     return page
 
@@ -142,5 +157,12 @@ class ConsoleServer:
 
 
 class _Handler(WSGIRequestHandler):
+    def version_string(self) -> str:
+        return "batchback"
+
     def log(self, *_: Any) -> None:
         """Do not log requests."""
+
+    def send_error(self, *_: Any) -> None:
+        """End the connection. Only what is not HTTP comes here, so no browser waits."""
+        self.close_connection = True

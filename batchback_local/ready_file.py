@@ -13,6 +13,8 @@ from batchback_local.errors import CannotStart
 
 #: Fields that the ready files of every version have.
 _OURS = {"awsEndpoint", "pid", "stage"}
+#: It contains secrets, and the console's token.
+_FOR_ITS_OWNER = 0o600
 #: No ready file is larger.
 _MOST_BYTES = 100_000
 
@@ -32,6 +34,7 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     refuse_others(path)
     try:
+        unfinished.touch(_FOR_ITS_OWNER)
         unfinished.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         unfinished.replace(path)
     except OSError as error:

@@ -1,0 +1,142 @@
+"""The console's server: where it listens, what it says of failures, and how it ends."""
+
+import socket
+
+import pytest
+import requests
+from batchback.errors import CannotGoOn
+from botocore.exceptions import EndpointConnectionError
+
+from batchback_console.guard import Guard
+from batchback_console.server import HOST, ConsoleServer, create_app
+from chalicelib.errors import Unavailable
+from tests.console.asking import Page, console_of
+from tests.console.local_service import local_tools
+from tests.operations.world import World, failing
+
+TOKEN = "a-token"
+
+
+def serving(port: int = 0) -> ConsoleServer:
+    return ConsoleServer(console_of(World()), port=port, token=TOKEN, say=[].append)
+
+
+def test_its_page_and_its_data_are_at_the_address_that_it_names() -> None:
+    with serving() as server:
+        page, _, token = server.address.partition("#token=")
+        shown = requests.get(page, timeout=10)
+        assert "<!doctype html>" in shown.text.lower()
+        assert shown.headers["Server"] == "batchback"
+        bearer = {"Authorization": f"Bearer {token}"}
+        told = requests.get(f"{page}api/console", headers=bearer, timeout=10)
+        assert told.json()["stage"] == "local"
+
+
+def test_only_this_machine_reaches_it() -> None:
+    with serving() as server:
+        assert server._server.socket.getsockname() == (HOST, server.port)
+        assert HOST == "127.0.0.1"
+
+
+def test_a_port_that_is_in_use_is_an_error() -> None:
+    """Werkzeug would end the process."""
+    with serving() as first, pytest.raises(OSError, match="in use"):
+        serving(first.port)
+
+
+def test_the_port_is_free_afterwards() -> None:
+    with serving() as server:
+        port = server.port
+    with serving(port) as again:
+        assert again.port == port
+
+
+@pytest.mark.parametrize(
+    "said", [b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n"]
+)
+def test_what_is_no_http_gets_no_answer(said: bytes) -> None:
+    """So no answer lacks the headers that protect it."""
+    with serving() as server, socket.create_connection((HOST, server.port)) as connection:
+        connection.sendall(said)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("error", "says"),
+        [
+            (Unavailable("DynamoDB did not answer"), "DynamoDB did not answer: retry."),
+            (
+                EndpointConnectionError(endpoint_url="http://127.0.0.1:4566"),
+                (
+                    "The AWS of this machine does not answer: start `batchback local`, and set "
+                    "AWS_ENDPOINT_URL to the AWS address that it prints."
+                ),
+            ),
+            (CannotGoOn("Set AWS_PROFILE."), "Set AWS_PROFILE."),
+        ],
+    )
+    def test_a_failure_of_aws_says_what_to_do(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+    ) -> None:
+        world = World()
+        failing(monkeypatch, world.store, "find_due", error=error)
+        page = Page(console_of(world))
+        answer = page.asks("GET", "/batches")
+        assert (answer.status, answer.body) == (502, {"error": says})
+        assert page.told == []
+
+    def test_a_bug_is_told_to_the_terminal_without_any_value(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The text of an exception may contain anything."""
+        world = World()
+        failing(monkeypatch, world.store, "find_due", error=RuntimeError("canary {'secret': 1}"))
+        page = Page(console_of(world))
+        answer = page.asks("GET", "/batches?label=canary")
+        assert answer.status == 500
+        assert answer.body == {"error": "The console has a bug here: its terminal says where."}
+        (line,) = page.told
+        assert line.startswith("console: /api/batches failed: RuntimeError in ")
+        assert "canary" not in line
+
+    def test_a_request_that_is_too_large_is_not_read(self) -> None:
+        page = Page(console_of(World()))
+        answer = page.asks("POST", "/local/batches", json={"text": "x" * 7_000_001})
+        assert answer.status in {404, 413}
+
+
+def test_a_path_that_does_not_exist_is_an_error_as_any_other() -> None:
+    answer = Page(console_of(World())).asks("GET", "/nothing")
+    assert answer.status == 404
+    assert set(answer.body) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/", "text/html"),
+        ("/batches/0123", "text/html"),
+        ("/page/index.html", "text/html"),
+    ],
+)
+def test_every_path_of_the_page_is_the_same_file(path: str, content_type: str) -> None:
+    app = create_app(console_of(World()), Guard(port=1, token="t", may_act=False), [].append)
+    answer = app.test_client().get(path, headers={"Host": "127.0.0.1:1"})
+    assert answer.status_code == 200
+    assert answer.mimetype == content_type
+
+
+@pytest.mark.parametrize(("is_local", "poll"), [(True, 1), (False, 5)])
+def test_the_page_learns_what_it_shows(is_local: bool, poll: int) -> None:
+    console = console_of(World(), may_act=False, local=local_tools() if is_local else None)
+    assert Page(console).gets("/console") == {
+        "stage": "local",
+        "isLocal": is_local,
+        "mayAct": False,
+        "version": "0.1.0",
+        "now": "2026-11-23T14:49:07.000Z",
+        "accounts": ["acme"],
+        "pollSeconds": poll,
+    }
