@@ -1,6 +1,6 @@
 """The callback of a batch: each attempt, what is sent, and locally what arrived."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from batchback_console.views.reading import find_batch, find_terms
 from batchback_ops.ops.batch_life import receiver_of, time
 from chalicelib.domain import results
 from chalicelib.domain.batch import Batch, CallbackAttempt, CallbackResults, SubmissionTerms
+from chalicelib.domain.callback_headers import why_not_headers
 
 #: How much is shown of a body that arrived.
 _MOST_CHARACTERS = 350_000
@@ -39,7 +40,7 @@ def _callback(console: Console, batch: Batch) -> dict[str, Any]:
         "nextTryAt": time(batch.next_try_at) if batch.has_callback_to_come else None,
         "attempts": [_attempt(each) for each in batch.history],
         "headers": _headers(batch, terms),
-        "received": _received(local, batch, terms) if local else None,
+        "received": _received(local, batch) if local else None,
         "damage": damage,
     }
 
@@ -78,27 +79,25 @@ def _headers(batch: Batch, terms: SubmissionTerms | None) -> list[dict[str, Any]
     ]
 
 
-def _received(
-    local: LocalTools, batch: Batch, terms: SubmissionTerms | None
-) -> list[dict[str, Any]]:
+def _received(local: LocalTools, batch: Batch) -> list[dict[str, Any]]:
     """The callbacks of this batch that the demonstration receiver got, oldest first."""
-    secret = {name.lower() for name in terms.callback_headers} if terms else set()
     ours = f"{batch.batch_id}-{batch.life}-"
     return [
-        _arrived(each, secret)
+        _arrived(each)
         for each in local.received()
         if each["headers"].get("webhook-id", "").startswith(ours)
     ]
 
 
-def _arrived(callback: Mapping[str, Any], secret: Collection[str]) -> dict[str, Any]:
+def _arrived(callback: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a header that callers may set, the value is a secret."""
     raw: str = callback["raw"]
     return {
         "at": time(datetime.fromisoformat(callback["at"])),
         "path": callback["path"],
         "verified": callback["verified"],
         "headers": [
-            [name, None if name.lower() in secret else value]
+            [name, value if why_not_headers({name: "value"}) else None]
             for name, value in callback["headers"].items()
         ],
         "raw": raw[:_MOST_CHARACTERS],

@@ -13,6 +13,7 @@ from tests.operations.world import World
 
 _PORT = 8001
 _TOKEN = "a token"
+_HEADERS = {"Host": f"127.0.0.1:{_PORT}", "Authorization": f"Bearer {_TOKEN}"}
 STAGE = Stage(name="local", variables={}, environ={})
 
 
@@ -51,10 +52,13 @@ class Page:
         assert answer.status == 200, answer.body
         return answer.body
 
+    def raw(self, path: str) -> str:
+        """The text of an answer, as it is sent."""
+        return self._client.get(f"/api{path}", headers=_HEADERS).get_data(as_text=True)
+
     def posts(self, path: str, body: object = None) -> Answer:
         return self.asks("POST", path, json={} if body is None else body)
 
     def asks(self, method: str, path: str, **more: Any) -> Answer:
-        headers = {"Host": f"127.0.0.1:{_PORT}", "Authorization": f"Bearer {_TOKEN}"}
-        answer = self._client.open(f"/api{path}", method=method, headers=headers, **more)
+        answer = self._client.open(f"/api{path}", method=method, headers=_HEADERS, **more)
         return Answer(status=answer.status_code, body=answer.get_json())

@@ -38,7 +38,7 @@ READS = (
 def client(*, may_act: bool = True) -> FlaskClient:
     console = console_of(World(), may_act=may_act)
     guard = Guard(port=PORT, token=TOKEN, may_act=may_act)
-    return create_app(console, guard, [].append).test_client()
+    return create_app(console, guard, print).test_client()
 
 
 def get(path: str = "/api/console", **headers: str) -> TestResponse:

@@ -18,7 +18,7 @@ TOKEN = "a-token"
 
 
 def serving(port: int = 0) -> ConsoleServer:
-    return ConsoleServer(console_of(World()), port=port, token=TOKEN, say=[].append)
+    return ConsoleServer(console_of(World()), port=port, token=TOKEN, say=print)
 
 
 def test_its_page_and_its_data_are_at_the_address_that_it_names() -> None:
@@ -122,7 +122,7 @@ def test_a_path_that_does_not_exist_is_an_error_as_any_other() -> None:
     ],
 )
 def test_every_path_of_the_page_is_the_same_file(path: str, content_type: str) -> None:
-    app = create_app(console_of(World()), Guard(port=1, token="t", may_act=False), [].append)
+    app = create_app(console_of(World()), Guard(port=1, token="t", may_act=False), print)
     answer = app.test_client().get(path, headers={"Host": "127.0.0.1:1"})
     assert answer.status_code == 200
     assert answer.mimetype == content_type
