@@ -146,14 +146,14 @@ class Answer:
             if not self._fill():
                 raise ConnectionAbortedError
         head = self._cut_head(end)
-        if head.count(b"\r") != head.count(b"\n") or _BARE_LINE_BREAK.search(head):
+        if not head.count(b"\r\n") == head.count(b"\r") == head.count(b"\n"):
             raise NotHttp
         return head
 
     def _find_end(self) -> int:
         """Return where the arriving head ends, or -1 if its end has not arrived."""
         end = self._buffer.find(b"\r\n\r\n", self._searched)
-        if end < 0:
+        if end < 0 and self._buffer:
             self._check_beginning()
             self._searched = max(0, len(self._buffer) - 3)
         return end

@@ -77,6 +77,10 @@ class Answer:
     #: None if the service gave this answer instead of a call.
     call: LastCall | None = None
 
+    def of_call(self, call: LastCall | None) -> "Answer":
+        """Return the answer with the call that it came from."""
+        return Answer(self.verdict, self.response, call)
+
 
 class CallbackResults(StrEnum):
     """Which results a callback carries."""

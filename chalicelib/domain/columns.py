@@ -18,7 +18,7 @@ from chalicelib.domain.strict_json import dump
 #: A string that is not a name, or a number. It contains no control characters, which are the
 #: separators here.
 _VALUE = re.compile(
-    r'(?<=[:,\[])("[^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*"(?!:)|-?\d[0-9.eE+-]*)'
+    r'(?<=[:,\[])("[^"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*+)*+"(?!:)|-?\d[0-9.eE+-]*+)'
 )
 #: Longer texts stay whole, because their repetitions are closer together than they would be in
 #: columns.

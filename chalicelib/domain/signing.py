@@ -136,7 +136,7 @@ def ivvy_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def iws_signature(text: str, secret: str) -> str:
-    return hmac.new(_bytes(secret), _bytes(text), hashlib.sha1).hexdigest()
+    return hmac.digest(_bytes(secret), _bytes(text), "sha1").hex()
 
 
 def iws_text(request: SignedRequest, target: str, md5: str | None = None) -> str:

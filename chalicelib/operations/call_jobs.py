@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -111,7 +111,7 @@ class JobCaller:
         """Note what a job found so far. An answer keeps the details of the call that produced
         it."""
         if isinstance(found, Answer):
-            found = replace(found, call=called.details(work.message.attempt))
+            found = found.of_call(called.details(work.message.attempt))
         work.open[called.index] = found
 
     def _call(self, work: Work, job: Job, key: Key) -> Called:

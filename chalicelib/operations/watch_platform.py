@@ -67,7 +67,7 @@ class PlatformWatch:
         """Return the message's batch. The same request reads what is holding up its account's jobs,
         if what is known is too old."""
         seen = self._seen(message.account)
-        if self._is_known(seen):
+        if self._is_known(seen, self.clock.now()):
             return self.store.find(message.batch_id)
         batch, holds = self.store.find_with_holds(message.batch_id, message.account)
         seen.holds, seen.asked_at = holds, self.clock.now()
@@ -76,17 +76,18 @@ class PlatformWatch:
     def may_call(self, message: JobsMessage) -> bool:
         """Whether a call of the message may begin now."""
         seen = self._seen(message.account)
-        if not self._is_known(seen):
-            seen.asked_at = self.clock.now()
+        now = self.clock.now()
+        if not self._is_known(seen, now):
+            seen.asked_at = now
             with suppress(Unavailable):
                 seen.holds = self.store.find_holds(message.account)
-        return self._holds(message).hold(self.clock.now()) is None
+        return self._holds(message, now).hold(now) is None
 
     def hold(self, message: JobsMessage, *, was_received_before: bool) -> Hold | None:
         """Return what is holding up a message. A redelivered message is never used to test whether
         the platform is back, because it may kill its worker."""
         now = self.clock.now()
-        holds = self._holds(message)
+        holds = self._holds(message, now)
         if was_received_before and holds.outage:
             until = max(holds.outage.until, now + timedelta(seconds=OUTAGE_WAITS[0]))
             holds = replace(holds, outage=replace(holds.outage, until=until))
@@ -95,7 +96,7 @@ class PlatformWatch:
     def is_away(self, message: JobsMessage) -> bool:
         """Whether an outage holds up the message, so that one call has to test the platform
         first."""
-        return self._holds(message).outage is not None
+        return self._holds(message, self.clock.now()).outage is not None
 
     def wait(self, hold: Hold) -> int:
         """How many whole seconds a message waits for the end of a hold."""
@@ -127,11 +128,10 @@ class PlatformWatch:
         """Whether a call of the message that found the platform away uses no attempt."""
         return self.is_away(message) and not self._was_answered_lately(self._seen(message.account))
 
-    def _holds(self, message: JobsMessage) -> Holds:
+    def _holds(self, message: JobsMessage, now: datetime) -> Holds:
         """What holds up the message. After `spare_for` no outage does: if each of its jobs then had
         to wait its turn to test the platform, its attempts would take days."""
         holds = self._seen(message.account).holds
-        now = self.clock.now()
         is_in_time = now < (message.away_since or now) + self.spare_for
         return holds if is_in_time else replace(holds, outage=None)
 
@@ -185,8 +185,8 @@ class PlatformWatch:
         answered_at = seen.answered_at
         return answered_at is not None and self.clock.now() - answered_at < ANSWER_COUNTS
 
-    def _is_known(self, seen: _Seen) -> bool:
-        return seen.asked_at is not None and self.clock.now() - seen.asked_at < _KNOWN_FOR
+    def _is_known(self, seen: _Seen, now: datetime) -> bool:
+        return seen.asked_at is not None and now - seen.asked_at < _KNOWN_FOR
 
     def _seen(self, account: str) -> _Seen:
         if len(self.seen) > _MOST_ACCOUNTS:

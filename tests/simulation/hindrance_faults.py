@@ -172,8 +172,8 @@ def a_message_held_up_forever() -> Iterator[None]:
     """An outage holds up a message no matter how long it has waited."""
     hold_of = PlatformWatch._holds
 
-    def patient(self: PlatformWatch, message: JobsMessage) -> Holds:
-        return hold_of(self, replace(message, away_since=None))
+    def patient(self: PlatformWatch, message: JobsMessage, now: datetime) -> Holds:
+        return hold_of(self, replace(message, away_since=None), now)
 
     with patch.object(PlatformWatch, "_holds", patient):
         yield
