@@ -7,10 +7,11 @@ from typing import Any
 
 from batchback.errors import CallFailed, CannotGoOn
 
+from batchback_local.demonstration.example import smallest_batch
 from batchback_local.live.service import LiveService
 from batchback_local.live.waiting import DidNotHappen, tries
 from batchback_local.log import say
-from batchback_local.service import LocalService, Options, example_batch, running
+from batchback_local.service import LocalService, Options, running
 from batchback_ops.command_line import stop_at_signals
 
 #: How long the callback may take before something is wrong.
@@ -54,7 +55,7 @@ def _run() -> int:
 
 
 def _send_a_batch(service: LocalService) -> dict[str, Any]:
-    batch = example_batch(service.receiver)
+    batch = smallest_batch(service.receiver)
     with LiveService(service.as_json(), _PATIENCE_SECONDS) as live:
         say(f"POST /api/1.0/batch?action=run\n{_pretty(batch)}\n")
         submitted = live.client.submit(batch)

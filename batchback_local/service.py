@@ -27,6 +27,8 @@ from batchback_local.aws.embedded import EmbeddedAws
 from batchback_local.aws.resources import create_resources
 from batchback_local.clock import LocalClock, machine_now
 from batchback_local.demonstration.account import CALLBACK_SECRET, put_demo_key
+from batchback_local.demonstration.example import smallest_batch
+from batchback_local.demonstration.faults import Switches
 from batchback_local.demonstration.platform import DemonstrationPlatform
 from batchback_local.demonstration.receiver import DemonstrationReceiver
 from batchback_local.errors import PortInUse
@@ -47,6 +49,11 @@ _PREFERRED_PORT = 8000
 #: operators' commands use.
 _AWS_PORT, _PLATFORM_PORT, _RECEIVER_PORT = 4566, 4567, 4568
 _USUAL_ADDRESS = f"http://127.0.0.1:{_PREFERRED_PORT}"
+#: Why the clock cannot be moved after --no-http.
+_CLOCK_OF_CHALICE = (
+    "The HTTP API runs in another program, whose clock stays: start `batchback local` without "
+    "--no-http to move the clock."
+)
 #: Serves the HTTP API after --no-http.
 _BY_CHALICE = ".venv/bin/chalice local --stage local --port 8000 --no-autoreload"
 
@@ -122,7 +129,7 @@ class LocalService:
         curl = [
             *("curl", "-sS", "-u", f"{self.key}:{self.secret}"),
             *("-H", "Content-Type: application/json"),
-            *("-d", json.dumps(example_batch(self.receiver))),
+            *("-d", json.dumps(smallest_batch(self.receiver))),
             f"{address}/api/1.0/batch?action=run",
         ]
         return "\n".join(
@@ -154,18 +161,6 @@ class LocalService:
         )
 
 
-def example_batch(receiver: str) -> dict[str, Any]:
-    """The two jobs from the API's documentation."""
-    invite = {"namespace": "event", "action": "inviteContacts"}
-    return {
-        "jobs": [
-            {**invite, "params": {"event": 1, "contacts": [1, 2, 3]}},
-            {**invite, "params": {"event": 2, "contacts": [1, 2, 4]}},
-        ],
-        "callbackUrl": f"{receiver}/callback",
-    }
-
-
 @contextmanager
 def running(options: Options) -> Iterator[LocalService]:
     """Run the whole service inside the block. CannotStart with the reason if it does not start."""
@@ -185,19 +180,30 @@ def _start(options: Options, clock: LocalClock, stack: ExitStack) -> LocalServic
     receiving = stack.enter_context(
         _listening("receiver", receiver.serve, options.receiver_port, _RECEIVER_PORT)
     )
-    platform = _platform(options, clock, stack)
+    platform, switches = _platform(options, clock, stack)
     environment.prepare(aws_endpoint=aws.address, platform=platform)
     names = settings.names()
     _fill(names, options)
     app = service_code.load_app(clock)
     address = None if options.no_http else _serve(app, options.port, stack)
+    tools = console.Tools(
+        service_address=address or _USUAL_ADDRESS,
+        why_fixed=None if address else _CLOCK_OF_CHALICE,
+        credentials=f"{options.key}:{options.secret}",
+        is_demonstration=options.secret == Options().secret,
+        platform_address=platform,
+        platform=switches,
+        receiver_address=receiving.address,
+        demonstration=receiver,
+        clock=clock,
+    )
     service = LocalService(
         address=address,
         aws_endpoint=aws.address,
         region=os.environ["AWS_DEFAULT_REGION"],
         platform=platform,
         receiver=receiving.address,
-        console=_show(address, receiver, clock, options, stack),
+        console=_show(tools, options, stack),
         key=options.key,
         secret=options.secret,
         callback_secret=CALLBACK_SECRET,
@@ -220,11 +226,12 @@ def _listening(
         return listen(0)
 
 
-def _platform(options: Options, clock: LocalClock, stack: ExitStack) -> str:
-    """The address of the platform: the given one, or the demonstration's, which is started."""
+def _platform(options: Options, clock: LocalClock, stack: ExitStack) -> tuple[str, Switches | None]:
+    """The address of the given platform, or of the demonstration's, which is started, and its
+    switches."""
     named = environment.named_platform(options.platform)
     if named:
-        return named
+        return named, None
     platform = DemonstrationPlatform(
         key=options.key,
         secret=options.secret,
@@ -232,7 +239,7 @@ def _platform(options: Options, clock: LocalClock, stack: ExitStack) -> str:
         now=clock.now,
     )
     server = _listening("platform", platform.serve, options.platform_port, _PLATFORM_PORT)
-    return stack.enter_context(server).address
+    return stack.enter_context(server).address, platform.switches
 
 
 def _fill(names: Names, options: Options) -> None:
@@ -253,21 +260,8 @@ def _serve(app: Chalice, port: int | None, stack: ExitStack) -> str:
     return stack.enter_context(gateway).address
 
 
-def _show(
-    address: str | None,
-    receiver: DemonstrationReceiver,
-    clock: LocalClock,
-    options: Options,
-    stack: ExitStack,
-) -> str:
+def _show(tools: console.Tools, options: Options, stack: ExitStack) -> str:
     """Serve the console. Return its address."""
-    tools = console.Tools(
-        service_address=address or _USUAL_ADDRESS,
-        credentials=f"{options.key}:{options.secret}",
-        is_demonstration=options.secret == Options().secret,
-        receiver=receiver,
-        clock=clock,
-    )
     serve = partial(console.serve, tools)
     server = _listening("console", serve, options.console_port, _CONSOLE_PORT)
     return stack.enter_context(server).address

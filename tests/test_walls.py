@@ -143,6 +143,7 @@ MAY_IMPORT |= {
     },
     f"{LOCAL}.demonstration": {
         *(f"{LOCAL}.{name}" for name in ("demonstration", "clock", "http_server")),
+        f"{CONSOLE}.local_tools",
         "batchback.verification",
         f"{OPS}.keys",
         DOMAIN,
@@ -157,8 +158,12 @@ MAY_IMPORT |= {
         *(f"{ADAPTERS}.clock", f"{OPERATIONS}.authenticate", f"{OPERATIONS}.deliver_callback"),
     },
     f"{LOCAL}.console": {
-        *(f"{LOCAL}.{name}" for name in ("clock", "demonstration", "errors", "log")),
-        *(CONSOLE, f"{OPS}.keys", f"{OPS}.project", f"{OPS}.stage", ADAPTERS),
+        *(f"{LOCAL}.{name}" for name in ("aws", "clock", "demonstration", "errors", "log")),
+        *(f"{LOCAL}.next_due", CONSOLE, f"{OPS}.keys", f"{OPS}.project", f"{OPS}.stage"),
+        *(ADAPTERS, SETTINGS, "requests"),
+    },
+    f"{LOCAL}.next_due": {
+        *(f"{LOCAL}.aws", f"{CONSOLE}.local_tools", PORTS, ADAPTERS, DOMAIN, ERRORS),
     },
     f"{LOCAL}.service": {
         *(f"{LOCAL}.{name}" for name in ("aws", "console", "demonstration", "runtime")),
@@ -171,7 +176,7 @@ MAY_IMPORT |= {
         *(f"{OPS}.keys", *_COMMANDS),
     },
     f"{LOCAL}.demo": {
-        *(f"{LOCAL}.{name}" for name in ("service", "live", "log")),
+        *(f"{LOCAL}.{name}" for name in ("demonstration", "service", "live", "log")),
         *("batchback", f"{OPS}.command_line"),
     },
 }

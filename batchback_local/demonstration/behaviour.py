@@ -4,7 +4,7 @@
 
 The next two calls of that action are answered with 500. With `"probability": 0.2, "seed": 7`, about
 one call in five is, and the seed decides which. With `"away": true`, connections end without an
-answer. `{}` removes all behaviours.
+answer. `{}` removes all behaviours. GET /behave lists those that are set.
 """
 
 import json
@@ -39,6 +39,8 @@ _FLAGS = ("away",)
 class Behaviour:
     """How to answer the next calls. None means as usual."""
 
+    #: As it was asked for.
+    wish: Mapping[str, Any]
     where: Mapping[str, str]
     times_left: int
     #: How likely a matching call gets this behaviour, and the random generator that decides.
@@ -53,6 +55,11 @@ class Behaviour:
     size_bytes: int | None
     content_type: str
     retry_after: str | None
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """The wish, with the number of times that are left of it."""
+        return {**self.wish, "times": self.times_left} if "times" in self.wish else self.wish
 
     def matches(self, call: Mapping[str, str]) -> bool:
         return all(call.get(name) == value for name, value in self.where.items())
@@ -104,6 +111,18 @@ class Behaviours:
             return json_answer(fault(400, str(error)), 400)
         return json_answer({"told": True})
 
+    @property
+    def told(self) -> list[Mapping[str, Any]]:
+        """What is set now, newest first."""
+        with self._lock:
+            return [each.told for each in self._told if each.times_left]
+
+    def replace_all(self, wish: Mapping[str, Any] | None) -> None:
+        """Set this behaviour alone, or none."""
+        told = [self._read(wish)] if wish else []
+        with self._lock:
+            self._told = told
+
     def tell(self, wish: object) -> None:
         """Set a behaviour. It replaces the earlier one for the same calls."""
         behaviour = self._read(wish) if wish else None
@@ -128,6 +147,7 @@ class Behaviours:
             raise ValueError(f"the body must be an object with any of {', '.join(sorted(known))}")
         _check(wish)
         return Behaviour(
+            wish=wish,
             where={name: str(wish[name]) for name in self._matching if name in wish},
             times_left=wish.get("times", _FOR_EVER),
             probability=wish.get("probability", 1),

@@ -1,9 +1,11 @@
 """The demonstration platform: an API with two actions over real HTTP, which verifies signatures.
 
-POST /api/1.0/event?action=inviteContacts   invites contacts, and answers two links for each
+POST /api/1.0/event?action=inviteContacts   invites contacts, and answers two links for each;
+                                            there is no contact -1
 POST /api/1.0/test?action=ping              answers the time
 GET  /calls                                 lists the calls, oldest first
 POST /behave                                sets how to answer from now on: see behaviour.py
+GET  /behave                                lists what was set
 """
 
 import hashlib
@@ -16,11 +18,14 @@ from typing import Any
 
 from batchback_local.clock import machine_now
 from batchback_local.demonstration.behaviour import Behaviours, fault
+from batchback_local.demonstration.faults import OF_THE_PLATFORM, Switches
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 from chalicelib.domain import signing, wire_time
 from chalicelib.domain.signing import SignedRequest
 
 _API = "/api/1.0/"
+#: The one contact that does not exist.
+_NOBODY = -1
 
 
 class DemonstrationPlatform:
@@ -40,6 +45,7 @@ class DemonstrationPlatform:
         self._checks_signatures = checks_signatures
         self._now = now
         self._behaviours = Behaviours(["namespace", "action"])
+        self.switches = Switches(OF_THE_PLATFORM, self._behaviours)
         self._calls: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -51,6 +57,8 @@ class DemonstrationPlatform:
             return self._called(request)
         if (request.method, request.path) == ("POST", "/behave"):
             return self._behaviours.told_by(request)
+        if (request.method, request.path) == ("GET", "/behave"):
+            return json_answer(self._behaviours.told)
         if (request.method, request.path) == ("GET", "/calls"):
             return json_answer(self.calls_so_far())
         return _not_found(f"{request.method} {request.path}")
@@ -122,6 +130,8 @@ def _invite_contacts(params: dict[str, Any]) -> Answer:
             return json_answer(fault(400, f"'{name}' is required", 23017), 400)
     if not isinstance(params["contacts"], list):
         return json_answer(fault(400, "'contacts' does not validate", 23016), 400)
+    if _NOBODY in params["contacts"]:
+        return json_answer(fault(404, f"There is no contact {_NOBODY}", 24105), 404)
     return json_answer({"results": [_invite(params["event"], one) for one in params["contacts"]]})
 
 

@@ -3,6 +3,7 @@
     POST /any-path    accepts a callback: always answered with 200
     GET  /received    lists the callbacks, oldest first, and whether each signature verifies
     POST /behave      sets how to answer from now on: see behaviour.py; `path` selects callbacks
+    GET  /behave      lists what was set
 
 It verifies with the client's `verify_callback`, which shares no code with the service's signing, so
 each checks the other.
@@ -19,6 +20,7 @@ from batchback.verification import NotGenuine, verify_callback
 
 from batchback_local.clock import machine_now
 from batchback_local.demonstration.behaviour import Behaviours, fault
+from batchback_local.demonstration.faults import OF_THE_RECEIVER, Switches
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 
 
@@ -30,6 +32,7 @@ class DemonstrationReceiver:
         self._secret = callback_secret
         self._now = now
         self._behaviours = Behaviours(["path"])
+        self.switches = Switches(OF_THE_RECEIVER, self._behaviours)
         self._received: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -41,6 +44,8 @@ class DemonstrationReceiver:
             return self._behaviours.told_by(request)
         if request.method == "POST":
             return self._receive(request)
+        if (request.method, request.path) == ("GET", "/behave"):
+            return json_answer(self._behaviours.told)
         if (request.method, request.path) == ("GET", "/received"):
             return json_answer(self.received())
         return json_answer(fault(404, f"There is no {request.method} {request.path}"), 404)
