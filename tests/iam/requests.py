@@ -1,6 +1,6 @@
 """Which actions on which resources a boto3 call needs from IAM.
 
-Lists exactly the operations that our functions use: an unknown operation is not allowed.
+Lists exactly the operations that our functions and the console use: an unknown one is not allowed.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html"""
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ def requests_of(service: str, operation: str, parameters: Parameters, region: st
     return [
         Request(
             action=f"{service}:{action}",
-            resource=f"arn:aws:{service}:{region}:{account}:{path}",
+            resource=f"arn:aws:{service}:{'' if service in _GLOBAL else region}:{account}:{path}",
             partition_keys=keys,
         )
         for action, account, path, keys in _ASKS[service, operation](operation, parameters)
@@ -38,6 +38,8 @@ def requests_of(service: str, operation: str, parameters: Parameters, region: st
 _Asked = tuple[str, str, str, tuple[str, ...] | None]
 _Ask = Callable[[str, Parameters], list[_Asked]]
 
+#: The services whose resources belong to no region.
+_GLOBAL = {"iam"}
 #: The partition keys of our tables.
 _PARTITION_KEYS = ("batch_id", "id")
 
@@ -84,22 +86,70 @@ def _log_stream(operation: str, parameters: Parameters) -> list[_Asked]:
     return [(operation, ACCOUNT, f"log-group:{group}:log-stream:{stream}", None)]
 
 
+def _table(operation: str, parameters: Parameters) -> list[_Asked]:
+    return [(operation, ACCOUNT, f"table/{parameters['TableName']}", None)]
+
+
+def _stack(operation: str, parameters: Parameters) -> list[_Asked]:
+    """A stack's ARN ends in an id that only CloudFormation knows."""
+    return [(operation, ACCOUNT, f"stack/{parameters['StackName']}/id", None)]
+
+
+def _function(operation: str, parameters: Parameters) -> list[_Asked]:
+    return [(operation, ACCOUNT, f"function:{parameters['FunctionName']}", None)]
+
+
+def _role(operation: str, parameters: Parameters) -> list[_Asked]:
+    return [(operation, ACCOUNT, f"role/{parameters['RoleName']}", None)]
+
+
+def _rule(operation: str, parameters: Parameters) -> list[_Asked]:
+    return [(operation, ACCOUNT, f"rule/{parameters['Name']}", None)]
+
+
+def _everything(operation: str, _parameters: Parameters) -> list[_Asked]:
+    """IAM cannot limit it to a resource of ours."""
+    return [(operation, ACCOUNT, "*", None)]
+
+
+def _nothing(_operation: str, _parameters: Parameters) -> list[_Asked]:
+    """Everybody may do it."""
+    return []
+
+
 _ASKS: Mapping[tuple[str, str], _Ask] = {
+    ("cloudformation", "DescribeStacks"): _stack,
+    ("cloudformation", "GetTemplate"): _stack,
+    ("cloudwatch", "GetMetricData"): _everything,
     ("dynamodb", "BatchGetItem"): _together,
     ("dynamodb", "BatchWriteItem"): _together,
     ("dynamodb", "DeleteItem"): _item,
+    ("dynamodb", "DescribeContinuousBackups"): _table,
+    ("dynamodb", "DescribeTable"): _table,
+    ("dynamodb", "DescribeTimeToLive"): _table,
     ("dynamodb", "GetItem"): _item,
     ("dynamodb", "PutItem"): _item,
     ("dynamodb", "Query"): _query,
     ("dynamodb", "UpdateItem"): _item,
+    ("events", "DescribeRule"): _rule,
+    ("events", "ListRuleNamesByTarget"): _everything,
+    ("iam", "GetRolePolicy"): _role,
+    ("iam", "ListAttachedRolePolicies"): _role,
+    ("iam", "ListRolePolicies"): _role,
+    ("lambda", "GetFunctionConfiguration"): _function,
+    ("lambda", "ListEventSourceMappings"): _everything,
     ("logs", "CreateLogGroup"): _log_group,
     ("logs", "CreateLogStream"): _log_stream,
+    ("logs", "DescribeLogGroups"): _everything,
     ("logs", "PutLogEvents"): _log_stream,
+    ("sqs", "ChangeMessageVisibilityBatch"): _queue,
     ("sqs", "DeleteMessage"): _queue,
+    ("sqs", "DeleteMessageBatch"): _queue,
     ("sqs", "GetQueueAttributes"): _queue,
     ("sqs", "GetQueueUrl"): _queue_name,
     ("sqs", "ReceiveMessage"): _queue,
     ("sqs", "SendMessage"): _queue,
     ("sqs", "SendMessageBatch"): _queue,
     ("ssm", "GetParameter"): _parameter,
+    ("sts", "GetCallerIdentity"): _nothing,
 }

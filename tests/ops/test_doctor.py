@@ -32,7 +32,10 @@ from tests.client.scripted_service import (
     scripted_service,
 )
 from tests.client.user import User
+from tests.console import policies
 from tests.fakes.clock import START
+from tests.iam.enforcement import Enforcement
+from tests.iam.policy import Policy
 from tests.samples import TERMS, a_batch, some_jobs
 
 #: No other test has a stack in this region.
@@ -239,6 +242,29 @@ class TestAStage:
         assert found(operator)["region"]["found"] == REGION
         assert "checked: 0 wrong, 3 skipped" in operator.is_told
         assert operator.is_told.count("\n") == len(operator.reads) + 1
+
+    @pytest.mark.usefixtures("deployed")
+    def test_the_consoles_policy_is_all_that_it_needs(
+        self, operator: User, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        iam = Enforcement({"operator": Policy(policies.to_show(STAGE))})
+        clients: dict[str, Any] = {}
+
+        def client(_: Stage, service: str) -> Any:
+            if service not in clients:
+                clients[service] = session.client(service)  # type: ignore[call-overload]
+                iam.watch(clients[service])
+            return clients[service]
+
+        monkeypatch.setattr(Stage, "client", client)
+        address = operator.environ["BATCHBACK_ADDRESS"]
+        with iam.acting("operator"):
+            status = operator.types("doctor", "--stage", STAGE, "--address", address)
+        assert (status, iam.denied) == (Status.OK, [])
+        unused = iam.unused("operator")
+        assert {each.action for each in unused if each.statement == "Lists"} == set()
+        asked = {each.action for each in iam.policies["operator"].permissions - unused}
+        assert {each.action for each in unused if each.statement == "Doctor"} - asked == set()
 
     @pytest.mark.usefixtures("moto")
     def test_no_value_of_the_environment_is_printed(self, operator: User, moto: Aws) -> None:

@@ -1,0 +1,149 @@
+"""The queues of a stage: counted by SQS at each look, aged by CloudWatch once a minute."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from batchback_console.queues import Queues
+from batchback_ops.stage import Stage
+from tests.fakes.clock import START
+
+NAMES = {
+    "jobs": "batchback-prod-jobs",
+    "batches": "batchback-prod-batches",
+    "callbacks": "batchback-prod-callbacks",
+    "jobs-dead": "batchback-prod-jobs-dead",
+    "batches-dead": "batchback-prod-batches-dead",
+    "callbacks-dead": "batchback-prod-callbacks-dead",
+}
+
+
+@dataclass
+class Aws:
+    """SQS and CloudWatch. Each queue has as many messages as its name has letters."""
+
+    asked: Counter[str] = field(default_factory=Counter)
+    #: Per queue, its ages from the newest to the oldest.
+    ages: dict[str, list[float]] = field(default_factory=dict)
+    error: Exception | None = None
+    period: tuple[datetime, datetime] | None = None
+
+    def get_queue_url(self, *, QueueName: str) -> Any:  # noqa: N803
+        self.asked["GetQueueUrl"] += 1
+        return {"QueueUrl": f"https://sqs/{QueueName}"}
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> Any:  # noqa: N803
+        self.asked["GetQueueAttributes"] += 1
+        letters = len(QueueUrl.rpartition("/")[2])
+        return {
+            "Attributes": {name: str(letters + n) for n, name in enumerate(sorted(AttributeNames))}
+        }
+
+    def get_metric_data(
+        self,
+        *,
+        MetricDataQueries: list[Any],  # noqa: N803
+        StartTime: datetime,  # noqa: N803
+        EndTime: datetime,  # noqa: N803
+        ScanBy: str,  # noqa: N803
+    ) -> Any:
+        self.asked["GetMetricData"] += 1
+        self.period = StartTime, EndTime
+        if self.error:
+            raise self.error
+        assert ScanBy == "TimestampDescending"
+        return {
+            "MetricDataResults": [
+                {"Id": each["Id"], "Values": self.ages.get(_queue_of(each), [])}
+                for each in MetricDataQueries
+            ]
+        }
+
+
+def _queue_of(query: Any) -> str:
+    metric = query["MetricStat"]["Metric"]
+    assert (metric["Namespace"], metric["MetricName"], query["MetricStat"]["Stat"]) == (
+        "AWS/SQS",
+        "ApproximateAgeOfOldestMessage",
+        "Maximum",
+    )
+    [dimension] = metric["Dimensions"]
+    name: str = dimension["Value"]
+    return name
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    aws = Aws()
+    monkeypatch.setattr(Stage, "client", lambda *_: aws)
+    return aws
+
+
+def queues_of(stage: str) -> Queues:
+    return Queues(stage=Stage(name=stage, variables={}, environ={}))
+
+
+@pytest.fixture
+def queues(aws: Aws) -> Queues:  # noqa: ARG001 - its clients
+    return queues_of("prod")
+
+
+def ages(queues: Queues, now: datetime = START) -> dict[str, int | None]:
+    return {row["role"]: row["oldestSeconds"] for row in queues.rows(now)}
+
+
+def test_every_queue_of_the_stage_is_counted(queues: Queues) -> None:
+    rows = queues.rows(START)
+    assert {row["role"]: row["name"] for row in rows} == NAMES
+    assert rows[0] == {
+        "role": "jobs",
+        "name": "batchback-prod-jobs",
+        "visible": 19,
+        "inFlight": 21,
+        "delayed": 20,
+        "oldestSeconds": None,
+        "deadRole": "jobs-dead",
+    }
+    assert [row["deadRole"] for row in rows] == [
+        "jobs-dead",
+        "batches-dead",
+        "callbacks-dead",
+        None,
+        None,
+        None,
+    ]
+
+
+def test_the_newest_age_counts_and_a_queue_without_one_has_none(queues: Queues, aws: Aws) -> None:
+    aws.ages = {NAMES["jobs"]: [42.0, 7.0], NAMES["callbacks-dead"]: [0.0]}
+    assert ages(queues) == {**dict.fromkeys(NAMES), "jobs": 42, "callbacks-dead": 0}
+    assert aws.period == (START - timedelta(minutes=15), START)
+    assert queues.age_note() == "Ages come from CloudWatch, a few minutes late."
+
+
+def test_ages_are_asked_for_together_and_once_a_minute(queues: Queues, aws: Aws) -> None:
+    for seconds in range(0, 61, 5):
+        queues.rows(START + timedelta(seconds=seconds))
+    assert aws.asked == {"GetQueueUrl": 6, "GetQueueAttributes": 6 * 13, "GetMetricData": 2}
+
+
+def test_without_the_right_to_ages_the_rest_is_shown(queues: Queues, aws: Aws) -> None:
+    aws.ages = {NAMES["jobs"]: [42.0]}
+    assert ages(queues)["jobs"] == 42
+    denied = {"Error": {"Code": "AccessDenied", "Message": "no GetMetricData for you"}}
+    aws.error = ClientError(denied, "GetMetricData")  # type: ignore[arg-type]
+    assert ages(queues, START + timedelta(minutes=1)) == dict.fromkeys(NAMES)
+    assert queues.age_note() == (
+        "Ages are missing: AWS denies you GetMetricData: no GetMetricData for you"
+    )
+
+
+def test_on_this_machine_there_are_no_ages(aws: Aws) -> None:
+    queues = queues_of("local")
+    assert set(ages(queues).values()) == {None}
+    assert queues.age_note() == "The AWS of this machine does not know how old messages are."
+    assert aws.asked["GetMetricData"] == 0
