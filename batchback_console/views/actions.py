@@ -13,13 +13,13 @@ from flask import Blueprint, abort, request
 
 from batchback_console.console import Console
 from batchback_console.offers import ACTIONS, offer
+from batchback_console.views.reading import find_batch, find_terms
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, Chunk, Job, SubmissionTerms
 from chalicelib.domain.submission import Submission
 from chalicelib.errors import (
     CallerError,
     Conflict,
-    NotFound,
     NotSaved,
     OutcomeUnknown,
     ServiceError,
@@ -48,7 +48,6 @@ def routes(console: Console) -> Blueprint:
 
 
 _STATUS = {404: 404, 429: 429}
-_GONE = "There is no such batch: it never existed, or has expired."
 
 
 def _seen(body: object) -> str:
@@ -72,7 +71,7 @@ class Actions:
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def act(self, name: str, batch_id: str, seen: str) -> Done:
-        """CallerError with a sentence if it cannot be done now."""
+        """CallerError or an HTTP error, each with a sentence, if it cannot be done now."""
         acts: dict[str, Callable[[Batch], Done]] = {
             "restart": self._restart,
             "repost": self._repost,
@@ -80,15 +79,9 @@ class Actions:
             "rerunFailed": self._rerun_failed,
         }
         with self._one_at_a_time:
-            batch = self._find(batch_id)
+            batch = find_batch(self.console, batch_id)
             self._require_offer(name, batch, seen)
             return acts[name](batch)
-
-    def _find(self, batch_id: str) -> Batch:
-        batch = self.console.store.find(batch_id)
-        if batch is None or batch.is_expired(self.console.clock.now()):
-            raise NotFound(_GONE)
-        return batch
 
     def _require_offer(self, name: str, batch: Batch, seen: str) -> None:
         now = offer(name, batch, self.console.clock.now())
@@ -100,7 +93,7 @@ class Actions:
     def _restart(self, batch: Batch) -> Done:
         self._require_key(batch)
         self.console.service.rerunner.restart(_caller(batch), batch.batch_id)
-        begun = self._find(batch.batch_id)
+        begun = find_batch(self.console, batch.batch_id)
         if begun.round == batch.round:
             return "The batch is being checked.", batch.batch_id
         again = f"{batch.answered.unanswered:,}"
@@ -136,9 +129,9 @@ class Actions:
             raise Conflict(f"Its key {batch.key} has been revoked, so no job can run.")
 
     def _terms(self, batch: Batch) -> SubmissionTerms:
-        terms = self.console.store.find_terms(batch)
+        terms, damage = find_terms(self.console, batch)
         if terms is None:
-            raise NotFound(_GONE)
+            raise Conflict(damage or "")
         return terms
 
     def _chunks(self, batch: Batch) -> Iterator[Chunk]:
