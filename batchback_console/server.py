@@ -30,7 +30,7 @@ _TYPES = {
 }
 _VIEWS = (batches, batch, jobs, callback, actions, stage, local)
 #: How often the page asks, so that a stage in AWS costs next to nothing to watch.
-_POLL_SECONDS = {True: 1, False: 5}
+POLL_SECONDS = {True: 1, False: 5}
 #: Twice the largest batch that the API takes, because its text is sent as a string.
 _MOST_BODY_BYTES = 7_000_000
 #: How often the server checks whether it is to stop.
@@ -92,7 +92,7 @@ def _about(console: Console) -> Blueprint:
             "version": VERSION,
             "now": time(console.clock.now()),
             "accounts": [*console.accounts()],
-            "pollSeconds": _POLL_SECONDS[console.is_local],
+            "pollSeconds": POLL_SECONDS[console.is_local],
         }
 
     return about

@@ -88,7 +88,7 @@ def routes(console: Console) -> Blueprint:
 
 _COST = {
     True: "Watching costs nothing: this AWS is on your machine.",
-    False: "Watching this page costs about $0.02 an hour: some 7,200 requests to AWS.",
+    False: "Watching this page costs about $0.007 an hour.",
 }
 
 
