@@ -1,7 +1,7 @@
 """What can be done to a batch now: what each action would do, or why it cannot be done.
 
 An offer is judged from the batch's head alone. It carries what it was judged by (`seen`), so that
-whoever accepts it later, or twice, does so only if the batch has not moved on.
+it cannot be accepted twice, or after the batch has moved on.
 """
 
 from collections.abc import Callable

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from batchback.errors import CannotGoOn
 from batchback.shell import Shell
 from flask import Blueprint, abort, request
 
@@ -166,8 +167,8 @@ def _wanted_pause(body: object, now: datetime) -> Pause:
     if not isinstance(until, str):
         abort(400, "Say until when: a time, or a span from now, such as 30m, 2h or 1d.")
     try:
-        return Pause(until=pausing.end(until, now), reason=reason)
-    except pausing.NotAnEnd as why:
+        return Pause(until=pausing.end(until, now, called=until), reason=reason)
+    except CannotGoOn as why:
         abort(400, str(why))
 
 

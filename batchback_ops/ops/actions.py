@@ -87,10 +87,7 @@ def show(stage: Stage, asker: Asker, *, id: str) -> object:
 def pause(stage: Stage, asker: Asker, *, until: str, reason: str) -> dict[str, Any]:
     if not reason.strip():
         raise CannotGoOn("--reason is empty: give what others should know, such as a ticket.")
-    try:
-        ends_at = pausing.end(until, asker.now())
-    except pausing.NotAnEnd as why:
-        raise CannotGoOn(f"--until {why}") from why
+    ends_at = pausing.end(until, asker.now(), called=f"--until {until}")
     return begin_pause(stage, asker, Pause(until=ends_at, reason=reason))
 
 

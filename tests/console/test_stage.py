@@ -11,7 +11,7 @@ from batchback_ops.doctor.diagnosis import Finding
 from batchback_ops.stage import Stage
 from chalicelib.domain.holds import Outage, Pause
 from tests.console.asking import Answer, Page, console_of
-from tests.console.test_queues import Aws
+from tests.console.aws_of_a_stage import Aws
 from tests.fakes.clock import START
 from tests.operations.world import World
 

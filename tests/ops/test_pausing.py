@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from batchback.errors import CannotGoOn
 
 from batchback_ops.ops import pausing
 
@@ -23,7 +24,7 @@ NOW = datetime(2026, 11, 23, 14, 49, 7, tzinfo=UTC)
     ],
 )
 def test_a_time_with_its_zone_or_a_span_is_understood(given: str, moment: datetime) -> None:
-    end = pausing.end(given, NOW)
+    end = pausing.end(given, NOW, called="")
     assert (end, end.tzinfo) == (moment, UTC)
 
 
@@ -51,6 +52,6 @@ def test_a_time_with_its_zone_or_a_span_is_understood(given: str, moment: dateti
     ],
 )
 def test_anything_else_is_refused_with_what_to_give(given: str, why: str) -> None:
-    with pytest.raises(pausing.NotAnEnd) as refused:
-        pausing.end(given, NOW)
-    assert str(refused.value).startswith(f"{given} {why}")
+    with pytest.raises(CannotGoOn) as refused:
+        pausing.end(given, NOW, called="--until X")
+    assert str(refused.value).startswith(f"--until X {why}")
