@@ -20,6 +20,16 @@ export function takeToken() {
   if (!found) return;
   localStorage.setItem(TOKEN, decodeURIComponent(found[1]));
   history.replaceState(null, "", location.pathname + location.search);
+  unlock();
+}
+
+// The new address may be opened in the tab that had the old one, or in another tab.
+addEventListener("hashchange", takeToken);
+addEventListener("storage", ({ key }) => key === TOKEN && unlock());
+
+function unlock() {
+  connection.set({ isLocked: false });
+  refresh();
 }
 
 export function get(path) {
@@ -121,6 +131,7 @@ class Poll {
   }
 
   plan(error) {
+    if (error?.status === 401) return;
     const wait = error ? this.patience() : this.seconds;
     if (error?.status === 0) connection.set({ isAway: true, retryAt: Date.now() + wait * 1000 });
     if (wait && !document.hidden) this.timer = setTimeout(() => this.turn(), wait * 1000);

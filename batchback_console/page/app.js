@@ -3,10 +3,10 @@
 import { takeToken, useConnection, useData } from "./api.js";
 import { Batch } from "./batch.js";
 import { Batches } from "./batches.js";
-import { html, render, useEffect, useRef } from "./html.js";
+import { html, render, useEffect, useErrorBoundary, useRef } from "./html.js";
 import { Icon, Logo } from "./icons.js";
 import { Local, LocalStrip } from "./local.js";
-import { AwayBanner, ConsoleContext, Empty, Missing, useConsole } from "./parts.js";
+import { AwayBanner, ConsoleContext, Empty, ErrorNote, Missing, useConsole } from "./parts.js";
 import { useLocation } from "./router.js";
 import { Send } from "./send.js";
 import { Stage } from "./stage.js";
@@ -31,7 +31,7 @@ function Frame() {
     <${Header} path=${path} />
     <${AwayBanner} />
     <${LocalStrip} />
-    <main id="main" ref=${main} tabindex="-1"><${View} path=${path} /></main>`;
+    <main id="main" ref=${main} tabindex="-1"><${View} key=${path} path=${path} /></main>`;
 }
 
 // After following a link, the keyboard and the screen reader are at the new view's heading.
@@ -70,6 +70,8 @@ function isCurrent(address, path) {
 }
 
 function View({ path }) {
+  const [bug] = useErrorBoundary();
+  if (bug) return html`<${ErrorNote} error=${`This page has a bug: ${bug.message}. Load it again.`} />`;
   const batch = /^\/batches\/([^/]+)$/.exec(path);
   if (batch) return html`<${Batch} key=${batch[1]} id=${decodeURIComponent(batch[1])} />`;
   const view = { "/": Batches, "/send": Send, "/stage": Stage, "/local": Local }[path];

@@ -24,8 +24,9 @@ export function Batch({ id }) {
   const { pollSeconds } = useConsole();
   const path = `/batches/${encodeURIComponent(id)}`;
   const { data, error } = useData(path, pollSeconds);
-  if (!data) return html`<${Head} id=${id} /><${Missing} error=${error} />`;
-  return html`<${Loaded} batch=${data} error=${error} />`;
+  return html`
+    <${Head} id=${id} batch=${data} />
+    ${data ? html`<${Loaded} batch=${data} error=${error} />` : html`<${Missing} error=${error} />`}`;
 }
 
 function Loaded({ batch, error }) {
@@ -36,7 +37,6 @@ function Loaded({ batch, error }) {
   const show = (index) => setQuery({ job: index }, {});
   useTitle(titleOf(batch));
   return html`
-    <${Head} id=${batch.id} batch=${batch} />
     ${error && error.status !== 0 && html`<${ErrorNote} error=${error} />`}
     <${Why} batch=${batch} />
     <section class=${batch.grid.length > SMALL ? "panel overview" : "panel overview small"} aria-label="Jobs at a glance">

@@ -88,16 +88,22 @@ function List({ data, search, isFiltered }) {
   if (!rows.length) return html`<${Nothing} isFiltered=${isFiltered} />`;
   const withAccounts = data.accounts.length > 1;
   return html`
-    <${Fresh} count=${fresh} apply=${apply} />
-    <table role="table" class=${withAccounts ? "batches with-accounts" : "batches"} aria-label="Batches" ...${holding}>
-      <thead role="rowgroup"><tr role="row">
-        ${COLUMNS.filter((name) => withAccounts || name !== "Account").map((name) =>
-          html`<th key=${name} role="columnheader" scope="col">${name}</th>`)}
-      </tr></thead>
-      ${GROUPS.map(([group, title]) => html`<${Group} key=${group} title=${title} group=${group}
-        rows=${steady.filter((row) => row.group === group)} withAccounts=${withAccounts} />`)}
-    </table>
+    <div ...${holding}>
+      <${Fresh} count=${fresh} apply=${apply} />
+      <${Table} rows=${steady} withAccounts=${withAccounts} />
+    </div>
     ${next && html`<p class="more"><button type="button" class="button" onClick=${showMore}>Show older batches</button></p>`}`;
+}
+
+function Table({ rows, withAccounts }) {
+  return html`<table role="table" class=${withAccounts ? "batches with-accounts" : "batches"} aria-label="Batches">
+    <thead role="rowgroup"><tr role="row">
+      ${COLUMNS.filter((name) => withAccounts || name !== "Account").map((name) =>
+        html`<th key=${name} role="columnheader" scope="col">${name}</th>`)}
+    </tr></thead>
+    ${GROUPS.map(([group, title]) => html`<${Group} key=${group} title=${title} group=${group}
+      rows=${rows.filter((row) => row.group === group)} withAccounts=${withAccounts} />`)}
+  </table>`;
 }
 
 // Older pages are read once; the first page is polled.

@@ -7,6 +7,7 @@ export { createContext, render } from "./vendor/preact.js";
 export {
   useContext,
   useEffect,
+  useErrorBoundary,
   useLayoutEffect,
   useMemo,
   useRef,

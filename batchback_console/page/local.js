@@ -2,7 +2,7 @@
 
 import { post, useData } from "./api.js";
 import * as format from "./format.js";
-import { html } from "./html.js";
+import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { Caller, Countdown, ErrorNote, Missing, Sentence, Time, useAction, useConsole, useTitle } from "./parts.js";
 
@@ -35,16 +35,19 @@ function Loaded({ local }) {
 
 function Faults({ of, title, says, local }) {
   const { address, fault, isDemonstration } = local[of];
-  const [set, isBusy, error] = useAction((name) => post("/local/faults", { of, name }));
+  const [wanted, setWanted] = useState(fault?.name ?? null);
+  const [set, , error] = useAction((name) => post("/local/faults", { of, name }));
+  useEffect(() => setWanted(fault?.name ?? null), [fault?.name, error]);
+  const choose = (name) => { setWanted(name); set(name); };
   const options = [{ name: null, title: "Works" }, ...local.faults[of]];
   return html`<section class="panel" aria-labelledby=${`${of}-title`}>
     <div class="panel-head"><h2 id=${`${of}-title`}>${title}</h2><span class="mono faint">${address}</span></div>
     <p class="faint">${says}</p>
     ${isDemonstration === false
       ? html`<p>The jobs call a platform of your own. Only the demonstration platform can fail when told to.</p>`
-      : html`<fieldset class="switches" disabled=${isBusy}><legend class="hidden-text">How the ${of} behaves</legend>
+      : html`<fieldset class="switches"><legend class="hidden-text">How the ${of} behaves</legend>
           ${options.map((option) => html`<label key=${option.name} class="switch">
-            <input type="radio" name=${of} checked=${(fault?.name ?? null) === option.name} onChange=${() => set(option.name)} />
+            <input type="radio" name=${of} checked=${wanted === option.name} onChange=${() => choose(option.name)} />
             <${FaultTitle} title=${option.title} /></label>`)}
         </fieldset>`}
     <${ErrorNote} error=${error} />

@@ -243,7 +243,7 @@ export function AwayBanner() {
 // Names and values, for facts about one thing.
 export function Facts({ facts }) {
   return html`<dl class="facts">
-    ${facts.filter(([, value]) => value != null && value !== "").map(([name, value]) => html`
+    ${facts.filter(([, value]) => value != null && value !== false && value !== "").map(([name, value]) => html`
       <div key=${name} class="fact"><dt>${name}</dt><dd>${value}</dd></div>`)}
   </dl>`;
 }

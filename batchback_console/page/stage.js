@@ -86,7 +86,7 @@ function Queues({ stage: { queues, ageNote } }) {
   const living = queues.filter((queue) => queue.deadRole || !queue.role.endsWith("-dead"));
   return html`<section class="panel" aria-labelledby="queues-title">
     <div class="panel-head"><h2 id="queues-title">Queues</h2></div>
-    <div class="scroll" tabindex="0" role="region" aria-label="Queues"><table class="queues">
+    <div class="scroll" tabindex="0" role="region" aria-label="Table of queues"><table class="queues">
       <thead><tr><th scope="col">Queue</th><th scope="col" class="number">Ready</th><th scope="col" class="number">In flight</th>
         <th scope="col" class="number">Delayed</th><th scope="col" class="number">Oldest</th><th scope="col">Dead letters</th></tr></thead>
       <tbody>${living.map((queue) => html`<${Queue} key=${queue.role} queue=${queue} dead=${dead.get(queue.deadRole)} onShow=${setShown} />`)}</tbody>
