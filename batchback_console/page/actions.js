@@ -9,15 +9,25 @@ export const READ_ONLY = "This console only reads. To allow actions, stop it and
 
 export function Actions({ batch }) {
   const [asked, setAsked] = useState(null);
-  const actions = batch.actions ?? [];
-  const first = actions.find((action) => action.name === "rerunFailed" && action.may);
+  const actions = inOrder(batch.actions);
   return html`<div class="actions" role="group" aria-label="Actions">
     ${actions.map((action) => html`<button key=${action.name} type="button"
-        class=${action === first ? "button primary" : action.name === "cancel" && action.may ? "button danger" : "button"}
+        class=${classOf(action)}
         aria-haspopup="dialog" data-test=${action.name} aria-disabled=${String(!action.may)}
         title=${action.may ? null : action.effect} onClick=${() => setAsked(action.name)}>${action.title}</button>`)}
     ${asked && html`<${Question} key=${asked} batch=${batch} name=${asked} onClose=${() => setAsked(null)} />`}
   </div>`;
+}
+
+// What most readers come for is first.
+function inOrder(actions) {
+  const isFirst = ({ name }) => name === "rerunFailed";
+  return [...actions.filter(isFirst), ...actions.filter((action) => !isFirst(action))];
+}
+
+function classOf({ name, may }) {
+  if (may && name === "rerunFailed") return "button primary";
+  return may && name === "cancel" ? "button danger" : "button";
 }
 
 function Question({ batch, name, onClose }) {

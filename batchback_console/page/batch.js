@@ -84,10 +84,11 @@ function took({ roundBeganAt, createdAt, completedAt }) {
 }
 
 function Why({ batch }) {
-  const { waits, trouble } = batch;
+  const { waits, trouble, damage } = batch;
   return html`
     ${waits && html`<${Note} tone="warn" icon="pause" title="This batch waits.">
       <${Sentence} text=${waits.sentence} />${waits.until && html` <span class="faint">(<${Countdown} iso=${waits.until} />)</span>`}<//>`}
+    ${damage && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${damage} /><//>`}
     ${trouble && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${trouble} /><//>`}`;
 }
 
@@ -119,7 +120,7 @@ function Reasons({ batch: { byStatus, byError } }) {
     ${byError.length > 0 && html`<${Tallies} title="Errors" rows=${byError.map(({ error, outcome, count }) =>
       ({ word: error, outcome, count, filter: { text: error, outcome } }))} />`}
     ${byStatus.length > 0 && html`<${Tallies} title="HTTP status" rows=${byStatus.map(({ status, count }) =>
-      ({ word: status ?? "No status", count, filter: status ? { text: String(status), outcome: null } : { text: null, outcome: "u" } }))} />`}
+      ({ word: status ?? "No status", count, filter: { status: status ?? "none" } }))} />`}
   </div>`;
 }
 

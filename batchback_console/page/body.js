@@ -6,6 +6,8 @@ import { Choice, CopyButton } from "./parts.js";
 
 const FIRST_CHARACTERS = 16_000;
 const COLORED_CHARACTERS = 64_000;
+const LINES_PER_BLOCK = 100;
+const LONG_CHARACTERS = 100_000;
 // The last string may have been cut off. That it may end with the text also keeps the search linear.
 const STRING = /"[^"\\]*(?:\\[^][^"\\]*)*(?:"|$)/;
 const TOKENS = new RegExp(`${STRING.source}|[{}[\\],:]|[^\\s{}[\\],:"]+`, "g");
@@ -16,18 +18,24 @@ export function Body({ title, text, size }) {
   const [isWhole, setWhole] = useState(false);
   const shown = useMemo(() => (isRaw ? text : pretty(text)), [text, isRaw]);
   const part = isWhole ? shown : shown.slice(0, FIRST_CHARACTERS);
+  const show = (choice) => { setRaw(choice === "raw"); setWhole(false); };
   const isCut = part.length < shown.length;
   return html`<section class="body" aria-label=${title}>
     <div class="body-head">
       <h3>${title} <span class="faint">${format.bytes(size)}</span></h3>
       <${Choice} label=${`${title} as`} value=${isRaw ? "raw" : "pretty"} options=${[["pretty", "Pretty"], ["raw", "Raw"]]}
-        onChange=${(choice) => setRaw(choice === "raw")} />
+        onChange=${show} />
       <${CopyButton} text=${text} name=${`Copy ${title.toLowerCase()}`} isQuiet />
     </div>
-    <pre class=${isRaw ? "body-text raw" : "body-text"} tabindex="0" aria-label=${title}>${isRaw ? format.visible(part) : colored(part)}</pre>
+    <pre class=${classOf(part, isRaw)} tabindex="0" aria-label=${title}>${isRaw ? format.visible(part) : blocks(part)}</pre>
     ${isCut && html`<button type="button" class="button small" onClick=${() => setWhole(true)}>
       Show all ${format.bytes(size)}</button>`}
   </section>`;
+}
+
+function classOf(text, isRaw) {
+  if (isRaw) return "body-text raw";
+  return text.length > LONG_CHARACTERS ? "body-text long" : "body-text";
 }
 
 // Indent JSON without reading its values, so that every digit stays as it was sent.
@@ -51,11 +59,22 @@ function gap(before, token, depth) {
   return `\n${"  ".repeat(Math.max(0, depth))}`;
 }
 
+// Of a long text, the browser lays out only the blocks that can be seen.
+function blocks(text) {
+  const lines = text.split("\n");
+  const found = [];
+  let length = 0;
+  for (let first = 0; first < lines.length; first += LINES_PER_BLOCK) {
+    const block = lines.slice(first, first + LINES_PER_BLOCK).join("\n");
+    found.push(html`<div key=${first}>${length < COLORED_CHARACTERS ? colored(block) : format.visible(block)}</div>`);
+    length += block.length;
+  }
+  return found;
+}
+
 function colored(text) {
-  const head = text.slice(0, COLORED_CHARACTERS);
-  const pieces = head.split(STRINGS);
-  const parts = pieces.map((piece, place) => (place % 2 ? word(piece, pieces[place + 1]) : format.visible(piece)));
-  return [...parts, format.visible(text.slice(COLORED_CHARACTERS))];
+  const pieces = text.split(STRINGS);
+  return pieces.map((piece, place) => (place % 2 ? word(piece, pieces[place + 1]) : format.visible(piece)));
 }
 
 function word(piece, after) {

@@ -5,7 +5,7 @@ import { Body } from "./body.js";
 import * as format from "./format.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
-import { Badge, Caller, Countdown, Empty, Facts, Missing, Time, useConsole } from "./parts.js";
+import { Badge, Caller, Countdown, Empty, Facts, Missing, Note, Sentence, Time, useConsole } from "./parts.js";
 
 export function CallbackTab({ batch }) {
   const { pollSeconds } = useConsole();
@@ -14,6 +14,7 @@ export function CallbackTab({ batch }) {
   if (data.state === "none") return html`<${Empty} title="This batch has no callback.">
     <p>It was submitted without a callback URL. Its results can be read with the API.</p><//>`;
   return html`<section class="callback" aria-label="Callback">
+    ${data.damage && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${data.damage} /><//>`}
     <div class="panel">
       <h2 class="minor">Attempts</h2>
       <${Timeline} callback=${data} batch=${batch} />
@@ -67,9 +68,13 @@ function Headers({ headers }) {
   if (!headers?.length) return null;
   return html`<h3>Headers</h3><${Facts} facts=${headers.map(({ name, value, isSecret }) => [
     html`<${Caller} className="mono" text=${name} />`,
-    isSecret ? html`<span class="secret"><${Icon} name="lock" />not shown</span>` : value == null
-      ? html`<span class="faint">set when sent</span>` : html`<${Caller} className="mono" text=${value} />`,
+    isSecret || value != null ? html`<${HeaderValue} value=${value} />` : html`<span class="faint">new at each attempt</span>`,
   ])} />`;
+}
+
+function HeaderValue({ value }) {
+  if (value == null) return html`<span class="secret"><${Icon} name="lock" />not shown</span>`;
+  return html`<${Caller} className="mono" text=${value} />`;
 }
 
 // Only on one machine: what the demonstration receiver got.
@@ -81,7 +86,7 @@ function Received({ received }) {
       <summary><${Icon} name="right" /><span class="mono">POST <${Caller} text=${request.path} /></span>
         <${Signature} verified=${request.verified} /><span class="spacer" /><${Time} iso=${request.at} /></summary>
       <${Facts} facts=${request.headers.map(([name, value]) => [
-        html`<${Caller} className="mono" text=${name} />`, html`<${Caller} className="mono" text=${value} />`])} />
+        html`<${Caller} className="mono" text=${name} />`, html`<${HeaderValue} value=${value} />`])} />
       <${Body} title="Body" text=${request.raw} size=${request.rawBytes} />
     </details>`)}
   </div>`;

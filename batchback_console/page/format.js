@@ -75,11 +75,15 @@ export function time(iso, now) {
   return isToday ? TIME.format(at) : `${DATE.format(at)}, ${TIME.format(at)}`;
 }
 
-// The parts of a sentence: text, and times that were in braces.
+// The parts of a sentence: text, times that were in braces, and code that was in backticks.
 export function sentenceParts(text) {
-  return String(text)
-    .split(/\{(\d{4}-\d\d-\d\dT[\d:.]+Z)\}/)
-    .map((part, place) => (place % 2 ? { time: part } : { text: part }));
+  return String(text).split(/(\{\d{4}-\d\d-\d\dT[\d:.]+Z\}|`[^`]+`)/).map(sentencePart);
+}
+
+function sentencePart(part, place) {
+  if (place % 2 === 0) return { text: part };
+  const inner = part.slice(1, -1);
+  return part.startsWith("{") ? { time: inner } : { code: inner };
 }
 
 export function shortId(id) {

@@ -63,7 +63,7 @@ function Job({ job }) {
       ["Idempotency-Key", job.idempotencyKey && html`<span class="mono">${job.idempotencyKey}</span>`],
       ["traceparent", job.traceparent && html`<span class="mono">${job.traceparent}</span>`],
     ]} />
-    <${Body} title="Request" text=${job.request} size=${job.requestBytes} />
+    ${job.request != null && html`<${Body} title="Request" text=${job.request} size=${job.requestBytes} />`}
     ${job.response == null
       ? html`<h3>Response</h3><p class="faint">There is no answer yet.</p>`
       : html`<${Body} title="Response" text=${job.response} size=${job.responseBytes} />`}

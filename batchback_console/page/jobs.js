@@ -15,15 +15,23 @@ const OPTIONS = [["", "Any outcome"], ...OUTCOMES.map(({ letter, word }) => [let
 export function Jobs({ batch, query, onOpen, chosen }) {
   const text = query.get("text") ?? "";
   const outcome = query.get("outcome") ?? "";
+  const status = query.get("status") ?? "";
   return html`<section aria-label="Jobs">
     <form class="filters jobs-filters" role="search" aria-label="Filter jobs" onSubmit=${(event) => event.preventDefault()}>
       <${TextFilter} value=${text} />
       <${Select} label="Outcome" value=${outcome} options=${OPTIONS} onChange=${(choice) => setQuery({ outcome: choice })} />
-      ${(text || outcome) && html`<button type="button" class="button small" onClick=${() => setQuery({ text: null, outcome: null })}>
+      <${Select} label="HTTP status" value=${status} options=${statusesOf(batch, status)} onChange=${(choice) => setQuery({ status: choice })} />
+      ${(text || outcome || status) && html`<button type="button" class="button small" onClick=${() => setQuery({ text: null, outcome: null, status: null })}>
         <${Icon} name="cross" />Clear</button>`}
     </form>
-    <${Table} key=${`${text} ${outcome}`} batch=${batch} text=${text} outcome=${outcome} onOpen=${onOpen} chosen=${chosen} />
+    <${Table} key=${`${text} ${outcome} ${status}`} batch=${batch} filters=${{ text, outcome, status }} onOpen=${onOpen} chosen=${chosen} />
   </section>`;
+}
+
+function statusesOf(batch, chosen) {
+  const statuses = new Set(batch.byStatus.map(({ status }) => String(status ?? "none")));
+  if (chosen) statuses.add(chosen);
+  return [["", "Any HTTP status"], ...[...statuses].sort().map((status) => [status, status === "none" ? "No status" : status])];
 }
 
 function TextFilter({ value }) {
@@ -36,11 +44,11 @@ function TextFilter({ value }) {
   return html`<${SearchField} label="Find jobs" hint="#number, id, action, status or error" value=${text} onInput=${setText} />`;
 }
 
-function Table({ batch, text, outcome, onOpen, chosen }) {
+function Table({ batch, filters, onOpen, chosen }) {
   const { pollSeconds } = useConsole();
   const [limit, setLimit] = useState(PAGE);
   const isOver = batch.status !== "running";
-  const query = new URLSearchParams({ text, outcome, limit, round: batch.round });
+  const query = new URLSearchParams({ ...filters, limit, round: batch.round });
   const { data, error } = useData(`/batches/${batch.id}/jobs?${query}`, isOver ? 5 * pollSeconds : pollSeconds);
   const [rows, , holding] = useSteadyRows(data?.rows ?? [], (row) => row.index);
   if (!data) return html`<${Missing} error=${error} />`;

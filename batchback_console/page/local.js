@@ -109,7 +109,7 @@ export function LocalStrip() {
   const notes = data ? notesOf(data) : [];
   if (!notes.length) return null;
   return html`<div class="strip warn" role="status">
-    <${Icon} name="trouble" /><span>${notes.map((note, place) => html`<span key=${place} class="strip-note">${note}</span>`)}</span>
+    <${Icon} name="trouble" /><span>${notes.map((note, place) => html`<span key=${place}>${place > 0 && " · "}${note}</span>`)}</span>
     <a class="strip-detail" href="/local">Change</a>
   </div>`;
 }

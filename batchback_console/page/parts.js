@@ -45,12 +45,10 @@ export function Countdown({ iso }) {
 
 // A sentence of the server, with its times in the reader's zone.
 export function Sentence({ text }) {
-  return format.sentenceParts(text).map((part) =>
-    part.time ? html`<${Time} iso=${part.time} />` : format.visible(part.text));
-}
-
-export function Code({ children }) {
-  return html`<code>${children}</code>`;
+  return format.sentenceParts(text).map((part) => {
+    if (part.time) return html`<${Time} iso=${part.time} />`;
+    return part.code ? html`<code>${format.visible(part.code)}</code>` : format.visible(part.text);
+  });
 }
 
 // --- status --------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ def _table(jobs: Sequence[SeenJob]) -> dict[str, Any]:
     start, limit = _number("from", 0, len(jobs)), _number("limit", 100, _MOST_ROWS)
     text, outcome = request.args.get("text", "").strip().casefold(), _outcome()
     found = [job for job in jobs if outcome in {None, job.outcome} and _holds(job, text)]
+    if status := request.args.get("status"):
+        found = [job for job in found if _came_to(job, status)]
     found.sort(key=lambda job: (_RANKS[job.outcome], job.index))
     rows = found[start : start + limit]
     reached = start + len(rows)
@@ -83,6 +85,11 @@ def _holds(job: SeenJob, text: str) -> bool:
         return text == f"#{job.index}"
     said = (job.id, f"{job.namespace}.{job.action}", job.http_status, job.error)
     return text == str(job.index) or text in " ".join(str(each or "") for each in said).casefold()
+
+
+def _came_to(job: SeenJob, status: str) -> bool:
+    """Whether its last call got this HTTP status. `none` is for those whose call got none."""
+    return job.outcome != WAITING and status == str(job.http_status or "none")
 
 
 # ---- one job

@@ -68,6 +68,13 @@ def indexes(answer: dict[str, Any]) -> list[int]:
 
 
 class TestTable:
+    @pytest.mark.parametrize(("status", "found"), [("404", [0, 3]), ("none", [1, 2, 5]), ("40", [])])
+    def test_jobs_are_found_by_the_exact_status_of_their_last_call(
+        self, local: Page, batch: Batch, status: str, found: list[int]
+    ) -> None:
+        """Job 4 waits, so it has no status yet, which is not the same as none."""
+        assert indexes(table(local, batch, f"status={status}")) == found
+
     def test_failed_jobs_come_first_then_those_without_an_answer(
         self, local: Page, batch: Batch
     ) -> None:
