@@ -9,6 +9,8 @@ import { Caller, Countdown, ErrorNote, Missing, Sentence, Time, useAction, useCo
 const AHEAD_WORTH_SAYING_SECONDS = 2;
 const STEPS = [[60, "1 min"], [3600, "1 h"], [43_200, "12 h"]];
 const EVERY_SECONDS = 2;
+// The line on every other page, because the service reads all open batches for the answer.
+const STRIP_SECONDS = 5;
 
 export function Local() {
   const { data, error } = useData("/local", EVERY_SECONDS);
@@ -39,7 +41,7 @@ function Faults({ of, title, says, local }) {
   const [set, , error] = useAction((name) => post("/local/faults", { of, name }));
   useEffect(() => setWanted(fault?.name ?? null), [fault?.name, error]);
   const choose = (name) => { setWanted(name); set(name); };
-  const options = [{ name: null, title: "Works" }, ...local.faults[of]];
+  const options = optionsOf(fault, local.faults[of]);
   return html`<section class="panel" aria-labelledby=${`${of}-title`}>
     <div class="panel-head"><h2 id=${`${of}-title`}>${title}</h2><span class="mono faint">${address}</span></div>
     <p class="faint">${says}</p>
@@ -54,6 +56,12 @@ function Faults({ of, title, says, local }) {
   </section>`;
 }
 
+// A fault that was set with curl is in no list.
+function optionsOf(fault, faults) {
+  const isListed = !fault || faults.some(({ name }) => name === fault.name);
+  return [{ name: null, title: "Works" }, ...faults, ...(isListed ? [] : [fault])];
+}
+
 // "Slow: answers after 2 s" as a word and what it means.
 function FaultTitle({ title }) {
   const [word, ...rest] = title.split(": ");
@@ -62,25 +70,30 @@ function FaultTitle({ title }) {
 
 // --- clock ---------------------------------------------------------------------------------------
 
-function Clock({ clock: { now, aheadSeconds, nextDue } }) {
-  const [move, isBusy, error] = useAction((body) => post("/local/clock", body));
+function Clock({ clock: { now, aheadSeconds, nextDue, whyFixed } }) {
   return html`<section class="panel" aria-labelledby="clock-title">
     <div class="panel-head"><h2 id="clock-title">Clock</h2>
       <span class="faint">${isAhead(aheadSeconds) ? `${format.duration(aheadSeconds)} ahead` : "real time"}</span></div>
     <p class="clock-now"><${Time} iso=${now} /></p>
+    ${whyFixed ? html`<p><${Sentence} text=${whyFixed} /></p>` : html`<${ClockMoves} nextDue=${nextDue} />`}
+  </section>`;
+}
+
+function ClockMoves({ nextDue }) {
+  const [move, isBusy, error] = useAction((body) => post("/local/clock", body));
+  const ahead = (body) => isBusy || move(body);
+  return html`
     <div class="next-due">
       ${nextDue
-        ? html`<p>Next: <${Countdown} iso=${nextDue.at} />. <${Sentence} text=${nextDue.what} /></p>
-          <button type="button" class="button primary" disabled=${isBusy} onClick=${() => move({ to: "next" })}><${Icon} name="skip" />Go there</button>`
+        ? html`<p>Next, <${Countdown} iso=${nextDue.at} />: <${Sentence} text=${nextDue.what} /></p>
+          <button type="button" class="button primary" onClick=${() => ahead({ to: "next" })}><${Icon} name="skip" />Go there</button>`
         : html`<p class="faint">Nothing is planned: no batch waits for a retry or a check.</p>`}
     </div>
     <div class="clock-steps" role="group" aria-label="Move the clock ahead">
-      ${STEPS.map(([seconds, word]) => html`<button key=${seconds} type="button" class="button" disabled=${isBusy}
-        onClick=${() => move({ seconds })}>+ ${word}</button>`)}
+      ${STEPS.map(([seconds, word]) => html`<button key=${seconds} type="button" class="button" onClick=${() => ahead({ seconds })}>+ ${word}</button>`)}
     </div>
     <p class="faint footnote">The service's clock only moves ahead. Restart the service to go back to real time.</p>
-    <${ErrorNote} error=${error} />
-  </section>`;
+    <${ErrorNote} error=${error} />`;
 }
 
 function isAhead(seconds) {
@@ -105,7 +118,7 @@ function Running({ isPaused }) {
 
 export function LocalStrip() {
   const { isLocal } = useConsole();
-  const { data } = useData(isLocal ? "/local" : null, EVERY_SECONDS);
+  const { data } = useData(isLocal ? "/local" : null, STRIP_SECONDS);
   const notes = data ? notesOf(data) : [];
   if (!notes.length) return null;
   return html`<div class="strip warn" role="status">

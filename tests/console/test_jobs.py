@@ -68,7 +68,9 @@ def indexes(answer: dict[str, Any]) -> list[int]:
 
 
 class TestTable:
-    @pytest.mark.parametrize(("status", "found"), [("404", [0, 3]), ("none", [1, 2, 5]), ("40", [])])
+    @pytest.mark.parametrize(
+        ("status", "found"), [("404", [0, 3]), ("none", [1, 2, 5]), ("40", [])]
+    )
     def test_jobs_are_found_by_the_exact_status_of_their_last_call(
         self, local: Page, batch: Batch, status: str, found: list[int]
     ) -> None:
