@@ -17,10 +17,11 @@ from chalicelib.adapters.sqs import parse_batch, parse_jobs
 from chalicelib.domain.batch import LONGEST_LIFE, Batch
 from chalicelib.domain.holds import Pause
 from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
+from chalicelib.domain.transitions import RESERVATION
 from chalicelib.errors import TooNew
 from chalicelib.operations.ports import BatchStore
 
-#: What begins or is due is left alone for so long: its message may be about to be sent.
+#: What has just begun or come due is left alone for so long: its message is about to be sent.
 _MOMENT = timedelta(seconds=5)
 #: How many open batches are looked at.
 _MOST = 1_000
@@ -85,21 +86,23 @@ class _Waiting:
         if self.batch.is_completed:
             yield from self._callback()
         elif self.batch.is_to_be_ended(self.now):
-            yield from self._when_due(f"Batch {self._name} ends.")
+            yield from self._end()
         else:
             yield from self._jobs()
 
     def _callback(self) -> Iterator[NextDue]:
         if not self.batch.has_callback_to_come or self.batch.is_leased(self.now):
             return
-        if self._is_recent(self.batch.next_try_at):
-            return
         what = f"The callback of batch {self._name} is retried."
-        times = [at for at, message in self.messages if isinstance(message, BatchMessage)]
-        if times:
-            yield NextDue(at=min(times), what=what)
-        else:  # A wait that is too long for a message: the sweep ends it.
-            yield from self._when_due(what)
+        messages = [at for at, message in self.messages if isinstance(message, BatchMessage)]
+        if messages:
+            yield NextDue(at=min(messages), what=what)
+        elif not self._is_recent(self.batch.next_try_at):
+            yield from self._when_swept(what)  # The wait is too long for a message.
+
+    def _end(self) -> Iterator[NextDue]:
+        if not self._is_worked_on:
+            yield from self._when_swept(f"Batch {self._name} ends.")
 
     def _jobs(self) -> Iterator[NextDue]:
         retries = [at for at, message in self.messages if isinstance(message, JobsMessage)]
@@ -122,21 +125,28 @@ class _Waiting:
         return f"Jobs of batch {self._name} are retried."
 
     def _checks(self, what: str) -> Iterator[NextDue]:
-        yield from self._when_due(what)
+        yield from self._when_swept(what)
         for at, message in self.messages:
             if isinstance(message, Sentinel):
                 yield NextDue(at=at, what=what)
 
-    def _when_due(self, what: str) -> Iterator[NextDue]:
-        if self.batch.due_at:
+    def _when_swept(self, what: str) -> Iterator[NextDue]:
+        if self.batch.due_at and not self._is_swept:
             yield NextDue(at=self.batch.due_at, what=what)
 
     @property
     def _is_worked_on(self) -> bool:
-        """Whether a worker has a message of it or can receive one, or the sweep is to send one."""
-        is_due = self.batch.due_at is not None and self.batch.due_at <= self.now
-        has_begun = self._is_recent(self.batch.round_began_at)
-        return is_due or has_begun or any(at <= self.now for at, _ in self.messages)
+        """Whether a message of it can be received, is being worked on, or is about to be sent."""
+        is_here = any(at <= self.now for at, _ in self.messages)
+        return is_here or self._is_swept or self._is_recent(self.batch.round_began_at)
+
+    @property
+    def _is_swept(self) -> bool:
+        """Whether the sweep is to send a message of it, or has reserved it for that."""
+        due_at = self.batch.due_at
+        if due_at is None:
+            return False
+        return due_at <= self.now or self._is_recent(due_at - RESERVATION)
 
     def _is_recent(self, moment: datetime | None) -> bool:
         return moment is not None and timedelta() <= self.now - moment < _MOMENT

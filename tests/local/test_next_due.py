@@ -14,6 +14,7 @@ from chalicelib.domain.batch import Batch
 from chalicelib.domain.holds import Outage, Pause
 from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.domain.states import BatchState, CallbackState
+from chalicelib.domain.transitions import RESERVATION
 from tests.fakes.clock import START
 from tests.fakes.dynamodb import FakeBatchStore
 from tests.samples import a_batch
@@ -120,9 +121,11 @@ class TestRunning:
         [
             (running(), [retry_of(running(), NOW)]),
             (running(due_at=NOW), []),
+            (running(due_at=NOW + RESERVATION), []),
             (running(round_began_at=NOW), []),
+            (running(cancelled=True, due_at=minutes(1)), [callback_of(running(), NOW)]),
         ],
-        ids=["a message to receive", "a sweep", "messages that are about to be sent"],
+        ids=["a message to receive", "a sweep", "a sweep that began", "a submission", "an end"],
     )
     def test_one_that_is_worked_on_does_not_wait(
         self, batch: Batch, messages: list[QueuedMessage]
@@ -152,9 +155,10 @@ class TestCallback:
         [
             ended(lease="x", lease_ends_at=minutes(2)),
             ended(next_try_at=NOW),
+            ended(due_at=NOW + RESERVATION),
             ended(callback=CallbackState.DELIVERED, next_try_at=None, due_at=None),
         ],
-        ids=["being sent", "about to be sent", "delivered"],
+        ids=["being sent", "about to be sent", "swept", "delivered"],
     )
     def test_nothing_is_retried_meanwhile_or_after(self, batch: Batch) -> None:
         assert due(store_with(batch)) is None
