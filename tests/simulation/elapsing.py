@@ -8,8 +8,8 @@ from tests.simulation.insisted import has_its_own_deadline
 from tests.simulation.scenario import Scenario
 
 #: Two ways in which the functions' clocks may differ.
-_ONE_WAY = {"submit": 30, "run_jobs": -30, "advance_batch": 30, "sweep": -30}
-_THE_OTHER = {function: -ahead for function, ahead in _ONE_WAY.items()}
+ONE_WAY = {"submit": 30, "run_jobs": -30, "advance_batch": 30, "sweep": -30}
+THE_OTHER_WAY = {function: -ahead for function, ahead in ONE_WAY.items()}
 
 ELAPSING = (
     Scenario(
@@ -83,7 +83,7 @@ ELAPSING = (
         jobs=1,
         platform=failing(0, 2),
         receiver=refusing(2),
-        clocks=_ONE_WAY,
+        clocks=ONE_WAY,
         ends_within=timedelta(minutes=4),
         called_back_within=timedelta(minutes=10),
         per_loss=timedelta(minutes=90),
@@ -93,7 +93,7 @@ ELAPSING = (
         jobs=1,
         platform=failing(0, 2),
         receiver=refusing(2),
-        clocks=_THE_OTHER,
+        clocks=THE_OTHER_WAY,
         ends_within=timedelta(minutes=4),
         called_back_within=timedelta(minutes=10),
         per_loss=timedelta(minutes=90),

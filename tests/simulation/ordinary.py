@@ -25,7 +25,12 @@ from tests.simulation.promises import check
 from tests.simulation.receiving import RECEIVING
 from tests.simulation.scenario import Scenario
 from tests.simulation.schedules import every_schedule
-from tests.simulation.stopping import STOPPED_LATE, STOPPED_MEANWHILE, STOPPING
+from tests.simulation.stopping import (
+    STOPPED_LATE,
+    STOPPED_MEANWHILE,
+    STOPPED_WITH_CLOCKS_APART,
+    STOPPING,
+)
 from tests.simulation.surroundings import AT_ONCE, SURROUNDINGS
 
 ONE, APART, TOGETHER = SMALL
@@ -41,6 +46,7 @@ SCENARIOS = (
     *DELIVERING,
     *LIMITED,
     *STOPPING,
+    *STOPPED_WITH_CLOCKS_APART,
     *STOPPED_MEANWHILE,
     *STOPPED_LATE,
 )
@@ -131,6 +137,10 @@ def _stopping() -> Iterator[Run]:
         for shape in (APART, TOGETHER):
             yield from _one_accident(shaped(scenario, shape))
         yield Run(shaped(scenario, LARGE[0]), crashes=1)
+    for scenario in STOPPED_WITH_CLOCKS_APART:
+        for shape in (APART, TOGETHER, LARGE[0]):
+            yield Run(shaped(scenario, shape))
+        yield from _one_accident(shaped(scenario, APART))
     for scenario in STOPPED_MEANWHILE:
         yield Run(shaped(scenario, TOGETHER), crashes=1)
         yield Run(shaped(scenario, TOGETHER), errors=1)

@@ -89,15 +89,18 @@ def _has_one_answer_for_each_job(state: State, head: Batch) -> None:
             insist(key not in seen, f"job {index} has only one recorded answer per round")
             seen.add(key)
         if submission == head.submission:
-            _knows_the_details(state, round, part)
+            _knows_the_details(state, head, round, part)
 
 
-def _knows_the_details(state: State, round: int, part: AnswersPart) -> None:
+def _knows_the_details(state: State, head: Batch, round: int, part: AnswersPart) -> None:
     """Each answer that came from a call has the details of that call, and no other answer has
     any."""
     for index, answer in part.answers.items():
         calls = [call for call in state.calls if (call.job, call.round) == (index, round)]
         told = answer.call
+        if head.stopped and told is None and state.is_undisturbed:
+            answered = [call for call in calls if call.status in (200, 404)]
+            insist(not answered, f"job {index} is not reported as stopped after it was answered")
         if told is None:
             insist(
                 answer.verdict is not Verdict.SUCCEEDED,

@@ -126,9 +126,9 @@ def attempts_missing_from_the_answers() -> Iterator[None]:
 
 
 STOP_FAULTS: dict[str, Any] = {
-    "completing_that_does_not_mind_a_stop": _without("stopped", "complete"),
-    "a_stop_that_does_not_mind_a_cancel": _without("cancelled", "stop"),
-    "a_cancel_that_does_not_mind_a_stop": _without("stopped", "cancel"),
+    "completing_that_ignores_a_stop": _without("stopped", "complete"),
+    "a_stop_that_ignores_a_cancel": _without("cancelled", "stop"),
+    "a_cancel_that_ignores_a_stop": _without("stopped", "cancel"),
     **{
         fault.__name__: fault
         for fault in (

@@ -6,10 +6,13 @@ from datetime import timedelta
 from chalicelib.domain.outcome import Reply
 from chalicelib.domain.transitions import LEASE, WORKERS_END
 from tests.simulation.behavior import Outcome, failing_for_good
+from tests.simulation.elapsing import ONE_WAY, THE_OTHER_WAY
 from tests.simulation.insisted import every_job_has_its_answer_in_the_end
 from tests.simulation.scenario import Scenario
 
 _ALL_FAIL = failing_for_good()
+#: Whoever ends a stopped batch takes it for due much too early.
+_WORKERS_BEHIND = {"run_jobs": -30, "advance_batch": 30, "sweep": 30}
 
 
 def _one_waits(index: int, before: int) -> Outcome:
@@ -42,6 +45,18 @@ STOPPING = (
         at_rest="restart",
         insists=(every_job_has_its_answer_in_the_end,),
     ),
+)
+#: The clocks of workers, checks and sweeps differ by up to a minute.
+STOPPED_WITH_CLOCKS_APART = tuple(
+    replace(
+        _FAILURES,
+        name=f"too-many-failures-with-clocks-{name}",
+        clocks=clocks,
+        ends_within=WORKERS_END + timedelta(minutes=2),
+        called_back_within=timedelta(minutes=5),
+        per_loss=timedelta(minutes=20),
+    )
+    for name, clocks in (("ahead", ONE_WAY), ("behind", THE_OTHER_WAY), ("apart", _WORKERS_BEHIND))
 )
 #: With actions from outside, at every moment.
 STOPPED_MEANWHILE = (

@@ -96,10 +96,12 @@ def _is_in_hand(message: Message, running: Invocation | None) -> bool:
 
 
 def next_sweep(state: State) -> datetime | None:
-    """The first full minute at which a sweep finds something; at most one per minute."""
+    """The first full minute at which a sweep finds something by its clock; at most one per
+    minute."""
     due_times = [head.due_at for head in state.store.heads.values() if head.due_at]
     if not due_times:
         return None
-    minutes = -(-(min(due_times) - START) // MINUTE)
+    ahead = timedelta(seconds=state.scenario.clocks.get("sweep", 0))
+    minutes = -(-(min(due_times) - ahead - START) // MINUTE)
     sweep_at = START + minutes * MINUTE
     return sweep_at if state.swept_at is None else max(sweep_at, state.swept_at + MINUTE)
