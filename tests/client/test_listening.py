@@ -3,12 +3,14 @@
 import http.client
 import io
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from queue import SimpleQueue
 from urllib.parse import urlsplit
@@ -16,7 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 from batchback.listening import LIMITS, Arrival, Inbox, Kind, Limits, Listener, listening
 
+from chalicelib.adapters.http import HttpReceiver
 from chalicelib.domain import signing
+from chalicelib.domain.address import AddressPolicy
+from chalicelib.domain.outcome import Reply
 from tests.client.user import Terminal, Unwritable, User
 from tests.fakes.clock import START, FakeClock
 from tests.samples import WEBHOOK_SECRET
@@ -127,6 +132,32 @@ def test_a_callback_is_verified_answered_and_printed_on_one_line() -> None:
     assert session.status == [0]
     [line] = session.user.stdout.getvalue().splitlines()
     assert json.loads(line) == json.loads(CALLBACK)
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as loopback:
+            loopback.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+def test_over_ipv6_the_service_reaches_the_address_that_it_names() -> None:
+    policy = AddressPolicy(allowed_networks=(ip_network("::1/128"),))
+    with listen("--once", "--host", "::1") as session:
+        assert re.fullmatch(r"http://\[::1\]:\d+/callback", session.url)
+        reply = HttpReceiver(policy=policy).post(
+            session.url,
+            headers=signed(),
+            private_headers={},
+            body=[CALLBACK],
+            timeout_seconds=_PATIENCE_SECONDS,
+        )
+    assert isinstance(reply, Reply)
+    assert reply.status == 200
+    assert json.loads(session.user.stdout.getvalue()) == json.loads(CALLBACK)
 
 
 def test_on_a_terminal_it_is_a_table_with_the_number_of_failures() -> None:
