@@ -152,7 +152,7 @@ def rerun_of(batch: Batch, terms: SubmissionTerms, chunks: Iterable[Chunk]) -> S
         jobs=tuple(replace(job, index=index) for index, job in enumerate(jobs)),
         callback_url=terms.callback_url,
         callback_results=terms.callback_results,
-        callback_headers=terms.callback_headers,
+        callback_headers=terms.callback_headers or {},
         label=batch.label,
         metadata=terms.metadata,
         deadline=terms.deadline,

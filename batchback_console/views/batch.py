@@ -73,7 +73,7 @@ def _terms(terms: SubmissionTerms | None, *, is_whole: bool) -> dict[str, Any]:
         "submittedDeadlineMinutes": deadline // timedelta(minutes=1) if deadline else None,
         "callbackUrl": terms.callback_url if is_whole else receiver_of(terms),
         "callbackResults": terms.callback_results.value,
-        "callbackHeaderNames": [*terms.callback_headers],
+        "callbackHeaderNames": [*(terms.callback_headers or ())],
         "metadata": {**terms.metadata},
     }
 

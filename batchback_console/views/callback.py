@@ -75,7 +75,7 @@ def _headers(batch: Batch, terms: SubmissionTerms | None) -> list[dict[str, Any]
     }
     return [
         *({"name": name, "value": value, "isSecret": False} for name, value in sent.items()),
-        *({"name": name, "value": None, "isSecret": True} for name in terms.callback_headers),
+        *({"name": name, "value": None, "isSecret": True} for name in terms.callback_headers or ()),
     ]
 
 

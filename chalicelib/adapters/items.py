@@ -114,10 +114,18 @@ def read_terms(item: Item) -> SubmissionTerms:
         callback_url=_text(item.get("callback_url")),
         request_hash=item["request_hash"]["S"],
         callback_results=CallbackResults(_text(item.get("callback_results")) or ALL),
-        callback_headers=packing.unpack_words(_text(item.get("callback_headers"))),
-        metadata=packing.unpack_words(_text(item.get("metadata"))),
+        callback_headers=_words(item.get("callback_headers")),
+        metadata=_words(item.get("metadata")) or {},
         deadline=minutes * MINUTE if minutes else None,
     )
+
+
+def _words(attribute: Item | None) -> Mapping[str, str] | None:
+    """Read a mapping of strings. None if it cannot be read."""
+    try:
+        return packing.unpack_words(attribute["S"]) if attribute else {}
+    except packing.Unreadable:
+        return None
 
 
 def jobs_items(batch: Batch, jobs: Sequence[Job]) -> Iterator[Item]:

@@ -98,9 +98,11 @@ class SubmissionTerms:
     #: Distinguishes a repeated submission from a different one with the same Idempotency-Key.
     request_hash: str
     callback_results: CallbackResults = CallbackResults.ALL
-    #: Sent with the callback. They contain secrets and are never shown or logged.
-    callback_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: Given back in `progress` and in the callback; empty if the caller gave none.
+    #: Sent with the callback. They contain secrets and are never shown or logged. None if the
+    #: stored ones cannot be read.
+    callback_headers: Mapping[str, str] | None = field(default_factory=dict, repr=False)
+    #: Given back in `progress` and in the callback; empty if the caller gave none, or if it cannot
+    #: be read.
     metadata: Mapping[str, str] = field(default_factory=dict)
     #: How long each round may take; None for the stage's setting.
     deadline: timedelta | None = None

@@ -98,13 +98,18 @@ def fitting(answers: Mapping[int, Answer]) -> Iterator[dict[int, Answer]]:
         yield group
 
 
-def pack_words(words: Mapping[str, str]) -> str | None:
+def pack_words(words: Mapping[str, str] | None) -> str | None:
     """Pack a mapping of strings; None if it is empty."""
     return dump(words) if words else None
 
 
-def unpack_words(text: str | None) -> dict[str, str]:
-    return json.loads(text) if text else {}
+@_unreadable_if_broken()
+def unpack_words(text: str) -> dict[str, str]:
+    """Return the mapping. Raises Unreadable if it is broken."""
+    words = json.loads(text)
+    if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
+        raise TypeError
+    return words
 
 
 def pack_history(attempts: Iterable[CallbackAttempt]) -> bytes:

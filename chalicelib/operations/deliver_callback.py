@@ -87,6 +87,8 @@ class CallbackDelivery:
         back."""
         if terms is None or terms.callback_url is None or not secrets:
             return Refused(reason="the callback's address or the account's secret is missing")
+        if terms.callback_headers is None:
+            return Refused(reason="the stored callbackHeaders are damaged: fetch the results")
         try:
             body = self._compose(batch, terms, seconds_left)
         except Unavailable:

@@ -27,7 +27,7 @@ class BatchReader:
     def metadata(self, batch: Batch) -> Mapping[str, str] | None:
         """Return the caller's own metadata. It is read only if the head says that there is any."""
         terms = self.store.find_terms(batch) if batch.has_metadata else None
-        return terms.metadata if terms else None
+        return (terms.metadata or None) if terms else None
 
     def hold(self, batch: Batch) -> Hold | None:
         """Return what is holding up the batch's jobs. It is read only if the head says that they

@@ -80,6 +80,17 @@ def test_every_field_of_the_terms_comes_back() -> None:
     assert items.read_terms(items.terms_item(FULL, TERMS)) == TERMS
 
 
+@pytest.mark.parametrize("stored", ["", "damaged", "[]", '{"a": 1}', "null"])
+class TestDamagedTerms:
+    def test_unreadable_metadata_is_lost_but_the_other_terms_are_read(self, stored: str) -> None:
+        item = {**items.terms_item(FULL, TERMS), "metadata": {"S": stored}}
+        assert items.read_terms(item) == replace(TERMS, metadata={})
+
+    def test_unreadable_headers_are_not_mistaken_for_none(self, stored: str) -> None:
+        item = {**items.terms_item(FULL, TERMS), "callback_headers": {"S": stored}}
+        assert items.read_terms(item) == replace(TERMS, callback_headers=None)
+
+
 def test_an_unreadable_history_is_lost_but_the_batch_continues() -> None:
     item = {**items.head_item(FULL), "history": {"B": b"damaged"}}
     assert items.read_head(item) == replace(FULL, history=())

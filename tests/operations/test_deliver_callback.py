@@ -452,6 +452,16 @@ class TestWhatItsCallerAskedFor:
         assert not {*private} & {*post.headers}
         assert "canary" not in repr(world.journal)
 
+    def test_if_the_callers_headers_are_damaged_nothing_is_sent_and_the_caller_learns_why(
+        self, world: World
+    ) -> None:
+        batch = ended_with_failures(world, callback_headers=None)
+        world.call_back(batch)
+        head = world.head(batch)
+        assert world.receiver.posts == []
+        assert head.callback is CallbackState.FAILED
+        assert last_error(head) == "the stored callbackHeaders are damaged: fetch the results"
+
     @pytest.mark.parametrize("room", [0, -1])
     def test_the_size_limit_counts_what_is_sent(
         self, world: World, monkeypatch: pytest.MonkeyPatch, room: int
