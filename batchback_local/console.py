@@ -73,7 +73,8 @@ class Tools:
                 )
             except requests.RequestException as error:
                 raise NotPossible(
-                    f"The HTTP API at {self.service_address} does not answer: check that it runs."
+                    f"The HTTP API at {self.service_address} does not answer: start it with the "
+                    "command that the terminal of `batchback local` shows."
                 ) from error
         return _batch_id(answer)
 
