@@ -11,35 +11,38 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.address import why_no_secrets, why_not_url
 from chalicelib.domain.batch import chunk_size
 from chalicelib.domain.limits import Limits
-from chalicelib.domain.submission import Allowance
 from chalicelib.operations.admit_batch import BatchAdmission
-from chalicelib.operations.advance_batch import BatchAdvancer
-from chalicelib.operations.authenticate import Authenticator
-from chalicelib.operations.bury_jobs import JobBurier
 from chalicelib.operations.call_jobs import JobCaller
-from chalicelib.operations.check_batch import BatchChecker
 from chalicelib.operations.complete_batch import BatchCompletion
-from chalicelib.operations.deliver_callback import CallbackDelivery
 from chalicelib.operations.hand_over import Handover
 from chalicelib.operations.isolate_jobs import JobIsolation
-from chalicelib.operations.list_batches import BatchLister
 from chalicelib.operations.ports import Ports
-from chalicelib.operations.read_batch import BatchReader
 from chalicelib.operations.record_answers import AnswerRecorder
-from chalicelib.operations.rerun_batch import BatchRerunner
 from chalicelib.operations.run_jobs import JobRunner
-from chalicelib.operations.submit_batch import BatchSubmitter
-from chalicelib.operations.sweep import Sweeper
 from chalicelib.operations.watch_platform import PlatformWatch
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
     from chalicelib.api import Api
+    from chalicelib.domain.submission import Allowance
+    from chalicelib.operations.advance_batch import BatchAdvancer
+    from chalicelib.operations.authenticate import Authenticator
+    from chalicelib.operations.bury_jobs import JobBurier
+    from chalicelib.operations.check_batch import BatchChecker
+    from chalicelib.operations.deliver_callback import CallbackDelivery
+    from chalicelib.operations.list_batches import BatchLister
+    from chalicelib.operations.read_batch import BatchReader
+    from chalicelib.operations.rerun_batch import BatchRerunner
+    from chalicelib.operations.submit_batch import BatchSubmitter
+    from chalicelib.operations.sweep import Sweeper
 
 
 class Service:
     """Every operation, created on first use from the same settings and ports. Creating a service
-    connects to nothing, so a test may create as many as it needs."""
+    connects to nothing, so a test may create as many as it needs.
+
+    An operation that `run_jobs` does not need is imported on first use too, so that its workers
+    start sooner."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._settings = settings
@@ -62,7 +65,9 @@ class Service:
         )
 
     @property
-    def _allowance(self) -> Allowance:
+    def _allowance(self) -> "Allowance":
+        from chalicelib.domain.submission import Allowance
+
         policy = self._settings.address_policy
         return Allowance(
             max_jobs=self._settings.max_jobs_per_batch,
@@ -73,7 +78,9 @@ class Service:
         )
 
     @cached_property
-    def authenticator(self) -> Authenticator:
+    def authenticator(self) -> "Authenticator":
+        from chalicelib.operations.authenticate import Authenticator
+
         return Authenticator(
             keys=self._ports.keys,
             clock=self._ports.clock,
@@ -81,7 +88,9 @@ class Service:
         )
 
     @cached_property
-    def submitter(self) -> BatchSubmitter:
+    def submitter(self) -> "BatchSubmitter":
+        from chalicelib.operations.submit_batch import BatchSubmitter
+
         return BatchSubmitter(
             admission=self.admission,
             store=self._ports.store,
@@ -95,11 +104,15 @@ class Service:
         )
 
     @cached_property
-    def reader(self) -> BatchReader:
+    def reader(self) -> "BatchReader":
+        from chalicelib.operations.read_batch import BatchReader
+
         return BatchReader(store=self._ports.store, clock=self._ports.clock)
 
     @cached_property
-    def lister(self) -> BatchLister:
+    def lister(self) -> "BatchLister":
+        from chalicelib.operations.list_batches import BatchLister
+
         return BatchLister(
             store=self._ports.store,
             clock=self._ports.clock,
@@ -107,7 +120,9 @@ class Service:
         )
 
     @cached_property
-    def rerunner(self) -> BatchRerunner:
+    def rerunner(self) -> "BatchRerunner":
+        from chalicelib.operations.rerun_batch import BatchRerunner
+
         return BatchRerunner(
             admission=self.admission,
             completion=self.completion,
@@ -194,7 +209,9 @@ class Service:
         )
 
     @cached_property
-    def checker(self) -> BatchChecker:
+    def checker(self) -> "BatchChecker":
+        from chalicelib.operations.check_batch import BatchChecker
+
         return BatchChecker(
             store=self._ports.store,
             queue=self._ports.queue,
@@ -210,7 +227,9 @@ class Service:
         )
 
     @cached_property
-    def burier(self) -> JobBurier:
+    def burier(self) -> "JobBurier":
+        from chalicelib.operations.bury_jobs import JobBurier
+
         return JobBurier(
             store=self._ports.store,
             recorder=self.recorder,
@@ -219,7 +238,9 @@ class Service:
         )
 
     @cached_property
-    def advancer(self) -> BatchAdvancer:
+    def advancer(self) -> "BatchAdvancer":
+        from chalicelib.operations.advance_batch import BatchAdvancer
+
         return BatchAdvancer(
             store=self._ports.store,
             queue=self._ports.queue,
@@ -231,7 +252,9 @@ class Service:
         )
 
     @cached_property
-    def delivery(self) -> CallbackDelivery:
+    def delivery(self) -> "CallbackDelivery":
+        from chalicelib.operations.deliver_callback import CallbackDelivery
+
         return CallbackDelivery(
             store=self._ports.store,
             keys=self._ports.cached_keys,
@@ -246,7 +269,9 @@ class Service:
         )
 
     @cached_property
-    def sweeper(self) -> Sweeper:
+    def sweeper(self) -> "Sweeper":
+        from chalicelib.operations.sweep import Sweeper
+
         return Sweeper(
             store=self._ports.store,
             queue=self._ports.queue,
