@@ -46,7 +46,7 @@ def trouble(batch: Batch, now: datetime) -> str | None:
         return stuck[0].upper() + stuck[1:]
     if batch.callback is CallbackState.FAILED:
         return f"The callback failed{_because(batch)}."
-    if batch.has_callback_to_come and batch.last_attempt and batch.next_try_at:
+    if batch.last_attempt and batch.next_try_at:
         again = f"next try at {_moment(batch.next_try_at)}"
         return f"The callback failed {_times(batch.attempts)}{_because(batch)}; {again}."
     return None

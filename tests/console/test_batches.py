@@ -110,6 +110,7 @@ class TestOrder:
         answer = local.gets("/batches")
         assert shown(answer) == [1]
         assert answer["batches"][0]["status"] == "completed"
+        assert shown(local.gets("/batches?show=open")) == []
         assert running.is_running
 
 

@@ -270,7 +270,7 @@ class TestCurl:
         self, world: World, stage: Page, folder: Path
     ) -> None:
         url = "https://example.com/canary"
-        command = self.command(stage, world, "{}", callback_url=url)
+        command = self.command(stage, world, '{"text":"é"}', callback_url=url)
         assert "canary" not in command
         given, body = self.run(
             command,

@@ -126,23 +126,23 @@ def test_a_restart_is_read_anew(store: ReadsCounted, batch: Batch) -> None:
     assert grid(seen, store, again) == "w" * TOTAL
 
 
-def test_what_nobody_looked_at_lately_is_forgotten(
+def test_what_was_looked_at_longest_ago_is_forgotten_first(
     store: ReadsCounted, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By number of batches, and by number of jobs."""
-    ended = with_done(batch, *batch.chunks)
-    others = [replace(ended, submission=f"{number:032x}") for number in range(3)]
+    """If there are too many batches, or too many jobs."""
+    first = with_done(batch, *batch.chunks)
+    second, third = (replace(first, submission=f"{number:032x}") for number in range(2))
     for most_batches, most_jobs in [(2, 10**6), (50, TOTAL * 2)]:
         monkeypatch.setattr(jobs_seen, "_MOST_BATCHES", most_batches)
         monkeypatch.setattr(jobs_seen, "_MOST_JOBS", most_jobs)
         seen = JobsSeen()
-        for each in [ended, *others]:
+        for each in [first, second, first, third]:
             seen.jobs(store, each)
-        seen.jobs(store, others[-1])
+        seen.jobs(store, third)
         store.read.clear()
-        seen.jobs(store, others[-1])
+        seen.jobs(store, first)
         assert store.read == []
-        seen.jobs(store, ended)
+        seen.jobs(store, second)
         assert store.read == [range(40)]
 
 
