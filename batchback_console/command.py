@@ -1,5 +1,6 @@
 """`batchback console`: runs until SIGINT or SIGTERM, then exits with status 0."""
 
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -53,7 +54,10 @@ if TYPE_CHECKING:
 def console(
     shell: Shell, /, *, stage: str, may_act: bool, port: int | None, accounts: tuple[str, ...]
 ) -> None:
-    """Show a stage's batches in a browser, live, with your own AWS credentials."""
+    """Show a stage's batches live in your browser.
+
+    The page runs on this machine, with your own AWS credentials, until Ctrl-C.
+    """
     stop_at_signals()
     with suppress(KeyboardInterrupt):
         opened = _open(stage, shell, may_act=may_act, accounts=accounts)
@@ -103,7 +107,6 @@ def _listening(console: "Console", named: int | None, shell: Shell) -> "ConsoleS
         return serve(named or PREFERRED_PORT)
     except OSError as error:
         if named:
-            raise CannotGoOn(
-                f"Port {named} cannot be used ({error.strerror}): name another."
-            ) from error
+            why = os.strerror(error.errno or 0)
+            raise CannotGoOn(f"Port {named} cannot be used ({why}): name another.") from error
         return serve(0)

@@ -17,6 +17,7 @@ from flask import Blueprint, abort, request
 from batchback_console import summary
 from batchback_console.console import Console
 from batchback_console.jobs_seen import DAMAGED
+from batchback_console.views.reading import whole
 from batchback_ops.ops.batch_life import time
 from chalicelib.domain import unix_time
 from chalicelib.domain.batch import LONGEST_LIFE, Batch, Listed
@@ -237,13 +238,15 @@ class Listing:
         """The batches that have not expired. A damaged one is named in a note."""
         try:
             found = self.console.store.find_all(ids)
+            for each in found.values():
+                whole(each)
         except DAMAGED:
             found = {id: batch for id in ids if (batch := self._head(id))}
         return {id: batch for id, batch in found.items() if not batch.is_expired(self._now)}
 
     def _head(self, batch_id: str) -> Batch | None:
         try:
-            return self.console.store.find(batch_id)
+            return whole(self.console.store.find(batch_id))
         except DAMAGED:
             self.notes.append(f"Batch {batch_id} is left out: what is stored of it is damaged.")
             return None

@@ -6,6 +6,11 @@ from batchback_console.console import Console
 from batchback_console.jobs_seen import DAMAGED
 from chalicelib.domain.batch import Batch, SubmissionTerms
 
+#: What every head has. If it is missing, it is read as None.
+_ALWAYS = (
+    *("batch_id", "submission", "account", "key"),
+    *("created_at", "round_began_at", "deadline", "expires_at"),
+)
 _TERMS_DAMAGED = (
     "What is stored about this batch's submission is damaged: its callback URL, its metadata and "
     "its own deadline cannot be read, and its callback cannot be sent. `results` still has its "
@@ -16,11 +21,18 @@ _TERMS_DAMAGED = (
 def find_batch(console: Console, batch_id: str) -> Batch:
     """The batch, or the HTTP error for the page."""
     try:
-        batch = console.store.find(batch_id) if _is_id(batch_id) else None
+        batch = whole(console.store.find(batch_id)) if _is_id(batch_id) else None
     except DAMAGED:
         abort(409, "This batch cannot be shown: its stored head is damaged.")
     if batch is None or batch.is_expired(console.clock.now()):
         abort(404, "There is no such batch: it never existed, or has expired.")
+    return batch
+
+
+def whole(batch: Batch | None) -> Batch | None:
+    """The same batch. Raises one of DAMAGED if it lacks what every batch has."""
+    if batch and (None in [getattr(batch, name) for name in _ALWAYS] or batch.chunk_size < 1):
+        raise ValueError(f"the head of {batch.batch_id} is incomplete")
     return batch
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -91,6 +92,12 @@ class TestReadyFile:
         ready_file.remove(path)
         ready_file.remove(path)
         assert [*tmp_path.iterdir()] == []
+
+    def test_only_its_owner_reads_it(self, tmp_path: Path) -> None:
+        """Because a program that has the console's token can act in it."""
+        path = tmp_path / "ready.json"
+        ready_file.write(path, self.OURS)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("content", ["precious", "", "{}", "[1]", '{"pid": 1}', "x" * 100_001])
     def test_what_is_not_ours_is_never_touched(self, tmp_path: Path, content: str) -> None:

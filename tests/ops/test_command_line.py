@@ -15,7 +15,7 @@ from batchback_ops.ops import actions as of_ops
 from tests.client.lines import parsed
 from tests.client.user import Terminal, User
 
-ROOMS = ("doctor", "keys", "local", "ops", "package", "policies", "resources")
+ROOMS = ("console", "doctor", "keys", "local", "ops", "package", "policies", "resources")
 
 
 def commands(name: str) -> list[list[str]]:
