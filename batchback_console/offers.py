@@ -51,12 +51,19 @@ def offer(name: str, batch: Batch, now: datetime) -> Offer:
         may, effect = True, ACTIONS[name](batch, now)
     except NotNow as why:
         may, effect = False, str(why)
-    return Offer(name=name, title=_title(name, batch), may=may, effect=effect, seen=seen(batch))
+    return Offer(
+        name=name, title=_title(name, batch), may=may, effect=effect, seen=_seen(name, batch)
+    )
 
 
-def seen(batch: Batch) -> str:
-    """What tells this state of the batch from every other one that matters to an action."""
-    return "-".join([batch.life, batch.state, batch.callback, batch.rerun or "first"])
+def _seen(name: str, batch: Batch) -> str:
+    """What an action was judged by: it differs if the action would do something else. Canceling
+    and rerunning twice come to the same anyway."""
+    matters: dict[str, tuple[object, ...]] = {
+        "restart": (batch.state,),
+        "repost": (batch.callback, batch.callback_round),
+    }
+    return "-".join(map(str, (batch.life, batch.round, *matters.get(name, ()))))
 
 
 def _title(name: str, batch: Batch) -> str:

@@ -82,11 +82,14 @@ def routes(console: Console) -> Blueprint:
     @view.post("/stage/doctor")
     def doctor() -> dict[str, Any]:
         shell = Shell(environ=stage.environ, now=console.clock.now)
-        return {"findings": [_finding(each) for each in examine(_trial(console), stage, shell)]}
+        found = examine(_trial(console), stage, shell)
+        return {"findings": [_finding(each) for each in found if each.check != _NOT_HERE]}
 
     return view
 
 
+#: The doctor's check that would run a batch.
+_NOT_HERE = "batch"
 _COST = {
     True: "Watching costs nothing: this AWS is on your machine.",
     False: "Watching this page costs about $0.007 an hour.",

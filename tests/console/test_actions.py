@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from batchback_console.offers import seen
+from batchback_console.offers import offer
 from chalicelib.domain.account import Key
 from chalicelib.domain.batch import Batch, Job
 from chalicelib.domain.limits import Limits
 from chalicelib.domain.outcome import Reply
+from chalicelib.domain.states import CallbackState
 from chalicelib.domain.trace import TraceContext
 from chalicelib.errors import Unavailable
 from tests.console.asking import Answer, Page, console_of
+from tests.fakes.clock import START
 from tests.operations.world import World, failing
 from tests.samples import TERMS
 
@@ -54,7 +56,8 @@ def completed(world: World, **fields: Any) -> Batch:
 
 
 def do(page: Page, name: str, batch: Batch) -> Answer:
-    return page.posts(f"/batches/{batch.batch_id}/{name}", {"seen": seen(batch)})
+    seen = offer(name, batch, START).seen
+    return page.posts(f"/batches/{batch.batch_id}/{name}", {"seen": seen})
 
 
 def called(world: World) -> list[int]:
@@ -173,6 +176,12 @@ class TestRerunFailed:
         )
         world.run_to_the_end()
         assert called(world) == [1, 2]
+
+    def test_it_does_not_matter_that_the_callback_arrives_meanwhile(
+        self, page: Page, troubled: Batch
+    ) -> None:
+        before = replace(troubled, callback=CallbackState.WAITING)
+        assert do(page, "rerunFailed", before).status == 200
 
     def test_a_further_round_gets_a_further_batch(
         self, world: World, page: Page, troubled: Batch

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batchback_console.offers import offer, offers, seen
+from batchback_console.offers import offer, offers
 from chalicelib.domain.batch import Batch, Counts
 from chalicelib.domain.states import BatchState, CallbackState
 from tests.fakes.clock import START
@@ -209,18 +209,25 @@ class TestRerunFailed:
         assert why_not("rerunFailed", batch) == reason
 
 
+EVERY = ["restart", "repost", "cancel", "rerunFailed"]
+
+
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "names"),
     [
-        {"submission": "0" * 32},
-        {"state": BatchState.COMPLETED},
-        {"callback": CallbackState.DELIVERED},
-        {"rerun": "token"},
+        ({"submission": "0" * 32}, EVERY),
+        ({"round": 2}, EVERY),
+        ({"state": BatchState.COMPLETED}, ["restart"]),
+        ({"callback": CallbackState.DELIVERED}, ["repost"]),
+        ({"callback_round": 2}, ["repost"]),
+        ({"counts": Counts(succeeded=3), "done": frozenset({0})}, []),
     ],
 )
-def test_what_was_seen_changes_with_everything_that_matters(fields: Any) -> None:
-    assert seen(running(**fields)) != seen(running())
-
-
-def test_what_was_seen_stays_the_same_while_jobs_are_answered() -> None:
-    assert seen(running(counts=Counts(succeeded=3), done=frozenset({0}))) == seen(running())
+def test_what_was_seen_differs_if_the_action_would_do_something_else(
+    fields: Any, names: list[str]
+) -> None:
+    before, after = (
+        {each.name: each.seen for each in offers(batch, LATER)}
+        for batch in (running(), running(**fields))
+    )
+    assert [name for name in EVERY if before[name] != after[name]] == names

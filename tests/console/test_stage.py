@@ -112,6 +112,7 @@ class TestDoctor:
         def examine(*given: Any) -> Iterator[Finding]:
             asked.extend(given)
             yield Finding(check="queue jobs", ok=True, found="2 waiting")
+            yield Finding(check="batch", ok=None, found="--no-batch")
             yield Finding(check="alarms", ok=None, found="this stage has no alarms")
             yield Finding(check="api", ok=False, found="no answer", remedy="chalice deploy")
 

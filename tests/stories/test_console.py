@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from batchback_console.console import Console
-from batchback_console.offers import seen
+from batchback_console.offers import offer
 from batchback_ops.ops import dead_letters
 from batchback_ops.stage import Stage
 from chalicelib import wiring
@@ -68,7 +68,8 @@ class Operator:
 
     def does(self, name: str, async_id: str) -> Any:
         """Do something to a batch, and return the answer."""
-        answer = self.posts(f"/batches/{async_id}/{name}", {"seen": seen(self.life.head(async_id))})
+        seen = offer(name, self.life.head(async_id), self.life.clock.now()).seen
+        answer = self.posts(f"/batches/{async_id}/{name}", {"seen": seen})
         assert answer.status == 200, answer.body
         return answer.body
 
