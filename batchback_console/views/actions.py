@@ -6,6 +6,7 @@ clicks finds that the batch has changed. The failed jobs of one round are always
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,7 +69,7 @@ class Actions:
     """Does what an offer promises, for the batch's own account and with its own key."""
 
     console: Console
-    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    one_at_a_time: AbstractContextManager[Any] = field(default_factory=threading.Lock)
 
     def act(self, name: str, batch_id: str, seen: str) -> Done:
         """CallerError or an HTTP error, each with a sentence, if it cannot be done now."""
@@ -78,7 +79,7 @@ class Actions:
             "cancel": self._cancel,
             "rerunFailed": self._rerun_failed,
         }
-        with self._one_at_a_time:
+        with self.one_at_a_time:
             batch = find_batch(self.console, batch_id)
             self._require_offer(name, batch, seen)
             return acts[name](batch)

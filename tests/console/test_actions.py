@@ -1,6 +1,7 @@
 """Restart, repost, cancel and rerun from the console: what happens, once, and what is refused."""
 
-import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from batchback_console.offers import offer
+from batchback_console.views.actions import Actions
 from chalicelib.domain.account import Key
 from chalicelib.domain.batch import Batch, Job
 from chalicelib.domain.limits import Limits
@@ -108,22 +110,52 @@ class TestRepost:
             troubled.callback_id
         ]
 
-    def test_two_clicks_at_the_same_time_send_it_once(
+    def test_the_second_of_two_clicks_sends_nothing(
         self, world: World, page: Page, troubled: Batch
     ) -> None:
         world.clock.advance(minutes=3)
-        answers: list[Answer] = []
-        clicks = [
-            threading.Thread(target=lambda: answers.append(do(page, "repost", troubled)))
-            for _ in range(4)
-        ]
-        for click in clicks:
-            click.start()
-        for click in clicks:
-            click.join()
+        answers = [do(page, "repost", troubled).status for _ in range(2)]
         world.run_to_the_end()
-        assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
-        assert len(world.receiver.posts) == 1
+        assert (answers, len(world.receiver.posts)) == ([200, 409], 1)
+
+
+class TestTurns:
+    """Between the look at a batch and the change, no other action of this console comes in."""
+
+    @pytest.mark.parametrize("name", ["restart", "repost", "rerunFailed"])
+    def test_nothing_is_read_or_changed_out_of_turn(
+        self, world: World, troubled: Batch, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        world.clock.advance(minutes=3)
+        turn = Turn()
+        for method in ("find", "change", "save_jobs", "commit"):
+            monkeypatch.setattr(
+                world.store, method, turn.required_for(getattr(world.store, method))
+            )
+        actions = Actions(console=console_of(world), one_at_a_time=turn)
+        seen = offer(name, troubled, world.clock.now()).seen
+        actions.act(name, troubled.batch_id, seen)
+        assert turn.calls > 2
+
+
+class Turn(AbstractContextManager[None]):
+    def __init__(self) -> None:
+        self.is_taken = False
+        self.calls = 0
+
+    def __enter__(self) -> None:
+        self.is_taken = True
+
+    def __exit__(self, *_: object) -> None:
+        self.is_taken = False
+
+    def required_for(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any) -> Any:
+            assert self.is_taken
+            self.calls += 1
+            return call(*args)
+
+        return called
 
 
 class TestCancel:
