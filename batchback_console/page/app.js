@@ -3,6 +3,7 @@
 import { takeToken, useConnection, useData } from "./api.js";
 import { Batch } from "./batch.js";
 import { Batches } from "./batches.js";
+import { counted } from "./format.js";
 import { html, render, useEffect, useErrorBoundary, useRef } from "./html.js";
 import { Icon, Logo } from "./icons.js";
 import { Local, LocalStrip } from "./local.js";
@@ -55,9 +56,17 @@ function Header({ path }) {
         ${viewsOf(console).map(([address, word]) => html`
           <a key=${address} href=${address} aria-current=${isCurrent(address, path) ? "page" : null}>${word}</a>`)}
       </nav>
-      ${!console.mayAct && html`<span class="read-only" title="To allow actions, start the console with --allow-actions.">
-        <${Icon} name="lock" />Read-only</span>`}
+      <div class="top-end">
+        ${!console.mayAct && html`<span title="To allow actions, start the console with --allow-actions."><${Icon} name="lock" />Read-only</span>`}
+        <${Live} seconds=${console.pollSeconds} />
+      </div>
     </header>`;
+}
+
+function Live({ seconds }) {
+  const { isAway } = useConnection();
+  if (isAway) return html`<span class="live away">Away</span>`;
+  return html`<span class="live" title=${`Asks every ${counted(seconds, "second")} while this tab is visible`}>Live</span>`;
 }
 
 function viewsOf({ isLocal }) {

@@ -87,7 +87,7 @@ function Why({ batch }) {
   const { waits, trouble, damage } = batch;
   return html`
     ${waits && html`<${Note} tone="warn" icon="pause" title="This batch waits.">
-      <${Sentence} text=${waits.sentence} />${waits.until && html` <span class="faint">(<${Countdown} iso=${waits.until} />)</span>`}<//>`}
+      <${Sentence} text=${waits.sentence} />${waits.until && html`<span class="note-end"><${Countdown} iso=${waits.until} /></span>`}<//>`}
     ${damage && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${damage} /><//>`}
     ${trouble && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${trouble} /><//>`}`;
 }
