@@ -1,11 +1,13 @@
-// What can be done with a batch. Each action asks first, says what it will do, and shows what came of it.
+// What can be done with a batch. Each action asks first, says what it will do, and shows what came
+// of it.
 
 import { post } from "./api.js";
 import { html, useState } from "./html.js";
 import { Dialog, ErrorNote, Note, Sentence, useAction, useConsole } from "./parts.js";
 import { go } from "./router.js";
 
-export const READ_ONLY = "This console only reads. To allow actions, stop it and start it again with --allow-actions.";
+export const READ_ONLY =
+  "This console only reads. To allow actions, stop it and start it again with `--allow-actions`.";
 
 export function Actions({ batch }) {
   const [asked, setAsked] = useState(null);
@@ -14,8 +16,10 @@ export function Actions({ batch }) {
     ${actions.map((action) => html`<button key=${action.name} type="button"
         class=${classOf(action)}
         aria-haspopup="dialog" data-test=${action.name} aria-disabled=${String(!action.may)}
-        title=${action.may ? null : action.effect} onClick=${() => setAsked(action.name)}>${action.title}</button>`)}
-    ${asked && html`<${Question} key=${asked} batch=${batch} name=${asked} onClose=${() => setAsked(null)} />`}
+        title=${action.may ? null : action.effect}
+            onClick=${() => setAsked(action.name)}>${action.title}</button>`)}
+    ${asked && html`<${Question} key=${asked} batch=${batch} name=${asked}
+        onClose=${() => setAsked(null)} />`}
   </div>`;
 }
 
@@ -33,17 +37,23 @@ function classOf({ name, may }) {
 function Question({ batch, name, onClose }) {
   const { mayAct } = useConsole();
   const [action] = useState(() => batch.actions.find((candidate) => candidate.name === name));
-  const [run, isBusy, error, outcome] = useAction(() => post(`/batches/${batch.id}/${name}`, { seen: action.seen }));
-  if (outcome) return html`<${Outcome} action=${action} outcome=${outcome} batch=${batch} onClose=${onClose} />`;
+  const [run, isBusy, error, outcome] = useAction(() =>
+    post(`/batches/${batch.id}/${name}`, { seen: action.seen }));
+  if (outcome) return html`<${Outcome} action=${action} outcome=${outcome} batch=${batch}
+      onClose=${onClose} />`;
   const isPossible = action.may && mayAct;
   return html`<${Dialog} title=${isPossible ? `${action.title}?` : action.title} onClose=${onClose}>
     <p><${Sentence} text=${action.effect} /></p>
-    ${action.may && !mayAct && html`<${Note} tone="info" icon="lock">${READ_ONLY}<//>`}
+    ${action.may && !mayAct && html`<${Note} tone="info" icon="lock"><${Sentence} text=${READ_ONLY} />
+      <//>`}
     <${ErrorNote} error=${error} />
     <div class="dialog-buttons">
-      <button type="button" class="button" onClick=${onClose}>${isPossible ? "Not now" : "Close"}</button>
-      ${isPossible && html`<button type="button" autofocus class=${name === "cancel" ? "button danger filled" : "button primary"}
-        disabled=${isBusy} onClick=${() => run()}>${isBusy ? "Working" : name === "cancel" ? "Cancel the batch" : action.title}</button>`}
+      <button type="button" class="button"
+          onClick=${onClose}>${isPossible ? "Not now" : "Close"}</button>
+      ${isPossible && html`<button type="button" autofocus
+          class=${name === "cancel" ? "button danger filled" : "button primary"}
+        disabled=${isBusy}
+            onClick=${() => run()}>${isBusy ? "Working" : name === "cancel" ? "Cancel the batch" : action.title}</button>`}
     </div>
   <//>`;
 }
@@ -55,7 +65,8 @@ function Outcome({ action, outcome, batch, onClose }) {
     <${Note} tone="good" icon="completed" role="status"><${Sentence} text=${outcome.said} /><//>
     <div class="dialog-buttons">
       ${isNew && html`<button type="button" class="button" onClick=${onClose}>Stay here</button>`}
-      <button type="button" autofocus class="button primary" onClick=${isNew ? see : onClose}>${isNew ? "See the new batch" : "Close"}</button>
+      <button type="button" autofocus class="button primary"
+          onClick=${isNew ? see : onClose}>${isNew ? "See the new batch" : "Close"}</button>
     </div>
   <//>`;
 }

@@ -47,9 +47,13 @@ async function ask(method, path, body) {
   const answer = await reach(method, path, body);
   const data = await answer.json().catch(() => ({}));
   if (answer.status === 401) connection.set({ isLocked: true, sentence: data.error });
-  if (!answer.ok) throw new ApiError(data.error ?? `The console answered HTTP ${answer.status}.`, answer.status);
+  if (!answer.ok) throw refusal(answer.status, data);
   followServiceClock(data.now);
   return data;
+}
+
+function refusal(status, { error }) {
+  return new ApiError(error ?? `The console answered HTTP ${status}.`, status);
 }
 
 async function reach(method, path, body) {
@@ -95,7 +99,8 @@ export function refresh() {
 
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
-// {data, error, path}: what a path answers, asked again every few seconds. A failure keeps the last data.
+// {data, error, path}: what a path answers, asked again every few seconds. A failure keeps the last
+// data, which may be that of another path.
 export function useData(path, seconds) {
   const [state, setState] = useState({ data: null, error: null, path: null });
   useEffect(() => {
@@ -123,10 +128,12 @@ class Poll {
   async turn() {
     clearTimeout(this.timer);
     const mine = ++this.asked;
-    const outcome = await get(this.path).then((data) => ({ data, error: null }), (error) => ({ error }));
+    const outcome = await get(this.path).then(
+      (data) => ({ data, error: null, path: this.path }),
+      (error) => ({ error }));
     if (this.isStopped || mine !== this.asked) return;
     this.failures = outcome.error ? this.failures + 1 : 0;
-    this.show((before) => ({ ...before, ...outcome, path: this.path }));
+    this.show((before) => ({ ...before, ...outcome }));
     this.plan(outcome.error);
   }
 

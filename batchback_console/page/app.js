@@ -51,13 +51,17 @@ function Header({ path }) {
   return html`
     <header class="top">
       <a class="brand" href="/"><${Logo} /><span>Batchback</span></a>
-      <span class=${console.isLocal ? "stage-name" : "stage-name deployed"} title="The stage that you see">${console.stage}</span>
+      <span class=${console.isLocal ? "stage-name" : "stage-name deployed"}
+          title="The stage that you see">${console.stage}</span>
       <nav class="views" aria-label="Views">
         ${viewsOf(console).map(([address, word]) => html`
-          <a key=${address} href=${address} aria-current=${isCurrent(address, path) ? "page" : null}>${word}</a>`)}
+          <a key=${address} href=${address}
+              aria-current=${isCurrent(address, path) ? "page" : null}>${word}</a>`)}
       </nav>
       <div class="top-end">
-        ${!console.mayAct && html`<span title="To allow actions, start the console with --allow-actions."><${Icon} name="lock" />Read-only</span>`}
+        ${!console.mayAct && html`<span
+            title="To allow actions, start the console with --allow-actions."><${Icon}
+                name="lock" />Read-only</span>`}
         <${Live} seconds=${console.pollSeconds} />
       </div>
     </header>`;
@@ -66,7 +70,8 @@ function Header({ path }) {
 function Live({ seconds }) {
   const { isAway } = useConnection();
   if (isAway) return html`<span class="live away">Away</span>`;
-  return html`<span class="live" title=${`Asks every ${counted(seconds, "second")} while this tab is visible`}>Live</span>`;
+  return html`<span class="live"
+      title=${`Asks every ${counted(seconds, "second")} while this tab is visible`}>Live</span>`;
 }
 
 function viewsOf({ isLocal }) {
@@ -84,7 +89,8 @@ function View({ path }) {
   const batch = /^\/batches\/([^/]+)$/.exec(path);
   if (batch) return html`<${Batch} key=${batch[1]} id=${decodeURIComponent(batch[1])} />`;
   const view = { "/": Batches, "/send": Send, "/stage": Stage, "/local": Local }[path];
-  return view ? html`<${view} />` : html`<${Empty} title="There is no such page."><p><a href="/">See the batches</a></p><//>`;
+  return view ? html`<${view} />` : html`<${Empty} title="There is no such page."><p><a
+      href="/">See the batches</a></p><//>`;
 }
 
 function Locked({ sentence }) {

@@ -10,14 +10,15 @@ import { html } from "./html.js";
 import { JobPanel } from "./job.js";
 import { Jobs } from "./jobs.js";
 import {
-  Ago, Bar, Caller, CallbackBadge, CopyButton, Countdown, ErrorNote, Facts, Missing, Note, OUTCOMES, Sentence,
-  StatusBadge, Time, outcomeOf, useConsole, useTitle,
+  Ago, Bar, Caller, CallbackBadge, CopyButton, Countdown, ErrorNote, Facts, Missing, Note, OUTCOMES,
+  Sentence, StatusBadge, Time, outcomeOf, useConsole, useTitle,
 } from "./parts.js";
 import { Icon } from "./icons.js";
 import { setQuery, useLocation } from "./router.js";
 
 // Up to so many jobs, the grid is less high than the list of errors.
 const SMALL = 500;
+const CARRIES = { all: "all results", failed: "failed results only", none: "no results" };
 const TABS = [["jobs", "Jobs"], ["callback", "Callback"], ["details", "Details"]];
 
 export function Batch({ id }) {
@@ -39,9 +40,11 @@ function Loaded({ batch, error }) {
   return html`
     ${error && error.status !== 0 && html`<${ErrorNote} error=${error} />`}
     <${Why} batch=${batch} />
-    <section class=${batch.grid.length > SMALL ? "panel overview" : "panel overview small"} aria-label="Jobs at a glance">
+    <section class=${batch.grid.length > SMALL ? "panel overview" : "panel overview small"}
+        aria-label="Jobs at a glance">
       <${Summary} batch=${batch} outcome=${outcome} />
-      <${Grid} letters=${batch.grid} outcome=${outcome} chosen=${job} batchId=${batch.id} onOpen=${show} />
+      <${Grid} letters=${batch.grid} outcome=${outcome} chosen=${job} batchId=${batch.id}
+          onOpen=${show} />
       <${Reasons} batch=${batch} />
     </section>
     <${Tabs} tab=${tab} batch=${batch} />
@@ -61,16 +64,19 @@ function titleOf(batch) {
 
 function Head({ id, batch }) {
   return html`
-    <nav class="crumbs" aria-label="Breadcrumb"><a href="/">Batches</a><${Icon} name="right" /><span class="mono">${format.shortId(id)}</span></nav>
+    <nav class="crumbs" aria-label="Breadcrumb"><a href="/">Batches</a><${Icon} name="right" /><span
+        class="mono">${format.shortId(id)}</span></nav>
     <div class="batch-head">
       <div class="batch-name">
-        <h1 tabindex="-1">${batch?.label ? html`<${Caller} text=${batch.label} />` : html`<span class="mono">${format.shortId(id)}</span>`}</h1>
+        <h1 tabindex="-1">${batch?.label ? html`<${Caller} text=${batch.label} />` : html`<span
+            class="mono">${format.shortId(id)}</span>`}</h1>
         ${batch && html`<${StatusBadge} batch=${batch} />`}
         ${batch?.round > 1 && html`<span class="badge idle">Round ${batch.round}</span>`}
       </div>
       ${batch && html`<${Actions} batch=${batch} />`}
       <p class="batch-line">
-        <span class="with-copy"><span class="mono">${id}</span><${CopyButton} text=${id} name="Copy the id" isQuiet /></span>
+        <span class="with-copy"><span class="mono">${id}</span><${CopyButton} text=${id}
+            name="Copy the id" isQuiet /></span>
         ${batch && html`<span>Account <${Caller} text=${batch.account} /></span>
           <span>Created <${Ago} iso=${batch.createdAt} /></span>
           ${batch.completedAt && html`<span>Took ${took(batch)}</span>`}`}
@@ -87,7 +93,8 @@ function Why({ batch }) {
   const { waits, trouble, damage } = batch;
   return html`
     ${waits && html`<${Note} tone="warn" icon="pause" title="This batch waits.">
-      <${Sentence} text=${waits.sentence} />${waits.until && html`<span class="note-end"><${Countdown} iso=${waits.until} /></span>`}<//>`}
+      <${Sentence} text=${waits.sentence} />${waits.until && html`<span class="note-end"><${Countdown}
+          iso=${waits.until} /></span>`}<//>`}
     ${damage && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${damage} /><//>`}
     ${trouble && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${trouble} /><//>`}`;
 }
@@ -97,29 +104,36 @@ function Why({ batch }) {
 function Summary({ batch: { exact, jobs }, outcome }) {
   const answered = jobs.total - exact.waiting;
   return html`<div class="summary">
-    <p class="answered"><strong>${format.count(answered)}</strong> of ${format.counted(jobs.total, "job")} answered
-      ${exact.waiting > 0 && html`<span class="faint">${format.percent(answered, jobs.total)} %</span>`}</p>
+    <p class="answered">
+      <strong>${format.count(answered)}</strong> of ${format.counted(jobs.total, "job")} answered
+      ${exact.waiting > 0 && html`<span
+          class="faint">${format.percent(answered, jobs.total)} %</span>`}</p>
     <${Bar} jobs=${exact} />
     <div class="legend" role="group" aria-label="Show only jobs that are">
-      ${OUTCOMES.map((kind) => html`<${LegendButton} key=${kind.letter} kind=${kind} count=${exact[kind.name]} isChosen=${kind.letter === outcome} />`)}
+      ${OUTCOMES.map((kind) => html`<${LegendButton} key=${kind.letter} kind=${kind}
+          count=${exact[kind.name]} isChosen=${kind.letter === outcome} />`)}
     </div>
   </div>`;
 }
 
 function LegendButton({ kind, count, isChosen }) {
   const choose = () => setQuery({ outcome: isChosen ? null : kind.letter });
-  return html`<button type="button" class="legend-button" aria-pressed=${String(isChosen)} disabled=${!count && !isChosen}
+  return html`<button type="button" class="legend-button" aria-pressed=${String(isChosen)}
+      disabled=${!count && !isChosen}
       title=${kind.means} onClick=${choose}>
-    <span class=${`swatch ${kind.name}`} /><span>${kind.word}</span><span class="tally">${format.count(count)}</span>
+    <span class=${`swatch ${kind.name}`} /><span>${kind.word}</span><span
+        class="tally">${format.count(count)}</span>
   </button>`;
 }
 
 // What the jobs came to, most frequent first. A click shows these jobs.
 function Reasons({ batch: { byStatus, byError } }) {
   return html`<div class="reasons">
-    ${byError.length > 0 && html`<${Tallies} title="Errors" rows=${byError.map(({ error, outcome, count }) =>
+    ${byError.length > 0 && html`<${Tallies} title="Errors"
+        rows=${byError.map(({ error, outcome, count }) =>
       ({ word: error, outcome, count, filter: { text: error, outcome } }))} />`}
-    ${byStatus.length > 0 && html`<${Tallies} title="HTTP status" rows=${byStatus.map(({ status, count }) =>
+    ${byStatus.length > 0 && html`<${Tallies} title="HTTP status"
+        rows=${byStatus.map(({ status, count }) =>
       ({ word: status ?? "No status", count, filter: { status: status ?? "none" } }))} />`}
   </div>`;
 }
@@ -128,7 +142,8 @@ function Tallies({ title, rows }) {
   const most = Math.max(...rows.map((row) => row.count));
   return html`<div class="tallies"><h2 class="minor">${title}</h2><ul>
     ${rows.map((row) => html`<li key=${`${row.outcome}${row.word}`}>
-      <button type="button" class="tally-row" title=${format.visible(row.word)} onClick=${() => setQuery(row.filter)}>
+      <button type="button" class="tally-row" title=${format.visible(row.word)}
+          onClick=${() => setQuery(row.filter)}>
         ${row.outcome && html`<span class=${`swatch ${outcomeOf(row.outcome).name}`} />`}
         <${Caller} className="tally-word" text=${row.word} />
         <meter class="hidden-text" min="0" max=${most} value=${row.count} />
@@ -140,7 +155,8 @@ function Tallies({ title, rows }) {
 function Tabs({ tab, batch }) {
   return html`<nav class="tabs" aria-label="About this batch">
     ${TABS.map(([name, word]) => html`
-      <a key=${name} href=${`${location.pathname}${location.search}#${name}`} aria-current=${name === tab ? "true" : null}>
+      <a key=${name} href=${`${location.pathname}${location.search}#${name}`}
+          aria-current=${name === tab ? "true" : null}>
         ${word}${name === "callback" && html`<${CallbackBadge} batch=${batch} />`}
       </a>`)}
   </nav>`;
@@ -155,25 +171,37 @@ function Details({ batch }) {
       ["Completed", batch.completedAt && html`<${Time} iso=${batch.completedAt} />`],
       ["Deadline", html`<${Time} iso=${batch.deadline} />`],
       ["Kept until", html`<${Time} iso=${batch.expiresAt} />`],
-      ["Round", html`${batch.round}${batch.roundBeganAt && html`, began <${Time} iso=${batch.roundBeganAt} />`}`],
-      ["Next check", batch.nextCheckAt && Date.parse(batch.nextCheckAt) > serviceNow() && html`<${Countdown} iso=${batch.nextCheckAt} />`],
+      ["Round", html`${batch.round}${batch.roundBeganAt && html`, began <${Time}
+          iso=${batch.roundBeganAt} />`}`],
+      ["Next check", isAhead(batch.nextCheckAt) && html`<${Countdown} iso=${batch.nextCheckAt} />`],
       ["Account", html`<${Caller} text=${batch.account} />`],
       ["Key", batch.key && html`<${Caller} className="mono" text=${batch.key} />`],
-      ["Callback URL", batch.callbackUrl && html`<${Caller} className="mono" text=${batch.callbackUrl} />`],
-      ["Callback carries", batch.callbackUrl && { all: "all results", failed: "failed results only", none: "no results" }[batch.callbackResults]],
-      ["Callback headers", batch.callbackHeaderNames?.length && html`<${Caller} className="mono" text=${batch.callbackHeaderNames.join(", ")} /> <span class="faint">(values are secret)</span>`],
+      ["Callback URL", batch.callbackUrl && html`<${Caller} className="mono"
+          text=${batch.callbackUrl} />`],
+      ["Callback carries", batch.callbackUrl && CARRIES[batch.callbackResults]],
+      ["Callback headers", batch.callbackHeaderNames?.length && html`<${Caller} className="mono"
+          text=${batch.callbackHeaderNames.join(", ")} /> <span
+              class="faint">(values are secret)</span>`],
       ["Stops after", batch.maxFailed != null && `more than ${format.counted(batch.maxFailed, "failed job")}`],
-      ["Deadline asked for", batch.submittedDeadlineMinutes && format.duration(batch.submittedDeadlineMinutes * 60)],
-      ["Idempotency key", batch.hasIdempotencyKey == null ? null : batch.hasIdempotencyKey ? "sent" : "none"],
+      ["Deadline asked for", minutes(batch.submittedDeadlineMinutes)],
       ["Trace", batch.traceId && html`<span class="mono">${batch.traceId}</span>`],
     ]} />
     <${Metadata} metadata=${batch.metadata} />
   </section>`;
 }
 
+function isAhead(iso) {
+  return iso && Date.parse(iso) > serviceNow();
+}
+
+function minutes(number) {
+  return number && format.duration(number * 60);
+}
+
 function Metadata({ metadata }) {
   const pairs = Object.entries(metadata ?? {});
   if (!pairs.length) return null;
   return html`<h2 class="minor">Metadata</h2>
-    <${Facts} facts=${pairs.map(([name, value]) => [html`<${Caller} text=${name} />`, html`<${Caller} text=${value} />`])} />`;
+    <${Facts} facts=${pairs.map(([name, value]) => [html`<${Caller} text=${name} />`, html`<${Caller}
+        text=${value} />`])} />`;
 }

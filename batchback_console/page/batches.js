@@ -2,7 +2,7 @@
 
 import { get, useData } from "./api.js";
 import * as format from "./format.js";
-import { html, useEffect, useState } from "./html.js";
+import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import {
   Ago, Bar, Caller, CallbackBadge, Choice, Empty, Missing, Note, SearchField, Select, Sentence, StatusBadge,
@@ -25,7 +25,7 @@ const COLUMNS = ["Batch", "Status", "Jobs", "Callback", "Account", "Created"];
 
 export function Batches() {
   const { query } = useLocation();
-  const { pollSeconds } = useConsole();
+  const { pollSeconds, isLocal } = useConsole();
   const search = wanted(query);
   const { data, error, path } = useData(`/batches${search}`, pollSeconds);
   useTitle("Batches");
@@ -37,7 +37,8 @@ export function Batches() {
     ${data?.note && html`<${Note} tone="info" icon="waiting"><${Sentence} text=${data.note} /><//>`}
     ${error && data && error.status !== 0 && html`<${Missing} error=${error} />`}
     ${data
-      ? html`<${List} key=${path} data=${data} search=${search} isFiltered=${isFiltered(query)} />`
+      ? html`<${List} key=${path} data=${data} search=${search} isFiltered=${isFiltered(query)}
+          isOpen=${showOf(query, isLocal) === "open"} />`
       : html`<${Missing} error=${error} />`}`;
 }
 
@@ -50,13 +51,19 @@ function isFiltered(query) {
   return ["status", "label", "account"].some((name) => query.get(name));
 }
 
+function showOf(query, isLocal) {
+  return query.get("show") ?? (isLocal ? "all" : "open");
+}
+
 // --- filters -------------------------------------------------------------------------------------
 
 function Filters({ query, accounts }) {
   const { isLocal } = useConsole();
-  const show = query.get("show") ?? (isLocal ? "all" : "open");
-  return html`<form class="filters" role="search" aria-label="Filter batches" onSubmit=${(event) => event.preventDefault()}>
-    <${LabelFilter} value=${query.get("label") ?? ""} />
+  const show = showOf(query, isLocal);
+  return html`<form class="filters" role="search" aria-label="Filter batches"
+      onSubmit=${(event) => event.preventDefault()}>
+    <${SearchField} label="Filter by label" hint="Label" value=${query.get("label") ?? ""}
+      onChange=${(label) => setQuery({ label })} />
     <${Select} label="Status" value=${query.get("status") ?? ""} options=${STATUSES}
       onChange=${(status) => setQuery({ status })} />
     ${accounts.length > 1 && html`<${Select} label="Account" value=${query.get("account") ?? ""}
@@ -67,36 +74,27 @@ function Filters({ query, accounts }) {
   </form>`;
 }
 
-// Asks only when the reader has stopped typing.
-function LabelFilter({ value }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  useEffect(() => {
-    const timer = text !== value && setTimeout(() => setQuery({ label: text }), 250);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return html`<${SearchField} label="Filter by label" hint="Label" value=${text} onInput=${setText} />`;
-}
-
 // --- the list ------------------------------------------------------------------------------------
 
-function List({ data, search, isFiltered }) {
+function List({ data, search, isFiltered, isOpen }) {
   const [older, next, showMore] = useOlder(data, search);
   const known = new Set(data.batches.map((row) => row.id));
   const rows = [...data.batches, ...older.filter((row) => !known.has(row.id))];
   const [steady, fresh, holding, apply] = useSteadyRows(rows.map(grouped), (row) => row.id);
-  if (!rows.length) return html`<${Nothing} isFiltered=${isFiltered} />`;
+  if (!rows.length) return html`<${Nothing} isFiltered=${isFiltered} isOpen=${isOpen} />`;
   const withAccounts = data.accounts.length > 1;
   return html`
     <div ...${holding}>
       <${Fresh} count=${fresh} apply=${apply} />
       <${Table} rows=${steady} withAccounts=${withAccounts} />
     </div>
-    ${next && html`<p class="more"><button type="button" class="button" onClick=${showMore}>Show older batches</button></p>`}`;
+    ${next && html`<p class="more"><button type="button" class="button"
+        onClick=${showMore}>Show older batches</button></p>`}`;
 }
 
 function Table({ rows, withAccounts }) {
-  return html`<table role="table" class=${withAccounts ? "batches with-accounts" : "batches"} aria-label="Batches">
+  return html`<table role="table" class=${withAccounts ? "batches with-accounts" : "batches"}
+      aria-label="Batches">
     <thead role="rowgroup"><tr role="row">
       ${COLUMNS.filter((name) => withAccounts || name !== "Account").map((name) =>
         html`<th key=${name} role="columnheader" scope="col">${name}</th>`)}
@@ -123,8 +121,9 @@ function grouped(row) {
 }
 
 function Fresh({ count, apply }) {
-  return html`<div class="fresh" role="status">${count > 0 && html`
-    <button type="button" class="button small primary" onClick=${apply}>
+  return html`<div class="fresh">
+    <span class="hidden-text" role="status">${count > 0 && "There are new batches."}</span>
+    ${count > 0 && html`<button type="button" class="button small primary" onClick=${apply}>
       <${Icon} name="up" />${format.counted(count, "new batch", "new batches")}
     </button>`}</div>`;
 }
@@ -132,7 +131,8 @@ function Fresh({ count, apply }) {
 function Group({ title, group, rows, withAccounts }) {
   if (!rows.length) return null;
   return html`<tbody role="rowgroup" class=${`group ${group}`}>
-    <tr role="row" class="group-head"><th role="rowheader" scope="rowgroup" colspan=${withAccounts ? 6 : 5}>
+    <tr role="row" class="group-head"><th role="rowheader" scope="rowgroup"
+        colspan=${withAccounts ? 6 : 5}>
       ${title} <span class="tally">${format.count(rows.length)}</span></th></tr>
     ${rows.map((row) => html`<${Row} key=${row.id} row=${row} withAccount=${withAccounts} />`)}
   </tbody>`;
@@ -142,7 +142,8 @@ function Row({ row, withAccount }) {
   const why = row.waits?.sentence ?? row.trouble;
   return html`<tr role="row" class="batch-row">
     <td role="cell" class="cell-name">
-      <a class="row-link" href=${`/batches/${row.id}`} title=${row.label ? format.visible(row.label) : row.id}>
+      <a class="row-link" href=${`/batches/${row.id}`}
+          title=${row.label ? format.visible(row.label) : row.id}>
         ${row.label ? html`<${Caller} text=${row.label} />` : html`<span class="mono">${row.id}</span>`}
       </a>
       ${row.label && html`<span class="mono faint">${format.shortId(row.id)}</span>`}
@@ -151,7 +152,8 @@ function Row({ row, withAccount }) {
     <td role="cell" class="cell-status"><${StatusBadge} batch=${row} /></td>
     <td role="cell" class="cell-jobs"><${Progress} row=${row} /></td>
     <td role="cell" class="cell-callback"><${CallbackBadge} batch=${row} /></td>
-    ${withAccount && html`<td role="cell" class="cell-account" title=${format.visible(row.account)}><${Caller} text=${row.account} /></td>`}
+    ${withAccount && html`<td role="cell" class="cell-account" title=${format.visible(row.account)}>
+      <${Caller} text=${row.account} /></td>`}
     <td role="cell" class="cell-age"><${Ago} iso=${row.createdAt} /></td>
     ${why && html`<td role="cell" class="cell-why"><${Sentence} text=${why} /></td>`}
   </tr>`;
@@ -160,19 +162,26 @@ function Row({ row, withAccount }) {
 function Progress({ row: { jobs } }) {
   const answered = jobs.total - jobs.waiting;
   const lost = jobs.failed + jobs.unanswered;
+  const total = jobs.waiting ? format.count(jobs.total) : format.counted(jobs.total, "job");
   return html`
     <${Bar} jobs=${jobs} />
-    <span class="numbers">${jobs.waiting ? `${format.count(answered)} of ${format.count(jobs.total)}` : format.counted(jobs.total, "job")}</span>
-    ${lost > 0 && html`<span class="lost"><${Icon} name="cross" />${format.count(lost)}<span class="hidden-text"> did not succeed</span></span>`}`;
+    <span class="numbers">${jobs.waiting ? `${format.count(answered)} of ` : ""}${total}</span>
+    ${lost > 0 && html`<span class="lost"><${Icon} name="cross" />${format.count(lost)}<span
+        class="hidden-text"> did not succeed</span></span>`}`;
 }
 
-function Nothing({ isFiltered }) {
+function Nothing({ isFiltered, isOpen }) {
   const { isLocal } = useConsole();
   if (isFiltered) return html`<${Empty} title="No batch matches these filters.">
     <p><a class="button" href="/">Clear the filters</a></p><//>`;
+  if (isOpen) return html`<${Empty} title="No batch has work left.">
+    <p>New ones appear here by themselves.</p>
+    <p><button type="button" class="button"
+        onClick=${() => setQuery({ show: "all" })}>Show ended ones too</button></p><//>`;
   return html`<${Empty} title="No batches yet.">
     ${isLocal
-      ? html`<p>Send one from here, with an example that works.</p><p><a class="button primary" href="/send">Send a batch</a></p>`
+      ? html`<p>Send one from here, with an example that works.</p><p><a class="button primary"
+          href="/send">Send a batch</a></p>`
       : html`<p>Batches appear here as soon as a caller submits one.</p>`}
   <//>`;
 }

@@ -23,11 +23,13 @@ export function Body({ title, text, size }) {
   return html`<section class="body" aria-label=${title}>
     <div class="body-head">
       <h3>${title} <span class="faint">${format.bytes(size)}</span></h3>
-      <${Choice} label=${`${title} as`} value=${isRaw ? "raw" : "pretty"} options=${[["pretty", "Pretty"], ["raw", "Raw"]]}
+      <${Choice} label=${`${title} as`} value=${isRaw ? "raw" : "pretty"}
+          options=${[["pretty", "Pretty"], ["raw", "Raw"]]}
         onChange=${show} />
       <${CopyButton} text=${text} name=${`Copy ${title.toLowerCase()}`} isQuiet />
     </div>
-    <pre class=${classOf(part, isRaw)} tabindex="0" aria-label=${title}>${isRaw ? format.visible(part) : blocks(part)}</pre>
+    <pre class=${classOf(part, isRaw)} tabindex="0"
+        aria-label=${title}>${isRaw ? format.visible(part) : blocks(part)}</pre>
     ${isCut && html`<button type="button" class="button small" onClick=${() => setWhole(true)}>
       Show all ${format.bytes(size)}</button>`}
   </section>`;
@@ -66,7 +68,8 @@ function blocks(text) {
   let length = 0;
   for (let first = 0; first < lines.length; first += LINES_PER_BLOCK) {
     const block = lines.slice(first, first + LINES_PER_BLOCK).join("\n");
-    found.push(html`<div key=${first}>${length < COLORED_CHARACTERS ? colored(block) : format.visible(block)}</div>`);
+    found.push(html`<div
+        key=${first}>${length < COLORED_CHARACTERS ? colored(block) : format.visible(block)}</div>`);
     length += block.length;
   }
   return found;
@@ -78,5 +81,6 @@ function colored(text) {
 }
 
 function word(piece, after) {
-  return html`<span class=${after?.startsWith(":") ? "json-name" : "json-text"}>${format.visible(piece)}</span>`;
+  return html`<span
+      class=${after?.startsWith(":") ? "json-name" : "json-text"}>${format.visible(piece)}</span>`;
 }

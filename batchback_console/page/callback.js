@@ -7,6 +7,8 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { Badge, Caller, Countdown, Empty, Facts, Missing, Note, Sentence, Time, useConsole } from "./parts.js";
 
+const RESULTS = { all: "all", failed: "only those that did not succeed", none: "none" };
+
 export function CallbackTab({ batch }) {
   const { pollSeconds } = useConsole();
   const { data, error } = useData(`/batches/${batch.id}/callback`, pollSeconds);
@@ -23,7 +25,7 @@ export function CallbackTab({ batch }) {
       <h2 class="minor">What is sent</h2>
       <${Facts} facts=${[
         ["To", data.url && html`<${Caller} className="mono" text=${data.url} />`],
-        ["Results", { all: "all", failed: "only those that did not succeed", none: "none" }[data.results]],
+        ["Results", RESULTS[data.results]],
         ["Size", format.bytes(data.bytes)],
       ]} />
       <${Headers} headers=${data.headers} />
@@ -35,11 +37,15 @@ export function CallbackTab({ batch }) {
 function Timeline({ callback, batch }) {
   const { attempts, nextTryAt, state } = callback;
   return html`<ol class="timeline">
-    ${attempts.map((attempt, place) => html`<${Attempt} key=${attempt.at} attempt=${attempt} number=${place + 1} />`)}
-    ${state === "waiting" && html`<li class="next"><span class="timeline-dot"><${Icon} name="waiting" /></span>
-      <span class="timeline-what">${nextTryAt ? html`Next try <${Countdown} iso=${nextTryAt} />` : expected(batch, attempts)}</span>
+    ${attempts.map((attempt, place) => html`<${Attempt} key=${attempt.at} attempt=${attempt}
+        number=${place + 1} />`)}
+    ${state === "waiting" && html`<li class="next"><span class="timeline-dot"><${Icon} name="waiting" />
+      </span>
+      <span class="timeline-what">${nextTryAt ? html`Next try <${Countdown}
+          iso=${nextTryAt} />` : expected(batch, attempts)}</span>
       <span class="timeline-when"><${Time} iso=${nextTryAt} /></span></li>`}
-    ${state === "failed" && html`<li class="end"><span class="timeline-dot"><${Icon} name="stopped" /></span>
+    ${state === "failed" && html`<li class="end"><span class="timeline-dot"><${Icon} name="stopped" />
+      </span>
       <span class="timeline-what">No attempt is left. Repost starts a new series.</span></li>`}
   </ol>`;
 }
@@ -51,24 +57,31 @@ function expected(batch, attempts) {
 
 function Attempt({ attempt, number }) {
   const { at, status, error, tookMs } = attempt;
-  const isUnderWay = status == null && !error && tookMs == null;
-  const isDelivered = !error && status >= 200 && status < 300;
-  const [tone, icon] = isUnderWay ? ["idle", "running"] : isDelivered ? ["good", "returned"] : ["bad", "cross"];
+  const [word, tone, icon] = cameTo(attempt);
   return html`<li class=${tone}>
     <span class="timeline-dot"><${Icon} name=${icon} /></span>
-    <span class="timeline-what"><strong>${isUnderWay ? "Under way" : isDelivered ? "Delivered" : "Failed"}</strong>
+    <span class="timeline-what">
+      <strong>${word}</strong>
       ${status != null && html`<span class="code">${status}</span>`}
       ${error && error !== `HTTP ${status}` && html`<${Caller} text=${error} />`}</span>
     <span class="timeline-when"><span class="faint">Attempt ${number}</span>
-      ${tookMs != null && html`<span class="faint">${format.milliseconds(tookMs)}</span>`}<${Time} iso=${at} /></span>
+      ${tookMs != null && html`<span class="faint">${format.milliseconds(tookMs)}</span>`}<${Time}
+          iso=${at} /></span>
   </li>`;
+}
+
+function cameTo({ status, error, tookMs }) {
+  if (status == null && !error && tookMs == null) return ["Under way", "idle", "running"];
+  if (!error && status >= 200 && status < 300) return ["Delivered", "good", "returned"];
+  return ["Failed", "bad", "cross"];
 }
 
 function Headers({ headers }) {
   if (!headers?.length) return null;
   return html`<h3>Headers</h3><${Facts} facts=${headers.map(({ name, value, isSecret }) => [
     html`<${Caller} className="mono" text=${name} />`,
-    isSecret || value != null ? html`<${HeaderValue} value=${value} />` : html`<span class="faint">new at each attempt</span>`,
+    isSecret || value != null ? html`<${HeaderValue} value=${value} />` : html`<span
+        class="faint">new at each attempt</span>`,
   ])} />`;
 }
 
@@ -82,9 +95,11 @@ function Received({ received }) {
   return html`<div class="panel wide">
     <h2 class="minor">What the receiver got</h2>
     ${received.length === 0 && html`<p class="faint">Nothing yet.</p>`}
-    ${received.toReversed().map((request, place) => html`<details key=${request.at} class="received" open=${place === 0}>
+    ${received.toReversed().map((request, place) => html`<details key=${request.at} class="received"
+        open=${place === 0}>
       <summary><${Icon} name="right" /><span class="mono">POST <${Caller} text=${request.path} /></span>
-        <${Signature} verified=${request.verified} /><span class="spacer" /><${Time} iso=${request.at} /></summary>
+        <${Signature} verified=${request.verified} /><span class="spacer" /><${Time}
+            iso=${request.at} /></summary>
       <${Facts} facts=${request.headers.map(([name, value]) => [
         html`<${Caller} className="mono" text=${name} />`, html`<${HeaderValue} value=${value} />`])} />
       <${Body} title="Body" text=${request.raw} size=${request.rawBytes} />

@@ -16,8 +16,16 @@ export function serviceNow() {
 export function useNow() {
   const [, setTurn] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => document.hidden || setTurn((turn) => turn + 1), 1000);
-    return () => clearInterval(timer);
+    ticking.add(setTurn);
+    return () => ticking.delete(setTurn);
   }, []);
   return serviceNow();
 }
+
+const ticking = new Set();
+
+function tick() {
+  if (!document.hidden) ticking.forEach((setTurn) => setTurn((turn) => turn + 1));
+}
+
+setInterval(tick, 1000);

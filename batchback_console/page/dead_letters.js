@@ -21,23 +21,29 @@ export function DeadLetters({ role, onClose }) {
 
 function Found({ role, found: { letters, note }, onClose }) {
   const [wanted, setWanted] = useState(null);
-  if (wanted) return html`<${Confirm} role=${role} name=${wanted} onBack=${() => setWanted(null)} onClose=${onClose} />`;
+  if (wanted) return html`<${Confirm} role=${role} name=${wanted} onBack=${() => setWanted(null)}
+      onClose=${onClose} />`;
   return html`
     ${note && html`<p class="faint"><${Sentence} text=${note} /></p>`}
     ${letters.length === 0 && html`<${Empty} title="None can be seen now." />`}
-    <ul class="letters">${letters.map((letter, place) => html`<${Letter} key=${place} letter=${letter} />`)}</ul>
+    <ul class="letters">${letters.map((letter, place) => html`<${Letter} key=${place}
+        letter=${letter} />`)}</ul>
     <div class="dialog-buttons">
       <button type="button" class="button" onClick=${onClose}>Close</button>
       ${letters.length > 0 && html`
-        <button type="button" class="button danger" onClick=${() => setWanted("discard")}>Discard</button>
-        <button type="button" class="button primary" onClick=${() => setWanted("redrive")}>Redrive</button>`}
+        <button type="button" class="button danger"
+            onClick=${() => setWanted("discard")}>Discard</button>
+        <button type="button" class="button primary"
+            onClick=${() => setWanted("redrive")}>Redrive</button>`}
     </div>`;
 }
 
 function Letter({ letter: { batchId, label, sentAt, state, body } }) {
   return html`<li class="letter">
     <div class="letter-head">
-      ${batchId ? html`<a href=${`/batches/${batchId}`}>${label ? html`<${Caller} text=${label} />` : html`<span class="mono">${format.shortId(batchId)}</span>`}</a>` : html`<strong>${STATES[state]}</strong>`}
+      ${batchId ? html`<a href=${`/batches/${batchId}`}>${label ? html`<${Caller}
+          text=${label} />` : html`<span
+              class="mono">${format.shortId(batchId)}</span>`}</a>` : html`<strong>${STATES[state]}</strong>`}
       <span class="faint">sent <${Time} iso=${sentAt} /></span>
       ${batchId && state !== "readable" && html`<span class="faint">${STATES[state]}</span>`}
     </div>
@@ -54,15 +60,18 @@ function Confirm({ role, name, onBack, onClose }) {
   const { mayAct } = useConsole();
   const [run, isBusy, error, outcome] = useAction(() => post(`/stage/dead-letters/${role}/${name}`));
   if (outcome) return html`
-    <${Note} tone="good" icon="completed" role="status">${[outcome.said].flat().map((said) => html`<p key=${said}><${Sentence} text=${said} /></p>`)}<//>
-    <div class="dialog-buttons"><button type="button" class="button primary" onClick=${onClose}>Close</button></div>`;
+    <${Note} tone="good" icon="completed" role="status">${[outcome.said].flat().map((said) => html`<p
+        key=${said}><${Sentence} text=${said} /></p>`)}<//>
+    <div class="dialog-buttons"><button type="button" class="button primary"
+        onClick=${onClose}>Close</button></div>`;
   return html`
     <p>${QUESTIONS[name]}</p>
-    ${!mayAct && html`<${Note} tone="info" icon="lock">${READ_ONLY}<//>`}
+    ${!mayAct && html`<${Note} tone="info" icon="lock"><${Sentence} text=${READ_ONLY} /><//>`}
     <${ErrorNote} error=${error} />
     <div class="dialog-buttons">
       <button type="button" class="button" onClick=${onBack}>Back</button>
-      <button type="button" class=${name === "discard" ? "button danger filled" : "button primary"} disabled=${isBusy || !mayAct}
+      <button type="button" class=${name === "discard" ? "button danger filled" : "button primary"}
+          disabled=${isBusy || !mayAct}
         onClick=${() => run()}>${name === "discard" ? "Discard" : "Redrive"}</button>
     </div>`;
 }

@@ -7,8 +7,9 @@ const TIME = new Intl.DateTimeFormat("en-US", {
 });
 const COUNT = new Intl.NumberFormat("en-US");
 
-// C0 and C1 controls except tab and line feed, and the characters that change the direction of text.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+// Controls except tab and line feed, spaces without width, and what changes the direction of text.
+const HIDDEN =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 // Callers' text with what cannot be seen made visible: NUL as a symbol, others as their number.
 export function visible(text) {

@@ -31,15 +31,20 @@ export function Grid({ letters, outcome, chosen, batchId, onOpen }) {
     if (index !== null) onOpen(index);
   };
   return html`<div class="grid-frame" ref=${frame}>
-    <div class="grid" tabindex="0" role="application" aria-label=${`Grid of ${format.counted(letters.length, "job")}`}
-        aria-describedby="grid-help" onKeyDown=${key} onFocus=${() => at === null && setAt(0)} onBlur=${() => setAt(null)}>
-      <canvas ref=${canvas} onPointerMove=${point} onPointerLeave=${() => setAt(null)} onClick=${open} />
+    <div class="grid" tabindex="0" role="application"
+        aria-label=${`Grid of ${format.counted(letters.length, "job")}`}
+        aria-describedby="grid-help" onKeyDown=${key} onFocus=${() => at === null && setAt(0)}
+            onBlur=${() => setAt(null)}>
+      <canvas ref=${canvas} onPointerMove=${point} onPointerLeave=${() => setAt(null)}
+          onClick=${open} />
       ${at !== null && html`<${Marker} layout=${layout} index=${at} kind="pointed" />`}
-      ${chosen !== null && Number(chosen) < letters.length && html`<${Marker} layout=${layout} index=${Number(chosen)} kind="chosen" />`}
+      ${chosen !== null && Number(chosen) < letters.length && html`<${Marker} layout=${layout}
+          index=${Number(chosen)} kind="chosen" />`}
       ${at !== null && html`<${Tip} layout=${layout} index=${at} letter=${letters[at]} row=${row} />`}
     </div>
     <p id="grid-help" class="hidden-text">${HELP}</p>
-    <p class="hidden-text" aria-live="polite">${isByKeyboard && at !== null ? sentence(at, letters[at], row) : ""}</p>
+    <p class="hidden-text"
+        aria-live="polite">${isByKeyboard && at !== null ? sentence(at, letters[at], row) : ""}</p>
   </div>`;
 }
 
@@ -61,7 +66,8 @@ function useWidth() {
 function layoutFor(total, width) {
   const pitch = pitchFor(total, width);
   const columns = Math.max(1, Math.min(total, Math.floor(width / pitch)));
-  return { total, pitch, columns, rows: Math.ceil(total / columns), gap: pitch > 15 ? 4 : pitch > 7 ? 2 : 1 };
+  const gap = pitch > 15 ? 4 : pitch > 7 ? 2 : 1;
+  return { total, pitch, gap, columns, rows: Math.ceil(total / columns) };
 }
 
 function pitchFor(total, width) {
@@ -202,21 +208,24 @@ function useJobRow(batchId, at, letter) {
 }
 
 function sentence(index, letter, row) {
-  const words = [`Job ${index}`, row?.id && format.visible(row.id), outcomeOf(letter).word.toLowerCase()];
-  return words.filter(Boolean).join(", ") + (row?.error ? `: ${format.visible(row.error)}` : "");
+  const id = row?.id && format.visible(row.id);
+  const words = [`Job ${index}`, id, outcomeOf(letter).word.toLowerCase()].filter(Boolean).join(", ");
+  return row?.error ? `${words}: ${format.visible(row.error)}` : words;
 }
 
 function Marker({ layout, index, kind }) {
   const [x, y] = placeOf(index, layout);
   const size = layout.pitch - layout.gap;
-  return html`<span class=${`grid-marker ${kind}`} ...${placed(x, y, { width: `${size}px`, height: `${size}px` })} />`;
+  return html`<span class=${`grid-marker ${kind}`}
+      ...${placed(x, y, { width: `${size}px`, height: `${size}px` })} />`;
 }
 
 function Tip({ layout, index, letter, row }) {
   const [x, y] = placeOf(index, layout);
   const isRight = x > (layout.columns * layout.pitch) / 2;
   const { name, word } = outcomeOf(letter);
-  return html`<div class=${isRight ? "grid-tip right" : "grid-tip"} aria-hidden="true" ...${placed(x, y + layout.pitch + 4)}>
+  return html`<div class=${isRight ? "grid-tip right" : "grid-tip"} aria-hidden="true"
+      ...${placed(x, y + layout.pitch + 4)}>
     <strong>#${index}</strong> ${row?.id && html`<bdi class="mono">${format.visible(row.id)}</bdi>`}
     <span class=${`outcome ${name}`}>${word}</span>
     ${row?.error && html`<span class="grid-tip-error"><bdi>${format.visible(row.error)}</bdi></span>`}

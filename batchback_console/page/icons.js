@@ -30,7 +30,8 @@ const PATHS = {
 
 // An icon never carries meaning alone: a word stands beside it, or its button has a name.
 export function Icon({ name, className = "" }) {
-  return html`<svg class=${`icon icon-${name} ${className}`} viewBox="0 0 16 16" aria-hidden="true" focusable="false">
+  return html`<svg class=${`icon icon-${name} ${className}`} viewBox="0 0 16 16" aria-hidden="true"
+      focusable="false">
     <path d=${PATHS[name]} />
   </svg>`;
 }

@@ -15,20 +15,22 @@ export function JobPanel({ batch, index, onOpen }) {
   const { pollSeconds } = useConsole();
   const letter = batch.grid[index];
   const isOpen = letter === "w" && batch.status === "running";
-  const { data, error, path } = useData(pathOf(batch, index, letter), isOpen ? pollSeconds : 0);
-  const job = data && path === pathOf(batch, index, letter) ? data : data?.index === index ? data : null;
+  const { data, error } = useData(pathOf(batch, index, letter), isOpen ? pollSeconds : 0);
+  const job = data?.index === index ? data : null;
   useFocus(panel);
-  const key = (event) => event.key === "Escape" && close();
-  return html`<aside class="job-panel" ref=${panel} tabindex="-1" aria-label=${`Job ${index}`} onKeyDown=${key}>
+  useEscape();
+  return html`<aside class="job-panel" ref=${panel} tabindex="-1" aria-label=${`Job ${index}`}>
     <header class="job-head">
       <h2>Job ${index}</h2>
       ${letter && html`<${OutcomeBadge} letter=${letter} />`}
       <span class="spacer" />
       <${Step} name="Previous job" icon="up" isPossible=${index > 0} go=${() => onOpen(index - 1)} />
-      <${Step} name="Next job" icon="down" isPossible=${index < batch.grid.length - 1} go=${() => onOpen(index + 1)} />
+      <${Step} name="Next job" icon="down" isPossible=${index < batch.grid.length - 1}
+          go=${() => onOpen(index + 1)} />
       <${Step} name="Close" icon="cross" isPossible go=${close} />
     </header>
-    <div class="job-body">${job ? html`<${Job} job=${job} />` : html`<${Missing} error=${error} />`}</div>
+    <div class="job-body">${job ? html`<${Job} job=${job} />` : html`<${Missing}
+        error=${error} />`}</div>
   </aside>`;
 }
 
@@ -46,8 +48,18 @@ function useFocus(panel) {
   }, []);
 }
 
+// Escape closes the panel from anywhere, but a dialog first.
+function useEscape() {
+  useEffect(() => {
+    const key = (event) => event.key === "Escape" && !document.querySelector("dialog[open]") && close();
+    addEventListener("keydown", key);
+    return () => removeEventListener("keydown", key);
+  }, []);
+}
+
 function Step({ name, icon, isPossible, go }) {
-  return html`<button type="button" class="icon-button" aria-label=${name} title=${name} disabled=${!isPossible} onClick=${go}>
+  return html`<button type="button" class="icon-button" aria-label=${name} title=${name}
+      disabled=${!isPossible} onClick=${go}>
     <${Icon} name=${icon} /></button>`;
 }
 
@@ -63,10 +75,13 @@ function Job({ job }) {
       ["Idempotency-Key", job.idempotencyKey && html`<span class="mono">${job.idempotencyKey}</span>`],
       ["traceparent", job.traceparent && html`<span class="mono">${job.traceparent}</span>`],
     ]} />
-    ${job.request != null && html`<${Body} title="Request" text=${job.request} size=${job.requestBytes} />`}
+    ${job.request != null && html`<${Body} title="Request" text=${job.request}
+        size=${job.requestBytes} />`}
     ${job.response == null
       ? html`<h3>Response</h3><p class="faint">There is no answer yet.</p>`
       : html`<${Body} title="Response" text=${job.response} size=${job.responseBytes} />`}
-    ${job.curl && html`<div class="body-head"><h3>Run it again</h3><${CopyButton} text=${job.curl} name="Copy as curl" /></div>
-      <pre class="body-text" tabindex="0" aria-label="curl command">${format.visible(job.curl)}</pre>`}`;
+    ${job.curl && html`<div class="body-head"><h3>Run it again</h3><${CopyButton} text=${job.curl}
+        name="Copy as curl" /></div>
+      <pre class="body-text" tabindex="0"
+          aria-label="curl command">${format.visible(job.curl)}</pre>`}`;
 }

@@ -2,7 +2,7 @@
 
 import { useData } from "./api.js";
 import * as format from "./format.js";
-import { html, useEffect, useState } from "./html.js";
+import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { Caller, Empty, Missing, OUTCOMES, OutcomeBadge, SearchField, Select, useConsole } from "./parts.js";
 import { setQuery } from "./router.js";
@@ -17,31 +17,27 @@ export function Jobs({ batch, query, onOpen, chosen }) {
   const outcome = query.get("outcome") ?? "";
   const status = query.get("status") ?? "";
   return html`<section aria-label="Jobs">
-    <form class="filters jobs-filters" role="search" aria-label="Filter jobs" onSubmit=${(event) => event.preventDefault()}>
-      <${TextFilter} value=${text} />
-      <${Select} label="Outcome" value=${outcome} options=${OPTIONS} onChange=${(choice) => setQuery({ outcome: choice })} />
-      <${Select} label="HTTP status" value=${status} options=${statusesOf(batch, status)} onChange=${(choice) => setQuery({ status: choice })} />
-      ${(text || outcome || status) && html`<button type="button" class="button small" onClick=${() => setQuery({ text: null, outcome: null, status: null })}>
+    <form class="filters jobs-filters" role="search" aria-label="Filter jobs"
+        onSubmit=${(event) => event.preventDefault()}>
+      <${SearchField} label="Find jobs" hint="#number, id, action, status or error" value=${text}
+        onChange=${(typed) => setQuery({ text: typed })} />
+      <${Select} label="Outcome" value=${outcome} options=${OPTIONS}
+          onChange=${(choice) => setQuery({ outcome: choice })} />
+      <${Select} label="HTTP status" value=${status} options=${statusesOf(batch, status)}
+          onChange=${(choice) => setQuery({ status: choice })} />
+      ${(text || outcome || status) && html`<button type="button" class="button small"
+          onClick=${() => setQuery({ text: null, outcome: null, status: null })}>
         <${Icon} name="cross" />Clear</button>`}
     </form>
-    <${Table} key=${`${text} ${outcome} ${status}`} batch=${batch} filters=${{ text, outcome, status }} onOpen=${onOpen} chosen=${chosen} />
+    <${Table} batch=${batch} filters=${{ text, outcome, status }} onOpen=${onOpen} chosen=${chosen} />
   </section>`;
 }
 
 function statusesOf(batch, chosen) {
   const statuses = new Set(batch.byStatus.map(({ status }) => String(status ?? "none")));
   if (chosen) statuses.add(chosen);
-  return [["", "Any HTTP status"], ...[...statuses].sort().map((status) => [status, status === "none" ? "No status" : status])];
-}
-
-function TextFilter({ value }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  useEffect(() => {
-    const timer = text !== value && setTimeout(() => setQuery({ text }), 250);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return html`<${SearchField} label="Find jobs" hint="#number, id, action, status or error" value=${text} onInput=${setText} />`;
+  const options = [...statuses].sort().map((status) => [status, status === "none" ? "No status" : status]);
+  return [["", "Any HTTP status"], ...options];
 }
 
 function Table({ batch, filters, onOpen, chosen }) {
@@ -49,42 +45,60 @@ function Table({ batch, filters, onOpen, chosen }) {
   const [limit, setLimit] = useState(PAGE);
   const isOver = batch.status !== "running";
   const query = new URLSearchParams({ ...filters, limit, round: batch.round });
-  const { data, error } = useData(`/batches/${batch.id}/jobs?${query}`, isOver ? 5 * pollSeconds : pollSeconds);
-  const [rows, , holding] = useSteadyRows(data?.rows ?? [], (row) => row.index);
+  const seconds = isOver ? 5 * pollSeconds : pollSeconds;
+  const { data, error, path } = useData(`/batches/${batch.id}/jobs?${query}`, seconds);
   if (!data) return html`<${Missing} error=${error} />`;
-  if (!rows.length) return html`<${Empty} title="No job matches."><p>${format.counted(data.total, "job")} in this batch.</p><//>`;
+  if (!data.rows.length) return html`<${Empty} title="No job matches.">
+    <p>${format.counted(data.total, "job")} in this batch.</p><//>`;
   return html`
-    <p class="faint table-note" role="status">${matched(data)}</p>
+    ${error && error.status !== 0 && html`<${Missing} error=${error} />`}
+    <p class="faint table-note" role=${isOver ? "status" : null}>${matched(data)}</p>
+    <${Rows} key=${path} all=${data.rows} onOpen=${onOpen} chosen=${chosen} />
+    <${More} data=${data} limit=${limit} onMore=${() => setLimit(limit + PAGE)} />`;
+}
+
+function Rows({ all, onOpen, chosen }) {
+  const [rows, , holding] = useSteadyRows(all, (row) => row.index);
+  return html`
     <table role="table" class="jobs" aria-label="Jobs" ...${holding}>
       <thead role="rowgroup"><tr role="row">
         ${["#", "Outcome", "Id", "Call", "HTTP", "Error", "Attempts", "Took"].map((name) =>
           html`<th key=${name} role="columnheader" scope="col">${name}</th>`)}
       </tr></thead>
-      <tbody role="rowgroup">${rows.map((row) => html`<${Row} key=${row.index} row=${row} onOpen=${onOpen} isChosen=${String(row.index) === chosen} />`)}</tbody>
-    </table>
-    <${More} data=${data} limit=${limit} onMore=${() => setLimit(limit + PAGE)} />`;
+      <tbody role="rowgroup">${rows.map((row) => html`<${Row} key=${row.index} row=${row}
+          onOpen=${onOpen} isChosen=${String(row.index) === chosen} />`)}</tbody>
+    </table>`;
 }
 
 function matched({ matched: found, total }) {
-  return found === total ? format.counted(total, "job") : `${format.count(found)} of ${format.counted(total, "job")}`;
+  const all = format.counted(total, "job");
+  return found === total ? all : `${format.count(found)} of ${all}`;
 }
 
 function More({ data, limit, onMore }) {
   if (data.next === null) return null;
-  if (limit >= MOST) return html`<p class="more faint">These are the first ${format.count(MOST)}. Search to find others.</p>`;
-  return html`<p class="more"><button type="button" class="button" onClick=${onMore}>Show ${PAGE} more</button></p>`;
+  if (limit >= MOST) return html`<p
+      class="more faint">These are the first ${format.count(MOST)}. Search to find others.</p>`;
+  return html`<p class="more"><button type="button" class="button"
+      onClick=${onMore}>Show ${PAGE} more</button></p>`;
 }
 
 function Row({ row, onOpen, isChosen }) {
-  return html`<tr role="row" class=${isChosen ? "job-row chosen" : "job-row"} onClick=${() => onOpen(row.index)}>
+  return html`<tr role="row" class=${isChosen ? "job-row chosen" : "job-row"}
+      onClick=${() => onOpen(row.index)}>
     <td role="cell" class="cell-index">
-      <button type="button" class="row-button" aria-label=${`Job ${row.index}: show request and response`}
+      <button type="button" class="row-button"
+          aria-label=${`Job ${row.index}: show request and response`}
         onClick=${(event) => { event.stopPropagation(); onOpen(row.index); }}>${row.index}</button></td>
     <td role="cell" class="cell-outcome"><${OutcomeBadge} letter=${row.outcome} /></td>
-    <td role="cell" class="cell-id">${row.id && html`<span class="clip" title=${format.visible(row.id)}><${Caller} className="mono" text=${row.id} /></span>`}</td>
-    <td role="cell" class="cell-call"><span class="clip" title=${`${row.namespace}.${row.action}`}>${row.namespace}.${row.action}</span></td>
-    <td role="cell" class="cell-http">${row.httpStatus ?? html`<span class="faint" aria-label="none">–</span>`}</td>
-    <td role="cell" class="cell-error">${row.error && html`<span class="clip" title=${format.visible(row.error)}><${Caller} text=${row.error} /></span>`}</td>
+    <td role="cell" class="cell-id">${row.id && html`<span class="clip" title=${format.visible(row.id)}>
+      <${Caller} className="mono" text=${row.id} /></span>`}</td>
+    <td role="cell" class="cell-call"><span class="clip"
+        title=${`${row.namespace}.${row.action}`}>${row.namespace}.${row.action}</span></td>
+    <td role="cell" class="cell-http">${row.httpStatus ?? html`<span class="faint"
+        aria-label="none">–</span>`}</td>
+    <td role="cell" class="cell-error">${row.error && html`<span class="clip"
+        title=${format.visible(row.error)}><${Caller} text=${row.error} /></span>`}</td>
     <td role="cell" class="cell-attempts">${row.attempts ?? ""}</td>
     <td role="cell" class="cell-took">${format.milliseconds(row.tookMs)}</td>
   </tr>`;

@@ -43,13 +43,15 @@ function Faults({ of, title, says, local }) {
   const choose = (name) => { setWanted(name); set(name); };
   const options = optionsOf(fault, local.faults[of]);
   return html`<section class="panel" aria-labelledby=${`${of}-title`}>
-    <div class="panel-head"><h2 id=${`${of}-title`}>${title}</h2><span class="mono faint">${address}</span></div>
+    <div class="panel-head"><h2 id=${`${of}-title`}>${title}</h2><span
+        class="mono faint">${address}</span></div>
     <p class="faint">${says}</p>
     ${isDemonstration === false
       ? html`<p>The jobs call a platform of your own. Only the demonstration platform can fail when told to.</p>`
       : html`<fieldset class="switches"><legend class="hidden-text">How the ${of} behaves</legend>
           ${options.map((option) => html`<label key=${option.name} class="switch">
-            <input type="radio" name=${of} checked=${wanted === option.name} onChange=${() => choose(option.name)} />
+            <input type="radio" name=${of} checked=${wanted === option.name}
+                onChange=${() => choose(option.name)} />
             <${FaultTitle} title=${option.title} /></label>`)}
         </fieldset>`}
     <${ErrorNote} error=${error} />
@@ -65,7 +67,8 @@ function optionsOf(fault, faults) {
 // "Slow: answers after 2 s" as a word and what it means.
 function FaultTitle({ title }) {
   const [word, ...rest] = title.split(": ");
-  return html`<span><strong>${word}</strong>${rest.length > 0 && html` <span class="faint">${rest.join(": ")}</span>`}</span>`;
+  return html`<span><strong>${word}</strong>${rest.length > 0 && html` <span
+      class="faint">${rest.join(": ")}</span>`}</span>`;
 }
 
 // --- clock ---------------------------------------------------------------------------------------
@@ -75,7 +78,8 @@ function Clock({ clock: { now, aheadSeconds, nextDue, whyFixed } }) {
     <div class="panel-head"><h2 id="clock-title">Clock</h2>
       <span class="faint">${isAhead(aheadSeconds) ? `${format.duration(aheadSeconds)} ahead` : "real time"}</span></div>
     <p class="clock-now"><${Time} iso=${now} /></p>
-    ${whyFixed ? html`<p><${Sentence} text=${whyFixed} /></p>` : html`<${ClockMoves} nextDue=${nextDue} />`}
+    ${whyFixed ? html`<p><${Sentence} text=${whyFixed} /></p>` : html`<${ClockMoves}
+        nextDue=${nextDue} />`}
   </section>`;
 }
 
@@ -86,11 +90,13 @@ function ClockMoves({ nextDue }) {
     <div class="next-due">
       ${nextDue
         ? html`<p>Next, <${Countdown} iso=${nextDue.at} />: <${Sentence} text=${nextDue.what} /></p>
-          <button type="button" class="button primary" onClick=${() => ahead({ to: "next" })}><${Icon} name="skip" />Go there</button>`
+          <button type="button" class="button primary" onClick=${() => ahead({ to: "next" })}><${Icon}
+              name="skip" />Go there</button>`
         : html`<p class="faint">Nothing is planned: no batch waits for a retry or a check.</p>`}
     </div>
     <div class="clock-steps" role="group" aria-label="Move the clock ahead">
-      ${STEPS.map(([seconds, word]) => html`<button key=${seconds} type="button" class="button" onClick=${() => ahead({ seconds })}>+ ${word}</button>`)}
+      ${STEPS.map(([seconds, word]) => html`<button key=${seconds} type="button" class="button"
+          onClick=${() => ahead({ seconds })}>+ ${word}</button>`)}
     </div>
     <p class="faint footnote">The service's clock only moves ahead. Restart the service to go back to real time.</p>
     <${ErrorNote} error=${error} />`;
@@ -102,14 +108,18 @@ function isAhead(seconds) {
 
 // --- pause ---------------------------------------------------------------------------------------
 
+const PAUSED = "All jobs are paused: no call of the platform starts.";
+const NOT_PAUSED = "Jobs run. A pause stops all calls of the platform; callbacks are still sent.";
+
 function Running({ isPaused }) {
   const [run, isBusy, error] = useAction(() =>
     isPaused ? post("/stage/resume") : post("/stage/pause", { until: "1h", reason: "paused in the console" }));
   return html`<section class="panel" aria-labelledby="running-title">
     <div class="panel-head"><h2 id="running-title">Jobs</h2>
-      <button type="button" class=${isPaused ? "button primary" : "button"} disabled=${isBusy} onClick=${() => run()}>
+      <button type="button" class=${isPaused ? "button primary" : "button"} disabled=${isBusy}
+          onClick=${() => run()}>
         <${Icon} name=${isPaused ? "play" : "pause"} />${isPaused ? "Resume" : "Pause for an hour"}</button></div>
-    <p class="faint">${isPaused ? "All jobs are paused: no call of the platform starts." : "Jobs run. A pause stops all calls of the platform; callbacks are still sent."}</p>
+    <p class="faint">${isPaused ? PAUSED : NOT_PAUSED}</p>
     <${ErrorNote} error=${error} />
   </section>`;
 }
@@ -122,7 +132,8 @@ export function LocalStrip() {
   const notes = data ? notesOf(data) : [];
   if (!notes.length) return null;
   return html`<div class="strip warn" role="status">
-    <${Icon} name="trouble" /><span>${notes.map((note, place) => html`<span key=${place}>${place > 0 && " · "}${note}</span>`)}</span>
+    <${Icon} name="trouble" /><span>${notes.map((note, place) => html`<span
+        key=${place}>${place > 0 && " · "}${note}</span>`)}</span>
     <a class="strip-detail" href="/local">Change</a>
   </div>`;
 }

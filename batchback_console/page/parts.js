@@ -6,6 +6,8 @@ import * as format from "./format.js";
 import { createContext, html, useContext, useEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 
+const TYPING_MS = 250;
+
 // What /api/console says: the stage, whether it is local, whether actions are allowed.
 export const ConsoleContext = createContext(null);
 
@@ -40,14 +42,16 @@ export function Ago({ iso }) {
 // "in 14 min 59 s", or "now".
 export function Countdown({ iso }) {
   const seconds = Math.ceil((Date.parse(iso) - useNow()) / 1000);
-  return html`<time datetime=${iso} title=${iso}>${seconds > 0 ? `in ${format.duration(seconds)}` : "now"}</time>`;
+  return html`<time datetime=${iso}
+      title=${iso}>${seconds > 0 ? `in ${format.duration(seconds)}` : "now"}</time>`;
 }
 
 // A sentence of the server, with its times in the reader's zone.
 export function Sentence({ text }) {
   return format.sentenceParts(text).map((part) => {
     if (part.time) return html`<${Time} iso=${part.time} />`;
-    return part.code ? html`<code>${format.visible(part.code)}</code>` : format.visible(part.text);
+    return part.code ? html`<code
+        class=${part.code.length < 30 ? "short" : null}>${format.visible(part.code)}</code>` : format.visible(part.text);
   });
 }
 
@@ -112,7 +116,8 @@ export function Bar({ jobs }) {
   const parts = ["succeeded", "failed", "unanswered", "waiting"].filter((name) => jobs[name]);
   const words = parts.map((name) => `${format.count(jobs[name])} ${name}`).join(", ");
   return html`<span class="bar" role="img" aria-label=${words || "No jobs"} title=${words}>
-    ${parts.map((name) => html`<span key=${name} class=${`bar-part ${name}`} ...${grow(jobs[name])} />`)}
+    ${parts.map((name) => html`<span key=${name} class=${`bar-part ${name}`}
+        ...${grow(jobs[name])} />`)}
   </span>`;
 }
 
@@ -139,12 +144,19 @@ function copyText(text) {
   return navigator.clipboard.writeText(text);
 }
 
-export function SearchField({ label, value, onInput, hint }) {
+// Tells what was typed when the reader stops typing.
+export function SearchField({ label, hint, value, onChange }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    const timer = text !== value && setTimeout(() => onChange(text), TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
   return html`<label class="search">
     <span class="hidden-text">${label}</span>
     <${Icon} name="search" />
-    <input type="search" value=${value} placeholder=${hint ?? label} spellcheck=${false} autocomplete="off"
-      onInput=${(event) => onInput(event.target.value)} />
+    <input type="search" value=${text} placeholder=${hint} spellcheck=${false} autocomplete="off"
+      onInput=${(event) => setText(event.target.value)} />
   </label>`;
 }
 
@@ -234,14 +246,19 @@ export function AwayBanner() {
   return html`<div class="strip bad" role="status">
     <${Icon} name="trouble" />
     <span>The service does not answer. What you see may be old.</span>
-    <span class="strip-detail" aria-hidden="true">${seconds ? `Trying again in ${seconds} s` : "Trying again"}</span>
+    <span class="strip-detail"
+        aria-hidden="true">${seconds ? `Trying again in ${seconds} s` : "Trying again"}</span>
   </div>`;
+}
+
+function isKnown([, value]) {
+  return value != null && value !== false && value !== "";
 }
 
 // Names and values, for facts about one thing.
 export function Facts({ facts }) {
   return html`<dl class="facts">
-    ${facts.filter(([, value]) => value != null && value !== false && value !== "").map(([name, value]) => html`
+    ${facts.filter(isKnown).map(([name, value]) => html`
       <div key=${name} class="fact"><dt>${name}</dt><dd>${value}</dd></div>`)}
   </dl>`;
 }

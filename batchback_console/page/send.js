@@ -14,9 +14,17 @@ export function Send() {
   useTitle("Send");
   return html`
     <div class="view-head"><h1 tabindex="-1">Send a batch</h1>
-      <p class="lead">This is the body of <code>run</code>. The example works as it is; some of its jobs fail, so that there is something to see.</p></div>
+      <p class="lead">This is the body of <code>run</code>. The example works as it is.
+        Some of its jobs fail, so that there is something to see.</p></div>
     <${ErrorNote} error=${error} />
-    ${local ? html`<${Editor} example=${local.example} address=${local.serviceAddress} />` : !error && html`<${Loading} />`}`;
+    ${local ? html`<${Editor} example=${local.example}
+        address=${local.serviceAddress} />` : !error && html`<${Loading} />`}`;
+}
+
+// The example is not kept: after a restart its addresses may be others.
+function keep(text, example) {
+  if (text === example) sessionStorage.removeItem(DRAFT);
+  else sessionStorage.setItem(DRAFT, text);
 }
 
 function Editor({ example, address }) {
@@ -26,19 +34,25 @@ function Editor({ example, address }) {
     const { batchId } = await post("/local/batches", { text });
     go(`/batches/${batchId}`);
   });
-  useEffect(() => sessionStorage.setItem(DRAFT, text), [text]);
-  const submit = (event) => { event.preventDefault(); if (!isBusy) send().then(() => field.current?.focus()); };
+  useEffect(() => keep(text, example), [text]);
+  const submit = (event) => {
+    event.preventDefault();
+    if (!isBusy) send().then(() => field.current?.focus());
+  };
   const key = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && submit(event);
   return html`<form class="panel editor" onSubmit=${submit}>
     <div class="panel-head"><label for="batch-text">Batch</label>
       <span class="mono faint">POST ${address}/api/1.0/batch?action=run</span></div>
-    <textarea id="batch-text" ref=${field} value=${text} spellcheck=${false} autocomplete="off" rows="22"
+    <textarea id="batch-text" ref=${field} value=${text} spellcheck=${false} autocomplete="off"
+        rows="22"
       aria-invalid=${error ? "true" : null} aria-describedby="batch-error"
       onInput=${(event) => setText(event.target.value)} onKeyDown=${key} />
     <div id="batch-error"><${ErrorNote} error=${error} /></div>
     <div class="editor-buttons">
-      <button type="submit" class="button primary" disabled=${isBusy}><${Icon} name="returned" />${isBusy ? "Sending" : "Send the batch"}</button>
-      <button type="button" class="button" disabled=${text === example} onClick=${() => setText(example)}>Back to the example</button>
+      <button type="submit" class="button primary" disabled=${isBusy}><${Icon}
+          name="returned" />${isBusy ? "Sending" : "Send the batch"}</button>
+      <button type="button" class="button" disabled=${text === example}
+          onClick=${() => setText(example)}>Back to the example</button>
       <${CopyButton} text=${text} />
       <span class="faint keys"><kbd>Ctrl</kbd> <kbd>Enter</kbd> sends</span>
     </div>

@@ -37,14 +37,18 @@ function Platform({ stage: { pause, outages } }) {
   const isFine = !pause && !outages.length;
   return html`<section class="panel" aria-labelledby="platform-title">
     <div class="panel-head"><h2 id="platform-title">Jobs</h2>
-      ${pause ? html`<${Resume} />` : html`<button type="button" class="button" aria-haspopup="dialog" onClick=${() => setAsking(true)}>
+      ${pause ? html`<${Resume} />` : html`<button type="button" class="button" aria-haspopup="dialog"
+          onClick=${() => setAsking(true)}>
         <${Icon} name="pause" />Pause all jobs</button>`}</div>
     ${pause && html`<${Note} tone="warn" icon="pause" title="All jobs are paused.">
       They run again at <${Time} iso=${pause.until} /> (<${Countdown} iso=${pause.until} />).
       ${pause.reason && html` Reason: <${Caller} text=${pause.reason} />`}<//>`}
-    ${outages.map(({ account, since, nextTryAt }) => html`<${Note} key=${account} tone="bad" icon="trouble" title="The platform does not answer.">
-      Account <${Caller} text=${account} />, since <${Time} iso=${since} />. Next try <${Countdown} iso=${nextTryAt} />.<//>`)}
-    ${isFine && html`<${Note} tone="good" icon="completed">Jobs run. The platform answers for every account.<//>`}
+    ${outages.map(({ account, since, nextTryAt }) => html`<${Note} key=${account} tone="bad"
+        icon="trouble" title="The platform does not answer.">
+      Account <${Caller} text=${account} />, since <${Time} iso=${since} />. Next try <${Countdown}
+          iso=${nextTryAt} />.<//>`)}
+    ${isFine && html`<${Note} tone="good"
+        icon="completed">Jobs run. The platform answers for every account.<//>`}
     ${isAsking && html`<${PauseQuestion} onClose=${() => setAsking(false)} />`}
   </section>`;
 }
@@ -52,8 +56,10 @@ function Platform({ stage: { pause, outages } }) {
 function Resume() {
   const { mayAct } = useConsole();
   const [resume, isBusy, error] = useAction(() => post("/stage/resume"));
-  return html`<span class="with-error"><button type="button" class="button primary" disabled=${isBusy || !mayAct}
-    title=${mayAct ? null : READ_ONLY} onClick=${() => resume()}><${Icon} name="play" />Resume</button><${ErrorNote} error=${error} /></span>`;
+  return html`<span class="with-error"><button type="button" class="button primary"
+      disabled=${isBusy || !mayAct}
+    title=${mayAct ? null : "This console only reads."} onClick=${() => resume()}><${Icon}
+        name="play" />Resume</button><${ErrorNote} error=${error} /></span>`;
 }
 
 function PauseQuestion({ onClose }) {
@@ -62,18 +68,22 @@ function PauseQuestion({ onClose }) {
   const [reason, setReason] = useState("");
   const [pause, isBusy, error] = useAction(() => post("/stage/pause", { until, reason }).then(onClose));
   return html`<${Dialog} title="Pause all jobs?" onClose=${onClose}>
-    <p>No call of the platform starts until then, for any account. Batches are still accepted, no attempt is used up, and callbacks are still sent.</p>
-    ${!mayAct && html`<${Note} tone="info" icon="lock">${READ_ONLY}<//>`}
+    <p>No call of the platform starts until then, for any account. Batches are still accepted, no
+      attempt is used up, and callbacks are still sent.</p>
+    ${!mayAct && html`<${Note} tone="info" icon="lock"><${Sentence} text=${READ_ONLY} /><//>`}
     <fieldset class="radios"><legend>For</legend>
-      ${PAUSES.map(([value, word]) => html`<label key=${value}><input type="radio" name="until" value=${value}
+      ${PAUSES.map(([value, word]) => html`<label key=${value}><input type="radio" name="until"
+          value=${value}
         checked=${value === until} onChange=${() => setUntil(value)} />${word}</label>`)}
     </fieldset>
     <label class="field"><span>Reason</span>
-      <input type="text" value=${reason} maxlength="200" placeholder="The platform is being upgraded" onInput=${(event) => setReason(event.target.value)} /></label>
+      <input type="text" value=${reason} maxlength="200" placeholder="The platform is being upgraded"
+          onInput=${(event) => setReason(event.target.value)} /></label>
     <${ErrorNote} error=${error} />
     <div class="dialog-buttons">
       <button type="button" class="button" onClick=${onClose}>Not now</button>
-      <button type="button" class="button primary" disabled=${isBusy || !mayAct} onClick=${() => pause()}>Pause</button>
+      <button type="button" class="button primary" disabled=${isBusy || !mayAct}
+          onClick=${() => pause()}>Pause</button>
     </div>
   <//>`;
 }
@@ -87,9 +97,12 @@ function Queues({ stage: { queues, ageNote } }) {
   return html`<section class="panel" aria-labelledby="queues-title">
     <div class="panel-head"><h2 id="queues-title">Queues</h2></div>
     <div class="scroll" tabindex="0" role="region" aria-label="Table of queues"><table class="queues">
-      <thead><tr><th scope="col">Queue</th><th scope="col" class="number">Ready</th><th scope="col" class="number">In flight</th>
-        <th scope="col" class="number">Delayed</th><th scope="col" class="number">Oldest</th><th scope="col">Dead letters</th></tr></thead>
-      <tbody>${living.map((queue) => html`<${Queue} key=${queue.role} queue=${queue} dead=${dead.get(queue.deadRole)} onShow=${setShown} />`)}</tbody>
+      <thead><tr><th scope="col">Queue</th><th scope="col" class="number">Ready</th><th scope="col"
+          class="number">In flight</th>
+        <th scope="col" class="number">Delayed</th><th scope="col" class="number">Oldest</th><th
+            scope="col">Dead letters</th></tr></thead>
+      <tbody>${living.map((queue) => html`<${Queue} key=${queue.role} queue=${queue}
+          dead=${dead.get(queue.deadRole)} onShow=${setShown} />`)}</tbody>
     </table></div>
     ${ageNote && html`<p class="faint footnote"><${Sentence} text=${ageNote} /></p>`}
     ${shown && html`<${DeadLetters} role=${shown} onClose=${() => setShown(null)} />`}
@@ -100,8 +113,10 @@ function Queue({ queue, dead, onShow }) {
   const { role, name, visible, inFlight, delayed, oldestSeconds } = queue;
   return html`<tr>
     <th scope="row">${role}<span class="faint mono queue-name">${name}</span></th>
-    ${[visible, inFlight, delayed].map((number) => html`<td class=${number ? "number" : "number faint"}>${format.count(number)}</td>`)}
-    <td class="number">${oldestSeconds == null ? html`<span class="faint">–</span>` : format.duration(oldestSeconds)}</td>
+    ${[visible, inFlight, delayed].map((number) => html`<td
+        class=${number ? "number" : "number faint"}>${format.count(number)}</td>`)}
+    <td class="number">${oldestSeconds == null ? html`<span
+        class="faint">–</span>` : format.duration(oldestSeconds)}</td>
     <td>${dead && html`<${Dead} dead=${dead} onShow=${onShow} />`}</td>
   </tr>`;
 }
@@ -109,7 +124,8 @@ function Queue({ queue, dead, onShow }) {
 function Dead({ dead, onShow }) {
   const total = dead.visible + dead.inFlight;
   if (!total) return html`<span class="faint">None</span>`;
-  return html`<button type="button" class="button small danger" aria-haspopup="dialog" onClick=${() => onShow(dead.role)}>
+  return html`<button type="button" class="button small danger" aria-haspopup="dialog"
+      onClick=${() => onShow(dead.role)}>
     <${Icon} name="trouble" />Show ${format.count(total)}</button>`;
 }
 
@@ -125,11 +141,13 @@ function Doctor() {
   const [examine, isBusy, error, outcome] = useAction(() => post("/stage/doctor"));
   return html`<section class="panel" aria-labelledby="doctor-title">
     <div class="panel-head"><h2 id="doctor-title">Doctor</h2>
-      <button type="button" class="button" disabled=${isBusy} onClick=${() => examine()}>${isBusy ? "Checking" : outcome ? "Check again" : "Check the stage"}</button></div>
+      <button type="button" class="button" disabled=${isBusy}
+          onClick=${() => examine()}>${isBusy ? "Checking" : outcome ? "Check again" : "Check the stage"}</button></div>
     <div aria-live="polite">
       <${ErrorNote} error=${error} />
       ${isBusy && html`<${Empty} title="Checking tables, queues, functions and alarms." />`}
-      ${!isBusy && !outcome && !error && html`<p class="faint">Checks that everything of this stage exists and works together, and suggests fixes. It changes nothing.</p>`}
+      ${!isBusy && !outcome && !error && html`<p
+          class="faint">Checks that everything of this stage exists and works together, and suggests fixes. It changes nothing.</p>`}
       ${outcome && html`<${Findings} findings=${outcome.findings} />`}
     </div>
   </section>`;
@@ -137,8 +155,10 @@ function Doctor() {
 
 function Findings({ findings }) {
   const order = Object.keys(STATES);
-  const sorted = findings.toSorted((one, other) => order.indexOf(one.state) - order.indexOf(other.state));
-  return html`<ul class="findings">${sorted.map((finding) => html`<${Finding} key=${finding.about + finding.says} finding=${finding} />`)}</ul>`;
+  const rank = ({ state }) => order.indexOf(state);
+  const sorted = findings.toSorted((one, other) => rank(one) - rank(other));
+  return html`<ul class="findings">${sorted.map((finding) => html`<${Finding}
+      key=${finding.about + finding.says} finding=${finding} />`)}</ul>`;
 }
 
 function Finding({ finding: { about, state, says, remedy } }) {

@@ -27,7 +27,7 @@ function useHold() {
     addEventListener("scroll", atTop, { passive: true });
     return () => removeEventListener("scroll", atTop);
   }, []);
-  const mouse = (hold) => (event) => event.pointerType === "mouse" && setHeld(hold || scrollY > SCROLLED);
+  const mouse = (hold) => ({ pointerType }) => pointerType === "mouse" && setHeld(hold || scrollY > SCROLLED);
   return [isHeld, setHeld, {
     onPointerEnter: mouse(true),
     onPointerMove: mouse(true),
