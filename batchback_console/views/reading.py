@@ -16,6 +16,11 @@ _TERMS_DAMAGED = (
     "its own deadline cannot be read, and its callback cannot be sent. `results` still has its "
     "answers."
 )
+_HEADERS_DAMAGED = (
+    "The stored callbackHeaders are damaged, so the callback cannot be sent. `results` has the "
+    "answers."
+)
+_METADATA_DAMAGED = "The stored metadata is damaged: `progress` and the callback leave it out."
 
 
 def find_batch(console: Console, batch_id: str) -> Batch:
@@ -41,16 +46,13 @@ def _is_id(text: str) -> bool:
 
 
 def find_terms(console: Console, batch: Batch) -> tuple[SubmissionTerms | None, str | None]:
-    """The terms of a batch, or None and the reason why they cannot be read."""
+    """The terms of a batch as far as they can be read, and what is damaged of them."""
     try:
         terms = console.store.find_terms(batch)
     except DAMAGED:
+        terms = None
+    if terms is None:
         return None, _TERMS_DAMAGED
-    if terms and not (_is_words(terms.metadata) and _is_words(terms.callback_headers)):
-        return None, _TERMS_DAMAGED
-    return terms, None if terms else _TERMS_DAMAGED
-
-
-def _is_words(value: object) -> bool:
-    """Whether it is what it is declared to be. A damaged item may hold any JSON."""
-    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+    if terms.callback_headers is None:
+        return terms, _HEADERS_DAMAGED
+    return terms, _METADATA_DAMAGED if batch.has_metadata and not terms.metadata else None

@@ -135,9 +135,6 @@ class TestDamagedTerms:
             ValueError("Expecting value"),
             KeyError("request_hash"),
             TypeError("'NoneType' object is not subscriptable"),
-            SubmissionTerms(callback_url=None, request_hash="", metadata=[1]),  # type: ignore[arg-type]
-            SubmissionTerms(callback_url=None, request_hash="", metadata={"a": 1}),  # type: ignore[dict-item]
-            SubmissionTerms(callback_url=None, request_hash="", callback_headers="x"),  # type: ignore[arg-type]
             None,
         ]
     )
@@ -171,6 +168,20 @@ class TestDamagedTerms:
         shown = local.gets(f"/batches/{batch.batch_id}/jobs/0")
         assert shown["request"] == '{"n":0}'
         assert "callbackUrl" not in shown["curl"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [({"callback_headers": None}, "callbackHeaders are damaged"), ({}, "metadata is damaged")],
+)
+def test_terms_of_which_a_part_is_damaged_are_shown_without_it(
+    world: World, stage: Page, fields: dict[str, Any], says: str
+) -> None:
+    terms = SubmissionTerms(callback_url="https://example.com/", request_hash="", **fields)
+    batch = world.submitted(terms=terms, has_metadata=True)
+    shown = show(stage, batch)
+    assert says in shown["damage"]
+    assert (shown["callbackUrl"], shown["metadata"]) == ("https://example.com", {})
 
 
 class TestHostileData:
