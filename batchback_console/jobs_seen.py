@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from batchback_ops.ops.heads import DAMAGED
 from chalicelib.domain.batch import Answer, Batch, Chunk, Job, Verdict
 from chalicelib.operations.ports import BatchStore
 
-#: What damaged items raise when they are read. The service's own errors are none of these.
-DAMAGED = (ValueError, TypeError, LookupError, AttributeError)
 #: How much of an error is kept.
 ERROR_CHARACTERS = 300
 #: How many unfinished chunks are read again each time.

@@ -107,7 +107,7 @@ MAY_IMPORT |= {
     },
     CONSOLE: set(),
     f"{CONSOLE}.local_tools": set(),
-    f"{CONSOLE}.jobs_seen": {f"{DOMAIN}.batch", PORTS},
+    f"{CONSOLE}.jobs_seen": {f"{OPS}.ops", f"{DOMAIN}.batch", PORTS},
     f"{CONSOLE}.summary": {f"{OPS}.ops", DOMAIN},
     f"{CONSOLE}.console": {
         *(f"{CONSOLE}.{name}" for name in ("jobs_seen", "local_tools")),

@@ -16,9 +16,9 @@ from flask import Blueprint, abort, request
 
 from batchback_console import summary
 from batchback_console.console import Console
-from batchback_console.jobs_seen import DAMAGED
 from batchback_console.views.reading import whole
 from batchback_ops.ops.batch_life import time
+from batchback_ops.ops.heads import DAMAGED
 from chalicelib.domain import unix_time
 from chalicelib.domain.batch import LONGEST_LIFE, Batch, Listed
 from chalicelib.domain.holds import Holds

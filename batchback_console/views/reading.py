@@ -3,7 +3,7 @@
 from flask import abort
 
 from batchback_console.console import Console
-from batchback_console.jobs_seen import DAMAGED
+from batchback_ops.ops.heads import DAMAGED
 from chalicelib.domain.batch import Batch, SubmissionTerms
 
 #: What every head has. If it is missing, it is read as None.

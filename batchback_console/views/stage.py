@@ -19,6 +19,7 @@ from batchback_ops.doctor.service_checks import Trial
 from batchback_ops.ops import actions, pausing
 from batchback_ops.ops.batch_life import time
 from batchback_ops.ops.dead_letters import DeadLetter
+from batchback_ops.ops.heads import readable
 from batchback_ops.ops.outages import outages
 from chalicelib.domain.holds import Pause
 
@@ -127,7 +128,7 @@ def _dead_letters(console: Console, role: str) -> dict[str, Any]:
 
 
 def _shown(letters: Sequence[DeadLetter], console: Console) -> list[dict[str, Any]]:
-    batches = console.store.find_all({each.batch_id for each in letters if each.batch_id})
+    batches = readable(console.store, {each.batch_id for each in letters if each.batch_id})
     labels = {id: batch.label for id, batch in batches.items()}
     return [
         {

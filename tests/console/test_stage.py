@@ -59,6 +59,24 @@ class TestShow:
             }
         ]
 
+    def test_a_damaged_batch_hides_no_outage(
+        self, world: World, page: Page, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.submitted()
+        world.submitted(batch_id="d" * 32)
+        world.submitted(batch_id="e" * 32, account=None)
+        world.store.begin_outage("acme", Outage.beginning(START))
+        find, broken = world.store.find, "d" * 32
+
+        def damaged(*ids: str) -> Any:
+            if broken in ids:
+                raise ValueError(broken)
+            return {id: find(id) for id in ids}
+
+        monkeypatch.setattr(world.store, "find", lambda id: damaged(id)[id])
+        monkeypatch.setattr(world.store, "find_all", lambda ids: damaged(*ids))
+        assert [each["account"] for each in page.gets("/stage")["outages"]] == ["acme"]
+
     def test_an_unknown_queue_of_dead_letters_does_not_exist(self, page: Page) -> None:
         for path in ("/stage/dead-letters/jobs", "/stage/dead-letters/x"):
             assert page.asks("GET", path).status == 404
