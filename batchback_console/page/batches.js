@@ -9,7 +9,7 @@ import {
   useConsole, useTitle,
 } from "./parts.js";
 import { setQuery, useLocation } from "./router.js";
-import { useSteadyRows } from "./steady.js";
+import { Fresh, useSteadyRows } from "./steady.js";
 
 const FILTERS = ["status", "label", "account", "show"];
 const STATUSES = [
@@ -80,12 +80,13 @@ function List({ data, search, isFiltered, isOpen }) {
   const [older, next, showMore] = useOlder(data, search);
   const known = new Set(data.batches.map((row) => row.id));
   const rows = [...data.batches, ...older.filter((row) => !known.has(row.id))];
-  const [steady, fresh, holding, apply] = useSteadyRows(rows.map(grouped), (row) => row.id);
+  const [steady, fresh, holding, apply] = useSteadyRows(rows.map(grouped), idOf, older.length);
   if (!rows.length) return html`<${Nothing} isFiltered=${isFiltered} isOpen=${isOpen} />`;
   const withAccounts = data.accounts.length > 1;
   return html`
     <div ...${holding}>
-      <${Fresh} count=${fresh} apply=${apply} />
+      <${Fresh} count=${fresh} word=${format.counted(fresh, "new batch", "new batches")}
+        says="There are new batches." apply=${apply} />
       <${Table} rows=${steady} withAccounts=${withAccounts} />
     </div>
     ${next && html`<p class="more"><button type="button" class="button"
@@ -115,17 +116,13 @@ function useOlder(data, search) {
   return [older.rows, next, showMore];
 }
 
+function idOf(row) {
+  return row.id;
+}
+
 function grouped(row) {
   const isTroubled = row.trouble || row.waits;
   return { ...row, group: isTroubled ? "trouble" : row.status === "running" ? "running" : "ended" };
-}
-
-function Fresh({ count, apply }) {
-  return html`<div class="fresh">
-    <span class="hidden-text" role="status">${count > 0 && "There are new batches."}</span>
-    ${count > 0 && html`<button type="button" class="button small primary" onClick=${apply}>
-      <${Icon} name="up" />${format.counted(count, "new batch", "new batches")}
-    </button>`}</div>`;
 }
 
 function Group({ title, group, rows, withAccounts }) {

@@ -6,7 +6,7 @@ import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { Caller, Empty, Missing, OUTCOMES, OutcomeBadge, SearchField, Select, useConsole } from "./parts.js";
 import { setQuery } from "./router.js";
-import { useSteadyRows } from "./steady.js";
+import { Fresh, useSteadyRows } from "./steady.js";
 
 const PAGE = 100;
 const MOST = 1000;
@@ -53,21 +53,24 @@ function Table({ batch, filters, onOpen, chosen }) {
   return html`
     ${error && error.status !== 0 && html`<${Missing} error=${error} />`}
     <p class="faint table-note" role=${isOver ? "status" : null}>${matched(data)}</p>
-    <${Rows} key=${path} all=${data.rows} onOpen=${onOpen} chosen=${chosen} />
+    <${Rows} asked=${path} all=${data.rows} grid=${batch.grid} onOpen=${onOpen} chosen=${chosen} />
     <${More} data=${data} limit=${limit} onMore=${() => setLimit(limit + PAGE)} />`;
 }
 
-function Rows({ all, onOpen, chosen }) {
-  const [rows, , holding] = useSteadyRows(all, (row) => row.index);
-  return html`
-    <table role="table" class="jobs" aria-label="Jobs" ...${holding}>
+// A row that is held may be in no answer any more. Its outcome is still known from the grid.
+function Rows({ asked, all, grid, onOpen, chosen }) {
+  const [rows, fresh, holding, apply] = useSteadyRows(all, (row) => row.index, asked);
+  return html`<div ...${holding}>
+    <${Fresh} count=${fresh} word="Update the order" says="The order has changed." apply=${apply} />
+    <table role="table" class="jobs" aria-label="Jobs">
       <thead role="rowgroup"><tr role="row">
         ${["#", "Outcome", "Id", "Call", "HTTP", "Error", "Attempts", "Took"].map((name) =>
           html`<th key=${name} role="columnheader" scope="col">${name}</th>`)}
       </tr></thead>
-      <tbody role="rowgroup">${rows.map((row) => html`<${Row} key=${row.index} row=${row}
+      <tbody role="rowgroup">${rows.map((row) => html`<${Row} key=${row.index} row=${row} letter=${grid[row.index]}
           onOpen=${onOpen} isChosen=${String(row.index) === chosen} />`)}</tbody>
-    </table>`;
+    </table>
+  </div>`;
 }
 
 function matched({ matched: found, total }) {
@@ -83,14 +86,14 @@ function More({ data, limit, onMore }) {
       onClick=${onMore}>Show ${PAGE} more</button></p>`;
 }
 
-function Row({ row, onOpen, isChosen }) {
+function Row({ row, letter, onOpen, isChosen }) {
   return html`<tr role="row" class=${isChosen ? "job-row chosen" : "job-row"}
       onClick=${() => onOpen(row.index)}>
     <td role="cell" class="cell-index">
       <button type="button" class="row-button"
           aria-label=${`Job ${row.index}: show request and response`}
         onClick=${(event) => { event.stopPropagation(); onOpen(row.index); }}>${row.index}</button></td>
-    <td role="cell" class="cell-outcome"><${OutcomeBadge} letter=${row.outcome} /></td>
+    <td role="cell" class="cell-outcome"><${OutcomeBadge} letter=${letter ?? row.outcome} /></td>
     <td role="cell" class="cell-id">${row.id && html`<span class="clip" title=${format.visible(row.id)}>
       <${Caller} className="mono" text=${row.id} /></span>`}</td>
     <td role="cell" class="cell-call"><span class="clip"
