@@ -19,6 +19,7 @@ export function Body({ title, text, size }) {
   const shown = useMemo(() => (isRaw ? text : pretty(text)), [text, isRaw]);
   const part = isWhole ? shown : shown.slice(0, FIRST_CHARACTERS);
   const show = (choice) => { setRaw(choice === "raw"); setWhole(false); };
+  const content = useMemo(() => (isRaw ? format.visible(part) : blocks(part)), [part, isRaw]);
   const isCut = part.length < shown.length;
   return html`<section class="body" aria-label=${title}>
     <div class="body-head">
@@ -29,7 +30,7 @@ export function Body({ title, text, size }) {
       <${CopyButton} text=${text} name=${`Copy ${title.toLowerCase()}`} isQuiet />
     </div>
     <pre class=${classOf(part, isRaw)} tabindex="0"
-        aria-label=${title}>${isRaw ? format.visible(part) : blocks(part)}</pre>
+        aria-label=${title}>${content}</pre>
     ${isCut && html`<button type="button" class="button small" onClick=${() => setWhole(true)}>
       Show all ${format.bytes(size)}</button>`}
   </section>`;

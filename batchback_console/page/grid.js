@@ -152,7 +152,7 @@ function drawAll(pen, letters, letter, layout) {
     shape(pen, ...placeOf(index, layout), size);
   }
   if (letter === "w") pen.stroke();
-  else pen.fill("evenodd");
+  else pen.fill(letter === "f" && size > 8 ? "evenodd" : "nonzero");
 }
 
 // Each outcome has its own shape: a square, a square with a hole across, a diamond, an outline.
@@ -162,18 +162,18 @@ function square(pen, x, y, size) {
   pen.rect(x, y, size, size);
 }
 
+// A small cell has no room for a slash: it is larger than its neighbors instead.
 function crossed(pen, x, y, size) {
+  if (size <= 8) return pen.rect(x - 0.5, y - 0.5, size + 1, size + 1);
   pen.rect(x, y, size, size);
-  const thick = size > 8 ? 2 : 1;
-  const inset = size > 8 ? 2 : 1;
-  slash(pen, x, y, inset, inset, size - inset, size - inset, thick);
+  return slash(pen, x, y, 2, size - 2, 2);
 }
 
-function slash(pen, x, y, left, top, right, bottom, thick) {
-  pen.moveTo(x + left, y + bottom - thick);
-  pen.lineTo(x + left + thick, y + bottom);
-  pen.lineTo(x + right, y + top + thick);
-  pen.lineTo(x + right - thick, y + top);
+function slash(pen, x, y, low, high, thick) {
+  pen.moveTo(x + low, y + high - thick);
+  pen.lineTo(x + low + thick, y + high);
+  pen.lineTo(x + high, y + low + thick);
+  pen.lineTo(x + high - thick, y + low);
   pen.closePath();
 }
 

@@ -258,7 +258,7 @@ function isKnown([, value]) {
 // Names and values, for facts about one thing.
 export function Facts({ facts }) {
   return html`<dl class="facts">
-    ${facts.filter(isKnown).map(([name, value]) => html`
-      <div key=${name} class="fact"><dt>${name}</dt><dd>${value}</dd></div>`)}
+    ${facts.filter(isKnown).map(([name, value], place) => html`
+      <div key=${place} class="fact"><dt>${name}</dt><dd>${value}</dd></div>`)}
   </dl>`;
 }
