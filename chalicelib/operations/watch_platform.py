@@ -191,4 +191,4 @@ class PlatformWatch:
     def _seen(self, account: str) -> _Seen:
         if len(self.seen) > _MOST_ACCOUNTS:
             self.seen.clear()
-        return self.seen.setdefault(account, _Seen())
+        return self.seen.get(account) or self.seen.setdefault(account, _Seen())
