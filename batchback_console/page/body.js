@@ -8,6 +8,8 @@ const FIRST_CHARACTERS = 16_000;
 const COLORED_CHARACTERS = 64_000;
 const LINES_PER_BLOCK = 100;
 const LONG_CHARACTERS = 100_000;
+// A text that is nested deeper would become many times as long.
+const MOST_INDENTS = 40;
 // The last string may have been cut off. That it may end with the text also keeps the search linear.
 const STRING = /"[^"\\]*(?:\\[^][^"\\]*)*(?:"|$)/;
 const TOKENS = new RegExp(`${STRING.source}|[{}[\\],:]|[^\\s{}[\\],:"]+`, "g");
@@ -59,7 +61,7 @@ function gap(before, token, depth) {
   if (before === undefined || token === "," || token === ":") return "";
   if (before === ":") return " ";
   if ((before === "{" && token === "}") || (before === "[" && token === "]")) return "";
-  return `\n${"  ".repeat(Math.max(0, depth))}`;
+  return `\n${"  ".repeat(Math.min(MOST_INDENTS, Math.max(0, depth)))}`;
 }
 
 // Of a long text, the browser lays out only the blocks that can be seen.

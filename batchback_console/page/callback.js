@@ -7,11 +7,14 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { Badge, Caller, Countdown, Empty, Facts, Missing, Note, Sentence, Time, useConsole } from "./parts.js";
 
+// The server sends no more of a received body.
+const MOST_CHARACTERS = 350_000;
 const RESULTS = { all: "all", failed: "only those that did not succeed", none: "none" };
 
 export function CallbackTab({ batch }) {
   const { pollSeconds } = useConsole();
-  const { data, error } = useData(`/batches/${batch.id}/callback`, pollSeconds);
+  const seconds = batch.callback.state === "waiting" ? pollSeconds : 5 * pollSeconds;
+  const { data, error } = useData(`/batches/${batch.id}/callback`, seconds);
   if (!data) return html`<${Missing} error=${error} />`;
   if (data.state === "none") return html`<${Empty} title="This batch has no callback.">
     <p>It was submitted without a callback URL. Its results can be read with the API.</p><//>`;
@@ -103,6 +106,7 @@ function Received({ received }) {
       <${Facts} facts=${request.headers.map(([name, value]) => [
         html`<${Caller} className="mono" text=${name} />`, html`<${HeaderValue} value=${value} />`])} />
       <${Body} title="Body" text=${request.raw} size=${request.rawBytes} />
+      ${request.raw.length >= MOST_CHARACTERS && html`<p class="faint">This is only its beginning.</p>`}
     </details>`)}
   </div>`;
 }
