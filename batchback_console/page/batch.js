@@ -57,7 +57,7 @@ function Loaded({ batch, error }) {
 function titleOf(batch) {
   const name = batch.label ? format.visible(batch.label) : format.shortId(batch.id);
   const { total, waiting } = batch.jobs;
-  return batch.status === "running" ? `${format.percent(total - waiting, total)} % ${name}` : name;
+  return batch.status === "running" ? `${format.percent(total - waiting, total)}% ${name}` : name;
 }
 
 // --- head ----------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ function Summary({ batch: { exact, jobs }, outcome }) {
     <p class="answered">
       <strong>${format.count(answered)}</strong> of ${format.counted(jobs.total, "job")} answered
       ${exact.waiting > 0 && html`<span
-          class="faint">${format.percent(answered, jobs.total)} %</span>`}</p>
+          class="faint">${format.percent(answered, jobs.total)}%</span>`}</p>
     <${Bar} jobs=${exact} />
     <div class="legend" role="group" aria-label="Show only jobs that are">
       ${OUTCOMES.map((kind) => html`<${LegendButton} key=${kind.letter} kind=${kind}
