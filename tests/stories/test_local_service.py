@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urldefrag
 
 import pytest
 import requests
@@ -111,6 +112,25 @@ def beside(processes: list[ServiceProcess]) -> Iterator[Local]:
 def invitation(event: int, *contacts: int) -> Job:
     params = {"event": event, "contacts": [*contacts]}
     return {"namespace": "event", "action": "inviteContacts", "params": params}
+
+
+class TestConsole:
+    def test_it_shows_a_batch_and_the_callback_that_arrived(self, local: Local) -> None:
+        async_id = local.run([invitation(1, 1), {"namespace": "no", "action": "such"}])
+        local.called_back(async_id)
+        page, token = urldefrag(local.where["console"])
+        bearer = {"Authorization": f"Bearer {token.removeprefix('token=')}"}
+
+        def get(path: str) -> Any:
+            asked = f"{page}api/batches{path}"
+            return requests.get(asked, headers=bearer, timeout=PATIENCE_SECONDS).json()
+
+        assert async_id in [row["id"] for row in get("")["batches"]]
+        assert get(f"/{async_id}")["grid"] == "sf"
+        assert get(f"/{async_id}/jobs/1")["error"] == "404 There is no no.such"
+        (received,) = get(f"/{async_id}/callback")["received"]
+        assert received["verified"]
+        assert received["raw"].encode() == local.results(async_id).content
 
 
 class TestCalling:
