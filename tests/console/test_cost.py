@@ -37,7 +37,7 @@ METRICS = Price(
     as_of="2026-11-30",
 )
 #: One of them is the largest possible batch, half done.
-OPEN_BATCHES, JOBS_IN_EACH = 10, 200
+OPEN_BATCHES, JOBS_IN_EACH = 10, 20
 HALF_DONE = a_batch(
     10_000,
     batch_id="f" * 32,
