@@ -59,9 +59,9 @@ function Header({ path }) {
               aria-current=${isCurrent(address, path) ? "page" : null}>${word}</a>`)}
       </nav>
       <div class="top-end">
-        ${!console.mayAct && html`<span
-            title="To allow actions, start the console with --allow-actions."><${Icon}
-                name="lock" />Read-only</span>`}
+        ${!console.mayAct && html`
+          <span title="To allow actions, start the console with --allow-actions.">
+            <${Icon} name="lock" />Read-only</span>`}
         <${Live} seconds=${console.pollSeconds} />
       </div>
     </header>`;
@@ -89,8 +89,8 @@ function View({ path }) {
   const batch = /^\/batches\/([^/]+)$/.exec(path);
   if (batch) return html`<${Batch} key=${batch[1]} id=${decodeURIComponent(batch[1])} />`;
   const view = { "/": Batches, "/send": Send, "/stage": Stage, "/local": Local }[path];
-  return view ? html`<${view} />` : html`<${Empty} title="There is no such page."><p><a
-      href="/">See the batches</a></p><//>`;
+  return view ? html`<${view} />` : html`<${Empty} title="There is no such page."><p>
+    <a href="/">See the batches</a></p><//>`;
 }
 
 function Locked({ sentence }) {

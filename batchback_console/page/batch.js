@@ -10,8 +10,8 @@ import { html } from "./html.js";
 import { JobPanel } from "./job.js";
 import { Jobs } from "./jobs.js";
 import {
-  Ago, Bar, Caller, CallbackBadge, CopyButton, Countdown, ErrorNote, Facts, Missing, Note, OUTCOMES,
-  Sentence, StatusBadge, Time, outcomeOf, useConsole, useTitle,
+  Ago, Bar, Caller, CallbackBadge, CopyButton, Countdown, ErrorNote, Facts, Missing, Name, Note,
+  OUTCOMES, Sentence, StatusBadge, Time, outcomeOf, useConsole, useTitle,
 } from "./parts.js";
 import { Icon } from "./icons.js";
 import { setQuery, useLocation } from "./router.js";
@@ -64,12 +64,13 @@ function titleOf(batch) {
 
 function Head({ id, batch }) {
   return html`
-    <nav class="crumbs" aria-label="Breadcrumb"><a href="/">Batches</a><${Icon} name="right" /><span
-        class="mono">${format.shortId(id)}</span></nav>
+    <nav class="crumbs" aria-label="Breadcrumb">
+      <a href="/">Batches</a><${Icon} name="right" />
+      <span class="mono">${format.shortId(id)}</span>
+    </nav>
     <div class="batch-head">
       <div class="batch-name">
-        <h1 tabindex="-1">${batch?.label ? html`<${Caller} text=${batch.label} />` : html`<span
-            class="mono">${format.shortId(id)}</span>`}</h1>
+        <h1 tabindex="-1"><${Name} id=${id} label=${batch?.label} /></h1>
         ${batch && html`<${StatusBadge} batch=${batch} />`}
         ${batch?.round > 1 && html`<span class="badge idle">Round ${batch.round}</span>`}
       </div>
@@ -93,8 +94,8 @@ function Why({ batch }) {
   const { waits, trouble, damage } = batch;
   return html`
     ${waits && html`<${Note} tone="warn" icon="pause" title="This batch waits.">
-      <${Sentence} text=${waits.sentence} />${waits.until && html`<span class="note-end"><${Countdown}
-          iso=${waits.until} /></span>`}<//>`}
+      <${Sentence} text=${waits.sentence} />${waits.until && html`<span class="note-end">
+        <${Countdown} iso=${waits.until} /></span>`}<//>`}
     ${damage && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${damage} /><//>`}
     ${trouble && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${trouble} /><//>`}`;
 }
@@ -106,8 +107,8 @@ function Summary({ batch: { exact, jobs }, outcome }) {
   return html`<div class="summary">
     <p class="answered">
       <strong>${format.count(answered)}</strong> of ${format.counted(jobs.total, "job")} answered
-      ${exact.waiting > 0 && html`<span
-          class="faint">${format.percent(answered, jobs.total)}%</span>`}</p>
+      ${exact.waiting > 0 && html`
+        <span class="faint">${format.percent(answered, jobs.total)}%</span>`}</p>
     <${Bar} jobs=${exact} />
     <div class="legend" role="group" aria-label="Show only jobs that are">
       ${OUTCOMES.map((kind) => html`<${LegendButton} key=${kind.letter} kind=${kind}
@@ -121,8 +122,8 @@ function LegendButton({ kind, count, isChosen }) {
   return html`<button type="button" class="legend-button" aria-pressed=${String(isChosen)}
       disabled=${!count && !isChosen}
       title=${kind.means} onClick=${choose}>
-    <span class=${`swatch ${kind.name}`} /><span>${kind.word}</span><span
-        class="tally">${format.count(count)}</span>
+    <span class=${`swatch ${kind.name}`} /><span>${kind.word}</span>
+      <span class="tally">${format.count(count)}</span>
   </button>`;
 }
 
@@ -139,14 +140,12 @@ function Reasons({ batch: { byStatus, byError } }) {
 }
 
 function Tallies({ title, rows }) {
-  const most = Math.max(...rows.map((row) => row.count));
   return html`<div class="tallies"><h2 class="minor">${title}</h2><ul>
     ${rows.map((row) => html`<li key=${`${row.outcome}${row.word}`}>
       <button type="button" class="tally-row" title=${format.visible(row.word)}
           onClick=${() => setQuery(row.filter)}>
         ${row.outcome && html`<span class=${`swatch ${outcomeOf(row.outcome).name}`} />`}
         <${Caller} className="tally-word" text=${row.word} />
-        <meter class="hidden-text" min="0" max=${most} value=${row.count} />
         <span class="tally">${format.count(row.count)}</span>
       </button></li>`)}
   </ul></div>`;
@@ -202,6 +201,6 @@ function Metadata({ metadata }) {
   const pairs = Object.entries(metadata ?? {});
   if (!pairs.length) return null;
   return html`<h2 class="minor">Metadata</h2>
-    <${Facts} facts=${pairs.map(([name, value]) => [html`<${Caller} text=${name} />`, html`<${Caller}
-        text=${value} />`])} />`;
+    <${Facts} facts=${pairs.map(([name, value]) => [html`<${Caller} text=${name} />`, html`
+      <${Caller} text=${value} />`])} />`;
 }

@@ -163,8 +163,8 @@ function Progress({ row: { jobs } }) {
   return html`
     <${Bar} jobs=${jobs} />
     <span class="numbers">${jobs.waiting ? `${format.count(answered)} of ` : ""}${total}</span>
-    ${lost > 0 && html`<span class="lost"><${Icon} name="cross" />${format.count(lost)}<span
-        class="hidden-text"> did not succeed</span></span>`}`;
+    ${lost > 0 && html`<span class="lost"><${Icon} name="cross" />${format.count(lost)}
+      <span class="hidden-text"> did not succeed</span></span>`}`;
 }
 
 function Nothing({ isFiltered, isOpen }) {

@@ -71,8 +71,8 @@ function blocks(text) {
   let length = 0;
   for (let first = 0; first < lines.length; first += LINES_PER_BLOCK) {
     const block = lines.slice(first, first + LINES_PER_BLOCK).join("\n");
-    found.push(html`<div
-        key=${first}>${length < COLORED_CHARACTERS ? colored(block) : format.visible(block)}</div>`);
+    found.push(html`
+      <div key=${first}>${length < COLORED_CHARACTERS ? colored(block) : format.visible(block)}</div>`);
     length += block.length;
   }
   return found;
@@ -84,6 +84,6 @@ function colored(text) {
 }
 
 function word(piece, after) {
-  return html`<span
-      class=${after?.startsWith(":") ? "json-name" : "json-text"}>${format.visible(piece)}</span>`;
+  return html`
+    <span class=${after?.startsWith(":") ? "json-name" : "json-text"}>${format.visible(piece)}</span>`;
 }

@@ -5,7 +5,9 @@ import { Body } from "./body.js";
 import * as format from "./format.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
-import { Badge, Caller, Countdown, Empty, Facts, Missing, Note, Sentence, Time, useConsole } from "./parts.js";
+import {
+  Badge, Caller, Countdown, Empty, Facts, Missing, Note, Sentence, Time, useConsole,
+} from "./parts.js";
 
 // The server sends no more of a received body.
 const MOST_CHARACTERS = 350_000;
@@ -68,8 +70,8 @@ function Attempt({ attempt, number }) {
       ${status != null && html`<span class="code">${status}</span>`}
       ${error && error !== `HTTP ${status}` && html`<${Caller} text=${error} />`}</span>
     <span class="timeline-when"><span class="faint">Attempt ${number}</span>
-      ${tookMs != null && html`<span class="faint">${format.milliseconds(tookMs)}</span>`}<${Time}
-          iso=${at} /></span>
+      ${tookMs != null && html`<span class="faint">${format.milliseconds(tookMs)}</span>`}
+        <${Time} iso=${at} /></span>
   </li>`;
 }
 
@@ -83,8 +85,8 @@ function Headers({ headers }) {
   if (!headers?.length) return null;
   return html`<h3>Headers</h3><${Facts} facts=${headers.map(({ name, value, isSecret }) => [
     html`<${Caller} className="mono" text=${name} />`,
-    isSecret || value != null ? html`<${HeaderValue} value=${value} />` : html`<span
-        class="faint">new at each attempt</span>`,
+    isSecret || value != null ? html`<${HeaderValue} value=${value} />` : html`
+      <span class="faint">new at each attempt</span>`,
   ])} />`;
 }
 
@@ -101,8 +103,8 @@ function Received({ received }) {
     ${received.toReversed().map((request, place) => html`<details key=${request.at} class="received"
         open=${place === 0}>
       <summary><${Icon} name="right" /><span class="mono">POST <${Caller} text=${request.path} /></span>
-        <${Signature} verified=${request.verified} /><span class="spacer" /><${Time}
-            iso=${request.at} /></summary>
+        <${Signature} verified=${request.verified} /><span class="spacer" />
+          <${Time} iso=${request.at} /></summary>
       <${Facts} facts=${request.headers.map(([name, value]) => [
         html`<${Caller} className="mono" text=${name} />`, html`<${HeaderValue} value=${value} />`])} />
       <${Body} title="Body" text=${request.raw} size=${request.rawBytes} />

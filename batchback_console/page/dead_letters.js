@@ -4,7 +4,9 @@ import { READ_ONLY } from "./actions.js";
 import { get, post } from "./api.js";
 import * as format from "./format.js";
 import { html, useEffect, useState } from "./html.js";
-import { Caller, Dialog, Empty, ErrorNote, Loading, Note, Sentence, Time, useAction, useConsole } from "./parts.js";
+import {
+  Dialog, Empty, ErrorNote, Loading, Name, Note, Sentence, Time, useAction, useConsole,
+} from "./parts.js";
 
 const STATES = { readable: "Readable", unreadable: "Not readable", tooNew: "From a newer version" };
 
@@ -41,9 +43,9 @@ function Found({ role, found: { letters, note }, onClose }) {
 function Letter({ letter: { batchId, label, sentAt, state, body } }) {
   return html`<li class="letter">
     <div class="letter-head">
-      ${batchId ? html`<a href=${`/batches/${batchId}`}>${label ? html`<${Caller}
-          text=${label} />` : html`<span
-              class="mono">${format.shortId(batchId)}</span>`}</a>` : html`<strong>${STATES[state]}</strong>`}
+      ${batchId
+        ? html`<a href=${`/batches/${batchId}`}><${Name} id=${batchId} label=${label} /></a>`
+        : html`<strong>${STATES[state]}</strong>`}
       <span class="faint">sent <${Time} iso=${sentAt} /></span>
       ${batchId && state !== "readable" && html`<span class="faint">${STATES[state]}</span>`}
     </div>
@@ -60,8 +62,9 @@ function Confirm({ role, name, onBack, onClose }) {
   const { mayAct } = useConsole();
   const [run, isBusy, error, outcome] = useAction(() => post(`/stage/dead-letters/${role}/${name}`));
   if (outcome) return html`
-    <${Note} tone="good" icon="completed" role="status">${[outcome.said].flat().map((said) => html`<p
-        key=${said}><${Sentence} text=${said} /></p>`)}<//>
+    <${Note} tone="good" icon="completed" role="status">
+      ${outcome.said.map((said) => html`<p key=${said}><${Sentence} text=${said} /></p>`)}
+    <//>
     <div class="dialog-buttons"><button type="button" class="button primary"
         onClick=${onClose}>Close</button></div>`;
   return html`

@@ -29,8 +29,8 @@ export function JobPanel({ batch, index, onOpen }) {
           go=${() => onOpen(index + 1)} />
       <${Step} name="Close" icon="cross" isPossible go=${close} />
     </header>
-    <div class="job-body">${job ? html`<${Job} job=${job} />` : html`<${Missing}
-        error=${error} />`}</div>
+    <div class="job-body">${job ? html`<${Job} job=${job} />` : html`
+      <${Missing} error=${error} />`}</div>
   </aside>`;
 }
 

@@ -80,8 +80,8 @@ function matched({ matched: found, total }) {
 
 function More({ data, limit, onMore }) {
   if (data.next === null) return null;
-  if (limit >= MOST) return html`<p
-      class="more faint">These are the first ${format.count(MOST)}. Search to find others.</p>`;
+  if (limit >= MOST) return html`
+    <p class="more faint">These are the first ${format.count(MOST)}. Search to find others.</p>`;
   return html`<p class="more"><button type="button" class="button"
       onClick=${onMore}>Show ${PAGE} more</button></p>`;
 }

@@ -4,7 +4,9 @@ import { post, useData } from "./api.js";
 import * as format from "./format.js";
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
-import { Caller, Countdown, ErrorNote, Missing, Sentence, Time, useAction, useConsole, useTitle } from "./parts.js";
+import {
+  Caller, Countdown, ErrorNote, Missing, Sentence, Time, useAction, useConsole, useTitle,
+} from "./parts.js";
 
 const AHEAD_WORTH_SAYING_SECONDS = 2;
 const STEPS = [[60, "1 min"], [3600, "1 h"], [43_200, "12 h"]];
@@ -43,8 +45,8 @@ function Faults({ of, title, says, local }) {
   const choose = (name) => { setWanted(name); set(name); };
   const options = optionsOf(fault, local.faults[of]);
   return html`<section class="panel" aria-labelledby=${`${of}-title`}>
-    <div class="panel-head"><h2 id=${`${of}-title`}>${title}</h2><span
-        class="mono faint">${address}</span></div>
+    <div class="panel-head"><h2 id=${`${of}-title`}>${title}</h2>
+      <span class="mono faint">${address}</span></div>
     <p class="faint">${says}</p>
     ${isDemonstration === false
       ? html`<p>The jobs call a platform of your own. Only the demonstration platform can fail when told to.</p>`
@@ -78,8 +80,8 @@ function Clock({ clock: { now, aheadSeconds, nextDue, whyFixed } }) {
     <div class="panel-head"><h2 id="clock-title">Clock</h2>
       <span class="faint">${isAhead(aheadSeconds) ? `${format.duration(aheadSeconds)} ahead` : "real time"}</span></div>
     <p class="clock-now"><${Time} iso=${now} /></p>
-    ${whyFixed ? html`<p><${Sentence} text=${whyFixed} /></p>` : html`<${ClockMoves}
-        nextDue=${nextDue} />`}
+    ${whyFixed ? html`<p><${Sentence} text=${whyFixed} /></p>` : html`
+      <${ClockMoves} nextDue=${nextDue} />`}
   </section>`;
 }
 
@@ -90,8 +92,8 @@ function ClockMoves({ nextDue }) {
     <div class="next-due">
       ${nextDue
         ? html`<p>Next, <${Countdown} iso=${nextDue.at} />: <${Sentence} text=${nextDue.what} /></p>
-          <button type="button" class="button primary" onClick=${() => ahead({ to: "next" })}><${Icon}
-              name="skip" />Go there</button>`
+          <button type="button" class="button primary" onClick=${() => ahead({ to: "next" })}>
+            <${Icon} name="skip" />Go there</button>`
         : html`<p class="faint">Nothing is planned: no batch waits for a retry or a check.</p>`}
     </div>
     <div class="clock-steps" role="group" aria-label="Move the clock ahead">
@@ -132,8 +134,8 @@ export function LocalStrip() {
   const notes = data ? notesOf(data) : [];
   if (!notes.length) return null;
   return html`<div class="strip warn" role="status">
-    <${Icon} name="trouble" /><span>${notes.map((note, place) => html`<span
-        key=${place}>${place > 0 && " · "}${note}</span>`)}</span>
+    <${Icon} name="trouble" /><span>${notes.map((note, place) => html`
+      <span key=${place}>${place > 0 && " · "}${note}</span>`)}</span>
     <a class="strip-detail" href="/local">Change</a>
   </div>`;
 }

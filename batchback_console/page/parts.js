@@ -7,6 +7,7 @@ import { createContext, html, useContext, useEffect, useRef, useState } from "./
 import { Icon } from "./icons.js";
 
 const TYPING_MS = 250;
+const LONG_CODE = 30;
 
 // What /api/console says: the stage, whether it is local, whether actions are allowed.
 export const ConsoleContext = createContext(null);
@@ -27,6 +28,12 @@ export function useTitle(title) {
 // Text from callers: kept apart from the direction of the text around it, with nothing hidden.
 export function Caller({ text, className }) {
   return html`<bdi class=${className}>${format.visible(text)}</bdi>`;
+}
+
+// A batch's label, or the beginning of its id.
+export function Name({ id, label }) {
+  if (label) return html`<${Caller} text=${label} />`;
+  return html`<span class="mono">${format.shortId(id)}</span>`;
 }
 
 export function Time({ iso }) {
@@ -50,9 +57,13 @@ export function Countdown({ iso }) {
 export function Sentence({ text }) {
   return format.sentenceParts(text).map((part) => {
     if (part.time) return html`<${Time} iso=${part.time} />`;
-    return part.code ? html`<code
-        class=${part.code.length < 30 ? "short" : null}>${format.visible(part.code)}</code>` : format.visible(part.text);
+    return part.code ? html`<${Code} text=${part.code} />` : format.visible(part.text);
   });
+}
+
+function Code({ text }) {
+  const className = text.length < LONG_CODE ? "short" : null;
+  return html`<code class=${className}>${format.visible(text)}</code>`;
 }
 
 // --- status --------------------------------------------------------------------------------------

@@ -49,8 +49,8 @@ function Editor({ example, address }) {
       onInput=${(event) => setText(event.target.value)} onKeyDown=${key} />
     <div id="batch-error"><${ErrorNote} error=${error} /></div>
     <div class="editor-buttons">
-      <button type="submit" class="button primary" disabled=${isBusy}><${Icon}
-          name="returned" />${isBusy ? "Sending" : "Send the batch"}</button>
+      <button type="submit" class="button primary" disabled=${isBusy}>
+        <${Icon} name="returned" />${isBusy ? "Sending" : "Send the batch"}</button>
       <button type="button" class="button" disabled=${text === example}
           onClick=${() => setText(example)}>Back to the example</button>
       <${CopyButton} text=${text} />

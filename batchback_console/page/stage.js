@@ -7,7 +7,8 @@ import * as format from "./format.js";
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import {
-  Badge, Caller, Countdown, Dialog, Empty, ErrorNote, Missing, Note, Sentence, Time, useAction, useConsole, useTitle,
+  Badge, Caller, Countdown, Dialog, Empty, ErrorNote, Missing, Note, Sentence, Time, useAction,
+  useConsole, useTitle,
 } from "./parts.js";
 
 const PAUSES = [["15m", "15 minutes"], ["1h", "1 hour"], ["4h", "4 hours"], ["24h", "1 day"]];
@@ -58,8 +59,8 @@ function Resume() {
   const [resume, isBusy, error] = useAction(() => post("/stage/resume"));
   return html`<span class="with-error"><button type="button" class="button primary"
       disabled=${isBusy || !mayAct}
-    title=${mayAct ? null : "This console only reads."} onClick=${() => resume()}><${Icon}
-        name="play" />Resume</button><${ErrorNote} error=${error} /></span>`;
+    title=${mayAct ? null : "This console only reads."} onClick=${() => resume()}>
+      <${Icon} name="play" />Resume</button><${ErrorNote} error=${error} /></span>`;
 }
 
 function PauseQuestion({ onClose }) {
@@ -97,10 +98,12 @@ function Queues({ stage: { queues, ageNote } }) {
   return html`<section class="panel" aria-labelledby="queues-title">
     <div class="panel-head"><h2 id="queues-title">Queues</h2></div>
     <div class="scroll" tabindex="0" role="region" aria-label="Table of queues"><table class="queues">
-      <thead><tr><th scope="col">Queue</th><th scope="col" class="number">Ready</th><th scope="col"
-          class="number">In flight</th>
-        <th scope="col" class="number">Delayed</th><th scope="col" class="number">Oldest</th><th
-            scope="col">Dead letters</th></tr></thead>
+      <thead><tr>
+        <th scope="col">Queue</th>
+        ${["Ready", "In flight", "Delayed", "Oldest"].map((name) => html`
+          <th key=${name} scope="col" class="number">${name}</th>`)}
+        <th scope="col">Dead letters</th>
+      </tr></thead>
       <tbody>${living.map((queue) => html`<${Queue} key=${queue.role} queue=${queue}
           dead=${dead.get(queue.deadRole)} onShow=${setShown} />`)}</tbody>
     </table></div>
@@ -113,10 +116,9 @@ function Queue({ queue, dead, onShow }) {
   const { role, name, visible, inFlight, delayed, oldestSeconds } = queue;
   return html`<tr>
     <th scope="row">${role}<span class="faint mono queue-name">${name}</span></th>
-    ${[visible, inFlight, delayed].map((number) => html`<td
-        class=${number ? "number" : "number faint"}>${format.count(number)}</td>`)}
-    <td class="number">${oldestSeconds == null ? html`<span
-        class="faint">–</span>` : format.duration(oldestSeconds)}</td>
+    ${[visible, inFlight, delayed].map((number) => html`
+      <td class=${number ? "number" : "number faint"}>${format.count(number)}</td>`)}
+    <td class="number">${oldestSeconds == null ? "–" : format.duration(oldestSeconds)}</td>
     <td>${dead && html`<${Dead} dead=${dead} onShow=${onShow} />`}</td>
   </tr>`;
 }
@@ -146,8 +148,10 @@ function Doctor() {
     <div aria-live="polite">
       <${ErrorNote} error=${error} />
       ${isBusy && html`<${Empty} title="Checking tables, queues, functions and alarms." />`}
-      ${!isBusy && !outcome && !error && html`<p
-          class="faint">Checks that everything of this stage exists and works together, and suggests fixes. It changes nothing.</p>`}
+      ${!isBusy && !outcome && !error && html`
+        <p class="faint">
+        Checks that everything of this stage exists and works together, and suggests fixes.
+        It changes nothing.</p>`}
       ${outcome && html`<${Findings} findings=${outcome.findings} />`}
     </div>
   </section>`;
@@ -157,8 +161,8 @@ function Findings({ findings }) {
   const order = Object.keys(STATES);
   const rank = ({ state }) => order.indexOf(state);
   const sorted = findings.toSorted((one, other) => rank(one) - rank(other));
-  return html`<ul class="findings">${sorted.map((finding) => html`<${Finding}
-      key=${finding.about + finding.says} finding=${finding} />`)}</ul>`;
+  return html`<ul class="findings">${sorted.map((finding) => html`
+    <${Finding} key=${finding.about + finding.says} finding=${finding} />`)}</ul>`;
 }
 
 function Finding({ finding: { about, state, says, remedy } }) {
