@@ -54,7 +54,8 @@ function Letter({ letter: { batchId, label, sentAt, state, body } }) {
 }
 
 const QUESTIONS = {
-  redrive: "The messages are sent to their queue again and handled as new. Messages that cannot be read stay here.",
+  redrive:
+    "The messages are sent to their queue again and handled as new. Those that cannot be read stay.",
   discard: "Messages that no version can read are deleted. The others stay; redrive them.",
 };
 

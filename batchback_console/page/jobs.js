@@ -4,7 +4,9 @@ import { useData } from "./api.js";
 import * as format from "./format.js";
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
-import { Caller, Empty, Missing, OUTCOMES, OutcomeBadge, SearchField, Select, useConsole } from "./parts.js";
+import {
+  Caller, Empty, Missing, OUTCOMES, OutcomeBadge, SearchField, Select, useConsole,
+} from "./parts.js";
 import { setQuery } from "./router.js";
 import { Fresh, useSteadyRows } from "./steady.js";
 
@@ -67,8 +69,9 @@ function Rows({ asked, all, grid, onOpen, chosen }) {
         ${["#", "Outcome", "Id", "Call", "HTTP", "Error", "Attempts", "Took"].map((name) =>
           html`<th key=${name} role="columnheader" scope="col">${name}</th>`)}
       </tr></thead>
-      <tbody role="rowgroup">${rows.map((row) => html`<${Row} key=${row.index} row=${row} letter=${grid[row.index]}
-          onOpen=${onOpen} isChosen=${String(row.index) === chosen} />`)}</tbody>
+      <tbody role="rowgroup">${rows.map((row) => html`
+        <${Row} key=${row.index} row=${row} letter=${grid[row.index]} onOpen=${onOpen}
+          isChosen=${String(row.index) === chosen} />`)}</tbody>
     </table>
   </div>`;
 }

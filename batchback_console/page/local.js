@@ -49,7 +49,8 @@ function Faults({ of, title, says, local }) {
       <span class="mono faint">${address}</span></div>
     <p class="faint">${says}</p>
     ${isDemonstration === false
-      ? html`<p>The jobs call a platform of your own. Only the demonstration platform can fail when told to.</p>`
+      ? html`<p>
+          The jobs call a platform of your own. Only the demonstration's can fail when told to.</p>`
       : html`<fieldset class="switches"><legend class="hidden-text">How the ${of} behaves</legend>
           ${options.map((option) => html`<label key=${option.name} class="switch">
             <input type="radio" name=${of} checked=${wanted === option.name}
@@ -100,7 +101,8 @@ function ClockMoves({ nextDue }) {
       ${STEPS.map(([seconds, word]) => html`<button key=${seconds} type="button" class="button"
           onClick=${() => ahead({ seconds })}>+ ${word}</button>`)}
     </div>
-    <p class="faint footnote">The service's clock only moves ahead. Restart the service to go back to real time.</p>
+    <p class="faint footnote">
+      The service's clock only moves ahead. Restart the service to go back to real time.</p>
     <${ErrorNote} error=${error} />`;
 }
 
@@ -110,12 +112,13 @@ function isAhead(seconds) {
 
 // --- pause ---------------------------------------------------------------------------------------
 
+const PAUSE = { until: "1h", reason: "paused in the console" };
 const PAUSED = "All jobs are paused: no call of the platform starts.";
 const NOT_PAUSED = "Jobs run. A pause stops all calls of the platform; callbacks are still sent.";
 
 function Running({ isPaused }) {
   const [run, isBusy, error] = useAction(() =>
-    isPaused ? post("/stage/resume") : post("/stage/pause", { until: "1h", reason: "paused in the console" }));
+    isPaused ? post("/stage/resume") : post("/stage/pause", PAUSE));
   return html`<section class="panel" aria-labelledby="running-title">
     <div class="panel-head"><h2 id="running-title">Jobs</h2>
       <button type="button" class=${isPaused ? "button primary" : "button"} disabled=${isBusy}

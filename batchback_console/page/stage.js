@@ -143,8 +143,8 @@ function Doctor() {
   const [examine, isBusy, error, outcome] = useAction(() => post("/stage/doctor"));
   return html`<section class="panel" aria-labelledby="doctor-title">
     <div class="panel-head"><h2 id="doctor-title">Doctor</h2>
-      <button type="button" class="button" disabled=${isBusy}
-          onClick=${() => examine()}>${isBusy ? "Checking" : outcome ? "Check again" : "Check the stage"}</button></div>
+      <button type="button" class="button" disabled=${isBusy} onClick=${() => examine()}>
+        ${isBusy ? "Checking" : outcome ? "Check again" : "Check the stage"}</button></div>
     <div aria-live="polite">
       <${ErrorNote} error=${error} />
       ${isBusy && html`<${Empty} title="Checking tables, queues, functions and alarms." />`}
