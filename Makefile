@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run serve test check coverage docs elsewhere e2e anywhere package simulate soak large load hostile fuzz mutants bench pictures audit lock clean
+.PHONY: help install dev run serve test check coverage docs elsewhere e2e browser anywhere package simulate soak large load hostile fuzz mutants bench pictures audit lock clean
 
 # Variables that you may set. Their values are data: neither make nor the shell executes what
 # `$(call quoted,NAME)` contains, and make exports values from its command line unchanged.
@@ -27,12 +27,15 @@ override SITE_STAMP := $(SITE)/.stamp
 # The emulator for `make e2e`, also in its own environment.
 override EMULATOR := build/e2e
 override EMULATOR_STAMP := $(EMULATOR)/.stamp
+# What drives Chromium in `make browser`: a folder that is added to the path of .venv.
+override BROWSER := build/browser
+override BROWSER_STAMP := $(BROWSER)/.stamp
 # Packages are never built, because a build would run code that is not pinned.
 override PINNED := --require-hashes --no-deps --only-binary :all: -r
 override COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(STAMP) ## send one batch through the whole service and show its callback
 	@exec $(BIN)/python -m batchback_local.demo
@@ -54,6 +57,9 @@ coverage: $(DEV_STAMP) ## run the tests and check how much of the code they reac
 
 e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service and run the package on an AWS emulator
 	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder e2e
+
+browser: $(DEV_STAMP) $(BROWSER_STAMP) ## use the console in a real browser, as a person would
+	@PYTHONPATH=$(BROWSER) exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder browser
 
 # Without --quiet, because MkDocs would then not count its warnings, which must fail the build.
 docs: $(SITE_STAMP) ## build the documentation site: build/site/index.html
@@ -105,7 +111,7 @@ audit: $(TOOLS_STAMP) ## check the pinned packages for known vulnerabilities
 
 lock: $(TOOLS_STAMP) ## renew the hashes of the pinned packages
 	@for file in requirements.txt requirements-docs.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
-	@for file in run dev e2e; do $(COMPILE) --no-deps "requirements-$$file.txt" -o "requirements-$$file.txt" || exit; done
+	@for file in run dev e2e browser; do $(COMPILE) --no-deps "requirements-$$file.txt" -o "requirements-$$file.txt" || exit; done
 
 clean: ## remove the environments, builds and caches
 	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info client/build client/src/*.egg-info
@@ -157,4 +163,9 @@ $(SITE_STAMP): requirements-docs.txt | $(STAMP)
 $(EMULATOR_STAMP): requirements-e2e.txt | $(STAMP)
 	@$(BIN)/python -m venv --clear $(EMULATOR)
 	$(call install,$(EMULATOR),the AWS emulator,$(PINNED) requirements-e2e.txt)
+	@touch $@
+
+$(BROWSER_STAMP): requirements-browser.txt | $(STAMP)
+	@rm -rf $(BROWSER)
+	$(call install,.venv,what drives a browser,$(PINNED) requirements-browser.txt --target $(BROWSER))
 	@touch $@

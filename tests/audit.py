@@ -22,6 +22,7 @@ FILES = (
     "requirements-dev.txt",
     "requirements-docs.txt",
     "requirements-e2e.txt",
+    "requirements-browser.txt",
     "requirements-tools.txt",
 )
 _SECONDS = 600

@@ -401,6 +401,7 @@ TOP_LEVEL = {
         LOCAL,
         CONSOLE,
         "benchmarks",
+        "browser",
         "docs",
         "e2e",
         "examples",
@@ -409,7 +410,7 @@ TOP_LEVEL = {
         "website",
     ),
     *("pyproject.toml", "requirements.txt"),
-    *(f"requirements-{name}.txt" for name in ("dev", "docs", "e2e", "run", "tools")),
+    *(f"requirements-{name}.txt" for name in ("browser", "dev", "docs", "e2e", "run", "tools")),
 }
 
 
@@ -609,6 +610,13 @@ class TestRequirements:
 
     def test_make_run_and_make_test_agree_on_every_version(self) -> None:
         assert pins("requirements-run.txt").items() <= pins("requirements-dev.txt").items()
+
+    def test_make_browser_and_make_test_agree_on_what_both_use(self) -> None:
+        """Its folder comes first on the path."""
+        browser, dev = pins("requirements-browser.txt"), pins("requirements-dev.txt")
+        shared = browser.keys() & dev.keys()
+        assert shared == {"greenlet"}
+        assert {name: browser[name] for name in shared} == {name: dev[name] for name in shared}
 
     @pytest.mark.parametrize(
         "path", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name

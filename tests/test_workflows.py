@@ -109,7 +109,8 @@ class TestAll:
             if step.get("with", {}).get("cache")
         }
         of_check = {
-            f"check.{job}" for job in ("check", "coverage", "docs", "elsewhere", "e2e", "audit")
+            f"check.{job}"
+            for job in ("check", "coverage", "docs", "elsewhere", "e2e", "browser", "audit")
         }
         assert cached == {*of_check, "deploy.check"}
 
@@ -118,7 +119,7 @@ class TestCheck:
     def test_it_runs_what_must_be_green(self) -> None:
         """The same as .ci/run."""
         made = targets((ROOT / ".ci" / "run").read_text("utf-8"))
-        assert made == ["check", "docs", "elsewhere", "e2e"]
+        assert made == ["check", "docs", "elsewhere", "e2e", "browser"]
         assert [runs("check", job) for job in made] == [[f"make {target}"] for target in made]
 
     def test_it_runs_on_every_supported_python(self) -> None:
