@@ -65,7 +65,7 @@ class Guard:
         if asked.headers.get("Host") not in self._hosts:
             abort(421, "Open the console with the address that the terminal printed.")
         if asked.method not in {"GET", "POST"}:
-            abort(405, "The console answers only GET and POST.")
+            abort(405, description="The console answers only GET and POST.")
         origin = asked.headers.get("Origin")
         if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
             abort(403, "The console answers only its own page.")

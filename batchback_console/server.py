@@ -113,7 +113,7 @@ def _failure(error: Exception, console: Console, say: Say) -> tuple[Response, in
     except Exception:  # noqa: BLE001 - whatever it is, the page gets an answer
         place = traceback.extract_tb(error.__traceback__)[-1]
         say(
-            f"console: {request.path} failed: {type(error).__name__} in {place.name}, "
+            f"console: {request.url_rule} failed: {type(error).__name__} in {place.name}, "
             f"{Path(place.filename).name}:{place.lineno}"
         )
         return jsonify({"error": "The console has a bug here: its terminal says where."}), 500
@@ -157,11 +157,27 @@ class ConsoleServer:
 
 
 class _Handler(WSGIRequestHandler):
+    """Answers one request per connection."""
+
+    #: How long it waits for a client that sends or reads nothing. It is the name it has there.
+    timeout = 10
+
     def version_string(self) -> str:
         return "batchback"
 
+    def parse_request(self) -> bool:
+        """Refuse an address instead of a path: only proxies are sent one, and it would replace
+        `Host`."""
+        if super().parse_request() and self.path.startswith("/"):
+            return True
+        self.close_connection = True
+        return False
+
     def log(self, *_: Any) -> None:
         """Do not log requests."""
+
+    def log_request(self, *_: Any) -> None:
+        """Nor their paths, which Werkzeug would parse for it."""
 
     def send_error(self, *_: Any) -> None:
         """End the connection. Only what is not HTTP comes here, so no browser waits."""

@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort
 
 from batchback_console.console import Console
 from batchback_console.offers import ACTIONS, offer
-from batchback_console.views.reading import find_batch, find_terms
+from batchback_console.views.reading import find_batch, find_terms, sent
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, Chunk, Job, SubmissionTerms
 from chalicelib.domain.submission import Submission
@@ -40,7 +40,7 @@ def routes(console: Console) -> Blueprint:
     @view.post(f"/batches/<batch_id>/<any({','.join(ACTIONS)}):name>")
     def act(batch_id: str, name: str) -> dict[str, Any]:
         try:
-            said, found = actions.act(name, batch_id, _seen(request.get_json(silent=True)))
+            said, found = actions.act(name, batch_id, _seen(sent()))
         except CallerError as error:
             abort(_STATUS.get(error.error_code, 409), _sentence(error))
         return {"said": said, "batchId": found}

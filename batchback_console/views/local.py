@@ -1,13 +1,15 @@
 """What only the service on this machine can do: send a batch, fail when told to, and move its
 clock."""
 
+import threading
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort
 
 from batchback_console.console import Console
 from batchback_console.local_tools import Demonstration, Fault, LocalTools, NotPossible
+from batchback_console.views.reading import sent
 from batchback_ops.ops.batch_life import time
 
 #: How far the clock may be moved at once: longer than any batch is kept.
@@ -16,6 +18,7 @@ _MOST_SECONDS = 30 * 86_400
 
 def routes(console: Console) -> Blueprint:
     view = Blueprint("local", __name__)
+    moving = threading.Lock()
 
     @view.get("/local")
     def show() -> dict[str, Any]:
@@ -32,7 +35,8 @@ def routes(console: Console) -> Blueprint:
 
     @view.post("/local/clock")
     def move() -> dict[str, Any]:
-        _move(console, _tools(console))
+        with moving:  # so that the second of two moves sees what the first has made due
+            _move(console, _tools(console))
         return _state(console, _tools(console))
 
     return view
@@ -69,7 +73,7 @@ def _tools(console: Console) -> LocalTools:
 
 
 def _given(field: str) -> Any:
-    body = request.get_json(silent=True)
+    body = sent()
     if not isinstance(body, dict):
         abort(400, "The body must be a JSON object.")
     return body.get(field)

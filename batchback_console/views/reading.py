@@ -1,6 +1,8 @@
-"""What several views read of a batch, with an answer for the page if it cannot be read."""
+"""What several views read, of a request or a batch, with an answer for the page if they cannot."""
 
-from flask import abort
+from typing import Any
+
+from flask import abort, request
 
 from batchback_console.console import Console
 from batchback_ops.ops.heads import DAMAGED
@@ -21,6 +23,14 @@ _HEADERS_DAMAGED = (
     "answers."
 )
 _METADATA_DAMAGED = "The stored metadata is damaged: `progress` and the callback leave it out."
+
+
+def sent() -> Any:
+    """The JSON that the request sent; None if that is not JSON, or is nested too deeply."""
+    try:
+        return request.get_json(silent=True)
+    except RecursionError:
+        return None
 
 
 def find_batch(console: Console, batch_id: str) -> Batch:

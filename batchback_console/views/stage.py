@@ -9,10 +9,11 @@ from typing import Any
 
 from batchback.errors import CannotGoOn
 from batchback.shell import Shell
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort
 
 from batchback_console.console import Console
 from batchback_console.queues import Queues
+from batchback_console.views.reading import sent
 from batchback_ops.doctor.diagnosis import Finding
 from batchback_ops.doctor.examination import examine
 from batchback_ops.doctor.service_checks import Trial
@@ -72,7 +73,7 @@ def routes(console: Console) -> Blueprint:
     @view.post("/stage/pause")
     def pause() -> dict[str, Any]:
         asker = _Asker(now=console.clock.now)
-        wanted = _wanted_pause(request.get_json(silent=True), console.clock.now())
+        wanted = _wanted_pause(sent(), console.clock.now())
         return {**actions.begin_pause(stage, asker, wanted), "said": asker.sentences}
 
     @view.post("/stage/resume")

@@ -54,6 +54,12 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
+def test_a_method_that_nothing_needs_is_refused_in_a_sentence() -> None:
+    answer = client().put("/api/console", headers=OURS)
+    assert answer.status_code == 405
+    assert answer.get_json() == {"error": "The console answers only GET and POST."}
+
+
 def test_its_own_page_is_answered() -> None:
     assert get().status_code == 200
     own = f"http://127.0.0.1:{PORT}"

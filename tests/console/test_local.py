@@ -1,6 +1,9 @@
 """What only the service on this machine can do, as the page asks for it."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -166,6 +169,23 @@ class TestClock:
     def test_it_moves_by_seconds(self, page: Page, tools: Tools) -> None:
         page.posts("/local/clock", {"seconds": 3600})
         assert tools.ahead == timedelta(hours=1)
+
+    def test_two_moves_to_what_is_next_take_turns(
+        self, page: Page, tools: Tools, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two tabs would otherwise both add the way to it."""
+        tools.due = NextDue(at=START + timedelta(hours=5), what="Jobs are retried.")
+        asked = threading.Barrier(2)
+
+        def next_due() -> NextDue | None:
+            with suppress(threading.BrokenBarrierError):
+                asked.wait(0.05)
+            return tools.due
+
+        monkeypatch.setattr(tools, "next_due", next_due)
+        with ThreadPoolExecutor(2) as tabs:
+            [*tabs.map(lambda _: page.posts("/local/clock", {"to": "next"}), range(2))]
+        assert tools.ahead == timedelta(hours=5)
 
     def test_if_nothing_is_due_it_stays(self, page: Page, tools: Tools) -> None:
         answer = page.posts("/local/clock", {"to": "next"})

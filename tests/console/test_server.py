@@ -7,6 +7,7 @@ import requests
 from batchback.errors import CannotGoOn
 from botocore.exceptions import EndpointConnectionError
 
+from batchback_console import server as console_server
 from batchback_console.guard import Guard
 from batchback_console.server import HOST, ConsoleServer, create_app
 from chalicelib.errors import Unavailable
@@ -62,6 +63,35 @@ def test_what_is_no_http_gets_no_answer(said: bytes) -> None:
         assert connection.recv(1) == b""
 
 
+@pytest.mark.parametrize(
+    "target", ["http://[/api", "http://a:99999999/", "http://127.0.0.1:{port}/api/console", "*"]
+)
+def test_an_address_instead_of_a_path_gets_no_answer(
+    target: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It would replace `Host`, and Werkzeug prints a traceback for one that is not valid."""
+    with serving() as server, socket.create_connection((HOST, server.port), 10) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\n\r\n".format(port=server.port).encode())
+        assert connection.recv(1) == b""
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: ", b"GET / HTTP/1.1\r\n\r\nmore"])
+def test_a_client_that_stops_in_the_middle_holds_no_thread(
+    said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchback_console.server._Handler.timeout", 0.05)
+    with serving() as server, socket.create_connection((HOST, server.port)) as connection:
+        connection.sendall(said)
+        connection.settimeout(10)
+        while connection.recv(10_000):
+            pass
+
+
+def test_it_waits_for_no_client_for_ever() -> None:
+    assert console_server._Handler.timeout == 10
+
+
 class TestFailures:
     @pytest.mark.parametrize(
         ("error", "says"),
@@ -100,6 +130,34 @@ class TestFailures:
         (line,) = page.told
         assert line.startswith("console: /api/batches failed: RuntimeError in ")
         assert "canary" not in line
+
+    def test_a_bug_is_told_without_the_path_that_was_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A link of another page may have put control characters of the terminal into it."""
+        world = World()
+        failing(monkeypatch, world.store, "find", error=RuntimeError())
+        page = Page(console_of(world))
+        assert page.asks("GET", f"/batches/{'0' * 32}/jobs?text=%1b").status == 500
+        (line,) = page.told
+        assert line.startswith("console: /api/batches/<batch_id>/jobs failed: ")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/local/clock",
+            "/local/batches",
+            "/local/faults",
+            "/stage/pause",
+            f"/batches/{1:032}/cancel",
+        ],
+    )
+    @pytest.mark.parametrize("body", [b"[" * 100_000, b"{", b"\xff", b"", b"[]", b"NaN"])
+    def test_a_body_that_is_not_what_is_asked_for_is_refused(self, path: str, body: bytes) -> None:
+        world = World()
+        page = Page(console_of(world, local=local_tools(why_fixed=None, move_clock=None)))
+        answer = page.asks("POST", path, data=body, content_type="application/json")
+        assert (answer.status, page.told) == (400, [])
 
     def test_a_request_that_is_too_large_is_not_read(self) -> None:
         page = Page(console_of(World()))
