@@ -3,13 +3,14 @@
 The code is laid out as in Lambda: app.py, chalicelib and the packages of requirements.txt and
 Chalice in one folder, boto3 in another. Chalice zips no byte code and Lambda's folder is read-only,
 so each cold start compiles the code again, unless a pipeline has compiled it beforehand. Both cases
-are measured.
+are measured. Lambda's own boto3 is always compiled.
 
 The time counts all imports until the function's clients and operations exist. The floor is the
 minimum that every such service imports: Chalice, the same two botocore clients, and requests.
 """
 
 import compileall
+import importlib
 import os
 import re
 import shutil
@@ -28,6 +29,8 @@ from benchmarks import environments
 _FLOOR = "floor"
 #: What the floor imports and the package does not contain.
 _OF_THE_FLOOR = ("charset-normalizer", "idna", "requests")
+#: What Lambda's runtime brings.
+_OF_LAMBDA = ("botocore", "dateutil", "jmespath", "six", "urllib3")
 _CLIENTS = (
     "import botocore.session; session = botocore.session.get_session(); "
     "[session.create_client(name) for name in ('dynamodb', 'sqs')]"
@@ -53,6 +56,7 @@ def measure(*, repeats: int) -> dict[str, Any]:
     of the same round; and the slowest imports of run_jobs."""
     folders = {"compiled": _folder("compiled"), "sources": _folder("sources")}
     compileall.compile_dir(folders["compiled"], quiet=2)
+    _compile_runtime()
     rounds = [
         {
             (way, name): _imports(folder, name)
@@ -82,6 +86,15 @@ def _folder(name: str) -> Path:
         (folder / str(file)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(str(file.locate()), folder / str(file))
     return folder
+
+
+def _compile_runtime() -> None:
+    for name in _OF_LAMBDA:
+        file = Path(str(importlib.import_module(name).__file__))
+        if file.name == "__init__.py":
+            compileall.compile_dir(file.parent, quiet=2)
+        else:
+            compileall.compile_file(file, quiet=2)
 
 
 def _files() -> Iterator[metadata.PackagePath]:
