@@ -22,6 +22,7 @@ from batchback_ops.ops.heads import DAMAGED
 from chalicelib.domain import unix_time
 from chalicelib.domain.batch import LONGEST_LIFE, Batch, Listed
 from chalicelib.domain.holds import Holds
+from chalicelib.errors import TooNew
 
 #: How many batches are on a page.
 PER_PAGE = 100
@@ -240,16 +241,18 @@ class Listing:
             found = self.console.store.find_all(ids)
             for each in found.values():
                 whole(each)
-        except DAMAGED:
+        except (*DAMAGED, TooNew):
             found = {id: batch for id in ids if (batch := self._head(id))}
         return {id: batch for id, batch in found.items() if not batch.is_expired(self._now)}
 
     def _head(self, batch_id: str) -> Batch | None:
         try:
             return whole(self.console.store.find(batch_id))
+        except TooNew:
+            self.notes.append(f"Batch {batch_id} is left out: a later release wrote it.")
         except DAMAGED:
             self.notes.append(f"Batch {batch_id} is left out: what is stored of it is damaged.")
-            return None
+        return None
 
     def _wants(self, batch: Batch) -> bool:
         return self.asked.wants(batch, self._now, self._holds_of(batch))
