@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and a package registry. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run serve test check coverage docs elsewhere e2e browser anywhere package simulate soak large load hostile fuzz mutants bench pictures audit lock clean
+.PHONY: help install dev run serve test check coverage docs elsewhere e2e browser screenshots anywhere package simulate soak large load hostile fuzz mutants bench pictures audit lock clean
 
 # Variables that you may set. Their values are data: neither make nor the shell executes what
 # `$(call quoted,NAME)` contains, and make exports values from its command line unchanged.
@@ -96,6 +96,9 @@ hostile: $(DEV_STAMP) ## call hostile servers over HTTP and TLS, on the real clo
 
 bench: $(DEV_STAMP) ## compare the service with its alternatives; FULL=1 for all tables
 	@exec $(BIN)/python -m benchmarks $(if $(value FULL),--full)
+
+screenshots: $(DEV_STAMP) $(BROWSER_STAMP) ## take the pictures of the console in the docs again
+	@PYTHONPATH=$(BROWSER) exec $(BIN)/python -m browser.screenshots
 
 pictures: $(STAMP) ## draw the pictures in the docs again
 	@exec $(BIN)/python -m pictures

@@ -1,7 +1,8 @@
 """All pictures, and how pages show them.
 
 A page shows a picture after the comment `<!-- picture: NAME -->`. What follows the comment is
-written here: the picture in light and in dark, and what it says in words.
+written here: the picture in light and in dark, and what it says in words. Pictures of the console
+come from a browser: `make screenshots` takes them.
 """
 
 import re
@@ -17,9 +18,32 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "pictures"
 PAGES = (
     ROOT / "README.md",
+    ROOT / "docs" / "console.md",
     ROOT / "docs" / "how-it-works.md",
     ROOT / "docs" / "performance.md",
+    ROOT / "docs" / "tutorial.md",
 )
+#: The pictures of the console, and what they show.
+SCREENSHOTS = {
+    "console-batches": (
+        "The console's list of batches. One needs attention, because its callback fails and is "
+        "retried; one is running, with a bar that shows how far it is; five have ended."
+    ),
+    "console-batch": (
+        "A batch in the console: how many of its 800 jobs succeeded, failed or got no answer, a "
+        "grid with a cell for each job, the most frequent errors, and a table with the failed jobs "
+        "first."
+    ),
+    "console-callback": (
+        "The callback of a batch in the console: the first attempt failed with 500, the second was "
+        "delivered. Beside them is what is sent, with the secret header hidden."
+    ),
+    "console-local": (
+        "The console's page Simulate: switches that make the platform or the receiver fail, and "
+        "the service's clock, with buttons that move it ahead."
+    ),
+}
+_SCREENSHOT_WIDTH = 800
 _PLACE = re.compile(r"<!-- picture: (?P<name>\S+) -->\n(?:<picture>.*?</picture>\n)?", re.DOTALL)
 
 
@@ -50,19 +74,23 @@ def drawn() -> dict[Path, str]:
 def page_with_pictures(page: Path) -> str:
     """A page as it is to be."""
     folder, known = FOLDER.relative_to(page.parent).as_posix(), pictures()
-    return _PLACE.sub(
-        lambda place: _shown(place["name"], known[place["name"]].alt, folder),
-        page.read_text("utf-8"),
-    )
+
+    def shown(place: re.Match[str]) -> str:
+        name = place["name"]
+        if name in SCREENSHOTS:
+            return _shown(name, SCREENSHOTS[name], folder, "png", _SCREENSHOT_WIDTH)
+        return _shown(name, known[name].alt, folder, "svg", WIDTH)
+
+    return _PLACE.sub(shown, page.read_text("utf-8"))
 
 
-def _shown(name: str, alt: str, folder: str) -> str:
+def _shown(name: str, alt: str, folder: str, kind: str, width: int) -> str:
     words = escape(alt, quote=False).replace('"', "&quot;")
     return (
         f"<!-- picture: {name} -->\n"
         "<picture>\n"
-        f'  <source media="(prefers-color-scheme: dark)" srcset="{folder}/{name}-dark.svg">\n'
-        f'  <img src="{folder}/{name}-light.svg" width="{WIDTH}" alt="{words}">\n'
+        f'  <source media="(prefers-color-scheme: dark)" srcset="{folder}/{name}-dark.{kind}">\n'
+        f'  <img src="{folder}/{name}-light.{kind}" width="{width}" alt="{words}">\n'
         "</picture>\n"
     )
 

@@ -5,8 +5,7 @@ import { useEffect, useState } from "./html.js";
 let aheadMs = 0;
 
 export function followServiceClock(iso) {
-  const now = Date.parse(iso);
-  if (!Number.isNaN(now)) aheadMs = now - Date.now();
+  if (iso) aheadMs = Date.parse(iso) - Date.now();
 }
 
 export function serviceNow() {

@@ -17,8 +17,19 @@ _SVG = "{http://www.w3.org/2000/svg}"
 class TestGallery:
     def test_every_picture_is_drawn_anew_and_there_is_no_other(self) -> None:
         """`make pictures` writes them."""
-        kept = {path.name: path.read_text("utf-8") for path in gallery.FOLDER.iterdir()}
+        kept = {path.name: path.read_text("utf-8") for path in gallery.FOLDER.glob("*.svg")}
         assert kept == DRAWN
+
+    def test_the_console_is_pictured_light_and_dark_and_nothing_else_is(self) -> None:
+        """`make screenshots` takes them."""
+        wanted = {f"{name}-{mode}.png" for name in gallery.SCREENSHOTS for mode in PALETTES}
+        others = {path.name for path in gallery.FOLDER.iterdir() if path.suffix != ".svg"}
+        assert others == wanted
+
+    def test_no_picture_of_the_console_is_large(self) -> None:
+        for path in gallery.FOLDER.glob("*.png"):
+            assert path.read_bytes().startswith(b"\x89PNG"), path.name
+            assert path.stat().st_size < 200_000, path.name
 
     @pytest.mark.parametrize("page", gallery.PAGES, ids=lambda page: page.name)
     def test_every_page_shows_its_pictures_and_says_the_same_in_words(self, page: Path) -> None:
@@ -27,7 +38,10 @@ class TestGallery:
 
     def test_every_picture_is_shown_on_a_page(self) -> None:
         shown = "\n".join(page.read_text("utf-8") for page in gallery.PAGES)
-        assert {*re.findall("<!-- picture: (.*) -->", shown)} == {*gallery.pictures()}
+        assert {*re.findall("<!-- picture: (.*) -->", shown)} == {
+            *gallery.pictures(),
+            *gallery.SCREENSHOTS,
+        }
 
 
 class TestEveryPicture:
