@@ -5,6 +5,7 @@ is atomic, and SQS that a message is visible to only one receiver. With several 
 neither promise.
 """
 
+import base64
 import copy
 import inspect
 import json
@@ -18,6 +19,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
@@ -58,14 +61,17 @@ _OPENAPI_VALIDATOR = ("openapi_spec_validator", "openapi_spec_validator.validati
 def make_moto_atomic() -> None:
     """Put one lock around moto's DynamoDB and another around its SQS, for the life of this process.
 
-    This also gives SQS a clock that is ten times as fast to read, and lets a Query read only its
-    own partition: moto sorts the whole table for each, which gets slower as the table grows.
+    This also makes what the service does most often faster. SQS gets a clock that is ten times as
+    fast to read. A Query reads only its own partition, of the table or of an index: moto sorts the
+    whole table for each. Items are written as they are: for each attribute, moto tries all ten
+    types under several names, which takes half of a request's time.
     """
     _lock(DynamoHandler, ["call_action"])
     _lock(sqs.SQSBackend, _SQS_OPERATIONS)
     _patch(sqs.SQSBackend, "receive_message", _waiting_outside(sqs.SQSBackend.receive_message))
     let_queues_follow(None)
     _patch(Table, "query", _of_one_partition(Table.query))
+    _write_attributes_as_they_are()
 
 
 def let_queues_follow(clock: LocalClock | None) -> None:
@@ -143,13 +149,61 @@ def _of_one_partition(query: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(query)
 
     def query_partition(self: Any, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
-        table = self
-        if not signature.bind(self, hash_key, *args, **kwargs).arguments.get("index_name"):
-            table = copy.copy(self)
+        given = signature.bind(self, hash_key, *args, **kwargs).arguments
+        table = copy.copy(self)
+        if given.get("index_name"):
+            table.items = _of_index(self, given["hash_key_conditions"])
+        else:
             table.items = {hash_key: self.items.get(hash_key, {})}
         return query(table, hash_key, *args, **kwargs)
 
     return query_partition
+
+
+def _of_index(table: Any, conditions: Sequence[tuple[str, Any]]) -> dict[Any, dict[Any, Any]]:
+    """The items of a table, with sort keys, that meet all conditions."""
+
+    def meets(item: Any) -> bool:
+        return all(item.attrs.get(name, _NOTHING) == value for name, value in conditions)
+
+    return {
+        key: {part: item for part, item in items.items() if meets(item)}
+        for key, items in table.items.items()
+    }
+
+
+_NOTHING = DynamoType({"NULL": True})
+
+
+def _write_attributes_as_they_are() -> None:
+    usual = BaseJSONSerializer._serialize_type_structure
+
+    def write(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
+        if key and shape.name == "AttributeValue":
+            serialized[key] = _written(value)
+        else:
+            usual(self, serialized, value, shape, key)
+
+    _patch(BaseJSONSerializer, "_serialize_type_structure", write)
+
+
+def _written(attribute: dict[str, Any]) -> dict[str, Any]:
+    """An attribute as JSON, in which bytes are in base64."""
+    ((kind, value),) = attribute.items()
+    write = _WRITTEN.get(kind)
+    return {kind: write(value)} if write else attribute
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+_WRITTEN: dict[str, Callable[[Any], Any]] = {
+    "B": _base64,
+    "BS": lambda values: [*map(_base64, values)],
+    "L": lambda values: [*map(_written, values)],
+    "M": lambda values: {name: _written(value) for name, value in values.items()},
+}
 
 
 class Dispatcher(DomainDispatcherApplication):

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -53,6 +53,59 @@ def test_queues_have_the_names_that_the_service_derives(sqs: "SQSClient") -> Non
         NAMES.callbacks_queue,
         NAMES.callbacks_dead_queue,
     }
+
+
+def test_items_come_back_as_they_were_put(dynamodb: "DynamoDBClient") -> None:
+    """moto's own way to write them is replaced."""
+    stored: dict[str, Any] = {
+        "batch_id": {"S": "of-all-types"},
+        "part": {"S": "é\0"},
+        "text": {"S": ""},
+        "number": {"N": "1.50"},
+        "bytes": {"B": b"\x00\xff"},
+        "none": {"NULL": True},
+        "flag": {"BOOL": False},
+        "sets": {"L": [{"SS": ["x"]}, {"NS": ["7"]}, {"BS": [b"\xff"]}]},
+        "map": {"M": {"list": {"L": []}, "map": {"M": {"bytes": {"B": b"\x01"}}}}},
+    }
+    table = NAMES.batches_table
+    dynamodb.put_item(TableName=table, Item=stored)
+    key = {name: stored[name] for name in ("batch_id", "part")}
+    assert dynamodb.get_item(TableName=table, Key=key)["Item"] == stored
+    many = dynamodb.batch_get_item(RequestItems={table: {"Keys": [key]}})["Responses"]
+    assert many[table] == [stored]
+    found = dynamodb.query(
+        TableName=table,
+        KeyConditionExpression="batch_id = :id",
+        ExpressionAttributeValues={":id": key["batch_id"]},
+    )
+    assert found["Items"] == [stored]
+    dynamodb.delete_item(TableName=table, Key=key)
+
+
+def test_an_index_has_the_items_of_its_own_partition(dynamodb: "DynamoDBClient") -> None:
+    """In order, whatever else the table contains; nothing without the index's keys."""
+    table = NAMES.batches_table
+    keys = [
+        {"batch_id": {"S": f"indexed-{number}"}, "part": {"S": "0#head"}} for number in range(4)
+    ]
+    others: list[dict[str, Any]] = [
+        {"account": {"S": "an-index"}, "created_at": {"N": "9"}},
+        {"account": {"S": "an-index"}, "created_at": {"N": "10"}},
+        {"account": {"S": "another"}, "created_at": {"N": "11"}},
+        {"account": {"S": "an-index"}},
+    ]
+    for key, other in zip(keys, others, strict=True):
+        dynamodb.put_item(TableName=table, Item={**key, **other})
+    found = dynamodb.query(
+        TableName=table,
+        IndexName="by_account",
+        KeyConditionExpression="account = :account AND created_at > :since",
+        ExpressionAttributeValues={":account": {"S": "an-index"}, ":since": {"N": "8"}},
+    )
+    assert [item["batch_id"]["S"] for item in found["Items"]] == ["indexed-0", "indexed-1"]
+    for key in keys:
+        dynamodb.delete_item(TableName=table, Key=key)
 
 
 @pytest.mark.parametrize(
