@@ -34,7 +34,8 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     refuse_others(path)
     try:
-        unfinished.touch(_FOR_ITS_OWNER)
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(_FOR_ITS_OWNER, exist_ok=False)  # not a file that somebody else put there
         unfinished.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         unfinished.replace(path)
     except OSError as error:

@@ -99,6 +99,19 @@ class TestReadyFile:
         ready_file.write(path, self.OURS)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
+    @pytest.mark.parametrize("is_link", [True, False])
+    def test_nothing_is_written_into_what_somebody_else_has_put_there(
+        self, tmp_path: Path, is_link: bool
+    ) -> None:
+        """In a folder for everybody, the name of the unfinished file can be guessed."""
+        path, theirs = tmp_path / "ready.json", tmp_path / "theirs"
+        theirs.write_text("theirs")
+        unfinished = tmp_path / f".ready.json.{os.getpid()}"
+        (unfinished.symlink_to if is_link else unfinished.hardlink_to)(theirs)
+        ready_file.write(path, self.OURS)
+        assert theirs.read_text() == "theirs"
+        assert stat.S_IMODE(path.lstat().st_mode) == 0o600
+
     @pytest.mark.parametrize("content", ["precious", "", "{}", "[1]", '{"pid": 1}', "x" * 100_001])
     def test_what_is_not_ours_is_never_touched(self, tmp_path: Path, content: str) -> None:
         """With status 2, before anything starts."""
