@@ -183,10 +183,17 @@ def _wanted_pause(body: object, now: datetime) -> Pause:
 def _trial(console: Console) -> Trial:
     """No batch is run. The key of this machine's service is known; otherwise the environment may
     have one."""
-    if console.local is None:
+    local = console.local
+    if local is None:
         return Trial(no_batch=True)
-    key, _, secret = console.local.credentials.partition(":")
-    return Trial(address=console.local.service_address, key=key, secret=secret, no_batch=True)
+    key, _, secret = local.credentials.partition(":")
+    return Trial(
+        address=local.service_address,
+        key=key,
+        secret=secret,
+        no_batch=True,
+        signing_time=lambda: console.clock.now() - local.ahead,
+    )
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Whether the service answers and runs jobs, as a caller sees it."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +39,8 @@ class Trial:
     secret: str | None = None
     callback_url: str | None = None
     no_batch: bool = False
+    #: The time at which requests are signed; None: the shell's.
+    signing_time: Callable[[], datetime] | None = None
 
 
 def checks(trial: Trial, stage: Stage, shell: Shell) -> list[Check]:
@@ -179,7 +183,7 @@ class _Service:
 
     def _client(self, key: str, secret: str) -> Client:
         try:
-            return Client(self._address, key, secret, now=self.shell.now)
+            return Client(self._address, key, secret, now=self.trial.signing_time or self.shell.now)
         except ValueError as error:
             raise Wrong(str(error), "correct --address, --key and --secret") from error
 

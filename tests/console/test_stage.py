@@ -12,6 +12,7 @@ from batchback_ops.stage import Stage
 from chalicelib.domain.holds import Outage, Pause
 from tests.console.asking import Answer, Page, console_of
 from tests.console.aws_of_a_stage import Aws
+from tests.console.local_service import local_tools
 from tests.fakes.clock import START
 from tests.operations.world import World
 
@@ -122,6 +123,21 @@ class TestReadOnly:
 
 
 class TestDoctor:
+    def test_it_signs_on_the_machine_s_clock_however_far_the_service_s_is_ahead(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[Any] = []
+
+        def examine(*given: Any) -> list[Finding]:
+            asked.extend(given)
+            return []
+
+        monkeypatch.setattr(view, "examine", examine)
+        page = Page(console_of(world, local=local_tools(ahead=timedelta(hours=5))))
+        page.posts("/stage/doctor")
+        trial, _, shell = asked
+        assert (trial.signing_time(), shell.now()) == (START - timedelta(hours=5), START)
+
     def test_it_says_what_the_command_says_and_runs_no_batch(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
