@@ -1,6 +1,5 @@
 """The console of the service on this machine. Every action is allowed."""
 
-import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from batchback_console.local_tools import NextDue, NotPossible
 from batchback_console.server import ConsoleServer
 from batchback_local.aws.messages import queued_messages
 from batchback_local.clock import LocalClock
-from batchback_local.demonstration.example import varied_batch
+from batchback_local.demonstration.example import one_job_a_line, varied_batch
 from batchback_local.demonstration.faults import Switches
 from batchback_local.demonstration.receiver import DemonstrationReceiver
 from batchback_local.errors import PortInUse
@@ -57,7 +56,7 @@ class Tools:
 
     @property
     def example(self) -> str:
-        return json.dumps(varied_batch(self.receiver_address), indent=2)
+        return one_job_a_line(varied_batch(self.receiver_address))
 
     def send(self, text: str) -> str:
         key, _, secret = self.credentials.partition(":")

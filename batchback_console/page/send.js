@@ -14,8 +14,8 @@ export function Send() {
   useTitle("Send");
   return html`
     <div class="view-head"><h1 tabindex="-1">Send a batch</h1>
-      <p class="lead">This is the body of <code>run</code>. The example works as it is.
-        Some of its jobs fail, so that there is something to see.</p></div>
+      <p class="lead">Send the example as it is, or edit it first. Four of its jobs fail, so
+        that there is something to see.</p></div>
     <${ErrorNote} error=${error} />
     ${local ? html`<${Editor} example=${local.example}
         address=${local.serviceAddress} />` : !error && html`<${Loading} />`}`;

@@ -1,5 +1,6 @@
 """Batches to send to the demonstration platform."""
 
+import json
 from typing import Any
 
 _INVITE = {"namespace": "event", "action": "inviteContacts"}
@@ -35,3 +36,10 @@ def varied_batch(receiver: str) -> dict[str, Any]:
         ],
         "callbackUrl": f"{receiver}/callback",
     }
+
+
+def one_job_a_line(batch: dict[str, Any]) -> str:
+    """The batch as JSON of so few lines that all its jobs can be seen at once."""
+    jobs = ",\n    ".join(map(json.dumps, batch["jobs"]))
+    around = json.dumps({**batch, "jobs": []}, indent=2)
+    return around.replace("[]", f"[\n    {jobs}\n  ]", 1)
