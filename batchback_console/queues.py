@@ -70,7 +70,7 @@ class Queues:
 
     def _read_ages(self, now: datetime) -> None:
         if self.stage.is_local:
-            self._ages_note = "The AWS of this machine does not know how old messages are."
+            self._ages_note = "The AWS on this machine does not tell how old messages are."
             return
         try:
             with self.stage.explained_errors():

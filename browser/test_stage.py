@@ -40,6 +40,9 @@ class TestQueues:
         page = tab.open("/stage")
         for role in ("jobs", "batches", "callbacks"):
             expect(queue(page, role)).to_be_visible()
+        expect(page.get_by_role("region", name="Queues", exact=True)).to_contain_text(
+            "No dead letters"
+        )
 
     @pytest.mark.usefixtures("dead_letter")
     def test_a_dead_letter_can_be_seen_and_discarded(self, tab: Tab) -> None:
@@ -97,7 +100,7 @@ class TestReadOnly:
         expect(page.get_by_text("Read-only")).to_be_visible()
         page.get_by_role("link", name="seen by operators").click()
         expect(page).to_have_url(re.compile(batch))
-        expect(page.get_by_text("2 of 2 jobs answered")).to_be_visible()
+        expect(page.get_by_text("2 of 2 jobs done")).to_be_visible()
 
     def test_it_has_no_switches_and_sends_nothing(
         self, open_tab: Callable[..., Tab], reading: OperatorConsole

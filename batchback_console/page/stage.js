@@ -45,11 +45,11 @@ function Platform({ stage: { pause, outages } }) {
       They run again at <${Time} iso=${pause.until} /> (<${Countdown} iso=${pause.until} />).
       ${pause.reason && html` Reason: <${Caller} text=${pause.reason} />`}<//>`}
     ${outages.map(({ account, since, nextTryAt }) => html`<${Note} key=${account} tone="bad"
-        icon="trouble" title="The platform does not answer.">
-      Account <${Caller} text=${account} />, since <${Time} iso=${since} />. Next try <${Countdown}
-          iso=${nextTryAt} />.<//>`)}
+        icon="trouble" title="The platform is down.">
+      It has not answered account <${Caller} text=${account} /> since <${Time} iso=${since} />.
+      Next try <${Countdown} iso=${nextTryAt} />.<//>`)}
     ${isFine && html`<${Note} tone="good"
-        icon="completed">Jobs run. The platform answers for every account.<//>`}
+        icon="completed">Jobs run. No outage of the platform is known.<//>`}
     ${isAsking && html`<${PauseQuestion} onClose=${() => setAsking(false)} />`}
   </section>`;
 }
@@ -65,13 +65,21 @@ function Resume() {
 
 function PauseQuestion({ onClose }) {
   const { mayAct } = useConsole();
+  return html`<${Dialog} title=${mayAct ? "Pause all jobs?" : "Pause all jobs"} onClose=${onClose}>
+    <p>While jobs are paused, no call of the platform starts, for any account. Batches are still
+      accepted, no attempt is used up, and callbacks are still sent.</p>
+    ${mayAct ? html`<${PauseForm} onClose=${onClose} />` : html`
+      <${Note} tone="info" icon="lock"><${Sentence} text=${READ_ONLY} /><//>
+      <div class="dialog-buttons">
+        <button type="button" class="button" onClick=${onClose}>Close</button></div>`}
+  <//>`;
+}
+
+function PauseForm({ onClose }) {
   const [until, setUntil] = useState("1h");
   const [reason, setReason] = useState("");
   const [pause, isBusy, error] = useAction(() => post("/stage/pause", { until, reason }).then(onClose));
-  return html`<${Dialog} title="Pause all jobs?" onClose=${onClose}>
-    <p>No call of the platform starts until then, for any account. Batches are still accepted, no
-      attempt is used up, and callbacks are still sent.</p>
-    ${!mayAct && html`<${Note} tone="info" icon="lock"><${Sentence} text=${READ_ONLY} /><//>`}
+  return html`
     <fieldset class="radios"><legend>For</legend>
       ${PAUSES.map(([value, word]) => html`<label key=${value}><input type="radio" name="until"
           value=${value}
@@ -83,10 +91,9 @@ function PauseQuestion({ onClose }) {
     <${ErrorNote} error=${error} />
     <div class="dialog-buttons">
       <button type="button" class="button" onClick=${onClose}>Not now</button>
-      <button type="button" class="button primary" disabled=${isBusy || !mayAct}
+      <button type="button" class="button primary" disabled=${isBusy}
           onClick=${() => pause()}>Pause</button>
-    </div>
-  <//>`;
+    </div>`;
 }
 
 // --- queues --------------------------------------------------------------------------------------
@@ -96,7 +103,7 @@ function Queues({ stage: { queues, ageNote } }) {
   const dead = new Map(queues.map((queue) => [queue.role, queue]));
   const living = queues.filter((queue) => queue.deadRole || !queue.role.endsWith("-dead"));
   return html`<section class="panel" aria-labelledby="queues-title">
-    <div class="panel-head"><h2 id="queues-title">Queues</h2></div>
+    <div class="panel-head"><h2 id="queues-title">Queues</h2><${Health} queues=${queues} /></div>
     <div class="scroll" tabindex="0" role="region" aria-label="Table of queues"><table class="queues">
       <thead><tr>
         <th scope="col">Queue</th>
@@ -112,10 +119,18 @@ function Queues({ stage: { queues, ageNote } }) {
   </section>`;
 }
 
+function Health({ queues }) {
+  const dead = queues.filter(({ role }) => role.endsWith("-dead"))
+    .reduce((sum, { visible, inFlight }) => sum + visible + inFlight, 0);
+  return dead
+    ? html`<${Badge} tone="bad" icon="trouble">${format.counted(dead, "dead letter")}<//>`
+    : html`<${Badge} tone="good" icon="completed">No dead letters<//>`;
+}
+
 function Queue({ queue, dead, onShow }) {
   const { role, name, visible, inFlight, delayed, oldestSeconds } = queue;
   return html`<tr>
-    <th scope="row">${role}<span class="faint mono queue-name">${name}</span></th>
+    <th scope="row">${role} <span class="faint mono queue-name">${name}</span></th>
     ${[visible, inFlight, delayed].map((number) => html`
       <td class=${number ? "number" : "number faint"}>${format.count(number)}</td>`)}
     <td class="number">${oldestSeconds == null ? "–" : format.duration(oldestSeconds)}</td>

@@ -89,5 +89,5 @@ def test_without_the_right_to_ages_the_rest_is_shown(queues: Queues, aws: Aws) -
 def test_on_this_machine_there_are_no_ages(aws: Aws) -> None:
     queues = queues_of("local")
     assert set(ages(queues).values()) == {None}
-    assert queues.age_note() == "The AWS of this machine does not know how old messages are."
+    assert queues.age_note() == "The AWS on this machine does not tell how old messages are."
     assert aws.asked["GetMetricData"] == 0
