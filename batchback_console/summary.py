@@ -93,12 +93,13 @@ def _waits(batch: Batch, holds: Holds, now: datetime) -> dict[str, str | None] |
     hold = holds.hold(now)
     if hold and hold.reason == "pause" and holds.pause:
         until, reason = _moment(hold.until), holds.pause.reason
-        return _wait(f"An operator has paused all jobs until {until}: {reason}", hold.until)
+        return _wait(f"An operator has paused all jobs until {until}. Reason: {reason}", hold.until)
     if holds.outage:
         return _wait(_down(holds.outage, now), holds.outage.until)
     if batch.waits(now):
         until = _moment(batch.waits_until)
-        return _wait(f"Jobs wait to be tried again, by {until} at the latest.", batch.waits_until)
+        delayed = "Jobs are delayed after a failed call or a pause."
+        return _wait(f"{delayed} They run by {until} at the latest.", batch.waits_until)
     return None
 
 

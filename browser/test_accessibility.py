@@ -120,6 +120,7 @@ def test_with_the_keyboard_alone_the_failed_jobs_are_found_and_run_again(
     tab_to(page, "Filter by label")
     page.keyboard.press("Control+A")
     page.keyboard.type("by key")
+    page.get_by_role("link", name="by keyboard").wait_for()
     tab_to(page, "by keyboard")
     page.keyboard.press("Enter")
     tab_to(page, "Grid of 2 jobs")
@@ -133,7 +134,7 @@ def test_with_the_keyboard_alone_the_failed_jobs_are_found_and_run_again(
     page.keyboard.press("Enter")
     page.get_by_role("button", name="See the new batch").wait_for()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("1 of 1 job answered")).to_be_visible()
+    expect(page.get_by_text("1 of 1 job done")).to_be_visible()
 
 
 def tab_to(page: Page, name: str, *, back: bool = False) -> None:

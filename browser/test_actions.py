@@ -32,7 +32,7 @@ def test_rerun_failed_makes_a_new_batch_of_the_failed_jobs_and_leads_to_it(
     page.get_by_role("button", name="See the new batch").click()
     expect(page).not_to_have_url(re.compile(old))
     expect(page.get_by_role("heading", name="rerun me")).to_be_visible()
-    expect(page.get_by_text("2 of 2 jobs answered")).to_be_visible()
+    expect(page.get_by_text("2 of 2 jobs done")).to_be_visible()
 
 
 def test_restart_runs_the_unanswered_jobs_again(tab: Tab, service: Service) -> None:

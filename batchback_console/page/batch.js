@@ -93,7 +93,7 @@ function took({ roundBeganAt, createdAt, completedAt }) {
 function Why({ batch }) {
   const { waits, trouble, damage } = batch;
   return html`
-    ${waits && html`<${Note} tone="warn" icon="pause" title="This batch waits.">
+    ${waits && html`<${Note} tone="warn" icon="pause" title="This batch is waiting.">
       <${Sentence} text=${waits.sentence} />${waits.until && html`<span class="note-end">
         <${Countdown} iso=${waits.until} /></span>`}<//>`}
     ${damage && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${damage} /><//>`}
@@ -103,12 +103,12 @@ function Why({ batch }) {
 // --- at a glance ---------------------------------------------------------------------------------
 
 function Summary({ batch: { exact, jobs }, outcome }) {
-  const answered = jobs.total - exact.waiting;
+  const done = jobs.total - exact.waiting;
   return html`<div class="summary">
-    <p class="answered">
-      <strong>${format.count(answered)}</strong> of ${format.counted(jobs.total, "job")} answered
+    <p class="done">
+      <strong>${format.count(done)}</strong> of ${format.counted(jobs.total, "job")} done
       ${exact.waiting > 0 && html`
-        <span class="faint">${format.percent(answered, jobs.total)}%</span>`}</p>
+        <span class="faint">${format.percent(done, jobs.total)}%</span>`}</p>
     <${Bar} jobs=${exact} />
     <div class="legend" role="group" aria-label="Show only jobs that are">
       ${OUTCOMES.map((kind) => html`<${LegendButton} key=${kind.letter} kind=${kind}
@@ -178,7 +178,7 @@ function Details({ batch }) {
       ["Callback URL", batch.callbackUrl && html`<${Caller} className="mono"
           text=${batch.callbackUrl} />`],
       ["Callback carries", batch.callbackUrl && CARRIES[batch.callbackResults]],
-      ["Callback headers", batch.callbackHeaderNames?.length && html`<${Caller} className="mono"
+      ["Callback headers", batch.callbackHeaderNames?.length > 0 && html`<${Caller} className="mono"
           text=${batch.callbackHeaderNames.join(", ")} /> <span
               class="faint">(values are secret)</span>`],
       ["Stops after", batch.maxFailed != null && `more than ${format.counted(batch.maxFailed, "failed job")}`],

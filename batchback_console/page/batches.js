@@ -28,11 +28,12 @@ export function Batches() {
   const { pollSeconds, isLocal } = useConsole();
   const search = wanted(query);
   const { data, error, path } = useData(`/batches${search}`, pollSeconds);
+  const isNew = isLocal && data?.batches.length === 0 && !search;
   useTitle("Batches");
   return html`
     <div class="view-head">
       <h1 tabindex="-1">Batches</h1>
-      <${Filters} query=${query} accounts=${data?.accounts ?? []} />
+      ${!isNew && html`<${Filters} query=${query} accounts=${data?.accounts ?? []} />`}
     </div>
     ${data?.note && html`<${Note} tone="info" icon="waiting"><${Sentence} text=${data.note} /><//>`}
     ${error && data && error.status !== 0 && html`<${Missing} error=${error} />`}
@@ -157,12 +158,12 @@ function Row({ row, withAccount }) {
 }
 
 function Progress({ row: { jobs } }) {
-  const answered = jobs.total - jobs.waiting;
+  const done = jobs.total - jobs.waiting;
   const lost = jobs.failed + jobs.unanswered;
   const total = jobs.waiting ? format.count(jobs.total) : format.counted(jobs.total, "job");
   return html`
     <${Bar} jobs=${jobs} />
-    <span class="numbers">${jobs.waiting ? `${format.count(answered)} of ` : ""}${total}</span>
+    <span class="numbers">${jobs.waiting ? `${format.count(done)} of ` : ""}${total}</span>
     ${lost > 0 && html`<span class="lost"><${Icon} name="cross" />${format.count(lost)}
       <span class="hidden-text"> did not succeed</span></span>`}`;
 }
@@ -176,9 +177,12 @@ function Nothing({ isFiltered, isOpen }) {
     <p><button type="button" class="button"
         onClick=${() => setQuery({ show: "all" })}>Show ended ones too</button></p><//>`;
   return html`<${Empty} title="No batches yet.">
+    <p class="empty-text">A batch is a list of API calls, its jobs. Batchback makes the calls, retries
+      those that get no answer, and sends all the results in one callback.</p>
     ${isLocal
-      ? html`<p>Send one from here, with an example that works.</p><p><a class="button primary"
-          href="/send">Send a batch</a></p>`
+      ? html`<p><a class="button primary" href="/send">Send a batch</a></p>
+        <p class="empty-text">There is an example to start with. Batches that your own code sends
+          appear here too.</p>`
       : html`<p>Batches appear here as soon as a caller submits one.</p>`}
   <//>`;
 }

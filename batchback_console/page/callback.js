@@ -48,15 +48,15 @@ function Timeline({ callback, batch }) {
       </span>
       <span class="timeline-what">${nextTryAt ? html`Next try <${Countdown}
           iso=${nextTryAt} />` : expected(batch, attempts)}</span>
-      <span class="timeline-when"><${Time} iso=${nextTryAt} /></span></li>`}
+      ${nextTryAt && html`<span class="timeline-when"><${Time} iso=${nextTryAt} /></span>`}</li>`}
     ${state === "failed" && html`<li class="end"><span class="timeline-dot"><${Icon} name="stopped" />
       </span>
-      <span class="timeline-what">No attempt is left. Repost starts a new series.</span></li>`}
+      <span class="timeline-what">No attempt is left. <em>Send the callback again</em> starts new ones.</span></li>`}
   </ol>`;
 }
 
 function expected(batch, attempts) {
-  if (batch.status === "running") return "The callback follows when all jobs are done.";
+  if (batch.status === "running") return "The callback is sent when all jobs are done.";
   return attempts.length ? "The next attempt is due now." : "The first attempt is due now.";
 }
 

@@ -19,7 +19,7 @@ export function Local() {
   useTitle("Simulate");
   return html`
     <div class="view-head"><h1 tabindex="-1">Simulate</h1>
-      <p class="lead">See what happens when others fail, without waiting for them to.</p></div>
+      <p class="lead">Make the platform or the receiver fail, and move the clock ahead to see what happens next.</p></div>
     ${data ? html`<${Loaded} local=${data} />` : html`<${Missing} error=${error} />`}`;
 }
 
@@ -92,9 +92,10 @@ function ClockMoves({ nextDue }) {
   return html`
     <div class="next-due">
       ${nextDue
-        ? html`<p>Next, <${Countdown} iso=${nextDue.at} />: <${Sentence} text=${nextDue.what} /></p>
+        ? html`<div><p class="faint">Next, <${Countdown} iso=${nextDue.at} /></p>
+            <p><${Sentence} text=${nextDue.what} /></p></div>
           <button type="button" class="button primary" onClick=${() => ahead({ to: "next" })}>
-            <${Icon} name="skip" />Go there</button>`
+            <${Icon} name="skip" />Skip to it</button>`
         : html`<p class="faint">Nothing is planned: no batch waits for a retry or a check.</p>`}
     </div>
     <div class="clock-steps" role="group" aria-label="Move the clock ahead">
@@ -112,8 +113,8 @@ function isAhead(seconds) {
 
 // --- pause ---------------------------------------------------------------------------------------
 
-const PAUSE = { until: "1h", reason: "paused in the console" };
-const PAUSED = "All jobs are paused: no call of the platform starts.";
+const PAUSE = { until: "1h", reason: "a simulation" };
+const PAUSED = "All jobs are paused for up to an hour: no call of the platform starts.";
 const NOT_PAUSED = "Jobs run. A pause stops all calls of the platform; callbacks are still sent.";
 
 function Running({ isPaused }) {

@@ -73,7 +73,7 @@ export const OUTCOMES = [
   { letter: "u", name: "unanswered", word: "Unanswered", icon: "unanswered",
     means: "The call never got an answer. A restart runs it again." },
   { letter: "w", name: "waiting", word: "Waiting", icon: "waiting", means: "There is no answer yet." },
-  { letter: "s", name: "succeeded", word: "Succeeded", icon: "completed", means: "The platform answered." },
+  { letter: "s", name: "succeeded", word: "Succeeded", icon: "completed", means: "The platform did what the job asked." },
 ];
 
 export function outcomeOf(letter) {

@@ -97,8 +97,8 @@ class Actions:
         begun = find_batch(self.console, batch.batch_id)
         if begun.round == batch.round:
             return "The batch is being checked.", batch.batch_id
-        again = f"{batch.answered.unanswered:,}"
-        return f"Round {begun.round} has begun. Jobs that run again: {again}.", batch.batch_id
+        again = _runs(batch.answered.unanswered)
+        return f"Round {begun.round} has begun: {again} again.", batch.batch_id
 
     def _repost(self, batch: Batch) -> Done:
         self.console.service.rerunner.repost(_caller(batch), batch.batch_id)
@@ -121,7 +121,7 @@ class Actions:
             raise _of_the_database(error)  # noqa: B904 - it keeps a cause of its own
         if submitted.was_there:
             return "This batch runs them already, so none was submitted twice.", submitted.batch_id
-        return f"Jobs that run as this new batch: {len(wanted.jobs):,}.", submitted.batch_id
+        return f"A new batch has begun: {_runs(len(wanted.jobs))} again.", submitted.batch_id
 
     def _require_key(self, batch: Batch) -> None:
         """Without its key, each job would only get the answer that the key is revoked."""
@@ -166,6 +166,10 @@ def _not_succeeded(batch: Batch, chunk: Chunk) -> Iterator[Job]:
     if failed and chunk.jobs is None:
         raise Conflict("Some of its failed jobs cannot be read, so they cannot be run again.")
     return (job for job in chunk.jobs or () if job.index in failed)
+
+
+def _runs(jobs: int) -> str:
+    return "1 job runs" if jobs == 1 else f"{jobs:,} jobs run"
 
 
 def _caller(batch: Batch) -> Caller:

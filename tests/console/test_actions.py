@@ -74,7 +74,7 @@ class TestRestart:
         assert answer == Answer(
             status=200,
             body={
-                "said": "Round 2 has begun. Jobs that run again: 1.",
+                "said": "Round 2 has begun: 1 job runs again.",
                 "batchId": troubled.batch_id,
             },
         )
@@ -171,7 +171,7 @@ class TestRerunFailed:
         self, world: World, page: Page, troubled: Batch
     ) -> None:
         answer = do(page, "rerunFailed", troubled)
-        assert answer.body["said"] == "Jobs that run as this new batch: 2."
+        assert answer.body["said"] == "A new batch has begun: 2 jobs run again."
         made = world.store.heads[answer.body["batchId"]]
         assert world.head(troubled) == troubled
         assert [chunk.jobs for chunk in world.store.read_chunks(made, made.chunks)] == [

@@ -350,12 +350,18 @@ class TestRow:
             ),
             (
                 "pause",
-                "An operator has paused all jobs until {2026-11-23T15:49:07.000Z}: a <b>move</b>",
+                (
+                    "An operator has paused all jobs until {2026-11-23T15:49:07.000Z}. "
+                    "Reason: a <b>move</b>"
+                ),
                 "2026-11-23T15:49:07.000Z",
             ),
             (
                 "long wait",
-                "Jobs wait to be tried again, by {2026-11-23T14:54:07.000Z} at the latest.",
+                (
+                    "Jobs are delayed after a failed call or a pause. "
+                    "They run by {2026-11-23T14:54:07.000Z} at the latest."
+                ),
                 "2026-11-23T14:54:07.000Z",
             ),
         ],
