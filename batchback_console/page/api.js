@@ -18,14 +18,36 @@ export class ApiError extends Error {
 export function takeToken() {
   const found = /^#token=(.+)$/.exec(location.hash);
   if (!found) return;
-  localStorage.setItem(TOKEN, decodeURIComponent(found[1]));
+  keep(found[1]);
   history.replaceState(null, "", location.pathname + location.search);
   unlock();
 }
 
+// A browser may have no storage for this page; then the token is lost when the page is loaded again.
+let token = stored();
+
+function stored() {
+  try {
+    return localStorage.getItem(TOKEN);
+  } catch {
+    return null;
+  }
+}
+
+function keep(given) {
+  token = given;
+  try {
+    localStorage.setItem(TOKEN, given);
+  } catch { /* There is no storage. */ }
+}
+
 // The new address may be opened in the tab that had the old one, or in another tab.
 addEventListener("hashchange", takeToken);
-addEventListener("storage", ({ key }) => key === TOKEN && unlock());
+addEventListener("storage", ({ key }) => {
+  if (key !== TOKEN) return;
+  token = stored();
+  unlock();
+});
 
 function unlock() {
   connection.set({ isLocked: false });
@@ -45,9 +67,10 @@ export async function post(path, body = {}) {
 
 async function ask(method, path, body) {
   const answer = await reach(method, path, body);
-  const data = await answer.json().catch(() => ({}));
-  if (answer.status === 401) connection.set({ isLocked: true, sentence: data.error });
-  if (!answer.ok) throw refusal(answer.status, data);
+  const data = await answer.json().catch(() => null);
+  if (answer.status === 401) connection.set({ isLocked: true, sentence: data?.error });
+  if (!answer.ok) throw refusal(answer.status, data ?? {});
+  if (!data) throw new ApiError("The console's answer cannot be read.", answer.status);
   followServiceClock(data.now);
   return data;
 }
@@ -57,7 +80,7 @@ function refusal(status, { error }) {
 }
 
 async function reach(method, path, body) {
-  const headers = { Authorization: `Bearer ${localStorage.getItem(TOKEN) ?? ""}` };
+  const headers = { Authorization: `Bearer ${token ?? ""}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
     const answer = await fetch(`/api${path}`, {

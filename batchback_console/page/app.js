@@ -87,10 +87,19 @@ function View({ path }) {
   const [bug] = useErrorBoundary();
   if (bug) return html`<${ErrorNote} error=${`This page has a bug: ${bug.message}. Load it again.`} />`;
   const batch = /^\/batches\/([^/]+)$/.exec(path);
-  if (batch) return html`<${Batch} key=${batch[1]} id=${decodeURIComponent(batch[1])} />`;
+  if (batch) return html`<${Batch} key=${batch[1]} id=${decoded(batch[1])} />`;
   const view = { "/": Batches, "/send": Send, "/stage": Stage, "/local": Local }[path];
   return view ? html`<${view} />` : html`<${Empty} title="There is no such page."><p>
     <a href="/">See the batches</a></p><//>`;
+}
+
+// Anybody can write a link with a path that nothing decodes to.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function Locked({ sentence }) {

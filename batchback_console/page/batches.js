@@ -5,8 +5,8 @@ import * as format from "./format.js";
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import {
-  Ago, Bar, Caller, CallbackBadge, Choice, Empty, Missing, Note, SearchField, Select, Sentence, StatusBadge,
-  useConsole, useTitle,
+  Ago, Bar, Caller, CallbackBadge, Choice, Empty, ErrorNote, Missing, Note, SearchField, Select, Sentence,
+  StatusBadge, useAction, useConsole, useTitle,
 } from "./parts.js";
 import { setQuery, useLocation } from "./router.js";
 import { Fresh, useSteadyRows } from "./steady.js";
@@ -78,7 +78,7 @@ function Filters({ query, accounts }) {
 // --- the list ------------------------------------------------------------------------------------
 
 function List({ data, search, isFiltered, isOpen }) {
-  const [older, next, showMore] = useOlder(data, search);
+  const [older, next, showMore, error] = useOlder(data, search);
   const known = new Set(data.batches.map((row) => row.id));
   const rows = [...data.batches, ...older.filter((row) => !known.has(row.id))];
   const [steady, fresh, holding, apply] = useSteadyRows(rows.map(grouped), idOf, older.length);
@@ -91,7 +91,8 @@ function List({ data, search, isFiltered, isOpen }) {
       <${Table} rows=${steady} withAccounts=${withAccounts} />
     </div>
     ${next && html`<p class="more"><button type="button" class="button"
-        onClick=${showMore}>Show older batches</button></p>`}`;
+        onClick=${() => showMore()}>Show older batches</button></p>`}
+    <${ErrorNote} error=${error} />`;
 }
 
 function Table({ rows, withAccounts }) {
@@ -110,11 +111,11 @@ function Table({ rows, withAccounts }) {
 function useOlder(data, search) {
   const [older, setOlder] = useState({ rows: [], next: undefined });
   const next = older.next === undefined ? data.next : older.next;
-  const showMore = async () => {
+  const [showMore, , error] = useAction(async () => {
     const page = await get(`/batches${search}${search ? "&" : "?"}after=${encodeURIComponent(next)}`);
     setOlder({ rows: [...older.rows, ...page.batches], next: page.next });
-  };
-  return [older.rows, next, showMore];
+  });
+  return [older.rows, next, showMore, error];
 }
 
 function idOf(row) {

@@ -5,7 +5,8 @@ import { useEffect, useState } from "./html.js";
 let aheadMs = 0;
 
 export function followServiceClock(iso) {
-  if (iso) aheadMs = Date.parse(iso) - Date.now();
+  const now = Date.parse(iso);
+  if (!Number.isNaN(now)) aheadMs = now - Date.now();
 }
 
 export function serviceNow() {

@@ -72,6 +72,7 @@ export function age(seconds) {
 // "09:12:03" today, "Nov 28, 09:12:03" on other days.
 export function time(iso, now) {
   const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return visible(iso);
   const isToday = at.toDateString() === new Date(now).toDateString();
   return isToday ? TIME.format(at) : `${DATE.format(at)}, ${TIME.format(at)}`;
 }
