@@ -2,6 +2,7 @@
 
 The jobs of a finished chunk do not change within a round, so they are read once. Of the others only
 some are read each time, because a large batch that waits would otherwise be read again and again.
+Answers may be large, 3.5 GB in one batch, so each look reads only a part of them.
 """
 
 import json
@@ -21,6 +22,9 @@ ERROR_CHARACTERS = 300
 _READ_AGAIN = 20
 #: How many chunks between two others may be read for nothing.
 _GAP = 3
+#: How many bytes of answers a look reads, and how many of them again. It ends after the chunk with
+#: which there are as many.
+_MOST_BYTES, _MOST_BYTES_AGAIN = 32_000_000, 4_000_000
 #: About 100 MB.
 _MOST_BATCHES, _MOST_JOBS = 50, 200_000
 #: The keys under which APIs explain an error, the first before the others.
@@ -48,6 +52,8 @@ class SeenJob:
     error: str | None = None
     attempts: int | None = None
     took_ms: int | None = None
+    #: False: no look has come to its chunk yet.
+    is_read: bool = True
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -110,30 +116,50 @@ class _SeenBatch:
     readings: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def stale(self, batch: Batch) -> list[int]:
-        """The chunks to read now, in order."""
-        wanted = {number for number in batch.chunks if self._is_outdated(number, batch)}
-        return sorted(wanted | self._next_unfinished(batch))
+    def look(self, store: BatchStore, batch: Batch) -> None:
+        """Read what has changed, as far as one look goes."""
+        self.readings += 1
+        missing = [number for number in batch.chunks if self._is_outdated(number, batch)]
+        self._read(store, batch, missing, _MOST_BYTES)
+        self._read(store, batch, self._next_unfinished(), _MOST_BYTES_AGAIN)
 
-    def _next_unfinished(self, batch: Batch) -> set[int]:
+    def _read(
+        self, store: BatchStore, batch: Batch, numbers: Iterable[int], most_bytes: int
+    ) -> None:
+        found = (each for run in _runs(numbers) for each in read_chunks(store, batch, run))
+        for chunk in found:
+            self._keep(batch, chunk)
+            most_bytes -= _answered_bytes(chunk)
+            if most_bytes <= 0:
+                return
+
+    def jobs(self, number: int, batch: Batch) -> Sequence[SeenJob]:
+        """The jobs of a chunk. They wait if it was never read."""
+        if number in self.chunks:
+            return self.chunks[number].jobs
+        return [
+            SeenJob(index, None, "", "", WAITING, is_read=False) for index in batch.indexes(number)
+        ]
+
+    def _next_unfinished(self) -> list[int]:
         """Neighbors, because those are read in one request: the chunk that was read longest ago,
-        and those after it."""
+        and those after it. Not those that this look has read."""
         unfinished = [
             number
             for number, chunk in sorted(self.chunks.items())
-            if not chunk.is_final and number not in batch.done
+            if not chunk.is_final and chunk.read < self.readings
         ]
         if not unfinished:
-            return set()
+            return []
         first = min(unfinished, key=lambda number: self.chunks[number].read)
-        return {number for number in unfinished if first <= number < first + _READ_AGAIN}
+        return [number for number in unfinished if first <= number < first + _READ_AGAIN]
 
     def _is_outdated(self, number: int, batch: Batch) -> bool:
         """Whether the chunk was never read, or has been finished since."""
         seen = self.chunks.get(number)
         return seen is None or (number in batch.done and not seen.is_final)
 
-    def keep(self, batch: Batch, chunk: Chunk) -> None:
+    def _keep(self, batch: Batch, chunk: Chunk) -> None:
         answers = chunk.answers(batch.round)
         jobs = chunk.jobs or [None] * len(chunk.indexes)
         seen = [
@@ -152,14 +178,12 @@ class JobsSeen:
         self._lock = threading.Lock()
 
     def jobs(self, store: BatchStore, batch: Batch) -> list[SeenJob]:
-        """All jobs of a batch, in their order."""
+        """All jobs of a batch, in their order. If the answers are large, it takes several looks
+        until all are read."""
         seen = self._seen(batch)
         with seen.lock:
-            seen.readings += 1
-            for run in _runs(seen.stale(batch)):
-                for chunk in read_chunks(store, batch, run):
-                    seen.keep(batch, chunk)
-            return [job for number in batch.chunks for job in seen.chunks[number].jobs]
+            seen.look(store, batch)
+            return [job for number in batch.chunks for job in seen.jobs(number, batch)]
 
     def _seen(self, batch: Batch) -> _SeenBatch:
         key = batch.batch_id, batch.submission, batch.round
@@ -176,6 +200,11 @@ class JobsSeen:
             len(chunk.jobs) for seen in self._batches.values() for chunk in [*seen.chunks.values()]
         )
         return len(self._batches) > _MOST_BATCHES or jobs > _MOST_JOBS
+
+
+def _answered_bytes(chunk: Chunk) -> int:
+    """How large its answers are, about, in all rounds."""
+    return sum(len(each.response) for part in chunk.parts for each in part.answers.values())
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[range]:

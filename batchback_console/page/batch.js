@@ -91,8 +91,11 @@ function took({ roundBeganAt, createdAt, completedAt }) {
 }
 
 function Why({ batch }) {
-  const { waits, trouble, damage } = batch;
+  const { waits, trouble, damage, unread } = batch;
   return html`
+    ${unread > 0 && html`<${Note} tone="info" icon="waiting">The answers of this batch are large and
+      are read one after the other. ${format.counted(unread, "job")} still to be read: until then they
+      are shown as waiting.<//>`}
     ${waits && html`<${Note} tone="warn" icon="pause" title="This batch is waiting.">
       <${Sentence} text=${waits.sentence} />${waits.until && html`<span class="note-end">
         <${Countdown} iso=${waits.until} /></span>`}<//>`}

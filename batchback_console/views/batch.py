@@ -90,6 +90,7 @@ def _outcomes(jobs: Sequence[SeenJob]) -> dict[str, Any]:
             "unanswered": grid.count(UNANSWERED),
             "waiting": grid.count(WAITING),
         },
+        "unread": sum(not job.is_read for job in jobs),
         "grid": grid,
         "byStatus": [
             {"status": status, "count": count} for status, count in statuses.most_common()

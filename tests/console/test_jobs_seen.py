@@ -22,10 +22,14 @@ class ReadsCounted(FakeBatchStore):
     def __init__(self) -> None:
         super().__init__()
         self.read: list[range] = []
+        #: The chunks that came of it, one after the other.
+        self.loaded: list[int] = []
 
     def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
         self.read.append(chunks)
-        return super().read_chunks(batch, chunks)
+        for chunk in super().read_chunks(batch, chunks):
+            self.loaded.append(chunk.number)
+            yield chunk
 
 
 @pytest.fixture
@@ -208,3 +212,37 @@ def test_an_answer_of_the_service_needs_no_call() -> None:
 
 def test_a_success_has_no_error() -> None:
     assert seen_job(0, None, succeeded('{"message":"fine"}')).error is None
+
+
+class TestLargeAnswers:
+    """Four chunks of five jobs, each with 350 KB: 3.5 GB would be read for 10,000 such jobs."""
+
+    LARGE = succeeded(f'"{"x" * 350_000}"')
+
+    @pytest.fixture
+    def large(self, store: ReadsCounted, monkeypatch: pytest.MonkeyPatch) -> Batch:
+        monkeypatch.setattr(jobs_seen, "_MOST_BYTES", 3_000_000)
+        monkeypatch.setattr(jobs_seen, "_MOST_BYTES_AGAIN", 1_000_000)
+        batch = a_batch(20, jobs_per_message=5)
+        store.save_jobs(batch, PLAIN_TERMS, some_jobs(20))
+        for chunk in batch.chunks:
+            answered(store, batch, chunk, self.LARGE)
+        return batch
+
+    def test_each_look_reads_a_part_of_them(self, store: ReadsCounted, large: Batch) -> None:
+        ended, seen = with_done(large, *large.chunks), JobsSeen()
+        assert [grid(seen, store, ended).count("s") for _ in range(3)] == [10, 20, 20]
+        assert store.loaded == [0, 1, 2, 3]
+
+    def test_jobs_that_no_look_has_come_to_wait(self, store: ReadsCounted, large: Batch) -> None:
+        *_, job = JobsSeen().jobs(store, with_done(large, *large.chunks))
+        assert (job.index, job.outcome, job.id, job.is_read) == (19, "w", None, False)
+
+    def test_what_is_read_again_delays_nothing_new(self, store: ReadsCounted, large: Batch) -> None:
+        seen = JobsSeen()
+        for _ in range(2):
+            grid(seen, store, large)
+        assert store.loaded == [0, 1, 2, 3, 0]
+        store.loaded.clear()
+        grid(seen, store, with_done(large, 3))
+        assert store.loaded == [3, 1]
