@@ -79,6 +79,7 @@ def test_a_pause_needs_a_reason_and_a_resume_ends_it(tab: Tab) -> None:
     expect(page.get_by_text("OPS-7").first).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause all jobs")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Jobs run again")).to_be_visible()
 
 
 @pytest.fixture(scope="module")

@@ -118,14 +118,15 @@ const PAUSED = "All jobs are paused for up to an hour: no call of the platform s
 const NOT_PAUSED = "Jobs run. A pause stops all calls of the platform; callbacks are still sent.";
 
 function Running({ isPaused }) {
-  const [run, isBusy, error] = useAction(() =>
+  const [run, isBusy, error, outcome] = useAction(() =>
     isPaused ? post("/stage/resume") : post("/stage/pause", PAUSE));
   return html`<section class="panel" aria-labelledby="running-title">
     <div class="panel-head"><h2 id="running-title">Jobs</h2>
       <button type="button" class=${isPaused ? "button primary" : "button"} disabled=${isBusy}
           onClick=${() => run()}>
         <${Icon} name=${isPaused ? "play" : "pause"} />${isPaused ? "Resume" : "Pause for an hour"}</button></div>
-    <p class="faint">${isPaused ? PAUSED : NOT_PAUSED}</p>
+    <p class="faint" role="status">
+      ${isPaused ? PAUSED : outcome?.wasPausedUntil ? outcome.said : NOT_PAUSED}</p>
     <${ErrorNote} error=${error} />
   </section>`;
 }

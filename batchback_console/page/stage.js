@@ -35,10 +35,11 @@ function Loaded({ stage, error }) {
 
 function Platform({ stage: { pause, outages } }) {
   const [isAsking, setAsking] = useState(false);
+  const [resume, isBusy, error, resumed] = useAction(() => post("/stage/resume"));
   const isFine = !pause && !outages.length;
   return html`<section class="panel" aria-labelledby="platform-title">
     <div class="panel-head"><h2 id="platform-title">Jobs</h2>
-      ${pause ? html`<${Resume} />` : html`<button type="button" class="button" aria-haspopup="dialog"
+      ${pause ? html`<${Resume} resume=${resume} isBusy=${isBusy} error=${error} />` : html`<button type="button" class="button" aria-haspopup="dialog"
           onClick=${() => setAsking(true)}>
         <${Icon} name="pause" />Pause all jobs</button>`}</div>
     ${pause && html`<${Note} tone="warn" icon="pause" title="All jobs are paused.">
@@ -48,15 +49,14 @@ function Platform({ stage: { pause, outages } }) {
         icon="trouble" title="The platform is down.">
       It has not answered account <${Caller} text=${account} /> since <${Time} iso=${since} />.
       Next try <${Countdown} iso=${nextTryAt} />.<//>`)}
-    ${isFine && html`<${Note} tone="good"
-        icon="completed">Jobs run. No outage of the platform is known.<//>`}
+    ${isFine && html`<${Note} tone="good" icon="completed" role="status">
+      ${resumed?.said ?? "Jobs run. No outage of the platform is known."}<//>`}
     ${isAsking && html`<${PauseQuestion} onClose=${() => setAsking(false)} />`}
   </section>`;
 }
 
-function Resume() {
+function Resume({ resume, isBusy, error }) {
   const { mayAct } = useConsole();
-  const [resume, isBusy, error] = useAction(() => post("/stage/resume"));
   return html`<span class="with-error"><button type="button" class="button primary"
       disabled=${isBusy || !mayAct}
     title=${mayAct ? null : "This console only reads."} onClick=${() => resume()}>
