@@ -12,13 +12,14 @@ from playwright.sync_api import Page, expect
 from browser.operator import OperatorConsole
 from browser.service import PING, UNKNOWN, Service
 from browser.tab import Tab
+from chalicelib.adapters.sqs import compose_batch
+from chalicelib.domain.message import BatchMessage
 
 GARBAGE = "<b>not a message</b>\u202e{"
 
 
-@pytest.fixture(scope="module")
-def dead_letter(service: Service) -> None:
-    """A message that no version of the service can read."""
+def send(service: Service, role: str, message: str) -> None:
+    """Send a message to a queue of the service."""
     sqs: Any = boto3.client(
         "sqs",
         endpoint_url=service.where["awsEndpoint"],
@@ -26,7 +27,13 @@ def dead_letter(service: Service) -> None:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    sqs.send_message(QueueUrl=service.where["queueUrls"]["callbacksDead"], MessageBody=GARBAGE)
+    sqs.send_message(QueueUrl=service.where["queueUrls"][role], MessageBody=message)
+
+
+@pytest.fixture(scope="module")
+def dead_letter(service: Service) -> None:
+    """A message that no version of the service can read."""
+    send(service, "callbacksDead", GARBAGE)
 
 
 def queue(page: Page, role: str) -> Any:
@@ -57,6 +64,21 @@ class TestQueues:
         expect(dialog.get_by_role("status")).to_be_visible()
         dialog.get_by_role("button", name="Close").click()
         expect(queue(page, "callbacks")).to_contain_text("None")
+
+    def test_a_dead_letter_of_a_batch_can_be_redriven(self, tab: Tab, service: Service) -> None:
+        batch = service.complete(PING, label="was dead")
+        message = BatchMessage(batch_id=batch, account="demo")
+        send(service, "batchesDead", compose_batch(message))
+        page = tab.open("/stage")
+        queue(page, "batches").get_by_role("button", name="Show 1").click()
+        dialog = page.get_by_role("dialog", name="Dead letters of batches-dead")
+        expect(dialog.get_by_role("link", name="was dead")).to_be_visible()
+        dialog.get_by_role("button", name="Redrive").click()
+        dialog.get_by_text("The messages are sent to their queue again").wait_for()
+        dialog.get_by_role("button", name="Redrive").click()
+        expect(dialog.get_by_role("status")).to_contain_text(batch)
+        dialog.get_by_role("button", name="Close").click()
+        expect(queue(page, "batches")).to_contain_text("None")
 
 
 def test_the_doctor_says_what_works(tab: Tab) -> None:
