@@ -91,6 +91,7 @@ def test_whoever_does_not_want_to_after_all_changes_nothing(
     batch = service.complete(PING, UNKNOWN, label="leave me")
     page = tab.open(f"/batches/{batch}")
     dialog = question(page, AGAIN)
+    dialog.get_by_role("button", name="Not now").wait_for()
     if way_out == "Escape":
         page.keyboard.press("Escape")
     else:
