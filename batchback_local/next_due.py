@@ -37,7 +37,7 @@ def next_due(store: BatchStore, queued: Iterable[QueuedMessage], now: datetime) 
         _Waiting(
             batch=batch,
             messages=messages.get(batch.batch_id, []),
-            pause=pause if pause and now < pause.until else None,
+            pause=pause if pause and pause.lasts(now) else None,
             store=store,
             now=now,
         )

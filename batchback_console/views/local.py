@@ -116,7 +116,7 @@ def _state(console: Console, tools: LocalTools) -> dict[str, Any]:
         "receiver": {"address": tools.receiver_address, "fault": _fault(tools.receiver)},
         "faults": {"platform": _faults(tools.platform), "receiver": _faults(tools.receiver)},
         "clock": _clock(console, tools),
-        "isPaused": pause is not None and now < pause.until,
+        "isPaused": pause is not None and pause.lasts(now),
         "example": tools.example,
         "serviceAddress": tools.service_address,
     }

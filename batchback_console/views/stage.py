@@ -17,8 +17,7 @@ from batchback_console.views.reading import sent
 from batchback_ops.doctor.diagnosis import Finding
 from batchback_ops.doctor.examination import examine
 from batchback_ops.doctor.service_checks import Trial
-from batchback_ops.ops import actions, pausing
-from batchback_ops.ops.batch_life import time
+from batchback_ops.ops import actions, batch_life, pausing
 from batchback_ops.ops.dead_letters import DeadLetter
 from batchback_ops.ops.heads import readable
 from batchback_ops.ops.outages import outages
@@ -42,12 +41,12 @@ def routes(console: Console) -> Blueprint:
         return {
             "queues": queues.rows(now),
             "ageNote": queues.age_note(),
-            "pause": _pause(console.store.find_pause(), now),
+            "pause": batch_life.pause(console.store.find_pause(), now),
             "outages": [
                 {
                     "account": account,
-                    "since": time(outage.began_at),
-                    "nextTryAt": time(outage.until),
+                    "since": batch_life.time(outage.began_at),
+                    "nextTryAt": batch_life.time(outage.until),
                 }
                 for account, outage in outages(console.store, now)
             ],
@@ -135,7 +134,7 @@ def _shown(letters: Sequence[DeadLetter], console: Console) -> list[dict[str, An
         {
             "batchId": each.batch_id,
             "label": labels.get(each.batch_id or ""),
-            "sentAt": time(each.sent_at),
+            "sentAt": batch_life.time(each.sent_at),
             "state": _state(each),
             "body": each.body[:_SHOWN_CHARACTERS],
         }
@@ -156,12 +155,6 @@ def _note(role: str, count: int) -> str | None:
 
 
 # ---- what holds up jobs
-
-
-def _pause(pause: Pause | None, now: datetime) -> dict[str, Any] | None:
-    if pause is None or now >= pause.until:
-        return None
-    return {"until": time(pause.until), "reason": pause.reason}
 
 
 def _wanted_pause(body: object, now: datetime) -> Pause:

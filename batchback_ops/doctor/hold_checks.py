@@ -25,7 +25,7 @@ def _store(stage: Stage) -> BatchStore:
 
 def _pause(stage: Stage, shell: Shell) -> str:
     pause = _store(stage).find_pause()
-    if pause is None or shell.now() >= pause.until:
+    if pause is None or not pause.lasts(shell.now()):
         return "none"
     raise Wrong(
         f"an operator has paused all jobs until {time(pause.until)}: {pause.reason}",

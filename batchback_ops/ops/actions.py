@@ -104,7 +104,7 @@ def resume(stage: Stage, asker: Asker) -> dict[str, Any]:
     store = _store(stage)
     pause = store.find_pause()
     store.pause(None)
-    if pause is None or asker.now() >= pause.until:
+    if pause is None or not pause.lasts(asker.now()):
         asker.say("there was no pause to end: jobs are running")
         return {"wasPausedUntil": None, "reason": None}
     asker.say("jobs run again; those that are waiting go on within 15 minutes")

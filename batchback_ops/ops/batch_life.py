@@ -73,7 +73,7 @@ def life(
         },
         "waitsUntil": time(batch.waits_until),
         "platformDown": _outage(holds.outage),
-        "pause": _pause(holds.pause, now),
+        "pause": pause(holds.pause, now),
         "suspects": [*_markers(read)],
         "callback": _callback(batch, terms, now),
     }
@@ -153,8 +153,9 @@ def _outage(outage: Outage | None) -> dict[str, Any] | None:
     return {"since": time(outage.began_at), "askedAgainAt": time(outage.until)}
 
 
-def _pause(pause: Pause | None, now: datetime) -> dict[str, Any] | None:
-    if pause is None or now >= pause.until:
+def pause(pause: Pause | None, now: datetime) -> dict[str, Any] | None:
+    """Until when jobs are paused and why, or None if they are not."""
+    if pause is None or not pause.lasts(now):
         return None
     return {"until": time(pause.until), "reason": pause.reason}
 

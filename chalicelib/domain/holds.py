@@ -47,6 +47,9 @@ class Pause:
     until: datetime
     reason: str
 
+    def lasts(self, now: datetime) -> bool:
+        return now < self.until
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
