@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 
 from batchback_console.local_tools import NextDue
 from batchback_local.aws.messages import QueuedMessage
+from batchback_ops.ops.heads import find_due_next, is_whole
 from chalicelib.adapters.sqs import parse_batch, parse_jobs
-from chalicelib.domain.batch import LONGEST_LIFE, Batch
+from chalicelib.domain.batch import Batch
 from chalicelib.domain.holds import Pause
 from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.domain.transitions import RESERVATION
@@ -48,9 +48,8 @@ def next_due(store: BatchStore, queued: Iterable[QueuedMessage], now: datetime) 
 
 
 def _open_batches(store: BatchStore, now: datetime) -> Iterable[Batch]:
-    due = islice(store.find_due(now + LONGEST_LIFE), _MOST)
-    found = store.find_all([each.batch_id for each in due]).values()
-    return [batch for batch in found if not batch.is_expired(now)]
+    found = find_due_next(store, now, _MOST)
+    return [batch for batch in found if is_whole(batch) and not batch.is_expired(now)]
 
 
 def _by_batch(queued: Iterable[QueuedMessage]) -> Mapping[str, Sequence[tuple[datetime, _Message]]]:

@@ -163,7 +163,8 @@ MAY_IMPORT |= {
         *(ADAPTERS, SETTINGS, "requests"),
     },
     f"{LOCAL}.next_due": {
-        *(f"{LOCAL}.aws", f"{CONSOLE}.local_tools", PORTS, ADAPTERS, DOMAIN, ERRORS),
+        *(f"{LOCAL}.aws", f"{CONSOLE}.local_tools", f"{OPS}.ops"),
+        *(PORTS, ADAPTERS, DOMAIN, ERRORS),
     },
     f"{LOCAL}.service": {
         *(f"{LOCAL}.{name}" for name in ("aws", "console", "demonstration", "runtime")),

@@ -7,7 +7,7 @@ from their account's index, newest first, a hundred heads at a time.
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -16,9 +16,8 @@ from flask import Blueprint, abort, request
 
 from batchback_console import summary
 from batchback_console.console import Console
-from batchback_console.views.reading import whole
 from batchback_ops.ops.batch_life import time
-from batchback_ops.ops.heads import DAMAGED
+from batchback_ops.ops.heads import DAMAGED, find_with_work, whole
 from chalicelib.domain import unix_time
 from chalicelib.domain.batch import LONGEST_LIFE, Batch, Listed
 from chalicelib.domain.holds import Holds
@@ -29,8 +28,6 @@ PER_PAGE = 100
 #: How many heads one request reads at most.
 EXAMINED = 1_000
 _HEADS_AT_ONCE = 100
-#: Nothing is due later, because a batch lives for at most two weeks.
-_FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _STATUSES = ("running", "completed", "cancelled", "stopped", "trouble")
 _IN_TROUBLE, _WITH_WORK, _ENDED = range(3)
 
@@ -158,7 +155,7 @@ class Listing:
 
     def _with_work(self) -> dict[str, Batch]:
         """All batches that have work left."""
-        due = [*islice(self.console.store.find_due(_FOR_EVER), EXAMINED + 1)]
+        due = [*islice(find_with_work(self.console.store), EXAMINED + 1)]
         if len(due) > EXAMINED:
             self.notes.append(
                 f"More than {EXAMINED:,} batches have work left: this shows those that are due "

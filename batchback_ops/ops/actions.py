@@ -5,13 +5,14 @@ messages, `pausing` reads when a pause ends. `list` and `show` change nothing. T
 same with `resume`, `redrive` and `discard`.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from batchback.errors import CannotGoOn
 
 from batchback_ops.ops import batch_life, dead_letters, pausing
 from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
+from batchback_ops.ops.heads import find_with_work
 from batchback_ops.ops.standstill import why_stuck
 from batchback_ops.stage import Stage
 from chalicelib.adapters.batch_store import DynamoBatchStore
@@ -19,8 +20,6 @@ from chalicelib.domain.batch import LONGEST_LIFE
 from chalicelib.domain.holds import Pause
 from chalicelib.operations.ports import BatchStore
 
-#: Nothing is due later, because a batch lives for at most two weeks.
-_FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 #: How much of the body of an unreadable message is shown.
 _SHOWN_CHARACTERS = 200
 
@@ -44,7 +43,7 @@ def _store(stage: Stage) -> BatchStore:
 def list_batches(stage: Stage, asker: Asker, *, is_stuck: bool, account: str | None) -> object:
     store, now = _store(stage), asker.now()
     if account is None:
-        ids = [due.batch_id for due in store.find_due(_FOR_EVER)]
+        ids = [due.batch_id for due in find_with_work(store)]
     else:
         listed = store.find_of_account(account, now - LONGEST_LIFE)
         ids = [each.batch_id for each in listed]

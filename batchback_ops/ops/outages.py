@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
 
-from batchback_ops.ops.heads import readable
-from chalicelib.domain.batch import LONGEST_LIFE
+from batchback_ops.ops.heads import find_due_next
 from chalicelib.domain.holds import Outage
 from chalicelib.operations.ports import BatchStore
 
@@ -15,8 +13,7 @@ BATCHES = 100
 
 def outages(store: BatchStore, now: datetime) -> Iterator[tuple[str, Outage]]:
     """Those of the accounts with open batches."""
-    due = islice(store.find_due(now + LONGEST_LIFE), BATCHES)
-    batches = readable(store, [each.batch_id for each in due]).values()
+    batches = find_due_next(store, now, BATCHES)
     for account in sorted({batch.account for batch in batches if batch.account}):
         if outage := store.find_holds(account).outage:
             yield account, outage

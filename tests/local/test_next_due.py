@@ -1,5 +1,6 @@
 """What happens next to the open batches, in words, and when."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,6 +56,34 @@ def callback_of(batch: Batch, at: datetime) -> QueuedMessage:
 
 def due(store: FakeBatchStore, *messages: QueuedMessage) -> NextDue | None:
     return next_due(store, messages, NOW)
+
+
+class DamagedStore(FakeBatchStore):
+    """One head cannot be read."""
+
+    damaged: str
+
+    def find(self, batch_id: str) -> Batch | None:
+        if batch_id == self.damaged:
+            raise ValueError
+        return super().find(batch_id)
+
+    def find_all(self, batch_ids: Collection[str]) -> dict[str, Batch]:
+        if self.damaged in batch_ids:
+            raise ValueError
+        return super().find_all(batch_ids)
+
+
+def test_damaged_batches_are_passed_over() -> None:
+    store = DamagedStore()
+    store.damaged = "e" * 32
+    torn = running(batch_id=store.damaged, due_at=minutes(5))
+    incomplete = running(batch_id="d" * 32, due_at=minutes(6), expires_at=None)
+    for batch in (running(), torn, incomplete):
+        store.heads[batch.batch_id] = batch
+    found = due(store)
+    assert found
+    assert found.what == CHECK
 
 
 class TestRunning:
