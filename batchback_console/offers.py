@@ -7,9 +7,8 @@ it cannot be accepted twice, or after the batch has moved on.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from batchback_ops.ops.batch_life import time
+from batchback_console.summary import when
 from chalicelib.domain.batch import BETWEEN_RESTARTS, Batch
 from chalicelib.domain.retry import CALLBACK_TRIES
 from chalicelib.domain.states import CallbackState
@@ -30,15 +29,6 @@ class Offer:
     #: What will happen, or why nothing can.
     effect: str
     seen: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "title": self.title,
-            "may": self.may,
-            "effect": self.effect,
-            "seen": self.seen,
-        }
 
 
 def offers(batch: Batch, now: datetime) -> list[Offer]:
@@ -85,16 +75,18 @@ def _restart(batch: Batch, now: datetime) -> str:
     if batch.is_running:
         _require_that_it_is_not_ending(batch)
     if batch.is_near_its_end(now):
-        raise NotNow(f"It expires at {_at(batch.expires_at)}, too soon to run jobs again.")
+        raise NotNow(f"It expires at {when(batch.expires_at)}, too soon to run jobs again.")
     return _check(batch, now) if batch.is_running else _new_round(batch)
 
 
 def _check(batch: Batch, now: datetime) -> str:
     if batch.waits(now):
-        raise NotNow(f"Its jobs wait until {_at(batch.waits_until)}: a check would change nothing.")
+        raise NotNow(
+            f"Its jobs wait until {when(batch.waits_until)}: a check would change nothing."
+        )
     if batch.checked_at is not None and batch.was_checked_lately(now):
-        again = _at(batch.checked_at + BETWEEN_RESTARTS)
-        raise NotNow(f"It was checked at {_at(batch.checked_at)}, and can be again at {again}.")
+        again = when(batch.checked_at + BETWEEN_RESTARTS)
+        raise NotNow(f"It was checked at {when(batch.checked_at)}, and can be again at {again}.")
     return (
         "Checks now whether messages of the batch got lost, and sends those again within about 15 "
         "minutes. No job that has an answer runs again."
@@ -135,7 +127,7 @@ def _why_again(batch: Batch, now: datetime) -> str:
     if batch.callback is CallbackState.DELIVERED:
         return "Sends the callback again, although the receiver accepted it."
     if batch.next_try_at is not None and now < batch.next_try_at:
-        return f"Sends the callback now, and not only at {_at(batch.next_try_at)}."
+        return f"Sends the callback now, and not only at {when(batch.next_try_at)}."
     return "Sends the callback again."
 
 
@@ -197,8 +189,3 @@ def _jobs(count: int) -> str:
 
 def _the_jobs(count: int) -> str:
     return "the one job" if count == 1 else f"the {count:,} jobs"
-
-
-def _at(moment: datetime | None) -> str:
-    """A time as the page finds it in a sentence, to show it in the reader's zone."""
-    return f"{{{time(moment)}}}"

@@ -47,7 +47,7 @@ def trouble(batch: Batch, now: datetime) -> str | None:
     if batch.callback is CallbackState.FAILED:
         return f"The callback failed{_because(batch)}."
     if batch.last_attempt and batch.next_try_at:
-        again = f"next try at {_moment(batch.next_try_at)}"
+        again = f"next try at {when(batch.next_try_at)}"
         return f"The callback failed {_times(batch.attempts)}{_because(batch)}; {again}."
     return None
 
@@ -55,6 +55,11 @@ def trouble(batch: Batch, now: datetime) -> str | None:
 def is_in_trouble(batch: Batch, holds: Holds, now: datetime) -> bool:
     """Whether something is wrong with the batch, or holds it up."""
     return bool(trouble(batch, now) or _waits(batch, holds, now))
+
+
+def when(moment: datetime | None) -> str:
+    """A time as the page finds it in a sentence, to show it in the reader's zone."""
+    return f"{{{time(moment)}}}"
 
 
 def last_error(batch: Batch) -> str | None:
@@ -92,12 +97,12 @@ def _waits(batch: Batch, holds: Holds, now: datetime) -> dict[str, str | None] |
         return None
     hold = holds.hold(now)
     if hold and hold.reason == "pause" and holds.pause:
-        until, reason = _moment(hold.until), holds.pause.reason
+        until, reason = when(hold.until), holds.pause.reason
         return _wait(f"An operator has paused all jobs until {until}. Reason: {reason}", hold.until)
     if holds.outage:
         return _wait(_down(holds.outage, now), holds.outage.until)
     if batch.waits(now):
-        until = _moment(batch.waits_until)
+        until = when(batch.waits_until)
         delayed = "Jobs are delayed after a failed call or a pause."
         return _wait(f"{delayed} They run by {until} at the latest.", batch.waits_until)
     return None
@@ -108,9 +113,9 @@ def _wait(sentence: str, until: datetime | None) -> dict[str, str | None]:
 
 
 def _down(outage: Outage, now: datetime) -> str:
-    since = f"The platform has been down since {_moment(outage.began_at)}."
+    since = f"The platform has been down since {when(outage.began_at)}."
     if now < outage.until:
-        return f"{since} Next try at {_moment(outage.until)}."
+        return f"{since} Next try at {when(outage.until)}."
     return f"{since} It is being tried again now."
 
 
@@ -121,7 +126,3 @@ def _because(batch: Batch) -> str:
 
 def _times(attempts: int) -> str:
     return "once" if attempts == 1 else f"{attempts} times"
-
-
-def _moment(moment: datetime | None) -> str:
-    return f"{{{time(moment)}}}"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +42,7 @@ def _details(console: Console, batch: Batch) -> dict[str, Any]:
         **_terms(terms, is_whole=console.is_local),
         "damage": damage,
         **_outcomes(jobs),
-        "actions": [offer.as_json() for offer in offers(batch, now)],
+        "actions": [asdict(offer) for offer in offers(batch, now)],
     }
 
 
