@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from chalicelib.operations.ports import BatchStore
+
 
 class NotPossible(Exception):
     """What was asked for cannot be done. The text says why, in one sentence."""
@@ -51,8 +53,12 @@ class LocalTools(Protocol):
         """Where the HTTP API is, without /api/1.0."""
 
     @property
-    def credentials(self) -> str:
-        """A key and its secret, as `curl -u` takes them."""
+    def key(self) -> str:
+        """The key that may call."""
+
+    @property
+    def secret(self) -> str:
+        """Its secret."""
 
     @property
     def is_demonstration(self) -> bool:
@@ -91,7 +97,7 @@ class LocalTools(Protocol):
     def why_fixed(self) -> str | None:
         """Why the clock cannot be moved; None if it can."""
 
-    def next_due(self) -> NextDue | None:
+    def next_due(self, store: BatchStore) -> NextDue | None:
         """What happens next to the open batches, or None if none waits for anything."""
 
     def move_clock(self, span: timedelta) -> None:

@@ -24,9 +24,8 @@ from batchback_local.next_due import next_due
 from batchback_ops import project
 from batchback_ops.keys.table import KeyTable
 from batchback_ops.stage import Stage
-from chalicelib import settings
 from chalicelib.adapters import aws
-from chalicelib.adapters.batch_store import DynamoBatchStore
+from chalicelib.operations.ports import BatchStore
 
 #: How long the API may take to answer; API Gateway ends a request after 29 seconds.
 _API_SECONDS = 30
@@ -37,8 +36,8 @@ class Tools:
     """What only the service on this machine can do. Implements `LocalTools`."""
 
     service_address: str
-    #: As `curl -u` takes them.
-    credentials: str = field(repr=False)
+    key: str
+    secret: str = field(repr=False)
     is_demonstration: bool
     platform_address: str
     platform: Switches | None
@@ -59,7 +58,6 @@ class Tools:
         return one_job_a_line(varied_batch(self.receiver_address))
 
     def send(self, text: str) -> str:
-        key, _, secret = self.credentials.partition(":")
         with requests.Session() as session:
             session.trust_env = False
             try:
@@ -67,7 +65,7 @@ class Tools:
                     f"{self.service_address}/api/1.0/batch?action=run",
                     data=text.encode("utf-8", "surrogatepass"),
                     headers={"Content-Type": "application/json"},
-                    auth=(key, secret),
+                    auth=(self.key, self.secret),
                     timeout=_API_SECONDS,
                 )
             except requests.RequestException as error:
@@ -81,8 +79,7 @@ class Tools:
     def ahead(self) -> timedelta:
         return self.clock.ahead
 
-    def next_due(self) -> NextDue | None:
-        store = DynamoBatchStore(aws.dynamodb(), settings.names().batches_table)
+    def next_due(self, store: BatchStore) -> NextDue | None:
         return next_due(store, queued_messages(), self.clock.now())
 
     def move_clock(self, span: timedelta) -> None:

@@ -189,7 +189,8 @@ def _start(options: Options, clock: LocalClock, stack: ExitStack) -> LocalServic
     tools = console.Tools(
         service_address=address or _USUAL_ADDRESS,
         why_fixed=None if address else _CLOCK_OF_CHALICE,
-        credentials=f"{options.key}:{options.secret}",
+        key=options.key,
+        secret=options.secret,
         is_demonstration=options.secret == Options().secret,
         platform_address=platform,
         platform=switches,

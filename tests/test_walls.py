@@ -106,14 +106,14 @@ MAY_IMPORT |= {
         *(DOMAIN, PORTS, ADAPTERS, ERRORS, "botocore"),
     },
     CONSOLE: set(),
-    f"{CONSOLE}.local_tools": set(),
+    f"{CONSOLE}.local_tools": {PORTS},
     f"{CONSOLE}.jobs_seen": {f"{OPS}.ops", f"{DOMAIN}.batch", PORTS},
     f"{CONSOLE}.summary": {f"{OPS}.ops", DOMAIN},
     f"{CONSOLE}.console": {
         *(f"{CONSOLE}.{name}" for name in ("jobs_seen", "local_tools")),
         *(f"{OPS}.stage", PORTS, WIRING, SERVICE),
     },
-    f"{CONSOLE}.offers": {f"{OPS}.ops", DOMAIN},
+    f"{CONSOLE}.offers": {f"{CONSOLE}.summary", DOMAIN},
     f"{CONSOLE}.queues": {f"{OPS}.stage", "batchback.errors"},
     f"{CONSOLE}.guard": {"flask"},
     f"{CONSOLE}.views": {
@@ -160,7 +160,7 @@ MAY_IMPORT |= {
     f"{LOCAL}.console": {
         *(f"{LOCAL}.{name}" for name in ("aws", "clock", "demonstration", "errors", "log")),
         *(f"{LOCAL}.next_due", CONSOLE, f"{OPS}.keys", f"{OPS}.project", f"{OPS}.stage"),
-        *(ADAPTERS, SETTINGS, "requests"),
+        *(ADAPTERS, PORTS, "requests"),
     },
     f"{LOCAL}.next_due": {
         *(f"{LOCAL}.aws", f"{CONSOLE}.local_tools", f"{OPS}.ops"),

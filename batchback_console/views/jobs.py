@@ -124,7 +124,7 @@ def _curl(console: Console, batch: Batch, job: Job) -> str:
     address = shlex.quote(local.service_address) if local else '"$BATCHBACK_ADDRESS"'
     user = shlex.quote(f"{batch.key}:") + '"$BATCHBACK_SECRET"'
     if local and local.is_demonstration:
-        user = shlex.quote(local.credentials)
+        user = shlex.quote(f"{local.key}:{local.secret}")
     body = _body(console, batch, job)
     curl = (
         f"curl -sS -u {user} -H 'Content-Type: application/json' "

@@ -92,7 +92,7 @@ def _server(tools: LocalTools, of: object) -> Demonstration:
 def _span(console: Console, tools: LocalTools) -> timedelta:
     """How far to move the clock."""
     if _given("to") == "next":
-        due = tools.next_due() or _nothing_is_due()
+        due = tools.next_due(console.store) or _nothing_is_due()
         return max(timedelta(), due.at - console.clock.now())
     seconds = _given("seconds")
     if type(seconds) is not int or not 1 <= seconds <= _MOST_SECONDS:
@@ -123,7 +123,7 @@ def _state(console: Console, tools: LocalTools) -> dict[str, Any]:
 
 
 def _clock(console: Console, tools: LocalTools) -> dict[str, Any]:
-    due = None if tools.why_fixed else tools.next_due()
+    due = None if tools.why_fixed else tools.next_due(console.store)
     return {
         "now": time(console.clock.now()),
         "aheadSeconds": tools.ahead.total_seconds(),

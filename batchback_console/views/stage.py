@@ -179,11 +179,10 @@ def _trial(console: Console) -> Trial:
     local = console.local
     if local is None:
         return Trial(no_batch=True)
-    key, _, secret = local.credentials.partition(":")
     return Trial(
         address=local.service_address,
-        key=key,
-        secret=secret,
+        key=local.key,
+        secret=local.secret,
         no_batch=True,
         signing_time=lambda: console.clock.now() - local.ahead,
     )

@@ -7,7 +7,8 @@ from typing import Any
 def local_tools(received: list[dict[str, Any]] | None = None, **given: Any) -> Any:
     usual = {
         "service_address": "http://127.0.0.1:8000",
-        "credentials": "demo:canary-of-local",
+        "key": "demo",
+        "secret": "canary-of-local",
         "is_demonstration": False,
         "received": lambda: received or [],
     }

@@ -244,7 +244,7 @@ class TestCurl:
     def test_it_runs_the_job_again_whatever_it_holds(
         self, world: World, folder: Path, large: int
     ) -> None:
-        tools = local_tools(credentials="demo:known", is_demonstration=True)
+        tools = local_tools(secret="known", is_demonstration=True)
         page = Page(console_of(world, local=tools))
         params = {"text": HOSTILE, "more": "x" * large}
         url = "http://127.0.0.1:4568/callback?a='b"

@@ -12,6 +12,7 @@ import pytest
 
 from batchback_console.local_tools import Fault, NextDue, NotPossible
 from chalicelib.domain.holds import Pause
+from chalicelib.operations.ports import BatchStore
 from tests.console.asking import Page, console_of
 from tests.fakes.clock import START
 from tests.operations.world import World
@@ -34,7 +35,8 @@ class Switch:
 class Tools:
     world: World
     service_address: str = "http://127.0.0.1:8000"
-    credentials: str = "demo:secret"
+    key: str = "demo"
+    secret: str = "secret"
     platform_address: str = "http://127.0.0.1:4567"
     platform: Switch | None = field(default_factory=Switch)
     receiver_address: str = "http://127.0.0.1:4568"
@@ -54,7 +56,7 @@ class Tools:
         self.sent.append(text)
         return "ab" * 16
 
-    def next_due(self) -> NextDue | None:
+    def next_due(self, _: BatchStore) -> NextDue | None:
         return self.due
 
     def move_clock(self, span: timedelta) -> None:
@@ -177,7 +179,7 @@ class TestClock:
         tools.due = NextDue(at=START + timedelta(hours=5), what="Jobs are retried.")
         asked = threading.Barrier(2)
 
-        def next_due() -> NextDue | None:
+        def next_due(_: BatchStore) -> NextDue | None:
             with suppress(threading.BrokenBarrierError):
                 asked.wait(0.05)
             return tools.due
