@@ -1,13 +1,13 @@
 """The console's HTTP server: the page, and JSON under /api/."""
 
 import socket
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from batchback.errors import CannotGoOn
+from batchback.server_thread import ServerThread
 from flask import Blueprint, Flask, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -33,8 +33,6 @@ _VIEWS = (batches, batch, jobs, callback, actions, stage, local)
 POLL_SECONDS = {True: 1, False: 5}
 #: Twice the largest batch that the API takes, because its text is sent as a string.
 _MOST_BODY_BYTES = 7_000_000
-#: How often the server checks whether it is to stop.
-_STOP_SECONDS = 0.05
 
 Say = Callable[[str], object]
 
@@ -110,7 +108,7 @@ def _failure(error: Exception, console: Console, say: Say) -> tuple[Response, in
             raise error  # noqa: TRY301 - the block explains what is raised in it
     except CannotGoOn as reason:
         return jsonify({"error": str(reason)}), 502
-    except Exception:  # noqa: BLE001 - whatever it is, the page gets an answer
+    except Exception:  # noqa: BLE001 - the page always gets an answer
         place = traceback.extract_tb(error.__traceback__)[-1]
         say(
             f"console: {request.url_rule} failed: {type(error).__name__} in {place.name}, "
@@ -119,16 +117,15 @@ def _failure(error: Exception, console: Console, say: Say) -> tuple[Response, in
         return jsonify({"error": "The console has a bug here: its terminal says where."}), 500
 
 
-class ConsoleServer:
-    """Serves the console on 127.0.0.1 inside a `with` block. Its threads do not keep the process
-    alive."""
+class ConsoleServer(ServerThread):
+    """Serves the console on 127.0.0.1 inside a `with` block."""
 
     def __init__(self, console: Console, *, port: int, token: str, say: Say) -> None:
         """Port 0 means any free one. OSError if the port cannot be used."""
         with socket.create_server((HOST, port)) as listening:
             self.port: int = listening.getsockname()[1]
             guard = Guard(port=self.port, token=token, may_act=console.may_act)
-            self._server = make_server(
+            server = make_server(
                 HOST,
                 self.port,
                 create_app(console, guard, say),
@@ -136,24 +133,13 @@ class ConsoleServer:
                 request_handler=_Handler,
                 fd=listening.fileno(),
             )
+        super().__init__(server, name="console")
         self._token = token
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_STOP_SECONDS,), name="console", daemon=True
-        )
 
     @property
     def address(self) -> str:
         """With the token, which a browser never sends to any server."""
         return f"http://{HOST}:{self.port}/#token={self._token}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class _Handler(WSGIRequestHandler):

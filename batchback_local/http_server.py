@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,14 +11,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from socketserver import TCPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from batchback.server_thread import ServerThread
 
 from batchback_local.errors import PortInUse
 
 HOST = "127.0.0.1"
-#: How often a server checks whether it is to stop.
-_POLL_SECONDS = 0.05
 #: Connections that may wait to be accepted.
 BACKLOG = 256
 
@@ -58,35 +57,20 @@ def json_answer(value: object, status: int = 200) -> Answer:
     return Answer(status=status, body=json.dumps(value).encode())
 
 
-class ServerThread:
-    """A server of the standard library that answers on 127.0.0.1 inside a `with` block. Its thread
-    does not keep the process alive."""
+class LocalServer(ServerThread):
+    """A server of the standard library that answers on 127.0.0.1 inside a `with` block."""
 
     def __init__(self, listen: Callable[[int], TCPServer], *, port: int, name: str) -> None:
         """`listen` creates the server on a port; 0 means any free one. PortInUse if it cannot."""
         try:
-            self._server = listen(port)
+            server = listen(port)
         except OSError as error:
             raise PortInUse(port) from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name=name, daemon=True
-        )
-
-    @property
-    def address(self) -> str:
-        return f"http://{HOST}:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(server, name=name)
+        self.address = f"http://{HOST}:{server.server_address[1]}"
 
 
-class HttpServer(ServerThread):
+class HttpServer(LocalServer):
     """Passes each request to a function, with a thread per connection."""
 
     def __init__(self, answer: Callable[[Request], Answer], *, port: int = 0, name: str) -> None:

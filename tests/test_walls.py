@@ -123,7 +123,14 @@ MAY_IMPORT |= {
     },
     f"{CONSOLE}.server": {
         *(f"{CONSOLE}.{name}" for name in ("console", "guard", "views")),
-        *(f"{OPS}.ops", "batchback.errors", VERSION, "flask", "werkzeug"),
+        *(
+            f"{OPS}.ops",
+            "batchback.errors",
+            "batchback.server_thread",
+            VERSION,
+            "flask",
+            "werkzeug",
+        ),
     },
     f"{CONSOLE}.command": {
         *(f"{CONSOLE}.{name}" for name in ("console", "guard", "server")),
@@ -133,7 +140,7 @@ MAY_IMPORT |= {
     f"{LOCAL}.errors": {"batchback.errors"},
     f"{LOCAL}.log": set(),
     f"{LOCAL}.clock": {f"{ADAPTERS}.clock"},
-    f"{LOCAL}.http_server": {f"{LOCAL}.errors"},
+    f"{LOCAL}.http_server": {f"{LOCAL}.errors", "batchback.server_thread"},
     f"{LOCAL}.ready_file": {f"{LOCAL}.errors"},
     f"{LOCAL}.live": {f"{LOCAL}.live", f"{OPS}.project", "batchback", "requests"},
     f"{LOCAL}.aws": {

@@ -16,11 +16,11 @@ from chalice.local import (
 )
 
 from batchback_local import http_server
-from batchback_local.http_server import Answer, RequestHandler, ServerThread
+from batchback_local.http_server import Answer, LocalServer, RequestHandler
 from batchback_ops.gateway_responses import NO_SUCH_PATH
 
 
-class Gateway(ServerThread):
+class Gateway(LocalServer):
     """Serves the app's routes in a thread of this process."""
 
     def __init__(self, app: Chalice, config: Config, port: int) -> None:

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batchback_local.http_server import Answer, HttpServer, Request, ServerThread
+from batchback_local.http_server import Answer, HttpServer, LocalServer, Request
 from chalicelib.adapters.http import HttpReceiver
 from chalicelib.domain import signing
 from chalicelib.domain.address import AddressPolicy
@@ -541,7 +541,7 @@ class TestPython:
 
     @contextmanager
     def running(self, example: Any, path: Path) -> Iterator[Receiver]:
-        with ServerThread(
+        with LocalServer(
             lambda port: example.Receiver(port, SECRET, path), port=0, name="receiver"
         ) as server:
             yield Receiver(address=server.address, line=str)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from chalice.app import Chalice
 
-from batchback_local.http_server import Answer, HttpServer, Request, RequestHandler, ServerThread
+from batchback_local.http_server import Answer, HttpServer, LocalServer, Request, RequestHandler
 from batchback_local.runtime.gateway import Gateway
 from batchback_local.runtime.service_code import stage_configuration
 
@@ -40,7 +40,7 @@ def echo_app() -> Chalice:
 
 
 @pytest.fixture(params=["small server", "gateway"])
-def server(request: pytest.FixtureRequest) -> Iterator[ServerThread]:
+def server(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
     with (
         HttpServer(echo, name="echo")
         if request.param == "small server"
@@ -50,7 +50,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerThread]:
 
 
 @pytest.fixture
-def opened(server: ServerThread) -> Iterator[socket.socket]:
+def opened(server: LocalServer) -> Iterator[socket.socket]:
     parts = urlsplit(server.address)
     with closing(socket.create_connection((parts.hostname, parts.port), timeout=5)) as opened:
         yield opened

@@ -23,6 +23,7 @@ from typing import Any
 
 from batchback.errors import CannotGoOn
 from batchback.saved_callback import SavedCallback, file_name
+from batchback.server_thread import ServerThread
 from batchback.verification import HeaderUnusable, NotGenuine, id_of, verify_callback
 
 #: How often the waiting threads check whether to stop.
@@ -147,14 +148,8 @@ def listening(inbox: Inbox, host: str, port: int, limits: Limits = LIMITS) -> It
         server = _Server((host, port), inbox, arrivals, limits)
     except (OSError, OverflowError, UnicodeError) as fault:
         raise CannotGoOn(_why_not(host, port, fault)) from fault
-    thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
-    thread.start()
-    try:
+    with ServerThread(server, name="listener"):
         yield Listener(server.url, arrivals)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _why_not(host: str, port: int, fault: Exception) -> str:
