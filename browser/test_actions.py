@@ -85,7 +85,7 @@ def test_cancel_ends_a_running_batch(tab: Tab, service: Service) -> None:
 
 
 @pytest.mark.parametrize("way_out", ["Not now", "Escape"])
-def test_whoever_does_not_want_to_after_all_changes_nothing(
+def test_a_question_that_is_not_answered_changes_nothing(
     tab: Tab, service: Service, way_out: str
 ) -> None:
     batch = service.complete(PING, UNKNOWN, label="leave me")
@@ -108,7 +108,7 @@ def test_what_cannot_be_done_says_why(tab: Tab, service: Service) -> None:
     expect(dialog.get_by_role("button", name="Cancel the batch")).to_be_hidden()
 
 
-def test_whoever_saw_an_older_state_is_told_to_look_again(tab: Tab, service: Service) -> None:
+def test_an_action_on_an_older_state_is_refused_with_the_reason(tab: Tab, service: Service) -> None:
     """Somebody else was quicker while the question was open."""
     batch = service.complete(PING, label="quicker")
     page = tab.open(f"/batches/{batch}")

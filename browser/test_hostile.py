@@ -1,4 +1,4 @@
-"""What callers, the platform and receivers may write is shown as text, whatever it is."""
+"""What callers, the platform and receivers may write is always shown as text."""
 
 import json
 from typing import Any

@@ -38,7 +38,7 @@ function Loaded({ batch, error }) {
   const show = (index) => setQuery({ job: index }, {});
   useTitle(titleOf(batch));
   return html`
-    ${error && error.status !== 0 && html`<${ErrorNote} error=${error} />`}
+    <${ErrorNote} error=${error} />
     <${Why} batch=${batch} />
     <section class=${batch.grid.length > SMALL ? "panel overview" : "panel overview small"}
         aria-label="Jobs at a glance">

@@ -36,9 +36,9 @@ export function Batches() {
       ${!isNew && html`<${Filters} query=${query} accounts=${data?.accounts ?? []} />`}
     </div>
     ${data?.note && html`<${Note} tone="info" icon="waiting"><${Sentence} text=${data.note} /><//>`}
-    ${error && data && error.status !== 0 && html`<${Missing} error=${error} />`}
     ${data
-      ? html`<${List} key=${path} data=${data} search=${search} isFiltered=${isFiltered(query)}
+      ? html`<${ErrorNote} error=${error} />
+        <${List} key=${path} data=${data} search=${search} isFiltered=${isFiltered(query)}
           isOpen=${showOf(query, isLocal) === "open"} />`
       : html`<${Missing} error=${error} />`}`;
 }

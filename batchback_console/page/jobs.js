@@ -5,7 +5,7 @@ import * as format from "./format.js";
 import { html, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import {
-  Caller, Empty, Missing, OUTCOMES, OutcomeBadge, SearchField, Select, useConsole,
+  Caller, Empty, ErrorNote, Missing, OUTCOMES, OutcomeBadge, SearchField, Select, useConsole,
 } from "./parts.js";
 import { setQuery } from "./router.js";
 import { Fresh, useSteadyRows } from "./steady.js";
@@ -53,7 +53,7 @@ function Table({ batch, filters, onOpen, chosen }) {
   if (!data.rows.length) return html`<${Empty} title="No job matches.">
     <p>${format.counted(data.total, "job")} in this batch.</p><//>`;
   return html`
-    ${error && error.status !== 0 && html`<${Missing} error=${error} />`}
+    <${ErrorNote} error=${error} />
     <p class="faint table-note" role=${isOver ? "status" : null}>${matched(data)}</p>
     <${Rows} asked=${path} all=${data.rows} grid=${batch.grid} onOpen=${onOpen} chosen=${chosen} />
     <${More} data=${data} limit=${limit} onMore=${() => setLimit(limit + PAGE)} />`;

@@ -228,8 +228,9 @@ export function Note({ tone, icon, title, children, role }) {
   </div>`;
 }
 
+// Being away has its own banner.
 export function ErrorNote({ error }) {
-  if (!error) return null;
+  if (!error || meansAway(error)) return null;
   const sentence = error.message ?? error;
   return html`<${Note} tone="bad" icon="failed" role="alert"><${Sentence} text=${sentence} /><//>`;
 }
@@ -243,9 +244,13 @@ export function Loading() {
     <span class="line" /><span class="line" /><span class="line" /></div>`;
 }
 
-// What to show instead of a view: nothing yet, or why there is nothing. Being away has its own banner.
+function meansAway({ status }) {
+  return status === 0;
+}
+
+// What to show instead of a view: nothing yet, or why there is nothing.
 export function Missing({ error }) {
-  if (!error || error.status === 0) return html`<${Loading} />`;
+  if (!error || meansAway(error)) return html`<${Loading} />`;
   return html`<${ErrorNote} error=${error} />`;
 }
 

@@ -24,7 +24,7 @@ export function Stage() {
 
 function Loaded({ stage, error }) {
   return html`
-    ${error && error.status !== 0 && html`<${ErrorNote} error=${error} />`}
+    <${ErrorNote} error=${error} />
     <${Platform} stage=${stage} />
     <${Queues} stage=${stage} />
     <${Doctor} />

@@ -11,7 +11,7 @@ from tests.simulation.insisted import every_job_has_its_answer_in_the_end
 from tests.simulation.scenario import Scenario
 
 _ALL_FAIL = failing_for_good()
-#: Whoever ends a stopped batch takes it for due much too early.
+#: A stopped batch counts as due much too early.
 _WORKERS_BEHIND = {"run_jobs": -30, "advance_batch": 30, "sweep": 30}
 
 
