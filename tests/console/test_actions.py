@@ -27,11 +27,6 @@ TRACE = TraceContext(trace_id="ab" * 16, flags="01")
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def page(world: World) -> Page:
     return Page(console_of(world))
 

@@ -16,21 +16,6 @@ from tests.samples import TERMS, succeeded, unanswered
 SECRET_URL = "https://me:canary@example.com:8443/canary/hook?token=canary"
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def local(world: World) -> Page:
-    return Page(console_of(world, local=local_tools()))
-
-
-@pytest.fixture
-def stage(world: World) -> Page:
-    return Page(console_of(world))
-
-
 def failed(text: str, status: int) -> Answer:
     return Answer(Verdict.FAILED, text, LastCall(http_status=status, attempts=1, took_ms=5))
 

@@ -55,18 +55,6 @@ def world(store: CountingStore) -> World:
     return World(store=store)
 
 
-@pytest.fixture
-def local(world: World) -> Page:
-    """The console of the service on this machine, which knows the account acme."""
-    return Page(console_of(world, local=local_tools()))
-
-
-@pytest.fixture
-def stage(world: World) -> Page:
-    """The console of a stage in AWS."""
-    return Page(console_of(world))
-
-
 def put(world: World, number: int, age: float = 0, **fields: Any) -> Batch:
     """A batch that was submitted `age` minutes ago."""
     created = START - timedelta(minutes=age)

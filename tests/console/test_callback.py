@@ -18,11 +18,6 @@ from tests.samples import PLAIN_TERMS, TERMS
 SECRET_URL = "https://me:canary@example.com:8443/canary/hook?token=canary"
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def show(world: World, batch: Batch, received: list[dict[str, Any]] | None = None) -> Any:
     local = None if received is None else local_tools(received)
     return Page(console_of(world, local=local)).gets(f"/batches/{batch.batch_id}/callback")

@@ -33,21 +33,6 @@ JOBS = tuple(
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def local(world: World) -> Page:
-    return Page(console_of(world, local=local_tools()))
-
-
-@pytest.fixture
-def stage(world: World) -> Page:
-    return Page(console_of(world))
-
-
-@pytest.fixture
 def batch(world: World) -> Batch:
     """Jobs 0 and 3 failed, 1 is unanswered, 2 and 5 succeeded, and 4 waits."""
     batch = world.submitted(6, jobs_per_message=1, jobs=JOBS)

@@ -65,11 +65,6 @@ class Tools:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def tools(world: World) -> Tools:
     return Tools(world)
 

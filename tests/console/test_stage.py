@@ -20,11 +20,6 @@ PROD = Stage(name="prod", variables={}, environ={"HOME": "/home/operator"})
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def page(world: World, monkeypatch: pytest.MonkeyPatch) -> Page:
     aws = Aws()
     monkeypatch.setattr(Stage, "client", lambda *_: aws)
