@@ -2,7 +2,7 @@
 doctor. It does what `batchback ops` and `batchback doctor` do, and says what they say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -37,21 +37,7 @@ def routes(console: Console) -> Blueprint:
 
     @view.get("/stage")
     def show() -> dict[str, Any]:
-        now = console.clock.now()
-        return {
-            "queues": queues.rows(now),
-            "ageNote": queues.age_note(),
-            "pause": batch_life.pause(console.store.find_pause(), now),
-            "outages": [
-                {
-                    "account": account,
-                    "since": batch_life.time(outage.began_at),
-                    "nextTryAt": batch_life.time(outage.until),
-                }
-                for account, outage in outages(console.store, now)
-            ],
-            "cost": _COST[console.is_local],
-        }
+        return _stage(console, queues)
 
     @view.get(_DEAD_LETTERS)
     def dead_letters(role: str) -> dict[str, Any]:
@@ -89,6 +75,24 @@ def routes(console: Console) -> Blueprint:
     return view
 
 
+def _stage(console: Console, queues: Queues) -> dict[str, Any]:
+    now = console.clock.now()
+    return {
+        "queues": queues.rows(now),
+        "ageNote": queues.age_note(),
+        "pause": batch_life.pause(console.store.find_pause(), now),
+        "outages": [
+            {
+                "account": account,
+                "since": batch_life.time(outage.began_at),
+                "nextTryAt": batch_life.time(outage.until),
+            }
+            for account, outage in outages(console.store, now)
+        ],
+        "cost": _COST[console.is_local],
+    }
+
+
 #: The doctor's check that would run a batch.
 _NOT_HERE = "batch"
 _COST = {
@@ -101,7 +105,7 @@ _COST = {
 class _Asker:
     """Collects what an operator's command says."""
 
-    now: Any
+    now: Callable[[], datetime]
     said: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
