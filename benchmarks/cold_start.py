@@ -26,7 +26,7 @@ from typing import Any
 from batchback_ops import project
 from benchmarks import environments
 
-_FLOOR = "floor"
+_FLOOR = "minimum"
 #: What the floor imports and the package does not contain.
 _OF_THE_FLOOR = ("charset-normalizer", "idna", "requests")
 #: What Lambda's runtime brings.
@@ -46,7 +46,7 @@ _PROGRAMS = {
     "bury_jobs": f"{_SERVICE}; service.burier",
     "sweep": f"{_SERVICE}; service.sweeper",
 }
-_TOP = 10
+_TOP = 6
 #: `import time:  self [us] | cumulative | name`, nested by two spaces.
 _LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| ( *)(\S+)")
 

@@ -4,39 +4,18 @@ A partition of DynamoDB takes 1,000 write units a second, and so does each of an
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from benchmarks import units
 from chalicelib.adapters.items import DUE_BUCKETS
-from chalicelib.domain.batch import chunk_size
-from chalicelib.settings import VARIABLES
 
 UNITS_PER_SECOND = 1_000
-_JOBS_PER_MESSAGE = next(
-    int(each.default) for each in VARIABLES if each.name == "JOBS_PER_MESSAGE" and each.default
-)
 
 
-def of_batches(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return how many jobs a second the partition of each counted batch can handle. All items of a
-    batch are in one partition, and each finished chunk updates the head, which grows with its set
-    of finished chunks."""
-    return [_of_batch(row) for row in rows if row["status"] == 200 and row["batches_at_once"] == 1]
-
-
-def _of_batch(row: Mapping[str, Any]) -> dict[str, Any]:
-    of_partition = row["write_units_per_job"] - row["index_write_units_per_job"]
-    return {
-        "jobs": row["jobs"],
-        "job_bytes": row["job_bytes"],
-        "answer_bytes": row["answer_bytes"],
-        "jobs_per_chunk": chunk_size(row["jobs"], _JOBS_PER_MESSAGE),
-        "head_bytes": row["head_bytes"],
-        "head_units": units.write_units(row["head_bytes"]),
-        "partition_units_per_job": of_partition,
-        "jobs_per_second": UNITS_PER_SECOND / of_partition,
-    }
+def jobs_per_second(counted: Mapping[str, Any]) -> float:
+    """Return how many jobs of one batch can end per second: all its items are in one partition."""
+    of_partition: float = counted["write_units_per_job"] - counted["index_write_units_per_job"]
+    return UNITS_PER_SECOND / of_partition
 
 
 def batches_per_second(headline: Mapping[str, Any]) -> float:

@@ -1,6 +1,8 @@
 """Write docs/performance.md: all tables of a full run."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ from benchmarks.tuning import JOBS
 from pictures import gallery
 
 _PAGE = project.root() / "docs" / "performance.md"
-_HEAD = """# Performance
-
-The benchmark writes this page; do not edit it.
-[benchmarks/README.md](../benchmarks/README.md) explains what is counted and how."""
+_HEAD = (
+    "# Performance\n\n"
+    "What a job costs on AWS, and the CPU and memory it takes. "
+    "[The benchmark](../benchmarks/README.md) writes this page, so don't edit it. Its README "
+    "explains how everything is measured.\n\n"
+    "Counts and dollars hold on any machine. CPU and times don't: compare their ratios."
+)
 
 
 def write_page(results: Results) -> Path:
@@ -37,6 +42,8 @@ def page(results: Results) -> str:
                 _markdown(["", "now", "goal"], [goal_row(goal, results) for goal in GOALS]),
                 "## Requests and units",
                 _counts(results["counts"]["table"]),
+                "## Limits",
+                _limits(results["counts"]["headline"]["warm"]),
                 "## Cost",
                 _picture("cost"),
                 _cost(results["cost"]["dollars_per_million_jobs"]),
@@ -52,8 +59,6 @@ def page(results: Results) -> str:
                 _scale(results),
                 "## A worker's settings",
                 _tuning(results["tuning"]),
-                "## Limits",
-                _limits(results),
                 "## The largest batch",
                 _largest(results["largest"]),
                 "## Cold start",
@@ -82,45 +87,57 @@ def _about(results: Results) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return (
         f"Measured on {results['date']}, on {machine['cores']} cores of {machine['processor']} "
-        f"({machine['system']}). The load before was {machine['load_before']}. "
+        f"({machine['system']}), with a load of {machine['load_before']} before the run. "
         f"Versions: {versions}."
     )
 
 
 def _counts(rows: Iterable[Mapping[str, Any]]) -> str:
-    head = ["concurrent batches", "jobs in each", "job, answer"]
+    head = ["concurrent batches", "jobs in each"]
     head += ["write units", "of them in indexes", "read units", "requests", "SQS"]
-    return "Per job, by the number and size of the batches:\n\n" + _markdown(
-        head,
-        [
-            [
-                str(row["batches_at_once"]),
-                f"{row['jobs']:,}",
-                f"{row['job_bytes']:,} B, {row['answer_bytes']:,} B",
-                *_counted(row),
-            ]
-            for row in rows
-        ],
+    head += ["jobs per second"]
+    return (
+        "DynamoDB bills writes in units of 1 KB, and reads in units of 4 KB. *Requests* are all "
+        "those to AWS, *SQS* those that SQS bills. Per job:\n\n"
+        + _by_sizes(
+            head,
+            rows,
+            lambda row: [str(row["batches_at_once"]), f"{row['jobs']:,}", *_counted(row)],
+        )
+    )
+
+
+def _by_sizes(
+    head: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    cells: Callable[[Mapping[str, Any]], Sequence[str]],
+) -> str:
+    """A table for each size of jobs and answers."""
+    return "\n\n".join(
+        f"Jobs of {job:,} B, answers of {answer:,} B:\n\n{_markdown(head, map(cells, same))}"
+        for (job, answer), same in groupby(rows, itemgetter("job_bytes", "answer_bytes"))
     )
 
 
 def _counted(row: Mapping[str, Any]) -> list[str]:
     if row["status"] != 200:
-        return [f"refused: HTTP {row['status']}", "", "", "", ""]
+        return [f"refused: HTTP {row['status']}", "", "", "", "", ""]
     sqs = row["sqs_requests_per_job"] + row["poller_requests_per_job"]
     names = ("write_units", "index_write_units", "read_units", "requests")
-    return [*(f"{row[f'{name}_per_job']:.3f}" for name in names), f"{sqs:.3f}"]
+    counts = [*(f"{row[f'{name}_per_job']:.3f}" for name in names), f"{sqs:.3f}"]
+    is_alone = row["batches_at_once"] == 1
+    return [*counts, f"{limits.jobs_per_second(row):,.0f}" if is_alone else ""]
 
 
 def _cost(dollars: Mapping[str, float]) -> str:
     rows = [[name, f"${each:.3f}"] for name, each in dollars.items()]
-    return "Dollars per million jobs, in batches of 200:\n\n" + _markdown(
+    return "A million jobs in batches of 200:\n\n" + _markdown(
         ["", ""], [*rows, ["**total**", f"**${sum(dollars.values()):.2f}**"]]
     )
 
 
 def _hosted(services: Iterable[Mapping[str, Any]]) -> str:
-    return _markdown(
+    return "Hosted services that do part of the work:\n\n" + _markdown(
         ["list price of", "per million jobs", "counted", "not included"],
         [
             [each["name"], f"${each['dollars_per_million_jobs']:.2f}", each["how"], each["without"]]
@@ -131,48 +148,59 @@ def _hosted(services: Iterable[Mapping[str, Any]]) -> str:
 
 def _prices() -> str:
     """The list prices behind all dollar figures."""
-    return _markdown(
-        ["list price", "of", "read on"],
-        [
+    return (
+        "All of this is computed from list prices in us-east-1, without free tiers and discounts:"
+        "\n\n"
+        + _markdown(
+            ["list price", "for", "read on"],
             [
-                f"${price.dollars:g} for {price.per:,.0f}",
-                f"[{price.unit}]({price.source})",
-                price.as_of,
-            ]
-            for price in prices.ALL
-        ],
+                [
+                    f"${price.dollars:g}",
+                    f"{price.per:,.0f} [{price.unit}]({price.source})",
+                    price.as_of,
+                ]
+                for price in prices.ALL
+            ],
+        )
     )
 
 
 def _field(field: Mapping[str, Any]) -> str:
-    head = ["", "CPU per job", "jobs per second", "wall time", "memory", "concurrent calls"]
-    tables = [
-        f"{field['jobs']:,} jobs; the platform answers in {latency} ms:\n\n"
+    about = (
+        f"A batch of {field['jobs']:,} jobs. `threads` and `asyncio` are scripts without a queue, "
+        "which lose their jobs when they die. `batchback` sends its calls unsigned, as the "
+        "libraries do; `batchback, signing` is the default. The libraries' tasks "
+        "[do less](../benchmarks/README.md#the-comparison-with-queue-libraries)."
+    )
+    tables = [_of_latency(latency, rows) for latency, rows in field["by_latency"].items()]
+    skipped = [f"{name} was skipped: {why}." for name, why in field["skipped"].items()]
+    return "\n\n".join([about, *tables, *skipped])
+
+
+def _of_latency(latency: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    at_once = max(row["at_once"] for row in rows.values())
+    return (
+        f"If the platform answers in {latency} ms, with {at_once} concurrent calls:\n\n"
         + _markdown(
-            head,
+            ["", "CPU per job, ms", "jobs per second", "memory, MB"],
             [
                 [
                     name,
-                    f"{row['cpu_ms_per_job']:.2f} ms",
+                    f"{row['cpu_ms_per_job']:.2f}",
                     f"{row['jobs_per_second']:,.0f}",
-                    f"{row['wall_seconds']:.2f} s",
-                    f"{row['memory_bytes'] / 2**20:.0f} MB",
-                    str(row["at_once"]),
+                    f"{row['memory_bytes'] / 2**20:.0f}",
                 ]
                 for name, row in sorted(rows.items(), key=lambda each: each[1]["cpu_ms_per_job"])
             ],
         )
-        for latency, rows in field["by_latency"].items()
-    ]
-    skipped = [f"{name} was skipped: {why}." for name, why in field["skipped"].items()]
-    return "\n\n".join(tables + skipped)
+    )
 
 
 def _cpu(rows: Iterable[Mapping[str, Any]]) -> str:
     steps = list(cpu.STEPS)
     head = ["concurrent batches", "jobs in each"]
     head += [f"{step}, ms per job" for step in steps] + [f"{step}, peak MB" for step in steps]
-    return _markdown(
+    return "CPU and peak memory of the process that runs each function:\n\n" + _markdown(
         head,
         [
             [
@@ -187,12 +215,10 @@ def _cpu(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _scale(results: Results) -> str:
-    head = ["concurrent batches", "jobs in each", "write units", "read units", "requests"]
-    head += [f"CPU of {step}" for step in cpu.STEPS]
+    head = ["concurrent batches", "jobs in each", "write units", "requests", "CPU of run_jobs"]
     rows = scale.growth(results["counts"]["table"], results["cpu"]["rows"])
     return (
-        "Per job, as a multiple of what a job takes in a batch of 200 (for CPU: in 50 concurrent "
-        "batches of 200):\n\n"
+        "Per job, relative to a batch of 200 (for CPU, to 50 concurrent batches of 200):\n\n"
         + _markdown(
             head,
             [
@@ -209,17 +235,18 @@ def _scale(results: Results) -> str:
 
 def _tuning(tuning: Mapping[str, Any]) -> str:
     return (
-        f"A batch of {JOBS:,} jobs, with ten workers of {cost.MEMORY_MB} MB: dollars per million "
-        "jobs and seconds per batch, by how long the platform takes for a call:\n\n"
+        f"A batch of {JOBS:,} jobs on ten workers of {cost.MEMORY_MB} MB, by `JOBS_PER_MESSAGE`, "
+        "`JOBS_SIDE_BY_SIDE` and the platform's answer time. Cells with dollars show the cost of a "
+        "million jobs and the duration of the batch:\n\n"
         + _by_latency(tuning["messages"])
-        + "\n\nThe same by memory, if the platform takes 100 ms:\n\n"
+        + "\n\nBy memory, if the platform takes 100 ms:\n\n"
         + _by_memory(tuning["messages"])
-        + "\n\nPer job, by how often answers are stored, if the platform takes 0.2 to 2 s:\n\n"
+        + "\n\nBy `FLUSH_SECONDS`, if the platform takes 0.2 to 2 s, per job:\n\n"
         + _markdown(
-            ["stored every (s)", "write units", "requests"],
+            ["answers stored every", "write units", "requests"],
             [
                 [
-                    f"{row['flush_seconds']:g}",
+                    f"{row['flush_seconds']:g} s",
                     f"{row['write_units_per_job']:.3f}",
                     f"{row['requests_per_job']:.3f}",
                 ]
@@ -268,29 +295,12 @@ def _modelled(row: Mapping[str, float]) -> str:
     return f"${row['dollars_per_million_jobs']:.2f}, {row['seconds']:.1f} s"
 
 
-def _limits(results: Results) -> str:
-    rows = limits.of_batches(results["counts"]["table"])
-    per_second = limits.batches_per_second(results["counts"]["headline"]["warm"])
-    head = ["jobs", "job, answer", "jobs per chunk", "head"]
-    head += ["units per finished chunk", "jobs per second"]
+def _limits(headline: Mapping[str, Any]) -> str:
     return (
         "All items of a batch are in one DynamoDB partition, which takes 1,000 write units a "
-        "second. That limits how many jobs of one batch can end per second:\n\n"
-        + _markdown(
-            head,
-            [
-                [
-                    f"{row['jobs']:,}",
-                    f"{row['job_bytes']:,} B, {row['answer_bytes']:,} B",
-                    str(row["jobs_per_chunk"]),
-                    f"{row['head_bytes']:,} B",
-                    str(row["head_units"]),
-                    f"{row['jobs_per_second']:,.0f}",
-                ]
-                for row in rows
-            ],
-        )
-        + f"\n\nThe index `due` limits all batches together to {per_second:,.0f} batches a second."
+        "second. That limits the *jobs per second* of one batch, as in the tables above. The index "
+        f"`due` limits all batches together to {limits.batches_per_second(headline):,.0f} batches "
+        "a second."
     )
 
 
@@ -312,7 +322,10 @@ def _largest(rows: Sequence[Mapping[str, Any]]) -> str:
             [f"`{function}`, time", f"{has.seconds} s", *seconds],
             [f"`{function}`, memory", f"{has.memory_mb} MB", *peaks],
         ]
-    sizes = f"{rows[0]['jobs']:,} jobs of {rows[0]['job_bytes']:,} B in one batch:\n\n"
+    sizes = (
+        f"{rows[0]['jobs']:,} jobs of {rows[0]['job_bytes']:,} B in one batch. Above 50 MB its "
+        "callback fails, and callers read the results in pages:\n\n"
+    )
     return sizes + _markdown(["", "limit", *about], lines)
 
 
@@ -329,9 +342,8 @@ def _seconds(seconds: float) -> str:
 
 
 def _cold_start(found: Mapping[str, Any]) -> str:
-    names = list(found["compiled"])
     functions = _markdown(
-        ["imports of", "compiled", "vs. minimum", "as Chalice zips it", "vs. minimum"],
+        ["imports of", "compiled, ms", "ratio", "not compiled, ms", "ratio"],
         [
             [
                 name,
@@ -339,19 +351,23 @@ def _cold_start(found: Mapping[str, Any]) -> str:
                     text
                     for way in ("compiled", "sources")
                     for text in (
-                        f"{found[way][name]['ms']:.0f} ms",
+                        f"{found[way][name]['ms']:.0f}",
                         f"{found[way][name]['ratio']:.2f}",
                     )
                 ),
             ]
-            for name in names
+            for name in found["compiled"]
         ],
     )
     top = _markdown(
         ["what run_jobs imports", "ms"],
         [[each["package"], f"{each['ms']:.0f}"] for each in found["top"]],
     )
-    return f"{functions}\n\n{top}"
+    return (
+        "What each function imports before its first answer, relative to the minimum: Chalice, "
+        "two botocore clients and requests. `make package` compiles the code; Chalice alone does "
+        f"not.\n\n{functions}\n\n{top}"
+    )
 
 
 def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

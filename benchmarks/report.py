@@ -42,7 +42,7 @@ GOALS = (
         form="{:.2f}",
     ),
     Goal(
-        what="the same for a batch of 10,000, relative to batches of 200",
+        what="CPU per job in a batch of 10,000, relative to batches of 200",
         key="large_batch_ratio",
         most=1.2,
         form="{:.2f}",

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import cpu, payloads
+from benchmarks.functions import RUN_JOBS
 
 Row = Mapping[str, Any]
 
-_COUNTED = ("write_units_per_job", "read_units_per_job", "requests_per_job")
+_COUNTED = ("write_units_per_job", "requests_per_job")
 #: The batches and jobs that everything is compared with. For CPU there are more batches, so that
 #: there is enough to measure.
 _JOBS = 200
@@ -15,9 +16,9 @@ _COUNTS_OF = (1, _JOBS)
 
 
 def growth(counted: Sequence[Row], measured: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return what a job takes as a multiple of what it takes in batches of 200: units, requests,
-    then the CPU of each step, or None if that was not measured. There is a row for each number of
-    batches and of at least 200 jobs that was counted with small payloads or measured."""
+    """Return what a job takes as a multiple of what it takes in batches of 200: write units,
+    requests, then the CPU of run_jobs, or None if that was not measured. There is a row for each
+    number of batches and of at least 200 jobs that was counted with small payloads or measured."""
     counts = {_shape(row): row for row in counted if _is_comparable(row)}
     cpus = {_shape(row): row["cpu_ms_per_job"] for row in measured}
     return [
@@ -26,7 +27,7 @@ def growth(counted: Sequence[Row], measured: Sequence[Row]) -> list[dict[str, An
             "jobs": shape[1],
             "ratios": [
                 *(_ratio(counts, shape, _COUNTS_OF, name) for name in _COUNTED),
-                *(_ratio(cpus, shape, cpu.MANY_SMALL, step) for step in cpu.STEPS),
+                _ratio(cpus, shape, cpu.MANY_SMALL, RUN_JOBS),
             ],
         }
         for shape in sorted({*counts, *cpus}, key=lambda shape: (shape[1], shape[0]))

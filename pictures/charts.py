@@ -60,7 +60,7 @@ class LineChart:
 
     def alt(self) -> str:
         values = "; ".join(
-            f"{name}: " + ", ".join(f"{ratio:g} at {size:,} jobs" for size, ratio in line)
+            f"{name}: " + " to ".join(f"{ratio:g} at {size:,} jobs" for size, ratio in _ends(line))
             for name, line in self.lines.items()
         )
         return f"{self.title}. {self.subtitle} {values}."
@@ -83,6 +83,10 @@ class LineChart:
             words = f"{name} {self.lines[name][-1][1]:.2f}"
             pen.text((plot.right + 14, y + SIZE * 0.35), words, looks[name].text, bold=True)
         return pen.svg(plot.bottom + 64, self.title)
+
+
+def _ends(line: Line) -> Line:
+    return [line[0], line[-1]]
 
 
 def _apart(heights: Mapping[str, float]) -> Iterator[tuple[str, float]]:
@@ -140,12 +144,12 @@ def _cpu(page: str) -> list[Bar]:
     return [
         Bar(
             row[""],
-            _number(row["CPU per job"]),
-            row["CPU per job"],
+            _number(row["CPU per job, ms"]),
+            f"{row['CPU per job, ms']} ms",
             is_ours=row[""] in _OURS,
             is_floor=row[""] in _FLOORS,
         )
-        for row in _rows(page, "|  | CPU per job |")
+        for row in _rows(page, "|  | CPU per job, ms |")
     ]
 
 
@@ -162,7 +166,7 @@ def _growth(page: str) -> dict[str, Line]:
 
 
 def _number(shown: str) -> float:
-    return float(shown.strip("$").removesuffix(" ms").replace(",", ""))
+    return float(shown.strip("$").replace(",", ""))
 
 
 def _bar(pen: Drawing, bar: Bar, y: float, left: float, length: float) -> float:

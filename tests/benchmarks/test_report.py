@@ -86,7 +86,7 @@ def contestant(ms: float) -> dict[str, float]:
 @pytest.fixture
 def results() -> dict[str, Any]:
     field = {"batchback": contestant(1.4), "arq": contestant(1.5), "threads": contestant(0.9)}
-    starts = {name: {"ms": 500.0, "ratio": 1.2} for name in ("floor", "run_jobs")}
+    starts = {name: {"ms": 500.0, "ratio": 1.2} for name in ("minimum", "run_jobs")}
     measured = {
         "command": "make bench FULL=1",
         "date": "2026-11-24 12:00 UTC",
@@ -162,8 +162,10 @@ def test_the_page_has_every_table(results: dict[str, Any]) -> None:
     text = page.page(results)
     assert text.startswith("# Performance\n")
     assert "make bench FULL=1" in text
-    assert "| 1 | 10,000 | 5,000 B, 50,000 B | refused: HTTP 413 |" in text
-    assert "| arq | 1.50 ms | 500 |" in text
+    assert "Jobs of 240 B, answers of 640 B:\n\n| concurrent batches |" in text
+    assert "| 1 | 200 | 0.400 | 0.050 | 0.160 | 0.220 | 0.100 | 2,857 |" in text
+    assert "| 1 | 10,000 | refused: HTTP 413 |" in text
+    assert "| arq | 1.50 | 500 | 64 |" in text
     assert "| request, as a Lambda event | 6 MB | 3.9 MB |" in text
     assert "| `run_jobs`, time | 60 s | 2.0 s |" in text
     assert "| `api`, memory | 1024 MB | 104.0 MB |" in text

@@ -104,10 +104,10 @@ PAGE = """
 
 ## Beside queue libraries
 
-|  | CPU per job | memory |
+|  | CPU per job, ms | memory |
 | --- | --- | --- |
-| asyncio | 0.26 ms | 45 MB |
-| batchback | 0.62 ms | 98 MB |
+| asyncio | 0.26 | 45 MB |
+| batchback | 0.62 | 98 MB |
 
 ## CPU and memory
 
