@@ -135,16 +135,16 @@ def sweep(event: CloudWatchEvent) -> None:
 def _logged(function: str) -> Iterator[dict[str, str]]:
     """Log any error as one line and raise a `FunctionFailed` that carries no values.
 
-    The line has the fields that the block puts into the dictionary it is given. Lambda logs
-    whatever a function raises, so the original error must not leave here. Libraries log values too:
-    urllib3 logs whole URLs, botocore whole requests, and Chalice the texts of exceptions. Their
-    logging is therefore disabled, whatever level the function is set to; anything that goes wrong
-    in them also raises an exception."""
+    The line includes the fields that the block puts into the yielded dictionary. Lambda logs
+    whatever a function raises, so the original error must not leave this block. Libraries log
+    values too: urllib3 logs whole URLs, botocore whole requests, and Chalice the texts of
+    exceptions. Their logging is therefore disabled, whatever level the function is set to; anything
+    that goes wrong in them also raises an exception."""
     logging.disable()
     about: dict[str, str] = {}
     try:
         yield about
-    except Exception as error:  # noqa: BLE001 - any error is raised as ours
+    except Exception as error:  # noqa: BLE001 - any error becomes ours
         _journal().write_exception("function failed", error, function=function, **about)
         raise FunctionFailed(describe(error)) from None
 

@@ -1,8 +1,8 @@
 """The API as callers see it: one request in, one answer out, always in the contract's shape.
 
-The names used on the wire are defined here. Only this module knows HTTP from the inside: what may
-be sent, which operation an action stands for, and what an error looks like. It does not know API
-Gateway or Chalice.
+The names used on the wire are defined here. Only this module knows the details of the HTTP API:
+what may be sent, which operation an action stands for, and what an error looks like. It does not
+know API Gateway or Chalice.
 """
 
 import json
@@ -100,7 +100,7 @@ class _Call:
     account: str | None = None
     #: The batch that the call is about, once that is known.
     batch_id: str | None = None
-    #: The headers of this answer besides those of every answer.
+    #: The headers of this answer, in addition to those of every answer.
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -108,7 +108,7 @@ class _Call:
         return as_object(_json(self.request.body))
 
     def async_id(self, parameters: Mapping[str, Any], not_found: type[NotFound]) -> str:
-        """Return the id that the caller asks for. A text that cannot be an id gets the same answer
+        """Return the id that the caller asks for. Text that cannot be an id gets the same answer
         as an unknown id."""
         value = parameters.get("async", parameters.get("asyncId"))
         if value is None:

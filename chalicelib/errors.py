@@ -20,7 +20,7 @@
     │       ├── Denied             it refuses until a permission or a table is added
     │       └── TooNew             the item or message has the format of a later release
     ├── Misconfigured              the operator's fault: one sentence that says what to do
-    └── FunctionFailed             what a function raises instead of any error, for Lambda to log
+    └── FunctionFailed             raised instead of the original error, which Lambda would log
 
 Adapters turn every foreign exception into one of these.
 """
@@ -196,7 +196,7 @@ class KeyRevoked(CallerError):
 
 
 class ServiceError(BatchbackError):
-    """Our fault, not the caller's: answered as 500 without any detail, which is in the log."""
+    """Our fault, not the caller's: answered as 500 without details, which are in the log."""
 
     specific_code: ClassVar[int] = 0
     message: ClassVar[str] = "Internal server error"
@@ -249,8 +249,8 @@ class Misconfigured(BatchbackError):
 
 
 class FunctionFailed(BatchbackError):
-    """What a function raises instead of the original error, whose text Lambda would write into its
-    log and send to X-Ray."""
+    """Raised instead of the original error, whose text Lambda would write into its log and send to
+    X-Ray."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

@@ -17,7 +17,7 @@ from chalicelib.domain.account import Header, PlatformAuth, parse_header
 from chalicelib.domain.address import AddressPolicy
 from chalicelib.errors import Misconfigured
 
-#: How long results are kept at least after the deadline of their jobs; callers are promised this.
+#: The least time that results are kept after the deadline of their jobs, as callers are promised.
 RESULTS_HOURS = 48
 
 #: The stage that runs on one machine.
@@ -171,8 +171,8 @@ def stay_on_this_machine(environ: MutableMapping[str, str] | None = None) -> Non
 
 
 def is_of_this_machine(url: str) -> bool:
-    """Whether a URL leads to the machine itself, by its text alone. A URL that libraries read in
-    two ways does not: some take `a` for the host of `http://a\\@b`."""
+    """Whether a URL leads to the machine itself, judging by its text alone. A URL that libraries
+    read in different ways does not: some take `a` for the host of `http://a\\@b`."""
     if not url.isprintable() or {*"\\@ "} & {*url}:
         return False
     try:
@@ -251,7 +251,8 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _workers(text: str) -> int | None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html#events-sqs-max-concurrency"""
+    """Return a concurrency that Lambda accepts, or None for no limit.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html#events-sqs-max-concurrency"""
     workers = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 1
     if workers != 0 and not 2 <= workers <= 1000:
         raise ValueError(f"must be 0 or from 2 to 1000, not {text!r}")

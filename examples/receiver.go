@@ -35,7 +35,8 @@ const mostBytes = 50_000_000 // the largest callback that the service sends
 // it if batches of your service live longer (EXPIRY_HOURS).
 const remembered = (60 + 12) * time.Hour
 
-// Write your own here. If it fails or the machine goes down, it gets the callback again.
+// work processes a callback: replace this with your own code. If it fails or the machine goes down,
+// it gets the callback again.
 func work(body []byte) error {
 	var callback struct {
 		AsyncID string            `json:"asyncId"`
@@ -126,7 +127,7 @@ func refusal(request *http.Request) int {
 	return 0
 }
 
-// put reports whether the callback is new. It is stored completely or not at all.
+// put stores a callback, completely or not at all, and reports whether it is new.
 func (r *receiver) put(file string, body []byte) (bool, error) {
 	unfinished, err := os.CreateTemp(r.folder, "unfinished-")
 	if err != nil {
@@ -162,7 +163,7 @@ func (r *receiver) workOff(file string) {
 	}
 }
 
-// finish keeps only a callback's id and the time.
+// finish keeps only the callback's id and the time.
 func (r *receiver) finish(file string) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()

@@ -20,7 +20,8 @@ const MOST_BYTES = 50_000_000; // the largest callback that the service sends
 const REMEMBERED_HOURS = 60 + 12;
 const HOUR = 3_600_000; // milliseconds
 
-// Write your own here. If it throws or the machine goes down, it gets the callback again.
+// Processes a callback: replace this with your own code. If it throws or the machine goes down, it
+// gets the callback again.
 function work(callback) {
   console.log(callback.asyncId, callback.results.length, 'results');
 }
@@ -54,7 +55,7 @@ class Inbox {
     fs.mkdirSync(folder, { recursive: true });
   }
 
-  // Returns whether the callback is new. It is stored completely or not at all.
+  // Stores a callback, completely or not at all, and returns whether it is new.
   put(id, body) {
     if (fs.existsSync(this.file(id, 'done'))) return false;
     const unfinished = this.file(id, crypto.randomUUID());

@@ -5,9 +5,9 @@
 //     php -d post_max_size=50M -d memory_limit=256M -S 127.0.0.1:8080 receiver.php
 //
 // It verifies the signature of the raw body, stores each callback once in a folder by its
-// webhook-id, and answers. Process the .json files with a program of your own, then rename each to
-// .done: the same callback may come again, and is recognized by that file. The .done files are
-// removed once it can no longer come. In production, run this behind an HTTPS server.
+// webhook-id, and answers. Process the .json files with a program of your own, and rename each to
+// .done afterwards: if the same callback comes again, it is recognized by that file. The .done
+// files are removed once it can no longer come. In production, run this behind an HTTPS server.
 
 declare(strict_types=1);
 
@@ -62,7 +62,7 @@ function forget(string $folder): void
     }
 }
 
-/** Stores a callback completely or not at all. One that is there already stays as it is. */
+/** Stores a callback completely or not at all. If it is already there, nothing changes. */
 function store(string $folder, string $id, string $body): void
 {
     $name = $folder . '/' . rawurlencode($id);

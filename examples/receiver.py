@@ -30,7 +30,8 @@ REMEMBERED_HOURS = 60 + 12
 
 
 def work(callback: dict[str, Any]) -> None:
-    """Write your own here. If it raises or the machine goes down, it gets the callback again."""
+    """Process a callback: replace this with your own code. If it raises an exception or the machine
+    goes down, it gets the callback again."""
     print(callback["asyncId"], len(callback["results"]), "results", flush=True)
 
 
@@ -57,7 +58,7 @@ def is_genuine(headers: dict[str, str], body: bytes, secret: str | None) -> bool
 
 
 class Inbox:
-    """The received callbacks, in a file. Of a processed one only the id stays."""
+    """The received callbacks, in a file. After a callback is processed, only its id is kept."""
 
     def __init__(self, path: str) -> None:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -66,7 +67,7 @@ class Inbox:
         )
 
     def put(self, id: str, body: bytes) -> None:
-        """Store a callback, unless it is there already, processed or not."""
+        """Store a callback unless it is already there, processed or not."""
         now = time.time()
         oldest = now - REMEMBERED_HOURS * 3600
         self._database.execute(
@@ -96,7 +97,7 @@ class Receiver(ThreadingHTTPServer):
         self.secret = secret
         self.inbox = Inbox(path)
         self.something_came = threading.Event()
-        self.something_came.set()  # there may be some from before the last stop
+        self.something_came.set()  # there may be unfinished callbacks from before a restart
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:

@@ -3,9 +3,9 @@
 #
 #     sh verify.sh BODY_FILE WEBHOOK_ID WEBHOOK_TIMESTAMP WEBHOOK_SIGNATURE
 #
-# With a folder as the fifth argument, it stores each id there to recognize a callback that comes
-# again. Exit status: 0 verified, 1 not verified, 2 verified and seen before. The secret is never an
-# argument of a program, because other users of the machine could see it. That is why HMAC (RFC
+# Exit status: 0 verified, 1 not verified, 2 verified and seen before. Pass a folder as the fifth
+# argument to recognize callbacks that come again: their ids are stored there. The secret is never
+# an argument of a program, because other users of the machine could see it. That is why HMAC (RFC
 # 2104) is written out here.
 
 body=$1 id=$2 sent_at=$3 signatures=$4 folder=$5

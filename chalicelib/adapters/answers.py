@@ -60,7 +60,7 @@ class Answer:
         self.fields: defaultdict[str, list[str]] = defaultdict(list)
         self._receive = receive
         self._buffer = bytearray()
-        #: How much of the buffer contains no end of a head.
+        #: How much of the buffer is known to contain no end of a head.
         self._searched = 0
         self._announced_bytes = 0
         self._left = 0

@@ -35,7 +35,7 @@ class AddressRefused(Exception):
 
 
 class NotInTheClear(AddressRefused):
-    """What is to be sent there must not be readable on the way."""
+    """A secret would be sent in the clear, so that anyone on the way could read it."""
 
     reason = "callbackHeaders are sent over https only, or to a network that this stage allows"
 
@@ -45,7 +45,7 @@ class TooMuch(OSError):
 
 
 class Stopwatch:
-    """The time as it passes here. Tests replace it."""
+    """The time on this machine. Tests replace it."""
 
     def now(self) -> float:
         """Return the seconds since an arbitrary moment."""

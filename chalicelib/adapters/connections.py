@@ -1,4 +1,4 @@
-"""Connections to one server: which call may use one again, and when a new one is made.
+"""Connections to one server: which call may reuse one, and when a new one is made.
 
     Connections ── Wire, TlsWire    adapters/wires.py: bytes, in the call's time and limit
                 └─ Answer           adapters/answers.py: HTTP/1.1

@@ -88,17 +88,17 @@ class Refusal:
 
 
 def why_not_url(url: str, policy: AddressPolicy) -> list[str]:
-    """Return the reasons why this URL is refused. If there are none, it is acceptable as far as its
-    text can tell: its name is not resolved here."""
+    """Return the reasons why this URL is refused. If there are none, its text is acceptable; its
+    name is not resolved here."""
     found = judge_url(url, policy)
     return [*found.reasons] if isinstance(found, Refusal) else []
 
 
 def why_no_secrets(url: str, policy: AddressPolicy) -> list[str]:
-    """Return the reasons why this URL, if it may be called, is not sent headers that a caller set:
-    over http anyone on the way can read them. If the deployment allows the network, the operator
-    has decided that this is fine. A name counts as in an allowed network if it has no meaning
-    anywhere else."""
+    """Return the reasons why headers that a caller set are not sent to this URL, even if it may be
+    called: over http anyone on the way can read them. If the deployment allows the network, the
+    operator has decided that this is fine. A name counts as in an allowed network if it has no
+    meaning anywhere else."""
     endpoint = judge_url(url, policy)
     if isinstance(endpoint, Refusal):
         return [*endpoint.reasons]

@@ -110,8 +110,8 @@ class SubmissionTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackAttempt:
-    """One attempt at a callback. Until its outcome is recorded, only its time is known; if its
-    sender died, nothing else ever is."""
+    """One attempt at a callback. Until its outcome is recorded, only its time is known. If its
+    sender dies, that never changes."""
 
     at: datetime
     status: int | None = None

@@ -1,4 +1,4 @@
-"""Which headers callers may have sent with their callbacks, and why the others are refused.
+"""Which headers callers may add to their callbacks, and why the others are refused.
 
 Their values are secrets, so no reason repeats a value, and a reason repeats a name only if it is a
 valid header name.

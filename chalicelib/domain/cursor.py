@@ -1,9 +1,9 @@
 """The position in the list of an account's batches, and the text that callers send to continue
 there.
 
-The text contains nothing that its caller does not know, and no secret: a caller who composes one
-gets their own batches from another position. Its checksum reveals a text that was cut, changed or
-given to another account.
+The text contains no secret and nothing that its caller does not know: a caller who composes one
+gets their own batches from another position. The checksum reveals whether a text was cut, changed
+or given to another account.
 """
 
 import base64

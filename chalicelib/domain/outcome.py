@@ -1,4 +1,4 @@
-"""What an answer means: it is final, the call is to be retried, or no answer will ever come.
+"""What an answer means: it is final, the call must be retried, or no answer will ever come.
 
 Sources: RFC 9110 (status codes, Retry-After), RFC 6585 (429), RFC 8470 (425).
 """

@@ -1,8 +1,8 @@
 """Turns jobs and answers into the bytes of `results` and of the callback.
 
-Within a round each is always the same bytes, and both are identical unless the caller asked for
-something extra. Requests and responses are inserted as the stored texts; they are never parsed and
-serialized again.
+Within a round, each of the two always has the same bytes, and they are identical to each other
+unless the caller asked for something extra. Requests and responses are inserted as the stored
+texts; they are never parsed and serialized again.
 """
 
 import json

@@ -16,8 +16,8 @@ from itertools import accumulate
 from typing import NoReturn
 
 MAX_DEPTH = 64
-#: As Python objects they take fifty times the size of their text. This limits the memory that a
-#: body can take.
+#: As Python objects, arrays and objects take fifty times the size of their text. This limits the
+#: memory that a body can take.
 MAX_CONTAINERS = 1_000_000
 #: Python parses integers up to this length (`sys.get_int_max_str_digits`), because parsing takes
 #: quadratic time. All of these pass through unchanged.

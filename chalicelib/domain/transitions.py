@@ -2,7 +2,7 @@
 
 A change says what must still be true and what is then written, all of it or nothing. Every change
 names the submission and the round that it was decided for, and changes of the callback also name
-its round and lease. So if there are two writers, the later one fails, and nothing is half done.
+its round and lease. So if there are two writers, the later one fails, and no change is half made.
 """
 
 from dataclasses import dataclass, field, replace

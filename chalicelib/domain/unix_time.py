@@ -12,5 +12,5 @@ def compose(moment: datetime) -> int:
 
 
 def parse(milliseconds: int) -> datetime:
-    """Return the time so many milliseconds after 1970 began."""
+    """Return the time that many milliseconds after the beginning of 1970."""
     return EPOCH + milliseconds * _MILLISECOND

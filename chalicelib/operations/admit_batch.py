@@ -9,8 +9,8 @@ from chalicelib.domain.limits import AccountUsage, Limits, Slot
 from chalicelib.errors import TooManyRequests, Unavailable
 from chalicelib.operations.ports import BatchStore, Journal
 
-#: How often to try if a round is neither admitted nor refused: another one came between, or the
-#: write was based on too little.
+#: How many times to try if a round is neither admitted nor refused, because another write came
+#: first or because this one was based on old data.
 _TRIES = 5
 
 
@@ -81,8 +81,8 @@ class BatchAdmission:
     def _prune(self, account: str, usage: AccountUsage, now: datetime) -> bool:
         """Free the slots that no round holds any more, and return whether there were any.
 
-        The pruning is reserved first: under a flood of requests with all slots taken, not every
-        request reads all batches."""
+        The pruning is reserved first, so that during a flood of requests not every one of them
+        reads all batches."""
         if not usage.may_be_pruned(now):
             return False
         if not self.store.reserve_pruning(account, usage.pruned_at, now):

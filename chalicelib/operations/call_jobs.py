@@ -72,8 +72,8 @@ class JobCaller:
                 yield called
 
     def judge(self, work: Work, all_called: Sequence[Called]) -> None:
-        """Decide what each failure that may pass means: it costs no attempt if the platform is
-        away, and it is final after the last attempt."""
+        """Decide what each temporary failure means: it costs no attempt if the platform is away,
+        and it is final after the last attempt."""
         begun = [called for called in all_called if called.has_begun]
         if begun and all(called.is_away for called in begun):
             self.watch.note_message(work.message)

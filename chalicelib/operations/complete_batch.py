@@ -27,9 +27,9 @@ class BatchCompletion:
     def complete(self, batch: Batch) -> None:
         """Complete a batch whose chunks are all done, and announce its callback.
 
-        A cancel or a stop that comes between is part of what is completed. If the batch turns out
-        to be completed already, perhaps by our own write whose answer was lost, the remaining steps
-        follow all the same."""
+        If the batch is cancelled or stopped in the meantime, it is completed as such. If the batch
+        turns out to be completed already, perhaps by our own write whose answer was lost, the
+        remaining steps still follow."""
         standing: Batch | None = batch
         while standing and standing.is_running and standing.has_all_chunks_done:
             change = transitions.complete(standing, self.clock.now())

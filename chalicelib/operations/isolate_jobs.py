@@ -46,8 +46,8 @@ class JobIsolation:
 
         A death leaves the marker; an error does not, because the job is not to blame for it. If the
         marker cannot be removed after an error, it blames nobody, because it names a message that
-        another one carries on. Only if database and queue fail at the same moment does the marker
-        stay as if the worker had died."""
+        another one carries on. Only if the database and the queue fail at the same moment does the
+        marker stay as if the worker had died."""
         [index] = work.open
         self._mark(work, index)
         try:

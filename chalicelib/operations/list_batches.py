@@ -16,7 +16,7 @@ from chalicelib.domain.results import Page
 from chalicelib.errors import ParameterInvalid
 from chalicelib.operations.ports import BatchStore, Clock
 
-#: Batches are counted up to this number. Beyond it, only a cursor leads on.
+#: Batches are counted up to this number. Beyond it, only a cursor leads to the next page.
 COUNTED = 1_000
 #: How many batches a page examines for a label.
 EXAMINED = 1_000
@@ -44,7 +44,7 @@ class BatchLister:
 
     store: BatchStore
     clock: Clock
-    #: How long a batch lives that is submitted now.
+    #: How long a batch that is submitted now will live.
     expiry: timedelta
 
     def list_from(self, caller: Caller, page: Page, label: str | None = None) -> Listing:

@@ -50,7 +50,7 @@ class BatchStore(Protocol):
         """Return what is holding up the account's jobs."""
 
     def find_pause(self) -> Pause | None:
-        """Return the operator's pause of the stage, even if its time is over."""
+        """Return the operator's pause of the stage, even if it is over."""
 
     def begin_outage(self, account: str, outage: Outage) -> bool:
         """Record the outage. False if there is one already."""
@@ -117,8 +117,8 @@ class BatchStore(Protocol):
     ) -> Iterator[Listed]:
         """Return the account's batches created after a moment, newest first.
 
-        Returns at most `limit`, and only those behind `after`, a batch that need not exist any
-        more. The list comes from an index, so a batch of the current second may still be
+        Returns at most `limit`, and only those that come after the batch `after`, which may no
+        longer exist. The list comes from an index, so a batch of the current second may still be
         missing."""
 
     def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:

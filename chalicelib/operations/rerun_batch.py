@@ -46,7 +46,7 @@ class BatchRerunner:
     deadline: timedelta
 
     def restart(self, caller: Caller, batch_id: str) -> None:
-        """In a completed batch, run those jobs again whose call never got an answer. Have a running
+        """In a completed batch, run the jobs again whose calls never got an answer. Have a running
         batch checked."""
         self._change("restarted", caller, batch_id, self._restart)
 
@@ -72,7 +72,7 @@ class BatchRerunner:
         return transitions.check_now(batch, token, now)
 
     def _deadline_of(self, batch: Batch) -> timedelta:
-        """The deadline from the submission, or otherwise the stage's current default."""
+        """The deadline from the submission, or the stage's current default if it gave none."""
         terms = self.store.find_terms(batch)
         return terms.deadline if terms and terms.deadline else self.deadline
 

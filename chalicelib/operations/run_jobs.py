@@ -29,8 +29,8 @@ _FIRST_PAUSE_SECONDS = 1.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunner:
     """Runs messages. Returns when everything in the message is recorded or handed on, even if the
-    database fails. Raises Unavailable only if the queue fails too; call it again with the same
-    message then."""
+    database fails. Raises Unavailable only if the queue fails too; in that case, call it again with
+    the same message."""
 
     store: BatchStore
     keys: KeyStore
@@ -156,7 +156,7 @@ class JobRunner:
             pause *= 2
 
     def _retry_later(self, work: Work) -> None:
-        """Hand on the jobs that failed for now, in one message per wait."""
+        """Hand on the jobs that failed temporarily, in one message per wait."""
         for wait, indexes in self._waits(work).items():
             message = work.message.handed_on(indexes, next_attempt=True)
             self.handover.jobs_later(work.batch, [message], wait)

@@ -1,4 +1,4 @@
-"""What cannot be sent now, the batch's next check sends."""
+"""Leave what cannot be sent now to the batch's next check."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -95,7 +95,7 @@ class BatchSubmitter:
             raise Conflict("The Idempotency-Key was used before with another body")
 
     def _asking(self, ask: Callable[[Asked], Found], of: Asked) -> Found:
-        """Translate a database failure before anything is stored: nothing is lost then."""
+        """Translate a database failure that comes before anything is stored."""
         try:
             return ask(of)
         except Unavailable as error:
@@ -177,8 +177,8 @@ class BatchSubmitter:
         return standing
 
     def _send(self, batch: Batch) -> None:
-        """Send every chunk. The batch is already safe: what cannot be sent now, the first check
-        sends."""
+        """Send every chunk. The batch is already safe: the first check sends what cannot be sent
+        now."""
         with sent_later(batch, self.journal):
             self.queue.send_jobs([JobsMessage.of(batch, chunk) for chunk in batch.chunks])
             self.store.change(batch, transitions.record_check(batch, self.clock.now()))

@@ -21,7 +21,7 @@ _AT_ONCE = 100
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
     """Reserves batches before doing anything else, so that a batch whose message cannot be sent
-    comes again in 15 minutes and delays no other. Handles several batches concurrently."""
+    is found again in 15 minutes and delays no other. Handles several batches concurrently."""
 
     store: BatchStore
     queue: Queue

@@ -164,7 +164,7 @@ class PlatformWatch:
 
     def _go_on(self, account: str, seen: _Seen, outage: Outage) -> None:
         """Move the time of the next test. If several calls find the platform still away, one of
-        them moves it. If that cannot be written, this container waits all the same."""
+        them moves it. If that cannot be written, this container still waits."""
         later = outage.still_away(self.clock.now())
         seen.holds = replace(seen.holds, outage=later)
         with suppress(Unavailable):

@@ -1,5 +1,5 @@
-"""The options `--address`, `--key` and `--secret`, which may stand before or after a command. The
-environment is their fallback."""
+"""The options `--address`, `--key` and `--secret`, which may come before or after a command. If an
+option is missing, its environment variable is used."""
 
 from collections.abc import Sequence
 

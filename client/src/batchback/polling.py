@@ -46,7 +46,7 @@ def polled(
 
 
 def persistently(ask: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    """Return the answer, and retry after failures that may pass."""
+    """Return the answer, and retry after temporary failures."""
     for pause in islice(_pauses(), _MISSES_ALLOWED):
         try:
             return ask()

@@ -1,10 +1,10 @@
-"""Runs a server of the standard library beside the rest of a program."""
+"""Runs a server of the standard library while the rest of the program goes on."""
 
 import threading
 from socketserver import TCPServer
 from typing import Self
 
-#: How often a server checks whether it is to stop.
+#: How often a server checks whether it should stop.
 _POLL_SECONDS = 0.05
 
 

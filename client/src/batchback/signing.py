@@ -1,7 +1,7 @@
 """Sign requests with IWS: HMAC-SHA1 over a lower-case text that identifies the request.
 
 The service has its own copy in `chalicelib`, which callers do not have. The vectors in
-`tests/vectors` keep both the same.
+`tests/vectors` keep the two the same.
 """
 
 import hashlib

@@ -110,7 +110,7 @@ _FORMS = {
 
 
 def _the_three(headers: Headers) -> dict[str, str]:
-    """The headers that are signed or sign, by their names in lower case."""
+    """The three headers that a signature needs, by their names in lower case."""
     found: dict[str, str] = {}
     for given, value in headers.items():
         name = given.lower()

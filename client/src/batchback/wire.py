@@ -77,7 +77,7 @@ class Progress(TypedDict):
     expiresAt: NotRequired[str]
     label: NotRequired[str | None]
     metadata: NotRequired[dict[str, str] | None]
-    #: What outside the service the jobs wait for; missing if they do not wait.
+    #: What the jobs are waiting for outside the service; missing if they are not waiting.
     waiting: NotRequired[Waiting]
 
 
