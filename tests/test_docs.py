@@ -284,6 +284,12 @@ class TestRunbook:
         named = [code for row in rows(self.NAME, "| check |") for code in codes(row[0])]
         assert sorted(named) == sorted(["credentials", "region", *found])
 
+    def test_every_event_to_search_for_is_in_the_table_of_events(self) -> None:
+        known = [code for row in rows(self.NAME, "| event |") for code in codes(row[0])]
+        searched = re.findall(r"`events '([^']+)'", page(self.NAME))
+        assert searched
+        assert {*searched} <= {*known}
+
     def test_every_event_and_metric_that_is_named_is_written_and_no_other(self) -> None:
         """An event is the first argument of each line that the source writes."""
         source = "\n".join(path.read_text("utf-8") for path in ROOT.glob("chalicelib/**/*.py"))
