@@ -17,11 +17,10 @@ from flask import Blueprint, abort, request
 from batchback_console import summary
 from batchback_console.console import Console
 from batchback_ops.ops.batch_life import time
-from batchback_ops.ops.heads import DAMAGED, find_with_work, whole
+from batchback_ops.ops.heads import find_heads, find_with_work
 from chalicelib.domain import unix_time
 from chalicelib.domain.batch import LONGEST_LIFE, Batch, Listed
 from chalicelib.domain.holds import Holds
-from chalicelib.errors import TooNew
 
 #: How many batches are on a page.
 PER_PAGE = 100
@@ -233,23 +232,10 @@ class Listing:
             yield from ((each, heads.get(each.batch_id)) for each in group)
 
     def _heads(self, ids: Sequence[str]) -> dict[str, Batch]:
-        """The batches that have not expired. A damaged one is named in a note."""
-        try:
-            found = self.console.store.find_all(ids)
-            for each in found.values():
-                whole(each)
-        except (*DAMAGED, TooNew):
-            found = {id: batch for id in ids if (batch := self._head(id))}
+        """The batches that have not expired. One that cannot be read is named in a note."""
+        found, faults = find_heads(self.console.store, ids)
+        self.notes += [f"Batch {id} is left out: {fault}." for id, fault in faults.items()]
         return {id: batch for id, batch in found.items() if not batch.is_expired(self._now)}
-
-    def _head(self, batch_id: str) -> Batch | None:
-        try:
-            return whole(self.console.store.find(batch_id))
-        except TooNew:
-            self.notes.append(f"Batch {batch_id} is left out: a later release wrote it.")
-        except DAMAGED:
-            self.notes.append(f"Batch {batch_id} is left out: what is stored of it is damaged.")
-        return None
 
     def _wants(self, batch: Batch) -> bool:
         return self.asked.wants(batch, self._now, self._holds_of(batch))

@@ -12,11 +12,11 @@ from batchback.errors import CannotGoOn
 
 from batchback_ops.ops import batch_life, dead_letters, pausing
 from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
-from batchback_ops.ops.heads import find_with_work
+from batchback_ops.ops.heads import DAMAGED, find_heads, find_with_work, whole
 from batchback_ops.ops.standstill import why_stuck
 from batchback_ops.stage import Stage
 from chalicelib.adapters.batch_store import DynamoBatchStore
-from chalicelib.domain.batch import LONGEST_LIFE
+from chalicelib.domain.batch import LONGEST_LIFE, Batch
 from chalicelib.domain.holds import Pause
 from chalicelib.operations.ports import BatchStore
 
@@ -25,12 +25,12 @@ _SHOWN_CHARACTERS = 200
 
 
 class Asker(Protocol):
-    """Who asks for something: the shell of a command, or the console."""
+    """The one who wants something done: the shell of a command, or the console."""
 
     def now(self) -> datetime: ...
 
     def say(self, text: str, /) -> object:
-        """Learn what happens, besides the result."""
+        """Report what happens, besides the result."""
 
 
 def _store(stage: Stage) -> BatchStore:
@@ -42,16 +42,20 @@ def _store(stage: Stage) -> BatchStore:
 
 def list_batches(stage: Stage, asker: Asker, *, is_stuck: bool, account: str | None) -> object:
     store, now = _store(stage), asker.now()
-    if account is None:
-        ids = [due.batch_id for due in find_with_work(store)]
-    else:
-        listed = store.find_of_account(account, now - LONGEST_LIFE)
-        ids = [each.batch_id for each in listed]
-    batches = [batch for batch in store.find_all(ids).values() if not batch.is_expired(now)]
+    heads, faults = find_heads(store, _ids(store, account, now))
+    for id, fault in faults.items():
+        asker.say(f"batch {id} is left out: {fault}")
+    batches = [batch for batch in heads.values() if not batch.is_expired(now)]
     chosen = [batch for batch in batches if not is_stuck or why_stuck(batch, now)]
     asker.say(_what_is_listed(account, len(chosen), is_stuck=is_stuck))
     chosen.sort(key=lambda batch: batch.created_at)
     return [batch_life.row(batch, now) for batch in chosen]
+
+
+def _ids(store: BatchStore, account: str | None, now: datetime) -> list[str]:
+    if account is None:
+        return [due.batch_id for due in find_with_work(store)]
+    return [each.batch_id for each in store.find_of_account(account, now - LONGEST_LIFE)]
 
 
 def _what_is_listed(account: str | None, count: int, *, is_stuck: bool) -> str:
@@ -69,15 +73,27 @@ def _what_is_listed(account: str | None, count: int, *, is_stuck: bool) -> str:
 
 def show(stage: Stage, asker: Asker, *, id: str) -> object:
     store = _store(stage)
-    batch = store.find(id)
+    batch = _find(stage, store, id)
+    chunks = store.read_chunks(batch, batch.chunks)
+    holds = store.find_holds(batch.account)
+    return batch_life.life(batch, store.find_terms(batch), chunks, holds, asker.now())
+
+
+def _find(stage: Stage, store: BatchStore, id: str) -> Batch:
+    try:
+        batch = whole(store.find(id))
+    except DAMAGED:
+        raise CannotGoOn(
+            f"Batch {id} cannot be shown, because its stored head is damaged: restore the item "
+            f"`0#head` of this batch from a backup of {stage.names.batches_table}, or ask the "
+            "caller to submit its jobs again."
+        ) from None
     if batch is None:
         raise CannotGoOn(
             f"There is no batch {id} in stage {stage.name}: it never existed, was never committed, "
             f"or has expired. `batchback ops list --stage {stage.name}` shows those with work left."
         )
-    chunks = store.read_chunks(batch, batch.chunks)
-    holds = store.find_holds(batch.account)
-    return batch_life.life(batch, store.find_terms(batch), chunks, holds, asker.now())
+    return batch
 
 
 # ---- pause and resume
@@ -151,7 +167,10 @@ def redrive(
     moved = 0 if is_dry_run else opened.move(ours)
     opened.put_back(letters if is_dry_run else strangers)
     if moved < len(ours) and not is_dry_run:
-        asker.say(f"SQS did not accept {len(ours) - moved}: they are back in 5 minutes")
+        asker.say(
+            f"messages that SQS did not accept: {len(ours) - moved}; they are visible again within "
+            "5 minutes"
+        )
     if strangers:
         asker.say(
             f"left alone, because this version cannot read them: {len(strangers)}; "
@@ -204,8 +223,9 @@ def _tell(
     letters: list[DeadLetter], counted: dict[str, int], store: BatchStore, asker: Asker
 ) -> None:
     """Say which batches have dead messages, before any of them is moved."""
-    known = store.find_all(counted)
+    heads, faults = find_heads(store, counted)
     asker.say(f"dead messages: {len(letters)}, of {len(counted)} batches")
     for batch_id, count in counted.items():
-        status = known[batch_id].status if batch_id in known else "gone"
+        missing = "unreadable" if batch_id in faults else "gone"
+        status = heads[batch_id].status if batch_id in heads else missing
         asker.say(f"  {batch_id} {status}, messages: {count}")

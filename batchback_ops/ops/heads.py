@@ -1,4 +1,4 @@
-"""The batches that have work left, and the heads of many batches, read even if one is damaged."""
+"""Find batches that have work left, and read many heads even if one of them is damaged."""
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ _TIMES = (
     *("created_at", "round_began_at", "deadline", "expires_at", "completed_at", "next_check_at"),
     *("checked_at", "waits_until", "sentinel_at", "next_try_at", "lease_ends_at", "due_at"),
 )
-#: Ten times as many as a batch may have.
+#: Ten times the limit of a batch.
 _MOST_JOBS = 100_000
 _FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 #: Nothing is due later, because a batch lives for at most two weeks.
@@ -29,19 +29,45 @@ _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def find_with_work(store: BatchStore) -> Iterator[Due]:
-    """The batches of all accounts that have work left, those that are due first before the others.
-    They come from an index, which may lag behind."""
+    """The batches of all accounts that have work left, those due first at the beginning. They come
+    from an index, which may lag behind."""
     return store.find_due(_FOR_EVER)
 
 
 def find_due_next(store: BatchStore, now: datetime, most: int) -> list[Batch]:
-    """The batches with work left that are due next, at most so many, as far as they can be read."""
+    """The batches with work left that are due next, at most this many. Unreadable ones are left
+    out."""
     due = islice(store.find_due(now + LONGEST_LIFE), most)
     return [*readable(store, [each.batch_id for each in due]).values()]
 
 
+def find_heads(store: BatchStore, ids: Collection[str]) -> tuple[dict[str, Batch], dict[str, str]]:
+    """The batches that exist and are whole, and why each of the others cannot be read. Both by
+    id."""
+    try:
+        found = store.find_all(ids)
+        for each in found.values():
+            whole(each)
+    except _NOT_READABLE:
+        return _find_each(store, ids)
+    return found, {}
+
+
+def _find_each(store: BatchStore, ids: Collection[str]) -> tuple[dict[str, Batch], dict[str, str]]:
+    found, faults = {}, {}
+    for id in ids:
+        try:
+            if batch := whole(store.find(id)):
+                found[id] = batch
+        except TooNew:
+            faults[id] = "a later release wrote it"
+        except DAMAGED:
+            faults[id] = "its stored head is damaged"
+    return found, faults
+
+
 def readable(store: BatchStore, ids: Collection[str]) -> dict[str, Batch]:
-    """Those of the batches that exist and can be read, by id."""
+    """The batches that exist and can be read, by id. They need not be whole."""
     try:
         return store.find_all(ids)
     except _NOT_READABLE:
@@ -56,16 +82,16 @@ def _readable(store: BatchStore, id: str) -> Batch | None:
 
 
 def whole(batch: Batch | None) -> Batch | None:
-    """The same batch. Raises one of DAMAGED if it lacks what every batch has, or has what none
-    can have."""
+    """The same batch. Raises ValueError if it lacks something that every batch has, or has a value
+    that no batch can have."""
     if batch and not is_whole(batch):
         raise ValueError(f"the head of {batch.batch_id} is damaged")
     return batch
 
 
 def is_whole(batch: Batch) -> bool:
-    """Whether a batch that could be read has what every batch has, and nothing that none can
-    have."""
+    """Whether a batch that could be read has everything that every batch has, and no value that
+    no batch can have."""
     return _is_complete(batch) and _is_possible(batch)
 
 
@@ -74,7 +100,7 @@ def _is_complete(batch: Batch) -> bool:
 
 
 def _is_possible(batch: Batch) -> bool:
-    """Otherwise a wrong number would take all memory, or a wrong time could not be counted on."""
+    """A wrong number could take all memory, and calculating with a wrong time could fail."""
     times = [value for name in _TIMES if (value := getattr(batch, name))]
     has_jobs = batch.chunk_size >= 1 and 1 <= batch.total <= _MOST_JOBS
     return has_jobs and all(_FIRST < time < _LAST for time in times)

@@ -401,7 +401,7 @@ class TestDamage:
         answer = local.gets("/batches")
         assert shown(answer) == [1]
         assert answer["note"] == (
-            "Batch 00000000000000000000000000000002 is left out: what is stored of it is damaged."
+            "Batch 00000000000000000000000000000002 is left out: its stored head is damaged."
         )
         answer2 = local.asks("GET", f"/batches/{2:032x}")
         assert answer2.status == 409

@@ -80,6 +80,16 @@ def operator(life: OnMoto, monkeypatch: pytest.MonkeyPatch) -> Operator:
     return Operator(life)
 
 
+def damage(life: OnMoto, async_id: str, attribute: str, value: Any) -> None:
+    """Store another value of an attribute in the head of a batch. None: remove it."""
+    change: Any = {"Action": "DELETE"} if value is None else {"Action": "PUT", "Value": value}
+    boto3.client("dynamodb").update_item(
+        TableName=life.names.batches_table,
+        Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},
+        AttributeUpdates={attribute: change},
+    )
+
+
 class TestList:
     def test_unfinished_batches_are_listed_oldest_first_and_finished_ones_are_not(
         self, life: OnMoto, operator: Operator
@@ -109,6 +119,24 @@ class TestList:
         assert [(row["batchId"], row["status"]) for row in operator.read] == [(over, "completed")]
         operator.types("list", "--account", "somebody-else")
         assert operator.read == []
+
+    @pytest.mark.parametrize(
+        ("attribute", "value", "fault"),
+        [
+            ("total", {"S": "many"}, "its stored head is damaged"),
+            ("key", None, "its stored head is damaged"),
+            ("format", {"N": "99"}, "a later release wrote it"),
+        ],
+    )
+    def test_a_batch_that_cannot_be_read_is_named_and_the_others_are_listed(
+        self, life: OnMoto, operator: Operator, attribute: str, value: Any, fault: str
+    ) -> None:
+        unreadable, fine = life.submit(jobs(1)), life.submit(jobs(1))
+        damage(life, unreadable, attribute, value)
+        for words in (["list"], ["list", "--account", "demo"]):
+            assert operator.types(*words) == Status.OK
+            assert [row["batchId"] for row in operator.read] == [fine]
+            assert f"batch {unreadable} is left out: {fault}\n" in operator.told
 
     def test_a_batch_at_a_standstill_is_listed_with_the_reason(
         self, life: OnMoto, operator: Operator
@@ -148,6 +176,15 @@ class TestShow:
     def test_a_missing_batch_is_reported(self, operator: Operator) -> None:
         assert operator.types("show", "0" * 32) == Status.USAGE
         assert operator.told.startswith(f"batchback: There is no batch {'0' * 32} in stage ")
+
+    def test_a_damaged_batch_is_reported_with_the_way_out(
+        self, life: OnMoto, operator: Operator
+    ) -> None:
+        async_id = life.submit(jobs(1))
+        damage(life, async_id, "total", {"S": "many"})
+        assert operator.types("show", async_id) == Status.USAGE
+        assert operator.told.startswith(f"batchback: Batch {async_id} cannot be shown, because ")
+        assert f"from a backup of {life.names.batches_table}, or ask" in operator.told
 
     def test_a_stage_without_resources_is_reported(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
@@ -274,6 +311,18 @@ class TestRedrive:
         assert dead.count() == (0, 0)
         life.work_off()
         assert life.progress(async_id)["callback"]["status"] == "delivered"
+
+    def test_messages_of_a_damaged_batch_are_moved_too(
+        self, life: OnMoto, operator: Operator, dead: Queue
+    ) -> None:
+        damaged, fine = life.submit(jobs(1)), life.submit(jobs(1))
+        damage(life, damaged, "total", {"S": "many"})
+        for async_id in (damaged, fine):
+            dead.put(json.dumps({"v": 1, "batch": async_id, "account": "demo", "hops": 0}))
+        assert operator.types("redrive") == Status.OK
+        assert operator.read["moved"] == 2
+        assert f"{damaged} unreadable, messages: 1" in operator.told
+        assert f"{fine} running, messages: 1" in operator.told
 
     def test_a_dry_run_moves_nothing_and_leaves_every_message_visible(
         self, life: OnMoto, operator: Operator, dead: Queue, home: Queue
