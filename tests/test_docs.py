@@ -793,8 +793,7 @@ class TestReceiving:
         shown = [
             each
             for each in blocks("docs/receiving.md")
-            if each.language == language
-            and not each.comment.startswith(("listen", "from the client"))
+            if each.language == language and not each.comment.startswith("listen")
         ]
         assert {each.comment for each in shown} == {f"from examples/{example}"}
         for each in shown:
