@@ -334,7 +334,7 @@ VARIABLES = (
     ),
     Variable(
         name="PLATFORM_AUTH",
-        meaning="How jobs are authenticated to the platform: `iws` (signed as the caller), "
+        meaning="How jobs authenticate to the platform: `iws` (signed as the caller), "
         "`header` (the fixed `PLATFORM_HEADER`) or `none`.",
         parse=_auth,
         default="iws",
@@ -374,21 +374,20 @@ VARIABLES = (
     ),
     Variable(
         name="JOBS_SIDE_BY_SIDE",
-        meaning="How many jobs of a message a worker runs concurrently.",
+        meaning="The most jobs of a message that a worker runs concurrently.",
         parse=_whole(1, 100),
         default="25",
     ),
     Variable(
         name="MAX_CONCURRENT_WORKERS",
-        meaning="How many workers run concurrently, to protect the platform; `0` for as many as "
-        "Lambda runs.",
+        meaning="The most concurrent workers, to protect the platform; `0` for no limit.",
         parse=_workers,
         default="10",
     ),
     Variable(
         name="MAX_CONCURRENT_CALLBACKS",
-        meaning="How many callbacks are sent concurrently, so that slow receivers do not hold up "
-        "other functions; `0` for as many as Lambda runs.",
+        meaning="The most concurrent callbacks, so that slow receivers do not hold up other "
+        "functions; `0` for no limit.",
         parse=_workers,
         default="20",
     ),
@@ -406,14 +405,14 @@ VARIABLES = (
     ),
     Variable(
         name="DEADLINE_HOURS",
-        meaning="Jobs without an answer this long after submission or a restart fail. The most "
-        "that a caller's `deadlineMinutes` may be.",
+        meaning="How long after submission or a restart unanswered jobs fail. The most for a "
+        "caller's `deadlineMinutes`.",
         parse=_whole(1, 48),
         default="12",
     ),
     Variable(
         name="EXPIRY_HOURS",
-        meaning="How long a batch and its results are kept, counted from submission.",
+        meaning="How long a batch and its results are kept after submission.",
         parse=_whole(1 + RESULTS_HOURS, 24 * 14),
         default="60",
     ),
@@ -438,13 +437,13 @@ VARIABLES = (
     ),
     Variable(
         name="MAX_OPEN_BATCHES",
-        meaning="How many batches of one account may run at a time; 0 for any number.",
+        meaning="The most running batches per account; `0` for no limit.",
         parse=_whole(0, 1_000),
         default="0",
     ),
     Variable(
         name="MAX_JOBS_PER_MINUTE",
-        meaning="How many jobs a minute one account may submit; 0 for any number.",
+        meaning="The most jobs a minute that an account may submit; `0` for no limit.",
         parse=_whole(0, 1_000_000),
         default="0",
     ),
