@@ -9,7 +9,7 @@
     demonstration/    the platform that jobs call, and the receiver of callbacks
     live/             a running service as its callers see it, for the demo, trials and tests
     clock.py          the service's clock, which can be moved ahead of the machine's
-    next_due.py       what happens next to the open batches: how far to move it
+    next_due.py       what happens next to the open batches, so how far to move the clock
     ready_file.py     the addresses of everything, for programs
     http_server.py    the HTTP server that the others use
     log.py            what the terminal shows

@@ -1,7 +1,7 @@
-"""The clock of the local service: the machine's, and as far ahead of it as somebody has moved it.
+"""The clock of the local service: the machine's, until you move it ahead.
 
-All processes of one service read the same lead, from a file without a name that they inherit. So
-worker processes see a move immediately, and nothing is left behind, however the service ends.
+All processes of one service read the same lead, from an unnamed file that they inherit. So worker
+processes see a move immediately, and nothing is left behind, however the service ends.
 """
 
 import mmap
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from chalicelib.adapters.clock import SystemClock
 
 _MILLISECOND = timedelta(milliseconds=1)
-#: The lead is one whole number of this size, which is read in one step.
+#: The size of the lead, one integer, so that a reader never sees half of a change.
 _BYTES = 8
 
 

@@ -85,7 +85,7 @@ def _without_fault(text: str, fault: str | None) -> str:
             help="Write every address and name to this file, as JSON, once everything is up.",
         ),
     ],
-    epilog=examples("batchback local", "batchback local --port 8001 --ready-file ready.json"),
+    epilog=examples("batchback local", "batchback local --port 8080 --ready-file ready.json"),
 )
 def local(**given: Any) -> None:
     """Run the whole service on this machine. AWS is embedded. Ctrl-C stops everything."""

@@ -21,9 +21,9 @@ from chalicelib.domain.transitions import RESERVATION
 from chalicelib.errors import TooNew
 from chalicelib.operations.ports import BatchStore
 
-#: What has just begun or come due is left alone for so long: its message is about to be sent.
+#: Whatever has just begun or come due is left alone for this long: its message is about to be sent.
 _MOMENT = timedelta(seconds=5)
-#: How many open batches are looked at.
+#: How many open batches are read at most.
 _MOST = 1_000
 
 _Message = JobsMessage | Sentinel | BatchMessage
@@ -115,7 +115,7 @@ class _Waiting:
             yield NextDue(at=self.pause.until, what=what)
         elif not later:
             yield from self._checks(f"Batch {self._name} is checked for lost messages.")
-        deadline = f"The deadline of batch {self._name} ends its jobs without an answer."
+        deadline = f"The deadline of batch {self._name} comes: jobs without an answer fail."
         yield NextDue(at=self.batch.deadline, what=deadline)
 
     def _retry(self) -> str:

@@ -63,7 +63,7 @@ def add_command(
 
     `load` imports the function. Its result is printed as JSON, or as a table on a terminal. If a
     command that changes something cannot print its result, the result goes to stderr, because a new
-    secret is nowhere else.
+    secret exists nowhere else.
     """
 
     @click.pass_obj

@@ -62,7 +62,7 @@ _TIMED_OUT = GatewayResponse(504, "No answer within 29 seconds")
 
 RESPONSES: Mapping[str, GatewayResponse] = {
     "MISSING_AUTHENTICATION_TOKEN": NO_SUCH_PATH,
-    # The same for a request with an Authorization header, which API Gateway takes for AWS's own.
+    # A request with an Authorization header gets this, because API Gateway expects AWS's own there.
     "INVALID_SIGNATURE": NO_SUCH_PATH,
     "RESOURCE_NOT_FOUND": NO_SUCH_PATH,
     "BAD_REQUEST_BODY": _REFUSED,

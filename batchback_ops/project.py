@@ -32,8 +32,14 @@ def template() -> str:
 
 @cache
 def configuration() -> dict[str, Any]:
-    """.chalice/config.json"""
-    parsed: dict[str, Any] = json.loads((root() / ".chalice" / "config.json").read_text("utf-8"))
+    """.chalice/config.json. CannotGoOn if it is not valid JSON."""
+    text = (root() / ".chalice" / "config.json").read_text("utf-8")
+    try:
+        parsed: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CannotGoOn(
+            f".chalice/config.json is not valid JSON: correct it ({error})."
+        ) from error
     return parsed
 
 

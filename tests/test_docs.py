@@ -27,7 +27,7 @@ from click.shell_completion import get_completion_class
 
 from batchback_local.command import local
 from batchback_local.demonstration.account import ACCOUNT, CALLBACK_SECRET
-from batchback_local.demonstration.behaviour import Behaviours
+from batchback_local.demonstration.behavior import Behaviors
 from batchback_local.demonstration.platform import DemonstrationPlatform
 from batchback_local.http_server import Request
 from batchback_local.service import LocalService
@@ -452,12 +452,12 @@ class TestLocal:
     def test_every_wish_is_understood(self) -> None:
         wishes = re.findall(r"-d '(\{.*?\})' http\S+/behave", page("docs/local.md"))
         assert len(wishes) == 4
-        behaviours = Behaviours(["namespace", "action", "path"])
+        behaviors = Behaviors(["namespace", "action", "path"])
         for wish in wishes:
-            behaviours.tell(json.loads(wish))
+            behaviors.tell(json.loads(wish))
         keys = [key for row in rows("docs/local.md", "| key | meaning") for key in codes(row[0])]
         with pytest.raises(ValueError, match="an object with any of") as refused:
-            behaviours.tell({"unknown": 1})
+            behaviors.tell({"unknown": 1})
         assert set(re.findall(r"\b[a-z][A-Za-z]+\b", str(refused.value))) >= {*keys}
 
     def test_every_call_is_remembered_as_shown(self) -> None:

@@ -1,4 +1,4 @@
-"""The messages in the embedded queues. SQS itself tells only how many there are."""
+"""The messages in the embedded queues. SQS itself only counts them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

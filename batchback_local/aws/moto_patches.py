@@ -75,10 +75,11 @@ def make_moto_atomic() -> None:
 
 
 def let_queues_follow(clock: LocalClock | None) -> None:
-    """From now on delayed messages come when this clock says, or else the machine's.
+    """From now on, delayed messages come when this clock says, or else the machine's.
 
-    Received messages are hidden on the machine's clock, by which the functions that work on them
-    have their time: after a move, what is being worked on is not given to another worker."""
+    Received messages stay hidden by the machine's clock, because the timeouts of the functions
+    follow that clock too. So after a move, no message that is being worked on goes to a second
+    worker."""
 
     def lead_ms() -> int:
         return clock.ahead_ms if clock else 0

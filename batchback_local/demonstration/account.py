@@ -1,4 +1,4 @@
-"""The demonstration's key and account, stored in the keys table as the command line would."""
+"""The demonstration's key and account, stored as `batchback keys` would store them."""
 
 import secrets
 from datetime import datetime

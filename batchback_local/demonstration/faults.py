@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchback_console.local_tools import Fault, NotPossible
-from batchback_local.demonstration.behaviour import Behaviours
+from batchback_local.demonstration.behavior import Behaviors
 
 _SLOW = Fault(name="slow", title="Slow: answers after 2 s")
 _BUSY = Fault(name="busy", title="Busy: 429 with Retry-After 30")
@@ -39,7 +39,7 @@ class Switches:
     """Sets one fault of a server, or none. Implements `Demonstration`."""
 
     wishes: Wishes
-    behaviours: Behaviours = field(repr=False)
+    behaviors: Behaviors = field(repr=False)
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -47,18 +47,18 @@ class Switches:
 
     @property
     def fault(self) -> Fault | None:
-        told = self.behaviours.told
+        told = self.behaviors.told
         if not told:
             return None
         return next((fault for fault, wish in self.wishes.items() if told == [wish]), OTHER)
 
     def fail(self, name: str | None) -> None:
         if name is None:
-            self.behaviours.replace_all(None)
+            self.behaviors.replace_all(None)
             return
         for fault, wish in self.wishes.items():
             if fault.name == name:
-                self.behaviours.replace_all(wish)
+                self.behaviors.replace_all(wish)
                 return
         known = ", ".join(fault.name for fault in self.wishes)
         raise NotPossible(f"There is no fault {name!r}: use one of {known}, or null.")

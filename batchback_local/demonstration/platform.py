@@ -4,7 +4,7 @@ POST /api/1.0/event?action=inviteContacts   invites contacts, and answers two li
                                             there is no contact -1
 POST /api/1.0/test?action=ping              answers the time
 GET  /calls                                 lists the calls, oldest first
-POST /behave                                sets how to answer from now on: see behaviour.py
+POST /behave                                sets how to answer from now on: see behavior.py
 GET  /behave                                lists what was set
 """
 
@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from batchback_local.clock import machine_now
-from batchback_local.demonstration.behaviour import Behaviours, fault
+from batchback_local.demonstration.behavior import Behaviors, fault
 from batchback_local.demonstration.faults import OF_THE_PLATFORM, Switches
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 from chalicelib.domain import signing, wire_time
@@ -44,8 +44,8 @@ class DemonstrationPlatform:
         self._secret = secret
         self._checks_signatures = checks_signatures
         self._now = now
-        self._behaviours = Behaviours(["namespace", "action"])
-        self.switches = Switches(OF_THE_PLATFORM, self._behaviours)
+        self._behaviors = Behaviors(["namespace", "action"])
+        self.switches = Switches(OF_THE_PLATFORM, self._behaviors)
         self._calls: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -56,9 +56,9 @@ class DemonstrationPlatform:
         if request.method == "POST" and request.path.startswith(_API):
             return self._called(request)
         if (request.method, request.path) == ("POST", "/behave"):
-            return self._behaviours.told_by(request)
+            return self._behaviors.told_by(request)
         if (request.method, request.path) == ("GET", "/behave"):
-            return json_answer(self._behaviours.told)
+            return json_answer(self._behaviors.told)
         if (request.method, request.path) == ("GET", "/calls"):
             return json_answer(self.calls_so_far())
         return _not_found(f"{request.method} {request.path}")
@@ -70,10 +70,10 @@ class DemonstrationPlatform:
         }
         remembered = self._remember(request, call)
         answer = self._refusal(request) or _perform(call, request)
-        behaviour = self._behaviours.next(call)
-        if behaviour:
-            time.sleep(behaviour.sleep_seconds)
-            answer = behaviour.answer(answer)
+        behavior = self._behaviors.next(call)
+        if behavior:
+            time.sleep(behavior.sleep_seconds)
+            answer = behavior.answer(answer)
         remembered["status"] = answer.status
         return answer
 

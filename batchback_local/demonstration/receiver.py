@@ -2,7 +2,7 @@
 
     POST /any-path    accepts a callback: always answered with 200
     GET  /received    lists the callbacks, oldest first, and whether each signature verifies
-    POST /behave      sets how to answer from now on: see behaviour.py; `path` selects callbacks
+    POST /behave      sets how to answer from now on: see behavior.py; `path` selects callbacks
     GET  /behave      lists what was set
 
 It verifies with the client's `verify_callback`, which shares no code with the service's signing, so
@@ -19,7 +19,7 @@ from typing import Any
 from batchback.verification import NotGenuine, verify_callback
 
 from batchback_local.clock import machine_now
-from batchback_local.demonstration.behaviour import Behaviours, fault
+from batchback_local.demonstration.behavior import Behaviors, fault
 from batchback_local.demonstration.faults import OF_THE_RECEIVER, Switches
 from batchback_local.http_server import Answer, HttpServer, Request, json_answer
 
@@ -31,8 +31,8 @@ class DemonstrationReceiver:
     def __init__(self, *, callback_secret: str, now: Callable[[], datetime] = machine_now) -> None:
         self._secret = callback_secret
         self._now = now
-        self._behaviours = Behaviours(["path"])
-        self.switches = Switches(OF_THE_RECEIVER, self._behaviours)
+        self._behaviors = Behaviors(["path"])
+        self.switches = Switches(OF_THE_RECEIVER, self._behaviors)
         self._received: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -41,11 +41,11 @@ class DemonstrationReceiver:
 
     def answer(self, request: Request) -> Answer:
         if (request.method, request.path) == ("POST", "/behave"):
-            return self._behaviours.told_by(request)
+            return self._behaviors.told_by(request)
         if request.method == "POST":
             return self._receive(request)
         if (request.method, request.path) == ("GET", "/behave"):
-            return json_answer(self._behaviours.told)
+            return json_answer(self._behaviors.told)
         if (request.method, request.path) == ("GET", "/received"):
             return json_answer(self.received())
         return json_answer(fault(404, f"There is no {request.method} {request.path}"), 404)
@@ -68,11 +68,11 @@ class DemonstrationReceiver:
                 }
             )
         usual = json_answer({"received": True})
-        behaviour = self._behaviours.next({"path": request.path})
-        if behaviour is None:
+        behavior = self._behaviors.next({"path": request.path})
+        if behavior is None:
             return usual
-        time.sleep(behaviour.sleep_seconds)
-        return behaviour.answer(usual)
+        time.sleep(behavior.sleep_seconds)
+        return behavior.answer(usual)
 
 
 def verifies(request: Request, secret: str) -> bool:

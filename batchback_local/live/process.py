@@ -16,7 +16,7 @@ from batchback_ops import project
 #: How long the service may take to start, and to stop.
 _START_SECONDS = 300
 _STOP_SECONDS = 60
-#: Variables that would make the service use something else than its demonstration.
+#: Variables that would make the service use something other than its demonstration.
 _NOT_INHERITED = ("STAGE", "PLATFORM_ADDRESS", "PLATFORM_AUTH", "PLATFORM_HEADER")
 #: How many lines of the service's log are shown if it does not start.
 _LAST_LINES = 100

@@ -32,7 +32,7 @@ def _ports(settings: Settings, clock: LocalClock) -> Ports:
 
 
 class MachineTimedService(Service):
-    """Checks and makes signatures at the machine's time, and does everything else at its own."""
+    """Checks and makes signatures by the machine's clock, and does everything else by its own."""
 
     @cached_property
     def authenticator(self) -> Authenticator:

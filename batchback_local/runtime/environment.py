@@ -53,5 +53,7 @@ def sweep_seconds(environ: Mapping[str, str] | None = None) -> int | None:
 def _seconds(name: str, environ: Mapping[str, str] | None) -> int | None:
     text = (os.environ if environ is None else environ).get(name, "")
     if text and not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _LONGEST_SECONDS):
-        raise CannotStart(f"{name} must be a number from 1 to {_LONGEST_SECONDS}, not {text!r}")
+        raise CannotStart(
+            f"{name} must be a whole number from 1 to {_LONGEST_SECONDS}, not {text!r}."
+        )
     return int(text) if text else None

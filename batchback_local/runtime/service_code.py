@@ -18,8 +18,8 @@ def load_app(clock: LocalClock) -> Chalice:
     """Import the app, and have it use this clock. The environment must be prepared; CannotStart if
     it is misconfigured.
 
-    app.py asks `wiring.service` for the service at each invocation, so what replaces that function
-    is all that the app needs to know.
+    app.py asks `wiring.service` for the service at each invocation, so it is enough to replace that
+    function.
 
     In Lambda, the first invocation creates clients and operations lazily, because a container never
     runs two invocations concurrently. Here they run concurrently, so everything is created now."""

@@ -1,4 +1,4 @@
-"""Whether a stage's functions exist, run one version, and get their messages.
+"""Check that a stage's functions exist, all run one version, and get their messages.
 
 `chalice deploy` and a pipeline's template give them the same names.
 """
@@ -19,7 +19,7 @@ from batchback_ops.stage import Stage
 _DEFAULT_TIMEOUT_SECONDS = 60
 _DEFAULT_MEMORY_MB = 128
 _EACH_MINUTE = "rate(1 minute)"
-_ABLE = {"Active", "Inactive"}  # Inactive: idle for long; the next call activates it
+_ABLE = {"Active", "Inactive"}  # Inactive: it was idle for long, and the next call activates it
 
 
 def timeout_seconds(function: str, stage: Stage) -> int:
@@ -73,7 +73,7 @@ class Functions:
         able = found.get("State", "Active") in _ABLE
         if not able or found.get("LastUpdateStatus", "Successful") != "Successful":
             raise Wrong(
-                f"{found.get('State')}, its last update {found.get('LastUpdateStatus')}: "
+                f"it is {found.get('State')}, and its last update {found.get('LastUpdateStatus')}: "
                 f"{found.get('LastUpdateStatusReason') or found.get('StateReason')}",
                 self._deploy,
             )
@@ -95,9 +95,8 @@ class Functions:
         mappings = answer["EventSourceMappings"]
         if [each["EventSourceArn"].rpartition(":")[2] for each in mappings] != [queue]:
             sources = [each["EventSourceArn"] for each in mappings]
-            raise Wrong(
-                f"its source is {', '.join(sources) or 'missing'}, not {queue}", self._deploy
-            )
+            found = f"its source is {', '.join(sources)}" if sources else "it has no source"
+            raise Wrong(f"{found}, but should get its messages from {queue}", self._deploy)
         [mapping] = mappings
         if mapping["State"] != "Enabled":
             enable = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled"
@@ -127,7 +126,7 @@ class Functions:
         return _EACH_MINUTE
 
     def judge_role(self, function: str) -> str:
-        """Its own policy and no other."""
+        """It must have its own policy and no other."""
         role = self._find(function)["Role"].rpartition("/")[2]
         client = self.stage.client("iam")
         inline = client.list_role_policies(RoleName=role)["PolicyNames"]

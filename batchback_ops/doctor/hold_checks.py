@@ -1,4 +1,4 @@
-"""Whether anything holds up jobs: an operator's pause, or a platform that is down."""
+"""Check whether anything holds up jobs: an operator's pause, or a platform that is down."""
 
 from functools import partial
 

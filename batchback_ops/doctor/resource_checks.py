@@ -1,4 +1,4 @@
-"""Whether a stage's stack, tables and queues exist and match .chalice/resources.json."""
+"""Check that a stage's stack, tables and queues exist and match .chalice/resources.json."""
 
 import json
 from functools import partial
@@ -11,7 +11,7 @@ from batchback_ops.doctor.remedies import bring_up
 from batchback_ops.resources.stack import parameters_of
 from batchback_ops.stage import Stage
 
-#: No operation on the stack is in progress or has failed.
+#: The states in which no operation on the stack is in progress or has failed.
 _AT_REST = {
     "CREATE_COMPLETE",
     "UPDATE_COMPLETE",

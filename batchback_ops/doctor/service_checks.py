@@ -1,4 +1,4 @@
-"""Whether the service answers and runs jobs, as a caller sees it."""
+"""Check that the service answers and runs jobs, as a caller sees it."""
 
 import re
 from collections.abc import Callable
@@ -86,8 +86,8 @@ class _Service:
     shell: Shell
 
     def judge_answer(self) -> str:
-        """A stranger must get the service's own 401, which takes API Gateway, the function and the
-        table of keys."""
+        """A stranger must get the service's own 401. This needs API Gateway, the function and the
+        keys table."""
         try:
             with self._client("nobody", "nothing") as stranger:
                 stranger.ping()
@@ -214,7 +214,9 @@ class _Service:
 
     def _not_there(self, unreachable: Unreachable) -> Wrong:
         if self.stage.is_local:
-            return Wrong(str(unreachable), "make serve, then give --address the address it prints")
+            return Wrong(
+                str(unreachable), "make serve, then pass the address that it prints with --address"
+            )
         return Wrong(
             str(unreachable), f"chalice deploy --stage {self.stage.name}, or correct --address"
         )
@@ -226,8 +228,11 @@ class _Service:
         if refused.specific_code == RequestStale.specific_code:
             return Wrong(str(refused), "correct this machine's clock")
         if refused.error_code == 401:
-            listing = f"batchback keys list --stage {self.stage.name}"
-            return Wrong("the key or its secret is wrong", listing)
+            return Wrong(
+                "the key or its secret is wrong",
+                f"check the key with batchback keys list --stage {self.stage.name}; if its secret "
+                "is lost, rotate it",
+            )
         return self._failed(refused)
 
     def _failed(self, refused: Refused) -> Wrong:

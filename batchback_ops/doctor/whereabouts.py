@@ -1,4 +1,4 @@
-"""Whether the stage is in this region and account.
+"""Check that the stage is in this region and account.
 
 If it is not, nothing else is checked: every check would report something missing, and an operator
 who followed the remedies would create a second stage.

@@ -27,7 +27,7 @@ def create(stage: Stage, shell: Shell, *, account: str) -> object:
     shell.say_or_stop(_SHOWN_ONCE)
     opened = _open_account(account, table, shell)
     if table.add_key(key) != key:
-        raise CannotGoOn(f"By a rare chance there is already a key {key.key}: run this again.")
+        raise CannotGoOn(f"By chance, the new key {key.key} exists already: run this again.")
     return {"key": key.key, "secret": secret, "account": key.account, **opened}
 
 
@@ -122,7 +122,7 @@ def _key(name: str, secret: str, account: str, shell: Shell) -> Key:
 
 
 def _open_account(name: str, table: KeyTable, shell: Shell) -> dict[str, str]:
-    """Create the account if it does not exist. Return what to print of a new one."""
+    """Create the account if it does not exist. Return what to print about a new one."""
     secret = credentials.new_callback_secret(shell.random_bytes)
     account = Account(
         account=name,

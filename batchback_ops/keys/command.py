@@ -125,7 +125,7 @@ command_line.add_command(
 command_line.add_command(
     keys,
     "revoke",
-    "Refuse a key from now on and for good.",
+    "Revoke a key for good. Its calls are refused from now on.",
     _KEY,
     example="KEY --stage prod",
     load=lambda: _actions().revoke,

@@ -71,8 +71,10 @@ command_line.add_command(
     ops,
     "list",
     "List the batches with work left, the oldest first.",
-    click.Option(["--stuck", "is_stuck"], is_flag=True, help="Only batches that stand still."),
-    click.Option(["--account"], metavar="A", help="All batches of this account, ended ones too."),
+    click.Option(["--stuck", "is_stuck"], is_flag=True, help="List only batches that stand still."),
+    click.Option(
+        ["--account"], metavar="A", help="List all batches of this account, ended ones too."
+    ),
     table=_listed,
     example="--stuck --stage prod",
     changes=False,
@@ -116,7 +118,7 @@ command_line.add_command(
 command_line.add_command(
     ops,
     "redrive",
-    "Put dead messages back to work.",
+    "Send dead messages back to the queue they came from.",
     _QUEUE,
     click.Option(["--dry-run", "is_dry_run"], is_flag=True, help="Only show them."),
     _LIMIT,

@@ -1,4 +1,4 @@
-"""Dead messages, which failed at too many deliveries, and how they get back to work.
+"""Read, redrive and discard dead messages: those that failed at too many deliveries.
 
     taken ── hidden from others for five minutes ── sent to the queue they came from ── deleted
 
@@ -134,7 +134,7 @@ class DeadLetterQueue:
         return [letters[int(sent["Id"])] for sent in answer.get("Successful", [])]
 
     def _delete(self, letters: Sequence[DeadLetter]) -> int:
-        """Delete messages and return how many. One that remains is taken again another time."""
+        """Delete messages and return how many. One that remains comes back later."""
         if not letters:
             return 0
         answer = self.client.delete_message_batch(

@@ -12,7 +12,7 @@ BATCHES = 100
 
 
 def outages(store: BatchStore, now: datetime) -> Iterator[tuple[str, Outage]]:
-    """Those of the accounts with open batches."""
+    """The outages of accounts with open batches, by account."""
     batches = find_due_next(store, now, BATCHES)
     for account in sorted({batch.account for batch in batches if batch.account}):
         if outage := store.find_holds(account).outage:

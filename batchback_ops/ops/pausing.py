@@ -12,8 +12,8 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 
 def end(given: str, now: datetime, *, called: str) -> datetime:
-    """The given time in UTC. CannotGoOn, about what it is `called`, if it is not a time, is past or
-    is too far away."""
+    """The given time in UTC. CannotGoOn if it is not a time, is in the past or is too far away. The
+    error calls it what `called` says."""
     moment = _moment(given, now, called)
     if moment <= now:
         raise CannotGoOn(f"{called} is in the past: give a later time, such as 2h.")

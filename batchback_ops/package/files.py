@@ -54,7 +54,7 @@ def _check_pip() -> None:
     if tuple(map(int, re.findall(r"\d+", found)[:2])) < _OLDEST_PIP:
         raise CannotGoOn(
             f"pip {found} is too old to check the hashes of every package: run "
-            f"`{sys.executable} -m pip install --upgrade pip`"
+            f"`{sys.executable} -m pip install --upgrade pip`."
         )
 
 
@@ -64,7 +64,7 @@ def _check_chalice() -> None:
     if found not in (project.root() / "requirements-run.txt").read_text("utf-8").split():
         raise CannotGoOn(
             f"{found} is installed, and its runtime would ship, but requirements-run.txt pins "
-            "another version: package from the .venv that `make install` creates"
+            "another version: package from the .venv that `make install` creates."
         )
 
 

@@ -21,7 +21,7 @@ from tests.fakes.dynamodb import FakeBatchStore
 from tests.samples import a_batch
 
 NOW = START + timedelta(minutes=10)
-DEADLINE = "The deadline of batch 01234567 ends its jobs without an answer."
+DEADLINE = "The deadline of batch 01234567 comes: jobs without an answer fail."
 CHECK = "Batch 01234567 is checked for lost messages."
 CALLBACK = "The callback of batch 01234567 is retried."
 

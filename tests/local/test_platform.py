@@ -122,18 +122,18 @@ def test_a_call_shows_its_trace(platform: DemonstrationPlatform, trace: dict[str
     assert [call["traceparent"] for call in calls(platform)] == [trace.get("traceparent")]
 
 
-def test_a_behaviour_lasts_as_many_calls_as_told(platform: DemonstrationPlatform) -> None:
+def test_a_behavior_lasts_as_many_calls_as_told(platform: DemonstrationPlatform) -> None:
     told(platform, {"namespace": "event", "action": "inviteContacts", "status": 500, "times": 2})
     request = signed(INVITE, {"event": 1, "contacts": []})
     assert [platform.answer(request).status for _ in range(3)] == [500, 500, 200]
 
 
-def test_a_behaviour_is_for_its_action_only(platform: DemonstrationPlatform) -> None:
+def test_a_behavior_is_for_its_action_only(platform: DemonstrationPlatform) -> None:
     told(platform, {"namespace": "event", "action": "inviteContacts", "status": 500})
     assert platform.answer(signed("/api/1.0/test?action=ping", {})).status == 200
 
 
-def test_an_empty_wish_forgets_all_behaviours(platform: DemonstrationPlatform) -> None:
+def test_an_empty_wish_forgets_all_behaviors(platform: DemonstrationPlatform) -> None:
     told(platform, {"status": 503})
     told(platform, {})
     assert platform.answer(signed("/api/1.0/test?action=ping", {})).status == 200
@@ -166,6 +166,24 @@ def test_it_can_be_away_and_come_back(platform: DemonstrationPlatform) -> None:
     assert [call["status"] for call in calls(platform)] == [None, None]
     told(platform, {})
     assert platform.answer(signed("/api/1.0/test?action=ping", {})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("wish", "why"),
+    [
+        ({"sleepMs": "long"}, "'sleepMs' cannot be 'long': give a number from 0 to 600000"),
+        ({"away": 1}, "'away' cannot be 1: give true or false"),
+        ({"body": []}, "'body' cannot be []: give a text"),
+        (
+            {"retryAfter": -1},
+            "'retryAfter' cannot be -1: give a number from 0 to 1000000000000 or a text",
+        ),
+    ],
+)
+def test_a_refused_wish_says_what_is_possible(
+    platform: DemonstrationPlatform, wish: object, why: str
+) -> None:
+    assert json.loads(told(platform, wish).body)["message"] == why
 
 
 @pytest.mark.parametrize(

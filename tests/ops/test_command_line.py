@@ -1,13 +1,16 @@
 """The operators' commands at a terminal: their help, and their output for people."""
 
+import inspect
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from batchback.commands import batchback
 
+from batchback_ops import project
 from batchback_ops.doctor import examination
 from batchback_ops.doctor.diagnosis import Finding
 from batchback_ops.keys import actions as of_keys
@@ -98,6 +101,21 @@ BATCH: dict[str, Any] = {
     "createdAt": "2026-11-23T14:49:07.000Z",
     "stuck": None,
 }
+
+
+@pytest.mark.parametrize("argv", [["ops", "list", "--stage", "prod"], ["policies"]])
+def test_a_typing_error_in_the_configuration_is_one_sentence(
+    user: User, argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".chalice").mkdir()
+    (tmp_path / ".chalice" / "config.json").write_text('{"stages": {}\n"tags": {}}', "utf-8")
+    monkeypatch.setattr(project, "root", lambda: tmp_path)
+    monkeypatch.setattr(project, "configuration", inspect.unwrap(project.configuration))
+    assert user.types(*argv) == 2
+    assert user.is_told == (
+        "batchback: .chalice/config.json is not valid JSON: correct it "
+        "(Expecting ',' delimiter: line 2 column 1 (char 14)).\n"
+    )
 
 
 class TestOnATerminal:

@@ -454,7 +454,7 @@ ILLS: dict[str, tuple[str, Change, str, str, str]] = {
         MAPPINGS,
         put("EventSourceMappings", value=[]),
         "messages of bury_jobs",
-        "its source is missing",
+        "it has no source",
         DEPLOY,
     ),
     "another queue that feeds it": (
@@ -889,7 +889,9 @@ class TestService:
     def test_an_address_that_does_not_answer_is_found(self, operator: User) -> None:
         words = ("doctor", "--stage", "local", "--address", nobodys_address())
         assert operator.types(*words) == Status.REFUSED
-        assert wrong(operator)["api"][1] == "make serve, then give --address the address it prints"
+        assert wrong(operator)["api"][1] == (
+            "make serve, then pass the address that it prints with --address"
+        )
 
 
 class TestGateway:

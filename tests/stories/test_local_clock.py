@@ -133,7 +133,7 @@ def test_a_batch_that_is_paused_ends_at_its_deadline(local: Local) -> None:
     batch = local.run(PING)
     before = local.hours_ahead
     passed = local.move_until(local.is_over(batch))
-    assert passed[-1] == f"The deadline of batch {batch[:8]} ends its jobs without an answer."
+    assert passed[-1] == f"The deadline of batch {batch[:8]} comes: jobs without an answer fail."
     assert 11.8 < local.hours_ahead - before < 12.1
     assert not [each for each in local.get("platform", "/calls") if batch in each["idempotencyKey"]]
     local.posts("/stage/resume", {})

@@ -1,10 +1,10 @@
-"""Makes a demonstration server slow, or makes it fail: `POST /behave`.
+"""Make a demonstration server slow, or make it fail: `POST /behave`.
 
     {"namespace": "event", "action": "inviteContacts", "status": 500, "times": 2}
 
 The next two calls of that action are answered with 500. With `"probability": 0.2, "seed": 7`, about
 one call in five is, and the seed decides which. With `"away": true`, connections end without an
-answer. `{}` removes all behaviours. GET /behave lists those that are set.
+answer. `{}` removes all behaviors. GET /behave lists those that are set.
 """
 
 import json
@@ -36,14 +36,14 @@ _FLAGS = ("away",)
 
 
 @dataclass(slots=True, kw_only=True)
-class Behaviour:
+class Behavior:
     """How to answer the next calls. None means as usual."""
 
     #: As it was asked for.
     wish: Mapping[str, Any]
     where: Mapping[str, str]
     times_left: int
-    #: How likely a matching call gets this behaviour, and the random generator that decides.
+    #: How likely a matching call gets this behavior, and the random generator that decides.
     probability: float
     chance: random.Random
     #: Whether connections end without an answer.
@@ -65,7 +65,7 @@ class Behaviour:
         return all(call.get(name) == value for name, value in self.where.items())
 
     def strikes(self) -> bool:
-        """Whether this matching call gets the behaviour. If so, one time fewer is left."""
+        """Whether this matching call gets the behavior. If so, it is counted."""
         if not self.times_left or self.chance.random() >= self.probability:
             return False
         self.times_left -= 1
@@ -94,13 +94,13 @@ class Behaviour:
         return usual.body
 
 
-class Behaviours:
-    """The behaviours that were set, newest first. Threads may share it."""
+class Behaviors:
+    """The behaviors that were set, newest first. Threads may share it."""
 
     def __init__(self, matching: Sequence[str]) -> None:
-        """`matching` are the fields that select the calls of a behaviour."""
+        """`matching` are the fields that select the calls of a behavior."""
         self._matching = matching
-        self._told: list[Behaviour] = []
+        self._told: list[Behavior] = []
         self._lock = threading.Lock()
 
     def told_by(self, request: Request) -> Answer:
@@ -118,35 +118,35 @@ class Behaviours:
             return [each.told for each in self._told if each.times_left]
 
     def replace_all(self, wish: Mapping[str, Any] | None) -> None:
-        """Set this behaviour alone, or none."""
+        """Set this behavior alone, or none."""
         told = [self._read(wish)] if wish else []
         with self._lock:
             self._told = told
 
     def tell(self, wish: object) -> None:
-        """Set a behaviour. It replaces the earlier one for the same calls."""
-        behaviour = self._read(wish) if wish else None
+        """Set a behavior. It replaces the earlier one for the same calls."""
+        behavior = self._read(wish) if wish else None
         with self._lock:
             self._told = (
-                [behaviour, *(other for other in self._told if other.where != behaviour.where)]
-                if behaviour
+                [behavior, *(other for other in self._told if other.where != behavior.where)]
+                if behavior
                 else []
             )
 
-    def next(self, call: Mapping[str, str]) -> Behaviour | None:
-        """The behaviour for this call, which is counted."""
+    def next(self, call: Mapping[str, str]) -> Behavior | None:
+        """The behavior for this call, which is counted."""
         with self._lock:
-            for behaviour in self._told:
-                if behaviour.matches(call) and behaviour.strikes():
-                    return behaviour
+            for behavior in self._told:
+                if behavior.matches(call) and behavior.strikes():
+                    return behavior
         return None
 
-    def _read(self, wish: object) -> Behaviour:
+    def _read(self, wish: object) -> Behavior:
         known = {*self._matching, *_NUMBERS, *_TEXTS, *_FLAGS}
         if not isinstance(wish, dict) or not known.issuperset(wish):
             raise ValueError(f"the body must be an object with any of {', '.join(sorted(known))}")
         _check(wish)
-        return Behaviour(
+        return Behavior(
             wish=wish,
             where={name: str(wish[name]) for name in self._matching if name in wish},
             times_left=wish.get("times", _FOR_EVER),
@@ -174,7 +174,19 @@ def _check(wish: Mapping[str, Any]) -> None:
         is_text = isinstance(value, str) and (name not in {*_NUMBERS, *_FLAGS} or name in _TEXTS)
         is_flag = isinstance(value, bool) and name in _FLAGS
         if not (is_number or is_text or is_flag):
-            raise ValueError(f"'{name}' cannot be {value!r}")
+            raise ValueError(f"'{name}' cannot be {value!r}: give {_possible(name)}")
+
+
+def _possible(name: str) -> str:
+    kinds = []
+    if name in _NUMBERS:
+        low, high = _NUMBERS[name]
+        kinds = [f"a number from {low} to {high}"]
+    if name in _FLAGS:
+        kinds = ["true or false"]
+    if name in _TEXTS or not kinds:
+        kinds = [*kinds, "a text"]
+    return " or ".join(kinds)
 
 
 def _object_of(size_bytes: int) -> bytes:
