@@ -19,7 +19,8 @@ _HEAD = (
     "What a job costs on AWS, and the CPU and memory it takes. "
     "[The benchmark](../benchmarks/README.md) writes this page, so don't edit it. Its README "
     "explains how everything is measured.\n\n"
-    "Counts and dollars hold on any machine. CPU and times don't: compare their ratios."
+    "Counts and dollars hold on any machine. CPU and times don't: compare their ratios. "
+    "To measure again:"
 )
 
 
