@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         click.Option(
             ["--allow-actions", "may_act"],
             is_flag=True,
-            help="Let the page restart, cancel and pause. Otherwise it only shows.",
+            help="Let the page restart, cancel and pause. Otherwise it is read-only.",
         ),
         click.Option(
             ["--port"],
@@ -63,7 +63,7 @@ def console(
         opened = _open(stage, shell, may_act=may_act, accounts=accounts)
         with _listening(opened, port, shell) as server:
             shell.say(f"the console is at {server.address}")
-            shell.say("Ctrl-C ends it")
+            shell.say("Ctrl-C stops it")
             wait_for_the_signal()
 
 
@@ -89,7 +89,7 @@ def _open(stage: str, shell: Shell, *, may_act: bool, accounts: tuple[str, ...])
 
 
 def _listening(console: "Console", named: int | None, shell: Shell) -> "ConsoleServer":
-    """The server on the given port, or else on the usual one, or else on any free one."""
+    """The server, on the given port, or else on the usual one, or else on any free one."""
     try:
         from batchback_console.guard import new_token
         from batchback_console.server import PREFERRED_PORT, ConsoleServer

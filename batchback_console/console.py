@@ -19,7 +19,7 @@ class Console:
     stage: Stage
     store: BatchStore
     keys: KeyStore
-    #: The stage's service, in this process: what it does for callers, actions do here.
+    #: The stage's service, in this process. Actions do with it what callers do with the API.
     service: Service
     clock: Clock
     #: Whether this console may change anything.
@@ -57,7 +57,7 @@ def connect(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaidJournal:
-    """Says the lines that an action writes. There is no other log of what was done from here."""
+    """Prints the lines that an action logs. Nothing else records what this console did."""
 
     say: Callable[[str], object]
 

@@ -1,8 +1,8 @@
 """Who may ask the console, and the headers of every answer.
 
 Other pages in the same browser, and other users of the machine, can send requests to 127.0.0.1 too.
-They do not have the token, which is new at each start. A page of another site is refused even if it
-has it, and so is a name that leads to 127.0.0.1 only because a stranger's DNS says so.
+They do not have the token, which is new at each start. A page of another site is refused even with
+the token, and so is another host name that an attacker's DNS resolves to 127.0.0.1.
 """
 
 import base64
@@ -24,7 +24,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-#: The requests with POST that change nothing.
+#: The POST requests that change nothing.
 _READING = frozenset({"/api/stage/doctor"})
 
 
@@ -85,7 +85,9 @@ class Guard:
         if asked.mimetype != "application/json":
             abort(415, "Send JSON, with Content-Type: application/json.")
         if not self.may_act and asked.path not in _READING:
-            abort(403, "This console only shows: start it with --allow-actions to change anything.")
+            abort(
+                403, "This console is read-only: start it with --allow-actions to change anything."
+            )
 
     @property
     def _hosts(self) -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""What came of each job, in a few words, remembered: watching a batch reads only what has changed.
+"""Remembers the outcome of each job, so that watching a batch reads only what has changed.
 
-The jobs of a finished chunk do not change within a round, so they are read once. Of the others only
-some are read each time, because a large batch that waits would otherwise be read again and again.
-Answers may be large, 3.5 GB in one batch, so each look reads only a part of them.
+The jobs of a finished chunk do not change within a round, so they are read once. Only some of the
+others are read each time, because a large batch that waits would otherwise be read again and again.
+The answers of one batch can be as large as 3.5 GB, so each look reads only a part of them.
 """
 
 import json
@@ -20,14 +20,14 @@ from chalicelib.operations.ports import BatchStore
 ERROR_CHARACTERS = 300
 #: How many unfinished chunks are read again each time.
 _READ_AGAIN = 20
-#: How many chunks between two others may be read for nothing.
+#: How many chunks that are not needed may be read between two that are, to save a request.
 _GAP = 3
-#: How many bytes of answers a look reads, and how many of them again. It ends after the chunk with
-#: which there are as many.
+#: How many bytes of answers a look reads: of new chunks, and of those that it reads again. It ends
+#: after the chunk that reaches the limit.
 _MOST_BYTES, _MOST_BYTES_AGAIN = 32_000_000, 4_000_000
 #: About 100 MB.
 _MOST_BATCHES, _MOST_JOBS = 50, 200_000
-#: The keys under which APIs explain an error, the first before the others.
+#: The keys under which APIs explain an error, in order of preference.
 _EXPLANATIONS = ("message", "error", "detail", "title")
 
 SUCCEEDED, FAILED, UNANSWERED, WAITING = "s", "f", "u", "w"
@@ -40,7 +40,7 @@ _LETTERS = {
 
 @dataclass(frozen=True, slots=True)
 class SeenJob:
-    """A job, and what came of it so far."""
+    """A job and its outcome so far."""
 
     index: int
     id: str | None
@@ -52,7 +52,7 @@ class SeenJob:
     error: str | None = None
     attempts: int | None = None
     took_ms: int | None = None
-    #: False: no look has come to its chunk yet.
+    #: False: its chunk has not been read yet.
     is_read: bool = True
 
     def as_json(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class SeenJob:
 
 
 def seen_job(index: int, job: Job | None, answer: Answer | None) -> SeenJob:
-    """What came of a job. Without a job, it cannot be read; without an answer, it waits."""
+    """A job and its outcome. `job` is None if it cannot be read, `answer` None while it waits."""
     named = (job.id, job.namespace, job.action) if job else (None, "", "")
     if answer is None:
         return SeenJob(index, *named, WAITING)
@@ -87,7 +87,7 @@ def seen_job(index: int, job: Job | None, answer: Answer | None) -> SeenJob:
 
 
 def read_chunks(store: BatchStore, batch: Batch, chunks: range) -> Iterator[Chunk]:
-    """Yield consecutive chunks. One that is damaged comes without jobs and answers."""
+    """Yield consecutive chunks. A damaged one has no jobs and no answers."""
     following = chunks.start
     while following < chunks.stop:
         try:
@@ -104,7 +104,7 @@ class _SeenChunk:
     jobs: Sequence[SeenJob]
     #: Whether the chunk was finished when it was read.
     is_final: bool
-    #: The number of the reading.
+    #: In which reading of the batch it was read.
     read: int
 
 
@@ -117,7 +117,7 @@ class _SeenBatch:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self, store: BatchStore, batch: Batch) -> None:
-        """Read what has changed, as far as one look goes."""
+        """Read what has changed, up to the limits of one look."""
         self.readings += 1
         missing = [number for number in batch.chunks if self._is_outdated(number, batch)]
         self._read(store, batch, missing, _MOST_BYTES)
@@ -134,7 +134,7 @@ class _SeenBatch:
                 return
 
     def jobs(self, number: int, batch: Batch) -> Sequence[SeenJob]:
-        """The jobs of a chunk. They wait if it was never read."""
+        """The jobs of a chunk. If it was never read, they count as waiting."""
         if number in self.chunks:
             return self.chunks[number].jobs
         return [
@@ -142,8 +142,8 @@ class _SeenBatch:
         ]
 
     def _next_unfinished(self) -> list[int]:
-        """Neighbors, because those are read in one request: the chunk that was read longest ago,
-        and those after it. Not those that this look has read."""
+        """The chunk that was read longest ago, and those after it, because neighbors are read in
+        one request. Those that this look has read are left out."""
         unfinished = [
             number
             for number, chunk in sorted(self.chunks.items())
@@ -171,7 +171,7 @@ class _SeenBatch:
 
 
 class JobsSeen:
-    """The jobs of the batches that somebody looked at lately. Threads may share it."""
+    """The jobs of the batches that were shown recently. Threads may share it."""
 
     def __init__(self) -> None:
         self._batches: OrderedDict[tuple[str, str, int], _SeenBatch] = OrderedDict()
@@ -203,7 +203,7 @@ class JobsSeen:
 
 
 def _answered_bytes(chunk: Chunk) -> int:
-    """How large its answers are, about, in all rounds."""
+    """The approximate size of its answers in all rounds."""
     return sum(len(each.response) for part in chunk.parts for each in part.answers.values())
 
 

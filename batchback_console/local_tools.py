@@ -34,7 +34,7 @@ class Demonstration(Protocol):
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """How it can be told to fail."""
+        """The ways in which it can be told to fail."""
 
     @property
     def fault(self) -> Fault | None:

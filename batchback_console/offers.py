@@ -47,8 +47,8 @@ def offer(name: str, batch: Batch, now: datetime) -> Offer:
 
 
 def _seen(name: str, batch: Batch) -> str:
-    """What an action was judged by: it differs if the action would do something else. Canceling
-    and rerunning twice come to the same anyway."""
+    """What an action was judged by: it differs if the action would do something else. Canceling or
+    rerunning twice has the same effect as once."""
     matters: dict[str, tuple[object, ...]] = {
         "restart": (batch.state,),
         "repost": (batch.callback, batch.callback_round),
@@ -86,7 +86,7 @@ def _check(batch: Batch, now: datetime) -> str:
         )
     if batch.checked_at is not None and batch.was_checked_lately(now):
         again = when(batch.checked_at + BETWEEN_RESTARTS)
-        raise NotNow(f"It was checked at {when(batch.checked_at)}, and can be again at {again}.")
+        raise NotNow(f"It was checked at {when(batch.checked_at)}: check it again at {again}.")
     return (
         "Checks now whether messages of the batch got lost, and sends those again within about 15 "
         "minutes. No job that has an answer runs again."
@@ -99,7 +99,7 @@ def _new_round(batch: Batch) -> str:
     if not unanswered:
         raise NotNow("Every job got an answer, so there is nothing to run again.")
     return _sentences(
-        f"Runs {_the_jobs(unanswered)} again whose call never got an answer.",
+        f"Reruns {_the_jobs(unanswered)} whose call never got an answer.",
         failed == 1 and "The failed job keeps its answer.",
         failed > 1 and f"The {failed:,} failed jobs keep their answers.",
         batch.callback is not CallbackState.NONE and "Then the callback is sent again.",
@@ -127,7 +127,7 @@ def _why_again(batch: Batch, now: datetime) -> str:
     if batch.callback is CallbackState.DELIVERED:
         return "Sends the callback again, although the receiver accepted it."
     if batch.next_try_at is not None and now < batch.next_try_at:
-        return f"Sends the callback now, and not only at {when(batch.next_try_at)}."
+        return f"Sends the callback now instead of at {when(batch.next_try_at)}."
     return "Sends the callback again."
 
 
@@ -140,7 +140,7 @@ def _cancel(batch: Batch, _now: datetime) -> str:
     _require_that_it_is_not_ending(batch)
     waiting = batch.total - batch.answered.total
     return _sentences(
-        f"Ends the batch: up to {_jobs(waiting)} without an answer will not be called any more.",
+        f"Ends the batch: up to {_jobs(waiting)} without an answer will not be called.",
         "Calls in progress are finished, and answers are kept.",
         batch.callback is not CallbackState.NONE and "Then the callback is sent.",
     )

@@ -1,7 +1,7 @@
 """The queues of a stage: how many messages each has, and how old the oldest is.
 
-SQS counts messages. Only CloudWatch knows their age, some minutes late and for money, so it is
-asked once a minute for all queues together.
+SQS counts messages. Only CloudWatch knows their age. It is a few minutes late and charges for each
+query, so it is asked once a minute for all queues together.
 """
 
 import threading
@@ -22,7 +22,7 @@ _COUNTS = {
     "delayed": "ApproximateNumberOfMessagesDelayed",
 }
 _AGES_LAST = timedelta(minutes=1)
-#: Longer than CloudWatch is behind.
+#: Longer than the delay of CloudWatch.
 _LOOK_BACK = timedelta(minutes=15)
 _PERIOD_SECONDS = 60
 
@@ -70,12 +70,12 @@ class Queues:
 
     def _read_ages(self, now: datetime) -> None:
         if self.stage.is_local:
-            self._ages_note = "The AWS on this machine does not tell how old messages are."
+            self._ages_note = "The AWS on this machine does not report how old messages are."
             return
         try:
             with self.stage.explained_errors():
                 self._ages = self._ask_cloudwatch(now)
-            self._ages_note = "Ages come from CloudWatch, a few minutes late."
+            self._ages_note = "Ages come from CloudWatch, which is a few minutes late."
         except CannotGoOn as reason:
             self._ages, self._ages_note = {}, f"Ages are missing: {reason}"
 

@@ -38,7 +38,7 @@ Say = Callable[[str], object]
 
 
 def create_app(console: Console, guard: Guard, say: Say) -> Flask:
-    """The console as a WSGI application. `say` gets a line for each error of our own."""
+    """The console as a WSGI application. `say` gets a line for each bug of the console."""
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
@@ -54,7 +54,7 @@ def create_app(console: Console, guard: Guard, say: Say) -> Flask:
 
 
 def _page() -> Blueprint:
-    """The page's own files, and nothing else. They contain no data. Each path that the page has is
+    """Serve the page's own files, and nothing else. They contain no data. Every path of a view is
     the same file."""
     page = Blueprint(PAGE, __name__)
     files = {path.relative_to(_PAGE).as_posix(): path for path in _PAGE.rglob("*.*")}
@@ -101,7 +101,7 @@ def _refusal(error: HTTPException) -> tuple[Response, int]:
 
 
 def _failure(error: Exception, console: Console, say: Say) -> tuple[Response, int]:
-    """Explain a failure of AWS. Anything else is our own, and only its place is printed, because
+    """Explain a failure of AWS. Anything else is a bug, of which only the place is printed, because
     its text may contain anything."""
     try:
         with console.stage.explained_errors():
@@ -114,7 +114,9 @@ def _failure(error: Exception, console: Console, say: Say) -> tuple[Response, in
             f"console: {request.url_rule} failed: {type(error).__name__} in {place.name}, "
             f"{Path(place.filename).name}:{place.lineno}"
         )
-        return jsonify({"error": "The console has a bug here: its terminal says where."}), 500
+        return jsonify(
+            {"error": "This is a bug in the console: report the line that its terminal shows."}
+        ), 500
 
 
 class ConsoleServer(ServerThread):
@@ -145,7 +147,7 @@ class ConsoleServer(ServerThread):
 class _Handler(WSGIRequestHandler):
     """Answers one request per connection."""
 
-    #: How long it waits for a client that sends or reads nothing. It is the name it has there.
+    #: How long it waits for a client that sends or reads nothing. Werkzeug gave it this name.
     timeout = 10
 
     def version_string(self) -> str:

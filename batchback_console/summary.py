@@ -1,6 +1,6 @@
-"""A batch in a few words: what the list shows of it, from its head alone.
+"""A short description of a batch, for the list, from its head alone.
 
-A sentence holds times as `{2026-11-30T09:12:00.000Z}`; the page shows them in its reader's zone.
+A sentence contains times as `{2026-11-30T09:12:00.000Z}`; the page shows them in its reader's zone.
 """
 
 from datetime import datetime
@@ -91,7 +91,7 @@ def _callback(batch: Batch) -> dict[str, Any]:
 def _waits(batch: Batch, holds: Holds, now: datetime) -> dict[str, str | None] | None:
     """What the batch's jobs wait for, and until when; None if they do not wait.
 
-    The batch itself notes only waits of more than a minute, but an outage begins with shorter ones.
+    The batch itself records only waits of more than a minute. An outage begins with shorter ones.
     """
     if not may_wait(batch, now):
         return None
@@ -116,7 +116,7 @@ def _down(outage: Outage, now: datetime) -> str:
     since = f"The platform has been down since {when(outage.began_at)}."
     if now < outage.until:
         return f"{since} Next try at {when(outage.until)}."
-    return f"{since} It is being tried again now."
+    return f"{since} It is being called again now."
 
 
 def _because(batch: Batch) -> str:

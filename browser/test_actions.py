@@ -42,7 +42,7 @@ def test_restart_runs_the_unanswered_jobs_again(tab: Tab, service: Service) -> N
     past.call_back(Reply(status=200))
     page = tab.open(f"/batches/{batch}")
     dialog = question(page, "Restart")
-    expect(dialog).to_contain_text("the one job again")
+    expect(dialog).to_contain_text("Reruns the one job")
     dialog.get_by_role("button", name="Restart").click()
     expect(page.get_by_role("status").filter(has_text="Round 2 has begun")).to_be_visible()
     page.get_by_role("dialog").get_by_role("button", name="Close").click()

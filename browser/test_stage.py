@@ -1,5 +1,5 @@
-"""The stage as its operators see it: queues, dead letters, pause, the doctor; and a console of it
-that only reads."""
+"""The stage as its operators see it: queues, dead letters, pause, the doctor; and a read-only
+console."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -115,7 +115,7 @@ def reading(
 class TestReadOnly:
     """`batchback console --stage local`, against the same AWS."""
 
-    def test_it_shows_the_batches_and_says_that_it_only_reads(
+    def test_it_shows_the_batches_and_says_that_it_is_read_only(
         self, open_tab: Callable[..., Tab], service: Service, reading: OperatorConsole
     ) -> None:
         batch = service.complete(PING, UNKNOWN, label="seen by operators")

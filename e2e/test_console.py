@@ -161,7 +161,8 @@ def test_the_policy_to_show_is_enough_to_show_everything(shows: Page) -> None:
     for path in ("/batches", "/batches?show=all&account=acme", one, f"{one}/jobs", f"{one}/jobs/0"):
         shows.gets(path)
     assert shows.gets(f"{one}/callback")["state"] == "delivered"
-    assert shows.gets("/stage")["ageNote"] == "Ages come from CloudWatch, a few minutes late."
+    note = shows.gets("/stage")["ageNote"]
+    assert note == "Ages come from CloudWatch, which is a few minutes late."
     [letter] = shows.gets("/stage/dead-letters/batches-dead")["letters"]
     assert letter["batchId"] == ENDED.batch_id
 

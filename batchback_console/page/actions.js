@@ -1,5 +1,4 @@
-// What can be done with a batch. Each action asks first, says what it will do, and shows what came
-// of it.
+// What can be done with a batch. Each action asks first, says what it will do, and shows its outcome.
 
 import { post } from "./api.js";
 import { html, useState } from "./html.js";
@@ -7,7 +6,7 @@ import { Dialog, ErrorNote, Note, Sentence, useAction, useConsole } from "./part
 import { go } from "./router.js";
 
 export const READ_ONLY =
-  "This console only reads. To allow actions, stop it and start it again with `--allow-actions`.";
+  "This console is read-only. To allow actions, stop it and start it again with `--allow-actions`.";
 
 export function Actions({ batch }) {
   const [asked, setAsked] = useState(null);

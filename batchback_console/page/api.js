@@ -1,4 +1,4 @@
-// Asking the console's server: the token, errors, polling, and waiting while the server is away.
+// Requests to the console's server: the token, errors, polling, and waiting while it is away.
 
 import { followServiceClock } from "./clock.js";
 import { useEffect, useState } from "./html.js";

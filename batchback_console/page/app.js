@@ -1,4 +1,4 @@
-// The console's frame: who is asked, where the reader is, and what every page shows.
+// The console's frame: the header, the banners, and the view of the current path.
 
 import { takeToken, useConnection, useData } from "./api.js";
 import { Batch } from "./batch.js";
@@ -71,7 +71,7 @@ function Live({ seconds }) {
   const { isAway } = useConnection();
   if (isAway) return html`<span class="live away">Away</span>`;
   return html`<span class="live"
-      title=${`Asks every ${counted(seconds, "second")} while this tab is visible`}>Live</span>`;
+      title=${`Updates every ${counted(seconds, "second")} while this tab is visible`}>Live</span>`;
 }
 
 function viewsOf({ isLocal }) {
@@ -85,7 +85,7 @@ function isCurrent(address, path) {
 
 function View({ path }) {
   const [bug] = useErrorBoundary();
-  if (bug) return html`<${ErrorNote} error=${`This page has a bug: ${bug.message}. Load it again.`} />`;
+  if (bug) return html`<${ErrorNote} error=${`This page has a bug: ${bug.message}. Reload it.`} />`;
   const batch = /^\/batches\/([^/]+)$/.exec(path);
   if (batch) return html`<${Batch} key=${batch[1]} id=${decoded(batch[1])} />`;
   const view = { "/": Batches, "/send": Send, "/stage": Stage, "/local": Local }[path];
@@ -93,7 +93,7 @@ function View({ path }) {
     <a href="/">See the batches</a></p><//>`;
 }
 
-// Anybody can write a link with a path that nothing decodes to.
+// A link may contain a path that cannot be decoded.
 function decoded(part) {
   try {
     return decodeURIComponent(part);

@@ -16,7 +16,7 @@ import {
 import { Icon } from "./icons.js";
 import { setQuery, useLocation } from "./router.js";
 
-// Up to so many jobs, the grid is less high than the list of errors.
+// With at most this many jobs, the grid is lower than the list of errors.
 const SMALL = 500;
 const CARRIES = { all: "all results", failed: "failed results only", none: "no results" };
 const TABS = [["jobs", "Jobs"], ["callback", "Callback"], ["details", "Details"]];
@@ -93,9 +93,9 @@ function took({ roundBeganAt, createdAt, completedAt }) {
 function Why({ batch }) {
   const { waits, trouble, damage, unread } = batch;
   return html`
-    ${unread > 0 && html`<${Note} tone="info" icon="waiting">The answers of this batch are large and
-      are read one after the other. ${format.counted(unread, "job")} still to be read: until then they
-      are shown as waiting.<//>`}
+    ${unread > 0 && html`<${Note} tone="info" icon="waiting">The answers of this batch are large, so
+      they are read in parts. ${format.counted(unread, "job")} still to be read
+      ${unread === 1 ? "is" : "are"} shown as waiting.<//>`}
     ${waits && html`<${Note} tone="warn" icon="pause" title="This batch is waiting.">
       <${Sentence} text=${waits.sentence} />${waits.until && html`<span class="note-end">
         <${Countdown} iso=${waits.until} /></span>`}<//>`}
@@ -130,7 +130,7 @@ function LegendButton({ kind, count, isChosen }) {
   </button>`;
 }
 
-// What the jobs came to, most frequent first. A click shows these jobs.
+// The errors and HTTP statuses, most frequent first. A click shows only these jobs.
 function Reasons({ batch: { byStatus, byError } }) {
   return html`<div class="reasons">
     ${byError.length > 0 && html`<${Tallies} title="Errors"
@@ -185,7 +185,7 @@ function Details({ batch }) {
           text=${batch.callbackHeaderNames.join(", ")} /> <span
               class="faint">(values are secret)</span>`],
       ["Stops after", batch.maxFailed != null && `more than ${format.counted(batch.maxFailed, "failed job")}`],
-      ["Deadline asked for", minutes(batch.submittedDeadlineMinutes)],
+      ["Requested deadline", minutes(batch.submittedDeadlineMinutes)],
       ["Trace", batch.traceId && html`<span class="mono">${batch.traceId}</span>`],
     ]} />
     <${Metadata} metadata=${batch.metadata} />

@@ -174,9 +174,9 @@ function Nothing({ isFiltered, isOpen }) {
   if (isFiltered) return html`<${Empty} title="No batch matches these filters.">
     <p><a class="button" href="/">Clear the filters</a></p><//>`;
   if (isOpen) return html`<${Empty} title="No batch has work left.">
-    <p>New ones appear here by themselves.</p>
+    <p>New batches appear here automatically.</p>
     <p><button type="button" class="button"
-        onClick=${() => setQuery({ show: "all" })}>Show ended ones too</button></p><//>`;
+        onClick=${() => setQuery({ show: "all" })}>Show ended batches too</button></p><//>`;
   return html`<${Empty} title="No batches yet.">
     <p class="empty-text">A batch is a list of API calls, its jobs. Batchback makes the calls, retries
       those that get no answer, and sends all the results in one callback.</p>

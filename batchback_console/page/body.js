@@ -10,7 +10,7 @@ const LINES_PER_BLOCK = 100;
 const LONG_CHARACTERS = 100_000;
 // A text that is nested deeper would become many times as long.
 const MOST_INDENTS = 40;
-// The last string may have been cut off. That it may end with the text also keeps the search linear.
+// The last string may be cut off, so it may end with the text. That also keeps the search linear.
 const STRING = /"[^"\\]*(?:\\[^][^"\\]*)*(?:"|$)/;
 const TOKENS = new RegExp(`${STRING.source}|[{}[\\],:]|[^\\s{}[\\],:"]+`, "g");
 const STRINGS = new RegExp(`(${STRING.source})`);

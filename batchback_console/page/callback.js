@@ -9,7 +9,7 @@ import {
   Badge, Caller, Countdown, Empty, Facts, Missing, Note, Sentence, Time, useConsole,
 } from "./parts.js";
 
-// The server sends no more of a received body.
+// The server sends at most this much of a received body.
 const MOST_CHARACTERS = 350_000;
 const RESULTS = { all: "all", failed: "only those that did not succeed", none: "none" };
 
@@ -19,7 +19,7 @@ export function CallbackTab({ batch }) {
   const { data, error } = useData(`/batches/${batch.id}/callback`, seconds);
   if (!data) return html`<${Missing} error=${error} />`;
   if (data.state === "none") return html`<${Empty} title="This batch has no callback.">
-    <p>It was submitted without a callback URL. Its results can be read with the API.</p><//>`;
+    <p>It was submitted without a callback URL. You can read its results with the API.</p><//>`;
   return html`<section class="callback" aria-label="Callback">
     ${data.damage && html`<${Note} tone="bad" icon="trouble"><${Sentence} text=${data.damage} /><//>`}
     <div class="panel">
@@ -76,7 +76,7 @@ function Attempt({ attempt, number }) {
 }
 
 function cameTo({ status, error, tookMs }) {
-  if (status == null && !error && tookMs == null) return ["Under way", "idle", "running"];
+  if (status == null && !error && tookMs == null) return ["In progress", "idle", "running"];
   if (!error && status >= 200 && status < 300) return ["Delivered", "good", "returned"];
   return ["Failed", "bad", "cross"];
 }
@@ -95,7 +95,7 @@ function HeaderValue({ value }) {
   return html`<${Caller} className="mono" text=${value} />`;
 }
 
-// Only on one machine: what the demonstration receiver got.
+// Only for the local service: what the demonstration receiver got.
 function Received({ received }) {
   return html`<div class="panel wide">
     <h2 class="minor">What the receiver got</h2>
@@ -108,7 +108,7 @@ function Received({ received }) {
       <${Facts} facts=${request.headers.map(([name, value]) => [
         html`<${Caller} className="mono" text=${name} />`, html`<${HeaderValue} value=${value} />`])} />
       <${Body} title="Body" text=${request.raw} size=${request.rawBytes} />
-      ${request.raw.length >= MOST_CHARACTERS && html`<p class="faint">This is only its beginning.</p>`}
+      ${request.raw.length >= MOST_CHARACTERS && html`<p class="faint">Only the beginning is shown.</p>`}
     </details>`)}
   </div>`;
 }

@@ -1,4 +1,4 @@
-// The messages that a queue gave up: show them, send them again, discard them.
+// The messages in a dead-letter queue: show them, send them again, discard them.
 
 import { READ_ONLY } from "./actions.js";
 import { get, post } from "./api.js";
@@ -27,7 +27,7 @@ function Found({ role, found: { letters, note }, onClose }) {
       onClose=${onClose} />`;
   return html`
     ${note && html`<p class="faint"><${Sentence} text=${note} /></p>`}
-    ${letters.length === 0 && html`<${Empty} title="None can be seen now." />`}
+    ${letters.length === 0 && html`<${Empty} title="No dead letter is visible now." />`}
     <ul class="letters">${letters.map((letter, place) => html`<${Letter} key=${place}
         letter=${letter} />`)}</ul>
     <div class="dialog-buttons">
@@ -56,7 +56,7 @@ function Letter({ letter: { batchId, label, sentAt, state, body } }) {
 const QUESTIONS = {
   redrive:
     "The messages are sent to their queue again and handled as new. Those that cannot be read stay.",
-  discard: "Messages that no version can read are deleted. The others stay; redrive them.",
+  discard: "Messages that no version can read are deleted. The others stay: redrive those.",
 };
 
 function Confirm({ role, name, onBack, onClose }) {

@@ -51,7 +51,7 @@ function Table({ batch, filters, onOpen, chosen }) {
   const { data, error, path } = useData(`/batches/${batch.id}/jobs?${query}`, seconds);
   if (!data) return html`<${Missing} error=${error} />`;
   if (!data.rows.length) return html`<${Empty} title="No job matches.">
-    <p>${format.counted(data.total, "job")} in this batch.</p><//>`;
+    <p>This batch has ${format.counted(data.total, "job")}.</p><//>`;
   return html`
     <${ErrorNote} error=${error} />
     <p class="faint table-note" role=${isOver ? "status" : null}>${matched(data)}</p>
@@ -59,7 +59,7 @@ function Table({ batch, filters, onOpen, chosen }) {
     <${More} data=${data} limit=${limit} onMore=${() => setLimit(limit + PAGE)} />`;
 }
 
-// A row that is held may be in no answer any more. Its outcome is still known from the grid.
+// A held row may be missing from newer answers. Its outcome is still known from the grid.
 function Rows({ asked, all, grid, onOpen, chosen }) {
   const [rows, fresh, holding, apply] = useSteadyRows(all, (row) => row.index, asked);
   return html`<div ...${holding}>

@@ -1,4 +1,4 @@
-// Only on one machine: make the platform or the receiver fail, and move the service's clock.
+// Only for the local service: make the platform or the receiver fail, and move the service's clock.
 
 import { post, useData } from "./api.js";
 import * as format from "./format.js";
@@ -11,7 +11,7 @@ import {
 const AHEAD_WORTH_SAYING_SECONDS = 2;
 const STEPS = [[60, "1 min"], [3600, "1 h"], [43_200, "12 h"]];
 const EVERY_SECONDS = 2;
-// The line on every other page, because the service reads all open batches for the answer.
+// Less often for the line on other pages, because each answer reads all open batches.
 const STRIP_SECONDS = 5;
 
 export function Local() {
@@ -50,7 +50,7 @@ function Faults({ of, title, says, local }) {
     <p class="faint">${says}</p>
     ${isDemonstration === false
       ? html`<p>
-          The jobs call a platform of your own. Only the demonstration's can fail when told to.</p>`
+          Your jobs call a platform of your own. Only the demo platform can be made to fail.</p>`
       : html`<fieldset class="switches"><legend class="hidden-text">How the ${of} behaves</legend>
           ${options.map((option) => html`<label key=${option.name} class="switch">
             <input type="radio" name=${of} checked=${wanted === option.name}
@@ -61,7 +61,7 @@ function Faults({ of, title, says, local }) {
   </section>`;
 }
 
-// A fault that was set with curl is in no list.
+// A fault that was set with curl is not in the list.
 function optionsOf(fault, faults) {
   const isListed = !fault || faults.some(({ name }) => name === fault.name);
   return [{ name: null, title: "Works" }, ...faults, ...(isListed ? [] : [fault])];
@@ -115,7 +115,7 @@ function isAhead(seconds) {
 
 const PAUSE = { until: "1h", reason: "a simulation" };
 const PAUSED = "All jobs are paused for up to an hour: no call of the platform starts.";
-const NOT_PAUSED = "Jobs run. A pause stops all calls of the platform; callbacks are still sent.";
+const NOT_PAUSED = "Jobs are not paused. A pause stops all calls of the platform; callbacks are still sent.";
 
 function Running({ isPaused }) {
   const [run, isBusy, error, outcome] = useAction(() =>

@@ -155,7 +155,7 @@ function copyText(text) {
   return navigator.clipboard.writeText(text);
 }
 
-// Tells what was typed when the reader stops typing.
+// Reports what was typed once the reader stops typing.
 export function SearchField({ label, hint, value, onChange }) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
@@ -206,7 +206,7 @@ export function Dialog({ title, onClose, children }) {
   </dialog>`;
 }
 
-// Do something, once at a time: [run, isBusy, error, what came of it].
+// An action, one at a time: [run, isBusy, error, result].
 export function useAction(action) {
   const [state, setState] = useState({ isBusy: false, error: null, said: null });
   const run = async (...values) => {
@@ -220,7 +220,7 @@ export function useAction(action) {
 
 // --- messages ------------------------------------------------------------------------------------
 
-// A note across the page: it waits, it is in trouble, it worked.
+// A note across the page: that something waits, is in trouble, or worked.
 export function Note({ tone, icon, title, children, role }) {
   return html`<div class=${`note ${tone}`} role=${role}>
     <${Icon} name=${icon} />
@@ -228,7 +228,7 @@ export function Note({ tone, icon, title, children, role }) {
   </div>`;
 }
 
-// Being away has its own banner.
+// If the service does not answer, a banner says so.
 export function ErrorNote({ error }) {
   if (!error || meansAway(error)) return null;
   const sentence = error.message ?? error;
@@ -248,7 +248,7 @@ function meansAway({ status }) {
   return status === 0;
 }
 
-// What to show instead of a view: nothing yet, or why there is nothing.
+// What to show instead of a view: that it is loading, or why it cannot be shown.
 export function Missing({ error }) {
   if (!error || meansAway(error)) return html`<${Loading} />`;
   return html`<${ErrorNote} error=${error} />`;
@@ -261,9 +261,9 @@ export function AwayBanner() {
   const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
   return html`<div class="strip bad" role="status">
     <${Icon} name="trouble" />
-    <span>The service does not answer. What you see may be old.</span>
+    <span>The service does not answer. What you see may be out of date.</span>
     <span class="strip-detail"
-        aria-hidden="true">${seconds ? `Trying again in ${seconds} s` : "Trying again"}</span>
+        aria-hidden="true">${seconds ? `Retrying in ${seconds} s` : "Retrying"}</span>
   </div>`;
 }
 

@@ -40,7 +40,7 @@ function tell() {
   listeners.forEach((listener) => listener(here()));
 }
 
-// Links of the page do not load it again.
+// Links within the console do not reload the page.
 function follow(event) {
   const link = event.target.closest?.("a[href^='/']");
   const isPlain = !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;

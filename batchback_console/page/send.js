@@ -1,4 +1,4 @@
-// Only on one machine: send a batch from here, with an example that works.
+// Only for the local service: send a batch from here, with an example that works.
 
 import { get, post } from "./api.js";
 import { html, useEffect, useRef, useState } from "./html.js";

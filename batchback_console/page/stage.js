@@ -50,7 +50,7 @@ function Platform({ stage: { pause, outages } }) {
       It has not answered account <${Caller} text=${account} /> since <${Time} iso=${since} />.
       Next try <${Countdown} iso=${nextTryAt} />.<//>`)}
     ${isFine && html`<${Note} tone="good" icon="completed" role="status">
-      ${resumed?.said ?? "Jobs run. No outage of the platform is known."}<//>`}
+      ${resumed?.said ?? "Jobs are not paused, and no outage of the platform is known."}<//>`}
     ${isAsking && html`<${PauseQuestion} onClose=${() => setAsking(false)} />`}
   </section>`;
 }
@@ -59,7 +59,7 @@ function Resume({ resume, isBusy, error }) {
   const { mayAct } = useConsole();
   return html`<span class="with-error"><button type="button" class="button primary"
       disabled=${isBusy || !mayAct}
-    title=${mayAct ? null : "This console only reads."} onClick=${() => resume()}>
+    title=${mayAct ? null : "This console is read-only."} onClick=${() => resume()}>
       <${Icon} name="play" />Resume</button><${ErrorNote} error=${error} /></span>`;
 }
 
@@ -165,7 +165,7 @@ function Doctor() {
       ${isBusy && html`<${Empty} title="Checking tables, queues, functions and alarms." />`}
       ${!isBusy && !outcome && !error && html`
         <p class="faint">
-        Checks that everything of this stage exists and works together, and suggests fixes.
+        Checks that every part of this stage exists and works, and suggests fixes.
         It changes nothing.</p>`}
       ${outcome && html`<${Findings} findings=${outcome.findings} />`}
     </div>

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 
-// While held, rows keep their places, unless the reader asks for more: then `asked` differs.
+// While the list is held, rows keep their places until the reader asks for more: `asked` changes.
 // [rows to show, how many are new, props of the list, apply].
 export function useSteadyRows(rows, keyOf, asked) {
   const [isHeld, setHeld, holding] = useHold();
@@ -15,7 +15,7 @@ export function useSteadyRows(rows, keyOf, asked) {
   return [[...shown.current.rows.values()], fresh.length, holding, () => setHeld(false)];
 }
 
-// What holds the list still contains the button too, so that it stays under the pointer.
+// The element that holds the list contains this button too, so that it stays under the pointer.
 export function Fresh({ count, word, says, apply }) {
   return html`<div class="fresh">
     <span class="hidden-text" role="status">${count > 0 && says}</span>

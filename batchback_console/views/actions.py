@@ -1,7 +1,8 @@
 """Restart, repost and cancel a batch, and run its failed jobs again as a new batch.
 
-Each happens only if the page saw the batch as it still is, and one at a time: the second of two
-clicks finds that the batch has changed. The failed jobs of one round are always the same new batch.
+An action happens only if the batch is still as the page showed it, and only one at a time, so the
+second of two clicks finds that the batch has changed. The failed jobs of one round always become
+the same new batch.
 """
 
 import threading
@@ -29,7 +30,7 @@ from chalicelib.errors import (
     chain,
 )
 
-#: What came of an action: a sentence, and the batch to look at.
+#: The outcome of an action: a sentence, and the batch to show.
 Done = tuple[str, str]
 
 
@@ -54,7 +55,7 @@ _STATUS = {404: 404, 429: 429}
 def _seen(body: object) -> str:
     seen = body.get("seen") if isinstance(body, dict) else None
     if not isinstance(seen, str):
-        abort(400, "`seen` is missing: send what the batch's action came with.")
+        abort(400, "`seen` is missing: send the `seen` of this action from the batch.")
     return seen
 
 
@@ -127,7 +128,10 @@ class Actions:
         """Without its key, each job would only get the answer that the key is revoked."""
         key = self.console.keys.find_key(batch.key)
         if key is None or not key.may_sign_for(batch.account):
-            raise Conflict(f"Its key {batch.key} has been revoked, so no job can run.")
+            raise Conflict(
+                f"Its key {batch.key} has been revoked, so its jobs cannot run: submit them with "
+                "another key."
+            )
 
     def _terms(self, batch: Batch) -> SubmissionTerms:
         terms, damage = find_terms(self.console, batch)
@@ -142,7 +146,7 @@ class Actions:
 def _of_the_database(error: ServiceError) -> Exception:
     """The failure behind an error that says only that the batch was not saved, if there is one."""
     found = (each for each in chain(error) if isinstance(each, Unavailable))
-    return next(found, Conflict("The new batch was not saved: try again."))
+    return next(found, Conflict("The new batch was not saved: retry."))
 
 
 def rerun_of(batch: Batch, terms: SubmissionTerms, chunks: Iterable[Chunk]) -> Submission:

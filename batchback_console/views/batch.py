@@ -1,4 +1,4 @@
-"""One batch: its terms, the grid with a letter for each job, and what came of how many."""
+"""One batch: its terms, a grid with a letter for each job, and how many had each outcome."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def _head(batch: Batch) -> dict[str, Any]:
 
 
 def _terms(terms: SubmissionTerms | None, *, is_whole: bool) -> dict[str, Any]:
-    """Of a stage, only the receiver's host is shown. The rest of an address may hold a secret."""
+    """Of a stage in AWS, only the receiver's host is shown: the rest may contain a secret."""
     if terms is None:
         return {
             "submittedDeadlineMinutes": None,
@@ -80,7 +80,7 @@ def _terms(terms: SubmissionTerms | None, *, is_whole: bool) -> dict[str, Any]:
 
 
 def _outcomes(jobs: Sequence[SeenJob]) -> dict[str, Any]:
-    """What came of the jobs, counted one by one."""
+    """The outcomes of the jobs, counted one by one."""
     grid = "".join([job.outcome for job in jobs])
     statuses = Counter(job.http_status for job in jobs if job.outcome != WAITING)
     errors = Counter((job.error, job.outcome) for job in jobs if job.error is not None)

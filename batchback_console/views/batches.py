@@ -46,7 +46,7 @@ def routes(console: Console) -> Blueprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a page begins: after a batch, which need not exist any more."""
+    """Where a page begins: after a batch, which may no longer exist."""
 
     rank: int
     after: Listed | None
@@ -206,7 +206,9 @@ class Listing:
         if reached is None or reached == listed[-1]:
             return shown, None
         if len(shown) < room and self.asked.is_filtered:
-            self.notes.append(f"The newest {EXAMINED:,} batches were searched: go on for more.")
+            self.notes.append(
+                f"Only the newest {EXAMINED:,} were searched: show older ones to go on."
+            )
         return shown, Place(rank=_ENDED, after=reached)
 
     def _listed(self, accounts: Sequence[str], limit: int) -> Iterator[Listed]:

@@ -62,7 +62,7 @@ def _attempt(attempt: CallbackAttempt) -> dict[str, Any]:
 
 
 def _headers(batch: Batch, terms: SubmissionTerms | None) -> list[dict[str, Any]]:
-    """What each attempt sends. Each is signed anew, and callers' own headers are secrets."""
+    """The headers of each attempt. Each is signed anew, and callers' own headers are secrets."""
     if terms is None or terms.callback_url is None:
         return []
     trace = batch.trace
@@ -90,7 +90,7 @@ def _received(local: LocalTools, batch: Batch) -> list[dict[str, Any]]:
 
 
 def _arrived(callback: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a header that callers may set, the value is a secret."""
+    """The values of headers that callers may set are secrets."""
     raw: str = callback["raw"]
     return {
         "at": time(datetime.fromisoformat(callback["at"])),

@@ -80,7 +80,7 @@ def _outcome() -> str | None:
 
 
 def _holds(job: SeenJob, text: str) -> bool:
-    """Whether a job holds the text somewhere. `#17` is only the job with this index."""
+    """Whether a job contains the text somewhere. `#17` matches only the job with this index."""
     if text.startswith("#"):
         return text == f"#{job.index}"
     said = (job.id, f"{job.namespace}.{job.action}", job.http_status, job.error)
@@ -88,7 +88,7 @@ def _holds(job: SeenJob, text: str) -> bool:
 
 
 def _came_to(job: SeenJob, status: str) -> bool:
-    """Whether its last call got this HTTP status. `none` is for those whose call got none."""
+    """Whether its last call got this HTTP status. `none` matches jobs whose call got no status."""
     return job.outcome != WAITING and status == str(job.http_status or "none")
 
 
@@ -118,8 +118,8 @@ def _size(text: str | None) -> int | None:
 
 
 def _curl(console: Console, batch: Batch, job: Job) -> str:
-    """A command for a shell that runs this job again, as a batch of its own. What only the operator
-    of a stage knows is left to variables."""
+    """A shell command that runs this job again, as a batch of its own. Variables stand for what
+    only the operator of a stage knows."""
     local = console.local
     address = shlex.quote(local.service_address) if local else '"$BATCHBACK_ADDRESS"'
     user = shlex.quote(f"{batch.key}:") + '"$BATCHBACK_SECRET"'

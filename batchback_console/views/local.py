@@ -68,7 +68,7 @@ def _move(console: Console, tools: LocalTools) -> None:
 
 def _tools(console: Console) -> LocalTools:
     if console.local is None:
-        abort(404, "This is not the service on this machine.")
+        abort(404, "Only the console of `batchback local` can do this.")
     return console.local
 
 
@@ -96,7 +96,7 @@ def _span(console: Console, tools: LocalTools) -> timedelta:
         return max(timedelta(), due.at - console.clock.now())
     seconds = _given("seconds")
     if type(seconds) is not int or not 1 <= seconds <= _MOST_SECONDS:
-        abort(400, f"Send `to` as next, or `seconds` as a whole number from 1 to {_MOST_SECONDS}.")
+        abort(400, f"`to` must be next, or `seconds` a whole number from 1 to {_MOST_SECONDS}.")
     return timedelta(seconds=seconds)
 
 

@@ -154,7 +154,7 @@ def _state(letter: DeadLetter) -> str:
 
 def _note(role: str, count: int) -> str | None:
     if role == "jobs-dead":
-        return "bury_jobs takes these by itself, and records that their jobs failed."
+        return "bury_jobs takes these itself, and records that their jobs failed."
     return f"Only {_SHOWN} are shown; there may be more." if count == _SHOWN else None
 
 

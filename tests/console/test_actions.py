@@ -252,7 +252,7 @@ class TestRefused:
         answer = page.posts(f"/batches/{troubled.batch_id}/{name}", body)
         assert answer == Answer(
             status=400,
-            body={"error": "`seen` is missing: send what the batch's action came with."},
+            body={"error": "`seen` is missing: send the `seen` of this action from the batch."},
         )
 
     def test_what_is_not_possible_now_with_the_reason(self, page: Page, troubled: Batch) -> None:
@@ -269,7 +269,11 @@ class TestRefused:
         world.keys.keys = {key.key: key for key in keys}
         answer = do(page, name, troubled)
         assert answer == Answer(
-            status=409, body={"error": "Its key demo has been revoked, so no job can run."}
+            status=409,
+            body={
+                "error": "Its key demo has been revoked, so its jobs cannot run: submit them with "
+                "another key."
+            },
         )
         assert world.store.heads == {troubled.batch_id: troubled}
 

@@ -249,7 +249,7 @@ class TestPages:
         put(world, 9_999, age=500, label="rare", **ENDED)
         first = local.gets("/batches?label=rare")
         assert shown(first) == []
-        assert first["note"] == "The newest 1,000 batches were searched: go on for more."
+        assert first["note"] == "Only the newest 1,000 were searched: show older ones to go on."
         assert store.counted["heads"] == 1_000
         assert shown(local.gets(f"/batches?label=rare&after={first['next']}")) == [9_999]
 
@@ -332,7 +332,7 @@ class TestRow:
                 "outage being tried",
                 (
                     "The platform has been down since {2026-11-23T14:48:47.000Z}. "
-                    "It is being tried again now."
+                    "It is being called again now."
                 ),
                 "2026-11-23T14:49:02.000Z",
             ),

@@ -64,7 +64,7 @@ class TestServing:
     ) -> None:
         """With status 0."""
         assert user.types("console", "--stage", "local") == 0
-        assert "batchback: Ctrl-C ends it\n" in user.is_told
+        assert "batchback: Ctrl-C stops it\n" in user.is_told
         assert user.stdout.getvalue() == ""
         (about,) = shown
         assert (about["stage"], about["isLocal"]) == ("local", False)
@@ -140,7 +140,7 @@ def test_a_signal_ends_it_with_status_0(aws_of_a_process: str) -> None:
     ) as process:
         assert process.stderr
         assert TOKEN.search(process.stderr.readline())
-        assert process.stderr.readline() == "batchback: Ctrl-C ends it\n"
+        assert process.stderr.readline() == "batchback: Ctrl-C stops it\n"
         process.send_signal(signal.SIGTERM)
         assert (process.wait(30), process.stderr.read()) == (0, "")
 

@@ -60,19 +60,17 @@ def test_every_batch_is_offered_every_action() -> None:
 class TestRestart:
     def test_it_counts_what_runs_again_and_what_does_not(self) -> None:
         assert effect("restart", ended()) == (
-            "Runs the 2 jobs again whose call never got an answer. The failed job keeps its "
+            "Reruns the 2 jobs whose call never got an answer. The failed job keeps its "
             "answer. Then the callback is sent again."
         )
 
     def test_it_names_only_what_there_is(self) -> None:
         batch = ended(succeeded=9, failed=1, unanswered=1, callback=CallbackState.NONE)
-        assert effect("restart", batch) == (
-            "Runs the one job again whose call never got an answer."
-        )
+        assert effect("restart", batch) == ("Reruns the one job whose call never got an answer.")
 
     def test_thousands_are_readable(self) -> None:
         told = effect("restart", ended(failed=5_555, unanswered=1_234))
-        assert "the 1,234 jobs again" in told
+        assert "Reruns the 1,234 jobs" in told
         assert "The 4,321 failed jobs keep their answers." in told
 
     @pytest.mark.parametrize(
@@ -99,7 +97,7 @@ class TestRestart:
             (
                 running(checked_at=LATER - timedelta(minutes=4)),
                 (
-                    "It was checked at {2026-11-23T15:45:07.000Z}, and can be again at "
+                    "It was checked at {2026-11-23T15:45:07.000Z}: check it again at "
                     "{2026-11-23T15:50:07.000Z}."
                 ),
             ),
@@ -128,7 +126,7 @@ class TestRepost:
                     "callback": CallbackState.WAITING,
                     "next_try_at": LATER + timedelta(minutes=30),
                 },
-                "Sends the callback now, and not only at {2026-11-23T16:19:07.000Z}. ",
+                "Sends the callback now instead of at {2026-11-23T16:19:07.000Z}. ",
             ),
             (
                 {
@@ -166,7 +164,7 @@ class TestCancel:
     def test_it_counts_the_jobs_that_are_not_called_any_more(self) -> None:
         batch = running(counts=Counts(succeeded=3))
         assert effect("cancel", batch) == (
-            "Ends the batch: up to 7 jobs without an answer will not be called any more. Calls in "
+            "Ends the batch: up to 7 jobs without an answer will not be called. Calls in "
             "progress are finished, and answers are kept. Then the callback is sent."
         )
 

@@ -66,7 +66,7 @@ def test_the_newest_age_counts_and_a_queue_without_one_has_none(queues: Queues, 
     aws.ages = {NAMES["jobs"]: [42.0, 7.0], NAMES["callbacks-dead"]: [0.0]}
     assert ages(queues) == {**dict.fromkeys(NAMES), "jobs": 42, "callbacks-dead": 0}
     assert aws.period == (START - timedelta(minutes=15), START)
-    assert queues.age_note() == "Ages come from CloudWatch, a few minutes late."
+    assert queues.age_note() == "Ages come from CloudWatch, which is a few minutes late."
 
 
 def test_ages_are_asked_for_together_and_once_a_minute(queues: Queues, aws: Aws) -> None:
@@ -89,5 +89,5 @@ def test_without_the_right_to_ages_the_rest_is_shown(queues: Queues, aws: Aws) -
 def test_on_this_machine_there_are_no_ages(aws: Aws) -> None:
     queues = queues_of("local")
     assert set(ages(queues).values()) == {None}
-    assert queues.age_note() == "The AWS on this machine does not tell how old messages are."
+    assert queues.age_note() == "The AWS on this machine does not report how old messages are."
     assert aws.asked["GetMetricData"] == 0

@@ -126,7 +126,9 @@ class TestFailures:
         page = Page(console_of(world))
         answer = page.asks("GET", "/batches?label=canary")
         assert answer.status == 500
-        assert answer.body == {"error": "The console has a bug here: its terminal says where."}
+        assert answer.body == {
+            "error": "This is a bug in the console: report the line that its terminal shows."
+        }
         (line,) = page.told
         assert line.startswith("console: /api/batches failed: RuntimeError in ")
         assert "canary" not in line

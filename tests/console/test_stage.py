@@ -30,7 +30,7 @@ class TestShow:
     def test_nothing_holds_up_jobs(self, page: Page) -> None:
         shown = page.gets("/stage")
         assert (shown["pause"], shown["outages"], len(shown["queues"])) == (None, [], 6)
-        assert shown["ageNote"] == "Ages come from CloudWatch, a few minutes late."
+        assert shown["ageNote"] == "Ages come from CloudWatch, which is a few minutes late."
 
     def test_a_pause_is_shown_until_it_ends(self, world: World, page: Page) -> None:
         world.store.paused = Pause(until=START + timedelta(hours=1), reason="ticket 7")
