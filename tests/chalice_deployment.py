@@ -1,4 +1,4 @@
-"""What Chalice makes of a configuration, by its own code, up to the point where it would call pip
+"""What Chalice would deploy for a configuration, according to its own code. Nothing here calls pip
 or AWS."""
 
 from collections.abc import Mapping

@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, because some tests wait for processes."""
+    """Use one more worker than there are cores, because some tests wait for processes."""
     return (os.cpu_count() or 1) + 1
 
 

@@ -92,8 +92,8 @@ def description() -> Description:
 
 @cache
 def strictly() -> Description:
-    """The description with everything closed that it leaves open: an answer may have only keys that
-    it names."""
+    """The description without the freedom that it leaves: an answer may have only the keys that it
+    names."""
     document = deepcopy(description().document)
     schemas = document["components"]["schemas"]
     for schema in _objects_in(schemas):

@@ -43,7 +43,7 @@ def take_away(environ: MutableMapping[str, str] = os.environ) -> None:
 
 
 def an_empty_home() -> "tempfile.TemporaryDirectory[str]":
-    """Until it is cleaned up: no configuration of AWS, git, pip or anything else."""
+    """A home without configuration of AWS, git, pip or anything else, until it is cleaned up."""
     home = tempfile.TemporaryDirectory(prefix="home-")
     os.environ["HOME"] = home.name
     return home

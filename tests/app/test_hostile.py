@@ -14,8 +14,8 @@ from tests.hostile.vectors import Vector, vectors
 ROOT = Path(__file__).parents[2]
 #: The most memory that one request may take. The function has twice as much.
 MOST_MEMORY_MB = 256
-#: In CPU time: so many times the cost of the largest ordinary request, 0.3 s, on any machine. If
-#: the machine does other work in between, either may seem to cost more, so the least of a few tries
+#: In CPU time: a multiple of the cost of the largest ordinary request, about 0.3 s. If the machine
+#: does other work in between, either may seem to cost more, so the lowest of a few measurements
 #: counts.
 MOST_CPU_TIMES = 12
 MOST_TRIES = 5

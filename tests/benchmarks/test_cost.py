@@ -33,7 +33,7 @@ NOTHING = Usage(
         ({"log_bytes": 200_000}, 0.5),
     ],
 )
-def test_each_thing_used_has_its_price(used: dict[str, float], dollars: float) -> None:
+def test_each_billed_resource_has_its_price(used: dict[str, float], dollars: float) -> None:
     """1,000 bytes of log for each job are a GB for a million, and so on."""
     found = cost.dollars_per_million_jobs(replace(NOTHING, **used))  # type: ignore[arg-type]
     assert math.isclose(sum(found.values()), dollars)

@@ -1,4 +1,4 @@
-"""The counter on real clients: what it counts is what was sent, and what AWS would bill for it."""
+"""The counter on real clients: it counts what was sent, and what AWS would bill for it."""
 
 from collections import Counter
 from typing import Any
@@ -41,7 +41,9 @@ class TestDynamoDB:
         assert (tally.write_units, tally.index_write_units) == (2, 0)
         assert tally.stored_bytes == len("batch_idcountedpartputpacked") + 2000
 
-    def test_a_failed_condition_costs_what_stands_there(self, dynamodb: Any, tally: Tally) -> None:
+    def test_a_failed_condition_is_billed_by_the_existing_item(
+        self, dynamodb: Any, tally: Tally
+    ) -> None:
         dynamodb.put_item(TableName=TABLE, Item=item("taken", packed={"B": b"x" * 2000}))
         with pytest.raises(ClientError, match="ConditionalCheckFailed"):
             dynamodb.put_item(
@@ -51,7 +53,7 @@ class TestDynamoDB:
             )
         assert (tally.write_units, tally.failed_conditions) == (2 + 2, 1)
 
-    def test_an_item_in_both_indexes_pays_for_each_and_for_each_move(
+    def test_an_item_in_both_indexes_is_billed_for_each_and_for_each_move(
         self, dynamodb: Any, tally: Tally
     ) -> None:
         due = {"due_bucket": {"S": "1"}, "due_at": {"N": "1"}}
@@ -80,7 +82,9 @@ class TestDynamoDB:
         dynamodb.batch_write_item(RequestItems={TABLE: requests})
         assert (tally.write_units, tally.total_requests) == (1 + 2, 1)
 
-    def test_a_query_is_billed_by_all_it_reads_together(self, dynamodb: Any, tally: Tally) -> None:
+    def test_a_query_is_billed_by_the_total_that_it_reads(
+        self, dynamodb: Any, tally: Tally
+    ) -> None:
         for number in range(3):
             dynamodb.put_item(TableName=TABLE, Item=item(f"q{number}", packed={"B": b"x" * 3000}))
         dynamodb.query(
@@ -91,20 +95,20 @@ class TestDynamoDB:
         )
         assert tally.read_units == 3
 
-    def test_what_is_not_there_is_read_too(self, dynamodb: Any, tally: Tally) -> None:
+    def test_reading_a_missing_item_is_billed(self, dynamodb: Any, tally: Tally) -> None:
         dynamodb.get_item(TableName=TABLE, Key=key("none"), ConsistentRead=True)
         dynamodb.get_item(TableName=TABLE, Key=key("none"))
         assert tally.read_units == 1.5
 
     def test_items_read_together_are_billed_one_by_one(self, dynamodb: Any, tally: Tally) -> None:
-        """Also those that are not there."""
+        """Missing items are billed too."""
         keys = [key("none"), key("neither")]
         for consistent in (True, False):
             wanted = {TABLE: {"Keys": keys, "ConsistentRead": consistent}}
             dynamodb.batch_get_item(RequestItems=wanted)
         assert (tally.read_units, tally.total_requests) == (3, 2)
 
-    def test_a_request_it_has_no_rule_for_is_an_error(self, dynamodb: Any, tally: Tally) -> None:
+    def test_a_request_without_a_rule_is_an_error(self, dynamodb: Any, tally: Tally) -> None:
         """A number that leaves something out is worse than none."""
         with pytest.raises(NotImplementedError, match="DescribeTable"):
             dynamodb.describe_table(TableName=TABLE)
@@ -117,7 +121,7 @@ class TestRoundTrips:
         assert Tally(spans=spans).in_series == 3
         assert Tally().in_series == 0
 
-    def test_what_is_sent_together_is_one_round_trip(self, dynamodb: Any) -> None:
+    def test_concurrent_requests_are_one_round_trip(self, dynamodb: Any) -> None:
         counter = RequestCounter()
         counter.watch(dynamodb)
         for _ in range(2):
@@ -149,6 +153,6 @@ class TestABatch:
         assert tallies[in_process.POLLERS].sqs_requests == 2 * 6
         assert sum(tallies[function].failed_conditions for function in FUNCTIONS) == 0
 
-    def test_what_the_service_refuses_is_told(self, aws: None) -> None:  # noqa: ARG002
+    def test_a_refused_batch_is_reported(self, aws: None) -> None:  # noqa: ARG002
         with in_process.service_on_moto(payloads.SMALL.answer, "refused") as service:
             assert service.submit([]) == 400

@@ -1,5 +1,4 @@
-"""The jobs and answers that are measured: of the size they claim, and of a kind that does not
-compress to nothing."""
+"""The measured jobs and answers have the size that they claim, and compress like real data."""
 
 import json
 import zlib
@@ -22,7 +21,7 @@ def test_jobs_and_answers_have_the_size_they_claim(sizes: Sizes) -> None:
 
 
 @pytest.mark.parametrize("sizes", [HEADLINE, LARGE], ids=str)
-def test_no_two_are_alike_and_together_they_keep_an_eighth_of_their_size(sizes: Sizes) -> None:
+def test_no_two_are_alike_and_together_they_do_not_compress_below_an_eighth(sizes: Sizes) -> None:
     texts = [payloads.answer(number, sizes.answer) for number in range(25)]
     assert len({*texts}) == 25
     whole = "".join(texts).encode()

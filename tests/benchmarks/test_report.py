@@ -1,4 +1,4 @@
-"""The report shows what was measured and marks what is over its goal."""
+"""The report shows what was measured, and marks the numbers that are over their goals."""
 
 from typing import Any
 
@@ -119,7 +119,7 @@ def results() -> dict[str, Any]:
     return {**report.headline(measured), **measured}
 
 
-def test_the_headline_numbers_are_all_there(results: dict[str, Any]) -> None:
+def test_every_headline_number_is_there(results: dict[str, Any]) -> None:
     wanted = {"write_units_per_job", "read_units_per_job", "requests_per_job", "import_ratio"}
     wanted |= {"dollars_per_million_jobs", "worker_cpu_ms_per_job", "zip_bytes"}
     assert wanted <= {*results}
@@ -133,7 +133,7 @@ def test_the_headline_numbers_are_all_there(results: dict[str, Any]) -> None:
     assert {*results["ours_beside_peers"]} == {"batchback"}
 
 
-def test_what_is_over_its_goal_is_marked(results: dict[str, Any]) -> None:
+def test_a_number_over_its_goal_is_marked(results: dict[str, Any]) -> None:
     over = {goal.key for goal in GOALS if goal_row(goal, results)[2].endswith("(over)")}
     assert over == {"write_units_per_job", "large_batch_ratio"}
 
@@ -145,7 +145,7 @@ def test_every_price_is_shown_with_its_source_and_day(results: dict[str, Any]) -
     ] == []
 
 
-def test_what_was_not_measured_is_reported(results: dict[str, Any]) -> None:
+def test_a_missing_measurement_is_reported(results: dict[str, Any]) -> None:
     table = report.table(results)
     assert "not measured" in table
     assert "celery: skipped" in table

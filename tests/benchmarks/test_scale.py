@@ -1,4 +1,4 @@
-"""How what a job takes grows is a ratio of what was counted and measured."""
+"""How the cost of a job grows, as a ratio of counts and measurements."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def measured(batches: int, jobs: int, ms: float) -> dict[str, Any]:
     return {"batches_at_once": batches, "jobs": jobs, "cpu_ms_per_job": steps}
 
 
-def test_all_is_held_against_batches_of_two_hundred() -> None:
+def test_everything_is_compared_with_batches_of_two_hundred() -> None:
     rows = scale.growth(
         [counted(1, 200, 0.4), counted(50, 200, 0.4), counted(1, 10_000, 0.5)],
         [measured(50, 200, 2.0), measured(1, 10_000, 3.0)],

@@ -1,4 +1,4 @@
-"""The AWS that answers at once gives back what was written, and hands messages to functions."""
+"""The stub AWS returns what was written, and passes messages to functions."""
 
 import json
 from typing import Any
@@ -48,7 +48,7 @@ class TestDatabase:
         }
         assert before["state"] == {"S": "running"}
 
-    def test_a_set_grows_and_a_number_is_added_to(self) -> None:
+    def test_add_extends_a_set_and_increases_a_number(self) -> None:
         wanted = {
             "UpdateExpression": "ADD done :chunk, succeeded :jobs",
             "ExpressionAttributeValues": {":chunk": {"NS": ["7"]}, ":jobs": {"N": "25"}},
@@ -56,7 +56,7 @@ class TestDatabase:
         after = updated({"done": {"NS": ["3"]}, "succeeded": {"N": "50"}}, wanted)
         assert after == {"done": {"NS": ["3", "7"]}, "succeeded": {"N": "75"}}
 
-    def test_a_query_gives_the_parts_of_a_prefix_in_order_page_by_page(self) -> None:
+    def test_a_query_returns_the_parts_of_a_prefix_in_order_page_by_page(self) -> None:
         database = Database()
         for number in (2, 0, 3, 1):
             large = item(f"1#{number}", packed={"B": "x" * 900_000})
@@ -68,7 +68,7 @@ class TestDatabase:
         assert [each["part"]["S"] for each in rest["Items"]] == ["1#2", "1#3"]
         assert "LastEvaluatedKey" not in rest
 
-    def test_items_are_read_together_and_what_is_not_there_is_left_out(self) -> None:
+    def test_items_are_read_together_and_missing_ones_are_left_out(self) -> None:
         database = Database()
         there = item("0#head")
         database.answer("PutItem", {"TableName": TABLE, "Item": there})
@@ -91,7 +91,7 @@ class TestFunctions:
         assert event["function"] == "run_jobs"
         assert event["event"]["Records"][0]["body"] == '{"n":1}'
 
-    def test_who_invokes_a_function_gets_what_it_returns(self) -> None:
+    def test_invoking_a_function_returns_its_result(self) -> None:
         aws = Aws()
         answers: list[bytes] = []
         aws.answer(Request("/invoke/api", "", b'{"a":1}'), answers.append)

@@ -1,4 +1,4 @@
-"""How AWS meters, by the examples of its own pages."""
+"""How AWS meters usage, checked with the examples in its documentation."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class TestItemSize:
             ({"BS": [b"12", b"3"]}, 3),
         ],
     )
-    def test_a_value_weighs_what_its_kind_says(self, value: dict[str, Any], size: int) -> None:
+    def test_each_kind_of_value_has_its_size(self, value: dict[str, Any], size: int) -> None:
         assert units.value_bytes(value) == size
 
     @pytest.mark.parametrize(

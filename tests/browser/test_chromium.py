@@ -12,11 +12,11 @@ def test_the_name_of_the_package_comes_first() -> None:
     assert chromium.found({}, path.get) == "/bin/chromium"
 
 
-def test_any_of_its_names_will_do() -> None:
+def test_any_of_its_names_is_found() -> None:
     assert chromium.found({}, on_the_path("google-chrome").get) == "/bin/google-chrome"
 
 
-def test_the_one_that_you_name_comes_before_all() -> None:
+def test_the_one_that_you_name_takes_precedence() -> None:
     path = {**on_the_path("chromium"), "/opt/chrome": "/opt/chrome"}
     assert chromium.found({"CHROMIUM": "/opt/chrome"}, path.get) == "/opt/chrome"
 

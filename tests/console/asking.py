@@ -1,4 +1,4 @@
-"""The console as its page asks it: with the token, over a stage in memory."""
+"""The console of a stage in memory, called as its page calls it, with the token."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -39,10 +39,10 @@ class Answer:
 
 
 class Page:
-    """Asks as the page does."""
+    """Sends requests as the page does."""
 
     def __init__(self, console: Console) -> None:
-        #: What the terminal was told.
+        #: What was printed in the terminal.
         self.told: list[str] = []
         guard = Guard(port=_PORT, token=_TOKEN, may_act=console.may_act)
         self._client: FlaskClient = create_app(console, guard, self.told.append).test_client()

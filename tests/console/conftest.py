@@ -1,4 +1,4 @@
-"""The console over a service in memory."""
+"""The console of a service in memory."""
 
 import pytest
 

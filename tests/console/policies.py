@@ -16,7 +16,7 @@ def to_show(stage: str) -> dict[str, Any]:
 
 
 def to_act(stage: str) -> dict[str, Any]:
-    """Both policies in one."""
+    """Both policies combined."""
     show, act = _policy(_SHOW, stage), _policy(_ACT, stage)
     return {**show, "Statement": [*show["Statement"], *act["Statement"]]}
 

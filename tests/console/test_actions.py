@@ -1,4 +1,4 @@
-"""Restart, repost, cancel and rerun from the console: what happens, once, and what is refused."""
+"""Restart, repost, cancel and rerun from the console: each happens once, or is refused."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -115,7 +115,7 @@ class TestRepost:
 
 
 class TestTurns:
-    """Between the look at a batch and the change, no other action of this console comes in."""
+    """No other action of this console runs between reading a batch and changing it."""
 
     @pytest.mark.parametrize("name", ["restart", "repost", "rerunFailed"])
     def test_nothing_is_read_or_changed_out_of_turn(
@@ -162,7 +162,7 @@ class TestCancel:
 
 
 class TestRerunFailed:
-    def test_what_did_not_succeed_runs_as_a_new_batch_in_order(
+    def test_jobs_that_did_not_succeed_run_as_a_new_batch_in_order(
         self, world: World, page: Page, troubled: Batch
     ) -> None:
         answer = do(page, "rerunFailed", troubled)
@@ -204,13 +204,13 @@ class TestRerunFailed:
         world.run_to_the_end()
         assert called(world) == [1, 2]
 
-    def test_it_does_not_matter_that_the_callback_arrives_meanwhile(
+    def test_it_works_even_if_the_callback_arrives_meanwhile(
         self, page: Page, troubled: Batch
     ) -> None:
         before = replace(troubled, callback=CallbackState.WAITING)
         assert do(page, "rerunFailed", before).status == 200
 
-    def test_a_further_round_gets_a_further_batch(
+    def test_another_round_gets_another_batch(
         self, world: World, page: Page, troubled: Batch
     ) -> None:
         first = do(page, "rerunFailed", troubled)
@@ -255,7 +255,9 @@ class TestRefused:
             body={"error": "`seen` is missing: send the `seen` of this action from the batch."},
         )
 
-    def test_what_is_not_possible_now_with_the_reason(self, page: Page, troubled: Batch) -> None:
+    def test_an_action_that_is_not_possible_now_with_the_reason(
+        self, page: Page, troubled: Batch
+    ) -> None:
         answer = do(page, "cancel", troubled)
         assert answer == Answer(status=409, body={"error": "The batch has ended: it is completed."})
 
@@ -292,7 +294,9 @@ class TestRefused:
         )
 
     @pytest.mark.parametrize("name", ["restart", "repost", "cancel", "rerunFailed"])
-    def test_everything_if_it_may_only_show(self, world: World, troubled: Batch, name: str) -> None:
+    def test_every_action_of_a_read_only_console(
+        self, world: World, troubled: Batch, name: str
+    ) -> None:
         page = Page(console_of(world, may_act=False))
         answer = do(page, name, troubled)
         assert answer.status == 403

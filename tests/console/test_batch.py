@@ -1,4 +1,4 @@
-"""One batch: its terms, its grid and its counts, also if what is stored of it is damaged."""
+"""One batch: its terms, its grid and its counts, even if the stored data is damaged."""
 
 import json
 from datetime import timedelta
@@ -65,7 +65,7 @@ def test_it_has_what_the_row_has_and_its_terms(world: World, local: Page) -> Non
 
 
 def test_jobs_are_counted_one_by_one(world: World, local: Page) -> None:
-    """Not only those of finished chunks, as in the list."""
+    """The list counts only jobs of finished chunks."""
     batch = world.submitted(8, jobs_per_message=1)
     gone = failed('{"errorCode":404,"message":"No such contact"}', 404)
     answer_all(world, batch, succeeded(), gone, gone, unanswered(), failed("no", 400))
@@ -144,12 +144,12 @@ class TestDamagedTerms:
         assert (shown["callbackUrl"], shown["metadata"]) == (None, {})
         assert shown["callbackHeaderNames"] == []
 
-    def test_so_is_its_callback(self, stage: Page, batch: Batch) -> None:
+    def test_its_callback_is_shown_too(self, stage: Page, batch: Batch) -> None:
         shown = stage.gets(f"/batches/{batch.batch_id}/callback")
         assert "damaged" in shown["damage"]
         assert (shown["url"], shown["headers"]) == (None, [])
 
-    def test_so_are_its_jobs(self, local: Page, batch: Batch) -> None:
+    def test_its_jobs_are_shown_too(self, local: Page, batch: Batch) -> None:
         shown = local.gets(f"/batches/{batch.batch_id}/jobs/0")
         assert shown["request"] == '{"n":0}'
         assert "callbackUrl" not in shown["curl"]
@@ -159,7 +159,7 @@ class TestDamagedTerms:
     ("fields", "says"),
     [({"callback_headers": None}, "callbackHeaders are damaged"), ({}, "metadata is damaged")],
 )
-def test_terms_of_which_a_part_is_damaged_are_shown_without_it(
+def test_terms_are_shown_without_their_damaged_part(
     world: World, stage: Page, fields: dict[str, Any], says: str
 ) -> None:
     terms = SubmissionTerms(callback_url="https://example.com/", request_hash="", **fields)
@@ -173,7 +173,7 @@ class TestHostileData:
     HOSTILE = "\0\ud800<script>alert(1)</script>\u202e\u2028'\"&\\"
 
     def test_an_answer_is_always_json_in_ascii(self, world: World) -> None:
-        """So a lone surrogate, which is no UTF-8, stays escaped."""
+        """So a lone surrogate, which is not valid UTF-8, stays escaped."""
         terms = SubmissionTerms(
             callback_url=None, request_hash="", metadata={self.HOSTILE: self.HOSTILE}
         )

@@ -1,4 +1,4 @@
-"""The list of batches: which are shown, in which order, page by page, and at what cost."""
+"""The list of batches: which ones are shown, in which order, on which page, and at what cost."""
 
 from collections import Counter
 from dataclasses import replace
@@ -71,10 +71,10 @@ def shown(answer: dict[str, Any]) -> list[int]:
 
 
 class TestOrder:
-    def test_trouble_comes_first_then_what_runs_then_what_has_ended(
+    def test_batches_in_trouble_come_first_then_running_ones_then_ended_ones(
         self, world: World, local: Page
     ) -> None:
-        """Within each, the newest first."""
+        """Within each group, the newest batch comes first."""
         put(world, 1, age=50, **ENDED)
         put(world, 2, age=40)
         put(world, 3, age=60, due_at=START - timedelta(hours=1))
@@ -83,14 +83,16 @@ class TestOrder:
         put(world, 6, age=90, **FAILED)
         assert shown(local.gets("/batches")) == [3, 6, 4, 2, 5, 1]
 
-    def test_a_callback_that_is_still_to_come_is_work_left(self, world: World, stage: Page) -> None:
+    def test_a_batch_whose_callback_is_still_to_come_has_work_left(
+        self, world: World, stage: Page
+    ) -> None:
         put(world, 1, **{**ENDED, "callback": CallbackState.WAITING, "due_at": START})
         assert shown(stage.gets("/batches")) == [1]
 
     def test_no_batch_is_shown_twice_if_the_index_lags(
         self, world: World, local: Page, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The index of what is due still has a batch that has ended."""
+        """The index of due batches still contains one that has ended."""
         running = put(world, 1)
         due = [*world.store.find_due(START + timedelta(days=1))]
         put(world, 1, **ENDED)
@@ -162,7 +164,7 @@ class TestWhichAreShown:
     def test_filters_narrow_the_list(
         self, world: World, local: Page, query: str, wanted: list[int]
     ) -> None:
-        """Trouble is also a batch whose jobs wait."""
+        """A batch whose jobs wait is in trouble too."""
         put(world, 1, label="nightly-1")
         put(world, 2, label="nightly-2", **ENDED)
         put(world, 3, cancelled=True, **ENDED)
@@ -191,7 +193,7 @@ class TestWhichAreShown:
 
 class TestPages:
     def test_every_batch_is_on_one_page(self, world: World, local: Page) -> None:
-        """Those with work left first, and a page may begin amid either kind."""
+        """Batches with work left come first, and a page may begin anywhere in either kind."""
         for number in range(120):
             put(world, number + 1, age=number / 10)
         for number in range(130):
@@ -205,7 +207,7 @@ class TestPages:
         assert [len(page) for page in pages] == [100, 100, 50]
         assert [*range(1, 121), *range(1001, 1131)] == [each for page in pages for each in page]
 
-    def test_a_full_page_of_open_ones_leads_on_to_the_finished(
+    def test_a_full_page_of_open_batches_leads_to_the_finished_ones(
         self, world: World, local: Page
     ) -> None:
         for number in range(100):
@@ -253,7 +255,7 @@ class TestPages:
         assert store.counted["heads"] == 1_000
         assert shown(local.gets(f"/batches?label=rare&after={first['next']}")) == [9_999]
 
-    def test_of_very_many_open_batches_a_thousand_are_read_and_it_says_so(
+    def test_no_more_than_a_thousand_open_batches_are_read_and_it_says_so(
         self, world: World, store: CountingStore, stage: Page
     ) -> None:
         for number in range(1_001):
@@ -295,7 +297,7 @@ class TestRow:
         (row,) = local.gets("/batches")["batches"]
         assert row["trouble"] == "It was due 1 h 0 min ago and was not swept: does sweep run?"
 
-    def test_a_callback_that_is_tried_again_says_when(self, world: World, local: Page) -> None:
+    def test_a_callback_that_will_be_retried_says_when(self, world: World, local: Page) -> None:
         at = START + timedelta(minutes=4)
         waiting = {**ENDED, "callback": CallbackState.WAITING, "due_at": at, "next_try_at": at}
         put(world, 1, **waiting, attempts=2, history=(ATTEMPT, ATTEMPT))
@@ -371,7 +373,7 @@ class TestRow:
         assert row["waits"] == {"sentence": sentence, "until": until}
 
     @pytest.mark.parametrize("ending", [ENDED, {"cancelled": True}, {"deadline": START}])
-    def test_a_batch_that_calls_nothing_any_more_waits_for_no_platform(
+    def test_a_batch_that_makes_no_more_calls_waits_for_no_platform(
         self, world: World, local: Page, ending: dict[str, Any]
     ) -> None:
         world.store.outages["acme"] = Outage.beginning(START)

@@ -1,4 +1,4 @@
-"""The callback of a batch: attempts, what is sent, and locally what arrived; no secret of it."""
+"""The callback of a batch: its attempts, its body and, locally, what arrived, but no secret."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,7 +29,7 @@ def completed(world: World, terms: SubmissionTerms = PLAIN_TERMS, **fields: Any)
     return batch
 
 
-def test_each_attempt_is_shown_with_what_came_of_it(world: World) -> None:
+def test_each_attempt_is_shown_with_its_outcome(world: World) -> None:
     batch = completed(world)
     world.receiver.answers = [Reply(status=503), Reply(status=200)]
     world.run_to_the_end()
@@ -40,14 +40,14 @@ def test_each_attempt_is_shown_with_what_came_of_it(world: World) -> None:
     assert all(each["at"].endswith("Z") for each in shown["attempts"])
 
 
-def test_an_attempt_that_is_being_made_has_no_outcome_yet(world: World) -> None:
+def test_an_attempt_in_progress_has_no_outcome_yet(world: World) -> None:
     batch = world.submitted(history=(CallbackAttempt(at=START),), attempts=1)
     assert show(world, batch)["attempts"] == [
         {"at": "2026-11-23T14:49:07.000Z", "status": None, "error": None, "tookMs": None}
     ]
 
 
-def test_the_next_try_is_shown_only_while_there_is_one(world: World) -> None:
+def test_the_next_attempt_is_shown_only_while_there_is_one(world: World) -> None:
     batch = completed(world)
     head = world.head(batch)
     assert head.callback is CallbackState.WAITING
@@ -56,7 +56,7 @@ def test_the_next_try_is_shown_only_while_there_is_one(world: World) -> None:
     assert show(world, batch)["nextTryAt"] is None
 
 
-def test_its_size_is_that_of_what_is_sent(world: World) -> None:
+def test_its_size_is_that_of_the_body_that_is_sent(world: World) -> None:
     batch = completed(world, replace(PLAIN_TERMS, metadata={"order": "77"}), label="é")
     shown = show(world, batch)
     world.run_to_the_end()
@@ -120,8 +120,8 @@ class TestReceived:
     def test_it_is_none_on_a_stage(self, world: World) -> None:
         assert show(world, world.submitted())["received"] is None
 
-    def test_those_of_the_batch_are_shown_and_no_others(self, world: World) -> None:
-        """A batch that had the same id earlier is another."""
+    def test_only_callbacks_of_the_batch_are_shown(self, world: World) -> None:
+        """An earlier batch with the same id is a different one."""
         batch = world.submitted(terms=TERMS)
         ours = self.arrived(batch.callback_id)
         others = [
@@ -144,14 +144,14 @@ class TestReceived:
     def test_callers_headers_are_hidden_even_if_the_terms_are_damaged(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Then nobody knows which are secret."""
+        """In that case nobody knows which of them are secret."""
         batch = world.submitted(terms=TERMS)
         monkeypatch.setattr(world.store, "find_terms", lambda _: None)
         (callback,) = show(world, batch, [self.arrived(batch.callback_id)])["received"]
         assert ["authorization", None] in callback["headers"]
         assert ["webhook-id", batch.callback_id] in callback["headers"]
 
-    def test_of_a_large_body_the_beginning_is_shown(self, world: World) -> None:
+    def test_only_the_beginning_of_a_large_body_is_shown(self, world: World) -> None:
         batch = world.submitted()
         arrived = self.arrived(batch.callback_id, raw="é" * 400_000)
         (callback,) = show(world, batch, [arrived])["received"]

@@ -1,4 +1,4 @@
-"""`batchback console`: its options, its one sentence if it cannot start, and how it ends."""
+"""`batchback console`: its options, its message if it cannot start, and how it ends."""
 
 import os
 import re
@@ -62,7 +62,7 @@ class TestServing:
     def test_it_serves_the_address_that_it_prints_until_ctrl_c(
         self, user: User, shown: list[Any]
     ) -> None:
-        """With status 0."""
+        """The exit status is 0."""
         assert user.types("console", "--stage", "local") == 0
         assert "batchback: Ctrl-C stops it\n" in user.is_told
         assert user.stdout.getvalue() == ""
@@ -70,7 +70,7 @@ class TestServing:
         assert (about["stage"], about["isLocal"]) == ("local", False)
 
     @pytest.mark.parametrize(("option", "may"), [((), False), (("--allow-actions",), True)])
-    def test_it_only_shows_unless_it_is_allowed_more(
+    def test_it_is_read_only_unless_actions_are_allowed(
         self, user: User, shown: list[Any], option: tuple[str, ...], may: bool
     ) -> None:
         user.types("console", "--stage", "local", *option)
@@ -84,7 +84,7 @@ class TestServing:
                 "another.\n"
             )
 
-    def test_without_a_named_port_any_free_one_will_do(
+    def test_without_a_named_port_any_free_one_is_used(
         self, user: User, shown: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with ConsoleServer(console_of(World()), port=0, token="t", say=print) as other:
@@ -107,14 +107,14 @@ def test_without_flask_it_says_what_to_install(user: User, monkeypatch: pytest.M
     )
 
 
-def test_a_stage_that_cannot_be_read_is_said_before_anything_is_served(user: User) -> None:
+def test_a_stage_that_cannot_be_read_is_reported_before_anything_is_served(user: User) -> None:
     assert user.types("console", "--stage", "nowhere") == 2
     assert "There is no stage 'nowhere' in .chalice/config.json" in user.is_told
     assert "console is at" not in user.is_told
 
 
 def test_without_aws_it_says_so_and_ends() -> None:
-    """As a program of its own: with status 2, one sentence and no traceback."""
+    """A real process ends with status 2, one sentence and no traceback."""
     ran = subprocess.run(
         [sys.executable, "-m", "batchback", "console", "--stage", "local"],
         env={**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
@@ -147,6 +147,6 @@ def test_a_signal_ends_it_with_status_0(aws_of_a_process: str) -> None:
 
 @pytest.fixture
 def aws_of_a_process() -> Iterator[str]:
-    """An AWS that answers every request with an item that is not there."""
+    """An AWS that answers every request as if the item was missing."""
     with HttpServer(lambda _: json_answer({}), name="aws") as server:
         yield server.address

@@ -1,4 +1,4 @@
-"""What it costs to leave the page open on a stage, counted from the requests that it makes."""
+"""What it costs to leave the page open on a stage, computed from the requests that it makes."""
 
 import hashlib
 import json
@@ -46,7 +46,8 @@ HALF_DONE = a_batch(
     next_check_at=START + timedelta(minutes=30),
     due_at=START + timedelta(minutes=30),
 )
-#: The paths that the page polls while a view is open, and after how many polls all is repeated.
+#: The paths that the page polls while a view is open, and the number of polls after which all of
+#: them are repeated.
 VIEWS = {
     "the list, with 10 open batches": (["/batches"], 1),
     "a running batch of 10,000 jobs": (
@@ -72,7 +73,7 @@ class Watched:
     others: Counter[str] = field(default_factory=Counter)
 
     def an_hour_of(self, paths: Sequence[str], polls: int) -> "Hour":
-        """What an hour costs, judged by so many polls, of which none is the first."""
+        """What an hour costs, estimated from this many polls after the first one."""
         self._poll(paths)
         self.others.clear()
         with self.counter.by(paths[0]) as tally:
@@ -145,7 +146,7 @@ def save(store: DynamoBatchStore, batch: Batch) -> None:
 
 
 def text(number: int) -> str:
-    """A text of 200 characters, of which compression saves half."""
+    """A text of 200 characters that compresses to half its size."""
     return hashlib.shake_128(str(number).encode()).hexdigest(100)
 
 

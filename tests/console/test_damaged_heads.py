@@ -1,4 +1,4 @@
-"""A head that is damaged, or that a later release wrote: every view answers anyway."""
+"""Every view answers, even if a head is damaged or was written by a later release."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -48,7 +48,7 @@ class DamagedStore(FakeBatchStore):
         return {id: batch for id in batch_ids if (batch := self.find(id))}
 
     def load_chunk(self, batch: Batch, chunk: int) -> Chunk:
-        """As DynamoDB's: jobs are unreadable if there are not as many as the head says."""
+        """Like DynamoDB's store: jobs are unreadable if their number differs from the head's."""
         found = super().load_chunk(batch, chunk)
         is_whole = found.jobs is not None and len(found.jobs) == len(found.indexes)
         return found if is_whole else replace(found, jobs=None)
@@ -108,7 +108,7 @@ def test_whatever_is_damaged_every_view_answers(
     assert page.told == []
 
 
-#: Of a later release's batch, the answer says to use that release.
+#: For a batch of a later release, the answer says to use that release.
 _STATUS = {"format": (502,)}
 
 

@@ -1,4 +1,4 @@
-"""Who may ask the console: nobody but its own page, opened with this start's token."""
+"""Who may call the console: only its own page, with the token of the current process."""
 
 from functools import cache
 from typing import Any
@@ -54,7 +54,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def test_a_method_that_nothing_needs_is_refused_in_a_sentence() -> None:
+def test_an_unused_method_is_refused_in_a_sentence() -> None:
     answer = client().put("/api/console", headers=OURS)
     assert answer.status_code == 405
     assert answer.get_json() == {"error": "The console answers only GET and POST."}
@@ -79,7 +79,7 @@ def test_its_own_page_is_answered() -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/api/console", "/", "/page/index.html"])
-def test_a_name_that_a_strangers_dns_leads_here_is_refused(host: str, path: str) -> None:
+def test_a_host_name_that_a_strangers_dns_points_here_is_refused(host: str, path: str) -> None:
     """Even if that page had the token."""
     assert get(path, Host=host).status_code == 421
 
@@ -100,7 +100,7 @@ def test_a_request_that_another_site_caused_is_refused(site: str) -> None:
 
 
 def test_a_link_from_another_site_opens_the_page() -> None:
-    """It contains no data, and a chat may hold the link."""
+    """The page contains no data, and the link may come from a chat."""
     assert get("/", Sec_Fetch_Site="cross-site").status_code == 200
 
 
@@ -121,7 +121,7 @@ def test_a_link_from_another_site_opens_the_page() -> None:
     ],
 )
 def test_without_the_token_every_answer_is_the_same(path: str, given: str | None) -> None:
-    """Whether there is something at the path or not."""
+    """It does not matter whether there is something at the path."""
     headers = {"Host": OURS["Host"], **({} if given is None else {"Authorization": given})}
     answer = client().get(path, headers=headers)
     assert (answer.status_code, answer.get_json()) == (401, ASK_THE_TERMINAL)
@@ -130,7 +130,7 @@ def test_without_the_token_every_answer_is_the_same(path: str, given: str | None
 @pytest.mark.parametrize(
     "path", ["//api/console", "/api//console", "/%61pi/console", "/API/console"]
 )
-def test_no_spelling_of_a_path_goes_around_the_token(path: str) -> None:
+def test_no_spelling_of_a_path_bypasses_the_token(path: str) -> None:
     answer = client().get(path, headers={"Host": OURS["Host"]})
     assert answer.status_code == 401
 
@@ -170,7 +170,7 @@ def test_a_form_of_another_page_can_do_nothing(content_type: str) -> None:
         "/api/whatever",
     ],
 )
-def test_a_console_that_only_shows_changes_nothing(path: str) -> None:
+def test_a_read_only_console_changes_nothing(path: str) -> None:
     answer = post(path, may_act=False)
     assert answer.status_code == 403
     assert "--allow-actions" in answer.get_json()["error"]
@@ -211,8 +211,8 @@ def test_only_files_of_the_page_are_served(path: str) -> None:
     ],
 )
 def test_every_answer_has_the_headers_that_protect_it(answer: Any, status: int) -> None:
-    """It loads nothing from elsewhere, runs no inline script, is in no frame, in no cache, and in
-    no other page."""
+    """The page loads nothing from elsewhere, runs no inline script, and cannot be framed, cached or
+    read by another page."""
     got: TestResponse = answer()
     assert got.status_code == status
     policy = dict(part.split(" ", 1) for part in got.headers["Content-Security-Policy"].split("; "))

@@ -1,4 +1,4 @@
-"""The jobs of a batch: the table, searched and in order, and one job with everything about it."""
+"""The jobs of a batch: the table, its filters and order, and one job with all its details."""
 
 import json
 import subprocess
@@ -59,7 +59,7 @@ class TestTable:
     def test_jobs_are_found_by_the_exact_status_of_their_last_call(
         self, local: Page, batch: Batch, status: str, found: list[int]
     ) -> None:
-        """Job 4 waits, so it has no status yet, which is not the same as none."""
+        """Job 4 waits, so it has no status yet. That differs from a call without a status."""
         assert indexes(table(local, batch, f"status={status}")) == found
 
     def test_failed_jobs_come_first_then_those_without_an_answer(
@@ -100,7 +100,7 @@ class TestTable:
             ("text=++", [0, 3, 1, 4, 2, 5]),
         ],
     )
-    def test_text_and_outcome_narrow_it(
+    def test_text_and_outcome_filter_it(
         self, local: Page, batch: Batch, query: str, found: list[int]
     ) -> None:
         answer = table(local, batch, query)
@@ -114,19 +114,19 @@ class TestTable:
         assert indexes(table(local, batch, "from=999999999")) == []
 
     @pytest.mark.parametrize("query", ["from=-1", "limit=x", "limit=1.5", "from=9999999999"])
-    def test_a_number_that_is_none_is_named(self, local: Page, batch: Batch, query: str) -> None:
+    def test_an_invalid_number_is_named(self, local: Page, batch: Batch, query: str) -> None:
         answer = local.asks("GET", f"/batches/{batch.batch_id}/jobs?{query}")
         assert answer.status == 400
         assert f"`{query.split('=')[0]}` must be a whole number" in answer.body["error"]
 
-    def test_an_outcome_that_is_none_is_named(self, local: Page, batch: Batch) -> None:
+    def test_an_unknown_outcome_is_named(self, local: Page, batch: Batch) -> None:
         answer = local.asks("GET", f"/batches/{batch.batch_id}/jobs?outcome=x")
         assert (answer.status, answer.body) == (
             400,
             {"error": "`outcome` must be one of f, u, w, s."},
         )
 
-    def test_a_page_has_a_thousand_rows_at_most(self, world: World, local: Page) -> None:
+    def test_a_page_has_at_most_a_thousand_rows(self, world: World, local: Page) -> None:
         batch = world.submitted(1_200)
         assert len(table(local, batch, "limit=5000")["rows"]) == 1_000
 
@@ -189,7 +189,7 @@ cat > "$FOLDER/input"
 
 @pytest.mark.skipif(not Path("/bin/sh").exists(), reason="no shell")
 class TestCurl:
-    """The command is run by a shell, with a curl that only writes down what it gets."""
+    """A shell runs the command, with a curl that only records what it gets."""
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:

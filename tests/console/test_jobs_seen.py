@@ -1,4 +1,4 @@
-"""What came of each job: what is remembered, what is read again, and what an error says."""
+"""The outcome of each job: what is cached, what is read again, and how errors are shown."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ class ReadsCounted(FakeBatchStore):
     def __init__(self) -> None:
         super().__init__()
         self.read: list[range] = []
-        #: The chunks that came of it, one after the other.
+        #: The chunks that were returned, one after the other.
         self.loaded: list[int] = []
 
     def read_chunks(self, batch: Batch, chunks: range) -> Iterator[Chunk]:
@@ -82,7 +82,7 @@ def test_a_finished_chunk_is_read_once(store: ReadsCounted, batch: Batch) -> Non
     assert store.read == [range(40)]
 
 
-def test_a_chunk_that_has_been_finished_since_is_read_at_once(
+def test_a_chunk_that_was_finished_since_is_read_immediately(
     store: ReadsCounted, batch: Batch
 ) -> None:
     seen = JobsSeen()
@@ -100,7 +100,7 @@ def test_a_chunk_that_has_been_finished_since_is_read_at_once(
 def test_answers_of_an_unfinished_chunk_show_within_two_looks(
     store: ReadsCounted, batch: Batch
 ) -> None:
-    """Forty are waiting, and each look reads twenty of them, in one request."""
+    """Forty chunks are waiting, and each look reads twenty of them in one request."""
     seen = JobsSeen()
     grid(seen, store, batch)
     answered(store, batch, 3, succeeded())
@@ -111,8 +111,8 @@ def test_answers_of_an_unfinished_chunk_show_within_two_looks(
     assert store.read == [range(20), range(20, 40)]
 
 
-def test_chunks_far_apart_are_read_apart(store: ReadsCounted, batch: Batch) -> None:
-    """Those between them would be read for nothing."""
+def test_distant_chunks_are_read_separately(store: ReadsCounted, batch: Batch) -> None:
+    """The chunks between them would be read for nothing."""
     seen = JobsSeen()
     all_but = with_done(batch, *(set(batch.chunks) - {2, 4, 30}))
     grid(seen, store, all_but)
@@ -121,7 +121,7 @@ def test_chunks_far_apart_are_read_apart(store: ReadsCounted, batch: Batch) -> N
     assert store.read == [range(2, 5), range(30, 31)]
 
 
-def test_a_restart_is_read_anew(store: ReadsCounted, batch: Batch) -> None:
+def test_after_a_restart_everything_is_read_again(store: ReadsCounted, batch: Batch) -> None:
     for chunk in batch.chunks:
         answered(store, batch, chunk, unanswered())
     seen = JobsSeen()
@@ -130,10 +130,10 @@ def test_a_restart_is_read_anew(store: ReadsCounted, batch: Batch) -> None:
     assert grid(seen, store, again) == "w" * TOTAL
 
 
-def test_what_was_looked_at_longest_ago_is_forgotten_first(
+def test_the_batch_viewed_longest_ago_is_forgotten_first(
     store: ReadsCounted, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If there are too many batches, or too many jobs."""
+    """This happens if there are too many batches or too many jobs."""
     first = with_done(batch, *batch.chunks)
     second, third = (replace(first, submission=f"{number:032x}") for number in range(2))
     for most_batches, most_jobs in [(2, 10**6), (50, TOTAL * 2)]:
@@ -198,7 +198,7 @@ CALL = LastCall(http_status=404, attempts=2, took_ms=31)
         ('{"message":"\\u0000\\ud800\\u202e<script>"}', "404 \0\ud800\u202e<script>"),
     ],
 )
-def test_an_error_is_said_in_a_few_words(response: str, error: str) -> None:
+def test_an_error_is_shown_in_a_few_words(response: str, error: str) -> None:
     job = seen_job(0, None, Answer(Verdict.FAILED, response, CALL))
     assert job.error == error
     assert (job.http_status, job.attempts, job.took_ms) == (404, 2, 31)
@@ -234,11 +234,13 @@ class TestLargeAnswers:
         assert [grid(seen, store, ended).count("s") for _ in range(3)] == [10, 20, 20]
         assert store.loaded == [0, 1, 2, 3]
 
-    def test_jobs_that_no_look_has_come_to_wait(self, store: ReadsCounted, large: Batch) -> None:
+    def test_jobs_that_no_look_has_read_yet_are_waiting(
+        self, store: ReadsCounted, large: Batch
+    ) -> None:
         *_, job = JobsSeen().jobs(store, with_done(large, *large.chunks))
         assert (job.index, job.outcome, job.id, job.is_read) == (19, "w", None, False)
 
-    def test_what_is_read_again_delays_nothing_new(self, store: ReadsCounted, large: Batch) -> None:
+    def test_reading_again_delays_no_new_answers(self, store: ReadsCounted, large: Batch) -> None:
         seen = JobsSeen()
         for _ in range(2):
             grid(seen, store, large)

@@ -1,4 +1,4 @@
-"""What only the service on this machine can do, as the page asks for it."""
+"""What only the service on one machine can do, as the page requests it."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -105,12 +105,12 @@ def test_a_stage_in_aws_has_none_of_it(world: World) -> None:
 
 
 class TestSending:
-    def test_the_text_is_sent_as_it_is(self, page: Page, tools: Tools) -> None:
+    def test_the_text_is_sent_unchanged(self, page: Page, tools: Tools) -> None:
         answer = page.posts("/local/batches", {"text": " {x} "})
         assert (answer.status, answer.body) == (200, {"batchId": "ab" * 16})
         assert tools.sent == [" {x} "]
 
-    def test_a_refusal_is_the_apis(self, page: Page) -> None:
+    def test_a_refusal_is_passed_on_from_the_api(self, page: Page) -> None:
         answer = page.posts("/local/batches", {"text": "{"})
         assert (answer.status, answer.body["error"]) == (
             422,
@@ -140,7 +140,7 @@ class TestFaults:
             ({}, 400, "`of` must be platform or receiver."),
         ],
     )
-    def test_what_there_is_not_is_refused(
+    def test_an_unknown_switch_is_refused(
         self, page: Page, body: object, status: int, error: str
     ) -> None:
         answer = page.posts("/local/faults", body)
@@ -170,7 +170,7 @@ class TestClock:
     def test_two_moves_to_what_is_next_take_turns(
         self, page: Page, tools: Tools, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Two tabs would otherwise both add the way to it."""
+        """Otherwise, two tabs would both move the clock by the same time."""
         tools.due = NextDue(at=START + timedelta(hours=5), what="Jobs are retried.")
         asked = threading.Barrier(2)
 
@@ -193,9 +193,7 @@ class TestClock:
     @pytest.mark.parametrize(
         "body", [{}, {"seconds": 0}, {"seconds": -1}, {"seconds": 1.5}, {"seconds": True}]
     )
-    def test_it_does_not_move_back_or_by_nothing(
-        self, page: Page, tools: Tools, body: object
-    ) -> None:
+    def test_it_does_not_move_back_or_by_zero(self, page: Page, tools: Tools, body: object) -> None:
         answer = page.posts("/local/clock", body)
         assert answer.status == 400
         assert "a whole number from 1 to 2592000" in answer.body["error"]

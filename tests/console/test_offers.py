@@ -64,7 +64,7 @@ class TestRestart:
             "answer. Then the callback is sent again."
         )
 
-    def test_it_names_only_what_there_is(self) -> None:
+    def test_it_leaves_out_what_is_zero(self) -> None:
         batch = ended(succeeded=9, failed=1, unanswered=1, callback=CallbackState.NONE)
         assert effect("restart", batch) == ("Reruns the one job whose call never got an answer.")
 
@@ -161,7 +161,7 @@ class TestRepost:
 
 
 class TestCancel:
-    def test_it_counts_the_jobs_that_are_not_called_any_more(self) -> None:
+    def test_it_counts_the_jobs_that_will_not_be_called(self) -> None:
         batch = running(counts=Counts(succeeded=3))
         assert effect("cancel", batch) == (
             "Ends the batch: up to 7 jobs without an answer will not be called. Calls in "

@@ -1,4 +1,4 @@
-"""The console's page, as far as it can be judged without a browser."""
+"""The console's page, as far as it can be checked without a browser."""
 
 import re
 from hashlib import sha256
@@ -97,7 +97,7 @@ COLOR = re.compile(r"^\s+--([\w-]+): (#[0-9a-f]{6});$", re.MULTILINE)
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast_on_every_ground(scheme: str) -> None:
-    """WCAG AA asks for 4.5 to 1."""
+    """WCAG AA requires 4.5 to 1."""
     colors = palette(scheme)
     on_plain = ["text", "muted", "accent", "good", "bad", "warn", "info"]
     pairs = [(text, ground) for text in on_plain for ground in ("ground", "surface", "sunken")]

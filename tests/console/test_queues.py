@@ -1,4 +1,5 @@
-"""The queues of a stage: counted by SQS at each look, aged by CloudWatch once a minute."""
+"""The queues of a stage: SQS counts their messages at each look, and CloudWatch is asked for their
+ages once a minute."""
 
 from datetime import datetime, timedelta
 
@@ -69,13 +70,13 @@ def test_the_newest_age_counts_and_a_queue_without_one_has_none(queues: Queues, 
     assert queues.age_note() == "Ages come from CloudWatch, which is a few minutes late."
 
 
-def test_ages_are_asked_for_together_and_once_a_minute(queues: Queues, aws: Aws) -> None:
+def test_ages_are_requested_together_and_once_a_minute(queues: Queues, aws: Aws) -> None:
     for seconds in range(0, 61, 5):
         queues.rows(START + timedelta(seconds=seconds))
     assert aws.asked == {"GetQueueUrl": 6, "GetQueueAttributes": 6 * 13, "GetMetricData": 2}
 
 
-def test_without_the_right_to_ages_the_rest_is_shown(queues: Queues, aws: Aws) -> None:
+def test_without_permission_to_read_ages_the_rest_is_shown(queues: Queues, aws: Aws) -> None:
     aws.ages = {NAMES["jobs"]: [42.0]}
     assert ages(queues)["jobs"] == 42
     denied = {"Error": {"Code": "AccessDenied", "Message": "no GetMetricData for you"}}

@@ -1,4 +1,4 @@
-"""The console's server: where it listens, what it says of failures, and how it ends."""
+"""The console's server: where it listens, how it reports failures, and how it ends."""
 
 import socket
 
@@ -40,7 +40,7 @@ def test_only_this_machine_reaches_it() -> None:
 
 
 def test_a_port_that_is_in_use_is_an_error() -> None:
-    """Werkzeug would end the process."""
+    """By default, Werkzeug would end the process."""
     with serving() as first, pytest.raises(OSError, match="in use"):
         serving(first.port)
 
@@ -55,8 +55,8 @@ def test_the_port_is_free_afterwards() -> None:
 @pytest.mark.parametrize(
     "said", [b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n"]
 )
-def test_what_is_no_http_gets_no_answer(said: bytes) -> None:
-    """So no answer lacks the headers that protect it."""
+def test_a_request_that_is_not_http_gets_no_answer(said: bytes) -> None:
+    """Otherwise, an answer could lack the headers that protect it."""
     with serving() as server, socket.create_connection((HOST, server.port)) as connection:
         connection.sendall(said)
         connection.shutdown(socket.SHUT_WR)
@@ -88,7 +88,7 @@ def test_a_client_that_stops_in_the_middle_holds_no_thread(
             pass
 
 
-def test_it_waits_for_no_client_for_ever() -> None:
+def test_it_waits_for_no_client_forever() -> None:
     assert console_server._Handler.timeout == 10
 
 
@@ -117,7 +117,7 @@ class TestFailures:
         assert (answer.status, answer.body) == (502, {"error": says})
         assert page.told == []
 
-    def test_a_bug_is_told_to_the_terminal_without_any_value(
+    def test_a_bug_is_reported_in_the_terminal_without_any_value(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The text of an exception may contain anything."""
@@ -133,10 +133,10 @@ class TestFailures:
         assert line.startswith("console: /api/batches failed: RuntimeError in ")
         assert "canary" not in line
 
-    def test_a_bug_is_told_without_the_path_that_was_asked_for(
+    def test_a_bug_is_reported_without_the_requested_path(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A link of another page may have put control characters of the terminal into it."""
+        """A link on another page may contain control characters for the terminal."""
         world = World()
         failing(monkeypatch, world.store, "find", error=RuntimeError())
         page = Page(console_of(world))
@@ -155,7 +155,7 @@ class TestFailures:
         ],
     )
     @pytest.mark.parametrize("body", [b"[" * 100_000, b"{", b"\xff", b"", b"[]", b"NaN"])
-    def test_a_body_that_is_not_what_is_asked_for_is_refused(self, path: str, body: bytes) -> None:
+    def test_an_invalid_body_is_refused(self, path: str, body: bytes) -> None:
         world = World()
         page = Page(console_of(world, local=local_tools(why_fixed=None, move_clock=None)))
         answer = page.asks("POST", path, data=body, content_type="application/json")
@@ -167,7 +167,7 @@ class TestFailures:
         assert (answer.status, set(answer.body)) == (413, {"error"})
 
 
-def test_a_path_that_does_not_exist_is_an_error_as_any_other() -> None:
+def test_a_missing_path_is_an_error_like_any_other() -> None:
     answer = Page(console_of(World())).asks("GET", "/nothing")
     assert answer.status == 404
     assert set(answer.body) == {"error"}

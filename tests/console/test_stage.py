@@ -1,4 +1,4 @@
-"""What the console shows of a stage as a whole, and what it refuses."""
+"""What the console shows about a stage as a whole, and what it refuses."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -118,7 +118,7 @@ class TestReadOnly:
 
 
 class TestDoctor:
-    def test_it_signs_on_the_machine_s_clock_however_far_the_service_s_is_ahead(
+    def test_it_signs_with_the_machines_time_however_far_ahead_the_services_is(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[Any] = []

@@ -67,7 +67,7 @@ class Receiver:
 
     @cached_property
     def _ahead(self) -> timedelta:
-        """How far its clock is ahead of ours: Go always uses the machine's."""
+        """How far its clock is ahead of ours: Go always uses the machine's clock."""
         connection = http.client.HTTPConnection(
             urlsplit(self.address).netloc, timeout=PATIENCE_SECONDS
         )
@@ -256,7 +256,7 @@ def a_body(name: str = "") -> bytes:
 
 
 class TestGenuine:
-    def test_a_callback_is_taken_and_worked_on(self, receiver: Receiver) -> None:
+    def test_a_callback_is_accepted_and_processed(self, receiver: Receiver) -> None:
         body = a_body("one")
         assert receiver.gets(receiver.signed(body), body) == 204
         assert receiver.line().split()[0] == "one"
@@ -264,14 +264,14 @@ class TestGenuine:
     @pytest.mark.parametrize(
         "secrets", [(SECRET, OTHER_SECRET), (OTHER_SECRET, SECRET)], ids=["new", "old"]
     )
-    def test_during_a_rotation_whichever_of_the_two_secrets_it_knows(
+    def test_during_a_rotation_either_secret_verifies(
         self, receiver: Receiver, secrets: Sequence[str]
     ) -> None:
         body = a_body("rotating")
         assert receiver.gets(receiver.signed(body, *secrets), body) == 204
         assert receiver.line().split()[0] == "rotating"
 
-    def test_a_signature_of_another_kind_beside_ours_does_no_harm(self, receiver: Receiver) -> None:
+    def test_an_additional_signature_of_another_kind_does_no_harm(self, receiver: Receiver) -> None:
         body = a_body("beside")
         headers = receiver.signed(body)
         headers["webhook-signature"] = f"v1a,AAAA {headers['webhook-signature']}"
@@ -304,15 +304,11 @@ class TestForged:
             assert receiver.gets({**headers, **change}, body) == 401
 
     @pytest.mark.parametrize("minutes", [6, -6, 60 * 24 * 365])
-    def test_what_was_not_signed_just_now_is_refused(
-        self, receiver: Receiver, minutes: int
-    ) -> None:
+    def test_a_time_too_far_from_now_is_refused(self, receiver: Receiver, minutes: int) -> None:
         body = a_body()
         assert receiver.gets(receiver.signed(body, age=timedelta(minutes=minutes)), body) == 401
 
-    def test_headers_that_make_no_sense_are_refused_and_break_nothing(
-        self, receiver: Receiver
-    ) -> None:
+    def test_malformed_headers_are_refused_and_break_nothing(self, receiver: Receiver) -> None:
         body = a_body()
         for change in _nonsense(receiver.signed(body)):
             headers = {**receiver.signed(body), **change}
@@ -322,7 +318,7 @@ class TestForged:
 
 
 def _nonsense(headers: Headers) -> Iterator[dict[str, str | bytes | None]]:
-    """Changes of headers that make each of them invalid."""
+    """Changes that make one of the headers invalid."""
     right = headers["webhook-signature"]
     for name in headers:
         yield {name: None}
@@ -372,7 +368,7 @@ class TestWithoutASecret:
         assert "CALLBACK_SECRET=whsec_..." in done.stderr
         assert [*tmp_path.iterdir()] == []
 
-    def test_php_which_has_no_start_takes_nothing(self, tmp_path: Path) -> None:
+    def test_php_refuses_every_callback(self, tmp_path: Path) -> None:
         for number, secret in enumerate(NO_SECRETS):
             folder = tmp_path / str(number)
             folder.mkdir()
@@ -384,7 +380,9 @@ class TestWithoutASecret:
 
 
 class TestServers:
-    def test_one_that_comes_again_is_taken_again_and_worked_on_once(self, server: Receiver) -> None:
+    def test_a_repeated_callback_is_accepted_again_and_processed_once(
+        self, server: Receiver
+    ) -> None:
         body, id = a_body("again"), f"{uuid.uuid4().hex}-1"
         for seconds in (60, 30, 0):
             headers = server.signed(body, message_id=id, age=timedelta(seconds=seconds))
@@ -393,15 +391,15 @@ class TestServers:
         assert server.gets(server.signed(last), last) == 204
         assert [server.line().split()[0] for _ in range(2)] == ["again", "last"]
 
-    def test_what_is_too_large_is_not_waited_for(self, server: Receiver) -> None:
+    def test_a_body_over_the_limit_is_refused_unread(self, server: Receiver) -> None:
         assert server.gets_from_a_stranger({"Content-Length": "50000001"}, b"") == 413
 
-    def test_what_does_not_say_its_size_is_refused(self, server: Receiver) -> None:
+    def test_a_request_without_a_length_is_refused(self, server: Receiver) -> None:
         chunked = {"Content-Length": None, "Transfer-Encoding": "chunked"}
         assert server.gets_from_a_stranger(chunked, b"0\r\n\r\n") == 411
 
     @pytest.mark.parametrize("length", ["", "x", "-1", "9" * 5_000])
-    def test_a_size_that_is_none_is_refused(self, server: Receiver, length: str) -> None:
+    def test_an_invalid_length_is_refused(self, server: Receiver, length: str) -> None:
         status = server.gets_from_a_stranger({"Content-Length": length}, b"")
         assert status in {400, 401, 411, 413}
 
@@ -435,7 +433,7 @@ class TestForgetting:
             case _:
                 return [request.getfixturevalue("go_program")]
 
-    def test_a_server_knows_what_came_71_hours_ago_and_not_what_came_73_hours_ago(
+    def test_a_server_remembers_an_id_after_71_hours_but_not_after_73(
         self, command: list[str], tmp_path: Path
     ) -> None:
         id, worked_on = f"{uuid.uuid4().hex}-1", []
@@ -450,7 +448,9 @@ class TestForgetting:
                 wait_until(lambda: waiting(tmp_path / "callbacks") == set())
         assert worked_on == ["again", "last", "last", "again", "last"]
 
-    def test_what_waits_is_not_forgotten(self, command: list[str], tmp_path: Path) -> None:
+    def test_unprocessed_callbacks_are_not_forgotten(
+        self, command: list[str], tmp_path: Path
+    ) -> None:
         with program(*command, folder=tmp_path, complains=True) as server:
             self._post(server, b"no JSON", "one-1")
             wait_until(lambda: (tmp_path / "stderr").stat().st_size > 0)
@@ -460,7 +460,7 @@ class TestForgetting:
             assert server.line().split()[0] == "last"
             wait_until(lambda: waiting(tmp_path / "callbacks") == {"one-1"})
 
-    def test_php_forgets_what_its_owner_is_done_with(self, tmp_path: Path) -> None:
+    def test_php_forgets_only_processed_callbacks(self, tmp_path: Path) -> None:
         id, stored = f"{uuid.uuid4().hex}-1", tmp_path / "callbacks"
         with php_server(tmp_path) as receiver:
             self._post(receiver, a_body(), id)
@@ -478,7 +478,7 @@ class TestForgetting:
             self._post(receiver, a_body(), "other-1")
             assert waiting.exists()
 
-    def test_a_shell_does_if_it_is_given_a_folder(self, tmp_path: Path) -> None:
+    def test_verify_sh_remembers_ids_in_its_folder(self, tmp_path: Path) -> None:
         needed("openssl")
         folder, id = tmp_path / "callbacks", f"{uuid.uuid4().hex}-1"
         seen_before = (2, "verified, and seen before\n", "")
@@ -546,7 +546,7 @@ class TestPython:
         ) as server:
             yield Receiver(address=server.address, line=str)
 
-    def test_it_answers_before_it_works(self, example: Any, tmp_path: Path) -> None:
+    def test_it_answers_before_it_processes(self, example: Any, tmp_path: Path) -> None:
         answered, worked = threading.Event(), threading.Event()
 
         def work(_: object) -> None:
@@ -560,7 +560,7 @@ class TestPython:
             answered.set()
             assert worked.wait(PATIENCE_SECONDS)
 
-    def test_what_it_could_not_finish_it_takes_up_again(
+    def test_unfinished_callbacks_are_resumed(
         self, example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         tried: Queue[str] = Queue()
@@ -585,13 +585,13 @@ _SAY = "const say = console.log; console.log = (first, ...more) => more.length ?
 
 
 class TestNode:
-    def test_it_answers_before_it_works(self, tmp_path: Path) -> None:
+    def test_it_answers_before_it_processes(self, tmp_path: Path) -> None:
         """Its processing never ends here, and blocks the whole process."""
         with self.instead(tmp_path, "(() => { for (;;); })()") as receiver:
             body = a_body()
             assert receiver.gets(receiver.signed(body), body) == 204
 
-    def test_what_it_could_not_finish_it_takes_up_again(self, tmp_path: Path) -> None:
+    def test_unfinished_callbacks_are_resumed(self, tmp_path: Path) -> None:
         body = a_body("unfinished")
         failing = "(() => { throw new Error('no'); })()"
         with self.instead(tmp_path, failing, complains=True) as receiver:

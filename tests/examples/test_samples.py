@@ -1,5 +1,5 @@
-"""The checks that docs/receiving.md shows, each used as if it was copied: the function `is_genuine`
-of a language, after its imports and before some lines that call it. verify.sh is run as a whole,
+"""The checks that docs/receiving.md shows, each used as a reader would use it: the function
+`is_genuine` of each language is copied into a program that calls it, verify.sh is run as a whole,
 and `verify_callback` is called."""
 
 import base64
@@ -49,8 +49,8 @@ class Case:
 class Sample(Protocol):
     @property
     def now(self) -> datetime:
-        """The time of its clock. Go always uses the machine's, which may differ from Python's
-        here."""
+        """The time on its clock. Go always uses the machine's clock, which may differ from the one
+        that Python sees here."""
 
     def judge(self, cases: list[Case]) -> list[bool]:
         """Which of them it considers genuine."""
@@ -249,7 +249,7 @@ def signed(
     )
 
 
-def test_what_the_service_signed_is_genuine(sample: Sample, genuine: Case) -> None:
+def test_a_callback_of_the_service_is_genuine(sample: Sample, genuine: Case) -> None:
     short, long = bytes(24), bytes(64)
     cases = [
         genuine,
@@ -296,7 +296,7 @@ def test_a_secret_that_is_empty_short_or_damaged_verifies_nothing(sample: Sample
     assert accepted == []
 
 
-def test_what_is_old_or_of_the_future_is_refused(sample: Sample) -> None:
+def test_a_time_too_far_from_now_is_refused(sample: Sample) -> None:
     ages = [400, -400, 3_600, -3_600, 86_400 * 365, -86_400 * 365]
     cases = [signed(sample, age=timedelta(seconds=age)) for age in ages]
     assert sample.judge(cases) == [False] * len(cases)
@@ -331,7 +331,7 @@ def test_a_header_that_is_missing_or_empty_is_refused(
     assert sample.judge(cases) == [False] * len(cases)
 
 
-def test_a_signature_that_is_not_the_right_one_is_refused(sample: Sample, genuine: Case) -> None:
+def test_a_wrong_signature_is_refused(sample: Sample, genuine: Case) -> None:
     right = genuine.headers["webhook-signature"]
     wrong = ["v1,", "v1", ",", "*", "v1,*", right[:-1], right.replace("v1,", "v2,"), right.lower()]
     cases = [genuine.with_header("webhook-signature", each) for each in wrong]

@@ -1,4 +1,4 @@
-"""Freezes a sample of what the present code stores and sends."""
+"""Freezes a sample of what the current code stores and sends."""
 
 import os
 import sys

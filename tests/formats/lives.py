@@ -1,4 +1,4 @@
-"""What a sample holds, batch by batch, and how it ends: told to a service on moto."""
+"""The batches of a sample: how a service on moto gets into their states, and how they end."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ from tests.formats.sample import items_of
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
 from tests.stories.outages import failing
 
-#: A sample ends after three, unless its messages are lost.
+#: Three sweeps are enough unless messages are lost.
 _MOST_SWEEPS = 30
-#: All that a caller may say of a batch.
+#: Every optional key of `run`.
 _WORDS = {
     "label": "orders of May",
     "metadata": {"order": "77", "café": "☕"},
@@ -33,18 +33,18 @@ Submit = Callable[[Sequence[Any]], str]
 
 
 class WorkerDied(BaseException):
-    """Takes the whole invocation with it."""
+    """Ends the whole invocation, because no handler catches it."""
 
 
 class DeadlyReceiver:
-    """Takes the function with it that calls back."""
+    """Kills the function that sends the callback."""
 
     def post(self, *_: object, **__: object) -> Reply:
         raise WorkerDied
 
 
 class NeverEnded(AssertionError):
-    """Batches of a sample are due again and again, and nothing comes of them."""
+    """Some batches of a sample are due again and again, and never end."""
 
 
 def jobs(total: int, action: str = "echo") -> list[dict[str, Any]]:
@@ -64,8 +64,9 @@ def configure(life: OnMoto) -> None:
 
 
 def begin(life: OnMoto) -> dict[str, str]:
-    """Batches in every state that may be met; their ids by what each is there for. Those whose
-    messages come back again and again begin first: what is received is received by all."""
+    """Submit batches and bring them into every possible state. Return their ids by what each one is
+    for. Batches whose messages keep coming back begin first, because each of them receives the
+    messages of all the others too."""
     configure(life)
     standing = _lost(life)
     in_words = partial(_submit_in_words, life)
@@ -93,7 +94,7 @@ def begin(life: OnMoto) -> dict[str, str]:
 
 
 def _rotate_the_key(life: OnMoto) -> None:
-    """The old secret, with which everybody calls, ends a day later."""
+    """The old secret, which signs every call here, expires a day later."""
     now = life.clock.now()
     KeyTable(boto3.client("dynamodb"), life.names.keys_table).rotate_key(
         "demo", lambda key: credentials.rotated(key.secrets, "newer", now, timedelta(hours=24))
@@ -101,8 +102,8 @@ def _rotate_the_key(life: OnMoto) -> None:
 
 
 def end(life: OnMoto, begun: dict[str, str]) -> dict[str, Any]:
-    """Lets everything go on to its end: what has come out of each batch."""
-    life.clock.advance(seconds=721)  # what somebody had in hand is visible again
+    """Run every batch to its end, and return the outcome of each."""
+    life.clock.advance(seconds=721)  # received messages are visible again
     _sweep_until_nothing_is_due(life, begun)
     unanswered = begun["delivered, and gave up on all jobs"]
     before = _outcome(life, unanswered)
@@ -139,7 +140,7 @@ def _outcome(life: OnMoto, async_id: str) -> dict[str, Any]:
 
 
 def _attempt(attempt: Any) -> list[Any]:
-    """Without its time, which depends on chance."""
+    """An attempt without its time, which is random."""
     return [attempt[name] for name in ("status", "error", "tookMs")]
 
 
@@ -187,13 +188,13 @@ def _poisoned(life: OnMoto) -> str:
         for message in life.receive():
             _deliver(life, message)
         life.clock.advance(seconds=361)
-    life.receive()  # which moves it to the dead
+    life.receive()  # this moves it to the dead-letter queue
     life.platform.answer = echo
     return async_id
 
 
 def _half_done(life: OnMoto, submit: Submit) -> str:
-    """One chunk's message has gone on with a delay, for its one job that failed for now."""
+    """One chunk's message was sent on with a delay, for its one job that failed temporarily."""
     life.platform.answer = lambda call: (
         echo(call) if call.params["n"] else Reply(status=503, retry_after="600")
     )
@@ -207,7 +208,7 @@ def _half_done(life: OnMoto, submit: Submit) -> str:
 
 
 def _handed_on(life: OnMoto) -> str:
-    """Twice: its message waits for half a minute, and counts its errors."""
+    """Its message met two errors: it waits for half a minute, and counts them."""
     async_id = life.submit(jobs(1))
     for _ in range(2):
         for message in life.receive():
@@ -227,7 +228,7 @@ def _lost(life: OnMoto) -> str:
 
 
 def _with_a_sentinel(life: OnMoto, async_id: str) -> str:
-    """Its owner has it checked, minutes after it was last."""
+    """Its owner has it checked, minutes after the last check."""
     life.ask("restart", {"async": async_id})
     for message in life.receive():
         if async_id in message["Body"]:
@@ -272,7 +273,7 @@ def _cancelled(life: OnMoto) -> str:
 
 
 def _stopped(life: OnMoto) -> str:
-    """More jobs failed than its caller allows; most were not called."""
+    """More jobs failed than its caller allows, and most were not called."""
     life.platform.answer = lambda _: Reply(status=400)
     body = {"jobs": jobs(40), "callbackUrl": CALLBACK_URL, "maxFailed": 2}
     async_id: str = life.ask("run", body)["asyncId"]
@@ -285,7 +286,7 @@ def _stopped(life: OnMoto) -> str:
 
 
 def _leased(life: OnMoto) -> str:
-    """Its callback may have come, or not."""
+    """Its callback may or may not have arrived."""
     async_id = life.submit(jobs(2))
     while not life.head(async_id).is_completed:
         _deliver_of(life, async_id)
@@ -304,7 +305,7 @@ def _deliver_of(life: OnMoto, async_id: str) -> None:
 
 
 def _held_up(life: OnMoto) -> str:
-    life.clock.advance(minutes=2)  # so that the last answer is long ago
+    life.clock.advance(minutes=2)  # so that the last answer does not prevent an outage
     life.platform.answer = lambda _: Reply(status=503)
     async_id = life.submit(jobs(40))
     _deliver_of(life, async_id)
@@ -332,5 +333,5 @@ def _callback_waiting(life: OnMoto, submit: Submit) -> str:
 
 
 def submitted(life: OnMoto) -> str:
-    """The same again, however often it is asked for."""
+    """Submit a batch. Repeating this finds the same batch."""
     return life.submit(jobs(40), Idempotency_Key="frozen")

@@ -1,4 +1,4 @@
-"""A stage's tables and queues as data, out of moto and into it."""
+"""The tables and queues of a stage as data, which can be read from moto and put into it."""
 
 import base64
 import json
@@ -21,16 +21,16 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What a stage holds at one moment, and what comes of it."""
+    """What a stage holds at one moment, and how its batches end."""
 
     frozen_at: datetime
     #: Items of the table `batches`, in DynamoDB's JSON.
     batches: list[Item]
-    #: Of the table `keys`.
+    #: Items of the table `keys`.
     keys: list[Item]
-    #: Queue (as in `Names`), body, group, seconds of delay, how often received.
+    #: The queue (as in `Names`), the body, the group, the delay in seconds, the receive count.
     messages: list[Item]
-    #: Each batch by what it is there for: its id and what has to come out.
+    #: For each batch, by what it is for: its id and its expected outcome.
     expected: dict[str, Any]
 
     @classmethod
@@ -43,14 +43,14 @@ class Sample:
         return cls(frozen_at=frozen_at, **parts)
 
     def write(self, version: str) -> None:
-        _folder(version).mkdir(parents=True)  # what is frozen stays
+        _folder(version).mkdir(parents=True)  # fails if the sample exists
         expected = {"frozen_at": self.frozen_at.isoformat(), **self.expected}
         parts = {"batches": self.batches, "keys": self.keys, "messages": self.messages}
         for name, part in {**parts, "expected": expected}.items():
             (_folder(version) / f"{name}.json").write_text(_in_lines(_frozen(part)), "utf-8")
 
     def put(self, names: Names) -> None:
-        """Into a stage of moto whose clock is at `frozen_at`."""
+        """Put it into a stage in moto whose clock is at `frozen_at`."""
         dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
         for table, found in ((names.batches_table, self.batches), (names.keys_table, self.keys)):
             for item in found:
@@ -76,7 +76,7 @@ def items_of(table: str) -> list[Item]:
 
 
 def messages_of(names: Names, now: datetime) -> list[Item]:
-    """What is on the queues; what somebody has in hand is taken to come back at once."""
+    """The messages in the queues, as if received ones came back immediately."""
     return [
         {
             "queue": queue,
@@ -107,7 +107,7 @@ def _folder(version: str) -> Path:
 
 
 def _in_lines(part: list[Any] | dict[str, Any]) -> str:
-    """As JSON, an item a line."""
+    """JSON with one item per line."""
     if isinstance(part, list):
         return "[\n" + ",\n".join(map(_dump, part)) + "\n]\n"
     lines = [f"{_dump(name)}: {_dump(value)}" for name, value in part.items()]
@@ -119,7 +119,7 @@ def _dump(value: object) -> str:
 
 
 def _frozen(value: Any) -> Any:
-    """Bytes as base64, under a name that no attribute has."""
+    """The value with bytes as base64, under a name that no attribute has."""
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
     if isinstance(value, dict):

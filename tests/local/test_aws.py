@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAMES = Names(STAGE)
 
 
-def test_the_openapi_validator_is_itself_again_once_cloudformation_is_imported() -> None:
+def test_the_openapi_validator_is_restored_once_cloudformation_is_imported() -> None:
     import_cloudformation()
     assert import_module("openapi_spec_validator").__file__
 
@@ -184,12 +184,14 @@ def test_a_query_gives_its_own_partition_in_order(dynamodb: "DynamoDBClient") ->
     ]
 
 
-def test_a_stack_that_cannot_be_created_is_one_sentence(embedded_aws: EmbeddedAws) -> None:
+def test_a_stack_that_cannot_be_created_is_reported_in_one_sentence(
+    embedded_aws: EmbeddedAws,
+) -> None:
     with pytest.raises(CannotStart, match=f"^The stack batchback-{STAGE} cannot be created "):
         create_resources(STAGE, embedded_aws.address)
 
 
-def test_a_port_in_use_is_said_in_one_sentence(embedded_aws: EmbeddedAws) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(embedded_aws: EmbeddedAws) -> None:
     port = urlsplit(embedded_aws.address).port
     with pytest.raises(PortInUse, match=f"^Port {port} is in use"):
         EmbeddedAws(port or 0)

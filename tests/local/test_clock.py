@@ -1,4 +1,4 @@
-"""The local service's clock is moved ahead, and everything that waits follows it."""
+"""If the local service's clock is moved ahead, everything that waits follows it."""
 
 import os
 import queue
@@ -61,7 +61,7 @@ def test_a_move_is_rounded_up_so_that_what_is_next_is_due(clock: LocalClock) -> 
     assert clock.ahead == timedelta(milliseconds=1)
 
 
-def test_whoever_inherits_its_file_sees_each_move(clock: LocalClock) -> None:
+def test_a_process_that_inherits_its_file_sees_each_move(clock: LocalClock) -> None:
     of_a_worker = LocalClock(os.dup(clock.descriptor))
     clock.move(HOURS)
     clock.move(HOURS)
@@ -74,7 +74,7 @@ def test_it_leaves_no_file(clock: LocalClock) -> None:
 
 @pytest.mark.usefixtures("queues_follow")
 class TestQueues:
-    def test_a_delayed_message_comes_when_the_clock_says(
+    def test_a_delayed_message_comes_at_its_time_on_the_clock(
         self, sqs: "SQSClient", clock: LocalClock
     ) -> None:
         url = sqs.create_queue(QueueName="delayed")["QueueUrl"]
@@ -87,7 +87,7 @@ class TestQueues:
     def test_a_long_poll_that_has_begun_sees_the_move(
         self, sqs: "SQSClient", clock: LocalClock
     ) -> None:
-        """Without waiting for the end of the poll, which would find nothing."""
+        """It does not wait for its end, when it would return nothing."""
         url = sqs.create_queue(QueueName="long-poll-delayed")["QueueUrl"]
         sqs.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=900)
         threading.Timer(0, clock.move, [timedelta(seconds=900)]).start()
@@ -97,7 +97,7 @@ class TestQueues:
     def test_work_in_progress_is_not_given_to_another(
         self, sqs: "SQSClient", clock: LocalClock
     ) -> None:
-        """The function that works on a received message has its time on the machine's clock."""
+        """The function that processes a received message is limited by the machine's clock."""
         url = sqs.create_queue(QueueName="in-progress")["QueueUrl"]
         sqs.send_message(QueueUrl=url, MessageBody="x")
         received = sqs.receive_message(QueueUrl=url, VisibilityTimeout=360)
@@ -132,7 +132,8 @@ def test_a_schedule_fires_immediately_after_a_move(clock: LocalClock) -> None:
 
 
 class TestSignatures:
-    """They carry the machine's time and are checked with it, whatever the service's clock says."""
+    """They contain the machine's time and are checked against it, whatever the service's clock
+    says."""
 
     @pytest.fixture
     def world(self) -> InMemory:
@@ -143,7 +144,7 @@ class TestSignatures:
         clock.move(HOURS)
         return assembly.MachineTimedService(SETTINGS, replace(world.ports, clock=clock))
 
-    def test_a_caller_who_signs_now_is_let_in(self, service: Service, clock: LocalClock) -> None:
+    def test_a_caller_who_signs_now_is_accepted(self, service: Service, clock: LocalClock) -> None:
         headers = iws_headers(
             key=DEMO_KEY.key,
             secret=DEMO_KEY.secrets[0].value,

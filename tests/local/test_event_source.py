@@ -50,7 +50,7 @@ def becomes_true(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def test_a_message_is_handed_over_as_lambda_does(sqs: "SQSClient") -> None:
+def test_a_message_is_passed_to_its_handler_as_lambda_does(sqs: "SQSClient") -> None:
     seen: Seen = queue.SimpleQueue()
     url = new_queue(sqs, "handed-over")
     app = app_with("handed-over", lambda event: seen.put((event.to_dict(), event.context)))
@@ -103,7 +103,7 @@ def test_a_message_comes_back_when_its_handler_raises(sqs: "SQSClient") -> None:
     assert said == ["work failed, and its message will come back: ValueError('not this time')"]
 
 
-def test_several_messages_are_worked_on_at_once(sqs: "SQSClient") -> None:
+def test_several_messages_are_processed_concurrently(sqs: "SQSClient") -> None:
     url = new_queue(sqs, "at-once")
     together = threading.Barrier(4, timeout=PATIENCE_SECONDS)
     for number in range(4):
@@ -146,7 +146,7 @@ def test_a_schedule_fires_again_and_again() -> None:
     assert first["source"] == "aws.events"
 
 
-def test_a_schedule_goes_on_after_a_failure() -> None:
+def test_a_schedule_continues_after_a_failure() -> None:
     fired: queue.SimpleQueue[None] = queue.SimpleQueue()
     said: queue.SimpleQueue[str] = queue.SimpleQueue()
 

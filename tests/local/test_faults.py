@@ -1,4 +1,4 @@
-"""The faults of the demonstration servers, as switches and as POST /behave sets them."""
+"""The faults of the demonstration servers, set by switches and by POST /behave."""
 
 import json
 from typing import Any
@@ -55,12 +55,12 @@ def test_each_switch_is_shown_and_can_be_read(server: Server) -> None:
     assert server.switches.fault is None
 
 
-def test_a_busy_one_says_when_to_come_back(server: Server) -> None:
+def test_a_busy_server_says_when_to_retry(server: Server) -> None:
     server.switches.fail("busy")
     assert status(server) == (429, "30")
 
 
-def test_one_that_is_away_does_not_answer(server: Server) -> None:
+def test_a_server_that_is_away_does_not_answer(server: Server) -> None:
     server.switches.fail("away")
     with pytest.raises(NoAnswer):
         status(server)
@@ -71,12 +71,12 @@ def test_one_that_is_away_does_not_answer(server: Server) -> None:
     [(platform(), "unavailable", 503), (receiver(), "failing", 500), (receiver(), "gone", 410)],
     ids=["unavailable", "failing", "gone"],
 )
-def test_it_answers_as_the_switch_says(server: Server, name: str, expected: int) -> None:
+def test_a_switch_sets_the_status_of_answers(server: Server, name: str, expected: int) -> None:
     server.switches.fail(name)
     assert status(server)[0] == expected
 
 
-def test_what_was_set_with_curl_is_another_fault(server: Server) -> None:
+def test_a_fault_set_with_curl_is_shown_as_another_fault(server: Server) -> None:
     ask(server, "POST", "/behave", {"status": 418})
     assert server.switches.fault == OTHER
     assert ask(server, "GET", "/behave") == [{"status": 418}]
@@ -86,7 +86,7 @@ def test_what_was_set_with_curl_is_another_fault(server: Server) -> None:
     assert server.switches.fault is None
 
 
-def test_a_switch_replaces_what_was_set_with_curl(server: Server) -> None:
+def test_a_switch_replaces_a_fault_set_with_curl(server: Server) -> None:
     ask(
         server,
         "POST",
@@ -99,7 +99,7 @@ def test_a_switch_replaces_what_was_set_with_curl(server: Server) -> None:
     assert [each["status"] for each in ask(server, "GET", "/behave")] == [429]
 
 
-def test_times_are_shown_as_they_are_left_and_end(server: Server) -> None:
+def test_a_fault_shows_how_many_times_are_left_and_then_ends(server: Server) -> None:
     ask(server, "POST", "/behave", {"status": 500, "times": 2})
     status(server)
     assert ask(server, "GET", "/behave") == [{"status": 500, "times": 1}]
@@ -108,7 +108,7 @@ def test_times_are_shown_as_they_are_left_and_end(server: Server) -> None:
     assert server.switches.fault is None
 
 
-def test_a_name_that_is_none_changes_nothing(server: Server) -> None:
+def test_an_unknown_name_changes_nothing(server: Server) -> None:
     server.switches.fail("busy")
     with pytest.raises(NotPossible, match=r"^There is no fault 'x': use one of slow, "):
         server.switches.fail("x")

@@ -73,7 +73,7 @@ def test_head_is_answered_without_a_body(connection: http.client.HTTPConnection)
     ],
 )
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic ZGVtbzpkZW1v"}])
-def test_what_no_route_has_is_answered_as_api_gateway_does(
+def test_a_path_without_a_route_is_answered_as_api_gateway_does(
     connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str]
 ) -> None:
     connection.request(method, path, body="ignored", headers=headers)
@@ -85,7 +85,7 @@ def test_what_no_route_has_is_answered_as_api_gateway_does(
     assert json.loads(connection.getresponse().read())["name"] == "y"
 
 
-def test_requests_at_the_same_time_do_not_mix(gateway: Gateway) -> None:
+def test_concurrent_requests_do_not_mix(gateway: Gateway) -> None:
     answers: dict[int, str] = {}
 
     def call(number: int) -> None:
@@ -102,7 +102,7 @@ def test_requests_at_the_same_time_do_not_mix(gateway: Gateway) -> None:
     assert answers == {number: str(number) for number in range(40)}
 
 
-def test_where_a_port_is_in_use_the_same_app_can_take_another(gateway: Gateway) -> None:
+def test_if_a_port_is_in_use_the_same_app_can_use_another(gateway: Gateway) -> None:
     app = echo_app()
     port = urlsplit(gateway.address).port or 0
     with pytest.raises(PortInUse, match=f"^Port {port} is in use"):

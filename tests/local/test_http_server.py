@@ -1,4 +1,4 @@
-"""The small HTTP server keeps connections, reads every body and answers HEAD without one."""
+"""The small HTTP server keeps connections, reads every body, and answers HEAD without a body."""
 
 import http.client
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_a_body_without_an_end_is_refused(connection: http.client.HTTPConnection
     assert connection.getresponse().status == 400
 
 
-def test_a_port_in_use_is_said_in_one_sentence(server: HttpServer) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(server: HttpServer) -> None:
     port = urlsplit(server.address).port or 0
     with pytest.raises(PortInUse, match=f"^Port {port} is in use"):
         HttpServer(echo, port=port, name="second")

@@ -21,7 +21,7 @@ from batchback_ops import project
 from chalicelib.settings import Names
 from tests.client.user import User
 
-#: The README and the docs promise these.
+#: The README and the docs name these ports.
 AWS_PORT, PLATFORM_PORT, RECEIVER_PORT = 4566, 4567, 4568
 
 
@@ -38,7 +38,7 @@ def test_the_command_line_and_the_service_have_the_same_defaults() -> None:
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
-def test_a_port_that_is_none_is_refused(port: str) -> None:
+def test_an_invalid_port_is_refused(port: str) -> None:
     """With status 2, before anything starts."""
     user = User({})
     assert user.types("local", "--port", port) == 2
@@ -84,7 +84,7 @@ def test_the_fixed_ports_are_those_that_the_local_stage_looks_for() -> None:
 class TestReadyFile:
     OURS: ClassVar = {"awsEndpoint": "http://127.0.0.1:1", "pid": 1, "stage": "local"}
 
-    def test_one_of_ours_is_replaced(self, tmp_path: Path) -> None:
+    def test_a_ready_file_is_replaced(self, tmp_path: Path) -> None:
         path = tmp_path / "ready.json"
         ready_file.write(path, self.OURS)
         ready_file.write(path, {**self.OURS, "pid": 2})
@@ -100,10 +100,10 @@ class TestReadyFile:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("is_link", [True, False])
-    def test_nothing_is_written_into_what_somebody_else_has_put_there(
+    def test_nothing_is_written_into_a_file_that_somebody_else_put_there(
         self, tmp_path: Path, is_link: bool
     ) -> None:
-        """In a folder for everybody, the name of the unfinished file can be guessed."""
+        """In a shared folder, somebody can guess the name of the unfinished file."""
         path, theirs = tmp_path / "ready.json", tmp_path / "theirs"
         theirs.write_text("theirs")
         unfinished = tmp_path / f".ready.json.{os.getpid()}"
@@ -113,7 +113,7 @@ class TestReadyFile:
         assert stat.S_IMODE(path.lstat().st_mode) == 0o600
 
     @pytest.mark.parametrize("content", ["precious", "", "{}", "[1]", '{"pid": 1}', "x" * 100_001])
-    def test_what_is_not_ours_is_never_touched(self, tmp_path: Path, content: str) -> None:
+    def test_any_other_file_is_never_changed(self, tmp_path: Path, content: str) -> None:
         """With status 2, before anything starts."""
         path = tmp_path / "notes"
         path.write_text(content)
@@ -124,7 +124,7 @@ class TestReadyFile:
             ready_file.write(path, self.OURS)
         assert path.read_text() == content
 
-    def test_neither_is_a_link_a_folder_or_a_device(self, tmp_path: Path) -> None:
+    def test_links_folders_and_devices_are_never_changed(self, tmp_path: Path) -> None:
         ready_file.write(tmp_path / "ours", self.OURS)
         link, broken = tmp_path / "link", tmp_path / "broken"
         link.symlink_to(tmp_path / "ours")
@@ -135,22 +135,24 @@ class TestReadyFile:
         assert link.is_symlink()
         assert broken.is_symlink()
 
-    def test_a_folder_that_is_not_there_is_said(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(CannotStart, match=r"cannot be written \(No such file or directory\)"):
             ready_file.write(tmp_path / "none" / "ready.json", self.OURS)
 
 
 class TestPorts:
-    """They are the same at each start if they are free."""
+    """The ports are the same at each start if they are free."""
 
-    def test_the_usual_one_is_taken(self) -> None:
+    def test_the_usual_port_is_used(self) -> None:
         assert _listening("service", lambda port: port, None, 8000) == 8000
 
-    def test_another_one_if_it_is_in_use(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_another_port_is_used_if_the_usual_one_is_in_use(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert _listening("receiver", not_at(4568), None, 4568) == 0
         assert capsys.readouterr().err == "Port 4568 is in use, so the receiver uses another one.\n"
 
-    def test_a_named_one_or_none(self) -> None:
+    def test_a_named_port_that_is_in_use_is_an_error(self) -> None:
         with pytest.raises(PortInUse):
             _listening("AWS", not_at(9000), 9000, 4566)
 
@@ -171,8 +173,8 @@ def not_at(used: int) -> Callable[[int], int]:
         (None, "Everything is up except the HTTP API"),
     ],
 )
-def test_what_is_up_is_printed(address: str | None, says: str) -> None:
-    """With the secret that a receiver needs, which is the same at each start."""
+def test_the_output_says_what_is_up(address: str | None, says: str) -> None:
+    """It includes the secret that a receiver needs, which is the same at each start."""
     service = LocalService(
         address=address,
         aws_endpoint="http://a",
@@ -198,11 +200,11 @@ def test_no_limit_of_python_changes_which_numbers_are_json() -> None:
     assert "PYTHONINTMAXSTRDIGITS" not in environ
 
 
-def test_a_named_port_stays() -> None:
+def test_a_named_port_is_kept() -> None:
     assert Options(aws_port=5000).with_fixed_ports().aws_port == 5000
 
 
-def test_what_the_user_has_set_wins_over_the_local_stage() -> None:
+def test_the_users_variables_take_precedence_over_the_local_stages() -> None:
     environ = {"JOB_RETRY_SECONDS": "7", "STAGE": "mine"}
     environment.prepare(aws_endpoint="http://127.0.0.1:1", platform="http://p", environ=environ)
     assert (environ["JOB_RETRY_SECONDS"], environ["STAGE"]) == ("7", "mine")

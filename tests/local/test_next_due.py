@@ -1,4 +1,4 @@
-"""What happens next to the open batches, in words, and when."""
+"""What happens next to the open batches, and when, in words."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -74,7 +74,7 @@ class DamagedStore(FakeBatchStore):
         return super().find_all(batch_ids)
 
 
-def test_damaged_batches_are_passed_over() -> None:
+def test_damaged_batches_are_skipped() -> None:
     store = DamagedStore()
     store.damaged = "e" * 32
     torn = running(batch_id=store.damaged, due_at=minutes(5))
@@ -156,14 +156,14 @@ class TestRunning:
         ],
         ids=["a message to receive", "a sweep", "a sweep that began", "a submission", "an end"],
     )
-    def test_one_that_is_worked_on_does_not_wait(
+    def test_a_batch_whose_jobs_are_running_waits_for_nothing(
         self, batch: Batch, messages: list[QueuedMessage]
     ) -> None:
         """So nobody moves the clock to its deadline by accident."""
         assert due(store_with(batch), *messages) is None
 
     @pytest.mark.parametrize("fields", [{"cancelled": True}, {"stopped": True}])
-    def test_one_that_is_to_be_ended_ends(self, fields: dict[str, bool]) -> None:
+    def test_a_batch_that_must_end_ends_next(self, fields: dict[str, bool]) -> None:
         batch = running(due_at=minutes(1), **fields)
         found = due(store_with(batch), retry_of(batch, minutes(3)))
         assert found == NextDue(at=minutes(1), what="Batch 01234567 ends.")
@@ -175,8 +175,8 @@ class TestCallback:
         found = due(store_with(batch), callback_of(batch, minutes(5)))
         assert found == NextDue(at=minutes(5), what=CALLBACK)
 
-    def test_after_a_long_wait_the_sweep_does(self) -> None:
-        """Two minutes after its time, because a message could come first."""
+    def test_after_a_long_wait_the_sweep_retries_it(self) -> None:
+        """The sweep waits two minutes longer, because a message could come first."""
         assert due(store_with(ended())) == NextDue(at=minutes(32), what=CALLBACK)
 
     @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_of_several_batches_the_earliest_counts() -> None:
     assert (found.at, found.what) == (minutes(4), "The callback of batch ffffffff is retried.")
 
 
-def test_an_expired_batch_and_the_messages_of_others_are_nothing() -> None:
+def test_an_expired_batch_and_messages_of_other_batches_are_ignored() -> None:
     expired = replace(running(), expires_at=NOW)
     strangers = [
         QueuedMessage(comes_at=minutes(1), body=body)

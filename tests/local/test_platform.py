@@ -69,7 +69,7 @@ def test_each_contact_is_invited(platform: DemonstrationPlatform) -> None:
     assert first["inviteLinkYes"] != second["inviteLinkYes"]
 
 
-def test_an_invitation_repeated_is_the_same(platform: DemonstrationPlatform) -> None:
+def test_a_repeated_invitation_is_the_same(platform: DemonstrationPlatform) -> None:
     request = signed(INVITE, {"event": 1, "contacts": [1]})
     assert platform.answer(request) == platform.answer(request)
 
@@ -96,7 +96,7 @@ def test_an_unknown_action_is_not_found(platform: DemonstrationPlatform) -> None
     ],
     ids=["wrong secret", "unknown key", "stale", "unsigned"],
 )
-def test_who_does_not_hold_the_key_is_refused(
+def test_a_caller_without_the_key_is_refused(
     platform: DemonstrationPlatform, request_: Callable[[], Request], specific_code: int
 ) -> None:
     answer = platform.answer(request_())
@@ -122,18 +122,18 @@ def test_a_call_shows_its_trace(platform: DemonstrationPlatform, trace: dict[str
     assert [call["traceparent"] for call in calls(platform)] == [trace.get("traceparent")]
 
 
-def test_a_behavior_lasts_as_many_calls_as_told(platform: DemonstrationPlatform) -> None:
+def test_a_behavior_lasts_for_the_given_number_of_calls(platform: DemonstrationPlatform) -> None:
     told(platform, {"namespace": "event", "action": "inviteContacts", "status": 500, "times": 2})
     request = signed(INVITE, {"event": 1, "contacts": []})
     assert [platform.answer(request).status for _ in range(3)] == [500, 500, 200]
 
 
-def test_a_behavior_is_for_its_action_only(platform: DemonstrationPlatform) -> None:
+def test_a_behavior_applies_only_to_its_action(platform: DemonstrationPlatform) -> None:
     told(platform, {"namespace": "event", "action": "inviteContacts", "status": 500})
     assert platform.answer(signed("/api/1.0/test?action=ping", {})).status == 200
 
 
-def test_an_empty_wish_forgets_all_behaviors(platform: DemonstrationPlatform) -> None:
+def test_an_empty_wish_clears_all_behaviors(platform: DemonstrationPlatform) -> None:
     told(platform, {"status": 503})
     told(platform, {})
     assert platform.answer(signed("/api/1.0/test?action=ping", {})).status == 200
@@ -193,8 +193,6 @@ def test_a_refused_wish_says_what_is_possible(
         *({"away": 1}, {"away": "true"}, {"status": True}),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(
-    platform: DemonstrationPlatform, wish: object
-) -> None:
+def test_an_invalid_wish_is_refused(platform: DemonstrationPlatform, wish: object) -> None:
     assert told(platform, wish).status == 400
     assert platform.answer(signed("/api/1.0/test?action=ping", {})).status == 200

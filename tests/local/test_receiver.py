@@ -36,7 +36,7 @@ def receiver() -> DemonstrationReceiver:
     return DemonstrationReceiver(callback_secret=SECRET)
 
 
-def test_a_callback_is_remembered_as_it_came(receiver: DemonstrationReceiver) -> None:
+def test_a_callback_is_remembered_as_it_arrived(receiver: DemonstrationReceiver) -> None:
     answer = receiver.answer(callback())
     listing = receiver.answer(Request(method="GET", target="/received", headers={}, body=b""))
     (received,) = json.loads(listing.body)
@@ -68,14 +68,14 @@ def test_callbacks_are_listed_oldest_first(receiver: DemonstrationReceiver) -> N
     ],
     ids=["other secret", "other body", "old", "of tomorrow", "unsigned", "no time"],
 )
-def test_what_is_not_signed_now_with_the_secret_does_not_verify(
+def test_a_callback_not_signed_now_with_the_secret_does_not_verify(
     receiver: DemonstrationReceiver, forged: Callable[[], Request]
 ) -> None:
     receiver.answer(forged())
     assert [received["verified"] for received in receiver.received()] == [False]
 
 
-def test_what_the_specifications_own_library_signs_verifies() -> None:
+def test_a_callback_signed_by_the_specifications_own_library_verifies() -> None:
     now = datetime.now(UTC)
     signature = standardwebhooks.Webhook(SECRET).sign("abc-1", now, BODY.decode())
     request = Request(

@@ -1,4 +1,4 @@
-"""How both local servers read requests: as HTTP/1.1 requires, no matter what a client sends."""
+"""Both local servers read requests as HTTP/1.1 requires, no matter what a client sends."""
 
 import errno
 import http.client
@@ -120,7 +120,7 @@ def test_a_request_is_read_to_its_end_and_no_further(
         head(b"Transfer-Encoding: chunked") + b"1\r\nabc\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_no_request_is_answered_so_and_ends_the_connection(
+def test_a_malformed_request_gets_a_400_and_ends_the_connection(
     opened: socket.socket, sent: bytes
 ) -> None:
     [(status, body)] = answers(opened, sent, LAST)
@@ -142,7 +142,7 @@ def test_what_is_no_request_is_answered_so_and_ends_the_connection(
         (b"POST /echo\r\n\r\n", 400),
     ],
 )
-def test_what_is_not_even_read_is_answered_in_the_same_form(
+def test_a_request_that_is_not_read_gets_an_error_of_the_same_form(
     opened: socket.socket, sent: bytes, status: int
 ) -> None:
     [(answered, body)] = answers(opened, sent, LAST)
@@ -177,7 +177,9 @@ class Gone(io.RawIOBase):
 
 @pytest.mark.parametrize("sent", [head(b"Content-Length: many"), head(b"Content-Length: 9"), b""])
 @pytest.mark.parametrize("is_noticed", [True, False])
-def test_who_goes_before_the_answer_is_no_error(sent: bytes, is_noticed: bool) -> None:
+def test_a_client_that_leaves_before_the_answer_causes_no_error(
+    sent: bytes, is_noticed: bool
+) -> None:
     handle: Any = RequestHandler
     handle(Gone(sent, is_noticed=is_noticed), ("127.0.0.1", 9), None)
 
@@ -191,9 +193,7 @@ def test_who_goes_before_the_answer_is_no_error(sent: bytes, is_noticed: bool) -
         head(b"Transfer-Encoding: chunked") + b"0\r\n",
     ],
 )
-def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one(
-    opened: socket.socket, sent: bytes
-) -> None:
+def test_an_incomplete_body_is_refused(opened: socket.socket, sent: bytes) -> None:
     [(status, _)] = answers(opened, sent)
     assert status == 400
 

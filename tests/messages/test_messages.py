@@ -17,7 +17,7 @@ OF_ONE_LINE = [
 
 
 @pytest.mark.parametrize("message", OF_ONE_LINE, ids=lambda each: each.place)
-def test_it_keeps_to_the_rules(message: Message) -> None:
+def test_it_follows_the_rules(message: Message) -> None:
     has_remedy = "way_out" in message.filled
     assert [*faults(message.text, stops=message.stops and not has_remedy)] == []
 
@@ -28,7 +28,7 @@ def test_it_shows_no_secret_and_no_text_of_a_library(message: Message) -> None:
     assert message.foreign == ()
 
 
-def test_they_were_found() -> None:
+def test_messages_of_every_package_are_found() -> None:
     packages = {message.place.partition("/")[0] for message in EVERY}
     assert packages == {"client", "batchback_console", "batchback_ops", "batchback_local"}
     assert len(EVERY) > 150
@@ -92,8 +92,8 @@ PROVOKED = [
 
 
 @pytest.mark.parametrize("command", PROVOKED)
-def test_what_is_provoked_keeps_to_them_too(command: str) -> None:
-    """With real values filled in."""
+def test_messages_of_real_commands_follow_the_rules(command: str) -> None:
+    """Their values are filled in."""
     with scripted_service() as service:
         for _ in range(2):
             _refused(service)
@@ -112,7 +112,7 @@ def test_what_is_provoked_keeps_to_them_too(command: str) -> None:
             assert not re.search(r"demo-secret|wrong", line.replace("is wrong", ""))
 
 
-def test_so_does_what_cannot_be_written() -> None:
+def test_a_message_about_lost_output_follows_the_rules() -> None:
     with scripted_service() as service:
         service.answers(RESULTS)
         user = User({"BATCHBACK_ADDRESS": service.address, "BATCHBACK_KEY": "demo"})

@@ -68,9 +68,7 @@ class TestHelp:
             (["run", "jobs.json", "--i", "KEY"], "'--idempotency-key'"),
         ],
     )
-    def test_a_typing_error_gets_a_suggestion(
-        self, user: User, argv: list[str], meant: str
-    ) -> None:
+    def test_a_typo_gets_a_suggestion(self, user: User, argv: list[str], meant: str) -> None:
         """It is not executed."""
         assert user.types(*argv) == 2
         assert f"Did you mean {meant}?" in user.is_told
@@ -145,7 +143,7 @@ class TestOnATerminal:
             *(BATCH["createdAt"], "-"),
         ]
 
-    def test_json_is_there_for_the_asking(
+    def test_json_is_printed_if_asked_for(
         self, user: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(of_keys, "list_keys", lambda *_, **__: [KEY])
@@ -164,7 +162,7 @@ class TestDoctorOnATerminal:
             ([WRONG, RIGHT], 1, "WRONG queue jobs: it is not there -> make it\n"),
         ],
     )
-    def test_what_is_wrong_comes_last(
+    def test_problems_come_last(
         self,
         user: User,
         monkeypatch: pytest.MonkeyPatch,

@@ -1,5 +1,5 @@
-"""`batchback doctor` on a whole stage in moto: it finds nothing wrong, and then each fault that a
-test makes, with its remedy."""
+"""`batchback doctor` on a whole stage in moto: it finds nothing wrong at first, and then each fault
+that a test introduces, with its remedy."""
 
 import copy
 import io
@@ -176,7 +176,7 @@ def _changed(operation: Callable[..., Any], change: Change, **request: Any) -> A
 
 @pytest.fixture(scope="module")
 def clients(session: boto3.Session) -> Aws:
-    """Shared, because boto3 creates them slowly."""
+    """Shared, because boto3 takes long to create them."""
     return Aws(session)
 
 
@@ -244,7 +244,7 @@ class TestAStage:
         assert operator.is_told.count("\n") == len(operator.reads) + 1
 
     @pytest.mark.usefixtures("deployed")
-    def test_the_consoles_policy_is_all_that_it_needs(
+    def test_the_consoles_policy_is_enough_for_it(
         self, operator: User, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         iam = Enforcement({"operator": Policy(policies.to_show(STAGE))})
@@ -557,7 +557,7 @@ def test_a_fault_is_found_and_comes_with_its_remedy(
 
 
 def look_only_at(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
-    """Because all checks together take long."""
+    """Run only this check, because all of them together take long."""
     every = examination.checks
     monkeypatch.setattr(
         examination,
@@ -591,14 +591,14 @@ class TestAPipelinesStage:
 class TestWithoutAStage:
     @pytest.fixture(autouse=True)
     def moto_elsewhere(self, moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-        """In a region that is empty."""
+        """moto in an empty region."""
         elsewhere = Aws(boto3.Session(region_name="ca-west-1"))
         assert moto
         monkeypatch.setenv("AWS_DEFAULT_REGION", "ca-west-1")
         monkeypatch.setattr(Stage, "client", lambda _, service: elsewhere.client(service))
 
-    def test_the_region_is_what_is_wrong_and_nothing_else_is_checked(self, operator: User) -> None:
-        """The remedy of creating it comes last, because that would make a second stage."""
+    def test_a_wrong_region_is_the_only_finding(self, operator: User) -> None:
+        """The remedy to create it comes last, because that would make a second stage."""
         assert operator.types("doctor", "--stage", STAGE) == Status.REFUSED
         assert [*found(operator)] == ["credentials", "region"]
         what, remedy = wrong(operator)["region"]
@@ -691,7 +691,7 @@ class TestConfiguration:
         ],
     )
     @pytest.mark.usefixtures("moto")
-    def test_alarms_that_tell_nobody_are_wrong(
+    def test_alarms_that_notify_nobody_are_wrong(
         self,
         operator: User,
         monkeypatch: pytest.MonkeyPatch,
@@ -992,7 +992,7 @@ class TestAddress:
         configuration = project.configuration()
         monkeypatch.setattr(project, "configuration", lambda: configuration)
 
-    def test_chalice_has_written_it_down(
+    def test_chalice_has_recorded_it(
         self, checkout: Path, stranger: User, service: ScriptedService
     ) -> None:
         resources = [{"name": "sweep"}, {"name": "rest_api", "rest_api_url": service.address + "/"}]

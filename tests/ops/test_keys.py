@@ -78,7 +78,9 @@ def secrets_of(key: Key | None) -> list[str]:
 
 
 class TestCreate:
-    def test_a_key_of_a_new_account_comes_with_all_that_is_needed(self, operator: Operator) -> None:
+    def test_a_key_of_a_new_account_comes_with_everything_that_is_needed(
+        self, operator: Operator
+    ) -> None:
         made = operator.reads("create --account acme")
         assert [*made] == ["key", "secret", "account", "callbackSecret"]
         assert re.fullmatch(r"bb-[0-9a-f]{20}", made["key"])
@@ -117,7 +119,7 @@ class TestCreate:
         assert account
         assert account.live_callback_secrets(START) == [first["callbackSecret"]]
 
-    def test_a_key_that_is_there_is_never_replaced(
+    def test_an_existing_key_is_never_replaced(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
         """Here the random key repeats itself."""
@@ -137,7 +139,7 @@ class TestCreate:
         assert ids() == []
 
     @pytest.mark.parametrize("name", ["a", "a" * 64, "Acme-2.eu_west", "..", "-"])
-    def test_any_other_name_will_do(self, operator: Operator, name: str) -> None:
+    def test_any_other_name_is_accepted(self, operator: Operator, name: str) -> None:
         assert operator.reads(f"create --account={name}")["account"] == name
 
 
@@ -192,7 +194,7 @@ class TestImport:
         ],
         ids=ascii,
     )
-    def test_what_is_no_secret_is_refused_in_words_that_do_not_hold_it(
+    def test_an_invalid_secret_is_refused_without_being_shown(
         self,
         operator: Operator,
         ids: Callable[[], list[str]],
@@ -219,7 +221,7 @@ class TestImport:
         assert "printable ASCII characters without ':' and spaces" in told
         assert ids() == []
 
-    def test_the_same_again_changes_nothing(
+    def test_repeating_it_changes_nothing(
         self, operator: Operator, ids: Callable[[], list[str]]
     ) -> None:
         operator.reads("import K1 --account acme", ISSUED)
@@ -232,7 +234,7 @@ class TestImport:
     @pytest.mark.parametrize(
         ("account", "secret"), [("acme", "another secret of theirs"), ("other", ISSUED)]
     )
-    def test_a_key_that_is_there_is_never_replaced(
+    def test_an_existing_key_is_never_replaced(
         self,
         operator: Operator,
         service: DynamoKeyStore,
@@ -392,16 +394,14 @@ class TestRotate:
         assert again["oldSecretEndsAt"] == TOMORROW
         assert self.live(service, operator) == ["their new secret, it is long", ISSUED]
 
-    def test_a_rotation_can_be_turned_back(
-        self, operator: Operator, service: DynamoKeyStore
-    ) -> None:
+    def test_a_rotation_can_be_reverted(self, operator: Operator, service: DynamoKeyStore) -> None:
         operator.reads("rotate K1 --secret-stdin", "their new secret, it is long")
         operator.clock.advance(hours=1)
         back = operator.reads("rotate K1 --secret-stdin", ISSUED)
         assert self.live(service, operator) == [ISSUED, "their new secret, it is long"]
         assert back["oldSecretEndsAt"] == "2026-11-24 15:49:07 UTC"
 
-    def test_what_is_no_secret_changes_nothing(
+    def test_an_invalid_secret_changes_nothing(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
         assert "is empty" in operator.is_told("rotate K1 --secret-stdin", "\n")
@@ -436,7 +436,7 @@ class TestASecretThatCannotBePrinted:
         assert found.live_secrets(operator.clock.now())[0] == made["secret"]
 
     @pytest.mark.parametrize("command", ["create --account acme", "rotate K1"])
-    def test_none_is_made_if_stderr_cannot_be_written_either(
+    def test_none_is_created_if_stderr_cannot_be_written_either(
         self, operator: Operator, table: KeyTable, command: str
     ) -> None:
         table.add_key(a_key())
@@ -445,7 +445,7 @@ class TestASecretThatCannotBePrinted:
         assert [*table.list_keys()] == [a_key()]
         assert table.find_account("acme") is None
 
-    def test_a_secret_that_was_brought_along_needs_no_stderr(
+    def test_a_secret_that_the_user_provided_needs_no_stderr(
         self, operator: Operator, table: KeyTable
     ) -> None:
         operator.stderr = Unwritable
@@ -633,7 +633,7 @@ class TestTwoAtOnce:
             table.rotate_key("K1", refuse)
         assert table.find_key("K1") == a_key()
 
-    def test_the_first_to_make_an_account_makes_it(self, table: KeyTable) -> None:
+    def test_only_the_first_of_two_creates_an_account(self, table: KeyTable) -> None:
         assert table.add_account(an_account()) == an_account()
         other = Account(account="acme", callback_secrets=(Secret(value="whsec_other"),))
         assert table.add_account(other) == an_account()
@@ -650,7 +650,7 @@ class TestTwoAtOnce:
         assert revoked
         assert revoked.is_revoked
 
-    def test_what_a_newer_release_has_put_into_an_item_stays(
+    def test_attributes_of_a_newer_release_are_kept(
         self, table: KeyTable, dynamodb: "DynamoDBClient"
     ) -> None:
         table.add_key(a_key())

@@ -116,7 +116,7 @@ class TestZip:
                 zipped({**SHIPPED, "new-1.dist-info/METADATA": "Name: new"}), REQUIREMENTS
             )
 
-    def test_what_is_no_python_is_an_error(self, zipped: Zipped) -> None:
+    def test_invalid_python_is_an_error(self, zipped: Zipped) -> None:
         with pytest.raises(
             CannotGoOn, match=r"A file in the zip is not valid Python 3, .*: .*/app\.py.*"
         ):
@@ -141,7 +141,7 @@ def merged(**parameters: str) -> dict[str, Any]:
 
 
 class TestTemplate:
-    def test_both_are_in_it(self) -> None:
+    def test_it_contains_the_resources_and_the_functions(self) -> None:
         whole = merged()
         for section in ("Resources", "Outputs"):
             assert whole[section].keys() == {*OF_CHALICE[section], *RESOURCES[section]}
@@ -151,7 +151,7 @@ class TestTemplate:
             "Resources"
         ]
 
-    def test_the_parameters_are_the_stages(self) -> None:
+    def test_the_parameters_have_the_stages_values(self) -> None:
         """So a deployment needs no parameters."""
         parameters = merged(LogRetentionDays="7")["Parameters"]
         defaults = {name: each["Default"] for name, each in parameters.items()}
@@ -276,7 +276,7 @@ class TestScript:
             ("false", "--no-enable-termination-protection"),
         ],
     )
-    def test_a_protected_stage_has_a_stack_that_is(
+    def test_the_stack_of_a_protected_stage_is_protected(
         self, machine: Machine, is_protected: str, option: str
     ) -> None:
         parameters = {**project.stack_parameters(STAGE), "DeletionProtection": is_protected}
@@ -289,7 +289,7 @@ class TestScript:
             option,
         ]
 
-    def test_the_package_goes_by_the_bucket_that_is_named(self, machine: Machine) -> None:
+    def test_the_package_is_uploaded_to_the_named_bucket(self, machine: Machine) -> None:
         ran = machine.runs(
             deploy_script.script(STAGE, project.stack_parameters(STAGE), {}), "my bucket"
         )
@@ -320,7 +320,7 @@ class TestScript:
 class TestCopy:
     @pytest.fixture
     def checkout(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """A checkout in which somebody has worked."""
+        """A checkout with stray files in it."""
         root = tmp_path / "checkout"
         for name in (
             "app.py",
@@ -344,7 +344,7 @@ class TestCopy:
         return root
 
     @pytest.mark.usefixtures("checkout")
-    def test_what_ships_is_in_it_and_nothing_that_lies_about(self, tmp_path: Path) -> None:
+    def test_it_contains_what_ships_and_no_stray_file(self, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
         chalice_package.copy_what_ships(copy, STAGE)
         assert {
@@ -370,7 +370,7 @@ class TestCopy:
 
 
 class TestCommand:
-    def test_an_unknown_stage_is_one_sentence(self) -> None:
+    def test_an_unknown_stage_is_reported_in_one_sentence(self) -> None:
         operator = User({})
         assert operator.types("package", "--stage", "nope") == Status.USAGE
         assert "There is no stage 'nope' in .chalice/config.json" in operator.is_told
@@ -385,7 +385,7 @@ class TestCommand:
         assert operator.types("package", "--stage", name) == Status.USAGE
         assert "must be 1 to 30 lower-case letters, digits and '-'" in operator.is_told
 
-    def test_this_machine_is_nothing_to_deploy_to(self) -> None:
+    def test_the_local_stage_cannot_be_packaged(self) -> None:
         operator = User({})
         assert operator.types("package", "--stage", "local") == Status.USAGE
         assert operator.is_told == (

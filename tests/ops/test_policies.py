@@ -108,7 +108,7 @@ class TestTraces:
         files = documents.policy_files(configuration)
         return {name for name, text in files.items() if "xray:" in text}
 
-    def test_nobody_may_send_any_as_it_is(self) -> None:
+    def test_by_default_no_function_may_send_traces(self) -> None:
         assert self.traced(project.configuration()) == set()
 
     def test_a_stage_that_is_traced_may_send_them_and_no_other(self) -> None:
@@ -123,14 +123,14 @@ class TestTraces:
         files = self.traced(self.configuration(lambda_functions=functions))
         assert files == {documents.file_name("sweep", "prod")}
 
-    def test_chalice_turns_it_on_by_the_same_words(self) -> None:
+    def test_chalice_turns_it_on_by_the_same_settings(self) -> None:
         functions = deployed("prod", self.configuration(xray=True))
         assert {found.is_traced for found in functions.values()} == {True}
         assert {each.is_traced for each in deployed("prod", self.configuration()).values()} == {
             False
         }
 
-    def test_what_a_traced_function_may_do_besides_stays_the_same(self) -> None:
+    def test_the_other_permissions_of_a_traced_function_stay_the_same(self) -> None:
         plain = documents.policy("sweep", Names("prod"))["Statement"]
         [*rest, traces] = documents.policy("sweep", Names("prod"), is_traced=True)["Statement"]
         assert rest == plain
@@ -223,7 +223,7 @@ class TestAnotherOpinion:
 
 
 class TestDeployer:
-    def test_what_has_no_name_of_ours_is_only_listed_or_belongs_to_a_function_of_ours(self) -> None:
+    def test_resources_without_our_name_are_only_listed_or_belong_to_our_functions(self) -> None:
         statements = {each["Sid"]: each for each in deployers_policy()["Statement"]}
         open_to_all = {name for name, each in statements.items() if each["Resource"] == "*"}
         assert open_to_all == {"Triggers", "Lists"}
@@ -233,7 +233,7 @@ class TestDeployer:
         for action in statements["Lists"]["Action"]:
             assert re.fullmatch(r"\w+:(List|Describe)\w+", action)
 
-    def test_no_trigger_can_be_changed_but_under_that_condition(self) -> None:
+    def test_a_trigger_can_be_changed_only_under_that_condition(self) -> None:
         mappings = {
             (each["Sid"], action)
             for each in deployers_policy()["Statement"]
@@ -277,9 +277,7 @@ class TestCommand:
         (tmp_path / ".chalice").mkdir()
         return Checkout(tmp_path / ".chalice", monkeypatch)
 
-    def test_a_new_stage_needs_only_to_stand_in_the_configuration(
-        self, checkout: "Checkout"
-    ) -> None:
+    def test_a_new_stage_only_has_to_be_in_the_configuration(self, checkout: "Checkout") -> None:
         checkout.configure(prod=a_stage("prod"), staging=a_stage("staging"))
         assert checkout.generate() == Status.OK
         assert len(checkout.policies) == 2 * len(PERMISSIONS)
@@ -298,7 +296,7 @@ class TestCommand:
         files = [path.name for path in checkout.path.glob("*") if "ssm:" in path.read_text("utf-8")]
         assert files == ["policy-prod-run_jobs.json"]
 
-    def test_what_else_is_configured_stays(self, checkout: "Checkout") -> None:
+    def test_other_configuration_is_kept(self, checkout: "Checkout") -> None:
         mine = {**a_stage("prod"), "lambda_functions": {"sweep": {"lambda_timeout": 40}}}
         checkout.configure(prod=mine)
         checkout.generate()
@@ -316,7 +314,7 @@ class TestCommand:
         assert {path: path.stat().st_mtime_ns for path in checkout.path.iterdir()} == before
         assert checkout.said == "batchback: the policies of these stages are up to date: prod\n"
 
-    def test_the_policies_of_a_stage_that_is_gone_go_too_and_nothing_else(
+    def test_the_policies_of_a_removed_stage_are_removed_and_nothing_else(
         self, checkout: "Checkout"
     ) -> None:
         checkout.configure(prod=a_stage("prod"), dev=a_stage("dev"))

@@ -113,7 +113,7 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 class TestUp:
     @pytest.mark.usefixtures("no_stack")
-    def test_it_makes_what_the_stage_is_named_after(
+    def test_it_creates_the_resources_of_the_stage(
         self, operator: User, dynamodb: "DynamoDBClient", sqs: "SQSClient"
     ) -> None:
         assert operator.types("resources", "up", "--stage", "dev") == Status.OK
@@ -220,7 +220,7 @@ class TestShow:
         assert operator.reads["outOfDate"] == ["template"]
 
     @pytest.mark.usefixtures("no_stack")
-    def test_a_missing_stage_is_one_sentence(self, operator: User) -> None:
+    def test_a_missing_stage_is_reported_in_one_sentence(self, operator: User) -> None:
         assert operator.types("resources", "show", "--stage", "dev") == Status.REFUSED
         assert operator.is_told == (
             "batchback: Stage dev has no resources in eu-north-1: create them with "
@@ -310,10 +310,10 @@ class TestDown:
         put(OVER)
         assert operator.types("resources", "down", "--stage", "dev", "--yes") == Status.OK
 
-    def test_open_batches_can_be_given_up(
+    def test_open_batches_can_be_abandoned(
         self, operator: User, dynamodb: "DynamoDBClient", put: Callable[[Batch], None]
     ) -> None:
-        """That asks for confirmation too."""
+        """This asks for confirmation too."""
         put(RUNNING)
         operator.stdin = Terminal(b"no\ndev\n")
         down = ("resources", "down", "--stage", "dev", "--force")
@@ -324,7 +324,7 @@ class TestDown:
 
 
 @pytest.mark.usefixtures("no_stack")
-def test_what_is_gone_already_is_as_asked_for(operator: User) -> None:
+def test_a_stage_that_is_already_gone_is_a_success(operator: User) -> None:
     assert operator.types("resources", "down", "--stage", "dev") == Status.OK
     assert operator.is_told == (
         "batchback: There is no stack batchback-dev in eu-north-1: nothing to delete.\n"

@@ -21,7 +21,7 @@ REGION = "eu-north-1"
 
 @pytest.fixture(scope="module")
 def dynamodb() -> "DynamoDBClient":
-    """It has no table of the stage."""
+    """A database without the stage's tables."""
     return boto3.client("dynamodb", region_name=REGION)
 
 
@@ -141,7 +141,7 @@ class TestFailure:
             ("AWS::SQS::Queue", "It is not part of this stack: delete it where it was "),
         ],
     )
-    def test_a_name_that_is_taken_comes_with_what_to_do(
+    def test_a_name_that_is_taken_is_reported_with_the_remedy(
         self, operator: User, scripted: Script, kind: str, hint: str
     ) -> None:
         reason = "it already exists. (RequestToken: 1, HandlerErrorCode: AlreadyExists)"
@@ -192,7 +192,7 @@ class TestFailure:
             ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "another operation is in progress: wait "),
         ],
     )
-    def test_a_state_that_it_cannot_update_comes_with_the_way_out(
+    def test_a_state_that_it_cannot_update_is_reported_with_the_remedy(
         self, operator: User, scripted: Script, status: str, way_out: str
     ) -> None:
         fake = scripted(status)
@@ -201,7 +201,7 @@ class TestFailure:
         assert way_out in operator.is_told
         assert fake.asked == []
 
-    def test_a_deletion_that_fails_names_a_protected_table_as_what_it_may_be(
+    def test_a_failed_deletion_names_a_protected_table_as_the_likely_cause(
         self, operator: User, scripted: Script
     ) -> None:
         failed = event("KeysTable", "DELETE_FAILED", "it is protected")
@@ -212,7 +212,7 @@ class TestFailure:
         )
         assert "--no-deletion-protection-enabled" in operator.is_told
 
-    def test_a_deletion_that_is_under_way_is_seen_to_its_end(
+    def test_a_deletion_in_progress_is_followed_to_its_end(
         self, operator: User, scripted: Script
     ) -> None:
         scripted("DELETE_IN_PROGRESS", [Poll("DELETE_IN_PROGRESS"), GONE])
@@ -226,7 +226,7 @@ class TestFailure:
         assert "another operation is in progress" in operator.is_told
         assert fake.asked == []
 
-    def test_a_refusal_by_aws_is_one_sentence(
+    def test_a_refusal_by_aws_is_reported_in_one_sentence(
         self, operator: User, scripted: Script, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(**_: object) -> None:

@@ -1,5 +1,5 @@
-"""A stage as the operators' commands reach it: which AWS they use, and what goes wrong, in one
-sentence."""
+"""How the operators' commands reach a stage: which AWS they use, and that they report what goes
+wrong in one sentence."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -106,7 +106,7 @@ def refused(code: str) -> Exception:
 
 
 def by_an_adapter(error: Exception | None) -> Exception:
-    """What an adapter of the service turns it into."""
+    """The error into which an adapter of the service translates it."""
     unavailable = Unavailable("DynamoDB did not read 7 items")
     unavailable.__cause__ = error
     return unavailable
@@ -131,7 +131,9 @@ def by_an_adapter(error: Exception | None) -> Exception:
         ),
     ],
 )
-def test_what_aws_says_is_one_sentence(error: Callable[[], Exception], sentence: str) -> None:
+def test_an_error_of_aws_is_reported_in_one_sentence(
+    error: Callable[[], Exception], sentence: str
+) -> None:
     told = said(stage("prod"), error())
     assert sentence in told
     assert "\n" not in told
@@ -217,7 +219,7 @@ class TestSurroundings:
 
     @pytest.mark.parametrize("command", ["ops list", "keys list", "doctor", "resources show"])
     @pytest.mark.parametrize("name", NOT_USABLE)
-    def test_what_cannot_be_used_is_one_sentence_without_a_secret(
+    def test_an_unusable_environment_is_reported_in_one_sentence_without_a_secret(
         self, environ: Callable[..., Path], command: str, name: str
     ) -> None:
         environ(NOT_USABLE[name])
@@ -233,7 +235,7 @@ class TestSurroundings:
         assert stage("local").client("dynamodb").meta.endpoint_url == "http://127.0.0.1:4566"
 
 
-def test_what_a_later_release_wrote_is_one_sentence() -> None:
+def test_an_item_of_a_later_release_is_reported_in_one_sentence() -> None:
     assert said(stage("prod"), TooNew("A stored item", 2, 1)) == (
         "A stored item has format 2, and this release knows formats up to 1: "
         "deploy the later release that wrote it, or run this from its checkout."

@@ -1,4 +1,4 @@
-"""A batch that stands still is told apart from one that is slow, waits for its time, or is done."""
+"""A batch that stands still is distinguished from one that is slow, waits, or has ended."""
 
 from datetime import timedelta
 from typing import Any
@@ -94,18 +94,18 @@ FINE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("fields", "reason"), STUCK.values(), ids=STUCK)
-def test_what_stands_still_says_why(fields: dict[str, Any], reason: str) -> None:
+def test_a_batch_that_stands_still_says_why(fields: dict[str, Any], reason: str) -> None:
     said = why_stuck(a_batch(16, **{**IN_MID_LIFE, **fields}), NOW)
     assert said is not None
     assert reason in said
 
 
 @pytest.mark.parametrize("fields", FINE.values(), ids=FINE)
-def test_what_does_not_stand_still_is_let_alone(fields: dict[str, Any]) -> None:
+def test_any_other_batch_is_not_reported(fields: dict[str, Any]) -> None:
     assert why_stuck(a_batch(16, **{**IN_MID_LIFE, **fields}), NOW) is None
 
 
-def test_a_batch_as_it_comes_in_moves() -> None:
+def test_a_batch_that_was_just_submitted_is_not_reported() -> None:
     assert why_stuck(a_batch(), START) is None
 
 

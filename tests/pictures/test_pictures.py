@@ -1,4 +1,4 @@
-"""The pictures of the docs are what is drawn today, and everyone can read them."""
+"""The pictures in the docs are up to date, and everyone can read them."""
 
 import re
 from itertools import pairwise, product
@@ -33,7 +33,7 @@ class TestGallery:
 
     @pytest.mark.parametrize("page", gallery.PAGES, ids=lambda page: page.name)
     def test_every_page_shows_its_pictures_and_says_the_same_in_words(self, page: Path) -> None:
-        """`make pictures` writes that too."""
+        """`make pictures` writes the words too."""
         assert page.read_text("utf-8") == gallery.page_with_pictures(page)
 
     def test_every_picture_is_shown_on_a_page(self) -> None:
@@ -64,7 +64,7 @@ class TestEveryPicture:
 
 class TestPalette:
     @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
-    def test_every_text_is_easy_to_tell_from_what_is_behind_it(self, palette: Palette) -> None:
+    def test_every_text_has_enough_contrast_with_its_background(self, palette: Palette) -> None:
         looks = (palette.page, palette.panel, palette.outside)
         colored = (palette.function, palette.queue, palette.table)
         pairs = [(look.text, look.fill) for look in (*looks, *colored)]
@@ -147,7 +147,7 @@ class TestCharts:
             "requests": [(200, 1.0)],
         }
 
-    def test_names_at_the_ends_of_lines_stand_clear_of_one_another(self) -> None:
+    def test_names_at_the_ends_of_lines_do_not_overlap(self) -> None:
         lines = {"a": [(1, 1.0), (9, 1.0)], "b": [(1, 1.0), (9, 1.01)], "c": [(1, 1.0), (9, 1.0)]}
         svg = charts.LineChart(title="T", subtitle="S", lines=lines).draw(LIGHT)
         at = sorted(float(y) for y in re.findall(r'y="([\d.]+)"[^>]*>[abc] 1\.', svg))
@@ -159,7 +159,7 @@ class TestCharts:
         svg = charts.LineChart(title="T", subtitle="S", lines=lines).draw(LIGHT)
         assert min(float(y) for y in re.findall(r' y="([-\d.]+)"', svg)) >= 0
 
-    def test_the_longest_bar_fills_its_room_and_the_others_keep_their_proportion(self) -> None:
+    def test_the_longest_bar_fills_the_width_and_the_others_are_in_proportion(self) -> None:
         bars = [charts.Bar("a", 1, "1"), charts.Bar("b", 4, "4")]
         svg = charts.BarChart(title="T", subtitle="S", bars=bars).draw(LIGHT)
         short, long = (float(width) for width in re.findall(r'width="([\d.]+)" height="22"', svg))

@@ -1,4 +1,4 @@
-"""What a client does that knows none of the optional keys of `run`, and what others see of it."""
+"""What a client that knows none of the optional keys of `run` does, and what others see of it."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
