@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from pictures.drawing import LINE, SIZE, WIDTH, Drawing, Palette, width_of
 
 ALT = (
-    "The life of a batch. The caller sends run to api. api writes the terms and the jobs to "
-    "DynamoDB, then the head if there is none: this is the commit. It sends a message for each "
-    "chunk to the queue jobs and answers 200 with the asyncId. run_jobs gets a message, reads the "
-    "head and the chunk, calls the platform once per job, and records the answers under the next "
-    "number if it is free. It adds the chunk to done, if it is not there. After the last chunk it "
-    "completes the batch, if it is running, and sends a message to the queue callbacks. call_back "
-    "takes the lease, if the callback is waiting, reads all jobs and answers, and sends the "
-    "callback to the receiver. After a 2xx it records delivered, if the lease is still its own."
+    "The life of a batch, with the condition of each write. api puts the head, if there is none. "
+    "run_jobs records answers under the next number, if it is free; adds the chunk to done, if it "
+    "is not there; and completes the batch, if it is running. call_back takes the lease, if the "
+    "callback is waiting, and records delivered, if the lease is still its own."
 )
 _LEFT, _WEST, _EAST, _RIGHT = 118, 242, 342, 480  # the edges of the three columns
 _TOP = 14
