@@ -1,4 +1,4 @@
-"""A page of somebody else, open in the same browser as the console."""
+"""A page of another site, open in the same browser as the console."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-#: A person is kept from something by these, or slowed down a lot.
+#: These keep a person from doing something, or slow them down a lot.
 _GRAVE = ("serious", "critical")
 
 
@@ -21,7 +21,7 @@ def violations(page: Page) -> list[str]:
 
 @cache
 def _script() -> str:
-    """The script that the package axe-playwright-python carries."""
+    """The script, from the package axe-playwright-python."""
     return resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 
 

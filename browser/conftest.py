@@ -1,4 +1,4 @@
-"""Made once for all tests: the browser, and the service whose console it shows."""
+"""The browser, and the service whose console it shows. All tests share them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def open_tab(browser: Browser, service: Service) -> Iterator[Callable[..., Tab]]:
-    """Opens tabs in a browser profile of their own each. Fails if the browser complained."""
+    """Opens tabs, each in its own browser profile. Fails if the browser complained."""
     tabs: list[Tab] = []
 
     def open_tab(address: str | None = None, **options: Any) -> Tab:

@@ -46,7 +46,7 @@ class OperatorConsole:
     def _wait_until_up(self) -> None:
         until(lambda: self._has_ended or _ADDRESS.search(self._said), "up", PATIENCE_SECONDS)
         if self._has_ended:
-            raise DidNotHappen(f"the console ended at once:\n{self._said}")
+            raise DidNotHappen(f"the console ended immediately:\n{self._said}")
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()

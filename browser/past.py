@@ -1,4 +1,4 @@
-"""Batches that look back on a past, for what no test can wait for.
+"""Batches with a past, for what no test can wait for.
 
 The service's own operations make them in the tables of the running service, with a clock, a
 platform and a receiver that say what a test wants. Ten thousand jobs take seconds, and the ids and
@@ -35,7 +35,7 @@ Answer = Callable[[Call], Reply | NoReply]
 
 
 class Past:
-    """A time that begins so long before now."""
+    """A past that begins this long before now."""
 
     def __init__(
         self, where: Mapping[str, Any], *, jobs_per_message: int = 50, **ago: float
@@ -70,7 +70,7 @@ class Past:
         return self._service.submitter.submit_batch(_CALLER, submission, b"").batch_id
 
     def ended(self, labels: Sequence[str]) -> None:
-        """Batches of one job that have ended, one a second: only what the list shows of them."""
+        """Make ended batches of one job, one a second, with only what the list shows of them."""
         for label in labels:
             now = self.world.clock.now()
             self.store.commit(

@@ -25,7 +25,7 @@ _WINDOW = {"width": 1280, "height": 800}
 
 
 def take_all(folder: Path) -> None:
-    """Write every picture of the gallery's, light and dark."""
+    """Write every screenshot of the gallery, light and dark."""
     with tempfile.TemporaryDirectory() as place, Service(Path(place)) as service:
         paths = _paths(service)
         with sync_playwright() as playwright:
@@ -50,7 +50,7 @@ def _take(browser: Browser, service: Service, path: str, mode: str, picture: Pat
 
 
 def _paths(service: Service) -> Mapping[str, str]:
-    """Make the batches of the pictures. What they show is at these paths."""
+    """Make the batches of the pictures, and return the path of each picture."""
     _ended(service, "Newsletter 47", 1200, hours=3)
     _ended(service, "Import of contacts", 10_000, hours=2)
     failed = _ended(service, "Reminders, evening", 800, failing=9, hours=1)
@@ -107,7 +107,7 @@ def _jobs(count: int) -> list[dict[str, object]]:
 
 
 class Answers:
-    """What the platform says. So many jobs of a hundred fail, spread by a fixed rule."""
+    """The platform's answers. This percentage of the jobs fails, spread by a fixed rule."""
 
     def __init__(self, percent: int, clock: FakeClock) -> None:
         self._percent = percent

@@ -58,11 +58,11 @@ class Service:
         return self.console.partition("#token=")[2]
 
     def ask(self, path: str) -> Any:
-        """What the console's server tells its page."""
+        """Return what the console's server tells its page."""
         return self._call("GET", path, None)
 
     def tell(self, path: str, body: Any) -> Any:
-        """What it answers when the page wants something done."""
+        """Have the console's server do something, as the page does, and return its answer."""
         return self._call("POST", path, body)
 
     def _call(self, method: str, path: str, body: Any) -> Any:
@@ -97,11 +97,11 @@ class Service:
         self.live.tell(whom, {})
 
     def wait_for_attempt(self, batch: str, number: int = 1) -> None:
-        """Wait until the batch's callback has been tried so often."""
+        """Wait until the batch's callback has been tried this many times."""
         until(lambda: self.attempts(batch) >= number, f"tried: {number}", PATIENCE_SECONDS)
 
     def attempts(self, batch: str) -> int:
-        """Those that are over. One that is under way has only its time."""
+        """How many attempts are over. One that is in progress has only its time."""
         history = self.progress(batch)["callback"]["history"]
         return sum(bool(each["status"] or each["error"]) for each in history)
 
@@ -109,6 +109,6 @@ class Service:
         return self.live.client.progress(batch)
 
     def is_over(self, batch: str) -> bool:
-        """Whether the batch and its callback are."""
+        """Whether the batch and its callback are over."""
         found = self.progress(batch)
         return bool(found["status"] != "running" and found["callback"]["status"] != "waiting")

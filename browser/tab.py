@@ -24,7 +24,7 @@ class Tab:
             self.complaints.append(message.text)
 
     def open(self, path: str = "/") -> Page:
-        """Open a path of the console, as somebody who has pasted the address from the terminal."""
+        """Open a path of the console, like somebody who pastes the address from the terminal."""
         path, _, anchor = path.partition("#")
         self.page.goto(f"{self._origin}{path}#token={self.token}")
         if anchor:

@@ -27,7 +27,7 @@ def answer(call: Call) -> Reply | NoReply:
 
 @pytest.fixture(scope="module")
 def batch(service: Service) -> str:
-    """It has all outcomes, and its callback failed twice and is waiting for the next try."""
+    """It has all outcomes, and its callback failed once and waits for the next attempt."""
     past = Past(service.where, minutes=1)
     jobs = [{"namespace": "event", "action": "invite", "params": {"n": n}} for n in range(90)]
     made = past.submit(
@@ -38,7 +38,7 @@ def batch(service: Service) -> str:
     return made
 
 
-#: What to open, and what to do there before it is looked at.
+#: What to open, and what to do there before it is checked.
 VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "list": ("/", lambda page: expect(page.locator("a.row-link").first).to_be_visible()),
     "no match": ("/?label=none", lambda page: page.get_by_text("No batch matches").wait_for()),
@@ -77,7 +77,7 @@ def complaints_of(tab: Tab, view: str) -> AbstractContextManager[None]:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_nothing_grave_in_light_or_dark(tab: Tab, batch: str, view: str) -> None:
+def test_axe_finds_nothing_serious_in_light_or_dark(tab: Tab, batch: str, view: str) -> None:
     with complaints_of(tab, view):
         page = opened(tab, view, batch)
         assert axe.violations(page) == []
@@ -98,7 +98,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
         page.close()
 
 
-def test_in_the_dark_it_is_dark(tab: Tab, batch: str) -> None:
+def test_the_page_is_dark_if_the_system_is(tab: Tab, batch: str) -> None:
     page = opened(tab, "batch", batch)
     light = background(page)
     page.emulate_media(color_scheme="dark")
@@ -164,7 +164,7 @@ def test_the_skip_link_leads_past_the_menu(tab: Tab, batch: str) -> None:
 class TestScreenReader:
     """The accessibility tree: what is there, and what it is called."""
 
-    def test_of_the_list(self, tab: Tab, batch: str) -> None:
+    def test_the_list_is_named_and_structured(self, tab: Tab, batch: str) -> None:
         page = opened(tab, "list", batch)
         expect(page.locator("body")).to_match_aria_snapshot("""
             - link "Skip to the content"
@@ -182,7 +182,7 @@ class TestScreenReader:
               - table "Batches"
         """)
 
-    def test_of_a_batch(self, tab: Tab, batch: str) -> None:
+    def test_a_batch_is_named_and_structured(self, tab: Tab, batch: str) -> None:
         page = opened(tab, "batch", batch)
         expect(page.get_by_role("main")).to_match_aria_snapshot("""
             - main:

@@ -1,4 +1,4 @@
-"""What can be done with a batch. Each action asks first, and shows what came of it."""
+"""What can be done with a batch. Each action asks first, and then shows its outcome."""
 
 import re
 from typing import Any
@@ -109,7 +109,7 @@ def test_what_cannot_be_done_says_why(tab: Tab, service: Service) -> None:
 
 
 def test_an_action_on_an_older_state_is_refused_with_the_reason(tab: Tab, service: Service) -> None:
-    """Somebody else was quicker while the question was open."""
+    """Somebody else acted while the question was open."""
     batch = service.complete(PING, label="quicker")
     page = tab.open(f"/batches/{batch}")
     dialog = question(page, AGAIN)

@@ -1,4 +1,4 @@
-"""What a page of somebody else, open in the same browser, can do to the console: nothing.
+"""A page of another site, open in the same browser, can do nothing to the console.
 
 The attacker knows the console's port and the ids of batches. Some of these attacks even have the
 token, which no page can find out."""

@@ -1,4 +1,4 @@
-"""A service that goes away while somebody looks, and comes back."""
+"""A service that stops answering while its console is open, and comes back."""
 
 import re
 from collections.abc import Callable

@@ -52,20 +52,20 @@ def batch(service: Service) -> str:
 
 @pytest.fixture(autouse=True)
 def harmless(tab: Tab) -> object:
-    """No text became a part of the page, and no script of anyone else ran."""
+    """No text became a part of the page, and no foreign script ran."""
     yield
     assert tab.page.evaluate("window.owned") is None
     assert tab.page.locator("img, iframe, script:not([src^='/page/'])").count() == 0
 
 
 @pytest.mark.usefixtures("batch")
-def test_in_the_list(tab: Tab) -> None:
+def test_the_list_shows_it_as_text(tab: Tab) -> None:
     page = tab.open("/")
     expect(page.get_by_role("link", name=LABEL)).to_be_visible()
 
 
 @pytest.mark.parametrize("anchor", ["jobs", "callback", "details"])
-def test_in_a_batch(tab: Tab, batch: str, anchor: str) -> None:
+def test_a_batch_shows_it_as_text(tab: Tab, batch: str, anchor: str) -> None:
     page = tab.open(f"/batches/{batch}")
     expect(page.get_by_role("heading", name=LABEL)).to_be_visible()
     page.get_by_role("link", name=anchor.capitalize()).last.click()
@@ -74,14 +74,14 @@ def test_in_a_batch(tab: Tab, batch: str, anchor: str) -> None:
 
 
 @pytest.mark.parametrize("index", range(len(TEXTS)))
-def test_in_a_job(tab: Tab, batch: str, index: int) -> None:
+def test_a_job_shows_it_as_text(tab: Tab, batch: str, index: int) -> None:
     page = tab.open(f"/batches/{batch}?job={index}")
     expect(page.get_by_role("region", name="Response")).to_contain_text(IMAGE.replace('"', '\\"'))
 
 
 @pytest.mark.parametrize("shown", ["a␀b␛[31m", "⟨202E⟩evil⟨2066⟩"])
 def test_what_cannot_be_seen_is_made_visible(tab: Tab, batch: str, shown: str) -> None:
-    """Such as a NUL, and what turns the direction of the text around it."""
+    """Such as a NUL, or a character that changes the direction of the text around it."""
     page = tab.open(f"/batches/{batch}")
     expect(page.get_by_role("row").filter(has_text=shown).first).to_be_visible()
 
@@ -95,8 +95,8 @@ def test_the_largest_answer_opens_at_once_and_can_be_shown_whole(tab: Tab, batch
     assert len(response.inner_text()) > LARGE - 100
 
 
-def test_in_an_address(tab: Tab) -> None:
-    """What somebody sends in a link."""
+def test_the_parts_of_an_address_are_only_text(tab: Tab) -> None:
+    """Somebody else may have sent the link."""
     with tab.expecting("404"):
         page = tab.open(f"/batches/{quote(IMAGE)}?job=9&outcome={SCRIPT}&text={IMAGE}")
         expect(page.get_by_role("alert")).to_be_visible()

@@ -36,7 +36,7 @@ def answer(call: Call) -> Reply | NoReply:
 
 @pytest.fixture(scope="module")
 def batch(service: Service) -> str:
-    """All jobs have answers but those of the last message."""
+    """All jobs have answers, except those of the last message."""
     past = Past(service.where, jobs_per_message=200)
     jobs = [
         {

@@ -1,5 +1,5 @@
-"""What only the service on one machine has: sending, faults as switches, a clock that can be moved,
-and a pause."""
+"""What only the local service's console has: sending, faults as switches, a clock that can be
+moved, and a pause."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from batchback_local.live.waiting import until
 from browser.service import PATIENCE_SECONDS, PING, Service
 from browser.tab import Tab
 
-#: So many calls in a row tell the service that the platform is down.
+#: After this many failed calls in a row, the service considers the platform down.
 MANY = 20
 #: The waits between these attempts take more than an hour.
 RETRIES = 4
@@ -34,7 +34,7 @@ class TestSend:
         expect(glance.get_by_role("button", name=re.compile(r"^Failed [1-9]"))).to_be_visible()
         expect(page.get_by_text("Delivered").first).to_be_visible()
 
-    def test_what_is_wrong_with_a_batch_is_said_in_the_words_of_the_api(self, tab: Tab) -> None:
+    def test_a_refused_batch_is_explained_in_the_words_of_the_api(self, tab: Tab) -> None:
         page = tab.open("/send")
         page.get_by_label("Batch", exact=True).fill(json.dumps({"jobs": [{"namespace": "test"}]}))
         with tab.expecting("422"):
@@ -42,7 +42,7 @@ class TestSend:
             expect(page.get_by_role("alert")).to_contain_text("action")
         expect(page.get_by_label("Batch", exact=True)).to_be_focused()
 
-    def test_what_is_no_json_is_said_too(self, tab: Tab) -> None:
+    def test_text_that_is_not_json_is_reported_too(self, tab: Tab) -> None:
         page = tab.open("/send")
         page.get_by_label("Batch", exact=True).fill('{"jobs": [')
         with tab.expecting("422"):

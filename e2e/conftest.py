@@ -1,4 +1,4 @@
-"""Made once for all tests: the packages, and the service deployed from one of them."""
+"""The packages, and the service deployed from one of them. All tests share them."""
 
 import platform
 from collections.abc import Iterator

@@ -59,7 +59,7 @@ class Emulator:
 
     def __exit__(self, *_: object) -> None:
         if self._has_ended:
-            _LOG.error("it had ended, with %s:\n%s", self._process.returncode, self.said())
+            _LOG.error("the emulator had ended with %s:\n%s", self._process.returncode, self.said())
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         try:
@@ -72,7 +72,7 @@ class Emulator:
     def _wait_until_up(self) -> None:
         until(lambda: self._has_ended or self._answers(), "up", _START_SECONDS)
         if self._has_ended:
-            raise DidNotHappen(f"the emulator ended at once:\n{self.said()}")
+            raise DidNotHappen(f"the emulator ended immediately:\n{self.said()}")
 
     @property
     def address(self) -> str:

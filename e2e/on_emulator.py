@@ -94,7 +94,7 @@ class OnEmulator:
         self._opened.close()
 
     def _do_what_the_emulator_passes_over(self) -> None:
-        """Set what the template says and the emulator ignores."""
+        """Set what the emulator ignores in the template."""
         tables = self.emulator.client("dynamodb")
         expiry = {"Enabled": True, "AttributeName": "expires_at"}
         tables.update_time_to_live(TableName=NAMES.batches_table, TimeToLiveSpecification=expiry)
@@ -131,7 +131,7 @@ class OnEmulator:
         return secret
 
     def until(self, holds: Callable[[], object], what: str) -> None:
-        """Wait patiently; if in vain, show the emulator's output."""
+        """Wait until it holds. If it does not in time, show the emulator's output."""
         try:
             until(holds, what, PATIENCE_SECONDS)
         except DidNotHappen as failure:
@@ -223,9 +223,9 @@ class OnEmulator:
         return count
 
     def forget_that_it_was_sent(self, async_id: str) -> None:
-        """Make a batch look as if its submission had died before recording that it was sent, so its
-        first check is due now. The check of a batch that was sent comes after half an hour, and is
-        followed by a sentinel's wait."""
+        """Make a batch look as if its submission had died before recording that it was sent, so
+        that its first check is due now. The check of a batch that was sent comes after half an
+        hour, and then a sentinel takes its time too."""
         self.emulator.client("dynamodb").update_item(
             TableName=NAMES.batches_table,
             Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},

@@ -2,8 +2,8 @@
 resources.
 
 moto runs no functions without Docker; test_deployed shows that they run. Its API Gateway accepts
-only OpenAPI 3 with a description, but Chalice makes Swagger 2 for AWS: these two things are changed
-on the way in."""
+only OpenAPI 3 with a description, but Chalice makes Swagger 2 for AWS, so the test changes these
+two things before moto reads them."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class Deployment:
         }
 
     def make_resources(self) -> None:
-        """Create resources as `batchback resources up` does; moto knows no alarms in templates."""
+        """Create resources as `batchback resources up` does; moto does not support alarms."""
         parameters = {"Stage": STAGE, "Monitoring": "false"}
         self.client("cloudformation").create_stack(
             StackName=project.stack_name(STAGE),
@@ -192,7 +192,7 @@ class TestTriggers:
         } == TRIGGERS
         assert [each["BatchSize"] for each in deployment.triggers()] == [1, 1, 1, 1]
 
-    def test_only_so_many_of_a_function_run_at_once(self, deployment: Deployment) -> None:
+    def test_the_concurrency_of_every_function_is_limited(self, deployment: Deployment) -> None:
         scaling = {
             each["FunctionArn"].rpartition("-")[2]: each.get("ScalingConfig")
             for each in deployment.triggers()

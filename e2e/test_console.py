@@ -36,7 +36,7 @@ ENDED = a_batch(
     next_check_at=None,
     callback=CallbackState.DELIVERED,
 )
-#: In AWS, the right to the first is also the right to the second.
+#: In AWS, the permission for the first includes the second.
 BATCH_VERSIONS = {
     "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
@@ -73,7 +73,7 @@ def acts(emulator: Emulator) -> Page:
 
 
 def page_of(emulator: Emulator, policy: Policy) -> Page:
-    """The page of an operator who has this policy and no other right."""
+    """The page of an operator who has only this policy."""
     iam, name = emulator.client("iam"), f"operator-{len(policy['Statement'])}"
     iam.create_user(UserName=name)
     document = json.dumps(as_the_emulator_reads_it(policy))

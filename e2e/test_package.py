@@ -1,5 +1,5 @@
-"""What is in the zip: our files and the locked dependencies, complete, for the right architecture,
-with byte code, and small enough."""
+"""The zip is small and complete: our files and the locked dependencies, for the right architecture,
+with byte code."""
 
 import csv
 import importlib.util
@@ -28,8 +28,8 @@ MAX_BYTES = 10_000_000
 MACHINES = {"x86_64": 62, "arm64": 183}
 #: In the tags of wheels.
 PLATFORMS = {"x86_64": "x86_64", "arm64": "aarch64"}
-#: The modules of a worker before its first jobs: 379 when this was written, nearly all of them the
-#: standard library's and botocore's.
+#: The most modules of a worker before its first jobs. When this was written there were 379, nearly
+#: all of them of the standard library and botocore.
 MAX_MODULES = 430
 #: The flags of byte code whose source is never checked (PEP 552).
 UNCHECKED_HASH = 0b01
@@ -91,7 +91,7 @@ class TestContents:
     def test_every_file_of_a_dependency_is_in_the_zip(
         self, package: Package, names: list[str]
     ) -> None:
-        """Except the commands that wheels put beside Python, for which Lambda has no use."""
+        """Except the commands that wheels install beside Python, which Lambda does not need."""
         promised = {name for name in installed_by(package, names) if not name.startswith("..")}
         assert promised - {*names} == set()
 

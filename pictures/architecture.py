@@ -29,7 +29,7 @@ def draw(palette: Palette) -> str:
 
 
 def _outside(pen: Drawing) -> None:
-    """Who is outside of the account, and what passes between."""
+    """What is outside the account, and the requests in between."""
     muted = pen.palette.muted
     for middle, width, name in (
         (_CALLER, 104, "Caller"),
@@ -79,7 +79,7 @@ def _table(pen: Drawing) -> None:
 
 
 def _safety_net(pen: Drawing) -> None:
-    """What finds and ends whatever got stuck."""
+    """The functions that find stuck batches and end them."""
     function, queue = pen.palette.function, pen.palette.queue
     middle, dead = _NET + 22, _DEAD + 22
     pen.box((22, _NET), (76, 44), function, "sweep")

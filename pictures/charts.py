@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pictures.drawing import LINE, SIZE, WIDTH, Drawing, Palette, width_of, wrapped
 
 _EDGE = 20
-_NAMES = 210  # the most that the names beside bars may take
+_NAMES = 210  # the most room for the names beside bars
 _BAR = 22
 _OURS = ("batchback", "batchback, signing")
 _FLOORS = ("asyncio", "threads")
@@ -15,7 +15,7 @@ _SIZES = "jobs in each"
 #: The columns of the table "Scale" that are drawn, with the words for them.
 _LINES = {"CPU of run_jobs": "CPU", "write units": "writes", "requests": "requests"}
 Row = Mapping[str, str]
-Line = list[tuple[int, float]]  # the jobs of a batch, and what one takes beside one of 200
+Line = list[tuple[int, float]]  # the jobs of a batch, and what one takes compared to one of 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _ends(line: Line) -> Line:
 
 
 def _apart(heights: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """The heights from the top on, with room for a line of text between each and the next."""
+    """The heights from top to bottom, moved apart so that a line of text fits between them."""
     above = -math.inf
     for name, height in sorted(heights.items(), key=lambda each: each[1]):
         above = max(height, above + LINE)
@@ -121,7 +121,7 @@ def of_page(page: str) -> dict[str, BarChart | LineChart]:
 
 
 def _rows(page: str, head: str) -> list[Row]:
-    """The rows of the first table whose head begins so, by the names of its columns."""
+    """The rows of the first table whose head begins like this, by the names of its columns."""
     _, found, rest = page.partition(f"\n{head}")
     if not found:
         raise ValueError(f"docs/performance.md has no table {head!r}: its chart is drawn from that")
@@ -140,7 +140,7 @@ def _cost(page: str) -> list[Bar]:
 
 
 def _cpu(page: str) -> list[Bar]:
-    """Where the platform answers at once: the first of the tables of the libraries."""
+    """The first table of the libraries, in which the platform answers immediately."""
     return [
         Bar(
             row[""],
@@ -154,8 +154,8 @@ def _cpu(page: str) -> list[Bar]:
 
 
 def _growth(page: str) -> dict[str, Line]:
-    """By what is counted: the jobs of a batch, and what one takes beside one of 200. What was not
-    measured has no line."""
+    """The lines by what is counted: the jobs of a batch, and what one takes compared to one of 200.
+    What was not measured has no line."""
     scale = _rows(page.partition("## Scale")[2], "| concurrent batches |")
     table = [row for row in scale if row["concurrent batches"] == "1"]
     lines = {
@@ -170,7 +170,7 @@ def _number(shown: str) -> float:
 
 
 def _bar(pen: Drawing, bar: Bar, y: float, left: float, length: float) -> float:
-    """Draw one bar from a height on; how much of it is used up."""
+    """Draw one bar, and return the height that it takes."""
     palette = pen.palette
     lines = wrapped(bar.name, _NAMES)
     height = max(len(lines) * LINE, _BAR) + 12
@@ -188,7 +188,7 @@ def _bar(pen: Drawing, bar: Bar, y: float, left: float, length: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plot:
-    """Where a size and a ratio are; sizes are shown by their logarithm."""
+    """The place of a size and a ratio. Sizes are on a logarithmic scale."""
 
     top: float
     sizes: list[int]
@@ -222,7 +222,7 @@ def _grid(pen: Drawing, plot: _Plot) -> None:
 
 
 def _headline(pen: Drawing, title: str, subtitle: str) -> float:
-    """What a chart shows, and where its body begins."""
+    """Draw what a chart shows, and return where its body begins."""
     pen.text((_EDGE, 36), title, pen.palette.page.text, bold=True, size=20)
     lines = wrapped(subtitle, WIDTH - 2 * _EDGE)
     for index, line in enumerate(lines):

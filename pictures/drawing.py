@@ -10,7 +10,7 @@ from html import escape
 Point = tuple[float, float]
 
 WIDTH = 600
-SIZE = 17  #: of all text but titles
+SIZE = 17  #: of all text except titles
 LINE = 21  #: from one line of text to the next
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 _HEAD = 9  # the length of an arrow's head
@@ -28,7 +28,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Palette:
-    """All colors of a picture. Text has a contrast of 4.5 to what is behind it; a test counts."""
+    """All colors of a picture. A test checks that text has a contrast of 4.5 to its background."""
 
     page: Look
     panel: Look
@@ -68,7 +68,7 @@ PALETTES = {"light": LIGHT, "dark": DARK}
 
 @dataclass(slots=True)
 class Drawing:
-    """What is drawn so far. The last that is drawn lies on top."""
+    """The shapes so far. Later ones lie on top."""
 
     palette: Palette
     shapes: list[str] = field(default_factory=list)
@@ -151,7 +151,7 @@ class Drawing:
         self.shapes.append(f'<polygon points="{corners}" fill="{color}"/>')
 
     def svg(self, height: float, title: str) -> str:
-        """The whole picture, on a ground of its own: it is readable on any page."""
+        """The whole picture, with a background of its own, so that it is readable on any page."""
         ground = self.palette.page
         size = f'viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}"'
         edge = f'width="{WIDTH - 1}" height="{height - 1:g}" rx="10"'
@@ -170,7 +170,7 @@ def _at(point: Point) -> str:
 
 
 def width_of(words: str, size: float = SIZE, *, bold: bool = False) -> float:
-    """About how wide a text is in the widest of the fonts that a reader's system may have."""
+    """The approximate width of a text in the widest font that a reader's system may have."""
     return size * sum(map(_em, words)) * (1.12 if bold else 1)
 
 
@@ -183,7 +183,7 @@ def _em(letter: str) -> float:
 
 
 def wrapped(words: str, width: float) -> list[str]:
-    """The lines of a text that is to be so wide at most."""
+    """The text in lines of at most this width."""
     return [" ".join(line) for line in _lines(words.split(), width)]
 
 

@@ -1,7 +1,7 @@
 """All pictures, and how pages show them.
 
-A page shows a picture after the comment `<!-- picture: NAME -->`. What follows the comment is
-written here: the picture in light and in dark, and what it says in words. Pictures of the console
+A page shows a picture after the comment `<!-- picture: NAME -->`. This module writes what follows
+the comment: the picture in light and in dark, and its content in words. Pictures of the console
 come from a browser: `make screenshots` takes them.
 """
 
@@ -50,7 +50,7 @@ _PLACE = re.compile(r"<!-- picture: (?P<name>\S+) -->\n(?:<picture>.*?</picture>
 @dataclass(frozen=True, slots=True)
 class Picture:
     draw: Callable[[Palette], str]
-    alt: str  #: what it says, in words
+    alt: str  #: its content in words
 
 
 def redraw() -> None:
@@ -72,7 +72,7 @@ def drawn() -> dict[Path, str]:
 
 
 def page_with_pictures(page: Path) -> str:
-    """A page as it is to be."""
+    """The text of a page, with its pictures up to date."""
     folder, known = FOLDER.relative_to(page.parent).as_posix(), pictures()
 
     def shown(place: re.Match[str]) -> str:

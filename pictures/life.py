@@ -21,14 +21,14 @@ class _Life:
     y: float = _TOP
 
     def caller(self, words: str, *, out: bool = False) -> None:
-        """Between a function and who is outside."""
+        """An arrow between a function and the caller, the platform or the receiver."""
         self.y += _STEP
         ends = ((_WEST, self.y), (_LEFT, self.y)) if out else ((_LEFT, self.y), (_WEST, self.y))
         self.pen.arrow(*ends)
         self._label((_LEFT + _WEST) / 2, words)
 
     def table(self, words: str, condition: str = "", *, read: bool = False) -> None:
-        """Between a function and the table; the condition of a write stands below it."""
+        """An arrow between a function and the table, with the condition of a write below it."""
         self.y += _STEP
         ends = ((_RIGHT, self.y), (_EAST, self.y)) if read else ((_EAST, self.y), (_RIGHT, self.y))
         self.pen.arrow(*ends)
@@ -39,7 +39,7 @@ class _Life:
             self.y += 18
 
     def send(self, queue: str) -> float:
-        """A message to a queue; where it leaves it."""
+        """A message to a queue. Return where it leaves the queue."""
         self.y += _STEP
         width = width_of(queue, bold=True) + 14
         self.pen.arrow((_EAST, self.y), (_EAST + 22, self.y))
@@ -99,7 +99,7 @@ def draw(palette: Palette) -> str:
 
 
 def _part(pen: Drawing, top: float, bottom: float, function: str, outside: str) -> None:
-    """A function, and who is outside meanwhile."""
+    """A function, and the caller, platform or receiver beside it."""
     pen.box((_WEST, top), (_EAST - _WEST, bottom - top), pen.palette.function)
     at = ((_WEST + _EAST) / 2, top + 26)
     pen.text(at, function, pen.palette.function.text, anchor="middle", bold=True)
@@ -117,7 +117,7 @@ def _table(pen: Drawing, bottom: float) -> None:
 
 
 def _commit(pen: Drawing, y: float) -> None:
-    """The line from which on nothing is lost."""
+    """The line below which nothing can be lost any more."""
     green = pen.palette.table
     pen.line([(12, y), (WIDTH - 12, y)], green.stroke, thick=2, dash="6 4")
     pen.text(((_LEFT + _WEST) / 2, y - 9), "commit", green.text, anchor="middle", bold=True)

@@ -1,7 +1,7 @@
 """The state machines of a batch and of its callback, drawn from their tables.
 
-Where a state and an arrow stand is written here, what they say is in the tables: an arrow that has
-no place fails.
+The places of states and arrows are here, and their words come from the tables. An arrow without a
+place is an error.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _SIZE = (116, 46)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arrow:
-    """Its four points; where its words stand, and how wide they may be."""
+    """The four points of a curve, and the place and the width of its words."""
 
     points: tuple[Point, Point, Point, Point]
     words: Point
@@ -29,13 +29,13 @@ class _Arrow:
 class Machine:
     title: str
     moves: Mapping[Any, Any]
-    begins: Mapping[str, str]  #: what comes first, and why
+    begins: Mapping[str, str]  #: the states that it can begin in, and why
     places: Mapping[str, Point]  #: the middle of each state
     arrows: Mapping[tuple[str, str], _Arrow]
     height: float
 
     def words(self) -> dict[tuple[str, str], list[str]]:
-        """All arrows, with what they say."""
+        """The words of every arrow."""
         found = {(START, state): [why] for state, why in self.begins.items()}
         for (before, event), after in self.moves.items():
             found.setdefault((str(before), str(after)), []).append(str(event))

@@ -1,4 +1,4 @@
-"""Check that the built site shows nothing from another host. `make docs` runs it."""
+"""Check that the built site loads nothing from another host. `make docs` runs it."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ _LOADED = {
     "src": {"audio", "embed", "iframe", "img", "script", "source", "video"},
 }
 _SETS = {"img", "source"}
-#: What only says where a page is.
+#: Links that only say where a page is: nothing is loaded.
 _SAID = {"canonical", "next", "prev"}
 _FOREIGN = re.compile(r"(?:[a-z]+:)?//", re.IGNORECASE)
 _IN_STYLES = re.compile(r"(?:url\(|@import)\s*[\"']?((?:[a-z]+:)?//[^\"')\s]+)", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""What the site has besides the pages of docs/: pages made from other files, and links to them.
+"""Add what the site has besides the pages of docs/: pages made from other files, and links to them.
 
 MkDocs calls the functions `on_...`: `hooks` in mkdocs.yml names this file.
 """
@@ -35,7 +35,7 @@ _CODE_OR_LINK = re.compile(f"{_CODE}|{_LINK}", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: Any) -> None:
-    """Every decision is in the navigation, under its own title."""
+    """Add every decision to the navigation, under its own title."""
     [decisions] = [part for part in config.nav if "Decisions" in part]
     records = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     decisions["Decisions"] += [f"decisions/{path.name}" for path in records]
@@ -63,7 +63,7 @@ def _add(files: Any, config: Any, name: str, content: str) -> None:
 
 
 def _link(match: re.Match[str], page: str) -> str:
-    """To the page of the site; a file that is none is named, since it cannot be seen there."""
+    """Link to the page of the site. If the site has no page of the file, only name it."""
     if match["target"] is None:
         return match[0]
     target = posixpath.normpath(posixpath.join(posixpath.dirname(_source(page)), match["target"]))

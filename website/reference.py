@@ -1,7 +1,7 @@
 """Write the page "API reference" from docs/openapi.yaml, with a section for each action.
 
-Programs that show OpenAPI have a section for each path. Here a path has seven actions, and what
-belongs to which of them is in `x-actions`.
+Programs that show OpenAPI have a section for each path. Here a path has seven actions, and
+`x-actions` says what belongs to each.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-#: Longer ones are for programs only: the descriptions say the same in words.
+#: The longest pattern that is shown. For longer ones, the descriptions say the same in words.
 _READABLE_PATTERN = 40
 _LIMITS = {
     "minimum": "From {:,}",
@@ -32,7 +32,7 @@ class _Reference:
 
     def parts(self) -> Iterator[str]:
         yield "# API reference"
-        yield "The same for programs is in [openapi.yaml](openapi.yaml) (OpenAPI 3.1)."
+        yield "[openapi.yaml](openapi.yaml) is the same for programs (OpenAPI 3.1)."
         yield self.document["info"]["description"]
         yield "## Authentication"
         for scheme in self.document["components"]["securitySchemes"].values():
@@ -77,7 +77,7 @@ class _Reference:
     def _body(
         self, title: str, schema: Schema, required: str = "", optional: str = ""
     ) -> Iterator[str]:
-        """The two words are for fields that have to be there, and for those that have not."""
+        """`required` is the word for fields that must be there, `optional` for the others."""
         fields = [*self._fields(schema)]
         yield f"**{title}**" if fields else f"**{title}**: none."
         if fields:
@@ -92,7 +92,7 @@ class _Reference:
             )
 
     def _fields(self, schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
-        """Those of an object, and of the objects in it."""
+        """The fields of an object, and of the objects in it."""
         schema = self._resolved(schema)
         for part in schema.get("allOf", []):
             yield from self._fields(part, prefix)
@@ -106,7 +106,7 @@ class _Reference:
             yield from self._fields(field.get("items", {}), f"{prefix}{name}[].")
 
     def _field(self, declared: Schema) -> Schema:
-        """One that may be this or that says all that both say."""
+        """A field with `anyOf` merged: it says everything that its choices say."""
         field = self._resolved(declared)
         choices = [self._resolved(each) for each in field.pop("anyOf", [])]
         types = [kind for each in (field, *choices) for kind in _types(each)]
@@ -126,7 +126,7 @@ class _Reference:
                 yield _code(example["value"])
 
     def _resolved(self, schema: Schema) -> Schema:
-        """What it refers to, and what it says besides."""
+        """What `$ref` refers to, and what the schema adds to that."""
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         if "$ref" not in schema:
             return beside
