@@ -156,8 +156,10 @@ class TestAllPages:
         ours = re.compile(
             r"(?:\.?(?:batchback_\w+|chalice|chalicelib|client|docs|tests)/[\w./-]+|[\w-]+\.txt)"
         )
-        named = [name for name in codes(path.read_text("utf-8")) if ours.fullmatch(name)]
-        assert [name for name in named if not (ROOT / name).exists()] == []
+        prose = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+        named = [name for name in codes(prose) if ours.fullmatch(name)]
+        written_by_a_deployment = ".chalice/deployed/prod.json"
+        assert {name for name in named if not (ROOT / name).exists()} <= {written_by_a_deployment}
 
 
 def options_of(command: click.Command) -> set[str]:
