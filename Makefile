@@ -13,8 +13,8 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval ove
 # All other variables belong to the Makefile.
 override BIN := .venv/bin
 override PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
-# If a stamp is newer than the files it depends on, .venv is up to date: for `make run`, or with the
-# development tools.
+# If a stamp is newer than the files it depends on, .venv is up to date: the first one for `make run`,
+# the second one for the development tools.
 override STAMP := .venv/.stamp
 override DEV_STAMP := .venv/.dev-stamp
 # The tools for the pinned packages. They have their own environment, so that they change nothing
@@ -27,7 +27,7 @@ override SITE_STAMP := $(SITE)/.stamp
 # The emulator for `make e2e`, also in its own environment.
 override EMULATOR := build/e2e
 override EMULATOR_STAMP := $(EMULATOR)/.stamp
-# What drives Chromium in `make browser`: a folder that is added to the path of .venv.
+# The driver for Chromium in `make browser`, in a folder that is added to the path of .venv.
 override BROWSER := build/browser
 override BROWSER_STAMP := $(BROWSER)/.stamp
 # Packages are never built, because a build would run code that is not pinned.
@@ -61,7 +61,7 @@ e2e: $(DEV_STAMP) $(EMULATOR_STAMP) ## package the service and run the package o
 browser: $(DEV_STAMP) $(BROWSER_STAMP) ## use the console in a real browser, as a person would
 	@PYTHONPATH=$(BROWSER) exec $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder browser
 
-# Without --quiet, because MkDocs would then not count its warnings, which must fail the build.
+# Without --quiet: with it, MkDocs does not count its warnings, which must fail the build.
 docs: $(SITE_STAMP) ## build the documentation site: build/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --clean --config-file website/mkdocs.yml
 	@$(SITE)/bin/python -m website.check
@@ -97,10 +97,10 @@ hostile: $(DEV_STAMP) ## call hostile servers over HTTP and TLS, on the real clo
 bench: $(DEV_STAMP) ## compare the service with its alternatives; FULL=1 for all tables
 	@exec $(BIN)/python -m benchmarks $(if $(value FULL),--full)
 
-screenshots: $(DEV_STAMP) $(BROWSER_STAMP) ## take the pictures of the console in the docs again
+screenshots: $(DEV_STAMP) $(BROWSER_STAMP) ## update the screenshots of the console in the docs
 	@PYTHONPATH=$(BROWSER) exec $(BIN)/python -m browser.screenshots
 
-pictures: $(STAMP) ## draw the pictures in the docs again
+pictures: $(STAMP) ## update the diagrams and charts in the docs
 	@exec $(BIN)/python -m pictures
 
 fuzz: $(DEV_STAMP) ## send valid and invalid requests to the service for SECONDS=60
@@ -112,7 +112,7 @@ mutants: $(DEV_STAMP) ## check that the tests find mistakes in copies of the cod
 audit: $(TOOLS_STAMP) ## check the pinned packages for known vulnerabilities
 	@exec $(BIN)/python -m tests.audit
 
-lock: $(TOOLS_STAMP) ## renew the hashes of the pinned packages
+lock: $(TOOLS_STAMP) ## update the hashes of the pinned packages
 	@for file in requirements.txt requirements-docs.txt requirements-tools.txt; do $(COMPILE) "$$file" -o "$$file" || exit; done
 	@for file in run dev e2e browser; do $(COMPILE) --no-deps "requirements-$$file.txt" -o "requirements-$$file.txt" || exit; done
 
@@ -170,5 +170,5 @@ $(EMULATOR_STAMP): requirements-e2e.txt | $(STAMP)
 
 $(BROWSER_STAMP): requirements-browser.txt | $(STAMP)
 	@rm -rf $(BROWSER)
-	$(call install,.venv,what drives a browser,$(PINNED) requirements-browser.txt --target $(BROWSER))
+	$(call install,.venv,the browser driver,$(PINNED) requirements-browser.txt --target $(BROWSER))
 	@touch $@

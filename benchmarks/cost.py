@@ -111,7 +111,7 @@ def median_billed_ms(
     durations: Sequence[Mapping[str, float]],
     memory_mb: int = MEMORY_MB,
 ) -> float:
-    """Of a function's invocations."""
+    """Return the median duration of a function's invocations in Lambda."""
     requests = sum(counted["by_function"][function]["requests"].values())
     round_trips = requests / counted["invocations"][function]
     return statistics.median(

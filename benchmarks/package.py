@@ -1,7 +1,7 @@
 """Measure the deployment package that `chalice package` makes; Lambda itself provides boto3.
 
-This needs a package registry for the wheels of Lambda's architecture. It does not need AWS: nobody
-checks the region and the credentials.
+This needs a package registry for the wheels of Lambda's architecture. It does not need AWS, because
+nothing checks the region and the credentials.
 """
 
 import os

@@ -20,7 +20,7 @@ def hashed_pins(name: str) -> dict[str, tuple[str, int]]:
         text = line.split("#")[0].strip()
         if text:
             pin = PIN.fullmatch(text)
-            assert pin, f"{name}: {line!r} is no pin"
+            assert pin, f"{name}: {line!r} is not a pin"
             assert canonicalize_name(pin[1]) not in found, f"{name}: {pin[1]} is pinned twice"
             found[canonicalize_name(pin[1])] = (pin[2], pin[3].count("sha256"))
     return found

@@ -424,7 +424,7 @@ TOP_LEVEL = {
 
 
 class TestTopLevel:
-    @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a copy, of which git knows nothing")
+    @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this copy has no .git")
     def test_git_tracks_only_what_belongs_there(self) -> None:
         """The output of a command, redirected into the current folder, is easily committed by
         mistake."""
@@ -443,7 +443,7 @@ def modules_among(names: Iterable[str], every: Iterable[str]) -> Iterator[str]:
 
 
 class TestTheseTests:
-    """A wall that lets everything through is no wall."""
+    """They fail if a wall lets something through."""
 
     @pytest.mark.parametrize(
         ("module", "source", "found"),

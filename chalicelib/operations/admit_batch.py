@@ -79,7 +79,7 @@ class BatchAdmission:
         return refusal
 
     def _prune(self, account: str, usage: AccountUsage, now: datetime) -> bool:
-        """Free the slots that no round holds any more, and return whether there were any.
+        """Free the slots that no round holds anymore, and return whether there were any.
 
         The pruning is reserved first, so that during a flood of requests not every one of them
         reads all batches."""

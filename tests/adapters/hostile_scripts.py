@@ -136,7 +136,7 @@ SCRIPTS = {
     "floods trailers": Script(
         says=_CHUNKED + b"0\r\n", again=b"X: " + _LONG + b"\r\n", outcome=TOO_MUCH
     ),
-    "floods what is no line": Script(again=_LONG, outcome=NOT_HTTP),
+    "floods bytes without a line": Script(again=_LONG, outcome=NOT_HTTP),
     "floods empty lines": Script(again=b"\r\n" * 8_000, outcome=NOT_HTTP),
     "floods the body": Script(says=_HEAD + b"\r\n", again=_LONG, outcome=OK),
     "floods a gigabyte": Script(
@@ -256,13 +256,13 @@ SCRIPTS = {
     "announces twice and answers in the middle of an upload": Script(
         hears=False, says=_CONTINUE * 2 + _GONE, uploads=True, outcome="HTTP 410"
     ),
-    "announces, and answers when all has come": Script(
+    "announces, and answers when everything has arrived": Script(
         hears=False, says=_CONTINUE, uploads=True, then=_ANSWER, outcome=OK
     ),
-    "begins to announce, and goes on when all has come": Script(
+    "begins to announce, and continues when everything has arrived": Script(
         hears=False, says=_CONTINUE[:10], uploads=True, then=_CONTINUE[10:] + _ANSWER, outcome=OK
     ),
-    "begins a status line, and goes on when all has come": Script(
+    "begins a status line, and continues when everything has arrived": Script(
         hears=False, says=_ANSWER[:9], uploads=True, then=_ANSWER[9:], outcome=OK
     ),
     "speaks SSH in the middle of an upload": Script(
@@ -362,13 +362,13 @@ TLS_SCRIPTS = {
     "sends half a record": Script(
         does=lambda _: b"\x17\x03\x03\x10\x00" + bytes(5), every=math.inf, outcome=LATE
     ),
-    "wants to begin anew": Script(
+    "asks to renegotiate": Script(
         version=ssl.TLSVersion.TLSv1_2,
         does=lambda tls: tls.records12.hello_request(),
         every=1,
         outcome=LATE,
     ),
-    "floods the wish to begin anew": Script(
+    "floods requests to renegotiate": Script(
         version=ssl.TLSVersion.TLSv1_2,
         does=lambda tls: b"".join(tls.records12.hello_request() for _ in range(99)),
         outcome=TOO_MUCH,

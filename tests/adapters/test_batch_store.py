@@ -975,7 +975,7 @@ class TestHolds:
     @pytest.mark.usefixtures("aws")
     def test_the_database_deletes_holds_that_nobody_ends(self, account: str) -> None:
         """It does so a day after their time, which is longer than the longest wait until the
-        platform is tried again."""
+        platform is called again."""
         store = DynamoBatchStore(clients.dynamodb(), "batchback-local-batches", sleep=_never)
         store.begin_outage(account, OUTAGE)
         [item] = held_under(f"account#{account}")

@@ -35,7 +35,7 @@ class Service(World):
         return submitted.batch_id
 
     def refused(self, jobs: int = 1, key: str | None = None) -> TooManyRequests:
-        """The refusal of a batch, of which nothing is stored."""
+        """The refusal of a batch. Nothing of the batch is stored."""
         before = self.store.copy()
         with pytest.raises(TooManyRequests) as refused:
             self.submit(jobs, key)

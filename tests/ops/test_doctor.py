@@ -822,7 +822,7 @@ class TestService:
                 f"batchback ops show {BATCH} --stage local",
             ),
         ],
-        ids=["no answer", "not us", "callback refused", "callback to be tried again", "stuck"],
+        ids=["no answer", "not us", "callback refused", "callback to be retried", "stuck"],
     )
     def test_a_batch_that_fails_says_what_to_check(
         self,

@@ -13,7 +13,7 @@ from batchback.shell import Shell, Status
 
 ID = click.Argument(["id"], metavar="ID")
 START = click.Option(
-    ["--start"], metavar="N", type=int, help="Start at this position; the first is 0."
+    ["--start"], metavar="N", type=int, help="Start at this position (the first is 0)."
 )
 PER_PAGE = click.Option(["--per-page"], metavar="N", type=int, help="Show at most N per page.")
 _JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON even on a terminal.")

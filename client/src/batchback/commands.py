@@ -65,7 +65,7 @@ def _progress(client: Client, *, id: str) -> object:
         ["--start"],
         metavar="N",
         type=_number_or_text,
-        help="Start at this position, the first is 0; or pass the `next` of the previous page.",
+        help="Start at this position (the first is 0), or at the `next` of the previous page.",
     ),
     PER_PAGE,
     click.Option(["--label"], metavar="TEXT", help="Show only batches with exactly this label."),
