@@ -114,4 +114,4 @@ def serve(tools: Tools, port: int) -> ConsoleServer:
     try:
         return ConsoleServer(console, port=port, token=new_token(secrets.token_bytes), say=say)
     except OSError as error:
-        raise PortInUse(port) from error
+        raise PortInUse(port, error) from error

@@ -1,5 +1,7 @@
 """Why the local service does not start."""
 
+import os
+
 from batchback.errors import CannotGoOn
 
 
@@ -8,7 +10,10 @@ class CannotStart(CannotGoOn):
 
 
 class PortInUse(CannotStart):
-    """Another program listens on the port."""
+    """The port cannot be used, usually because another program listens on it."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(f"Port {port} is in use: stop the program that uses it, or name another.")
+    def __init__(self, port: int, error: OSError) -> None:
+        why = os.strerror(error.errno or 0)
+        super().__init__(
+            f"Port {port} cannot be used ({why}): stop the program that uses it, or name another."
+        )

@@ -65,7 +65,7 @@ class LocalServer(ServerThread):
         try:
             server = listen(port)
         except OSError as error:
-            raise PortInUse(port) from error
+            raise PortInUse(port, error) from error
         super().__init__(server, name=name)
         self.address = f"http://{HOST}:{server.server_address[1]}"
 

@@ -54,8 +54,13 @@ def deployed(stage: str) -> list[dict[str, Any]]:
 
 
 def environment(stage: str) -> dict[str, str]:
-    """The environment variables of a stage."""
-    variables: dict[str, str] = _stage(stage).get("environment_variables", {})
+    """The environment variables of a stage. CannotGoOn if one is not a text."""
+    variables: dict[str, Any] = _stage(stage).get("environment_variables", {})
+    if others := [name for name, value in variables.items() if not isinstance(value, str)]:
+        raise CannotGoOn(
+            f"stages.{stage}.environment_variables in .chalice/config.json must be texts: put the "
+            f"value of {', '.join(others)} in quotes."
+        )
     return variables
 
 

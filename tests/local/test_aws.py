@@ -193,5 +193,5 @@ def test_a_stack_that_cannot_be_created_is_reported_in_one_sentence(
 
 def test_a_port_in_use_is_reported_in_one_sentence(embedded_aws: EmbeddedAws) -> None:
     port = urlsplit(embedded_aws.address).port
-    with pytest.raises(PortInUse, match=f"^Port {port} is in use"):
+    with pytest.raises(PortInUse, match=f"^Port {port} cannot be used"):
         EmbeddedAws(port or 0)

@@ -105,7 +105,7 @@ def test_concurrent_requests_do_not_mix(gateway: Gateway) -> None:
 def test_if_a_port_is_in_use_the_same_app_can_use_another(gateway: Gateway) -> None:
     app = echo_app()
     port = urlsplit(gateway.address).port or 0
-    with pytest.raises(PortInUse, match=f"^Port {port} is in use"):
+    with pytest.raises(PortInUse, match=f"^Port {port} cannot be used"):
         Gateway(app, stage_configuration(), port)
     with Gateway(app, stage_configuration(), 0) as other:
         assert other.address != gateway.address

@@ -1,6 +1,8 @@
 """The small HTTP server keeps connections, reads every body, and answers HEAD without a body."""
 
+import errno
 import http.client
+import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -58,5 +60,6 @@ def test_a_body_without_an_end_is_refused(connection: http.client.HTTPConnection
 
 def test_a_port_in_use_is_reported_in_one_sentence(server: HttpServer) -> None:
     port = urlsplit(server.address).port or 0
-    with pytest.raises(PortInUse, match=f"^Port {port} is in use"):
+    why = os.strerror(errno.EADDRINUSE)
+    with pytest.raises(PortInUse, match=rf"^Port {port} cannot be used \({why}\): stop "):
         HttpServer(echo, port=port, name="second")

@@ -1,5 +1,6 @@
 """Options, environment and configuration of `batchback local`."""
 
+import errno
 import json
 import os
 import stat
@@ -160,7 +161,7 @@ class TestPorts:
 def not_at(used: int) -> Callable[[int], int]:
     def listen(port: int) -> int:
         if port == used:
-            raise PortInUse(port)
+            raise PortInUse(port, OSError(errno.EADDRINUSE, "taken"))
         return port
 
     return listen

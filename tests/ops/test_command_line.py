@@ -116,6 +116,19 @@ def test_a_typing_error_in_the_configuration_is_one_sentence(
     )
 
 
+@pytest.mark.parametrize("argv", [["console"], ["doctor"], ["ops", "list"], ["package"]])
+def test_a_setting_without_quotes_is_one_sentence(
+    user: User, argv: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = {"environment_variables": {"STAGE": "prod", "MAX_JOBS_PER_BATCH": 300}}
+    monkeypatch.setattr(project, "configuration", lambda: {"stages": {"prod": stage}})
+    assert user.types(*argv, "--stage", "prod") == 2
+    assert user.is_told == (
+        "batchback: stages.prod.environment_variables in .chalice/config.json must be texts: put "
+        "the value of MAX_JOBS_PER_BATCH in quotes.\n"
+    )
+
+
 class TestOnATerminal:
     def test_a_secret_is_never_cut(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
         """Even on a narrow terminal."""
