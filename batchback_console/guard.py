@@ -1,4 +1,4 @@
-"""Who may ask the console, and the headers of every answer.
+"""Decides who may call the console, and sets the headers of every answer.
 
 Other pages in the same browser, and other users of the machine, can send requests to 127.0.0.1 too.
 They do not have the token, which is new at each start. A page of another site is refused even with

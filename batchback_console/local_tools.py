@@ -87,7 +87,7 @@ class LocalTools(Protocol):
 
     def send(self, text: str) -> str:
         """Send the text to the API, as a caller does, and return the batch's id. NotPossible if the
-        API does not take it, with the API's own sentence."""
+        API refuses it, with the API's own message."""
 
     @property
     def ahead(self) -> timedelta:

@@ -140,7 +140,7 @@ class ConsoleServer(ServerThread):
 
     @property
     def address(self) -> str:
-        """With the token, which a browser never sends to any server."""
+        """The address with the token, in the part that a browser never sends to a server."""
         return f"http://{HOST}:{self.port}/#token={self._token}"
 
 
@@ -165,7 +165,7 @@ class _Handler(WSGIRequestHandler):
         """Do not log requests."""
 
     def log_request(self, *_: Any) -> None:
-        """Nor their paths, which Werkzeug would parse for it."""
+        """Do not let Werkzeug parse their paths for the log either."""
 
     def send_error(self, *_: Any) -> None:
         """End the connection. Only what is not HTTP comes here, so no browser waits."""

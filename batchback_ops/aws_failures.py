@@ -61,8 +61,8 @@ def refusal(error: "ClientError") -> str:
 
 
 def failure(error: Exception, environ: Mapping[str, str]) -> str:
-    """The sentence for a call that did not reach AWS: because of the environment, the
-    configuration or the network."""
+    """The sentence for a call that did not reach AWS because of the environment, the configuration
+    or the network."""
     return _of_environment(environ) or _of_kind(error)
 
 

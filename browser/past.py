@@ -94,7 +94,7 @@ class Past:
             self.world.clock.advance(seconds=1)
 
     def run(self, answer: Answer, messages: int | None = None) -> None:
-        """Call the jobs of the next messages, or of all, and the retries of them. The clock moves
+        """Call the jobs of the next messages, or of all messages and their retries. The clock moves
         to each."""
         self.world.platform.answer = answer
         for message, delay in self._messages(messages):

@@ -24,7 +24,7 @@ LABEL = f"{SCRIPT} {HEBREW}"
 
 
 def answer(call: Call) -> Reply:
-    """The text that the job asks for, as an error's message, or as JSON's largest possible
+    """The text that the job asks for, as an error's message, or the largest possible JSON
     answer."""
     if call.params.get("size"):
         return Reply(status=200, body=json.dumps({"text": "<b>" * (LARGE // 3)}).encode())

@@ -20,7 +20,7 @@ RETRIES = 4
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One of its own, because its clock never goes back."""
+    """A service for these tests alone, because its clock never goes back."""
     with Service(tmp_path_factory.mktemp("local")) as service:
         yield service
 

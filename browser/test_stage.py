@@ -125,7 +125,7 @@ class TestReadOnly:
         expect(page).to_have_url(re.compile(batch))
         expect(page.get_by_text("2 of 2 jobs done")).to_be_visible()
 
-    def test_it_has_no_switches_and_sends_nothing(
+    def test_it_cannot_simulate_or_send(
         self, open_tab: Callable[..., Tab], reading: OperatorConsole
     ) -> None:
         page = open_tab(reading.address).open("/stage")

@@ -159,7 +159,7 @@ class Emulator:
         """The emulator's child processes, each of which runs one function."""
         wanted = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
         for process in Path("/proc").iterdir():
-            with suppress(OSError, ValueError):  # it has just ended, or is no process
+            with suppress(OSError, ValueError):  # it has just ended, or is not a process
                 parent = int((process / "stat").read_text("utf-8").rpartition(")")[2].split()[1])
                 environment = (process / "environ").read_bytes().split(b"\0")
                 if parent == self._process.pid and wanted in environment:

@@ -82,7 +82,7 @@ class OnEmulator:
             self._folder = Path(opened.enter_context(TemporaryDirectory(prefix="batchback-e2e-")))
             self.emulator.client("s3").create_bucket(Bucket=_BUCKET)
             self.deploy()
-            self._do_what_the_emulator_passes_over()
+            self._set_what_the_emulator_ignores()
             self._do_without_tls()
             self.receiver = DemonstrationReceiver(callback_secret=self._let_in())
             self.callback_url = f"{opened.enter_context(self.receiver.serve()).address}/callback"
@@ -93,7 +93,7 @@ class OnEmulator:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
-    def _do_what_the_emulator_passes_over(self) -> None:
+    def _set_what_the_emulator_ignores(self) -> None:
         """Set what the emulator ignores in the template."""
         tables = self.emulator.client("dynamodb")
         expiry = {"Enabled": True, "AttributeName": "expires_at"}

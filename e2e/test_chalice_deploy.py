@@ -1,5 +1,4 @@
-"""`chalice deploy` onto moto, and again on top of it: what it creates besides the stack of
-resources.
+"""What `chalice deploy` creates on moto besides the stack of resources, also when it is repeated.
 
 moto runs no functions without Docker; test_deployed shows that they run. Its API Gateway accepts
 only OpenAPI 3 with a description, but Chalice makes Swagger 2 for AWS, so the test changes these

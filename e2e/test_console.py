@@ -169,7 +169,7 @@ def test_the_policy_to_show_is_enough_to_show_everything(shows: Page) -> None:
 
 @pytest.mark.usefixtures("dead_letter")
 def test_the_policy_to_show_is_not_enough_to_change_anything(shows: Page) -> None:
-    """Even if the console were told to act."""
+    """Even though this console allows actions."""
     told = [
         shows.posts("/stage/pause", PAUSE),
         shows.posts("/stage/resume"),

@@ -133,7 +133,7 @@ class TestContents:
 class TestTemplate:
     def test_the_linter_finds_nothing(self, package: Package) -> None:
         linter = Path(sys.executable).with_name("cfn-lint")
-        ran = subprocess.run(  # noqa: S603 - installed beside this very interpreter
+        ran = subprocess.run(  # noqa: S603 - installed next to this interpreter
             [linter, package.folder / TEMPLATE], capture_output=True, text=True, check=False
         )
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

@@ -110,7 +110,7 @@ class Actions:
         return "The batch is being cancelled.", batch.batch_id
 
     def _rerun_failed(self, batch: Batch) -> Done:
-        """The new batch's id follows from the old batch and its round. So a repeat finds it."""
+        """The new batch's id follows from the old batch and its round, so a repeat finds it."""
         self._require_key(batch)
         wanted = rerun_of(batch, self._terms(batch), self._chunks(batch))
         name = f"failed jobs of {batch.callback_id}"
@@ -151,7 +151,7 @@ def _of_the_database(error: ServiceError) -> Exception:
 
 def rerun_of(batch: Batch, terms: SubmissionTerms, chunks: Iterable[Chunk]) -> Submission:
     """The jobs that did not succeed, in order and with their ids, on the terms of their batch. The
-    limit `max_failed` was meant for all jobs, so it is left out, as a restart does."""
+    limit `max_failed` was meant for all jobs, so it is left out, as in a restart."""
     jobs = [job for chunk in chunks for job in _not_succeeded(batch, chunk)]
     return Submission(
         jobs=tuple(replace(job, index=index) for index, job in enumerate(jobs)),

@@ -60,7 +60,7 @@ def _head(batch: Batch) -> dict[str, Any]:
 
 
 def _terms(terms: SubmissionTerms | None, *, is_whole: bool) -> dict[str, Any]:
-    """Of a stage in AWS, only the receiver's host is shown: the rest may contain a secret."""
+    """For a stage in AWS, only the receiver's host is shown: the rest may contain a secret."""
     if terms is None:
         return {
             "submittedDeadlineMinutes": None,

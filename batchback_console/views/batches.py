@@ -267,7 +267,7 @@ class Listing:
 
 
 def _has_work(batch: Batch) -> bool:
-    """The index of what is due may lag behind."""
+    """Whether it has work left. The index that it was found in may lag behind."""
     return batch.is_running or batch.has_callback_to_come
 
 

@@ -1,4 +1,4 @@
-"""The callback of a batch: each attempt, what is sent, and locally what arrived."""
+"""The callback of a batch: each attempt, what is sent and, for the local service, what arrived."""
 
 from collections.abc import Mapping
 from datetime import datetime

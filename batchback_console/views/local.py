@@ -1,5 +1,5 @@
-"""What only the service on this machine can do: send a batch, fail when told to, and move its
-clock."""
+"""What only the console of the local service can do: send a batch, make the platform or the
+receiver fail, and move the clock."""
 
 import threading
 from datetime import timedelta

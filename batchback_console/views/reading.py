@@ -1,4 +1,4 @@
-"""What several views read, of a request or a batch, with an answer for the page if they cannot."""
+"""Read what several views need from a request or a batch, or answer the page with the error."""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ def varied_batch(receiver: str) -> dict[str, Any]:
 
 
 def one_job_a_line(batch: dict[str, Any]) -> str:
-    """The batch as JSON of so few lines that all its jobs can be seen at once."""
+    """The batch as JSON with a line for each job, so that all jobs fit on the screen."""
     jobs = ",\n    ".join(map(json.dumps, batch["jobs"]))
     around = json.dumps({**batch, "jobs": []}, indent=2)
     return around.replace("[]", f"[\n    {jobs}\n  ]", 1)

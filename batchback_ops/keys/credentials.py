@@ -72,8 +72,7 @@ def why_not_secret(secret: str) -> str | None:
 
 
 def is_short(secret: str) -> bool:
-    """Whether it could be guessed. It is accepted all the same, because only its issuer can replace
-    it."""
+    """Whether it could be guessed. It is still accepted, because only its issuer can replace it."""
     return len(secret) < _SHORT_SECRET
 
 

@@ -46,11 +46,11 @@ class KeyTable:
             yield from map(key_items.read_key, filter(key_items.is_key, page["Items"]))
 
     def add_key(self, key: Key) -> Key:
-        """Put the key if there is none of this name. Return the one that is stored then."""
+        """Add the key, unless there is one of this name. Return the one that is stored."""
         return key_items.read_key(self._add(key_items.key_item(key)))
 
     def add_account(self, account: Account) -> Account:
-        """Put the account if there is none of this name. Return the one that is stored then."""
+        """Add the account, unless there is one of this name. Return the one that is stored."""
         return key_items.read_account(self._add(key_items.account_item(account)))
 
     def rotate_key(self, key: str, rotate: Callable[[Key], Secrets]) -> Key | None:
@@ -86,7 +86,7 @@ class KeyTable:
         return key_items.read_key(answer["Attributes"])
 
     def _add(self, item: Item) -> Item:
-        """The item that is stored then: this one, or the one that was there before."""
+        """Return the item that is stored: this one, or the one that was there before."""
         try:
             self._client.put_item(
                 TableName=self._table,

@@ -130,7 +130,7 @@ def down(stage: Stage, shell: Shell, *, is_sure: bool, is_forced: bool) -> objec
 
 def _refuse_while_protected(stage: Stage, stack: Stack, found: "StackTypeDef") -> None:
     """Refuse only if `up` can end the protection. A failed creation may leave protected tables that
-    no update of the stack reaches any more."""
+    an update of the stack no longer reaches."""
     is_protected = parameters_of(found).get("DeletionProtection") == "true"
     if is_protected and found["StackStatus"] in _READY:
         bring_up = f"run `batchback resources up --stage {stage.name}`"
