@@ -11,7 +11,7 @@ HEAD = "# 7. One policy\n\n- Status: accepted\n- Date: 2026-11-24\n\n"
 
 
 def test_the_numbers_have_no_gap() -> None:
-    """Except the numbers that the index lists as never used."""
+    """Numbers that the index lists as never used do not count."""
     numbers = [each.number for each in records()]
     assert numbers == [number for number in range(1, numbers[-1] + 1) if number not in NEVER]
     said = re.findall(r"There is no (\d+)", INDEX.read_text("utf-8"))

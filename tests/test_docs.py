@@ -312,7 +312,7 @@ class TestDeploying:
 
     @pytest.mark.parametrize("name", PAGES)
     def test_every_command_is_understood(self, name: str) -> None:
-        """With its options, by the parsers themselves."""
+        """The parsers themselves read it, with its options."""
         commands = [
             words
             for each in blocks(name)
@@ -332,7 +332,7 @@ class TestDeploying:
             )
 
     def test_the_dollars_are_units_times_prices(self) -> None:
-        """Rounded as shown."""
+        """They are rounded as shown."""
         *parts, [what, *_, total] = rows(self.NAME, "| part | units")
         dollars = [
             float(units) * self._price(price, of) * 1_000_000 / 200
@@ -809,7 +809,7 @@ class TestKeys:
         return Operator()
 
     def test_every_command_prints_what_is_shown(self, operator: Operator) -> None:
-        """One after the other, where there are no keys yet."""
+        """The commands run one after the other, on a stage without keys."""
         shown = [each for each in blocks("docs/keys.md") if each.language in {"sh", "json"}]
         for command, answer in zip(shown[::2], shown[1::2], strict=True):
             text = command.text.strip().replace("--stage dev", "--stage local")

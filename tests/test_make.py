@@ -117,7 +117,7 @@ class TestTheEnvironment:
     def test_no_target_installs_anything_without_hashes(
         self, checkout: Checkout, target: str
     ) -> None:
-        """Except the checkout's own projects, which the pinned setuptools builds."""
+        """The checkout's own projects have no hashes: the pinned setuptools builds them."""
         checkout.make(target)
         installed = [call for call in checkout.calls() if call.startswith("install")]
         assert [call for call in installed if not call.startswith(f"{PINNED} ")] == ENVIRONMENT[3:]

@@ -102,7 +102,7 @@ class TestDefaults:
 
     @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
     def test_every_setting_is_used(self, field: Field[object]) -> None:
-        """By its name, or, in a trigger of app.py, by the end of its name."""
+        """The code uses its name or, for a trigger in app.py, the end of its name."""
         of = field.name.removeprefix("max_concurrent_").upper()
         used = rf'(settings|self)\.{field.name}\b|settings\.max_concurrent\("{of}"\)'
         assert re.search(used, THAT_READ_THEM)
@@ -408,7 +408,7 @@ class TestFaults:
     def test_results_are_kept_two_days_after_the_deadline(
         self, variables: dict[str, str], least: int
     ) -> None:
-        """As callers are promised, whatever the settings are."""
+        """Callers are promised this, whatever the settings are."""
         assert fault(**variables) == (
             f"Wrong settings: EXPIRY_HOURS must be at least {least}, which is DEADLINE_HOURS plus "
             "48: callers have two days to fetch results"

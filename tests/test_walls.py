@@ -619,7 +619,8 @@ class TestRequirements:
         assert pins("requirements.txt")[name] == pins("requirements-dev.txt")[name]
 
     def test_make_run_installs_what_the_local_service_and_operators_need(self) -> None:
-        """And nothing else: pip installs the list as it is, without resolving dependencies."""
+        """It installs nothing else: pip installs the list as it is, without resolving
+        dependencies."""
         asked = dependencies("local")
         assert {*pins("requirements-run.txt")} == brought_by(asked.values(), without=UNUSED)
 

@@ -117,7 +117,7 @@ class TestAll:
 
 class TestCheck:
     def test_it_runs_what_must_be_green(self) -> None:
-        """The same as .ci/run."""
+        """It runs the same as .ci/run."""
         made = targets((ROOT / ".ci" / "run").read_text("utf-8"))
         assert made == ["check", "docs", "elsewhere", "e2e", "browser"]
         assert [runs("check", job) for job in made] == [[f"make {target}"] for target in made]
@@ -147,7 +147,7 @@ class TestDeploy:
         assert runs("deploy", "check")[-1] == ".ci/run"
 
     def test_it_deploys_only_reviewed_code(self) -> None:
-        """Checked first, before anything of that branch runs."""
+        """This is checked before anything of the branch runs."""
         refusal = steps("deploy", "check")[0]
         assert refusal["if"] == (
             "github.ref_type != 'tag' && github.ref_name != github.event.repository.default_branch"
@@ -156,7 +156,7 @@ class TestDeploy:
         assert "Deploy from the default branch or from a tag" in refusal["run"]
 
     def test_the_build_has_no_access_to_aws(self) -> None:
-        """And without a secret, a variable or an environment that has one."""
+        """It has no secret and no variable either, and no environment that has one."""
         for name in ("check", "package"):
             job = workflow("deploy")["jobs"][name]
             assert job["permissions"] == {"contents": "read"}
@@ -276,7 +276,8 @@ class TestDependabot:
 
 
 def test_pre_commit_runs_the_checks_of_make() -> None:
-    """With the tools of the environment that make creates, so that no other version is used."""
+    """They run with the tools of the environment that make creates, so that no other version is
+    used."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     parsed = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     [local] = parsed["repos"]

@@ -39,10 +39,10 @@ class SsmHeader:
             self._read_at = now
         elif now - self._read_at >= REMEMBERED:
             self._read_at = now
-            self._read_anew()
+            self._read_again()
         return self._header
 
-    def _read_anew(self) -> None:
+    def _read_again(self) -> None:
         try:
             self._header = self._read()
         except BatchbackError as error:

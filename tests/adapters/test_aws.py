@@ -85,7 +85,7 @@ def queue(answer: Answer | None = None) -> SqsQueue:
         ("X", 503, "Unavailable"),
     ],
 )
-def test_a_refusal_is_reported_with_its_code_and_whether_it_may_pass(
+def test_a_refusal_is_reported_with_its_code_and_whether_a_retry_may_help(
     code: str, status: int, kind: str
 ) -> None:
     told = told_by(lambda: store(refusing(code, status)).find(CANARY))

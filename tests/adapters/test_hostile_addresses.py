@@ -95,7 +95,8 @@ def at_port(url: str, port: int) -> str:
 
 class TestHostileUrls:
     def test_none_of_them_is_visited(self, inside: Server, tried: Tried) -> None:
-        """Neither as written nor with the server's port, whatever addresses their names lead to."""
+        """It does not matter whether they have the server's port, or which addresses their names
+        lead to."""
         receiver = HttpReceiver(policy=PUBLIC_ONLY, resolve=Resolver([ADDRESSES]))
         for row in VECTORS["hostile"]:
             for url in {row["url"], at_port(row["url"], inside.port)}:
@@ -148,7 +149,7 @@ class TestNames:
     def test_one_refused_address_is_enough_to_refuse_a_name(
         self, inside: Server, tried: Tried
     ) -> None:
-        """Wherever it is among the answers, and however good the others are."""
+        """It does not matter where it is among the answers, or how good the others are."""
         for refused in ADDRESSES:
             for place in range(3):
                 answer = ["8.8.8.8", "2606:4700:4700::1111"]
@@ -169,7 +170,7 @@ class TestNames:
         assert tried == []
 
     def test_public_addresses_are_tried_in_order(self, tried: Tried) -> None:
-        """All of them, each once."""
+        """Each of them is tried once."""
         answer = ["8.8.8.8", "2606:4700:4700::1111", "1.1.1.1"]
         receiver = HttpReceiver(policy=PUBLIC_ONLY, resolve=Resolver([answer]))
         reply = post(receiver, f"https://{NAME}/")

@@ -200,7 +200,7 @@ class TestEndlessness:
     def test_data_that_is_not_http_ends_the_call_immediately(
         self, servers: Servers, send: Send, behave: Behave
     ) -> None:
-        """However much of it is sent."""
+        """It does not matter how much of it is sent."""
         server = servers(behave)
         reply, peak = with_peak(lambda: send(server, AMPLE))
         assert reply == NOT_HTTP
@@ -211,7 +211,8 @@ class TestEndlessness:
     @both_ways
     @pytest.mark.parametrize("behave", CUT.values(), ids=CUT)
     def test_a_body_is_cut_at_the_limit(self, servers: Servers, send: Send, behave: Behave) -> None:
-        """The body of a redirect too, which clients that follow redirects would read to its end."""
+        """So is the body of a redirect, which clients that follow redirects would read to its
+        end."""
         server = servers(behave)
         reply, peak = with_peak(lambda: send(server, AMPLE))
         assert isinstance(reply, Reply)
@@ -296,7 +297,7 @@ class TestWrongLengths:
     def test_an_answer_with_only_one_reading_is_read(
         self, servers: Servers, send: Send, answer: bytes
     ) -> None:
-        """As much of it as belongs to the answer."""
+        """Only the part that belongs to the answer is read."""
         reply = send(servers(once(answer)), AMPLE)
         assert isinstance(reply, Reply)
         assert reply.body == b"{}"
@@ -355,7 +356,7 @@ class TestNonsense:
 
     @both_ways
     def test_any_bytes_give_an_answer_or_a_reason(self, servers: Servers, send: Send) -> None:
-        """Never an exception."""
+        """No bytes cause an exception."""
         chance = random.Random(5214)
         answers = [mangled(chance) for _ in range(150)]
         upcoming = iter(answers)
@@ -453,8 +454,7 @@ class TestEncodings:
     def test_compression_that_breaks_off_is_not_an_answer(
         self, servers: Servers, length: int
     ) -> None:
-        """Even though HTTP's own length is right: the call is retried, and no job fails for
-        good."""
+        """HTTP's own length is right, but the call is retried, and no job fails for good."""
         packed = gzip.compress(b'{"a": 1}')[:length]
         head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % length
         assert call(a_platform(servers(once(head + packed)).address)) == BROKE_OFF
@@ -543,7 +543,7 @@ class TestBrokenTls:
     def test_versions_before_1_2_are_refused(
         self, servers: Servers, certificates: Certificates, version: ssl.TLSVersion
     ) -> None:
-        """Whatever OpenSSL's own configuration says (RFC 8996)."""
+        """OpenSSL's own configuration makes no difference (RFC 8996)."""
         server = servers(answering(OK), tls=old_tls(certificates, version))
         reply = over_tls(certificates, server)
         assert isinstance(reply, NoReply)
@@ -596,7 +596,7 @@ class TestBrokenTls:
     def test_an_answer_that_breaks_off_is_reported_in_words(
         self, servers: Servers, certificates: Certificates, beginning: bytes, outcome: NoReply
     ) -> None:
-        """Whether the end is announced, as TLS requires, or not."""
+        """It does not matter whether the end is announced, as TLS requires."""
         for behave in (once(beginning), announcing_the_end(beginning)):
             server = servers(behave, tls=certificates.server())
             assert over_tls(certificates, server) == outcome
@@ -693,7 +693,7 @@ class TestTheNextCall:
         ],
     )
     def test_the_next_call_gets_a_new_connection(self, servers: Servers, answer: bytes) -> None:
-        """After an answer that did not end where it should have, or may not have."""
+        """The answer before it did not end where it should have, or may not have."""
         server = servers(answering(answer))
         platform = a_platform(server.address)
         replies = [call(platform) for _ in range(3)]

@@ -59,7 +59,7 @@ from tests.samples import DEMO_KEY
 
 @both_ways
 def test_an_answer_comes_back_unchanged(servers: Servers, send: Send) -> None:
-    """With its status, body, size and Retry-After."""
+    """It has its status, body, size and Retry-After."""
     answer = b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 4\r\n\r\nbusy"
     assert send(servers(answering(answer)), AMPLE) == Reply(
         status=503, body=b"busy", declared_bytes=4, retry_after="120"
@@ -191,7 +191,7 @@ def test_an_announcement_does_not_end_an_upload(
 @both_ways
 @pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
 def test_headers_may_have_300_kb(servers: Servers, send: Send, more: int, fits: bool) -> None:
-    """In one line or many, including announcements; to the byte."""
+    """The limit is exact. It covers all lines together, including announcements."""
     before = b"HTTP/1.1 100 Continue\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 10_000 + b"Content-Length: 2\r\nX: "
     padding = b"x" * (MAX_HEAD_BYTES + more - len(before + head) - 4)
@@ -300,7 +300,7 @@ class TestTls:
     def test_a_platform_is_called_over_tls(
         self, servers: Servers, certificates: Certificates
     ) -> None:
-        """On one connection, with one handshake."""
+        """All calls share one connection and one handshake."""
         server = servers(answering(OK), tls=certificates.server())
         platform = a_platform(
             f"https://{NAME}:{server.port}",
@@ -323,7 +323,7 @@ class TestTls:
         assert server.seen == []
 
     def test_only_the_pinned_authorities_are_trusted(self) -> None:
-        """Exactly those of certifi, on any machine."""
+        """They are exactly those of certifi, on any machine."""
         theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         theirs.load_verify_locations(certifi.where())
         ours = tls_trusting(None)
@@ -474,7 +474,7 @@ class TestPlatform:
             a_platform(address)
 
     def test_a_connection_is_used_again(self, servers: Servers) -> None:
-        """After answers of every kind that were read to their ends."""
+        """This holds after every kind of answer that was read to its end."""
         empty = b"HTTP/1.1 204 No Content\r\n\r\n"
         server = servers(answering(OK))
         platform = a_platform(server.address)
@@ -487,7 +487,8 @@ class TestPlatform:
             assert server.visits == 1
 
     def test_a_kept_connection_has_the_deadline_of_the_current_call(self, servers: Servers) -> None:
-        """Not that of the previous call. Sending on it must be in time as on a new one."""
+        """The deadline of the previous call does not count. Sending must be in time, as on a new
+        connection."""
         may_read, patience = Event(), Patience()
         server = servers(reading_late(may_read, answered_before=2))
         platform = a_platform(server.address, stopwatch=patience)
@@ -649,7 +650,7 @@ class TestPlatform:
         assert server.seen[0].headers["accept-encoding"] == "gzip"
 
     def test_many_threads_each_get_their_own_answer(self, servers: Servers) -> None:
-        """25 concurrently, over no more connections than that."""
+        """25 calls run concurrently, over no more than 25 connections."""
 
         def echo(visit: Visit) -> None:
             while True:
@@ -689,7 +690,7 @@ class TestPlatform:
 
 class TestReceiver:
     def test_a_callback_arrives_as_it_was_signed(self, servers: Servers) -> None:
-        """With headers and body, and nothing that could change them on the way."""
+        """Headers and body arrive, and nothing is added that could change them on the way."""
         server = servers(answering(OK))
         url = f"http://{NAME}:{server.port}/hook/é?token=a%2Fb"
         reply = post(a_receiver(), url, body=b'{"asyncId": "b1"}')
@@ -727,7 +728,7 @@ class TestReceiver:
         monkeypatch: pytest.MonkeyPatch,
         scheme: str,
     ) -> None:
-        """Whatever the result at submission was. This machine counts as public here."""
+        """The result at submission does not matter. This machine counts as public here."""
         monkeypatch.setattr("chalicelib.adapters.http.why_not_address", lambda *_: None)
         is_secret = scheme == "https"
         server = servers(answering(OK), tls=certificates.server() if is_secret else None)
@@ -753,7 +754,7 @@ class TestReceiver:
         assert server.visits == 0
 
     def test_a_body_in_blocks_arrives_as_one(self, servers: Servers) -> None:
-        """With its length, so that the receiver knows what is coming, and without chunks."""
+        """It has its length, so that the receiver knows what is coming, and no chunks."""
         server = servers(answering(OK))
         blocks = [b'{"asyncId":"', b"b1" * 100_000, b"", b'"}']
         reply = a_receiver().post(
@@ -823,7 +824,7 @@ class TestReceiver:
         assert stopwatch.now() == pytest.approx(30)
 
     def test_the_systems_own_resolver_is_used(self, servers: Servers) -> None:
-        """`localhost`, if a deployment allows it."""
+        """It finds `localhost`, which a deployment may allow."""
         server = servers(answering(OK))
         networks = ("127.0.0.0/8", "::1/128")
         policy = AddressPolicy(allowed_networks=tuple(map(ipaddress.ip_network, networks)))

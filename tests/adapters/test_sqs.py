@@ -167,7 +167,7 @@ def test_every_message_goes_to_its_own_queue() -> None:
 
 
 def test_messages_without_a_delay_are_not_delayed() -> None:
-    """Whatever the queue's own delay is."""
+    """The queue's own delay makes no difference."""
     client = RecordingClient()
     message = JobsMessage(batch_id="a", account="acme", submission="b", round=1, chunk=0)
     queue_over(client).send_jobs([message])

@@ -155,7 +155,7 @@ def limited_to(threads: int, monkeypatch: pytest.MonkeyPatch) -> ConcurrentThrea
 
 @pytest.mark.parametrize("error", [IndexError, SystemExit])
 def test_no_error_in_a_call_ends_a_thread(error: type[BaseException]) -> None:
-    """Not even errors that normally end threads, or that the threads use themselves."""
+    """This includes errors that normally end threads, and those that the threads use themselves."""
 
     def fail() -> None:
         raise error

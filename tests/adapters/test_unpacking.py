@@ -21,7 +21,7 @@ def unpacked(encoding: str, packed: bytes, most: int = 1_000) -> bytes:
 
 @given(data=st.binary(max_size=3_000), most=st.integers(1, 5_000), layers=st.integers(0, 5))
 def test_packed_data_comes_back(data: bytes, most: int, layers: int) -> None:
-    """However often it was packed, and in whatever pieces it is read."""
+    """It does not matter how often it was packed, or in which pieces it is read."""
     packed = data
     for _ in range(layers):
         packed = gzip.compress(packed, 1)
@@ -70,7 +70,8 @@ def test_broken_data_is_reported() -> None:
 
 @given(data=st.binary(max_size=300), most=st.integers(1, 500), layers=st.integers(1, 2))
 def test_data_that_breaks_off_is_incomplete(data: bytes, most: int, layers: int) -> None:
-    """At any point: even if all of the data has arrived, and only its checksum has not."""
+    """This holds at any point, even if all of the data has arrived and only its checksum has
+    not."""
     packed = data
     for _ in range(layers):
         packed = gzip.compress(packed, 1)

@@ -49,8 +49,7 @@ def test_a_missing_python_is_reported_and_the_running_one_is_used(
 
 
 def test_unreadable_folders_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as root's folders for other users; for root itself, only a name that is too long
-    fails."""
+    """Other users cannot read root's folders. For root, only a name that is too long fails."""
     monkeypatch.setenv("PYENV_ROOT", "/" + "x" * 300)
     assert pythons.find("2.99", MYSELF) == (Path(sys.executable), MYSELF)
 

@@ -76,7 +76,7 @@ class TestActions:
 
     @pytest.mark.parametrize("namespace", OPERATIONS)
     def test_the_description_says_what_each_action_does(self, namespace: str) -> None:
-        """Each in a row of a table, or in a sentence if it is the only one."""
+        """Each has a row of a table, or a sentence if it is the only one."""
         text = OPERATIONS[namespace]["description"]
         named = re.findall(r"^(?:\| )?`(\w+)`(?: \||:)", text, re.MULTILINE)
         actions = description().actions.values()

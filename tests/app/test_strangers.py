@@ -80,8 +80,8 @@ class TestOtherAccounts:
     def test_another_accounts_batch_gets_exactly_the_answer_of_a_missing_one(
         self, front: Front, made: Callable[[Front], str], action: str, more: dict[str, object]
     ) -> None:
-        """The same bytes, the same headers, the same calls of the database and the queue, and the
-        same log line, except for the id in the request."""
+        """The bytes, the headers, the calls of the database and the queue, and the log line are the
+        same, except for the id in the request."""
         front.keys.keys["spy"] = SPY
         calls = watched(front)
         foreign = made(front)
@@ -123,7 +123,8 @@ class TestOtherAccounts:
         assert listed["meta"]["totalResults"] == 0
 
     def test_an_idempotency_key_of_another_account_finds_nothing(self, front: Front) -> None:
-        """Neither the id nor a conflict: the same text is a different key in every account."""
+        """The caller gets neither its id nor a conflict: the same text is a different key in every
+        account."""
         front.keys.keys["spy"] = SPY
         word = {"Idempotency-Key": "order-77"}
         theirs = front.send(
@@ -181,7 +182,7 @@ NAMES = [
 class TestStrangers:
     @pytest.mark.parametrize("who", NO_KEY)
     def test_strangers_get_the_same_bytes_for_any_request(self, front: Front, who: str) -> None:
-        """Whether the namespace, action or batch exists, and whatever the body is."""
+        """It does not matter whether the namespace, action or batch exists, or what the body is."""
         front.keys.keys["revoked"] = replace(DEMO_KEY, key="revoked", is_revoked=True)
         real = f'{{"async":"{ended(front)}"}}'.encode()
         bodies = [b"", b"{}", real, f'{{"async":"{MISSING}"}}'.encode(), b"[", b"\xff"]

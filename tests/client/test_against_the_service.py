@@ -56,7 +56,7 @@ def half_run(world: World, batch_id: str, fates: Sequence[str]) -> set[int]:
 
 @given(FATES, st.integers(1, 50))
 def test_each_answered_job_is_yielded_once(fates: list[str], per_page: int) -> None:
-    """In the order of the jobs, wherever pages end between jobs without an answer."""
+    """They come in the order of the jobs, wherever pages end between jobs without an answer."""
     world = World()
     client, batch_id = submitted(world, fates)
     answered = half_run(world, batch_id, fates)

@@ -114,7 +114,7 @@ class TestCalls:
         assert b"1.0" in service.asked[0].body
 
     def test_numbers_can_keep_all_their_digits(self, service: ScriptedService) -> None:
-        """With parse_float, as in json.loads."""
+        """They do with parse_float, as in json.loads."""
         service.answers_bytes(b'{"ack": 12345678901234567890.10}')
         now = FakeClock().now
         with Client(service.address, KEY, SECRET, parse_float=Decimal, now=now) as client:

@@ -83,7 +83,7 @@ class TestUsage:
         assert user.types("ping", "--secret", "--s3cret") == 1
 
     def test_version(self, user: User) -> None:
-        """The version of the package."""
+        """It is the version of the package."""
         assert user.types("--version") == 0
         assert user.stdout.getvalue().startswith("batchback 0.")
 
@@ -91,8 +91,8 @@ class TestUsage:
     def test_nothing_slow_is_imported_before_it_is_needed(
         self, argv: list[str], status: int
     ) -> None:
-        """Neither requests, pydantic nor any AWS library, although the help lists the operators'
-        commands. `python -m batchback` runs the command line."""
+        """This includes requests, pydantic and all AWS libraries, although the help lists the
+        operators' commands. `python -m batchback` runs the command line."""
         program = (
             f"import runpy, sys; sys.argv = ['batchback', *{argv}]\n"
             "try: runpy.run_module('batchback', run_name='__main__')\n"
@@ -186,7 +186,8 @@ class TestCommandsFromElsewhere:
         assert user.types("hello") == 0
 
     def test_it_is_in_the_help(self, user: User) -> None:
-        """With its first sentence. A command that cannot be loaded says so and breaks nothing."""
+        """The help shows its first sentence. A command that cannot be loaded says so and breaks
+        nothing."""
         assert user.types("--help") == 0
         assert re.search(r"^  hello +Greet\.$", user.stdout.getvalue(), re.MULTILINE)
         assert re.search(r"^  broken +cannot be loaded", user.stdout.getvalue(), re.MULTILINE)

@@ -581,7 +581,8 @@ class TestOutputThatCannotBeWritten:
         status: int,
         why: str,
     ) -> None:
-        """Above all the id of a batch: without it, nobody can follow or cancel the batch."""
+        """Above all, it has the id of a batch: without it, nobody can follow or cancel the
+        batch."""
         service.answers(answer)
         user.stdin = io.BytesIO(b"[]")
         user.stdout = Unwritable(fault)

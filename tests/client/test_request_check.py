@@ -180,7 +180,7 @@ class TestTheWholeRequest:
         ]
 
     def test_too_many_jobs(self) -> None:
-        """Too many for any deployment."""
+        """No deployment allows this many."""
         assert faults_of(jobs=[JOB] * 10_001) == [
             "jobs: holds 10001 jobs, and no deployment takes more than 10000"
         ]
@@ -190,7 +190,7 @@ class TestTheWholeRequest:
 
     @pytest.mark.parametrize("url", URLS, ids=ascii)
     def test_a_callback_url(self, url: str) -> None:
-        """Except for faults that depend on the networks the deployment allows."""
+        """Faults that depend on the networks that the deployment allows are left to the service."""
         told = why_not_url(url, AddressPolicy())
         assert faults_of(callbackUrl=url) == [f"callbackUrl: {fault}" for fault in told]
 

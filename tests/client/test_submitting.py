@@ -29,7 +29,7 @@ class TestJsonLines:
         ],
     )
     def test_a_job_on_each_line(self, service: ScriptedService, user: User, text: str) -> None:
-        """Recognized by content, not by name. Empty lines are ignored."""
+        """The content decides, not the file's name. Empty lines are ignored."""
         service.answers(SUBMITTED)
         user.stdin = io.BytesIO(text.encode())
         assert user.types("run", "-", "--callback-url", URL) == 0

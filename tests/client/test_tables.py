@@ -22,7 +22,7 @@ class TestOnATerminal:
         user.stdout = Terminal()
 
     def test_each_field_has_a_line(self, service: ScriptedService, user: User) -> None:
-        """With the API's own names, and a dash for null."""
+        """It has the API's own name, and a dash for null."""
         service.answers(
             {"progress": 50, "jobs": {"total": 2, "failed": 1}, "completedAt": None, "note": "é"}
         )

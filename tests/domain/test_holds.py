@@ -20,10 +20,10 @@ def pause(until_seconds: float) -> Pause:
 
 
 class TestOutage:
-    def test_the_platform_is_tried_again_after_15_seconds(self) -> None:
+    def test_the_platform_is_called_again_after_15_seconds(self) -> None:
         assert Outage.beginning(START).until == START + 15 * SECOND
 
-    def test_later_tries_follow_after_1_4_and_then_always_15_minutes(self) -> None:
+    def test_later_calls_follow_after_1_4_and_then_always_15_minutes(self) -> None:
         waits = []
         found = Outage.beginning(START)
         for _ in range(5):

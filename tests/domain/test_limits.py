@@ -130,7 +130,7 @@ class TestJobsPerMinute:
                 assert wait(limit=60, jobs=jobs, paid_until=paid_until, now=early)
 
     def test_in_the_long_run_an_account_gets_a_minutes_worth_plus_the_rate(self) -> None:
-        """An account that submits 7 jobs again and again for ten minutes."""
+        """An account submits 7 jobs again and again for ten minutes."""
         limits = Limits(jobs_per_minute=100)
         store = FakeBatchStore()
         got, paid_until = 0, None

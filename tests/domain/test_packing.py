@@ -172,7 +172,7 @@ class TestFitting:
         assert all(len(pack_answers(group)) < ITEM_LESS_KEYS for group in groups)
 
     def test_a_full_group_of_small_answers_fits_an_item(self) -> None:
-        """A hundred jobs per message; their frames are not counted in the weight."""
+        """The message has a hundred jobs, whose frames are not counted in the weight."""
         text = WORST["two bytes each"]
         answers = {n: succeeded(text[n * 1_900 : (n + 1) * 1_900]) for n in range(100)}
         groups = [*fitting(answers)]

@@ -85,7 +85,8 @@ class TestErrors:
 
 class TestCallbacks:
     def test_the_schedule_is_the_contracts(self) -> None:
-        """Immediately, then after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h."""
+        """The first attempt is immediate. The next ones follow after 5 s, 5 min, 30 min, 2 h, 5 h,
+        10 h and 14 h."""
         assert CALLBACK_TRIES == 8
         assert CALLBACK_WAITS == (
             5,

@@ -312,7 +312,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("letter", ["e", "é", "😀", "\\", "\ud83d"])
     def test_a_job_of_200000_bytes_is_accepted_and_one_more_byte_is_not(self, letter: str) -> None:
-        """Counted as compact JSON in UTF-8, including names and braces."""
+        """The size is that of compact JSON in UTF-8, including names and braces."""
         frame = len(json.dumps(job(params={"p": ""}), separators=(",", ":")))
         width = len(strict_json.dump(letter).encode()) - 2
         letters, rest = divmod(MAX_JOB_BYTES - frame, width)

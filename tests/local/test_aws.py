@@ -84,7 +84,8 @@ def test_items_come_back_as_they_were_put(dynamodb: "DynamoDBClient") -> None:
 
 
 def test_an_index_has_the_items_of_its_own_partition(dynamodb: "DynamoDBClient") -> None:
-    """In order, whatever else the table contains; nothing without the index's keys."""
+    """They come in order, whatever else the table contains. Items without the index's keys are left
+    out."""
     table = NAMES.batches_table
     keys = [
         {"batch_id": {"S": f"indexed-{number}"}, "part": {"S": "0#head"}} for number in range(4)

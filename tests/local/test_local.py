@@ -40,7 +40,7 @@ def test_the_command_line_and_the_service_have_the_same_defaults() -> None:
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
 def test_an_invalid_port_is_refused(port: str) -> None:
-    """With status 2, before anything starts."""
+    """The exit status is 2, and nothing starts."""
     user = User({})
     assert user.types("local", "--port", port) == 2
     assert f"'--port': '{port}' is not a whole number from 1 to 65535." in user.is_told
@@ -49,7 +49,7 @@ def test_an_invalid_port_is_refused(port: str) -> None:
 def test_a_missing_package_comes_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In one sentence, for this Python and checkout, with status 2."""
+    """It is one sentence, for this Python and this checkout. The exit status is 2."""
     monkeypatch.delitem(sys.modules, "batchback_local.service", raising=False)
     monkeypatch.setitem(sys.modules, "moto.moto_server.werkzeug_app", None)
     for module in [name for name in sys.modules if name.startswith("batchback_local.aws")]:
@@ -115,7 +115,7 @@ class TestReadyFile:
 
     @pytest.mark.parametrize("content", ["precious", "", "{}", "[1]", '{"pid": 1}', "x" * 100_001])
     def test_any_other_file_is_never_changed(self, tmp_path: Path, content: str) -> None:
-        """With status 2, before anything starts."""
+        """The exit status is 2, and nothing starts."""
         path = tmp_path / "notes"
         path.write_text(content)
         user = User({})

@@ -152,7 +152,7 @@ class TestErrors:
         assert world.head(batch).done == {0, 1, 2}
         assert next(numbers) == 4
 
-    def test_an_error_that_will_not_pass_is_also_a_failure_of_the_function(
+    def test_a_permanent_error_is_also_a_failure_of_the_function(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(monkeypatch, world.store, "find", error=Denied("no"))

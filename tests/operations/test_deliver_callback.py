@@ -97,7 +97,9 @@ class TestDelivering:
         assert [(made.status, made.error) for made in head.history] == [(302, "HTTP 302")] * 8
         assert head.due_at is None
 
-    def test_a_near_next_try_is_triggered_by_a_message(self, world: World, done: Batch) -> None:
+    def test_an_attempt_that_is_soon_due_is_triggered_by_a_message(
+        self, world: World, done: Batch
+    ) -> None:
         world.receiver.answers = [Reply(status=500)]
         world.call_back(done)
         assert world.queue.callbacks == [(BatchMessage.of(done), 6)]
@@ -256,7 +258,7 @@ def last_error(head: Batch) -> str | None:
     return head.last_attempt.error if head.last_attempt else None
 
 
-def asked_anew(world: World, batch: Batch, how: str) -> None:
+def rerun(world: World, batch: Batch, how: str) -> None:
     getattr(world.service.rerunner, how)(DEMO_CALLER, batch.batch_id)
 
 
@@ -274,7 +276,7 @@ class Slow:
         return self._post(url, **how)
 
 
-class TestAskedAnewWhileADeliveryIsUnderWay:
+class TestRerunDuringADelivery:
     """A delivery may still reach its receiver, so no other one begins before its lease has
     ended."""
 
@@ -286,7 +288,7 @@ class TestAskedAnewWhileADeliveryIsUnderWay:
         assert leased
         assert leased.lease_ends_at
         world.clock.advance(seconds=10)
-        asked_anew(world, done, how)
+        rerun(world, done, how)
         assert world.head(done).lease_ends_at == leased.lease_ends_at
         world.check(done)
         world.call_back(done)
@@ -302,7 +304,7 @@ class TestAskedAnewWhileADeliveryIsUnderWay:
     def test_the_outcome_of_the_earlier_delivery_is_not_recorded(
         self, world: World, done: Batch, how: str
     ) -> None:
-        Slow(world, lambda: asked_anew(world, done, how))
+        Slow(world, lambda: rerun(world, done, how))
         world.call_back(done)
         [line] = world.journal.of("callback attempted")
         assert line["state"] == "superseded"
@@ -320,7 +322,7 @@ class TestAskedAnewWhileADeliveryIsUnderWay:
 
         def ask_again() -> None:
             for _ in range(40):
-                asked_anew(world, done, how)
+                rerun(world, done, how)
                 world.check(done)
                 for message, _ in world.queue.callbacks:
                     world.service.delivery.call_back(message, lambda: 120.0)
@@ -422,7 +424,7 @@ class TestWhatItsCallerAskedFor:
         world.receiver.answers = [Reply(status=500), Reply(status=500)]
         world.call_back(batch)
         world.run_to_the_end()
-        asked_anew(world, batch, "repost")
+        rerun(world, batch, "repost")
         world.run_to_the_end()
         assert len(world.receiver.posts) == 4
         same = {
@@ -473,7 +475,7 @@ class TestWhatItsCallerAskedFor:
         most = len(post.body) + room
         assert most < results.whole_size_bytes(batch)
         monkeypatch.setattr(results, "MAX_CALLBACK_BYTES", most)
-        asked_anew(world, batch, "repost")
+        rerun(world, batch, "repost")
         world.call_back(batch)
         too_large = f"the callback would be more than {most} bytes: page through the results"
         expected = None if room == 0 else too_large
@@ -488,7 +490,7 @@ class TestWhatItsCallerAskedFor:
         world.call_back(batch)
         size = len(world.receiver.posts[0].body)
         monkeypatch.setattr(results, "MAX_CALLBACK_BYTES", size + room)
-        asked_anew(world, batch, "repost")
+        rerun(world, batch, "repost")
         if room < 0:
             failing(monkeypatch, world.store, "read_chunks")
         world.call_back(batch)
@@ -541,7 +543,7 @@ class TestHistory:
     def test_it_begins_anew_with_a_new_series(self, world: World, done: Batch, how: str) -> None:
         world.receiver.answers = [Reply(status=410)]
         world.call_back(done)
-        asked_anew(world, done, how)
+        rerun(world, done, how)
         assert world.head(done).history == ()
 
 
@@ -562,7 +564,7 @@ class TestErrors:
         assert world.receiver.posts == []
         assert world.store.heads[done.batch_id].due_at == done.due_at
 
-    def test_an_error_that_will_not_pass_is_also_a_failure_of_the_function(
+    def test_a_permanent_error_is_also_a_failure_of_the_function(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         failing(monkeypatch, world.store, "find", error=Denied("no"))

@@ -111,7 +111,7 @@ class TestFollowing:
     def test_every_batch_is_on_one_page_in_order(
         self, spans: Sequence[int], first: int, per_page: int
     ) -> None:
-        """For any page size, including batches created at the same moment."""
+        """This holds for any page size, and for batches that were created at the same moment."""
         world = World()
         for span in spans:
             world.put(1, age=span * HOUR)
@@ -135,7 +135,7 @@ class TestFollowing:
         assert got == expected
 
     def test_a_batch_deleted_meanwhile_skips_nothing(self) -> None:
-        """Not even if the page ended with it."""
+        """This holds even if the page ended with it."""
         world = World()
         expected = world.put(30)
         got = []
@@ -240,7 +240,7 @@ class TestExpiry:
         assert read[0].total == 3
 
     def test_after_the_longest_life_there_is_nothing(self) -> None:
-        """For a caller who has kept a cursor that long."""
+        """A caller may have kept a cursor that long."""
         world = World()
         world.put(20)
         following = world.page(per_page=10).following

@@ -238,7 +238,7 @@ class TestRedelivery:
 
 class TestTransientFailures:
     @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-    def test_a_failure_that_may_pass_is_retried_in_a_delayed_message(
+    def test_a_temporary_failure_is_retried_in_a_delayed_message(
         self, world: World, status: int
     ) -> None:
         batch = world.submitted(3, chunk_size=3)
@@ -786,7 +786,7 @@ class TestErrorsBeforeAnyCall:
         assert world.journal.of("function failed")[0]["error"] == "Put the header"
 
     @pytest.mark.parametrize(("error", "lines"), [(Unavailable("down"), 0), (Denied("no"), 1)])
-    def test_an_error_that_will_not_pass_is_also_a_failure_of_the_function(
+    def test_a_permanent_error_is_also_a_failure_of_the_function(
         self, world: World, monkeypatch: pytest.MonkeyPatch, error: Unavailable, lines: int
     ) -> None:
         batch = world.submitted(1)
@@ -926,7 +926,7 @@ class TestAnswersThatCannotBeRecorded:
         assert record.failed > 3
         assert world.seconds_left - took >= SECONDS_TO_RECORD
 
-    def test_an_error_that_will_not_pass_is_not_waited_for(
+    def test_a_permanent_error_is_not_waited_for(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batch = world.submitted(1)
@@ -952,7 +952,7 @@ class TestAnswersThatCannotBeRecorded:
     def test_with_the_table_closed_for_writes_a_job_is_called_once(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """However often its message comes: the table is checked first."""
+        """It does not matter how often its message comes, because the table is checked first."""
         batch = world.submitted(1)
         for write in ("record", "mark", "change"):
             failing(monkeypatch, world.store, write)

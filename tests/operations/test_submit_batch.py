@@ -154,7 +154,8 @@ def test_if_the_database_stays_down_the_outcome_is_unknown(
 
 
 def test_a_key_is_free_again_once_its_batch_has_expired(world: World) -> None:
-    """Even with another body, and before the database deletes the batch, which may take days."""
+    """It is free even for another body, and before the database deletes the batch, which may take
+    days."""
     submission = Submission(jobs=some_jobs(1), callback_url=None)
     first = world.submit(DEMO_CALLER, submission, b"one", "key")
     again = world.submit(DEMO_CALLER, submission, b"one", "key")

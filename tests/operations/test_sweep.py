@@ -45,7 +45,7 @@ def test_a_callback_that_is_due_is_sent(world: World) -> None:
 
 @pytest.mark.parametrize("state", BatchState)
 def test_a_reserved_batch_is_left_alone_for_15_minutes(world: World, state: BatchState) -> None:
-    """Longer than its message waits; otherwise, each sweep would send one more."""
+    """This is longer than its message waits. Otherwise, each sweep would send one more."""
     batch = world.submitted(1, state=state, due_at=START)
     sweep(world)
     world.clock.advance(minutes=15, milliseconds=-1)

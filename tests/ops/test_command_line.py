@@ -131,7 +131,7 @@ def test_a_setting_without_quotes_is_one_sentence(
 
 class TestOnATerminal:
     def test_a_secret_is_never_cut(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Even on a narrow terminal."""
+        """It is shown whole even on a narrow terminal."""
         monkeypatch.setenv("COLUMNS", "40")
         monkeypatch.setattr(of_keys, "create", lambda *_, **__: {"key": "bb-1", "secret": "s" * 64})
         assert user.types("keys", "create", "--account", "acme", "--stage", "local") == 0

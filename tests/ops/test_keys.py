@@ -379,7 +379,7 @@ class TestRotate:
     def test_all_older_secrets_can_be_ended_immediately(
         self, operator: Operator, service: DynamoKeyStore
     ) -> None:
-        """For a leaked secret, even during a rotation."""
+        """This is for a leaked secret. It works even during a rotation."""
         operator.reads("rotate K1")
         made = operator.reads("rotate K1 --old-valid-hours 0")
         assert made["oldSecretEndsAt"] is None
@@ -670,7 +670,7 @@ class TestSecrets:
     def test_no_secret_is_on_stderr_and_none_of_a_key_is_printed_twice(
         self, operator: Operator
     ) -> None:
-        """For every command. The secrets are those in the table in between."""
+        """This holds for every command. The secrets are those in the table in between."""
         said, printed = "", ""
         for command, stdin in _a_working_day():
             status, out = operator.runs(f"{command} --stage local", stdin)

@@ -78,7 +78,7 @@ class TestChalice:
             assert is_allowed(function, "logs:PutLogEvents", f"{group}:log-stream:s")
 
     def test_no_function_writes_the_log_of_another_or_of_another_stage(self) -> None:
-        """Nor of a stage whose name begins with this one's."""
+        """This includes a stage whose name begins with this one's."""
         stages = {**project.configuration()["stages"], "prod-2": {"autogen_policy": True}}
         configuration = {**project.configuration(), "stages": stages}
         everybody = {stage: deployed(stage, configuration) for stage in ("prod", "dev", "prod-2")}
@@ -181,7 +181,7 @@ class TestWhatNobodyMay:
 
     @pytest.mark.parametrize("function", PERMISSIONS)
     def test_nothing_of_another_stage_is_allowed(self, function: str) -> None:
-        """Nor of stages whose names begin or end with this one's."""
+        """This includes stages whose names begin or end with this one's."""
         for theirs in ("dev", "prod-2", "prod-batches", "pro", "a-prod"):
             for permission in policy(function, theirs).permissions:
                 resource = permission.resource.replace("*", "x")
