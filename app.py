@@ -56,7 +56,7 @@ def api(namespace: str) -> Response:
 
         try:
             answer = wiring.service().api.answer(_http_request(_current_request(), namespace))
-        except Exception as error:  # noqa: BLE001 - callers see no detail
+        except Exception as error:  # noqa: BLE001 - callers must not see details
             _journal().write_exception("request failed", error)
             answer = internal_error()
         return Response(body=answer.body, status_code=answer.status, headers=dict(answer.headers))

@@ -190,7 +190,7 @@ def _put_key(aws: str) -> None:
         endpoint_url=aws,
         region_name="us-east-1",
         aws_access_key_id="bench",
-        aws_secret_access_key="bench",  # noqa: S106 - not a secret: for a stub
+        aws_secret_access_key="bench",  # noqa: S106 - the stub accepts any secret
     )
     put_demo_key(
         client,

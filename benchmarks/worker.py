@@ -70,7 +70,7 @@ class Runtime:
 
 def main(functions: str, address: str) -> None:
     parent = sys.stdout
-    sys.stdout = open(os.devnull, "w", buffering=1)  # noqa: SIM115, PTH123 - for good
+    sys.stdout = open(os.devnull, "w", buffering=1)  # noqa: SIM115, PTH123 - it is never closed
     usage = Usage()
     runtime = Runtime(functions, address)
     handlers = {name: handler(name) for name in functions.split(",")}

@@ -147,7 +147,7 @@ class Api:
             "request",
             batch_id=call.batch_id,
             account=call.account,
-            # Only names that exist are logged: a caller may ask for any other.
+            # Log only names that exist, because a caller may send any text.
             namespace=request.namespace if actions else None,
             action=request.action if actions and request.action in actions else None,
             status=answer.status,

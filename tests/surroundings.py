@@ -55,6 +55,6 @@ def repeat_examples() -> None:
         derandomize=True,
         deadline=None,
         max_examples=100,
-        suppress_health_check=[HealthCheck.too_slow],  # which depends on a clock too
+        suppress_health_check=[HealthCheck.too_slow],  # this check also depends on a clock
     )
     settings.load_profile("repeatable")

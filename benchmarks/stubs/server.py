@@ -61,7 +61,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP is
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - as for every TCP server
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:

@@ -58,7 +58,7 @@ class DynamoBatchStore:
         client: "DynamoDBClient",
         table: str,
         sleep: Callable[[float], None] = time.sleep,
-        concurrent: Concurrent = Sequential(),  # noqa: B008 - it holds nothing
+        concurrent: Concurrent = Sequential(),  # noqa: B008 - it has no state
     ) -> None:
         self._table = Table(client, table, sleep)
         self._concurrent = concurrent

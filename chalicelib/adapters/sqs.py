@@ -48,7 +48,7 @@ class SqsQueue:
         batches_queue: str,
         callbacks_queue: str,
         sleep: Callable[[float], None] = time.sleep,
-        concurrent: Concurrent = Sequential(),  # noqa: B008 - it holds nothing
+        concurrent: Concurrent = Sequential(),  # noqa: B008 - it has no state
     ) -> None:
         self._client = client
         self._jobs_queue = jobs_queue

@@ -50,7 +50,7 @@ def parse_answer(text: str) -> object:
     _check_shape(text.encode())
     try:
         value: object = _ANSWER_DECODER.decode(text)
-    except RecursionError as error:  # pragma: no cover - the shape is checked
+    except RecursionError as error:  # pragma: no cover - the shape was checked
         raise ValueError("is not JSON") from error
     if _SURROGATE.search(text):
         _check_characters(value)

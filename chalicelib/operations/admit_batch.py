@@ -38,7 +38,7 @@ class BatchAdmission:
                 return
             self._refuse_jobs(batch, usage, jobs)
             self._refuse_or_make_room(batch, usage)
-        raise Unavailable("The usage of the account is written too often")
+        raise Unavailable("Other requests kept changing the usage of the account")
 
     def undo(self, batch: Batch, jobs: int) -> None:
         """Give back the slot and the charge of a round that will never begin. If that fails, the

@@ -155,7 +155,7 @@ class PlatformWatch:
         if self._was_answered_lately(seen):
             return
         outage = Outage.beginning(self.clock.now())
-        seen.holds = replace(seen.holds, outage=outage)  # now: no call begins during the write
+        seen.holds = replace(seen.holds, outage=outage)  # so no call begins during the write
         try:
             if self.store.begin_outage(account, outage):
                 self._tell("platform down", account, outage)

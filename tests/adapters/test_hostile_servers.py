@@ -99,7 +99,7 @@ class TestSlowness:
         server = servers(behave)
         assert send(server, SHORT) == TOO_LATE
         assert has_seen_the_end(server)
-        assert server.drips < 1_000  # in 0.1 seconds there are 5
+        assert server.drips < 1_000  # about 5 fit in 0.1 seconds
 
     @every_drip
     def test_a_slow_answer_over_tls_does_not_outlast_the_deadline(
@@ -370,7 +370,7 @@ class TestNonsense:
             reply = send(server, AMPLE)
             assert isinstance(reply, Reply | NoReply), answer
             if isinstance(reply, NoReply):
-                assert ": " not in reply.reason, (answer, reply)  # nor an exception's name
+                assert ": " not in reply.reason, (answer, reply)  # and no exception's name
             server.saw_the_end.clear()
 
 

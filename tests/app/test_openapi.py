@@ -118,7 +118,7 @@ class TestErrors:
     def test_together_the_actions_have_every_code(self) -> None:
         given = {codes for action in description().actions.values() for codes in action.errors}
         given |= OF_EVERY_CALL
-        never_alone = {(400, 0), (405, 0)}  # the root of the tree; and not of a POST
+        never_alone = {(400, 0), (405, 0)}  # the root of the tree, and an error that no POST gets
         assert given == set(_described_codes()) - never_alone
 
     def test_the_schema_of_errors_lists_what_the_responses_do(self) -> None:

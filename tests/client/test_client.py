@@ -346,7 +346,7 @@ class TestUnreachable:
         self, service: ScriptedService, client: Client, status: int, body: bytes, said: str
     ) -> None:
         """An answer that does not follow the contract comes from a gateway or another site."""
-        gc.collect()  # what other tests left would fail to end in the depth of the recursion
+        gc.collect()  # garbage of other tests could not be finalized deep in the recursion
         service.answers_bytes(body, status=status)
         with pytest.raises(Unreachable) as caught:
             client.ping()

@@ -73,7 +73,7 @@ def say(url: str, text: bytes) -> bytes:
             while piece := connection.recv(65_536):
                 answer += piece
         except ConnectionResetError:
-            pass  # this is an end too
+            pass  # a reset ends the connection too
         return answer
 
 

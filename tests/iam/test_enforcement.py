@@ -76,7 +76,7 @@ def _url(queue: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def clients(aws: None) -> Clients:  # noqa: ARG001 - what is not denied must not leave the machine
+def clients(aws: None) -> Clients:  # noqa: ARG001 - so that no call leaves the machine
     return Clients()
 
 

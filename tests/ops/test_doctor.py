@@ -67,7 +67,7 @@ def platform() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def deployed(
     aws: None,  # noqa: ARG001 - moto must be up
-    platform: None,  # noqa: ARG001 - what the functions get
+    platform: None,  # noqa: ARG001 - the functions are configured with it
     session: boto3.Session,
 ) -> Iterator[None]:
     """Everything that `batchback resources up` and `chalice deploy` create, as far as it is
@@ -182,7 +182,7 @@ def clients(session: boto3.Session) -> Aws:
 
 @pytest.fixture
 def moto(
-    deployed: None,  # noqa: ARG001 - what the clients find
+    deployed: None,  # noqa: ARG001 - the clients need a stage to find
     clients: Aws,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Aws:

@@ -52,7 +52,7 @@ def _run(argv: Sequence[str], shell: Shell) -> int:
     except (CannotGoOn, Unsupported) as reason:
         shell.say(str(reason))
         return Status.USAGE
-    except OSError as fault:  # of click, which prints --help and --version
+    except OSError as fault:  # raised while click prints --help or --version
         if fault.filename is not None:
             raise
         raise NotWritten(fault) from fault
