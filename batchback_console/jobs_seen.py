@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchback_ops.ops.heads import DAMAGED
+from batchback_ops.ops.parts import read_chunks
 from chalicelib.domain.batch import Answer, Batch, Chunk, Job, Verdict
 from chalicelib.operations.ports import BatchStore
 
@@ -84,19 +84,6 @@ def seen_job(index: int, job: Job | None, answer: Answer | None) -> SeenJob:
         call.attempts if call else None,
         call.took_ms if call else None,
     )
-
-
-def read_chunks(store: BatchStore, batch: Batch, chunks: range) -> Iterator[Chunk]:
-    """Yield consecutive chunks. A damaged one has no jobs and no answers."""
-    following = chunks.start
-    while following < chunks.stop:
-        try:
-            for chunk in store.read_chunks(batch, range(following, chunks.stop)):
-                following = chunk.number + 1
-                yield chunk
-        except DAMAGED:
-            yield Chunk(number=following, indexes=batch.indexes(following), jobs=None)
-            following += 1
 
 
 @dataclass(slots=True)

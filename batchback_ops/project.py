@@ -32,14 +32,18 @@ def template() -> str:
 
 @cache
 def configuration() -> dict[str, Any]:
-    """.chalice/config.json. CannotGoOn if it is not valid JSON."""
+    """.chalice/config.json. CannotGoOn if it is not valid JSON, or has no stages."""
     text = (root() / ".chalice" / "config.json").read_text("utf-8")
     try:
-        parsed: dict[str, Any] = json.loads(text)
+        parsed: Any = json.loads(text)
     except json.JSONDecodeError as error:
         raise CannotGoOn(
             f".chalice/config.json is not valid JSON: correct it ({error})."
         ) from error
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("stages"), dict):
+        raise CannotGoOn(
+            '.chalice/config.json has no stages: add `"stages": {"prod": {}}`, or restore the file.'
+        )
     return parsed
 
 

@@ -16,6 +16,7 @@ from flask import Blueprint, abort
 from batchback_console.console import Console
 from batchback_console.offers import ACTIONS, offer
 from batchback_console.views.reading import find_batch, find_terms, sent
+from batchback_ops.ops.parts import read_chunks
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, Chunk, Job, SubmissionTerms
 from chalicelib.domain.submission import Submission
@@ -140,7 +141,7 @@ class Actions:
         return terms
 
     def _chunks(self, batch: Batch) -> Iterator[Chunk]:
-        return self.console.store.read_chunks(batch, batch.chunks)
+        return read_chunks(self.console.store, batch, batch.chunks)
 
 
 def _of_the_database(error: ServiceError) -> Exception:

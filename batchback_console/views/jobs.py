@@ -14,10 +14,10 @@ from batchback_console.jobs_seen import (
     UNANSWERED,
     WAITING,
     SeenJob,
-    read_chunks,
     seen_job,
 )
 from batchback_console.views.reading import find_batch, find_terms
+from batchback_ops.ops.parts import read_chunks
 from chalicelib.domain.batch import Batch, Job
 
 _MOST_ROWS = 1_000

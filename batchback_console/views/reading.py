@@ -5,6 +5,7 @@ from typing import Any
 from flask import abort, request
 
 from batchback_console.console import Console
+from batchback_ops.ops import parts
 from batchback_ops.ops.heads import DAMAGED, whole
 from chalicelib.domain.batch import Batch, SubmissionTerms
 
@@ -45,10 +46,7 @@ def _is_id(text: str) -> bool:
 
 def find_terms(console: Console, batch: Batch) -> tuple[SubmissionTerms | None, str | None]:
     """The terms of a batch as far as they can be read, and what is damaged of them."""
-    try:
-        terms = console.store.find_terms(batch)
-    except DAMAGED:
-        terms = None
+    terms = parts.find_terms(console.store, batch)
     if terms is None:
         return None, _TERMS_DAMAGED
     if terms.callback_headers is None:

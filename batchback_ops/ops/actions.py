@@ -13,6 +13,7 @@ from batchback.errors import CannotGoOn
 from batchback_ops.ops import batch_life, dead_letters, pausing
 from batchback_ops.ops.dead_letters import DeadLetter, DeadLetterQueue
 from batchback_ops.ops.heads import DAMAGED, find_heads, find_with_work, whole
+from batchback_ops.ops.parts import find_terms, read_chunks
 from batchback_ops.ops.standstill import why_stuck
 from batchback_ops.stage import Stage
 from chalicelib.adapters.batch_store import DynamoBatchStore
@@ -74,9 +75,10 @@ def _what_is_listed(account: str | None, count: int, *, is_stuck: bool) -> str:
 def show(stage: Stage, asker: Asker, *, id: str) -> object:
     store = _store(stage)
     batch = _find(stage, store, id)
-    chunks = store.read_chunks(batch, batch.chunks)
-    holds = store.find_holds(batch.account)
-    return batch_life.life(batch, store.find_terms(batch), chunks, holds, asker.now())
+    terms, chunks = find_terms(store, batch), read_chunks(store, batch, batch.chunks)
+    if terms is None:
+        asker.say(f"the stored terms of batch {id} are damaged: its callback cannot be sent")
+    return batch_life.life(batch, terms, chunks, store.find_holds(batch.account), asker.now())
 
 
 def _find(stage: Stage, store: BatchStore, id: str) -> Batch:

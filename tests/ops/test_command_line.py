@@ -102,18 +102,31 @@ BATCH: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("argv", [["ops", "list", "--stage", "prod"], ["policies"]])
-def test_a_typing_error_in_the_configuration_is_one_sentence(
-    user: User, argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            '{"stages": {}\n"tags": {}}',
+            "is not valid JSON: correct it (Expecting ',' delimiter: line 2 column 1 (char 14)).",
+        ),
+        ("{}", 'has no stages: add `"stages": {"prod": {}}`, or restore the file.'),
+        ('["prod"]', 'has no stages: add `"stages": {"prod": {}}`, or restore the file.'),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_one_sentence(
+    user: User,
+    argv: list[str],
+    text: str,
+    fault: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / ".chalice").mkdir()
-    (tmp_path / ".chalice" / "config.json").write_text('{"stages": {}\n"tags": {}}', "utf-8")
+    (tmp_path / ".chalice" / "config.json").write_text(text, "utf-8")
     monkeypatch.setattr(project, "root", lambda: tmp_path)
     monkeypatch.setattr(project, "configuration", inspect.unwrap(project.configuration))
     assert user.types(*argv) == 2
-    assert user.is_told == (
-        "batchback: .chalice/config.json is not valid JSON: correct it "
-        "(Expecting ',' delimiter: line 2 column 1 (char 14)).\n"
-    )
+    assert user.is_told == f"batchback: .chalice/config.json {fault}\n"
 
 
 @pytest.mark.parametrize("argv", [["console"], ["doctor"], ["ops", "list"], ["package"]])

@@ -80,14 +80,25 @@ def operator(life: OnMoto, monkeypatch: pytest.MonkeyPatch) -> Operator:
     return Operator(life)
 
 
-def damage(life: OnMoto, async_id: str, attribute: str, value: Any) -> None:
-    """Store another value of an attribute in the head of a batch. None: remove it."""
+def damage(
+    life: OnMoto, async_id: str, attribute: str, value: Any, *, part: str = "0#head"
+) -> None:
+    """Store another value of an attribute in a part of a batch. None: remove it."""
     change: Any = {"Action": "DELETE"} if value is None else {"Action": "PUT", "Value": value}
     boto3.client("dynamodb").update_item(
         TableName=life.names.batches_table,
-        Key={"batch_id": {"S": async_id}, "part": {"S": "0#head"}},
+        Key={"batch_id": {"S": async_id}, "part": {"S": part}},
         AttributeUpdates={attribute: change},
     )
+
+
+def parts(life: OnMoto, async_id: str) -> list[str]:
+    found = boto3.client("dynamodb").query(
+        TableName=life.names.batches_table,
+        KeyConditionExpression="batch_id = :id",
+        ExpressionAttributeValues={":id": {"S": async_id}},
+    )
+    return [item["part"]["S"] for item in found["Items"]]
 
 
 class TestList:
@@ -185,6 +196,18 @@ class TestShow:
         assert operator.types("show", async_id) == Status.USAGE
         assert operator.told.startswith(f"batchback: Batch {async_id} cannot be shown, because ")
         assert f"from a backup of {life.names.batches_table}, or ask" in operator.told
+
+    def test_a_batch_with_damaged_parts_is_shown_without_them(
+        self, life: OnMoto, operator: Operator
+    ) -> None:
+        async_id = life.submit(jobs(2))
+        (terms,) = (part for part in parts(life, async_id) if part.startswith("0#terms#"))
+        damaged, _ = (part for part in parts(life, async_id) if "#0jobs#" in part)
+        damage(life, async_id, "request_hash", {"N": "1"}, part=terms)
+        damage(life, async_id, "packed", None, part=damaged)
+        assert operator.types("show", async_id) == Status.OK
+        assert operator.read["jobs"]["total"] == 2
+        assert f"the stored terms of batch {async_id} are damaged: its callback" in operator.told
 
     def test_a_stage_without_resources_is_reported(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
