@@ -116,7 +116,7 @@ class Call:
         try:
             Thread(target=self._look_up, args=[answers], daemon=True).start()
         except RuntimeError:
-            raise OSError(0, "there is no thread left to look its name up") from None
+            raise OSError(0, "no thread could be started to look up its name") from None
         try:
             answer = answers.get(timeout=self.seconds_left())
         except Empty:

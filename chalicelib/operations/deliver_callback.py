@@ -54,7 +54,9 @@ class CallbackDelivery:
     def _attempt(self, batch: Batch, seconds_left: Callable[[], float]) -> None:
         started_at = self.clock.now()
         if batch.attempts >= retry.CALLBACK_TRIES:
-            self._record_outcome(batch, Refused(reason="the last attempt was not heard of again"))
+            self._record_outcome(
+                batch, Refused(reason="the outcome of the last attempt is unknown")
+            )
             return
         terms = self.store.find_terms(batch)
         account = self.keys.find_account(batch.account)
@@ -162,7 +164,7 @@ class CallbackDelivery:
     def _record_outcome(
         self, batch: Batch, found: Delivered | TryAgain | Refused, took_ms: int | None = None
     ) -> None:
-        """Record the outcome. `took_ms` is None if the attempt was not heard of again."""
+        """Record the outcome. `took_ms` is None if the outcome of the attempt is unknown."""
         error = None if isinstance(found, Delivered) else found.reason
         begun = batch.history[-1] if batch.history else CallbackAttempt(at=self.clock.now())
         made = replace(begun, status=found.status, error=error, took_ms=took_ms)

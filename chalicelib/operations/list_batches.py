@@ -54,7 +54,9 @@ class BatchLister:
         that, or if a label is given and the page does not begin at the newest batch."""
         if label is not None:
             if page.start:
-                raise ParameterInvalid("start", ["with 'label', only a page's 'next' leads on"])
+                raise ParameterInvalid(
+                    "start", ["with 'label', pass the 'next' of the page before"]
+                )
             return self._labelled(caller, label, page.per_page)
         now = self.clock.now()
         limit = max(COUNTED, min(page.start, COUNTED) + page.per_page) + 1
@@ -62,7 +64,9 @@ class BatchLister:
         lasting = self._lasting(listed, now)
         total = len(lasting) if len(lasting) <= COUNTED else None
         if total is None and page.start > COUNTED:
-            raise ParameterInvalid("start", [f"beyond {COUNTED}, only a page's 'next' leads on"])
+            raise ParameterInvalid(
+                "start", [f"beyond {COUNTED}, pass the 'next' of the page before"]
+            )
         on_page = lasting[page.places.start : page.places.stop]
         following = None
         if len(lasting) > page.places.stop:

@@ -23,7 +23,7 @@ from chalicelib.operations.find_batch import find_batch
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue
 from chalicelib.operations.sent_later import sent_later
 
-#: After losing this many writes in a row, the caller learns that the batch is busy.
+#: After losing this many writes in a row, the caller learns that the batch keeps changing.
 _TRIES = 5
 
 #: Returns what a rerun would change in a batch, or None if there is nothing to change, which is
@@ -102,7 +102,7 @@ class BatchRerunner:
                 batch = changed
                 break
         else:
-            raise Conflict("The batch is busy: try again")
+            raise Conflict("The batch keeps changing: retry")
         self.journal.write(f"batch {what}", batch_id=batch_id, account=caller.account)
         with sent_later(batch, self.journal):
             self._send(batch)

@@ -268,7 +268,7 @@ def test_nothing_is_called_if_no_thread_is_left(
 
     with monkeypatch.context() as patched:
         patched.setattr("chalicelib.adapters.calls.Thread.start", fail)
-        reason = "no connection to the platform: there is no thread left to look its name up"
+        reason = "no connection to the platform: no thread could be started to look up its name"
         assert call(platform) == NoReply(reason=reason)
     assert isinstance(call(platform), Reply)
 

@@ -468,7 +468,9 @@ class TestList:
         submit(front, label="nightly")
         assert front.call("list", {"label": "nightly", "start": 0}).status == 200
         refused = front.call("list", {"label": "nightly", "start": 1})
-        assert refused.json["additionalMessages"] == ["with 'label', only a page's 'next' leads on"]
+        assert refused.json["additionalMessages"] == [
+            "with 'label', pass the 'next' of the page before"
+        ]
 
     def test_next_leads_to_every_batch_the_newest_first(self, front: Front) -> None:
         made = []

@@ -52,7 +52,7 @@ class Tools:
 
     def send(self, text: str) -> str:
         if text == "{":
-            raise NotPossible("'body' does not validate: it is no JSON")
+            raise NotPossible("'body' does not validate: it is not JSON")
         self.sent.append(text)
         return "ab" * 16
 
@@ -114,7 +114,7 @@ class TestSending:
         answer = page.posts("/local/batches", {"text": "{"})
         assert (answer.status, answer.body["error"]) == (
             422,
-            "'body' does not validate: it is no JSON",
+            "'body' does not validate: it is not JSON",
         )
 
     @pytest.mark.parametrize("body", [{}, {"text": {"jobs": []}}, [], "text"])

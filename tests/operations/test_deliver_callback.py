@@ -210,7 +210,7 @@ class TestDelivering:
         *before, last = head.history
         assert [(made.status, made.error, made.took_ms) for made in before] == [(None,) * 3] * 7
         assert last == replace(last, status=None, took_ms=None)
-        assert last.error == "the last attempt was not heard of again"
+        assert last.error == "the outcome of the last attempt is unknown"
 
     def test_a_failure_of_ours_before_the_post_gives_the_attempt_back(
         self, world: World, done: Batch, monkeypatch: pytest.MonkeyPatch

@@ -183,7 +183,7 @@ class TestCounting:
         assert ids(world.page(1_000)) == [f"{999:032x}"]
         with pytest.raises(ParameterInvalid, match="'start'") as raised:
             world.page(1_001)
-        assert raised.value.reasons == ("beyond 1000, only a page's 'next' leads on",)
+        assert raised.value.reasons == ("beyond 1000, pass the 'next' of the page before",)
 
 
 class TestExpiry:
