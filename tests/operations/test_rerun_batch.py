@@ -342,7 +342,7 @@ class TestAll:
         assert (head.callback, head.callback_round) == (CallbackState.WAITING, 2)
         assert head.round == (2 if action == "restart" else 1)
 
-    def test_after_losing_every_race_the_caller_learns_that_the_batch_is_busy(
+    def test_after_losing_every_race_the_caller_learns_that_the_batch_keeps_changing(
         self,
         world: World,
         rerun: BatchRerunner,
@@ -350,5 +350,5 @@ class TestAll:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(world.store, "change", lambda *_: None)
-        with pytest.raises(Conflict, match="busy"):
+        with pytest.raises(Conflict, match="keeps changing"):
             rerun.repost(DEMO_CALLER, replace(half_done).batch_id)
