@@ -31,7 +31,8 @@ FRESHNESS = timedelta(minutes=5)
 _KEY = r"[^:\s\ud800-\udfff]{1,256}"
 _VERSION = "1.0"
 _IWS = re.compile(rf"IWS ({_KEY}):([0-9A-Fa-f]{{40}})")
-_IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)( UTC)?", re.IGNORECASE | re.ASCII)
+#: The published .NET client separates the time as its machine does, in Finland by periods.
+_IVVY_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d([:.])\d\d\2\d\d)( UTC)?", re.IGNORECASE | re.ASCII)
 #: The only accepted form of an HTTP date (IMF-fixdate, RFC 9110, 5.6.7), also with UTC as in the
 #: documentation of IWS.
 _HTTP_DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d (GMT|UTC)", re.ASCII)
@@ -245,6 +246,6 @@ def _parse_ivvy_date(text: str) -> datetime | None:
     if not match:
         return None
     try:
-        return wire_time.parse(f"{match[1]} UTC")
+        return wire_time.parse(f"{match[1]} UTC".replace(".", ":"))
     except ValueError:
         return None

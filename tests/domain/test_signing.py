@@ -273,7 +273,10 @@ class TestFreshness:
     def test_no_other_form_of_a_date_is_accepted(self, date: str) -> None:
         assert not is_fresh(at(date=date), START)
 
-    @pytest.mark.parametrize("text", ["2026-11-23 14:49:07 utc", " 2026-11-23 14:49:07 UTC "])
+    @pytest.mark.parametrize(
+        "text",
+        ["2026-11-23 14:49:07 utc", " 2026-11-23 14:49:07 UTC ", "2026-11-23 14.49.07 UTC"],
+    )
     def test_an_ivvy_date_may_vary_slightly(self, text: str) -> None:
         assert is_fresh(at(text), START)
 
@@ -286,6 +289,9 @@ class TestFreshness:
             "2026-11-23 14:49:07 GMT",
             "2026-11-23 14:49:07 UTC UTC",
             "2026-11-23 14:49",
+            "2026-11-23 14:49.07",
+            "2026-11-23 14-49-07",
+            "2026.11.23 14.49.07",
             "2026-02-30 14:49:07",
             "2026-13-23 14:49:07",
             "0000-00-00 00:00:00",
