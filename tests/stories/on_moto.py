@@ -23,6 +23,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 import pytest
+from botocore.config import Config
 from moto.sqs import models as moto_sqs
 
 import app
@@ -312,9 +313,11 @@ class _Queue:
         return self._function.name
 
     def receive(self) -> list[Message]:
+        """Receive every visible message. moto says whether there is one, because most of a story's
+        requests would otherwise find that there is none."""
         found: list[Message] = []
-        while batch := self._receive_ten():
-            found += [{**message, "QueueUrl": self.url} for message in batch]
+        while self._at_moto.messages:
+            found += [{**message, "QueueUrl": self.url} for message in self._receive_ten()]
         return found
 
     def _receive_ten(self) -> list[Any]:
@@ -329,12 +332,15 @@ class _Queue:
 
     def delayed(self) -> list[datetime]:
         """When each delayed message appears, which only moto itself knows."""
-        queue = moto_sqs.sqs_backends["123456789012"][REGION].queues[self._name]
         return [
             datetime.fromtimestamp(message.delayed_until / 1000, UTC)
-            for message in queue._messages
+            for message in self._at_moto._messages
             if message.delayed
         ]
+
+    @property
+    def _at_moto(self) -> moto_sqs.Queue:
+        return moto_sqs.sqs_backends["123456789012"][REGION].queues[self._name]
 
     def invoke(self, message: Message, seconds: float | None) -> None:
         arn = f"arn:aws:sqs:{REGION}:123456789012:{self._name}"
@@ -370,11 +376,17 @@ def requests_of(life: OnMoto) -> Iterator[list[str]]:
 
 
 def _dynamodb() -> "DynamoDBClient":
-    return boto3.client("dynamodb", endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com")
+    return boto3.client(
+        "dynamodb", endpoint_url=f"https://dynamodb.{REGION}.amazonaws.com", config=_CONFIG
+    )
 
 
 def _sqs() -> "SQSClient":
-    return boto3.client("sqs", endpoint_url=f"https://sqs.{REGION}.amazonaws.com")
+    return boto3.client("sqs", endpoint_url=f"https://sqs.{REGION}.amazonaws.com", config=_CONFIG)
+
+
+#: As in the service: botocore takes long to compose its own for each request.
+_CONFIG = Config(user_agent="batchback")
 
 
 def _gateway_event(target: str, body: str, headers: Mapping[str, str]) -> dict[str, Any]:
