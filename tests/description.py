@@ -87,7 +87,7 @@ class Description:
 
 @cache
 def description() -> Description:
-    return Description(yaml.safe_load(PATH.read_text("utf-8")))
+    return Description(yaml.load(PATH.read_text("utf-8"), yaml.CSafeLoader))
 
 
 @cache

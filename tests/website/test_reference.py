@@ -4,12 +4,11 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
-from batchback_ops.project import root
+from tests.description import description
 from website.reference import reference
 
-DOCUMENT: dict[str, Any] = yaml.safe_load((root() / "docs" / "openapi.yaml").read_text("utf-8"))
+DOCUMENT: dict[str, Any] = description().document
 PAGE = reference(DOCUMENT)
 OPERATIONS = [methods["post"] for methods in DOCUMENT["paths"].values()]
 ACTIONS = [action for operation in OPERATIONS for action in operation["x-actions"]]
