@@ -140,6 +140,13 @@ class TestAllPages:
         named = set(re.findall(r"(?:`|^)make ([a-z0-9]+)", text, re.MULTILINE))
         assert named <= targets
 
+    @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+    def test_an_empty_line_separates_lists_and_no_line_underlines_text(self, path: Path) -> None:
+        """The site would show the list as text, and the text above the line as a heading."""
+        prose = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+        glued = r"^(?! |- |\d+\. )\S.*\n(?=- |\d+\. |-+$|=+$)"
+        assert re.findall(glued, prose, re.MULTILINE) == []
+
     def test_every_page_can_be_reached_from_the_readme(self) -> None:
         readme = page("README.md")
         for path in ROOT.glob("docs/*.md"):
