@@ -10,6 +10,7 @@ from importlib import metadata
 from packaging.utils import canonicalize_name
 
 from batchback_ops.project import root
+from tests.markdown import page
 from tests.pins import pins
 
 #: Hide every other installed package.
@@ -71,5 +72,6 @@ def test_the_demonstration_shows_the_callback_and_what_to_do_next() -> None:
     assert len(json.loads(ran.stdout)["results"]) == 2
     shown, _, after = ran.stderr.partition("its signature verifies:")
     assert "100%  2 of 2 jobs" in shown
+    assert f"    {shown.splitlines()[-1]}its signature verifies:\n" in page("README.md")
     for command in ("make serve", "make test", "docs/calling.md", "docs/deploying.md"):
         assert command in after
