@@ -452,6 +452,15 @@ class TestFailures:
             "far\n"
         )
 
+    @pytest.mark.parametrize("command", ["progress", "results", "rerun-failed", "wait", "cancel"])
+    def test_an_empty_id_is_wrong_usage(
+        self, service: ScriptedService, user: User, command: str
+    ) -> None:
+        """A shell passes it for a variable that is not set. Nothing is sent."""
+        assert user.types(command, "") == 2
+        assert "'ID': it is empty. Pass the id that `batchback run` printed." in user.is_told
+        assert service.asked == []
+
     def test_results_too_large(self, service: ScriptedService, user: User) -> None:
         """The status is 1, and the line ends with a command that works."""
         service.refuses(413, 0, "8,000,000 bytes of results do not fit")

@@ -11,7 +11,15 @@ from batchback.command_line import examples
 from batchback.refusals import explained_refusals
 from batchback.shell import Shell, Status
 
-ID = click.Argument(["id"], metavar="ID")
+
+def _not_empty(_: click.Context, __: click.Parameter, text: str) -> str:
+    """An unset variable of a shell becomes an empty argument."""
+    if not text:
+        raise click.BadParameter("it is empty. Pass the id that `batchback run` printed.")
+    return text
+
+
+ID = click.Argument(["id"], metavar="ID", callback=_not_empty)
 START = click.Option(
     ["--start"], metavar="N", type=int, help="Start at this position (the first is 0)."
 )
