@@ -368,7 +368,7 @@ class TestDeploying:
             text
             for row in rows(self.NAME, "| you see")
             for text in codes(row[0])
-            if re.match(r"There|AWS |PLATFORM|Stage", text)
+            if re.match(r"There|No AWS|AWS |PLATFORM|Stage", text)
         ]
         sources = "".join(
             path.read_text("utf-8")
@@ -381,7 +381,7 @@ class TestDeploying:
             )
             for path in ROOT.glob(f"{folder}/**/*.py")
         )
-        assert len(told) == 8
+        assert len(told) == 9
         for text in told:
             [start, *_] = re.split(r" '|prod | \.\.\.", text)
             assert start in sources, text
