@@ -4,11 +4,17 @@ import gc
 import logging
 import os
 from collections.abc import Iterator
+from functools import cache
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 
 from tests import surroundings
 from tests.leaks import Guard
+
+# What botocore knows about each service is read once, not by each of a thousand sessions.
+vars(botocore.session)["create_loader"] = cache(create_loader)
 
 # Before app.py is imported: its decorators read the stage, as in a deployment.
 surroundings.take_away()

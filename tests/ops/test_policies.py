@@ -89,6 +89,7 @@ class TestChalice:
                 assert is_allowed(function, "logs:PutLogEvents", stream) is is_own, stream
 
 
+@cache
 def operations(service: str) -> list[str]:
     """All operations of a service in AWS."""
     model = botocore.session.get_session().get_service_model(service)
