@@ -1,4 +1,7 @@
-"""Check that the built site loads nothing from another host. `make docs` runs it."""
+"""Check that the built site loads nothing from another host, and nothing that is missing.
+
+`make docs` runs it.
+"""
 
 import re
 import sys
@@ -21,9 +24,7 @@ _IN_STYLES = re.compile(r"(?:url\(|@import)\s*[\"']?((?:[a-z]+:)?//[^\"')\s]+)",
 
 def foreign_in_page(text: str) -> list[str]:
     """Return the addresses that a page loads from other hosts."""
-    page = _Page()
-    page.feed(text)
-    return [*page.found, *foreign_in_styles(text)]
+    return [*filter(_FOREIGN.match, _loaded(text)), *foreign_in_styles(text)]
 
 
 def foreign_in_styles(text: str) -> list[str]:
@@ -33,7 +34,7 @@ def foreign_in_styles(text: str) -> list[str]:
 class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.loaded: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         said = {name: value or "" for name, value in attrs}
@@ -42,7 +43,13 @@ class _Page(HTMLParser):
         loaded = [said[name] for name, tags in _LOADED.items() if tag in tags and name in said]
         if tag in _SETS:
             loaded += re.split(r",\s*", said.get("srcset", ""))
-        self.found += [address for address in loaded if _FOREIGN.match(address)]
+        self.loaded += [address.split(" ")[0] for address in loaded]
+
+
+def _loaded(text: str) -> list[str]:
+    page = _Page()
+    page.feed(text)
+    return page.loaded
 
 
 def foreign(site: Path) -> Iterator[str]:
@@ -53,6 +60,16 @@ def foreign(site: Path) -> Iterator[str]:
                 yield f"{path.relative_to(site)} loads {address}"
 
 
+def missing(site: Path) -> Iterator[str]:
+    """Say which files of the site itself its pages load, although they do not exist."""
+    for path in sorted(site.rglob("*.html")):
+        for address in _loaded(path.read_text("utf-8")):
+            folder = site if address.startswith("/") else path.parent
+            file = folder / re.sub(r"[?#].*", "", address).lstrip("/")
+            if not re.match(r"[a-z]+:|//", address) and not file.exists():
+                yield f"{path.relative_to(site)} loads {address}, which does not exist"
+
+
 if __name__ == "__main__":
-    found = [*foreign(SITE)]
+    found = [*foreign(SITE), *missing(SITE)]
     sys.exit("\n".join(found) or None)

@@ -51,6 +51,7 @@ def on_files(files: Any, config: Any) -> Any:
         _add(files, config, name, f"# {path.name}\n\n{code}")
     document = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text("utf-8"))
     _add(files, config, "reference.md", reference(document))
+    _add(files, config, "style.css", (ROOT / "website" / "style.css").read_text("utf-8"))
     return files
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from website.check import foreign, foreign_in_page, foreign_in_styles
+from website.check import foreign, foreign_in_page, foreign_in_styles, missing
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,13 @@ def test_the_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a" / "page.html").write_text('<img src="https://example.com/a.png">')
     (tmp_path / "well.html").write_text('<img src="a.png">')
     assert [*foreign(tmp_path)] == ["a/page.html loads https://example.com/a.png"]
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "style.css").touch()
+    (tmp_path / "a" / "page.html").write_text(
+        '<link href="../style.css?1"><link href="/style.css"><img srcset="style.css 2x">'
+        '<img src="data:image/png;base64,AA=="><a href="none.html">'
+    )
+    assert [*missing(tmp_path)] == ["a/page.html loads style.css, which does not exist"]
