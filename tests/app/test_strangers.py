@@ -10,6 +10,7 @@ import pytest
 from chalicelib.domain import signing
 from chalicelib.domain.account import Key, Secret
 from tests.app.conftest import Answer, Front, basic
+from tests.description import description
 from tests.fakes.clock import START
 from tests.samples import DEMO_KEY
 
@@ -71,7 +72,15 @@ PARAMETERS: dict[str, list[dict[str, object]]] = {
     "repost": [{}],
     "cancel": [{}],
 }
+#: The actions that are not about one batch.
+OF_NO_BATCH = {"run", "list", "ping"}
 CALLS = [(action, more) for action, each in PARAMETERS.items() for more in each]
+
+
+def test_every_action_is_tried_with_another_accounts_batch() -> None:
+    assert {*PARAMETERS} | OF_NO_BATCH == {*description().actions}, (
+        "add the action to PARAMETERS, or to OF_NO_BATCH if it takes no id of a batch"
+    )
 
 
 class TestOtherAccounts:
@@ -164,16 +173,9 @@ NO_KEY: dict[str, Mapping[str, str]] = {
     "nonsense": {"Authorization": "Basic %%%", "X-Api-Authorization": "IWS"},
 }
 NAMES = [
-    "batch?action=run",
-    "batch?action=progress",
-    "batch?action=results",
-    "batch?action=restart",
-    "batch?action=repost",
-    "batch?action=cancel",
-    "batch?action=list",
+    *(f"{each.namespace}?action={each.name}" for each in description().actions.values()),
     "batch?action=nonsense",
     "batch",
-    "test?action=ping",
     "nonsense?action=run",
     "nonsense",
 ]

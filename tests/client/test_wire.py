@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_type_hints, is_typeddict
 
+import batchback
 import pytest
 from batchback import Client, wire
 from batchback.client import _READS
@@ -26,6 +27,14 @@ def test_every_action_has_a_method(action: str) -> None:
 
 def test_the_calls_that_are_retried_are_actions() -> None:
     assert {*description().actions} >= _READS
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_every_type_can_be_imported_from_the_package(name: str) -> None:
+    typed: Any = TYPED[name][0]
+    assert typed.__name__ in batchback.__all__, (
+        f"add {typed.__name__} to __all__ in client/src/batchback/__init__.py"
+    )
 
 
 @pytest.mark.parametrize("name", TYPED)

@@ -173,7 +173,7 @@ class OnMoto:
     def ask(self, action: str, body: object, namespace: str = "batch", **headers: str) -> Any:
         """Make a request that succeeds, and return the answer."""
         status, answer = self.call(action, body, namespace, **headers)
-        assert status == 200, answer
+        assert status == 200, (answer, f"denied by the policies: {self.iam.denied}")
         return json.loads(answer)
 
     def submit(

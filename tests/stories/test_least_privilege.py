@@ -16,30 +16,36 @@ from chalicelib.domain.batch import Job
 from chalicelib.domain.outcome import NoReply, Reply
 from chalicelib.domain.submission import Submission
 from tests.chalice_deployment import deployed
+from tests.description import description
 from tests.fakes.http import Call, echo
-from tests.iam.enforcement import Enforcement
 from tests.stories.jobs import echoes, jobs
 from tests.stories.on_moto import CALLBACK_URL, OnMoto
 from tests.stories.outages import failing
 
 
-def test_no_call_is_denied(told: Enforcement) -> None:
-    assert told.denied == []
+def test_no_call_is_denied(told: OnMoto) -> None:
+    assert told.iam.denied == []
 
 
 @pytest.mark.parametrize("function", PERMISSIONS)
-def test_every_permission_is_used(told: Enforcement, function: str) -> None:
-    assert told.unused(function) == set()
+def test_every_permission_is_used(told: OnMoto, function: str) -> None:
+    assert told.iam.unused(function) == set()
+
+
+def test_every_action_is_asked_for(told: OnMoto) -> None:
+    """Otherwise nothing here would notice that the policy does not allow its calls."""
+    asked = {line["action"] for line in told.journal.of("request")}
+    assert {*description().actions} - asked == set(), "ask for these in a story of this file"
 
 
 @pytest.fixture(scope="module")
-def told(aws: None) -> Enforcement:  # noqa: ARG001 - moto must be up
+def told(aws: None) -> OnMoto:  # noqa: ARG001 - moto must be up
     """All stories, one after the other, in one stage."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         life = OnMoto(monkeypatch)
         for tell in STORIES:
             tell(life)
-    return life.iam
+    return life
 
 
 def a_batch_runs_and_is_followed(life: OnMoto) -> None:
