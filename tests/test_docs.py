@@ -238,10 +238,11 @@ class TestWhoMayDoWhat:
                 if cell:
                     shown[function][self.RESOURCES[what]] = self._actions(cell)
         assert log == ["its own log group", *["write"] * len(functions)]
-        assert shown == {
-            function: {resource: {*actions} for resource, actions in may.items()}
-            for function, may in permissions.PERMISSIONS.items()
-        }
+        for function, may in permissions.PERMISSIONS.items():
+            for resource in may.keys() | shown[function].keys():
+                there, wanted = shown[function].get(resource, set()), {*may.get(resource, ())}
+                cell = f"docs/how-it-works.md, {resource.name} of {function}"
+                assert there == wanted, f"{cell} must say: {', '.join(sorted(wanted)) or 'nothing'}"
 
     def _actions(self, cell: str) -> set[str]:
         return {
@@ -515,7 +516,7 @@ class TestCalling:
             for namespace, actions in front.service.api._namespaces.items()
             for name in actions
         ]
-        check_names("the lines under The call of docs/calling.md", named, known)
+        check_names("the lines under Request format of docs/calling.md", named, known)
 
     def test_every_error_is_there_and_no_other(self) -> None:
         kinds = [*subclasses(CallerError), *subclasses(ServiceError)]
@@ -539,7 +540,7 @@ class TestCommandLine:
             name: {each.opts[0] for each in command.params if isinstance(each, click.Option)}
             - everywhere
             for name, command in batchback.commands.items()
-        }
+        }, "the table of docs/command-line.md must have every command with its own options"
         text = page("docs/command-line.md")
         assert [option for option in everywhere if f"`{option}`" not in text] == []
 

@@ -98,14 +98,16 @@ class TestDefaults:
     def test_every_variable_is_a_setting_and_every_setting_a_variable(self) -> None:
         assert [variable.name.lower() for variable in settings.VARIABLES] == [
             field.name for field in fields(Settings)
-        ]
+        ], "VARIABLES and Settings must have the same names in the same order"
 
     @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
     def test_every_setting_is_used(self, field: Field[object]) -> None:
         """The code uses its name or, for a trigger in app.py, the end of its name."""
         of = field.name.removeprefix("max_concurrent_").upper()
         used = rf'(settings|self)\.{field.name}\b|settings\.max_concurrent\("{of}"\)'
-        assert re.search(used, THAT_READ_THEM)
+        assert re.search(used, THAT_READ_THEM), (
+            f"hand {field.name} to what uses it, in chalicelib/service.py or wiring.py"
+        )
 
     @pytest.mark.parametrize("name", sorted(FIXED_NAMES))
     def test_the_names_in_the_contract_are_read(self, name: str) -> None:

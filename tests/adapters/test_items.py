@@ -58,13 +58,14 @@ def default_of(field: Field[Any]) -> object:
 
 
 def test_the_full_batch_has_a_value_in_every_field() -> None:
-    assert [
-        each.name for each in fields(Batch) if getattr(FULL, each.name) == default_of(each)
-    ] == []
+    without = [each.name for each in fields(Batch) if getattr(FULL, each.name) == default_of(each)]
+    assert without == [], "give FULL a value for each"
 
 
 def test_every_field_of_a_batch_comes_back() -> None:
-    assert items.read_head(items.head_item(FULL)) == FULL
+    assert items.read_head(items.head_item(FULL)) == FULL, (
+        "_READERS in chalicelib/adapters/items.py must read every field"
+    )
 
 
 def test_the_terms_of_the_samples_have_a_value_in_every_field() -> None:

@@ -61,7 +61,9 @@ class TestActions:
         for action in description().actions.values():
             described[action.namespace].add(action.name)
         actions = {name: {*found} for name, found in front.service.api._namespaces.items()}
-        assert described == actions
+        assert described == actions, (
+            "x-actions in docs/openapi.yaml must be the actions of _namespaces in chalicelib/api.py"
+        )
 
     @pytest.mark.parametrize("namespace", OPERATIONS)
     def test_the_operation_lists_its_actions_with_requests_and_answers(
@@ -70,9 +72,16 @@ class TestActions:
         operation = OPERATIONS[namespace]
         [parameter] = [each for each in operation["parameters"] if each.get("name") == "action"]
         actions = [each for each in description().actions.values() if each.namespace == namespace]
-        assert parameter["schema"]["enum"] == [action.name for action in actions]
-        assert _alternatives(operation["requestBody"]) == [action.request for action in actions]
-        assert _alternatives(operation["responses"]["200"]) == [action.answer for action in actions]
+        must = f"of {namespace} in docs/openapi.yaml must have all x-actions, in the same order"
+        assert parameter["schema"]["enum"] == [action.name for action in actions], (
+            f"the enum of the parameter `action` {must}"
+        )
+        assert _alternatives(operation["requestBody"]) == [action.request for action in actions], (
+            f"the schemas of the request {must}"
+        )
+        assert _alternatives(operation["responses"]["200"]) == [
+            action.answer for action in actions
+        ], f"the schemas of the answer {must}"
 
     @pytest.mark.parametrize("namespace", OPERATIONS)
     def test_the_description_says_what_each_action_does(self, namespace: str) -> None:
@@ -332,7 +341,7 @@ class TestExamples:
             )
         )
         assert requests == answers, "every example of a request needs one of its answer"
-        assert requests - story.told == set(), "play these above too, if their batch fits"
+        assert requests - story.told == set(), "tell these above too, when the answers fit"
         assert {*description().actions} - {name.partition("-")[0] for name in requests} == set(), (
             "give each of these actions an example of its request and of the answer"
         )
@@ -429,7 +438,7 @@ class Story:
             self._async_id = answer.json["asyncId"]
         assert answer.body.decode().replace(self._async_id, ASYNC_ID) == (
             json.dumps(shown, separators=(",", ":"))
-        ), name
+        ), f"the answer is not the example `{name}` in docs/openapi.yaml"
         self.told.add(name)
 
     def run_jobs(self, messages: int | None = None) -> None:
