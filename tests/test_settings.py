@@ -32,6 +32,43 @@ FIXED_NAMES = {
     "MAX_JOBS_PER_MINUTE",
 }
 
+#: The default of every setting that has one.
+DEFAULTS: dict[str, object] = {
+    "PLATFORM_AUTH": PlatformAuth.IWS,
+    "PLATFORM_HEADER": None,
+    "JOB_TIMEOUT_SECONDS": 30,
+    "JOB_RETRY_SECONDS": 2,
+    "MAX_JOBS_PER_BATCH": 200,
+    "JOBS_PER_MESSAGE": 50,
+    "JOBS_SIDE_BY_SIDE": 25,
+    "MAX_CONCURRENT_WORKERS": 10,
+    "MAX_CONCURRENT_CALLBACKS": 20,
+    "OUTAGE_MINUTES": 60,
+    "FLUSH_SECONDS": 1.0,
+    "DEADLINE_HOURS": 12,
+    "EXPIRY_HOURS": 60,
+    "CALLBACK_REQUIRED": True,
+    "BASIC_AUTH": True,
+    "ALLOWED_CALLBACK_NETWORKS": (),
+    "MAX_OPEN_BATCHES": 0,
+    "MAX_JOBS_PER_MINUTE": 0,
+}
+#: The lowest and the highest value of every setting that is a whole number.
+RANGES = {
+    "JOB_TIMEOUT_SECONDS": (1, 40),
+    "JOB_RETRY_SECONDS": (1, 14),
+    "MAX_JOBS_PER_BATCH": (1, 10_000),
+    "JOBS_PER_MESSAGE": (1, 100),
+    "JOBS_SIDE_BY_SIDE": (1, 100),
+    "OUTAGE_MINUTES": (0, 2_880),
+    "DEADLINE_HOURS": (1, 48),
+    "EXPIRY_HOURS": (49, 336),
+    "MAX_OPEN_BATCHES": (0, 1_000),
+    "MAX_JOBS_PER_MINUTE": (0, 1_000_000),
+}
+
+NAMES = [variable.name for variable in settings.VARIABLES]
+
 ROOT = Path(__file__).parent.parent
 #: The modules that pass settings on to the code that needs them.
 THAT_READ_THEM = "".join(
@@ -60,32 +97,13 @@ def fault(**environ: str) -> str:
 
 
 class TestDefaults:
-    @pytest.mark.parametrize(
-        ("name", "default"),
-        [
-            ("platform_auth", PlatformAuth.IWS),
-            ("platform_header", None),
-            ("job_timeout_seconds", 30),
-            ("job_retry_seconds", 2),
-            ("max_jobs_per_batch", 200),
-            ("jobs_per_message", 50),
-            ("jobs_side_by_side", 25),
-            ("max_concurrent_workers", 10),
-            ("max_concurrent_callbacks", 20),
-            ("flush_seconds", 1.0),
-            ("deadline_hours", 12),
-            ("expiry_hours", 60),
-            ("callback_required", True),
-            ("basic_auth", True),
-            ("allowed_callback_networks", ()),
-            ("max_open_batches", 0),
-            ("max_jobs_per_minute", 0),
-        ],
-    )
+    @pytest.mark.parametrize(("name", "default"), DEFAULTS.items())
     def test_missing_settings_have_the_contracts_defaults(self, name: str, default: object) -> None:
-        assert getattr(read(), name) == default
-        assert getattr(read(**{name.upper(): ""}), name) == default
-        assert getattr(read(**{name.upper(): "  "}), name) == default
+        for given in ({}, {name: ""}, {name: "  "}):
+            assert getattr(read(**given), name.lower()) == default
+
+    def test_every_default_is_tested(self) -> None:
+        assert [*LEAST, *DEFAULTS] == NAMES, "add the setting to DEFAULTS"
 
     @pytest.mark.parametrize("name", LEAST)
     def test_a_setting_without_a_default_must_be_set(self, name: str) -> None:
@@ -96,9 +114,9 @@ class TestDefaults:
         assert read().expiry_hours - read().deadline_hours == 48
 
     def test_every_variable_is_a_setting_and_every_setting_a_variable(self) -> None:
-        assert [variable.name.lower() for variable in settings.VARIABLES] == [
-            field.name for field in fields(Settings)
-        ], "VARIABLES and Settings must have the same names in the same order"
+        assert [name.lower() for name in NAMES] == [field.name for field in fields(Settings)], (
+            "VARIABLES and Settings must have the same names in the same order"
+        )
 
     @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
     def test_every_setting_is_used(self, field: Field[object]) -> None:
@@ -111,7 +129,7 @@ class TestDefaults:
 
     @pytest.mark.parametrize("name", sorted(FIXED_NAMES))
     def test_the_names_in_the_contract_are_read(self, name: str) -> None:
-        assert name in {variable.name for variable in settings.VARIABLES}
+        assert name in NAMES
 
     @pytest.mark.parametrize("variable", settings.VARIABLES, ids=lambda variable: variable.name)
     def test_every_variable_is_explained_in_a_sentence(self, variable: settings.Variable) -> None:
@@ -131,21 +149,9 @@ class TestDefaults:
 
 
 class TestNumbers:
-    @pytest.mark.parametrize(
-        ("name", "low", "high"),
-        [
-            ("JOB_TIMEOUT_SECONDS", 1, 40),
-            ("JOB_RETRY_SECONDS", 1, 14),
-            ("MAX_JOBS_PER_BATCH", 1, 10_000),
-            ("JOBS_PER_MESSAGE", 1, 100),
-            ("JOBS_SIDE_BY_SIDE", 1, 100),
-            ("DEADLINE_HOURS", 1, 48),
-            ("EXPIRY_HOURS", 49, 336),
-            ("MAX_OPEN_BATCHES", 0, 1_000),
-            ("MAX_JOBS_PER_MINUTE", 0, 1_000_000),
-        ],
-    )
-    def test_whole_numbers_have_a_range(self, name: str, low: int, high: int) -> None:
+    @pytest.mark.parametrize("name", RANGES)
+    def test_whole_numbers_have_a_range(self, name: str) -> None:
+        low, high = RANGES[name]
         others = {"DEADLINE_HOURS": "1", "EXPIRY_HOURS": "96"}
         for good in (low, high):
             found = getattr(read(**{**others, name: f" {good} "}), name.lower())
@@ -154,6 +160,10 @@ class TestNumbers:
         for bad in (low - 1, high + 1, "-1", "1.0", "1e1", "0x1", "ten", "1 0", "\u0661", "9" * 99):
             told = fault(**{**others, name: str(bad)})
             assert f"{name} must be a whole number from {low} to {high}, not '{bad}'" in told
+
+    def test_the_range_of_every_whole_number_is_tested(self) -> None:
+        whole = [name for name in NAMES if "must be a whole number" in fault(**{name: "\0"})]
+        assert whole == [*RANGES], "add the setting to RANGES"
 
     def test_workers_have_a_range_or_no_limit(self) -> None:
         """The trigger's limits:
