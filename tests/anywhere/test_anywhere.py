@@ -1,5 +1,6 @@
 """The places cover what they claim to cover, and what cannot be tested is reported."""
 
+import re
 import subprocess
 import sys
 from itertools import combinations, product
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.anywhere import clock, pythons
+from tests.anywhere.__main__ import LEFT_OUT
 from tests.anywhere.places import PLACES
 from tests.anywhere.users import MYSELF
+from tests.checkout import ROOT
 
 OF_TWO = ("zone", "is_ordinary_user", "is_backwards", "folder")
 
@@ -23,6 +26,21 @@ def test_any_two_meet_in_all_four_combinations(pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize(("python", "name"), [*product(("3.11", "3.12", "3.13"), OF_TWO)])
 def test_each_python_meets_both_values_of_each(python: str, name: str) -> None:
     assert len({getattr(place, name) for place in PLACES if place.python == python}) == 2
+
+
+def test_what_is_left_out_reads_no_clock_of_the_machine() -> None:
+    """Neither does the service in it, which gets the time from a port."""
+    left_out = [path for path in (ROOT / LEFT_OUT).glob("*.py") if path.name != "__main__.py"]
+    of_the_service = [*(ROOT / "chalicelib" / "operations").rglob("*.py")]
+    of_the_service += (ROOT / "chalicelib" / "domain").rglob("*.py")
+    reads = re.compile(
+        r"^(import|from) time\b|\bdatetime\.(now|utcnow|today)\(|\bdate\.today\(", re.M
+    )
+    assert len(left_out) > 20
+    assert len(of_the_service) > 20
+    assert [
+        path for path in left_out + of_the_service if reads.search(path.read_text("utf-8"))
+    ] == []
 
 
 def test_a_program_starts_at_the_given_time(tmp_path: Path) -> None:
