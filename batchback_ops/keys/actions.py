@@ -180,13 +180,14 @@ def _no_account(account: str, stage: Stage) -> CannotGoOn:
 
 
 def _row(key: Key, now: datetime) -> dict[str, Any]:
+    live = () if key.is_revoked else tuple(each for each in key.secrets if each.is_live(now))
     return {
         "key": key.key,
         "account": key.account,
         "state": _state(key),
         "createdAt": _text(key.created_at),
-        "liveSecrets": len(key.live_secrets(now)),
-        **_old(key.secrets, now),
+        "liveSecrets": len(live),
+        **_old(live, now),
     }
 
 

@@ -303,6 +303,13 @@ class TestList:
         [row] = operator.reads("list")
         assert (row["liveSecrets"], row["oldSecretEndsAt"]) == (1, None)
 
+    def test_a_revoked_key_has_no_live_secret(self, operator: Operator) -> None:
+        operator.reads("import A --account acme", ISSUED)
+        operator.reads("rotate A")
+        operator.reads("revoke A")
+        [row] = operator.reads("list")
+        assert (row["state"], row["liveSecrets"], row["oldSecretEndsAt"]) == ("revoked", 0, None)
+
     def test_a_key_without_a_creation_time_is_shown_too(
         self, operator: Operator, dynamodb: "DynamoDBClient"
     ) -> None:
