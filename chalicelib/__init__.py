@@ -8,7 +8,7 @@ puts everything together:
     wiring -> service, settings, adapters, operations.ports, domain
     service -> api, settings, operations, domain
     api -> operations, domain, errors, version
-    settings -> domain.account, domain.address, domain.hostnames, errors
+    settings -> domain.account, domain.address, domain.dataclass, domain.hostnames, errors
     adapters -> operations.ports, domain, errors
     operations -> domain, errors
     domain -> errors

@@ -9,7 +9,7 @@ import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from chalicelib.domain import cursor, results, run_request, strict_json, targets
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, CallbackAttempt
 from chalicelib.domain.cursor import Cursor
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.holds import Hold
 from chalicelib.domain.media_type import is_json
 from chalicelib.domain.own_words import why_not_label

@@ -8,13 +8,13 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from chalicelib.domain import hostnames
 from chalicelib.domain.account import Header, PlatformAuth, parse_header
 from chalicelib.domain.address import AddressPolicy
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.errors import Misconfigured
 
 #: The least time that results are kept after the deadline of their jobs, as callers are promised.

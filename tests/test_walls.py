@@ -49,7 +49,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": {"chalice", WIRING, SETTINGS, API, ADAPTERS, ERRORS, f"{DOMAIN}.message"},
     "chalicelib": set(),
     ERRORS: set(),
-    SETTINGS: {ERRORS, *(f"{DOMAIN}.{name}" for name in ("account", "address", "hostnames"))},
+    SETTINGS: {
+        ERRORS,
+        *(f"{DOMAIN}.{name}" for name in ("account", "address", "dataclass", "hostnames")),
+    },
     WIRING: {SERVICE, SETTINGS, ADAPTERS, PORTS, DOMAIN},
     SERVICE: {API, SETTINGS, OPERATIONS, DOMAIN},
     API: {OPERATIONS, DOMAIN, ERRORS, VERSION},

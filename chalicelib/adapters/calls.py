@@ -11,10 +11,11 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.networks import Address
 
 #: The longest head of an answer, including announcements; curl's limit is similar.

@@ -14,11 +14,11 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from chalicelib.adapters.answers import Answer, NotHttp
 from chalicelib.adapters.calls import STEP_BYTES, Call
 from chalicelib.adapters.wires import Wire, connect
+from chalicelib.domain.dataclass import dataclass
 
 #: Older connections are not used again. NAT gateways silently drop idle ones after 350 s, load
 #: balancers close them after 60 s by default, and Lambda may freeze a container.

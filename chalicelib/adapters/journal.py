@@ -11,10 +11,10 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TextIO
 
 from chalicelib import errors
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.operations.ports import Clock
 
 NAMESPACE = "Batchback"

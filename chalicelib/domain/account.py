@@ -4,9 +4,11 @@ A secret is never part of a `repr`, so that it cannot reach a log that way.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
+
+from chalicelib.domain.dataclass import dataclass
 
 #: How long a worker may cache keys and accounts. A worker asks once for each message, and the last
 #: call of a message starts at most 49 seconds later. So no call that starts more than a minute

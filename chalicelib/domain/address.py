@@ -9,12 +9,12 @@ This module resolves nothing, and does not know what is sent.
 """
 
 import re
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from unicodedata import normalize
 from urllib.parse import quote
 
 from chalicelib.domain import hostnames
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.networks import (
     LOOPBACK,
     Address,

@@ -6,10 +6,11 @@ means.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.trace import TraceContext
 

@@ -10,11 +10,11 @@ import base64
 import hashlib
 import re
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chalicelib.domain import unix_time
 from chalicelib.domain.batch import Listed
+from chalicelib.domain.dataclass import dataclass
 
 _TEXT = re.compile(r"[A-Za-z0-9_-]{52}")
 #: When the batch was created, in milliseconds; how many came before it; the total; the batch's id.

@@ -4,8 +4,10 @@ Jobs that are held up wait without using an attempt. This module does not know w
 stored.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from chalicelib.domain.dataclass import dataclass
 
 #: Seconds until the service calls the platform again, after it was down once, twice, ...
 OUTAGE_WAITS = (15, 60, 240, 900)

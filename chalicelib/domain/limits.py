@@ -22,10 +22,10 @@ therefore only has to wait its turn, and makes the next ones wait longer.
 This module does not know how a usage is stored, or what time it is.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 
 #: The longest time between taking a slot and the beginning of its round: twice the timeout of the
 #: function that admits it.

@@ -1,10 +1,11 @@
 """What the queues carry: which part of which batch to run or check, and never a caller's data."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.domain.batch import Batch, Chunk, Marker
+from chalicelib.domain.dataclass import dataclass
 
 #: After this many failed receives a message goes to the dead-letter queue: the template's
 #: maxReceiveCount.

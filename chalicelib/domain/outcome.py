@@ -5,12 +5,12 @@ Sources: RFC 9110 (status codes, Retry-After), RFC 6585 (429), RFC 8470 (425).
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from chalicelib.domain import strict_json
 from chalicelib.domain.batch import Answer, Batch, Verdict
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.strict_json import NotStrictJson
 
 #: The largest answer to a job that is kept: with its escapes it fits in one stored item.

@@ -7,7 +7,6 @@ texts; they are never parsed and serialized again.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from chalicelib.domain.batch import (
@@ -20,6 +19,7 @@ from chalicelib.domain.batch import (
     SubmissionTerms,
     Verdict,
 )
+from chalicelib.domain.dataclass import dataclass
 
 #: The largest body of an answer to a caller.
 MAX_PAGE_BYTES = 3_500_000

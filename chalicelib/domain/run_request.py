@@ -5,7 +5,6 @@ texts. Only the API imports this module, so that the workers start without pydan
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Self
@@ -24,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from chalicelib.domain import strict_json
 from chalicelib.domain.batch import CallbackResults, Job
 from chalicelib.domain.callback_headers import why_not_headers
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.own_words import is_job_id, why_not_label, why_not_metadata
 from chalicelib.domain.submission import Allowance, Submission
 from chalicelib.domain.trace import TraceContext

@@ -17,11 +17,12 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
 from chalicelib.domain import wire_time
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.media_type import is_media_type
 
 #: How far a signed date may be from now, either way.

@@ -2,10 +2,11 @@
 JSON."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from chalicelib.domain.batch import CallbackResults, Job
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.trace import TraceContext
 
 

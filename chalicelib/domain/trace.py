@@ -5,7 +5,8 @@ Source: https://www.w3.org/TR/trace-context/ (version 00).
 
 import hashlib
 import re
-from dataclasses import dataclass
+
+from chalicelib.domain.dataclass import dataclass
 
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace_id>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})"

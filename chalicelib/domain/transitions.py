@@ -5,7 +5,7 @@ names the submission and the round that it was decided for, and changes of the c
 its round and lease. So if there are two writers, the later one fails, and no change is half made.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TypedDict
 
@@ -17,6 +17,7 @@ from chalicelib.domain.batch import (
     Counts,
     holds_unanswered,
 )
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.results import count
 from chalicelib.domain.retry import CALLBACK_TRIES, callback_wait
 from chalicelib.domain.states import (

@@ -1,10 +1,11 @@
 """Admit a round of a batch within its account's limits, and free its slot when it ends."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.limits import AccountUsage, Limits, Slot
 from chalicelib.errors import TooManyRequests, Unavailable
 from chalicelib.operations.ports import BatchStore, Journal

@@ -1,10 +1,10 @@
 """Check one batch and do whatever is due. Repeated checks do no harm."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chalicelib.domain import outcome
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import BatchMessage
 from chalicelib.errors import Unavailable
 from chalicelib.operations.check_batch import BatchChecker

@@ -3,10 +3,10 @@
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chalicelib.domain import signing
 from chalicelib.domain.account import Caller
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.signing import SignedRequest
 from chalicelib.errors import KeyRevoked, RequestStale, Unauthorized
 from chalicelib.operations.ports import Clock, KeyStore

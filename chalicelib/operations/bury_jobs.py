@@ -1,10 +1,9 @@
 """Handle a dead-lettered message: find out what killed its workers, and let the other jobs go
 on."""
 
-from dataclasses import dataclass
-
 from chalicelib.domain import outcome
 from chalicelib.domain.batch import Batch, Chunk
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import MAX_RECEIVES, JobsMessage
 from chalicelib.operations.ports import BatchStore, Clock, Journal
 from chalicelib.operations.record_answers import AnswerRecorder

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 from chalicelib.domain import outcome, retry
 from chalicelib.domain.account import Key
 from chalicelib.domain.batch import Answer, Job, LastCall
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.outcome import NoReply, Reply, TryAgain
 from chalicelib.operations.ports import Clock, Concurrent, Journal, Platform
 from chalicelib.operations.watch_platform import PlatformWatch

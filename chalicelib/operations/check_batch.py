@@ -5,10 +5,9 @@ standstill may also be a backlog, in which the messages queue behind those of ot
 why a check first sends a sentinel, which queues behind them too. The messages are sent again only
 if nothing has moved by the time the sentinel arrives."""
 
-from dataclasses import dataclass
-
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import JobsMessage, Sentinel
 from chalicelib.domain.retry import MAX_MESSAGE_DELAY
 from chalicelib.errors import Unavailable

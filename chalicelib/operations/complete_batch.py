@@ -2,11 +2,11 @@
 too many jobs failed."""
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 
 from chalicelib.domain import retry, transitions
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import BatchMessage
 from chalicelib.operations.admit_batch import BatchAdmission
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue

@@ -1,12 +1,13 @@
 """One attempt at a completed batch's callback: lease, compose, sign, POST, record."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
 from chalicelib.domain import outcome, results, retry, signing, transitions
 from chalicelib.domain.batch import Batch, CallbackAttempt, CallbackResults, SubmissionTerms
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.outcome import Delivered, Refused, TryAgain
 from chalicelib.domain.transitions import Change

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain import retry, transitions
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel
 from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.operations.ports import BatchStore, Clock, Journal, Queue

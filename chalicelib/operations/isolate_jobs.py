@@ -6,9 +6,9 @@ killer is alone next time. The job of a single-job message runs under a marker, 
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from chalicelib.domain.batch import Marker
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.errors import Misconfigured, Unavailable
 from chalicelib.operations.ports import BatchStore, Journal, Queue
 from chalicelib.operations.work import Work

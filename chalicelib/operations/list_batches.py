@@ -6,12 +6,13 @@ it for days after that. It does not know labels either: to find one, heads are r
 full, but no more than EXAMINED."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import LONGEST_LIFE, Batch, Listed
 from chalicelib.domain.cursor import Cursor
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.results import Page
 from chalicelib.errors import ParameterInvalid
 from chalicelib.operations.ports import BatchStore, Clock

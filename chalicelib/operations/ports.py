@@ -4,7 +4,6 @@ protocols.
 A store or a queue raises only Unavailable, and a write that raised may still have taken effect."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -19,6 +18,7 @@ from chalicelib.domain.batch import (
     Marker,
     SubmissionTerms,
 )
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.holds import Holds, Outage, Pause
 from chalicelib.domain.limits import AccountUsage, Admission, Slot
 from chalicelib.domain.message import BatchMessage, JobsMessage, Sentinel

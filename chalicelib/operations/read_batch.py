@@ -1,11 +1,11 @@
 """Progress and results, only for the account that owns the batch."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from chalicelib.domain import results
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.holds import Hold
 from chalicelib.domain.results import Page, Result, View
 from chalicelib.errors import NotCompleted, ResultsNotFound, TooLarge

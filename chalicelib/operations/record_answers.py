@@ -5,10 +5,10 @@ once, because a flush gets the next free number only from a worker that has read
 it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from chalicelib.domain import packing, transitions
 from chalicelib.domain.batch import Answer, AnswersPart, Batch, Chunk
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.operations.complete_batch import BatchCompletion
 from chalicelib.operations.ports import BatchStore
 

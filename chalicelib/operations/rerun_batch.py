@@ -2,12 +2,13 @@
 triggers the work. If the message is lost, the due time that the same write sets triggers it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.limits import Slot
 from chalicelib.domain.message import BatchMessage
 from chalicelib.domain.states import CallbackState

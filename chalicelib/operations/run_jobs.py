@@ -3,11 +3,11 @@ retried."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from chalicelib.domain import outcome, retry
 from chalicelib.domain.account import Key
 from chalicelib.domain.batch import Answer, Batch, Job
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.holds import Hold
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.outcome import TryAgain

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from chalicelib.domain import transitions
 from chalicelib.domain.account import Caller
 from chalicelib.domain.batch import Batch, SubmissionTerms
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.states import BatchState, CallbackState
 from chalicelib.domain.submission import Submission

@@ -1,13 +1,13 @@
 """Every minute, reserve the batches that are due and have each one checked or called back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import islice
 
 from chalicelib.domain import transitions
 from chalicelib.domain.batch import Due
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import BatchMessage
 from chalicelib.errors import Unavailable
 from chalicelib.operations.ports import BatchStore, Clock, Concurrent, Journal, Queue

@@ -6,12 +6,13 @@ batch's head, so while the platform is up it costs no extra request and no write
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
 from chalicelib.domain import outcome
 from chalicelib.domain.batch import Batch
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.holds import (
     ANSWER_COUNTS,
     ATTEMPT_TO_TRIP,

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from chalicelib.domain.batch import Answer, Batch, Chunk
+from chalicelib.domain.dataclass import dataclass
 from chalicelib.domain.message import JobsMessage
 from chalicelib.domain.outcome import TryAgain
 from chalicelib.domain.retry import MAX_MESSAGE_DELAY
