@@ -28,8 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection() -> None:
-    """Tests are collected without collecting garbage, of which they are none, and never searched
-    for garbage later: with 11,000 of them that takes longer than to run many."""
+    """Search for no garbage while 11,000 tests are collected, and never search among them later:
+    that would take longer than to run many of them."""
     gc.disable()
 
 
