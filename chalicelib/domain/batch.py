@@ -463,8 +463,8 @@ class Chunk:
         return [index for index in self.indexes if index not in answers]
 
     def next_number(self, round: int) -> int:
-        """The number of this round's next flush. Numbers have no gaps, so a worker that stores a
-        flush has seen every flush before it."""
+        """The number of this round's next flush. Numbers have no gaps, unless somebody deleted an
+        item, so a worker that stores a flush has seen every flush before it."""
         numbers = [part.number for part in self.parts if part.round == round]
         return max(numbers, default=-1) + 1
 

@@ -344,6 +344,10 @@ class TestFlushNumbers:
         chunk = a_chunk(part(1, 0, {0: LOST}), part(1, 1, {1: FIRST}), part(2, 0, {0: FIRST}))
         assert [chunk.next_number(round) for round in (1, 2, 3)] == [2, 1, 0]
 
+    def test_if_a_flush_was_deleted_the_next_number_is_still_free(self) -> None:
+        chunk = a_chunk(part(1, 0, {0: LOST}), part(1, 2, {1: FIRST}))
+        assert chunk.next_number(1) == 3
+
     def test_a_recorded_part_comes_last_and_does_not_change_the_original_chunk(self) -> None:
         before = a_chunk(part(1, 0, {0: FIRST}))
         after = before.with_part(part(1, 1, {0: SECOND, 1: SECOND}))
