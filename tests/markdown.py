@@ -27,6 +27,10 @@ def page(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
 
 
+def without_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def blocks(name: str) -> list[Block]:
     text = page(name)
     return [

@@ -55,7 +55,7 @@ from tests.app.conftest import Answer, Front, basic, serve
 from tests.client.lines import parsed
 from tests.fakes.clock import START
 from tests.fakes.http import Call
-from tests.markdown import Block, anchors, blocks, page
+from tests.markdown import Block, anchors, blocks, page, without_blocks
 from tests.ops.operator import ENDPOINT, ISSUED, Operator, empty_the_table
 from tests.samples import DEMO_ACCOUNT, DEMO_KEY, a_batch, some_jobs
 from tests.simulation.ordinary import ORDINARY
@@ -143,7 +143,7 @@ class TestAllPages:
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
     def test_an_empty_line_separates_lists_and_no_line_underlines_text(self, path: Path) -> None:
         """The site would show the list as text, and the text above the line as a heading."""
-        prose = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+        prose = without_blocks(path.read_text("utf-8"))
         glued = r"^(?! |- |\d+\. )\S.*\n(?=- |\d+\. |-+$|=+$)"
         assert re.findall(glued, prose, re.MULTILINE) == []
 
@@ -163,7 +163,7 @@ class TestAllPages:
         ours = re.compile(
             r"(?:\.?(?:batchback_\w+|chalice|chalicelib|client|docs|tests)/[\w./-]+|[\w-]+\.txt)"
         )
-        prose = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+        prose = without_blocks(path.read_text("utf-8"))
         named = [name for name in codes(prose) if ours.fullmatch(name)]
         written_by_a_deployment = ".chalice/deployed/prod.json"
         assert {name for name in named if not (ROOT / name).exists()} <= {written_by_a_deployment}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from batchback_ops import project
+from tests.markdown import without_blocks
 
 ROOT = project.root()
 PAGES = sorted(
@@ -48,8 +49,7 @@ BANNED = re.compile(rf"(?<![\w-])({'|'.join(INSTEAD)})(?![\w-])", re.IGNORECASE)
 
 def prose(page: Path) -> str:
     """A page without its code blocks and code spans."""
-    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
-    return re.sub(r"`[^`\n]*`", "", text)
+    return re.sub(r"`[^`\n]*`", "", without_blocks(page.read_text("utf-8")))
 
 
 def told(source: str) -> Iterator[str]:

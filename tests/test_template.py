@@ -62,7 +62,7 @@ class TestTemplate:
         for stage in ("a", "prod-eu-1", "a" * 30, "A", "1a", "a_b", "a" * 31, ""):
             try:
                 Names(stage)
-            except Exception:  # noqa: BLE001 - whatever it is, it is refused
+            except Exception:  # noqa: BLE001 - any error refuses it
                 assert not re.fullmatch(pattern, stage)
             else:
                 assert re.fullmatch(pattern, stage)

@@ -180,14 +180,14 @@ def _no_account(account: str, stage: Stage) -> CannotGoOn:
 
 
 def _row(key: Key, now: datetime) -> dict[str, Any]:
-    live = () if key.is_revoked else tuple(each for each in key.secrets if each.is_live(now))
+    secrets = () if key.is_revoked else key.secrets
     return {
         "key": key.key,
         "account": key.account,
         "state": _state(key),
         "createdAt": _text(key.created_at),
-        "liveSecrets": len(live),
-        **_old(live, now),
+        "liveSecrets": sum(each.is_live(now) for each in secrets),
+        **_old(secrets, now),
     }
 
 

@@ -1,6 +1,6 @@
 """Find batches that have work left, and read many heads even if one of them is damaged."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -11,6 +11,8 @@ from chalicelib.operations.ports import BatchStore
 #: What damaged items raise when they are read. The service's own errors are none of these.
 DAMAGED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 _NOT_READABLE = (*DAMAGED, TooNew)
+#: Returns the head that was found, or raises one of DAMAGED.
+_Check = Callable[[Batch | None], Batch | None]
 #: What every head has. If it is missing, it is read as None.
 _ALWAYS = (
     *("batch_id", "submission", "account", "key"),
@@ -44,41 +46,40 @@ def find_due_next(store: BatchStore, now: datetime, most: int) -> list[Batch]:
 def find_heads(store: BatchStore, ids: Collection[str]) -> tuple[dict[str, Batch], dict[str, str]]:
     """The batches that exist and are whole, and why each of the others cannot be read. Both by
     id."""
+    return _find(store, ids, whole)
+
+
+def readable(store: BatchStore, ids: Collection[str]) -> dict[str, Batch]:
+    """The batches that exist and can be read, by id. They need not be whole."""
+    return _find(store, ids, lambda batch: batch)[0]
+
+
+def _find(
+    store: BatchStore, ids: Collection[str], check: _Check
+) -> tuple[dict[str, Batch], dict[str, str]]:
+    """Read all at once, or one by one if one of them cannot be read or fails the check."""
     try:
         found = store.find_all(ids)
         for each in found.values():
-            whole(each)
+            check(each)
     except _NOT_READABLE:
-        return _find_each(store, ids)
+        return _find_each(store, ids, check)
     return found, {}
 
 
-def _find_each(store: BatchStore, ids: Collection[str]) -> tuple[dict[str, Batch], dict[str, str]]:
+def _find_each(
+    store: BatchStore, ids: Collection[str], check: _Check
+) -> tuple[dict[str, Batch], dict[str, str]]:
     found, faults = {}, {}
     for id in ids:
         try:
-            if batch := whole(store.find(id)):
+            if batch := check(store.find(id)):
                 found[id] = batch
         except TooNew:
             faults[id] = "a later release wrote it"
         except DAMAGED:
             faults[id] = "its stored head is damaged"
     return found, faults
-
-
-def readable(store: BatchStore, ids: Collection[str]) -> dict[str, Batch]:
-    """The batches that exist and can be read, by id. They need not be whole."""
-    try:
-        return store.find_all(ids)
-    except _NOT_READABLE:
-        return {id: batch for id in ids if (batch := _readable(store, id))}
-
-
-def _readable(store: BatchStore, id: str) -> Batch | None:
-    try:
-        return store.find(id)
-    except _NOT_READABLE:
-        return None
 
 
 def whole(batch: Batch | None) -> Batch | None:
